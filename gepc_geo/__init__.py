@@ -1,0 +1,1 @@
+"""Abnormal human behaviour from poses: Graph Embedded Pose Clustering on PyTorch Geometric."""

@@ -1,0 +1,80 @@
+"""Flags that several commands share: which data, which part of it, and where to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gepc_geo.errors import InputError
+from gepc_geo.io import FORMATS, read
+from gepc_geo.io.labels import read_frame_labels
+from gepc_geo.tracks import PoseTracks
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``DATA`` and the flags that say how to read it."""
+    for decorate in (
+        click.option("--fps", type=float, help="Frames a second, where the data does not say."),
+        click.option(
+            "--normal",
+            metavar="A,B,C",
+            help="Classes that are normal, where the data carries class labels.",
+        ),
+        click.option("--split", help="Use the clips of this split only (train, test)."),
+        click.option(
+            "--skeleton",
+            default="auto",
+            show_default=True,
+            help="Built-in skeleton or JSON file; auto: by the format.",
+        ),
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(["auto", *FORMATS]),
+            default="auto",
+            show_default=True,
+            help="File format; auto: by the content.",
+        ),
+        click.argument("data", type=click.Path(path_type=Path)),
+    ):
+        command = decorate(command)
+    return command
+
+
+def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--device``."""
+    return click.option(
+        "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
+    )(command)
+
+
+def read_data(
+    data: Path,
+    format_: str,
+    skeleton: str,
+    split: str | None,
+    fps: float | None,
+    labels: Path | None = None,
+) -> PoseTracks:
+    """The poses a command line names, with frame labels from ``labels``."""
+    if fps is not None and not fps > 0:
+        raise InputError(f"--fps is {fps}, expected more than 0")
+    tracks = read(data, format=format_, skeleton=skeleton, fps=fps)
+    if split is not None:
+        tracks = tracks.select(split=split)
+    if labels is not None:
+        tracks = read_frame_labels(labels, tracks)
+    return tracks
+
+
+def class_names(normal: str | None) -> list[str] | None:
+    """``"a,b,c"`` as a list."""
+    if normal is None:
+        return None
+    names = [name.strip() for name in normal.split(",") if name.strip()]
+    if not names:
+        raise InputError(f"--normal is {normal!r}, expected class names separated by commas")
+    return names

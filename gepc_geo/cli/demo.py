@@ -1,0 +1,44 @@
+"""``gepc-geo demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gepc_geo.cli.data import device_option
+from gepc_geo.cli.evaluate import write_evaluation
+from gepc_geo.cli.settings import resolve, setting_options
+from gepc_geo.demo import NOT_COUNTED, run_demo
+
+#: What the demo's training costs by default: minutes on two CPU cores.
+BUDGET = 50_000
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@device_option
+@setting_options
+def demo(out: Path, device: str, **flags: Any) -> None:
+    """Simulate a crowd, train on its normal clips, score and evaluate the others.
+
+    Example:
+
+        gepc-geo demo --out runs/demo
+    """
+    flags["budget"] = BUDGET if flags["budget"] is None else flags["budget"]
+    result = run_demo(out, resolve(flags, None, "default"), device=device, say=click.echo)
+    click.echo("\nframe AUC, clips of " + " and ".join(NOT_COUNTED) + " left out")
+    for name, row in result.table.items():
+        text = "  ".join(f"{mode} {value:.3f}" for mode, value in row.items())
+        click.echo(f"  {name:22s}{text}")
+    click.echo("frame AUC by kind of anomaly (its clips and the normal ones)")
+    for kind, value in result.by_kind.items():
+        note = "  (not counted)" if kind in NOT_COUNTED else ""
+        click.echo(f"  {kind:22s}{value:.3f}{note}")
+    written = write_evaluation(result.evaluation, result.test, out / "metrics.json", plots=True)
+    click.echo(f"\nAUC {result.auc:.3f} ({result.evaluation.metrics['mode']})")
+    click.echo(f"scores:  {out / 'scores.csv'}")
+    click.echo(f"metrics: {written[0]}")
+    click.echo(f"plots:   {', '.join(map(str, written[1:]))}")

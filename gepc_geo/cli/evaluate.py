@@ -1,0 +1,101 @@
+"""``gepc-geo evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.score import load_run, score_options
+from gepc_geo.errors import InputError
+from gepc_geo.evaluation import Evaluation
+from gepc_geo.evaluation import evaluate as measure
+from gepc_geo.files import atomic_path
+from gepc_geo.levels import ScoreOptions
+from gepc_geo.report import plot_roc, plot_timelines
+from gepc_geo.tracks import PoseTracks
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@data_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Metrics to write (.json)."
+)
+@click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
+@click.option("--plots/--no-plots", default=True, help="PNG plots beside the metrics.")
+@score_options
+@device_option
+def evaluate(
+    run: Path,
+    data: Path,
+    format_: str,
+    skeleton: str,
+    split: str | None,
+    normal: str | None,
+    fps: float | None,
+    out: Path,
+    labels: Path | None,
+    plots: bool,
+    mode: str | None,
+    protocol: str,
+    smooth: float,
+    people_correction: bool,
+    padded: bool | None,
+    frames: int | None,
+    device: str,
+) -> None:
+    """Measure the detector of RUN on labelled poses: AUC, AP, EER, events, every mode.
+
+    Labels are frame masks (--labels, or in the data) or, for whole clips, --normal classes.
+
+    Example:
+
+        gepc-geo evaluate runs/mine poses/test --labels poses/masks --out metrics.json
+    """
+    if out.suffix != ".json":
+        raise InputError(f"{out} has suffix {out.suffix!r}, expected .json")
+    tracks = read_data(data, format_, skeleton, split, fps, labels)
+    detector = load_run(run, frames, device, tracks)
+    options = ScoreOptions(mode, protocol, smooth, people_correction, padded)
+    result = measure(detector, tracks, normal=class_names(normal), options=options, quiet=False)
+    write_evaluation(result, tracks, out, plots)
+    show(result.metrics)
+    click.echo(f"metrics: {out}")
+
+
+def write_evaluation(result: Evaluation, tracks: PoseTracks, out: Path, plots: bool) -> list[Path]:
+    """Writes ``metrics.json`` and, beside it, the plots; returns what was written."""
+    written = [out]
+    with atomic_path(out) as temporary:
+        temporary.write_text(json.dumps(result.metrics, indent=2) + "\n", encoding="utf-8")
+    if plots:
+        written.append(out.with_name(f"{out.stem}_roc.png"))
+        plot_roc(result.labels, result.scores, written[-1])
+        if result.metrics["level"] == "frame":
+            borders = tracks.frame_offset[1:-1]
+            written.append(out.with_name(f"{out.stem}_timelines.png"))
+            plot_timelines(
+                tracks.clip_names,
+                np.split(result.labels, borders),
+                np.split(result.scores, borders),
+                written[-1],
+                threshold=result.metrics["events"]["threshold"],
+            )
+    return written
+
+
+def show(metrics: dict[str, Any]) -> None:
+    """Prints metrics as lines, nested ones in one line each."""
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{k} {_text(v)}" for k, v in value.items())
+        click.echo(f"{name:24s}{_text(value)}")
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

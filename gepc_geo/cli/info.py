@@ -1,0 +1,80 @@
+"""``gepc-geo info``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from gepc_geo.cli.data import data_options, read_data
+from gepc_geo.detector import GEPC
+from gepc_geo.nn import count_flops
+from gepc_geo.options import Options
+from gepc_geo.run import Run
+from gepc_geo.tracks import PoseTracks
+
+
+@click.command()
+@data_options
+def info(data: Path, normal: str | None, **reading: Any) -> None:
+    """Tell what is in DATA: poses, or a run (its folder, or its model.pt).
+
+    Example:
+
+        gepc-geo info poses/train
+    """
+    if data.suffix == ".pt":
+        _show_model(GEPC.load(data, device="cpu"))
+    elif Run(data).config.exists() or Run(data).model.exists():
+        _show_model(Run(data).load(device="cpu"))
+    else:
+        _show_poses(read_data(data, **reading))
+
+
+def _show_poses(tracks: PoseTracks) -> None:
+    click.echo(f"clips           {tracks.num_clips:,}")
+    click.echo(f"people          {tracks.num_tracks:,} tracks")
+    click.echo(f"frames          {int(tracks.clip_length.sum()):,}")
+    click.echo(f"person-frames   {tracks.num_frames:,}")
+    skeleton = tracks.skeleton
+    click.echo(f"joints          {skeleton.num_joints} ({skeleton.name}), {tracks.dims}D")
+    known = tracks.fps[~np.isnan(tracks.fps)]
+    rates = ", ".join(f"{rate:g}" for rate in np.unique(known)[:5]) or "unknown"
+    click.echo(f"fps             {rates}")
+    window = Options().window
+    for rate in np.unique(known)[:5]:
+        click.echo(f"window          {window} frames are {window / rate:.2f} s at {rate:g} fps")
+    for name, values in (("splits", tracks.clip_split), ("classes", tracks.clip_label)):
+        counts = {value: values.count(value) for value in sorted(set(values) - {""})}
+        if counts:
+            click.echo(f"{name:16s}{', '.join(f'{k} {v}' for k, v in counts.items())}")
+    if tracks.frame_labels is not None:
+        share = int((tracks.frame_labels == 1).sum())
+        click.echo(f"abnormal        {share:,} of {len(tracks.frame_labels):,} frames")
+    if tracks.num_frames:
+        missing = (tracks.confidence == 0).mean(0)
+        click.echo(f"missing joints  {missing.mean():.1%}")
+        for v in np.argsort(-missing, kind="stable")[:5]:
+            if missing[v]:
+                click.echo(f"  {skeleton.joints[v]:20s}{missing[v]:.1%}")
+
+
+def _show_model(detector: GEPC) -> None:
+    model = detector.model_
+    count = sum(parameter.numel() for parameter in model.parameters())
+    flops = count_flops(model)
+    click.echo(f"skeleton        {detector.skeleton_.name}, {detector.dims_}D")
+    click.echo(
+        f"input           {detector.length} frames, {detector.pipeline_.num_channels} channels"
+    )
+    click.echo(f"parameters      {count:,}")
+    click.echo(
+        f"FLOPs a window  encode {flops['encode'] / 1e6:.0f} M, train {flops['train'] / 1e6:.0f} M"
+    )
+    click.echo(f"latent          {model.latent_dim} dimensions")
+    click.echo(f"fps in training {detector.fps_:g}")
+    click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode})")
+    for name, value in detector.get_params().items():
+        click.echo(f"  {name:20s}{value}")

@@ -1,0 +1,127 @@
+"""``gepc-geo score``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.detector import GEPC
+from gepc_geo.errors import InputError
+from gepc_geo.evaluation import clip_labels
+from gepc_geo.levels import LEVELS, PROTOCOLS, ScoreOptions, score_table, write_table
+from gepc_geo.options import MODES
+from gepc_geo.run import Run
+from gepc_geo.tracks import PoseTracks
+
+
+def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``RUN`` before the data, and how windows become scores of frames and clips."""
+    for decorate in (
+        click.option(
+            "--frames", type=int, help="Frames of a clip-level run; must be those of the run."
+        ),
+        click.option(
+            "--padded/--no-padded",
+            default=None,
+            help="Keep tracks shorter than a window.  [default: for frames no, else yes]",
+        ),
+        click.option(
+            "--people-correction", is_flag=True, help="Account for the number of people in a frame."
+        ),
+        click.option(
+            "--smooth",
+            type=float,
+            default=0.0,
+            show_default=True,
+            metavar="SIGMA",
+            help="Smooth each clip's frame scores by a Gaussian of SIGMA frames.",
+        ),
+        click.option(
+            "--protocol",
+            type=click.Choice(PROTOCOLS),
+            default="corrected",
+            show_default=True,
+            help="Frame aggregation; reference: the public implementation's.",
+        ),
+        click.option(
+            "--mode", type=click.Choice(MODES), help="Scoring mode.  [default: the run's]"
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def load_run(run: Path, frames: int | None, device: str, tracks: PoseTracks | None = None) -> GEPC:
+    """The run's detector, held against what the command line says about frames."""
+    detector = Run(run).load(device)
+    if frames is not None and frames != detector.frames:
+        raise InputError(f"--frames is {frames}, expected the run's: {detector.frames}")
+    if tracks is not None:
+        note = detector.fps_mismatch(tracks)
+        if note:
+            click.echo(f"warning: {note}", err=True)
+    return detector
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@data_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Table to write (.csv or .npz)."
+)
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    default=None,
+    help="What a row is.  [default: frame; clip for clip-level runs]",
+)
+@click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
+@score_options
+@device_option
+def score(
+    run: Path,
+    data: Path,
+    format_: str,
+    skeleton: str,
+    split: str | None,
+    normal: str | None,
+    fps: float | None,
+    out: Path,
+    level: str | None,
+    labels: Path | None,
+    mode: str | None,
+    protocol: str,
+    smooth: float,
+    people_correction: bool,
+    padded: bool | None,
+    frames: int | None,
+    device: str,
+) -> None:
+    """Score the poses in DATA with the detector of RUN; higher is more abnormal.
+
+    Known labels (frame masks, or --normal for clips) become a column.
+
+    Example:
+
+        gepc-geo score runs/mine poses/test --out scores.csv
+    """
+    if out.suffix not in (".csv", ".npz"):
+        raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
+    tracks = read_data(data, format_, skeleton, split, fps, labels)
+    detector = load_run(run, frames, device, tracks)
+    names = class_names(normal)
+    level = level or ("frame" if detector.frames is None else "clip")
+    known: np.ndarray | None = None
+    if level == "clip" and names is not None:
+        known = clip_labels(tracks, names)
+    elif level == "frame":
+        known = tracks.frame_labels
+    options = ScoreOptions(mode, protocol, smooth, people_correction, padded)
+    columns = score_table(detector, tracks, level, options, known, quiet=False)
+    write_table(columns, out)
+    click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")

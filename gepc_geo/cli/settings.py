@@ -1,0 +1,96 @@
+"""Every option of a detector as a flag, made from :class:`~gepc_geo.options.Options` itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from gepc_geo.errors import InputError
+from gepc_geo.options import Options, default_of
+
+
+class _List(click.ParamType):
+    """Values separated by commas."""
+
+    name = "list"
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return [self.kind(one.strip()) for one in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is not a list of {self.kind.__name__}", param, ctx)
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A flag for each option; flags that are not given are ``None``."""
+    for option in reversed(fields(Options)):
+        default, meta = default_of(option), option.metadata
+        flag = "--" + option.name.replace("_", "-")
+        text = f"{meta['help']}  [default: {_show(default)}]"
+        kind: Any
+        if isinstance(default, bool):
+            flag, kind = f"{flag}/--no-{flag[2:]}", None
+        elif isinstance(default, list):
+            kind = _List(type(default[0]))
+        elif meta["choices"]:
+            kind = click.Choice(meta["choices"])
+        else:
+            kind = int if default is None else type(default)
+        command = click.option(flag, option.name, type=kind, default=None, help=text)(command)
+    return command
+
+
+def _show(default: Any) -> str:
+    if isinstance(default, list):
+        return ",".join(map(str, default))
+    return (
+        {None: "off", True: "yes", False: "no"}.get(default, str(default))
+        if (default is None or isinstance(default, bool))
+        else str(default)
+    )
+
+
+def resolve(
+    flags: dict[str, Any], config: Path | None, preset: str, base: dict[str, Any] | None = None
+) -> Options:
+    """Defaults, then preset, then file, then flags.
+
+    Args:
+        flags: Option values by name; ``None`` means not given.
+        config: A YAML file of options (or of a run: its ``options`` section).
+        preset: See :meth:`Options.preset`.
+        base: What a resumed run was started with, in place of defaults and preset.
+    """
+    values = Options.preset(preset) if base is None else dict(base)
+    if config is not None:
+        values |= Options.read(read_yaml(config).get("options", {}), str(config))
+    values |= {name: value for name, value in flags.items() if value is not None}
+    options = Options(**Options.read(values, "the command line"))
+    options.check()
+    return options
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A configuration file as ``{"options": {...}, ...}``; a flat file of options is accepted."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist, expected a YAML file of options") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} cannot be read, expected YAML: {reason}") from None
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {type(content).__name__}, expected options by name")
+    return content if "options" in content else {"options": content}

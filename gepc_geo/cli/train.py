@@ -1,0 +1,66 @@
+"""``gepc-geo train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.settings import resolve, setting_options
+from gepc_geo.run import Run
+
+
+@click.command()
+@data_options
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
+@click.option(
+    "--preset",
+    type=click.Choice(["default", "paper"]),
+    default="default",
+    show_default=True,
+    help="paper: the published method with the public implementation's settings.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the run.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard events into the run.")
+@device_option
+@setting_options
+def train(
+    data: Path,
+    format_: str,
+    skeleton: str,
+    split: str | None,
+    normal: str | None,
+    fps: float | None,
+    out: Path,
+    config: Path | None,
+    preset: str,
+    resume: bool,
+    tensorboard: bool,
+    device: str,
+    **flags: Any,
+) -> None:
+    """Train a detector on the normal poses in DATA.
+
+    Example:
+
+        gepc-geo train poses/train --out runs/mine --budget 100000
+    """
+    run = Run(out)
+    base = run.start(resume)
+    options = resolve(flags, config, preset, base)
+    tracks = read_data(data, format_, skeleton, split, fps)
+    names = class_names(normal)
+    if names is not None:
+        tracks = tracks.select(labels=names)
+    click.echo(f"{tracks!r}")
+    run.write_config(options, data={"path": str(data), "split": split, "normal": names})
+    try:
+        detector = run.train(tracks, options, resume=resume, device=device, tensorboard=tensorboard)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; go on with the same command and --resume (run: {out})", err=True)
+        raise SystemExit(130) from None
+    click.echo(f"model: {run.model}")
+    click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")

@@ -1,0 +1,142 @@
+"""The main job end to end on a simulated crowd: files -> training -> scores -> metrics and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gepc_geo.baselines import FlatMixture, flatten
+from gepc_geo.datasets.simulate import write_crowd
+from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.evaluation import Evaluation, evaluate
+from gepc_geo.io import read
+from gepc_geo.io.labels import read_frame_labels
+from gepc_geo.levels import ScoreOptions, frame_level, score_table, write_table
+from gepc_geo.metrics import auc
+from gepc_geo.options import MODES, Options
+from gepc_geo.run import Run
+from gepc_geo.tracks import PoseTracks
+
+#: Kinds that a centred window of one person cannot show: reported, not counted.
+NOT_COUNTED = ("loitering", "fighting")
+
+
+@dataclass
+class DemoResult:
+    """What the demo found.
+
+    Attributes:
+        auc: Frame AUC of the default mode over all clips but those of :data:`NOT_COUNTED`.
+        by_kind: Frame AUC of each kind's clips together with the normal clips.
+        table: For each detector (trained, untrained, mixture on the input) and mode its AUC,
+            over the same clips as ``auc``.
+        evaluation: The evaluation over all clips.
+        test: The test poses.
+    """
+
+    auc: float
+    by_kind: dict[str, float]
+    table: dict[str, dict[str, float]]
+    evaluation: Evaluation
+    test: PoseTracks
+
+
+def run_demo(
+    folder: Path,
+    options: Options,
+    *,
+    crowd: dict[str, Any] | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+    say: Callable[[str], None] = print,
+) -> DemoResult:
+    """Simulates, trains, scores and evaluates; files go to ``folder``.
+
+    Args:
+        folder: A run's folder, with ``poses/``, ``scores.csv`` added.
+        options: The detector's options; its seed is the crowd's too.
+        crowd: Further arguments of :func:`~gepc_geo.datasets.simulate.write_crowd`.
+        device: Where to compute.
+        quiet: Show no progress.
+        say: Takes each line of text.
+    """
+    run = Run(folder)
+    run.start(resume=False)
+    write_crowd(folder / "poses", seed=options.seed, **(crowd or {}))
+    train = read(folder / "poses" / "train")
+    test = read_frame_labels(folder / "poses" / "test_masks", read(folder / "poses" / "test"))
+    say(f"training poses: {train!r}")
+    say(f"test poses:     {test!r}")
+    run.write_config(options, data={"path": str(folder / "poses" / "train")})
+    detector = run.train(train, options, device=device, quiet=quiet)
+    scored = detector.window_scores(test, quiet=quiet)
+    write_table(
+        score_table(detector, test, "frame", ScoreOptions(), test.frame_labels),
+        folder / "scores.csv",
+    )
+    untrained = GEPC(**replace(options, budget=0).to_dict()).fit(train, device=device)
+    flat = _mixture_scores(detector, train, test)
+    counted = _frames_of(test, lambda kind: kind not in NOT_COUNTED)
+    table = {
+        "trained": _aucs(detector, scored, test, counted),
+        "untrained": _aucs(untrained, untrained.window_scores(test), test, counted),
+        "mixture on the input": {"-": _auc(untrained, flat, test, counted)},
+    }
+    by_kind = {
+        kind: _auc(
+            detector, scored, test, _frames_of(test, lambda k, kind=kind: k in (kind, "normal"))
+        )
+        for kind in sorted(set(map(_kind, test.clip_names)) - {"normal"})
+    }
+    return DemoResult(
+        auc=table["trained"][detector.mode],
+        by_kind=by_kind,
+        table=table,
+        evaluation=evaluate(detector, test, scored=scored),
+        test=test,
+    )
+
+
+def _kind(clip_name: str) -> str:
+    """The anomaly a simulated clip shows, from its name (``running_03``)."""
+    return clip_name.rsplit("_", 1)[0]
+
+
+def _frames_of(tracks: PoseTracks, wanted: Callable[[str], bool]) -> np.ndarray:
+    keep = np.array([wanted(_kind(name)) for name in tracks.clip_names])
+    return np.repeat(keep, tracks.clip_length)
+
+
+def _auc(
+    detector: GEPC,
+    scored: WindowScores,
+    tracks: PoseTracks,
+    frames: np.ndarray,
+    mode: str | None = None,
+) -> float:
+    assert tracks.frame_labels is not None
+    score = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
+    return auc(tracks.frame_labels[frames], score[frames])
+
+
+def _aucs(
+    detector: GEPC, scored: WindowScores, tracks: PoseTracks, frames: np.ndarray
+) -> dict[str, float]:
+    return {mode: _auc(detector, scored, tracks, frames, mode) for mode in MODES}
+
+
+def _mixture_scores(detector: GEPC, train: PoseTracks, test: PoseTracks) -> WindowScores:
+    """Window scores of a Gaussian mixture on the same normalised windows, as the detector's mode."""
+    pipeline = detector.pipeline_.to(torch.device("cpu"))
+    windows = pipeline.windows(train, detector.stride)
+    windows = windows.subset(np.flatnonzero(~windows.padded))
+    choices = range(pipeline.augment.num_choices)
+    model = FlatMixture().fit(np.concatenate([flatten(pipeline, windows, c) for c in choices]))
+    scored = pipeline.windows(test, detector.score_stride)
+    score = model.decision_function(flatten(pipeline, scored))
+    return WindowScores(scored, dict.fromkeys(MODES, score))

@@ -1,0 +1,436 @@
+"""The estimator: from tracks to anomaly scores, scikit-learn-like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from gepc_geo import checkpoint
+from gepc_geo._version import __version__
+from gepc_geo.calibration import TailCalibrator
+from gepc_geo.device import pick_device
+from gepc_geo.engine import Encoded, Trainer, encode, encode_input
+from gepc_geo.errors import InputError
+from gepc_geo.inputs import InputPipeline
+from gepc_geo.loader import WindowLoader
+from gepc_geo.nn import STGCAE, SoftAssignment
+from gepc_geo.normality import SINGLE, Normality
+from gepc_geo.options import MODES, Options
+from gepc_geo.progress import Progress
+from gepc_geo.scoring import person_frame_scores
+from gepc_geo.skeleton import Skeleton
+from gepc_geo.tracks import PoseTracks
+from gepc_geo.windows import PoseWindows
+
+#: Kind and version of a saved model.
+KIND, VERSION = "gepc_geo model", 1
+# Windows a forward pass takes when nothing is learned.
+_SCORE_BATCH = 1024
+# Fewer clips than this are split by person, not by clip, for calibration.
+_FEW_CLIPS = 10
+
+
+@dataclass
+class WindowScores:
+    r"""Anomaly scores of windows; higher is more abnormal.
+
+    Attributes:
+        windows: Which windows (clip, person, frames, padding), :math:`W` of them.
+        scores: For each mode :math:`[W]` float64.
+    """
+
+    windows: PoseWindows
+    scores: dict[str, np.ndarray]
+
+
+@dataclass(eq=False, repr=False)
+class GEPC(Options, BaseEstimator):
+    r"""Graph Embedded Pose Clustering (Markovitz et al., CVPR 2020) as an estimator.
+
+    Windows of tracked poses are embedded by a spatio-temporal graph autoencoder, clustered softly,
+    and scored by a Dirichlet process mixture (sections 3.1 to 3.4 of the paper).
+
+    Args:
+        **options: Every field of :class:`~gepc_geo.options.Options` is a parameter.
+
+    Attributes:
+        skeleton\_: The skeleton of the training poses.
+        model\_: The trained :class:`~gepc_geo.nn.STGCAE`.
+        assignment\_: The trained :class:`~gepc_geo.nn.SoftAssignment`.
+        normality\_: Mixtures and calibration.
+        threshold\_: The anomaly score that a share ``contamination`` of held-out normal windows
+            exceeds (in the default ``mode``).
+        most_normal\_: For each mode the lowest anomaly score seen in training.
+        fps\_: Median frames a second of the training clips; NaN if unknown.
+
+    Example:
+        >>> detector = GEPC(budget=50_000).fit(train_tracks)  # doctest: +SKIP
+        >>> detector.decision_function(test_tracks)  # doctest: +SKIP
+    """
+
+    # -- training ------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        tracks: PoseTracks,
+        y: object = None,
+        *,
+        run: str | Path | None = None,
+        resume: bool = False,
+        device: str | torch.device = "auto",
+        quiet: bool = True,
+        tensorboard: bool = False,
+    ) -> GEPC:
+        """Trains on normal poses.
+
+        Args:
+            tracks: Normal behaviour only; labels in it are not looked at.
+            y: Ignored, for scikit-learn.
+            run: Folder for checkpoint and loss log; default: nothing is written.
+            resume: Go on from the checkpoint in ``run`` where there is one.
+            device: ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
+            quiet: Show no progress.
+            tensorboard: Also write TensorBoard events into ``run``.
+
+        Raises:
+            InputError: An option that is not allowed, poses without a single full window, a loss
+                that is no number any more, a checkpoint of other data.
+        """
+        self.check()
+        target = pick_device(device)
+        folder = None if run is None else Path(run)
+        train, held_out = self._hold_out(tracks)
+        self.skeleton_ = tracks.skeleton
+        self.dims_ = tracks.dims
+        self.num_features_ = 0 if tracks.features is None else tracks.features.shape[-1]
+        self.fps_ = _fps(tracks)
+        self.pipeline_ = InputPipeline(
+            self.skeleton_, self.dims_, self.num_features_, self._options
+        )
+        windows = _full(self.pipeline_.windows(train, self.stride))
+        if len(windows) < 2:
+            raise InputError(
+                f"the training poses give {len(windows)} windows of {self.length} frames, "
+                "expected at least 2 (longer tracks, a shorter window, or frames for whole clips)"
+            )
+        loader = WindowLoader(windows, batch_size=_SCORE_BATCH, device=target)
+        self.pipeline_.to(target).fit(loader).to(target)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            self._build(target)
+        trainer = Trainer(
+            self.model_,
+            self.assignment_,
+            self.pipeline_,
+            loader,
+            self._options,
+            folder=folder,
+            quiet=quiet,
+            tensorboard=tensorboard,
+        )
+        trainer.run(resume=resume)
+        self._fit_normality(loader, held_out, quiet)
+        return self
+
+    def _hold_out(self, tracks: PoseTracks) -> tuple[PoseTracks, PoseTracks]:
+        """Clips (or, of few clips, people) kept out of training to calibrate scores."""
+        generator = np.random.default_rng(self.seed)
+        if tracks.num_clips >= _FEW_CLIPS:
+            count = max(1, round(self.holdout * tracks.num_clips)) if self.holdout else 0
+            chosen = np.zeros(tracks.num_clips, dtype=bool)
+            chosen[generator.permutation(tracks.num_clips)[:count]] = True
+            return tracks.select(clips=~chosen), tracks.select(clips=chosen)
+        track_of_row = np.zeros(tracks.num_frames, dtype=np.int64)
+        track_of_row[tracks.track_starts[1:]] = 1
+        track_of_row = np.cumsum(track_of_row)
+        count = max(1, round(self.holdout * tracks.num_tracks)) if self.holdout else 0
+        chosen = np.zeros(max(tracks.num_tracks, 1), dtype=bool)
+        if tracks.num_tracks > 1:
+            chosen[generator.permutation(tracks.num_tracks)[:count]] = True
+        return tracks.rows(~chosen[track_of_row]), tracks.rows(chosen[track_of_row])
+
+    def _build(self, device: torch.device) -> None:
+        """Makes the networks for the pipeline's input."""
+        channels = self.pipeline_.num_channels
+        self.model_ = STGCAE(
+            channels,
+            self.skeleton_.num_joints,
+            self.length,
+            adj=self.skeleton_.adjacency(),
+            out_channels=channels - 1,
+            hidden=self.hidden,
+            encoder_channels=self.encoder_channels,
+            strides=self.strides,
+            decoder_channels=self.decoder_channels,
+            branches=self.branches,
+            kernel_size=self.kernel_size,
+            dropout=self.dropout,
+        ).to(device)
+        self.assignment_ = SoftAssignment(
+            self.clusters, self.model_.latent_dim, form=self.assignment
+        ).to(device)
+
+    def _fit_normality(self, loader: WindowLoader, held_out: PoseTracks, quiet: bool) -> None:
+        """Mixtures on all training windows and augmentations; calibration on held-out windows."""
+        passes = [self._encode(loader, choice) for choice in range(self._choices)]
+        together = Encoded(
+            latent=torch.cat([one.latent for one in passes]),
+            log_p=torch.cat([one.log_p for one in passes]),
+            error=torch.cat([one.error for one in passes]),
+        )
+        self.normality_ = Normality(self._options).fit(together)
+        train_scores = _average([self.normality_.single_scores(part) for part in passes])
+        windows = _full(self.pipeline_.windows(held_out, self.score_stride))
+        if len(windows):
+            scores = self._single_scores(windows, quiet)
+        else:
+            # Nothing could be held out (a handful of tracks): the training windows must do.
+            windows, scores = loader.windows, train_scores
+        self.normality_.calibrate(scores)
+        scores["fused"] = self.normality_.fused_score(scores)
+        train_scores["fused"] = self.normality_.fused_score(train_scores)
+        self.most_normal_ = {mode: float(train_scores[mode].min()) for mode in MODES}
+        self.threshold_ = float(torch.quantile(scores[self.mode], 1 - self.contamination))
+        # People are scored frame by frame with means over windows, whose spread is smaller.
+        self.person_calibrators_ = {
+            mode: TailCalibrator().fit(_covered(windows, scores[mode])) for mode in MODES
+        }
+
+    # -- scores --------------------------------------------------------------------------------
+
+    def windows(self, tracks: PoseTracks) -> PoseWindows:
+        """The windows that are scored: every ``score_stride`` frames, short tracks padded."""
+        self._check_fitted()
+        return self.pipeline_.windows(tracks, self.score_stride)
+
+    def window_scores(
+        self, tracks: PoseTracks, *, padded: bool = True, quiet: bool = True
+    ) -> WindowScores:
+        """Anomaly scores of every window in every mode, from one pass.
+
+        Args:
+            padded: Keep windows of tracks shorter than a window (their ends repeated).
+            quiet: Show no progress.
+        """
+        windows = self.windows(tracks)
+        if not padded:
+            windows = _full(windows)
+        scores = self._single_scores(windows, quiet)
+        scores["fused"] = self.normality_.fused_score(scores)
+        return WindowScores(windows, {m: s.cpu().numpy() for m, s in scores.items()})
+
+    def decision_function(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
+        r"""Anomaly scores :math:`[W]` of :meth:`windows`; higher is more abnormal.
+
+        Args:
+            mode: One of ``assignment`` (the paper's: log-probability of the soft assignment),
+                ``max`` (one minus the largest soft assignment), ``latent``, ``reconstruction``,
+                ``fused``; default: the option ``mode``.
+        """
+        return self.window_scores(tracks).scores[self._mode(mode)]
+
+    def score_samples(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
+        r"""Log-densities :math:`[W]` of :meth:`windows`; higher is more normal.
+
+        Args:
+            mode: ``"assignment"`` (default, section 3.4 of the paper) or ``"latent"``: the modes
+                that are densities.
+
+        Raises:
+            InputError: A mode that is no density.
+        """
+        mode = "assignment" if mode is None else mode
+        if mode not in ("assignment", "latent"):
+            raise InputError(f"mode {mode!r} has no density, expected assignment or latent")
+        return -self.decision_function(tracks, mode)
+
+    def predict(self, tracks: PoseTracks) -> np.ndarray:
+        r"""1 where a window's score in the default mode exceeds ``threshold_``, else 0: :math:`[W]`."""
+        return (self.decision_function(tracks) > self.threshold_).astype(np.int64)
+
+    def embed(self, tracks: PoseTracks) -> np.ndarray:
+        r"""Latents :math:`z` of :meth:`windows`, :math:`[W, D]` float32."""
+        return self._encode(self._loader(self.windows(tracks)), 0).latent.cpu().numpy()
+
+    def soft_assignment(self, tracks: PoseTracks) -> np.ndarray:
+        r"""Soft assignments :math:`p` (eq. 1) of :meth:`windows`, :math:`[W, K]`; rows sum to one."""
+        return self._encode(self._loader(self.windows(tracks)), 0).log_p.exp().cpu().numpy()
+
+    def joint_scores(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
+        r"""Each joint's share in the window's score, :math:`[W, V]`; rows sum to one.
+
+        :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s` with respect to the
+        network's input :math:`x`, summed over frames and channels.
+        """
+        mode = self._mode(mode)
+        shares = []
+        for batch in self._loader(self.windows(tracks)):
+            x = self.pipeline_.tensor(batch).requires_grad_(True)
+            with torch.enable_grad():
+                score = self._scores_of_input(x)[mode]
+                (gradient,) = torch.autograd.grad(score.sum(), x)
+            share = (gradient * x).detach().abs().sum((1, 3))
+            shares.append(share / share.sum(1, keepdim=True).clamp(min=1e-30))
+        if not shares:
+            return np.zeros((0, self.skeleton_.num_joints), dtype=np.float32)
+        return torch.cat(shares).cpu().numpy()
+
+    def _scores_of_input(self, x: Tensor) -> dict[str, Tensor]:
+        encoded = encode_input(self.model_, self.assignment_, x, self.precision)
+        scores = self.normality_.single_scores(encoded)
+        scores["fused"] = self.normality_.fused_score(scores)
+        return scores
+
+    @property
+    def _choices(self) -> int:
+        return self.pipeline_.augment.num_choices
+
+    def _loader(self, windows: PoseWindows) -> WindowLoader:
+        device = next(self.model_.parameters()).device
+        return WindowLoader(windows, batch_size=_SCORE_BATCH, device=device)
+
+    def _encode(self, loader: WindowLoader, choice: int) -> Encoded:
+        return encode(self.model_, self.assignment_, self.pipeline_, loader, choice, self.precision)
+
+    @torch.no_grad()
+    def _single_scores(self, windows: PoseWindows, quiet: bool) -> dict[str, Tensor]:
+        """Every direct mode's scores [W], averaged over the augmentations, in flat memory."""
+        loader = self._loader(windows)
+        parts: list[dict[str, Tensor]] = []
+        with Progress("scoring", len(windows), "windows", quiet=quiet) as bar:
+            for batch in loader:
+                count = batch.num_graphs
+                one: list[dict[str, Tensor]] = []
+                for choice in range(self._choices):
+                    choices = torch.full((count,), choice, device=loader.device)
+                    x = self.pipeline_.tensor(batch, choices)
+                    encoded = encode_input(self.model_, self.assignment_, x, self.precision)
+                    one.append(self.normality_.single_scores(encoded))
+                parts.append(_average(one))
+                bar.update(count)
+        empty = torch.zeros(0, dtype=torch.float64, device=loader.device)
+        return {mode: torch.cat([empty, *(part[mode] for part in parts)]) for mode in SINGLE}
+
+    def fps_mismatch(self, tracks: PoseTracks) -> str:
+        """A sentence where the poses' frame rate differs from training's by over 10 %, else ''.
+
+        Windows are counted in frames: at another rate the same movement looks faster or slower.
+        """
+        there = _fps(tracks)
+        if abs(there / self.fps_ - 1) > 0.1:
+            return f"the poses have {there:g} frames a second, training had {self.fps_:g}"
+        return ""
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Writes one file: weights, mixtures, skeleton, every option, calibration, threshold."""
+        self._check_fitted()
+        checkpoint.save(
+            {
+                "written_by": __version__,
+                "options": self._options.to_dict(),
+                "skeleton": self.skeleton_.to_dict(),
+                "dims": self.dims_,
+                "num_features": self.num_features_,
+                "fps": self.fps_,
+                "statistics": {"mean": self.pipeline_.mean, "std": self.pipeline_.std},
+                "model": self.model_.state_dict(),
+                "assignment": self.assignment_.state_dict(),
+                "normality": self.normality_.state_dict(),
+                "person_calibrators": {
+                    m: c.state_dict() for m, c in self.person_calibrators_.items()
+                },
+                "most_normal": self.most_normal_,
+                "threshold": self.threshold_,
+            },
+            path,
+            kind=KIND,
+            version=VERSION,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "auto") -> GEPC:
+        """Reads what :meth:`save` wrote; nothing in it is ever unpickled.
+
+        Raises:
+            InputError: No such file, another kind or version of file, contents that do not fit.
+        """
+        target = pick_device(device)
+        state = checkpoint.load(path, kind=KIND, version=VERSION)
+        try:
+            self = cls(**Options.read(state["options"], str(path)))
+            self.check()
+            self.skeleton_ = Skeleton.from_dict(state["skeleton"], f"{path}: skeleton")
+            self.dims_, self.num_features_ = int(state["dims"]), int(state["num_features"])
+            self.fps_ = float(state["fps"])
+            self.pipeline_ = InputPipeline(
+                self.skeleton_, self.dims_, self.num_features_, self._options
+            )
+            self.pipeline_.mean = state["statistics"]["mean"]
+            self.pipeline_.std = state["statistics"]["std"]
+            self.pipeline_.to(target)
+            self._build(target)
+            self.model_.load_state_dict(state["model"])
+            self.assignment_.load_state_dict(state["assignment"])
+            self.model_.eval()
+            self.assignment_.eval()
+            self.normality_ = Normality.from_state_dict(state["normality"], self._options).to(
+                target
+            )
+            self.person_calibrators_ = {
+                mode: TailCalibrator.from_state_dict(one).to(target)
+                for mode, one in state["person_calibrators"].items()
+            }
+            self.most_normal_ = {m: float(v) for m, v in state["most_normal"].items()}
+            self.threshold_ = float(state["threshold"])
+        except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{path} does not fit together, expected a {KIND}: {reason}") from None
+        return self
+
+    # -- inner ---------------------------------------------------------------------------------
+
+    @property
+    def _options(self) -> Options:
+        return Options(**{option.name: getattr(self, option.name) for option in fields(Options)})
+
+    def _mode(self, mode: str | None) -> str:
+        mode = self.mode if mode is None else mode
+        if mode not in MODES:
+            raise InputError(f"mode is {mode!r}, expected {' or '.join(MODES)}")
+        return mode
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "normality_"):
+            raise InputError("this detector is not fitted, expected fit() or load() first")
+
+
+def _average(scores: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {mode: torch.stack([one[mode] for one in scores]).mean(0) for mode in SINGLE}
+
+
+def _full(windows: PoseWindows) -> PoseWindows:
+    """Without the padded ones."""
+    return windows.subset(np.flatnonzero(~windows.padded))
+
+
+def _fps(tracks: PoseTracks) -> float:
+    known = tracks.fps[~np.isnan(tracks.fps)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
+def _covered(windows: PoseWindows, score: Tensor) -> Tensor:
+    """Person-frame scores of the rows that (full) windows cover."""
+    rows = person_frame_scores(
+        score,
+        torch.as_tensor(windows.first, device=score.device),
+        windows.length,
+        len(windows.table.frame),
+    )
+    return rows[~torch.isnan(rows)]

@@ -1,0 +1,26 @@
+"""Where to compute."""
+
+from __future__ import annotations
+
+import torch
+
+from gepc_geo.errors import InputError
+
+
+def pick_device(name: str | torch.device = "auto") -> torch.device:
+    """The device of that name; ``"auto"`` is CUDA where there is one, else the CPU.
+
+    Raises:
+        InputError: An unknown device, or one this machine does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or ["not available"])[0]
+        raise InputError(
+            f"device {str(name)!r} cannot be used, expected auto, cpu or cuda: {reason}"
+        ) from None
+    return device

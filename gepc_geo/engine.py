@@ -1,0 +1,402 @@
+"""The two training stages (section 3.5 of the paper), resumable at any moment.
+
+All random numbers of a step come from the seed, the stage and the step's number alone, so a run that
+was killed and resumed from its last checkpoint takes exactly the steps an uninterrupted run takes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gepc_geo import checkpoint
+from gepc_geo.errors import InputError
+from gepc_geo.inputs import InputPipeline
+from gepc_geo.journal import Journal
+from gepc_geo.loader import WindowLoader
+from gepc_geo.nn import (
+    STGCAE,
+    SoftAssignment,
+    clustering_loss,
+    reconstruction_loss,
+    target_distribution,
+)
+from gepc_geo.options import Options
+from gepc_geo.progress import Progress
+
+#: Kind and version of a training checkpoint.
+KIND, VERSION = "gepc_geo training checkpoint", 1
+STAGES = ("reconstruction", "clustering")
+# Steps between two looks at the loss: each look waits for the device.
+_LOG_STEPS = 50
+# Share of a stage's steps in which the learning rate rises, and the floor it falls to.
+_WARMUP, _FLOOR = 0.05, 0.01
+
+
+@dataclass
+class Encoded:
+    r"""What a full pass over :math:`N` windows gives.
+
+    Attributes:
+        latent: :math:`z`, :math:`[N, D]`.
+        log_p: Log soft assignments, :math:`[N, K]`.
+        error: Mean squared reconstruction error of each window, :math:`[N]`.
+    """
+
+    latent: Tensor
+    log_p: Tensor
+    error: Tensor
+
+
+def window_error(reconstruction: Tensor, x: Tensor) -> Tensor:
+    r"""Mean squared error of each window over its seen joints: :math:`[B, T, V, C]` -> :math:`[B]`."""
+    seen = (x[..., -1] > 0).to(x.dtype)
+    square = (reconstruction.float() - x[..., :-1]).square().mean(-1)
+    return (square * seen).sum((1, 2)) / seen.sum((1, 2)).clamp(min=1)
+
+
+class Trainer:
+    """Trains an autoencoder and a cluster layer on windows.
+
+    Args:
+        model: The autoencoder.
+        assignment: The cluster layer.
+        pipeline: Makes the network's input of a batch.
+        loader: The training windows, on the device.
+        options: Training options.
+        folder: Where checkpoint and log go; ``None`` writes nothing.
+        quiet: Show no progress.
+        tensorboard: Also write TensorBoard events.
+    """
+
+    def __init__(
+        self,
+        model: STGCAE,
+        assignment: SoftAssignment,
+        pipeline: InputPipeline,
+        loader: WindowLoader,
+        options: Options,
+        *,
+        folder: Path | None = None,
+        quiet: bool = False,
+        tensorboard: bool = False,
+    ) -> None:
+        self.model, self.assignment = model, assignment
+        self.pipeline, self.loader, self.options = pipeline, loader, options
+        self.folder, self.quiet, self.tensorboard = folder, quiet, tensorboard
+        self.device = loader.device
+        self.count = len(loader.windows)
+        self.batch_size = min(options.batch_size, self.count)
+        total = math.ceil(options.budget / self.batch_size)
+        second = round(total * options.cluster_share)
+        self.steps = {"reconstruction": total - second, "clustering": second}
+        self.stage, self.step = STAGES[0], 0
+        self.targets: Tensor | None = None
+        self.labels: Tensor | None = None
+        self.optimizer = self._optimizer()
+        self.journal = Journal(None)
+        self._saved = time.monotonic()
+
+    # -- the run -------------------------------------------------------------------------------
+
+    def run(self, resume: bool = False) -> None:
+        """Trains both stages; with ``resume``, from the folder's checkpoint where there is one.
+
+        Raises:
+            InputError: The loss is not a number any more (the last good checkpoint stays), or the
+                checkpoint belongs to other data or another model.
+        """
+        resumed = resume and self.folder is not None and (self.folder / "checkpoint.pt").exists()
+        if resumed:
+            self._load()
+        passes = self._passes() if resumed else None
+        self.journal = Journal(self.folder, passes=passes, tensorboard=self.tensorboard)
+        cuda = [self.device.index or 0] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            if self.stage == "reconstruction":
+                self._run_stage(self._reconstruction_step)
+                self._next_stage("clustering")
+            if self.stage == "clustering":
+                if self.targets is None:
+                    # K-means starts theta (section 3.3); from here on theta is learned.
+                    self.assignment.initialize(
+                        self.encode(self.loader).latent, generator=self._generator(0)
+                    )
+                    self.optimizer = self._optimizer()
+                self._run_stage(self._clustering_step, self._update_targets)
+                self._next_stage("done")
+        self.journal.close()
+        self.model.eval()
+        self.assignment.eval()
+
+    def _run_stage(
+        self, loss_of: Callable[[Tensor], Tensor], expectation: Callable[[], bool] | None = None
+    ) -> None:
+        total = self.steps[self.stage]
+        every = max(1, math.ceil(total / self.options.target_updates))
+        sums = torch.zeros(3, device=self.device)
+        began, first = time.monotonic(), self.step
+        with Progress(
+            self.stage,
+            total * self.batch_size,
+            "windows",
+            start=self.step * self.batch_size,
+            quiet=self.quiet,
+        ) as bar:
+            for index in self._batches():
+                if expectation is not None and self.step % every == 0 and not expectation():
+                    return
+                self._seed_step()
+                self._set_lr(total)
+                self.optimizer.zero_grad(set_to_none=True)
+                losses = loss_of(index)
+                losses[0].backward()
+                torch.nn.utils.clip_grad_norm_(self._parameters(), self.options.clip_norm)
+                self.optimizer.step()
+                sums += losses.detach()
+                self.step += 1
+                bar.update(self.batch_size)
+                last = self.step == total
+                due = time.monotonic() - self._saved >= self.options.checkpoint_seconds
+                if last or due or self.step % _LOG_STEPS == 0:
+                    loss, reconstruction, clustering = (sums / (self.step - first)).tolist()
+                    if not math.isfinite(loss):
+                        raise InputError(self._not_finite(loss))
+                    bar.update(0, f"loss {loss:.4f}")
+                    self.journal.add(
+                        stage=self.stage,
+                        step=self.step,
+                        passes=self._passes(),
+                        loss=f"{loss:.6g}",
+                        reconstruction=f"{reconstruction:.6g}",
+                        clustering=f"{clustering:.6g}" if self.stage == "clustering" else "",
+                        lr=f"{self.optimizer.param_groups[0]['lr']:.4g}",
+                        seconds=f"{time.monotonic() - began:.2f}",
+                    )
+                    sums.zero_()
+                    first = self.step
+                    if due:
+                        self._save()
+
+    def _batches(self) -> Iterator[Tensor]:
+        """Shuffled batches from the present step on; every epoch has a permutation of its own."""
+        per_epoch = self.count // self.batch_size
+        while self.step < self.steps[self.stage]:
+            epoch, skip = divmod(self.step, per_epoch)
+            # Drawn on the CPU: a run resumed on another device sees the same order.
+            order = torch.randperm(self.count, generator=self._generator(1, epoch))
+            order = order.to(self.device)[: per_epoch * self.batch_size]
+            for index in order.split(self.batch_size)[skip:]:
+                if self.step == self.steps[self.stage]:
+                    return
+                yield index
+
+    # -- one step ------------------------------------------------------------------------------
+
+    def _input(self, index: Tensor) -> Tensor:
+        batch = self.loader.gather(index)
+        choice = torch.randint(self.pipeline.augment.num_choices, (len(index),), device=self.device)
+        return self.pipeline.tensor(batch, choice)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.options.precision == "bf16"
+        )
+
+    def _reconstruction_step(self, index: Tensor) -> Tensor:
+        x = self._input(index)
+        with self._autocast():
+            reconstruction, _ = self.model(x)
+        loss = reconstruction_loss(reconstruction.float(), x[..., :-1], x[..., -1] > 0)
+        return torch.stack([loss, loss, torch.zeros_like(loss)])
+
+    def _clustering_step(self, index: Tensor) -> Tensor:
+        """The M step: eq. 4. Autograd gives each part its own loss, the encoder both."""
+        assert self.targets is not None
+        x = self._input(index)
+        with self._autocast():
+            reconstruction, latent = self.model(x)
+        log_p = self.assignment(latent.float())
+        rebuilt = reconstruction_loss(reconstruction.float(), x[..., :-1], x[..., -1] > 0)
+        clustered = clustering_loss(log_p, self.targets[index])
+        return torch.stack([rebuilt + self.options.cluster_weight * clustered, rebuilt, clustered])
+
+    def _update_targets(self) -> bool:
+        """The E step: targets from a full pass; false when (almost) no label changed any more."""
+        log_p = self.encode(self.loader).log_p
+        self.targets = target_distribution(log_p, self.options.target)
+        labels, before = log_p.argmax(1), self.labels
+        self.labels = labels
+        if before is None:
+            return True
+        change = (labels != before).float().mean().item()
+        self.journal.add(
+            stage=self.stage, step=self.step, passes=self._passes(), label_change=f"{change:.5f}"
+        )
+        return change >= self.options.label_tolerance
+
+    # -- a full pass ---------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode(self, loader: WindowLoader, choice: int = 0) -> Encoded:
+        """Latents, assignments and errors of all windows, in order, in evaluation mode."""
+        return encode(
+            self.model, self.assignment, self.pipeline, loader, choice, self.options.precision
+        )
+
+    # -- state ---------------------------------------------------------------------------------
+
+    def _parameters(self) -> list[Tensor]:
+        parameters = list(self.model.parameters())
+        return parameters + list(self.assignment.parameters()) * (self.stage == "clustering")
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(
+            self._parameters(),
+            lr=self.options.lr,
+            weight_decay=self.options.weight_decay,
+            fused=True,
+        )
+
+    def _set_lr(self, total: int) -> None:
+        peak = self.options.lr if self.stage == "reconstruction" else self.options.cluster_lr
+        rise = max(1, round(_WARMUP * total))
+        if self.step < rise:
+            factor = (self.step + 1) / rise
+        else:
+            phase = (self.step - rise) / max(1, total - rise)
+            factor = _FLOOR + (1 - _FLOOR) * 0.5 * (1 + math.cos(math.pi * phase))
+        for group in self.optimizer.param_groups:
+            group["lr"] = peak * factor
+
+    def _entropy(self, *key: int) -> int:
+        # Done is a stage too: nothing random happens in it.
+        stage = (*STAGES, "done").index(self.stage)
+        words = np.random.SeedSequence([self.options.seed, stage, *key]).generate_state(
+            2, np.uint32
+        )
+        return int(words[0]) << 31 ^ int(words[1])
+
+    def _generator(self, *key: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self._entropy(*key))
+
+    def _seed_step(self) -> None:
+        torch.manual_seed(self._entropy(2, self.step))
+
+    def _passes(self) -> int:
+        before = self.steps["reconstruction"] if self.stage != "reconstruction" else 0
+        before += self.steps["clustering"] if self.stage == "done" else 0
+        return (before + self.step) * self.batch_size
+
+    def _next_stage(self, stage: str) -> None:
+        self.stage, self.step = stage, 0
+        self._save()
+
+    def _save(self) -> None:
+        self._saved = time.monotonic()
+        if self.folder is None:
+            return
+        checkpoint.save(
+            {
+                "options": self.options.to_dict(),
+                "count": self.count,
+                "stage": self.stage,
+                "step": self.step,
+                "model": self.model.state_dict(),
+                "assignment": self.assignment.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "targets": self.targets,
+                "labels": self.labels,
+            },
+            self.folder / "checkpoint.pt",
+            kind=KIND,
+            version=VERSION,
+        )
+
+    def _load(self) -> None:
+        assert self.folder is not None
+        path = self.folder / "checkpoint.pt"
+        state = checkpoint.load(path, kind=KIND, version=VERSION)
+        if state["count"] != self.count:
+            raise InputError(
+                f"{path} was written for {state['count']} training windows, "
+                f"expected the {self.count} of this data"
+            )
+        if state["options"] != self.options.to_dict():
+            changed = [k for k, v in self.options.to_dict().items() if state["options"].get(k) != v]
+            raise InputError(
+                f"{path} was written with {changed[0]} {state['options'].get(changed[0])!r}, "
+                f"expected {self.options.to_dict()[changed[0]]!r}"
+            )
+        self.stage, self.step = state["stage"], state["step"]
+        self.model.load_state_dict(state["model"])
+        self.assignment.load_state_dict(state["assignment"])
+        moved: dict[str, Any] = {
+            name: None if state[name] is None else state[name].to(self.device)
+            for name in ("targets", "labels")
+        }
+        self.targets, self.labels = moved["targets"], moved["labels"]
+        # The clustering stage begins with a fresh optimiser, made once theta is started.
+        if self.stage == "reconstruction" or self.targets is not None:
+            self.optimizer = self._optimizer()
+            if self.stage != "done":
+                self.optimizer.load_state_dict(state["optimizer"])
+
+    def _not_finite(self, loss: float) -> str:
+        kept = "no checkpoint was written"
+        if self.folder is not None and (self.folder / "checkpoint.pt").exists():
+            kept = f"the last good checkpoint is {self.folder / 'checkpoint.pt'}"
+        return (
+            f"the {self.stage} loss is {loss} at step {self.step}, expected a finite number "
+            f"(lower the learning rate {self.optimizer.param_groups[0]['lr']:.3g}); {kept}"
+        )
+
+
+def encode_input(
+    model: STGCAE, assignment: SoftAssignment, x: Tensor, precision: str = "fp32"
+) -> Encoded:
+    r"""Encodes and reconstructs one batch of the network's input :math:`[B, T, V, C]`."""
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        reconstruction, latent = model(x)
+    latent = latent.float()
+    return Encoded(latent, assignment(latent), window_error(reconstruction, x))
+
+
+@torch.no_grad()
+def encode(
+    model: STGCAE,
+    assignment: SoftAssignment,
+    pipeline: InputPipeline,
+    loader: WindowLoader,
+    choice: int = 0,
+    precision: str = "fp32",
+) -> Encoded:
+    """Encodes and reconstructs all windows of a loader, in order, in evaluation mode.
+
+    Args:
+        choice: The augmentation applied to every window; 0 is none.
+        precision: ``"fp32"`` or ``"bf16"``.
+    """
+    training = model.training
+    model.eval()
+    assignment.eval()
+    parts = []
+    for batch in loader:
+        choices = torch.full((batch.num_graphs,), choice, device=loader.device)
+        x = pipeline.tensor(batch, choices)
+        parts.append(encode_input(model, assignment, x, precision))
+    model.train(training)
+    assignment.train(training)
+    return Encoded(
+        latent=torch.cat([part.latent for part in parts]),
+        log_p=torch.cat([part.log_p for part in parts]),
+        error=torch.cat([part.error for part in parts]),
+    )

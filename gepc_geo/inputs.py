@@ -1,0 +1,126 @@
+"""From tracks to the tensors a model takes: windows, augmentation, normalisation, standardisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from gepc_geo.errors import InputError
+from gepc_geo.loader import WindowLoader
+from gepc_geo.nn import to_dense
+from gepc_geo.options import Options
+from gepc_geo.tracks import PoseTracks
+from gepc_geo.transforms import Augment, normalize
+from gepc_geo.windows import PoseWindows, resample_clips
+
+# Enough windows for channel statistics to a fraction of a percent.
+_STATISTICS_WINDOWS = 20_000
+
+
+class InputPipeline:
+    r"""Everything between :class:`~gepc_geo.PoseTracks` and the network's input.
+
+    The network's input is :math:`[B, T, V, C]`: normalised coordinates, features, motion channels
+    (each standardised by its training mean and deviation), and last the confidence.
+
+    Args:
+        skeleton: The joints (:class:`~gepc_geo.Skeleton`).
+        dims: Coordinates of a joint, 2 or 3.
+        num_features: Further channels of a joint.
+        options: Window, input and augmentation options.
+    """
+
+    def __init__(self, skeleton: Any, dims: int, num_features: int, options: Options) -> None:
+        self.skeleton, self.dims, self.num_features = skeleton, dims, num_features
+        self.options = options
+        self.augment = Augment(skeleton, dims, options.augment)
+        self.normalize = normalize(
+            skeleton,
+            dims,
+            scale=options.scale,
+            center=options.center,
+            align=options.align,
+            motion=options.motion,
+        )
+        self.mean = torch.zeros(0)
+        self.std = torch.ones(0)
+
+    def check(self, tracks: PoseTracks) -> None:
+        """Raises an :class:`~gepc_geo.errors.InputError` unless ``tracks`` fit this pipeline."""
+        if tracks.skeleton != self.skeleton:
+            raise InputError(
+                f"the poses have skeleton {tracks.skeleton.name!r} with {tracks.num_joints} joints, "
+                f"expected {self.skeleton.name!r} with {self.skeleton.num_joints}"
+            )
+        if tracks.dims != self.dims:
+            raise InputError(f"the poses have {tracks.dims} coordinates, expected {self.dims}")
+        count = 0 if tracks.features is None else tracks.features.shape[-1]
+        if count != self.num_features:
+            raise InputError(
+                f"the poses have {count} features a joint, expected {self.num_features}"
+            )
+        if self.options.scale == "image":
+            lost = np.isnan(tracks.image_size).any(axis=1)
+            if lost.any():
+                raise InputError(
+                    f"clip {tracks.clip_names[int(np.argmax(lost))]!r} has no image size, "
+                    "which scale 'image' needs; expected one, or scale torso, height or rms"
+                )
+
+    def windows(self, tracks: PoseTracks, stride: int) -> PoseWindows:
+        """The windows of ``tracks``; with the option ``frames``, one for each person and clip."""
+        self.check(tracks)
+        if self.options.frames is not None:
+            tracks = resample_clips(tracks, self.options.frames)
+        return PoseWindows(
+            tracks, length=self.options.length, stride=stride, max_gap=self.options.max_gap
+        )
+
+    def fit(self, loader: WindowLoader) -> InputPipeline:
+        """Measures each channel's mean and deviation over (up to 20,000 of) the loader's windows."""
+        count = len(loader.windows)
+        chosen = torch.linspace(0, count - 1, min(count, _STATISTICS_WINDOWS)).long()
+        total, square, seen = 0.0, 0.0, 0
+        for index in chosen.to(loader.device).split(loader.batch_size):
+            x = self._normalized(loader.gather(index))[..., :-1].double()
+            total = total + x.sum((0, 1, 2))
+            square = square + x.square().sum((0, 1, 2))
+            seen += x[..., 0].numel()
+        mean = torch.as_tensor(total / seen)
+        variance = torch.as_tensor(square / seen) - mean.square()
+        self.mean = mean.float()
+        # A channel that never changes must not be blown up by its rounding noise.
+        self.std = variance.clamp(min=0).sqrt().float().clamp(min=1e-4)
+        return self
+
+    def tensor(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
+        r"""The network's input :math:`[B, T, V, C]` for a batch of windows.
+
+        Args:
+            batch: From :class:`~gepc_geo.loader.WindowLoader`.
+            choice: :math:`[B]` augmentation of each window; default: none of them.
+        """
+        if choice is not None and self.augment.num_choices > 1:
+            batch = self.augment.apply(batch, choice)
+        x = self._normalized(batch)
+        return torch.cat([(x[..., :-1] - self.mean) / self.std, x[..., -1:]], dim=-1)
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the network's input, the confidence included."""
+        return len(self.mean) + 1
+
+    def to(self, device: torch.device) -> InputPipeline:
+        """Moves the statistics to a device."""
+        self.mean, self.std = self.mean.to(device), self.std.to(device)
+        return self
+
+    def _normalized(self, batch: Batch) -> Tensor:
+        x = to_dense(self.normalize(batch).x, self.skeleton.num_joints)
+        # The confidence goes last, so that what is to be reconstructed is x[..., :-1].
+        coordinates, confidence, rest = x.split([self.dims, 1, x.size(-1) - self.dims - 1], dim=-1)
+        return torch.cat([coordinates, rest, confidence], dim=-1)

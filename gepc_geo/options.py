@@ -1,0 +1,254 @@
+"""Every option of a detector, in one place: the estimator's parameters and the command line's flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from typing import Any
+
+from gepc_geo.errors import InputError
+
+#: What a window's anomaly score can be computed from (DESIGN: section 3.4 of the paper and beyond).
+MODES = ("assignment", "max", "latent", "reconstruction", "fused")
+#: The three adjacencies of the spatial attention convolution (section 3.2 of the paper).
+BRANCHES = ("static", "global", "inferred")
+
+
+def _option(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> Any:
+    """A dataclass field that knows its help text and what it may be."""
+    metadata = {"help": help, "choices": choices, "low": low, "high": high}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass
+class Options:
+    """What a detector is made of; each field is a parameter of :class:`gepc_geo.GEPC` and a flag.
+
+    The fields' ``metadata`` holds their help text and limits; :meth:`check` enforces them.
+    """
+
+    # -- windows -------------------------------------------------------------------------------
+    window: int = _option(12, "Frames in a window.", low=2)
+    stride: int = _option(8, "Frames between the starts of training windows.", low=1)
+    score_stride: int = _option(1, "Frames between the starts of scored windows.", low=1)
+    max_gap: int = _option(3, "Missing frames to interpolate; a longer gap splits a track.", low=0)
+    frames: int | None = _option(
+        None, "Clip-level sets: stretch each person's clip to this many frames, one window.", low=2
+    )
+    # -- input ---------------------------------------------------------------------------------
+    scale: str = _option(
+        "rms",
+        "What a pose is divided by: torso length, box height, RMS distance to its centre, or the "
+        "image size.",
+        choices=("torso", "height", "rms", "image"),
+    )
+    center: str = _option(
+        "window",
+        "What is subtracted: the window's mean position, or each frame's.",
+        choices=("window", "frame"),
+    )
+    align: bool = _option(True, "Turn 3D poses so that the shoulder line lies along x.")
+    motion: bool = _option(True, "Keep the person's motion through the image as extra channels.")
+    augment: str = _option(
+        "flip",
+        "Augmentations, drawn per window in training, averaged in scoring; paper: identity, flip, "
+        "rot90, flip+rot90, rot45.",
+        choices=("none", "flip", "paper"),
+    )
+    # -- model ---------------------------------------------------------------------------------
+    branches: list[str] = _option(
+        list(BRANCHES), "Adjacencies of the graph convolution.", choices=BRANCHES
+    )
+    hidden: int = _option(8, "Channel unit h; all channel counts are multiples of it.", low=1)
+    encoder_channels: list[int] = _option(
+        [4, 4, 4, 6, 6, 6, 8, 8, 4], "Encoder blocks' channels, in units of h.", low=1
+    )
+    strides: list[int] = _option(
+        [1, 1, 2, 1, 1, 3, 1, 1, 1], "Encoder blocks' temporal strides.", low=1
+    )
+    decoder_channels: list[int] = _option(
+        [4, 8, 8, 6, 6, 6], "Decoder blocks' channels, in units of h.", low=1
+    )
+    kernel_size: int = _option(9, "Frames a temporal convolution sees (odd).", low=1)
+    dropout: float = _option(0.3, "Dropout in the blocks.", low=0, high=0.95)
+    # -- clustering and mixture ----------------------------------------------------------------
+    clusters: int = _option(10, "Number of clusters K.", low=2)
+    assignment: str = _option(
+        "softmax", "Soft assignment: eq. 1 or Student-t.", choices=("softmax", "student")
+    )
+    target: str = _option(
+        "dec",
+        "Target distribution: eq. 3 as printed, or DEC's p^2/f.",
+        choices=("paper", "dec"),
+    )
+    components: int = _option(10, "Components of the Dirichlet process mixture.", low=1)
+    density: str = _option(
+        "gaussian-ilr",
+        "Mixture of the assignment mode: Gaussians on log-ratios of p, Gaussians on p (the public "
+        "implementation's), or Dirichlet components.",
+        choices=("gaussian-ilr", "gaussian-p", "dirichlet"),
+    )
+    covariance: str = _option("full", "Covariance of Gaussians.", choices=("full", "diag"))
+    latent_dims: int = _option(32, "Whitened latent dimensions of the latent mode.", low=1)
+    mode: str = _option("fused", "What the anomaly score is computed from.", choices=MODES)
+    holdout: float = _option(
+        0.1,
+        "Share of the training clips kept out of training to calibrate scores.",
+        low=0,
+        high=0.5,
+    )
+    contamination: float = _option(
+        0.05, "Share of held-out normal windows above the stored threshold.", low=0, high=0.5
+    )
+    # -- training ------------------------------------------------------------------------------
+    budget: int = _option(
+        200_000, "Window passes of training, over both stages together; 0: untrained.", low=0
+    )
+    cluster_share: float = _option(
+        0.25, "Share of the budget that goes to the clustering stage.", low=0, high=1
+    )
+    batch_size: int = _option(256, "Windows a step.", low=2)
+    lr: float = _option(1e-3, "Peak learning rate of the first stage (Adam, cosine decay).", low=0)
+    cluster_lr: float = _option(3e-4, "Peak learning rate of the clustering stage.", low=0)
+    weight_decay: float = _option(1e-5, "Adam's weight decay.", low=0)
+    cluster_weight: float = _option(0.6, "Weight lambda of the clustering loss (eq. 4).", low=0)
+    target_updates: int = _option(5, "E steps in the clustering stage.", low=1)
+    label_tolerance: float = _option(
+        0.001, "Clustering stops when fewer labels than this share change.", low=0, high=1
+    )
+    clip_norm: float = _option(1.0, "Largest gradient norm.", low=0)
+    precision: str = _option("fp32", "Arithmetic of the network.", choices=("fp32", "bf16"))
+    seed: int = _option(0, "Seed of everything random.", low=0)
+    checkpoint_seconds: float = _option(
+        10.0, "Seconds between checkpoints; 0 writes one after every step.", low=0
+    )
+
+    @classmethod
+    def preset(cls, name: str) -> dict[str, Any]:
+        """The changes a named protocol makes to the defaults.
+
+        Args:
+            name: ``"default"`` (none), or ``"paper"``: the published method with the public
+                implementation's training facts (image scaling, five augmentations, 20 clusters,
+                eq. 3, Gaussians on p, scored by ``assignment``).
+        """
+        presets: dict[str, dict[str, Any]] = {
+            "default": {},
+            "paper": {
+                "scale": "image",
+                "center": "window",
+                "align": False,
+                "motion": False,
+                "max_gap": 2,
+                "augment": "paper",
+                "clusters": 20,
+                "target": "paper",
+                "density": "gaussian-p",
+                "mode": "assignment",
+                "lr": 1e-4,
+                "cluster_lr": 8e-4,
+                "batch_size": 512,
+            },
+        }
+        if name not in presets:
+            raise InputError(f"unknown preset {name!r}, expected one of {', '.join(presets)}")
+        return presets[name]
+
+    def check(self) -> None:
+        """Raises an :class:`~gepc_geo.errors.InputError` for the first value that is not allowed."""
+        for option in fields(Options):
+            _check(option, getattr(self, option.name))
+        if not self.branches:
+            raise InputError(f"branches is empty, expected some of {', '.join(BRANCHES)}")
+        if len(self.strides) != len(self.encoder_channels):
+            raise InputError(
+                f"strides has {len(self.strides)} entries, expected one for each of the "
+                f"{len(self.encoder_channels)} encoder_channels"
+            )
+        if not self.decoder_channels:
+            raise InputError("decoder_channels is empty, expected at least one block")
+        if self.kernel_size % 2 == 0:
+            raise InputError(f"kernel_size is {self.kernel_size}, expected an odd number")
+        product = 1
+        for stride in self.strides:
+            product *= stride
+        if self.length % product:
+            name = "window" if self.frames is None else "frames"
+            raise InputError(
+                f"{name} is {self.length}, expected a multiple of {product}, "
+                "the product of the strides"
+            )
+
+    @property
+    def length(self) -> int:
+        """Frames in a window: ``frames`` for clip-level sets, else ``window``."""
+        return self.window if self.frames is None else self.frames
+
+    def to_dict(self) -> dict[str, Any]:
+        """All options as plain numbers, strings and lists."""
+        return {name: value for name, value in asdict(self).items() if name in NAMES}
+
+    @staticmethod
+    def read(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
+        """Checks a mapping read from a file: known names, allowed values; ``origin`` is named.
+
+        Raises:
+            InputError: An unknown option or a value that is not allowed.
+        """
+        if not isinstance(values, Mapping):
+            raise InputError(f"{origin} holds a {type(values).__name__}, expected options by name")
+        known = {option.name: option for option in fields(Options)}
+        for name, value in values.items():
+            if name not in known:
+                raise InputError(
+                    f"{origin} has the unknown option {name!r}, expected some of {', '.join(known)}"
+                )
+            try:
+                _check(known[name], value)
+            except InputError as error:
+                raise InputError(f"{origin}: {error}") from None
+        return dict(values)
+
+
+#: The names of all options.
+NAMES = tuple(option.name for option in fields(Options))
+
+
+def default_of(option: Field) -> Any:
+    """The default value of an option's dataclass field."""
+    return option.default_factory() if option.default_factory is not MISSING else option.default
+
+
+def _check(option: Field, value: Any) -> None:
+    default, meta = default_of(option), option.metadata
+    if value is None and default is None:
+        return
+    if isinstance(default, list):
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{option.name} is {value!r}, expected a list")
+        values, kind = list(value), type(default[0])
+    else:
+        values, kind = [value], int if default is None else type(default)
+    for one in values:
+        whole = kind is float and isinstance(one, int) and not isinstance(one, bool)
+        if type(one) is not kind and not whole:
+            raise InputError(f"{option.name} is {one!r}, expected {_KINDS[kind]}")
+        if meta["choices"] and one not in meta["choices"]:
+            raise InputError(f"{option.name} is {one!r}, expected {' or '.join(meta['choices'])}")
+        # Written so that NaN fails.
+        if meta["low"] is not None and not one >= meta["low"]:
+            raise InputError(f"{option.name} is {one}, expected at least {meta['low']}")
+        if meta["high"] is not None and not one <= meta["high"]:
+            raise InputError(f"{option.name} is {one}, expected at most {meta['high']}")
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}

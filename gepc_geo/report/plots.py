@@ -1,0 +1,95 @@
+"""ROC curve and score timelines as PNG files (needs the extra ``plots``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from gepc_geo.errors import InputError
+from gepc_geo.files import atomic_path
+
+
+def _figure(width: float, height: float) -> Any:
+    """An off-screen figure: no window system, and no state shared with the user's pyplot."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError(
+            "matplotlib is not installed, expected it for plots (pip install 'gepc_geo[plots]')"
+        ) from None
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Any, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
+
+
+def plot_roc(labels: np.ndarray, scores: np.ndarray, path: str | Path) -> None:
+    """The ROC curve of anomaly scores; labels of -1 are left out."""
+    known = labels >= 0
+    false, true, _ = roc_curve(labels[known], scores[known])
+    figure = _figure(4.5, 4.5)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.8", linewidth=1)
+    axes.plot(false, true, color="tab:blue")
+    axes.set(
+        xlabel="false positive rate",
+        ylabel="true positive rate",
+        title=f"AUC {roc_auc_score(labels[known], scores[known]):.3f}",
+        xlim=(0, 1),
+        ylim=(0, 1.01),
+    )
+    _save(figure, Path(path))
+
+
+def plot_timelines(
+    names: Sequence[str],
+    labels: Sequence[np.ndarray],
+    scores: Sequence[np.ndarray],
+    path: str | Path,
+    *,
+    threshold: float | None = None,
+    most: int = 12,
+) -> None:
+    """Frame scores over time, a row a clip, abnormal frames shaded.
+
+    Args:
+        names: The clips' names.
+        labels: Each clip's frame labels.
+        scores: Each clip's frame scores.
+        path: The PNG file.
+        threshold: Drawn as a line.
+        most: Clips to draw at most; those with abnormal frames come first.
+    """
+    order = sorted(range(len(names)), key=lambda i: not (labels[i] == 1).any())[:most]
+    order.sort()
+    figure = _figure(9, 1.1 * max(len(order), 1) + 0.6)
+    rows = figure.subplots(len(order), 1, squeeze=False)[:, 0]
+    for axes, i in zip(rows, order, strict=True):
+        axes.fill_between(
+            np.arange(len(labels[i])),
+            0,
+            1,
+            where=labels[i] == 1,
+            transform=axes.get_xaxis_transform(),
+            color="tab:red",
+            alpha=0.2,
+            step="mid",
+            linewidth=0,
+        )
+        axes.plot(scores[i], color="tab:blue", linewidth=1)
+        if threshold is not None:
+            axes.axhline(threshold, color="0.5", linewidth=0.8, linestyle="--")
+        axes.set_ylabel(names[i], rotation=0, ha="right", va="center", fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.set_xlim(0, max(len(scores[i]) - 1, 1))
+    rows[-1].set_xlabel("frame")
+    _save(figure, Path(path))
