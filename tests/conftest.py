@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gepc_geo.datasets.simulate import simulate_crowd
+from gepc_geo.tracks import PoseTracks
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -22,3 +25,9 @@ def real_data() -> Callable[[str], Path]:
         return root / name
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def walkers() -> PoseTracks:
+    """A small simulated crowd of normal walkers: 12 clips, AlphaPose-like, some gaps."""
+    return simulate_crowd("train", num_clips=12, frames_per_clip=72, seed=5)

@@ -1,0 +1,130 @@
+"""Dirichlet components: the honest density for proportions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gepc_geo.mixture.simplex import FLOOR
+
+# The Gamma prior of every concentration: wide, its mode at (SHAPE - 1) / RATE = 50.
+_SHAPE, _RATE = 2.0, 0.02
+_NEWTON_STEPS, _HALVINGS = 25, 30
+
+
+class DirichletComponents:
+    r"""MAP concentrations :math:`\alpha` of :math:`K` Dirichlet distributions over :math:`D` parts.
+
+    Every concentration has a Gamma prior (shape 2, rate 0.02). Rows are proportions; they are used
+    through their logarithms, clamped at -30.
+    """
+
+    tensors = ("concentrations",)
+
+    def prepare(self, x: Tensor) -> None:
+        """Starts flat; the first M step takes its start from the data."""
+        self.concentrations = x.new_zeros(0, x.size(1))
+
+    def maximize(self, x: Tensor, responsibilities: Tensor) -> None:
+        """The M step: guarded Newton steps (Minka 2000) that never lower the objective."""
+        log_x = _log(x)
+        count = responsibilities.sum(0)
+        total = responsibilities.T @ log_x
+        alpha = self.concentrations
+        if not len(alpha):
+            alpha = _start(x, responsibilities)
+        value = _objective(alpha, count, total)
+        for _ in range(_NEWTON_STEPS):
+            step = _newton(alpha, count, total)
+            scale = torch.ones_like(count)
+            best, best_value = alpha, value
+            done = torch.zeros_like(count, dtype=torch.bool)
+            for _ in range(_HALVINGS):
+                # Rejected and finished components keep what they have.
+                candidate = alpha + scale.unsqueeze(1) * step
+                positive = (candidate > 0).all(1)
+                safe = torch.where(positive.unsqueeze(1), candidate, alpha)
+                candidate_value = _objective(safe, count, total)
+                better = positive & (candidate_value > value) & ~done
+                best = torch.where(better.unsqueeze(1), safe, best)
+                best_value = torch.where(better, candidate_value, best_value)
+                done = done | better
+                if bool(done.all()):
+                    break
+                scale = scale / 2
+            gain = (best_value - value).max()
+            alpha, value = best, best_value
+            if float(gain) <= 1e-12 * float(value.abs().max()):
+                break
+        self.concentrations = alpha
+
+    def log_likelihood(self, x: Tensor) -> Tensor:
+        r"""Log density of each row under each component, :math:`(N, K)`."""
+        alpha = self.concentrations
+        constant = torch.lgamma(alpha.sum(1)) - torch.lgamma(alpha).sum(1)
+        return constant + _log(x) @ (alpha - 1).T
+
+    def log_predictive(self, x: Tensor) -> Tensor:
+        """As :meth:`log_likelihood`: concentrations are point estimates."""
+        return self.log_likelihood(x)
+
+    def penalty(self, count: Tensor) -> Tensor:
+        """What the bound loses: minus the log prior of the concentrations."""
+        return -_log_prior(self.concentrations).sum()
+
+    def sample(self, component: Tensor, generator: torch.Generator) -> Tensor:
+        r"""One draw of each named component, :math:`(n, D)`."""
+        alpha = self.concentrations[component.to(self.concentrations.device)]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+            return torch.distributions.Dirichlet(alpha).sample()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain tensors."""
+        return {name: getattr(self, name) for name in self.tensors}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes what :meth:`state_dict` gave."""
+        for name in self.tensors:
+            setattr(self, name, state[name])
+
+
+def _log(x: Tensor) -> Tensor:
+    return x.log().clamp(min=FLOOR)
+
+
+def _log_prior(alpha: Tensor) -> Tensor:
+    return ((_SHAPE - 1) * alpha.log() - _RATE * alpha).sum(1)
+
+
+def _objective(alpha: Tensor, count: Tensor, total: Tensor) -> Tensor:
+    """Each component's share of the bound, as a function of its concentrations."""
+    constant = torch.lgamma(alpha.sum(1)) - torch.lgamma(alpha).sum(1)
+    return count * constant + ((alpha - 1) * total).sum(1) + _log_prior(alpha)
+
+
+def _newton(alpha: Tensor, count: Tensor, total: Tensor) -> Tensor:
+    """The Newton step; the Hessian is diagonal plus rank one, so its inverse costs nothing."""
+    n = count.unsqueeze(1)
+    gradient = (
+        n * (torch.digamma(alpha.sum(1, keepdim=True)) - torch.digamma(alpha))
+        + total
+        + (_SHAPE - 1) / alpha
+        - _RATE
+    )
+    diagonal = -n * torch.polygamma(1, alpha) - (_SHAPE - 1) / alpha.square()
+    rank = n * torch.polygamma(1, alpha.sum(1, keepdim=True))
+    ratio = (gradient / diagonal).sum(1, keepdim=True)
+    shift = ratio / (1 / rank.clamp(min=1e-300) + (1 / diagonal).sum(1, keepdim=True))
+    return -(gradient - shift) / diagonal
+
+
+def _start(x: Tensor, responsibilities: Tensor) -> Tensor:
+    """Moments: concentrations that fit each component's mean and the spread around it."""
+    weight = responsibilities / responsibilities.sum(0).clamp(min=1e-12)
+    mean = weight.T @ x
+    variance = (weight.T @ x.square() - mean.square()).clamp(min=1e-9)
+    precision = (mean * (1 - mean)).sum(1) / variance.sum(1) - 1
+    return (mean * precision.clamp(0.5, 1e4).unsqueeze(1)).clamp(min=1e-2)

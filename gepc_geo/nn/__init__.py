@@ -1,0 +1,20 @@
+"""The networks: pure PyTorch and PyG, knowing nothing of files or training."""
+
+from gepc_geo.nn.block import STBlock
+from gepc_geo.nn.cluster import SoftAssignment, target_distribution
+from gepc_geo.nn.conv import DenseSpatialAttentionConv, SpatialAttentionConv
+from gepc_geo.nn.losses import clustering_loss, reconstruction_loss
+from gepc_geo.nn.stgcae import STGCAE, count_flops, to_dense
+
+__all__ = [
+    "STGCAE",
+    "DenseSpatialAttentionConv",
+    "STBlock",
+    "SoftAssignment",
+    "SpatialAttentionConv",
+    "clustering_loss",
+    "count_flops",
+    "reconstruction_loss",
+    "target_distribution",
+    "to_dense",
+]

@@ -1,0 +1,88 @@
+"""The spatio-temporal block (figure 2 of the paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gepc_geo.nn.attention import ChannelNorm
+from gepc_geo.nn.conv import DenseSpatialAttentionConv
+
+
+class TemporalConv(nn.Conv2d):
+    r"""A convolution along time on :math:`(B, T, V, C)`, every node for itself."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            (kernel_size, 1),
+            stride=(stride, 1),
+            padding=(kernel_size // 2, 0),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The permuted view is channels-last memory: no copy on the way in or out.
+        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
+
+
+class STBlock(nn.Module):
+    r"""Spatial attention convolution, then a temporal one, with a residual (figure 2).
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+        num_nodes: Nodes of a graph.
+        branches: Adjacencies of the spatial convolution.
+        kernel_size: Frames of the temporal convolution. (default: :obj:`9`)
+        stride: Temporal stride. (default: :obj:`1`)
+        dropout: Dropout after the temporal convolution. (default: :obj:`0`)
+        act: A ReLU at the end. (default: :obj:`True`)
+
+    Shapes:
+        - **input:** :math:`(B, T, V, C_{in})`, adjacency :math:`(S, V, V)`
+        - **output:** :math:`(B, T / stride, V, C_{out})`
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        num_nodes: int,
+        branches: Sequence[str] = ("static", "global", "inferred"),
+        kernel_size: int = 9,
+        stride: int = 1,
+        dropout: float = 0.0,
+        act: bool = True,
+    ) -> None:
+        super().__init__()
+        self.act, self.dropout = act, dropout
+        self.spatial = DenseSpatialAttentionConv(
+            in_channels, out_channels, num_nodes, branches=branches
+        )
+        self.spatial_norm = ChannelNorm(out_channels)
+        self.temporal = TemporalConv(out_channels, out_channels, kernel_size, stride)
+        self.temporal_norm = ChannelNorm(out_channels)
+        self.shortcut: TemporalConv | None = None
+        self.shortcut_norm: ChannelNorm | None = None
+        if in_channels != out_channels or stride != 1:
+            self.shortcut = TemporalConv(in_channels, out_channels, 1, stride)
+            self.shortcut_norm = ChannelNorm(out_channels)
+
+    def reset_parameters(self) -> None:
+        """Draws all learned weights anew."""
+        for module in self.children():
+            module.reset_parameters()  # type: ignore[operator]
+
+    def forward(self, x: Tensor, adj: Tensor) -> Tensor:
+        """Runs the block."""
+        out = F.relu(self.spatial_norm(self.spatial(x, adj)))
+        out = self.temporal_norm(self.temporal(out))
+        out = F.dropout(out, self.dropout, self.training)
+        if self.shortcut is None or self.shortcut_norm is None:
+            out = out + x
+        else:
+            out = out + self.shortcut_norm(self.shortcut(x))
+        return F.relu(out) if self.act else out

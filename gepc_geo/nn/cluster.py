@@ -1,0 +1,115 @@
+"""The cluster layer: soft assignments and their targets (section 3.3 of the paper)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gepc_geo.errors import InputError
+from gepc_geo.kmeans import kmeans
+
+
+class SoftAssignment(nn.Module):
+    r"""Probability of each cluster given the latent.
+
+    ``softmax`` is eq. 1, :math:`p_{ik} \propto \exp(\theta_k^{\top} z_i)`. It has no bias, so plain
+    centroids as :math:`\theta` do not give the assignments of k-means. We take the latent centred,
+    scaled to unit mean variance and *augmented* by a constant one; with
+    :math:`\theta_k = \alpha [c_k, -\lVert c_k \rVert^2 / 2]` the exponent is
+    :math:`-\alpha \lVert z_i - c_k \rVert^2 / 2` up to a constant of the sample, so the largest
+    assignment is the nearest centroid. :math:`\alpha` is one over the mean squared distance to the
+    nearest centroid, which makes assignments neither flat nor all zeros and ones.
+
+    ``student`` is the Student-t kernel of Xie et al. (2016), eq. 1 there, with one degree of
+    freedom, on the latent scaled by the same distance.
+
+    Args:
+        num_clusters: :math:`K`.
+        latent_dim: :math:`D`.
+        form: ``"softmax"`` or ``"student"``. (default: ``"softmax"``)
+
+    Shapes:
+        - **input:** :math:`(B, D)`
+        - **output:** log soft assignments :math:`(B, K)`
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, num_clusters: int, latent_dim: int, form: str = "softmax") -> None:
+        super().__init__()
+        if form not in ("softmax", "student"):
+            raise InputError(f"assignment is {form!r}, expected softmax or student")
+        self.num_clusters, self.latent_dim, self.form = num_clusters, latent_dim, form
+        self.theta = nn.Parameter(torch.empty(num_clusters, latent_dim + (form == "softmax")))
+        self.register_buffer("mean", torch.zeros(latent_dim))
+        self.register_buffer("scale", torch.ones(()))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws theta anew; training starts from :meth:`initialize` instead."""
+        nn.init.normal_(self.theta, std=self.latent_dim**-0.5)
+        nn.init.zeros_(self.mean)
+        nn.init.ones_(self.scale)
+
+    @torch.no_grad()
+    def initialize(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        r"""Starts theta from k-means on latents :math:`(N, D)`; returns the k-means labels.
+
+        Raises:
+            InputError: Fewer latents than clusters.
+        """
+        self.mean.copy_(z.mean(0))
+        spread = (z - self.mean).square().mean().sqrt()
+        self.scale.copy_(spread.clamp(min=1e-12))
+        z = (z - self.mean) / self.scale
+        result = kmeans(z, self.num_clusters, generator=generator)
+        centers = result.centers
+        distance = (z - centers[result.labels]).square().sum(1).mean().clamp(min=1e-12)
+        if self.form == "softmax":
+            constant = -centers.square().sum(1, keepdim=True) / 2
+            self.theta.copy_(torch.cat([centers, constant], dim=1) / distance)
+        else:
+            # The kernel's unit of length: one typical distance.
+            self.scale.mul_(distance.sqrt())
+            self.theta.copy_(centers / distance.sqrt())
+        return result.labels
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Log soft assignments."""
+        z = (z - self.mean) / self.scale
+        if self.form == "softmax":
+            logits = z @ self.theta[:, :-1].t() + self.theta[:, -1]
+        else:
+            square = (z.unsqueeze(1) - self.theta).square().sum(-1)
+            logits = -torch.log1p(square)
+        return logits.log_softmax(dim=1)
+
+    def soft_assignment(self, z: Tensor) -> Tensor:
+        """Soft assignments; rows sum to one."""
+        return self(z).exp()
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.num_clusters}, latent_dim={self.latent_dim}, "
+            f"form={self.form!r})"
+        )
+
+
+def target_distribution(log_p: Tensor, form: str = "dec") -> Tensor:
+    r"""Targets :math:`q` from the soft assignments of the WHOLE training set.
+
+    With :math:`f_k = \sum_i p_{ik}`: ``paper`` is eq. 3, :math:`q_{ik} \propto p_{ik} / \sqrt{f_k}`,
+    which balances cluster sizes; ``dec`` is :math:`q_{ik} \propto p_{ik}^2 / f_k` (Xie et al. 2016,
+    eq. 3), which also sharpens.
+
+    Args:
+        log_p: Log soft assignments of all training samples, :math:`(N, K)`.
+        form: ``"paper"`` or ``"dec"``. (default: ``"dec"``)
+    """
+    if form not in ("paper", "dec"):
+        raise InputError(f"target is {form!r}, expected paper or dec")
+    log_f = log_p.double().logsumexp(0)
+    # eq. 3 is the square root of DEC's form, before both are normalised.
+    logits = log_p - log_f / 2 if form == "paper" else 2 * log_p - log_f
+    return logits.softmax(1).to(log_p.dtype)

@@ -1,0 +1,167 @@
+"""The spatio-temporal graph convolutional autoencoder (sections 3.1 and 3.3 of the paper)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from gepc_geo.errors import InputError
+from gepc_geo.nn.block import STBlock
+from gepc_geo.nn.conv import DenseSpatialAttentionConv
+
+ENCODER = (4, 4, 4, 6, 6, 6, 8, 8, 4)
+STRIDES = (1, 1, 2, 1, 1, 3, 1, 1, 1)
+DECODER = (4, 8, 8, 6, 6, 6)
+
+
+def to_dense(x: Tensor, num_nodes: int) -> Tensor:
+    r"""Node features of a regular batch, :math:`(B V, T, C)`, as :math:`(B, T, V, C)`."""
+    return x.view(-1, num_nodes, *x.shape[1:]).transpose(1, 2)
+
+
+class STGCAE(nn.Module):
+    r"""Encoder with temporal strides, latent, decoder with temporal up-sampling.
+
+    Args:
+        in_channels: Channels of a joint.
+        num_nodes: Joints, :math:`V`.
+        window: Frames, :math:`T`; a multiple of the product of ``strides``.
+        adj: The skeleton's adjacency :math:`(S, V, V)`, a buffer of the model.
+        out_channels: Channels to reconstruct. (default: ``in_channels``)
+        hidden: Unit :math:`h` of all channel counts. (default: :obj:`8`)
+        encoder_channels: Of each encoder block, in units of ``hidden``.
+        strides: Of each encoder block.
+        decoder_channels: Of each decoder block; up-sampling undoes the strides in reverse order,
+            spread over the blocks.
+        branches: Adjacencies of the spatial convolutions.
+        kernel_size: Frames of the temporal convolutions. (default: :obj:`9`)
+        dropout: In all blocks but the last of each half. (default: :obj:`0.3`)
+
+    Shapes:
+        - **input:** :math:`(B, T, V, C)`
+        - **output:** reconstruction :math:`(B, T, V, C_{out})`, latent :math:`(B, D)`
+
+    Raises:
+        InputError: ``window`` does not fit the strides.
+    """
+
+    adj: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_nodes: int,
+        window: int,
+        *,
+        adj: Tensor,
+        out_channels: int | None = None,
+        hidden: int = 8,
+        encoder_channels: Sequence[int] = ENCODER,
+        strides: Sequence[int] = STRIDES,
+        decoder_channels: Sequence[int] = DECODER,
+        branches: Sequence[str] = ("static", "global", "inferred"),
+        kernel_size: int = 9,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        if window % math.prod(strides):
+            raise InputError(
+                f"window is {window}, expected a multiple of {math.prod(strides)}, "
+                "the product of the strides"
+            )
+        self.in_channels, self.num_nodes, self.window = in_channels, num_nodes, window
+        self.out_channels = in_channels if out_channels is None else out_channels
+        self.register_buffer("adj", adj.clone())
+        self.input_norm = nn.BatchNorm1d(num_nodes * in_channels)
+        sizes = [in_channels, *(hidden * size for size in encoder_channels)]
+        last = len(encoder_channels) - 1
+        self.encoder = nn.ModuleList(
+            STBlock(
+                sizes[i],
+                sizes[i + 1],
+                num_nodes,
+                branches,
+                kernel_size,
+                stride,
+                # The latent is what everything else is computed from: neither cut nor dropped.
+                dropout=dropout if i < last else 0.0,
+                act=i < last,
+            )
+            for i, stride in enumerate(strides)
+        )
+        self.latent_shape = (window // math.prod(strides), num_nodes, sizes[-1])
+        self.latent_dim = math.prod(self.latent_shape)
+        sizes = [sizes[-1], *(hidden * size for size in decoder_channels)]
+        self.decoder = nn.ModuleList(
+            STBlock(sizes[i], sizes[i + 1], num_nodes, branches, kernel_size, dropout=dropout)
+            for i in range(len(decoder_channels))
+        )
+        self.ups = _spread([s for s in reversed(strides) if s > 1], len(decoder_channels))
+        self.output = DenseSpatialAttentionConv(
+            sizes[-1], self.out_channels, num_nodes, branches=branches, norm=False, residual=False
+        )
+
+    def reset_parameters(self) -> None:
+        """Draws all learned weights anew."""
+        for module in (self.input_norm, *self.encoder, *self.decoder, self.output):
+            module.reset_parameters()  # type: ignore[operator]
+
+    def encode(self, x: Tensor) -> Tensor:
+        r"""The latent :math:`(B, D)` of :math:`(B, T, V, C)`."""
+        batch, frames = x.shape[:2]
+        flat = x.reshape(batch * frames, -1)
+        x = self.input_norm(flat).view(x.shape)
+        for block in self.encoder:
+            x = block(x, self.adj)
+        return x.flatten(1)
+
+    def decode(self, z: Tensor) -> Tensor:
+        r"""The reconstruction :math:`(B, T, V, C_{out})` of a latent :math:`(B, D)`."""
+        x = z.view(-1, *self.latent_shape)
+        for block, up in zip(self.decoder, self.ups, strict=True):
+            x = block(_stretch(x, up), self.adj)
+        return self.output(x, self.adj)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Reconstruction and latent."""
+        z = self.encode(x)
+        return self.decode(z), z
+
+
+def _spread(factors: Sequence[int], blocks: int) -> list[int]:
+    """Up-sampling before each block: one factor every other block, what is left over at the end."""
+    ups = [1] * blocks
+    for i, factor in enumerate(factors):
+        ups[min(2 * i + 1, blocks - 1)] *= factor
+    return ups
+
+
+def _stretch(x: Tensor, factor: int) -> Tensor:
+    """Linear interpolation along time, (B, T, V, C) -> (B, factor * T, V, C)."""
+    if factor == 1:
+        return x
+    flat = x.flatten(2).transpose(1, 2)
+    out = F.interpolate(flat, scale_factor=factor, mode="linear", align_corners=False)
+    return out.transpose(1, 2).reshape(x.size(0), -1, *x.shape[2:])
+
+
+def count_flops(model: STGCAE) -> dict[str, float]:
+    """FLOPs of one window: ``encode`` (forward) and ``train`` (forward and backward of both halves)."""
+    weight = next(model.parameters())
+    x = torch.zeros(1, model.window, model.num_nodes, model.in_channels).to(weight)
+    training = model.training
+    model.eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.encode(x)
+    encode = counter.get_total_flops()
+    with FlopCounterMode(display=False) as counter:
+        reconstruction, _ = model(x)
+        gradients = torch.autograd.grad(reconstruction.sum(), list(model.parameters()))
+    del gradients
+    model.train(training)
+    return {"encode": float(encode), "train": float(counter.get_total_flops())}

@@ -1,0 +1,334 @@
+"""From tracks with holes to windows: gaps filled in time, then pure index arithmetic."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, Dataset
+
+from gepc_geo.errors import InputError
+from gepc_geo.tracks import PoseTracks
+
+
+@dataclass(frozen=True, eq=False)
+class FilledTracks:
+    r"""Tracks cut into pieces without holes: every joint has a position in every row.
+
+    The rows of a piece are consecutive frames of one person. Made by :func:`fill`.
+
+    Attributes:
+        keypoints: :math:`[R, V, C]` float32; joints without confidence are interpolated.
+        confidence: :math:`[R, V]` float32; 0 wherever the position is not an observed one.
+        features: :math:`[R, V, D]` float32 or ``None``; interpolated in inserted rows.
+        clip: :math:`[R]` int64, position in the source's ``clip_names``.
+        track: :math:`[R]` int64, person id.
+        frame: :math:`[R]` int64, frame number within the clip.
+        piece: :math:`[P + 1]` int64; piece ``p`` is rows ``piece[p]`` to ``piece[p + 1]``.
+        observed: :math:`[R]` bool, false for inserted rows.
+        source: The tracks they were made of (skeleton, image sizes, names).
+    """
+
+    keypoints: np.ndarray
+    confidence: np.ndarray
+    features: np.ndarray | None
+    clip: np.ndarray
+    track: np.ndarray
+    frame: np.ndarray
+    piece: np.ndarray
+    observed: np.ndarray
+    source: PoseTracks
+
+    @property
+    def num_channels(self) -> int:
+        """Coordinates, confidence and features of a joint."""
+        features = 0 if self.features is None else self.features.shape[-1]
+        return int(self.keypoints.shape[-1]) + 1 + features
+
+    def channels(self, rows: Any = slice(None)) -> np.ndarray:
+        r"""Coordinates, confidence and features of some rows side by side: :math:`[..., V, C']`."""
+        parts = [self.keypoints[rows], self.confidence[rows][..., None]]
+        if self.features is not None:
+            parts.append(self.features[rows])
+        return np.concatenate(parts, axis=-1)
+
+
+def fill(tracks: PoseTracks, max_gap: int = 3) -> FilledTracks:
+    r"""Fills the holes of tracks by linear interpolation in time; nothing filled has confidence.
+
+    - A row in which no joint has confidence counts as a missing frame.
+    - Up to ``max_gap`` missing frames in a row are inserted; a longer gap splits the track.
+    - A joint without confidence is interpolated between the piece's frames in which it has some;
+      before the first and after the last of those it stays where it was seen.
+    - A joint never seen in a piece is put at the mean of the frame's other joints.
+
+    Values at joints without confidence are never used. Features of rows that exist are kept.
+
+    Args:
+        tracks: :math:`F` person-frames.
+        max_gap: Missing frames in a row to interpolate, at most.
+
+    Raises:
+        InputError: ``max_gap`` below 0.
+    """
+    if max_gap < 0:
+        raise InputError(f"max_gap is {max_gap}, expected 0 or more frames")
+    tracks = _without_empty_rows(tracks)
+    rows = tracks.num_frames
+    step = np.diff(tracks.frame)
+    same = _same_track(tracks)
+    joined = same & (step <= max_gap + 1)
+    # Every row is followed by the frames that are missing up to the next row of its piece.
+    count = np.ones(rows, dtype=np.int64)
+    count[:-1][joined] = step[joined]
+    place = np.concatenate([[0], np.cumsum(count)])
+    left = np.repeat(np.arange(rows), count)
+    offset = np.arange(place[-1]) - place[left]
+    observed = offset == 0
+    starts = np.flatnonzero(np.concatenate([np.ones(min(rows, 1), dtype=bool), ~joined]))
+    piece = np.append(place[starts], place[-1])
+    frame = tracks.frame[left] + offset
+    confidence = np.where(observed[:, None], tracks.confidence[left], np.float32(0))
+    keypoints = _fill_joints(tracks.keypoints[left], confidence, frame, piece)
+    features = None
+    if tracks.features is not None:
+        features = tracks.features[left]
+        new = np.flatnonzero(~observed)
+        weight = (offset[new] / count[left[new]])[:, None, None]
+        after = tracks.features[left[new] + 1]
+        features[new] = (1 - weight) * features[new] + weight * after
+    return FilledTracks(
+        keypoints=keypoints,
+        confidence=confidence,
+        features=features,
+        clip=tracks.clip[left],
+        track=tracks.track[left],
+        frame=frame,
+        piece=piece,
+        observed=observed,
+        source=tracks,
+    )
+
+
+def resample_clips(tracks: PoseTracks, frames: int) -> PoseTracks:
+    r"""Stretches each person's track to ``frames`` frames (clip-level sets, paper section 4.2).
+
+    Joints are filled over the whole track as :func:`fill` does, whatever the gaps; then positions,
+    confidence and features are interpolated linearly between the rows before and after each new
+    frame. So a joint has no confidence where it had none on both sides, and every new row has some.
+    A track of one frame repeats it.
+
+    Args:
+        tracks: Tracks of any length.
+        frames: Frames of every track (and clip) of the result.
+
+    Returns:
+        The same clips, all ``frames`` long, without frame labels and frame rates, which have lost
+        their meaning; people in whom no joint ever has confidence are gone.
+
+    Raises:
+        InputError: ``frames`` below 1.
+    """
+    if frames < 1:
+        raise InputError(f"frames is {frames}, expected at least 1")
+    full = _without_empty_rows(tracks)
+    start = full.track_starts
+    bounds = np.append(start, full.num_frames)
+    keypoints = _fill_joints(full.keypoints, full.confidence, full.frame, bounds)
+    end = bounds[1:] - 1
+    # All tracks' times laid end to end, in whole frames, so that one search finds every neighbour.
+    span = full.frame[end] - full.frame[start]
+    base = np.concatenate([[0], np.cumsum(span + 1)])[:-1]
+    time = full.frame + np.repeat(base - full.frame[start], np.diff(bounds))
+    number = np.arange(frames)
+    # frames - 1 steps over the span; a single new frame is the track's first.
+    exact = number * span[:, None] / max(frames - 1, 1) + base[:, None]
+    whole = number * span[:, None] // max(frames - 1, 1) + base[:, None]
+    before = np.searchsorted(time, whole, side="right") - 1
+    after = np.minimum(before + 1, end[:, None])
+    step = np.maximum(time[after] - time[before], 1)
+    weight = ((exact - time[before]) / step).reshape(-1, 1)
+    before, after = before.reshape(-1), after.reshape(-1)
+
+    def between(array: np.ndarray) -> np.ndarray:
+        w = weight if array.ndim == 2 else weight[..., None]
+        return ((1 - w) * array[before] + w * array[after]).astype(np.float32)
+
+    return tracks.with_(
+        keypoints=between(keypoints),
+        confidence=between(full.confidence),
+        features=None if full.features is None else between(full.features),
+        clip=np.repeat(full.clip[start], frames),
+        track=np.repeat(full.track[start], frames),
+        frame=np.tile(number, len(start)),
+        clip_length=np.full(tracks.num_clips, frames),
+        fps=None,
+        frame_labels=None,
+    )
+
+
+class PoseWindows(Dataset):
+    r"""Windows of fixed length over tracks, as a PyG data set; nothing is copied until asked for.
+
+    In each piece of a track (see :func:`fill`) windows start every ``stride`` frames, and the last
+    ``length`` frames are always a window too. A piece shorter than that gives one *padded* window
+    with the piece in its middle and its first and last frames repeated.
+
+    An item is a :class:`~torch_geometric.data.Data` with ``x`` :math:`[V, T, C']` (coordinates,
+    confidence, features), the skeleton's ``edge_index``, ``edge_type`` and ``edge_weight``, and
+    ``window`` (its position in this data set), ``clip``, ``track``, ``frame``, ``padded``
+    (each :math:`[1]`) and ``image_size`` :math:`[1, 2]`.
+
+    Args:
+        tracks: The poses.
+        length: Frames in a window, :math:`T`.
+        stride: Frames between the starts of windows.
+        max_gap: Missing frames in a row to interpolate; a longer gap splits a track.
+
+    Attributes:
+        table: The filled rows, :class:`FilledTracks`; shared by all subsets.
+        first: :math:`[W]` int64, row of the window's first frame; below ``low`` if padded.
+        low, high: :math:`[W]` int64, first and last row of the piece. Frame ``t`` of the window is
+            row ``clip(first + t, low, high)``.
+        clip, track: :math:`[W]` int64.
+        frame: :math:`[W]` int64, number of the window's first real frame.
+        padded: :math:`[W]` bool.
+
+    Raises:
+        InputError: ``length`` or ``stride`` below 1, ``max_gap`` below 0.
+    """
+
+    def __init__(
+        self, tracks: PoseTracks, length: int = 12, stride: int = 1, max_gap: int = 3
+    ) -> None:
+        super().__init__()
+        for name, value in (("window length", length), ("window stride", stride)):
+            if value < 1:
+                raise InputError(f"{name} is {value}, expected at least 1 frame")
+        self.length, self.stride, self.max_gap = length, stride, max_gap
+        self.table = fill(tracks, max_gap)
+        self.skeleton = tracks.skeleton
+        self._edges = tracks.skeleton.partition()
+        size = np.diff(self.table.piece)
+        spare = np.maximum(size - length, 0)
+        count = -(-spare // stride) + 1
+        piece = np.repeat(np.arange(len(size)), count)
+        number = np.arange(len(piece)) - np.repeat(np.cumsum(count) - count, count)
+        self.low = self.table.piece[:-1][piece]
+        self.high = self.table.piece[1:][piece] - 1
+        start = np.minimum(number * stride, spare[piece])
+        self.first = self.low + start - np.maximum(length - size, 0)[piece] // 2
+        self.padded = (size < length)[piece]
+        real = np.maximum(self.first, self.low)
+        self.clip = self.table.clip[real]
+        self.track = self.table.track[real]
+        self.frame = self.table.frame[real]
+
+    def len(self) -> int:
+        """The number of windows, :math:`W`."""
+        return len(self.first)
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of ``x``: coordinates, confidence, features."""
+        return self.table.num_channels
+
+    def rows(self, index: Any = slice(None)) -> np.ndarray:
+        r"""The table's rows of some windows' frames: :math:`[..., T]` int64."""
+        first, low, high = (
+            getattr(self, name)[index][..., None] for name in ("first", "low", "high")
+        )
+        return np.clip(first + np.arange(self.length), low, high)
+
+    def get(self, idx: int) -> Data:
+        """One window as a graph."""
+        edge_index, edge_type, edge_weight = self._edges
+        x = self.table.channels(self.rows(idx)).transpose(1, 0, 2)
+        clip = int(self.clip[idx])
+        return Data(
+            x=torch.from_numpy(np.ascontiguousarray(x)),
+            edge_index=edge_index,
+            edge_type=edge_type,
+            edge_weight=edge_weight,
+            window=torch.tensor([idx]),
+            clip=torch.tensor([clip]),
+            track=torch.tensor([int(self.track[idx])]),
+            frame=torch.tensor([int(self.frame[idx])]),
+            padded=torch.tensor([bool(self.padded[idx])]),
+            image_size=torch.from_numpy(self.table.source.image_size[clip : clip + 1].copy()),
+        )
+
+    def subset(self, index: Any) -> PoseWindows:
+        """Some windows over the same table: positions, a slice or a boolean mask."""
+        chosen = np.arange(len(self))[index]
+        part = copy.copy(self)
+        for name in ("first", "low", "high", "clip", "track", "frame", "padded"):
+            setattr(part, name, getattr(self, name)[chosen])
+        return part
+
+    def index_select(self, idx: Any) -> PoseWindows:
+        """What ``windows[idx]`` gives for anything but a number: :meth:`subset`."""
+        if isinstance(idx, Tensor):
+            idx = idx.cpu().numpy()
+        # An empty list would become a float array.
+        return self.subset(
+            np.zeros(0, dtype=np.int64) if isinstance(idx, list) and not idx else idx
+        )
+
+
+def _without_empty_rows(tracks: PoseTracks) -> PoseTracks:
+    """Without the person-frames in which no joint has confidence."""
+    seen = np.flatnonzero((tracks.confidence > 0).any(axis=1))
+    return tracks if len(seen) == tracks.num_frames else tracks.rows(seen)
+
+
+def _same_track(tracks: PoseTracks) -> np.ndarray:
+    """Whether each row and the next are of the same person: [F - 1] bool."""
+    return (np.diff(tracks.clip) == 0) & (np.diff(tracks.track) == 0)
+
+
+def _fill_joints(
+    keypoints: np.ndarray, confidence: np.ndarray, time: np.ndarray, piece: np.ndarray
+) -> np.ndarray:
+    """Key points [R, V, C] with joints without confidence interpolated within their piece.
+
+    Every piece (start rows, [P + 1]) must have a joint with confidence somewhere; ``time`` rises
+    within a piece.
+    """
+    keypoints = keypoints.copy()
+    rows, joints = confidence.shape
+    piece_of_row = np.repeat(np.arange(len(piece) - 1), np.diff(piece))
+    lost = np.zeros((rows, joints), dtype=bool)
+    for joint in range(joints):
+        seen = confidence[:, joint] > 0
+        hole, known = np.flatnonzero(~seen), np.flatnonzero(seen)
+        if not len(hole):
+            continue
+        if not len(known):
+            lost[:, joint] = True
+            continue
+        # The number of seen rows so far is the position in `known` of the next one.
+        rank = np.cumsum(seen)[hole]
+        before = known[np.maximum(rank - 1, 0)]
+        after = known[np.minimum(rank, len(known) - 1)]
+        here = piece_of_row[hole]
+        has_before = (rank > 0) & (piece_of_row[before] == here)
+        has_after = (rank < len(known)) & (piece_of_row[after] == here)
+        # At the ends of a piece the one neighbour there is stands for both.
+        before, after = np.where(has_before, before, after), np.where(has_after, after, before)
+        span = np.maximum(time[after] - time[before], 1)
+        weight = np.where(has_before & has_after, (time[hole] - time[before]) / span, 0.0)[:, None]
+        keypoints[hole, joint] = (1 - weight) * keypoints[before, joint] + weight * keypoints[
+            after, joint
+        ]
+        lost[hole, joint] = ~(has_before | has_after)
+    part = np.flatnonzero(lost.any(axis=1))
+    away = lost[part][..., None]
+    total = np.where(away, 0.0, keypoints[part]).sum(axis=1, keepdims=True)
+    mean = total / np.maximum((~away).sum(axis=1, keepdims=True), 1)
+    keypoints[part] = np.where(away, mean, keypoints[part])
+    return keypoints

@@ -1,0 +1,173 @@
+"""The training stages: resume, both losses, bad losses."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gepc_geo import GEPC, InputError, checkpoint
+from gepc_geo.engine import KIND, VERSION, window_error
+
+SMALL = dict(
+    hidden=1, budget=640, batch_size=32, clusters=3, components=3, stride=4, seed=3, holdout=0.2
+)
+
+
+def state_of(detector: GEPC) -> dict[str, torch.Tensor]:
+    return {
+        **{f"model.{k}": v for k, v in detector.model_.state_dict().items()},
+        **{f"assignment.{k}": v for k, v in detector.assignment_.state_dict().items()},
+    }
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name], rtol=0, atol=0, msg=name)
+
+
+@pytest.fixture(scope="module")
+def whole(walkers, tmp_path_factory) -> tuple[GEPC, Path]:
+    """An uninterrupted run."""
+    folder = tmp_path_factory.mktemp("whole")
+    return GEPC(**SMALL).fit(walkers, run=folder, device="cpu"), folder
+
+
+SCRIPT = """
+import sys
+from gepc_geo import GEPC, PoseTracks
+options = eval(sys.argv[3])
+GEPC(**options).fit(PoseTracks.load(sys.argv[1]), run=sys.argv[2], device="cpu", resume=True)
+"""
+
+
+@pytest.mark.parametrize("stage", ["reconstruction", "clustering"])
+def test_killed_run_resumes_to_the_same_weights(stage, walkers, tmp_path):
+    """SIGKILL in each stage, then resume: bit for bit the uninterrupted run's weights."""
+    poses, run = tmp_path / "poses.npz", tmp_path / "run"
+    walkers.save(poses)
+    run.mkdir()
+    options = {**SMALL, "checkpoint_seconds": 0.0}
+    command = [sys.executable, "-c", SCRIPT, str(poses), str(run), repr(options)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen(command, env=environment)
+    log = run / "losses.csv"
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if log.exists() and sum(row["stage"] == stage for row in _rows(log)) >= 3:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.002)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    assert checkpoint.load(run / "checkpoint.pt", kind=KIND, version=VERSION)["stage"] == stage
+    assert not list(run.glob(".checkpoint*.tmp"))
+    subprocess.run(command, env=environment, check=True)
+    resumed = checkpoint.load(run / "checkpoint.pt", kind=KIND, version=VERSION)
+    expected = GEPC(**options).fit(walkers, run=tmp_path / "straight", device="cpu")
+    assert resumed["stage"] == "done"
+    assert_same(
+        {
+            **{f"model.{k}": v for k, v in resumed["model"].items()},
+            **{f"assignment.{k}": v for k, v in resumed["assignment"].items()},
+        },
+        state_of(expected),
+    )
+    # No row of the log stands twice.
+    passes = [(row["stage"], row["step"]) for row in _rows(log) if row["loss"]]
+    assert len(passes) == len(set(passes))
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_seed_decides_everything(whole, walkers):
+    detector, _ = whole
+    again = GEPC(**SMALL).fit(walkers, device="cpu")
+    assert_same(state_of(detector), state_of(again))
+    other = GEPC(**{**SMALL, "seed": 4}).fit(walkers, device="cpu")
+    assert not torch.equal(state_of(detector)["assignment.theta"], state_of(other)["assignment.theta"])
+
+
+def test_training_leaves_the_global_generator_alone(walkers):
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    GEPC(**{**SMALL, "budget": 64}).fit(walkers, device="cpu")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_budget_is_split_over_the_stages(whole):
+    _, folder = whole
+    rows = [row for row in _rows(folder / "losses.csv") if row["loss"]]
+    last = {row["stage"]: int(row["step"]) for row in rows}
+    assert last == {"reconstruction": 15, "clustering": 5}
+    assert int(rows[-1]["passes"]) == SMALL["budget"]
+
+
+def test_reconstruction_learns(walkers):
+    """The loss falls well under the variance of standardised input, which is one."""
+    detector = GEPC(**{**SMALL, "hidden": 4, "budget": 9600, "lr": 3e-3, "cluster_share": 0.0})
+    detector.fit(walkers, device="cpu")
+    error = detector.window_scores(walkers, padded=False).scores["reconstruction"]
+    assert np.median(error) < 0.5
+
+
+def test_loss_that_is_no_number_stops_with_the_last_good_checkpoint(walkers, tmp_path):
+    GEPC(**{**SMALL, "checkpoint_seconds": 0.0}).fit(walkers, run=tmp_path / "a", device="cpu")
+    with pytest.raises(InputError, match=r"loss is (nan|inf) at step \d+, expected a finite"):
+        GEPC(**{**SMALL, "lr": 1e30, "clip_norm": 1e30, "checkpoint_seconds": 0.0}).fit(
+            walkers, run=tmp_path, device="cpu"
+        )
+    if (tmp_path / "checkpoint.pt").exists():
+        state = checkpoint.load(tmp_path / "checkpoint.pt", kind=KIND, version=VERSION)
+        assert all(v.isfinite().all() for v in state["model"].values() if v.is_floating_point())
+
+
+def test_checkpoint_of_other_data_or_options_is_refused(whole, walkers):
+    _, folder = whole
+    with pytest.raises(InputError, match=r"checkpoint.pt was written for \d+ training windows"):
+        GEPC(**SMALL).fit(walkers.select(clips=range(8)), run=folder, resume=True, device="cpu")
+    with pytest.raises(InputError, match=r"was written with lr 0.001, expected 0.1"):
+        GEPC(**{**SMALL, "lr": 0.1}).fit(walkers, run=folder, resume=True, device="cpu")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"garbage" * 99])
+def test_corrupt_checkpoint_is_refused(content, walkers, tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(InputError, match=r"checkpoint.pt cannot be read, expected a gepc_geo train"):
+        GEPC(**SMALL).fit(walkers, run=tmp_path, resume=True, device="cpu")
+
+
+def test_window_error_counts_seen_joints_only():
+    x = torch.zeros(1, 2, 2, 3)
+    x[..., -1] = torch.tensor([[1.0, 0.0], [0.5, 0.0]])
+    reconstruction = torch.zeros(1, 2, 2, 2)
+    reconstruction[0, 0, 0] = 2.0
+    reconstruction[0, :, 1] = 100.0
+    # Seen: joint 0 of both frames, squares (4 + 4) / 2 and 0.
+    assert math.isclose(window_error(reconstruction, x).item(), 2.0)
+
+
+def test_tensorboard_events_are_written(walkers, tmp_path):
+    GEPC(**{**SMALL, "budget": 128}).fit(walkers, run=tmp_path, tensorboard=True, device="cpu")
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_training_on_cuda_agrees_with_the_cpu(walkers):
+    options = {**SMALL, "budget": 64, "cluster_share": 0.0, "dropout": 0.0, "augment": "none"}
+    cpu = GEPC(**options).fit(walkers, device="cpu")
+    cuda = GEPC(**options).fit(walkers, device="cuda")
+    np.testing.assert_allclose(cuda.embed(walkers), cpu.embed(walkers), rtol=1e-2, atol=1e-2)
