@@ -273,7 +273,8 @@ class Augment(_PoseTransform):
         # Of each choice: mirrored?, degrees.
         choices = [(False, 0), (True, 0), (False, 90), (True, 90), (False, 45)]
         choices = choices[: {"none": 1, "flip": 2, "paper": 5}[name]]
-        self._matrix = torch.stack([_matrix(dims, *choice) for choice in choices])
+        self._exact = torch.stack([_matrix(dims, *choice) for choice in choices])
+        self._matrix = self._exact.float()
         order = {False: list(range(skeleton.num_joints)), True: skeleton.mirror()}
         self._order = torch.tensor([order[mirrored] for mirrored, _ in choices])
 
@@ -297,17 +298,16 @@ class Augment(_PoseTransform):
             choice: :math:`[B]` int64, 0 to ``num_choices - 1``.
         """
         data = copy.copy(data)
-        device = data.x.device
-        if self._matrix.device != device:
+        device, dtype = data.x.device, data.x.dtype
+        if self._matrix.device != device or self._matrix.dtype != dtype:
             # Once; after that a batch needs nothing from the host.
-            self._matrix, self._order = self._matrix.to(device), self._order.to(device)
+            self._matrix, self._order = self._exact.to(device, dtype), self._order.to(device)
         choice = choice.to(device)
         x = data.x.unflatten(0, (-1, self.skeleton.num_joints))
         graph = torch.arange(len(x), device=device)[:, None]
         data.x = x[graph, self._order[choice]].flatten(0, 1)
         coordinates, confidence = self._split(data)
-        matrix = self._matrix[choice].to(coordinates.dtype)
-        return self._with(data, _turn(coordinates, confidence, matrix))
+        return self._with(data, _turn(coordinates, confidence, self._matrix[choice]))
 
     def _options(self) -> dict[str, object]:
         return {"dims": self.dims, "name": self.name}
@@ -382,7 +382,7 @@ def _matrix(dims: int, mirrored: bool, degrees: int) -> Tensor:
     """Mirrors x, then turns: in the image (x, y), or about the vertical axis (x, z)."""
     # Exact for right angles, where cos(pi / 2) would not be.
     cos, sin = {0: (1.0, 0.0), 45: (math.sqrt(0.5),) * 2, 90: (0.0, 1.0)}[degrees]
-    matrix = torch.eye(dims)
+    matrix = torch.eye(dims, dtype=torch.float64)
     last = dims - 1
     matrix[0, 0], matrix[0, last], matrix[last, 0], matrix[last, last] = cos, -sin, sin, cos
     if mirrored:

@@ -274,10 +274,7 @@ class PoseWindows(Dataset):
         """What ``windows[idx]`` gives for anything but a number: :meth:`subset`."""
         if isinstance(idx, Tensor):
             idx = idx.cpu().numpy()
-        # An empty list would become a float array.
-        return self.subset(
-            np.zeros(0, dtype=np.int64) if isinstance(idx, list) and not idx else idx
-        )
+        return self.subset(idx)
 
 
 def _without_empty_rows(tracks: PoseTracks) -> PoseTracks:

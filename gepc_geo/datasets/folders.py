@@ -1,0 +1,21 @@
+"""Finding a data set's files, or saying where they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gepc_geo.errors import InputError
+
+
+def data_folder(root: str | Path, name: str, suffix: str, source: str) -> Path:
+    """``root/name``, if it holds files ending in ``suffix``.
+
+    Raises:
+        InputError: It does not; ``source`` says where to get them.
+    """
+    folder = Path(root) / name
+    if not folder.is_dir() or next(folder.glob(f"*{suffix}"), None) is None:
+        raise InputError(
+            f"{folder} has no {suffix} files, expected those of {source}; put them into {folder}"
+        )
+    return folder

@@ -1,0 +1,22 @@
+"""The native format: :meth:`gepc_geo.PoseTracks.save`."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from gepc_geo.tracks import PoseTracks
+
+
+def detect(path: Path) -> bool:
+    """A zip with a ``keypoints`` array."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "keypoints.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def read_native(path: Path) -> PoseTracks:
+    """Reads a native ``.npz``."""
+    return PoseTracks.load(path)

@@ -1,0 +1,62 @@
+"""Northwestern-UCLA skeleton files (Wang et al., CVPR 2014): JSON, one clip a file, Kinect v1."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.io.text import head, read_json
+from gepc_geo.tracks import PoseTracks
+
+_NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)")
+
+
+def detect(path: Path) -> bool:
+    """A JSON object that begins with its file name or its skeletons."""
+    return bool(re.match(r'\s*\{\s*"(file_name|skeletons|label)"', head(path)))
+
+
+def read_nw_ucla(path: Path) -> PoseTracks:
+    """Reads one clip: 20 joints in metres.
+
+    The class is the action's number as text (``"4"``), the camera ``"v1"`` to ``"v3"``; views 1 and
+    2 are the training half, view 3 the test half.
+    """
+    content = read_json(path, "a Northwestern-UCLA skeleton file")
+    if not isinstance(content, dict) or "skeletons" not in content:
+        raise InputError(f"{path} has no skeletons, expected a Northwestern-UCLA skeleton file")
+    name = str(content.get("file_name", path.stem))
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(f"{path} has file_name {name!r:.60}, expected aAA_sSS_eEE_vVV")
+    try:
+        keypoints = np.array(content["skeletons"], dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{path} has skeletons that are no array of numbers") from None
+    if keypoints.ndim != 3 or keypoints.shape[1:] != (20, 3):
+        raise InputError(
+            f"{path} has skeletons of shape {list(keypoints.shape)}, "
+            "expected frames by 20 joints by 3 coordinates"
+        )
+    with np.errstate(over="ignore"):
+        keypoints = keypoints.astype(np.float32)
+    frames = len(keypoints)
+    action, view = int(match[1]), int(match[4])
+    return PoseTracks.build(
+        keypoints,
+        # A joint that was lost lies exactly at the camera.
+        (keypoints != 0).any(-1),
+        np.arange(frames),
+        np.zeros(frames, dtype=np.int64),
+        np.zeros(frames, dtype=np.int64),
+        "kinect20",
+        [name],
+        clip_length=[frames],
+        camera=[f"v{view}"],
+        clip_label=[str(action)],
+        clip_split=["test" if view == 3 else "train"],
+        origin=str(path),
+    )

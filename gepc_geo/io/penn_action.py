@@ -1,0 +1,76 @@
+"""Penn Action label files (Zhang et al., ICCV 2013): MATLAB, one clip a file, one person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.io import loadmat
+
+from gepc_geo.errors import InputError
+from gepc_geo.io.text import head
+from gepc_geo.tracks import PoseTracks
+
+# Joints that were not annotated lie at (1, 1), give or take a pixel.
+_PLACEHOLDER = 2.0
+_KEYS = ("action", "x", "y", "visibility", "dimensions", "train")
+
+
+def detect(path: Path) -> bool:
+    """A MATLAB version 5 file."""
+    return head(path, 64).startswith("MATLAB 5.0")
+
+
+def read_penn_action(path: Path) -> PoseTracks:
+    """Reads one clip: 13 joints, visibility as confidence, class, split and image size."""
+    try:
+        content = loadmat(str(path), variable_names=_KEYS)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist, expected a Penn Action label file") from None
+    except Exception as error:
+        # A damaged MATLAB file raises almost anything from deep inside the reader.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{path} cannot be read, expected a Penn Action label file: {reason}"
+        ) from None
+    lost = [name for name in _KEYS if name not in content]
+    if lost:
+        raise InputError(f"{path} lacks {lost[0]!r}, expected a Penn Action label file")
+    x, y, visibility = (_numbers(content[name], path, name) for name in ("x", "y", "visibility"))
+    if x.ndim != 2 or x.shape[1:] != (13,) or x.shape != y.shape or x.shape != visibility.shape:
+        raise InputError(
+            f"{path} has x of shape {list(x.shape)}, y {list(y.shape)}, visibility "
+            f"{list(visibility.shape)}, expected frames by 13 joints"
+        )
+    size = _numbers(content["dimensions"], path, "dimensions").ravel()
+    train = _numbers(content["train"], path, "train").ravel()
+    if len(size) < 2 or len(train) != 1:
+        raise InputError(f"{path} has no image size and split, expected height, width and 1 or -1")
+    keypoints = np.stack([x, y], axis=2)
+    placeholder = (np.abs(keypoints) < _PLACEHOLDER).all(-1)
+    confidence = ((visibility > 0) & ~placeholder).astype(np.float32)
+    action = np.asarray(content["action"]).ravel()
+    frames = len(x)
+    return PoseTracks.build(
+        # NaN at a joint that is there stays, and is refused; one that is not means nothing.
+        np.where(confidence[..., None] > 0, keypoints, 0),
+        confidence,
+        np.arange(frames),
+        np.zeros(frames, dtype=np.int64),
+        np.zeros(frames, dtype=np.int64),
+        "penn13",
+        [path.stem],
+        clip_length=[frames],
+        image_size=[[size[1], size[0]]],
+        clip_label=[str(action[0]) if len(action) else ""],
+        clip_split=["train" if train[0] == 1 else "test"],
+        origin=str(path),
+    )
+
+
+def _numbers(value: Any, path: Path, name: str) -> np.ndarray:
+    try:
+        return np.asarray(value).astype(np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: {name} is no array of numbers, expected numbers") from None

@@ -1,0 +1,50 @@
+"""The maximum of each group, and who holds it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+try:
+    import torch_scatter
+except (ImportError, OSError):
+    # Not installed, or built against another torch: the sort below gives the same answer.
+    torch_scatter = None
+
+
+def has_torch_scatter() -> bool:
+    """Whether torch-scatter is installed and imports."""
+    return torch_scatter is not None
+
+
+def scatter_max_arg(src: Tensor, index: Tensor, dim_size: int) -> tuple[Tensor, Tensor]:
+    r"""The largest value of each group and its position in ``src``.
+
+    Uses ``torch_scatter.scatter_max`` where it is installed, else a stable sort. Of equal values the
+    first position is named (by torch-scatter on the CPU only; on a GPU any of them).
+
+    Args:
+        src: Values :math:`(N)`; no NaN.
+        index: Group of each value, :math:`(N)`, 0 to ``dim_size - 1``.
+        dim_size: Number of groups.
+
+    Returns:
+        Maxima :math:`(G)`, minus infinity for groups without any value, and positions :math:`(G)`,
+        -1 for those.
+    """
+    if torch_scatter is not None:
+        value, position = torch_scatter.scatter_max(src, index, dim=0, dim_size=dim_size)
+        position = torch.where(position == len(src), -1, position)
+    else:
+        # Sorted by group, within it by falling value: each group's first entry is its maximum.
+        order = src.argsort(descending=True, stable=True)
+        order = order[index[order].argsort(stable=True)]
+        group = index[order]
+        first = torch.ones_like(group, dtype=torch.bool)
+        first[1:] = group[1:] != group[:-1]
+        position = torch.full((dim_size,), -1, dtype=torch.long, device=src.device)
+        position[group[first]] = order[first]
+        value = src.new_zeros(dim_size)
+        if len(src):
+            value = src[position.clamp(min=0)]
+    return torch.where(position < 0, -torch.inf, value), position

@@ -1,0 +1,179 @@
+"""From windows to persons, frames and clips (section 4 of the paper). Higher is more abnormal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
+
+from gepc_geo.calibration import TailCalibrator, correct_for_people
+from gepc_geo.scatter import scatter_max_arg
+
+
+@dataclass
+class FrameScores:
+    r"""Scores of :math:`G` frames.
+
+    Attributes:
+        score: :math:`(G)`, higher is more abnormal.
+        person: Track that decided, :math:`(G)`; -1 for frames with nobody scored.
+        people: Persons scored in the frame, :math:`(G)`.
+    """
+
+    score: Tensor
+    person: Tensor
+    people: Tensor
+
+
+@dataclass
+class TrackScores:
+    r"""Scores of :math:`M` persons in their clips.
+
+    Attributes:
+        clip: :math:`(M)`.
+        track: :math:`(M)`.
+        max: Score of the person's most abnormal window.
+        mean: Mean over the person's windows.
+    """
+
+    clip: Tensor
+    track: Tensor
+    max: Tensor
+    mean: Tensor
+
+
+def person_frame_scores(
+    window_score: Tensor,
+    first: Tensor,
+    length: int,
+    num_rows: int,
+    *,
+    low: Tensor | None = None,
+    high: Tensor | None = None,
+    placement: str = "mean",
+) -> Tensor:
+    r"""Scores of person-frames from scores of the windows that contain them.
+
+    Args:
+        window_score: :math:`(W)`.
+        first: Row of each window's first frame, :math:`(W)`.
+        length: Frames of a window, :math:`T`.
+        num_rows: Person-frames, :math:`R`.
+        low: First row of each window's track piece; windows padded at its ends stay inside.
+        high: Last row of the piece.
+        placement: ``"mean"``: the mean over all windows that contain the frame; ``"center"``: the
+            score of the window whose middle frame it is (the public implementation's).
+
+    Returns:
+        :math:`(R)` float64; NaN for rows in no window.
+    """
+    score = window_score.double()
+    total = score.new_zeros(num_rows)
+    count = score.new_zeros(num_rows)
+    offsets = range(length) if placement == "mean" else (length // 2,)
+    for offset in offsets:
+        rows = first + offset
+        if low is not None and high is not None:
+            rows = torch.minimum(torch.maximum(rows, low), high)
+        total.index_add_(0, rows, score)
+        count.index_add_(0, rows, torch.ones_like(score))
+    return total / torch.where(count > 0, count, torch.nan)
+
+
+def frame_scores(
+    score: Tensor,
+    slot: Tensor,
+    track: Tensor,
+    num_slots: int,
+    *,
+    empty_score: float,
+    protocol: str = "corrected",
+    calibrator: TailCalibrator | None = None,
+    people_correction: bool = False,
+) -> FrameScores:
+    r"""Scores of frames from scores of the people in them.
+
+    Args:
+        score: Person-frame scores :math:`(R)`; NaN where nothing is known.
+        slot: Frame of each, :math:`(R)`, counted over all clips end to end.
+        track: Person of each, :math:`(R)`.
+        num_slots: Frames in all clips, :math:`G`.
+        empty_score: Score of frames with nobody: the most normal one seen in training.
+        protocol: ``"corrected"``: the most abnormal person decides; ``"reference"``: the most normal
+            one (the public implementation's).
+        calibrator: Of person-frame scores; needed by ``people_correction``.
+        people_correction: Turn the deciding score into minus the log of the probability that, with
+            as many normal people, somebody scores as high.
+    """
+    known = ~score.isnan()
+    score, slot, track = score[known], slot[known], track[known]
+    people = torch.bincount(slot, minlength=num_slots)
+    sign = 1.0 if protocol == "corrected" else -1.0
+    value, position = scatter_max_arg(sign * score, slot, num_slots)
+    person = torch.full_like(people, -1)
+    nobody = position < 0
+    person[~nobody] = track[position[~nobody]]
+    value = sign * value
+    empty = torch.tensor(empty_score, dtype=value.dtype, device=value.device)
+    if people_correction:
+        assert calibrator is not None
+        tail = calibrator.log_tail(torch.where(nobody, empty, value))
+        value = -correct_for_people(tail, people.clamp(min=1))
+    else:
+        value = torch.where(nobody, empty, value)
+    return FrameScores(value, person, people)
+
+
+def smooth(
+    scores: np.ndarray, frame_offset: np.ndarray, sigma: float, *, across_clips: bool = False
+) -> np.ndarray:
+    r"""Gaussian smoothing of frame scores along time, each clip for itself.
+
+    Args:
+        scores: :math:`(G)`, all clips end to end.
+        frame_offset: Where each clip starts, :math:`(N + 1)`.
+        sigma: Standard deviation in frames.
+        across_clips: Smooth over clip borders, as the public implementation does.
+    """
+    if across_clips:
+        return gaussian_filter1d(scores, sigma, mode="nearest") if len(scores) else scores
+    parts = np.split(scores, frame_offset[1:-1])
+    return np.concatenate(
+        [gaussian_filter1d(part, sigma, mode="nearest") if len(part) else part for part in parts]
+    )
+
+
+def track_scores(window_score: Tensor, clip: Tensor, track: Tensor) -> TrackScores:
+    r"""Scores of persons from those of their windows, :math:`(W)` each; sorted by clip, then track."""
+    pairs, group = torch.unique(torch.stack([clip, track], 1), dim=0, return_inverse=True)
+    score = window_score.double()
+    count = torch.bincount(group, minlength=len(pairs))
+    total = score.new_zeros(len(pairs)).index_add_(0, group, score)
+    return TrackScores(
+        clip=pairs[:, 0],
+        track=pairs[:, 1],
+        max=scatter_max_arg(score, group, len(pairs))[0],
+        mean=total / count,
+    )
+
+
+def clip_scores(
+    window_score: Tensor, clip: Tensor, track: Tensor, num_clips: int, *, empty_score: float
+) -> tuple[Tensor, Tensor]:
+    r"""Scores of clips: the most abnormal person decides, by the mean over that person's windows.
+
+    (Of a clip-level set every person has one window, so that mean is its score.)
+
+    Returns:
+        Scores :math:`(N)` and the deciding persons :math:`(N)`; clips without any window get
+        ``empty_score`` and -1.
+    """
+    people = track_scores(window_score, clip, track)
+    value, position = scatter_max_arg(people.mean, people.clip, num_clips)
+    person = torch.full((num_clips,), -1, dtype=torch.long, device=value.device)
+    known = position >= 0
+    person[known] = people.track[position[known]]
+    return torch.where(known, value, empty_score), person
