@@ -128,7 +128,7 @@ class ScaleByBody(_PoseTransform):
         by: ``"torso"``: mean distance of mid shoulders to mid hips, over the frames in which all
             four are seen (all frames if there are none); ``"height"``: mean height (extent in y) of
             the joints' bounding box; ``"rms"``: root mean square distance of the joints to the
-            frame's centre, weighted by confidence.
+            frame's centre; the larger of the confidence-weighted and the plain mean.
 
     Sizes are kept away from 0: a torso or height is at least a tenth of the RMS size, and any size
     at least a hundredth of the window's RMS extent and a thousandth of a unit.
@@ -394,9 +394,7 @@ def _body_size(
     skeleton: Skeleton, coordinates: Tensor, confidence: Tensor, by: str
 ) -> tuple[Tensor, Tensor]:
     """The body's size in the window [B] and in each frame [B, T], both well above 0."""
-    center = coordinates - _mean(coordinates, confidence, (1,))
-    square = center.square().sum(-1)
-    extent = _weighted(square, confidence, (1, 2)).sqrt()
+    extent = _extent(coordinates, confidence, (1,))
     if by == "rms":
         size = extent
         # Of a single frame unweighted, so that a joint that vanishes does not shrink the body.
@@ -413,11 +411,23 @@ def _body_size(
         sizes = torso.norm(dim=-1) / 2
         seen = torch.stack([confidence[:, joint] for joint in (a, b, c, d)]).amin(0) > 0
         size = _weighted(sizes, seen.to(sizes.dtype), (1,))
-    way = coordinates - _mean(coordinates, confidence, (1, 2))
-    spread = _weighted(way.square().sum(-1), confidence, (1, 2)).sqrt()
-    least = torch.maximum(_LEAST_OF_EXTENT * extent, _LEAST_OF_WAY * spread).clamp(min=_TINY)
+    way = _extent(coordinates, confidence, (1, 2))
+    least = torch.maximum(_LEAST_OF_EXTENT * extent, _LEAST_OF_WAY * way).clamp(min=_TINY)
     size = torch.maximum(size, least)
     return size, torch.maximum(sizes, _LEAST_OF_EXTENT * size[:, None])
+
+
+def _extent(coordinates: Tensor, confidence: Tensor, center: tuple[int, ...]) -> Tensor:
+    """RMS distance [B] of the joints to each frame's (1,) or the window's (1, 2) centre.
+
+    The larger of two means. Weighted by confidence, it is too small where only a hand is seen;
+    plain, where most joints were never seen and lie at the centre.
+    """
+    both = []
+    for weight in (confidence, torch.ones_like(confidence)):
+        square = (coordinates - _mean(coordinates, weight, center)).square().sum(-1)
+        both.append(_weighted(square, weight, (1, 2)))
+    return torch.maximum(*both).sqrt()
 
 
 def _weighted(value: Tensor, weight: Tensor, over: tuple[int, ...]) -> Tensor:

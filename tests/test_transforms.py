@@ -139,13 +139,16 @@ def sizes_by_hand(data: Data, by: str) -> float:
             for t in seen or frames
         ]
         return float(np.mean(lengths))
-    square = weight = 0.0
-    for t in frames:
-        center = np.average(keypoints[:, t], axis=0, weights=confidence[:, t])
-        for v in range(x.shape[0]):
-            square += confidence[v, t] * math.dist(keypoints[v, t], center) ** 2
-            weight += confidence[v, t]
-    return math.sqrt(square / weight)
+    sizes = []
+    for weights in (confidence, np.ones_like(confidence)):
+        square = weight = 0.0
+        for t in frames:
+            center = np.average(keypoints[:, t], axis=0, weights=weights[:, t])
+            for v in range(x.shape[0]):
+                square += weights[v, t] * math.dist(keypoints[v, t], center) ** 2
+                weight += weights[v, t]
+        sizes.append(math.sqrt(square / weight))
+    return max(sizes)
 
 
 @pytest.mark.parametrize("by", SIZES)
@@ -178,6 +181,18 @@ def test_a_person_with_one_joint_seen_stays_bounded(scale):
     data = moved(data, way.expand(13, -1, -1))
     x = normalize(PENN, 2, scale=scale)(data).x
     assert torch.isfinite(x).all() and x.abs().max() < 200
+
+
+@pytest.mark.parametrize("scale", SIZES)
+def test_a_window_in_which_one_joint_is_seen_keeps_its_size(scale):
+    """The others are known from other frames: the one joint says nothing of the body's size."""
+    data = window(0, holes=0)
+    one = data.clone()
+    one.x[1:, :, 2] = 0
+    transform = ScaleByBody(PENN, 2, by=scale)
+    torch.testing.assert_close(
+        transform(one).x[..., :2], transform(data).x[..., :2], rtol=0.2, atol=0
+    )
 
 
 @pytest.mark.parametrize(("skeleton", "dims"), BODIES)
