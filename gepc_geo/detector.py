@@ -30,7 +30,7 @@ from gepc_geo.windows import PoseWindows
 #: Kind and version of a saved model.
 KIND, VERSION = "gepc_geo model", 1
 # Windows a forward pass takes when nothing is learned.
-_SCORE_BATCH = 1024
+_SCORE_BATCH = 512
 # Fewer clips than this are split by person, not by clip, for calibration.
 _FEW_CLIPS = 10
 
@@ -265,16 +265,18 @@ class GEPC(Options, BaseEstimator):
         r"""Each joint's share in the window's score, :math:`[W, V]`; rows sum to one.
 
         :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s` with respect to the
-        network's input :math:`x`, summed over frames and channels.
+        network's input :math:`x`, summed over frames and the joint's own channels (coordinates and
+        features; motion channels are the whole person's, the same at every joint).
         """
         mode = self._mode(mode)
+        own = self.dims_ + self.num_features_
         shares = []
         for batch in self._loader(self.windows(tracks)):
             x = self.pipeline_.tensor(batch).requires_grad_(True)
             with torch.enable_grad():
                 score = self._scores_of_input(x)[mode]
                 (gradient,) = torch.autograd.grad(score.sum(), x)
-            share = (gradient * x).detach().abs().sum((1, 3))
+            share = (gradient * x).detach()[..., :own].abs().sum((1, 3))
             shares.append(share / share.sum(1, keepdim=True).clamp(min=1e-30))
         if not shares:
             return np.zeros((0, self.skeleton_.num_joints), dtype=np.float32)

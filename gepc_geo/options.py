@@ -116,7 +116,7 @@ class Options:
     cluster_share: float = _option(
         0.25, "Share of the budget that goes to the clustering stage.", low=0, high=1
     )
-    batch_size: int = _option(256, "Windows a step.", low=2)
+    batch_size: int = _option(64, "Windows a step.", low=2)
     lr: float = _option(1e-3, "Peak learning rate of the first stage (Adam, cosine decay).", low=0)
     cluster_lr: float = _option(3e-4, "Peak learning rate of the clustering stage.", low=0)
     weight_decay: float = _option(1e-5, "Adam's weight decay.", low=0)

@@ -97,7 +97,9 @@ def test_seed_decides_everything(whole, walkers):
     again = GEPC(**SMALL).fit(walkers, device="cpu")
     assert_same(state_of(detector), state_of(again))
     other = GEPC(**{**SMALL, "seed": 4}).fit(walkers, device="cpu")
-    assert not torch.equal(state_of(detector)["assignment.theta"], state_of(other)["assignment.theta"])
+    assert not torch.equal(
+        state_of(detector)["assignment.theta"], state_of(other)["assignment.theta"]
+    )
 
 
 def test_training_leaves_the_global_generator_alone(walkers):
@@ -146,7 +148,9 @@ def test_checkpoint_of_other_data_or_options_is_refused(whole, walkers):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"garbage" * 99])
 def test_corrupt_checkpoint_is_refused(content, walkers, tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(content)
-    with pytest.raises(InputError, match=r"checkpoint.pt cannot be read, expected a gepc_geo train"):
+    with pytest.raises(
+        InputError, match=r"checkpoint.pt cannot be read, expected a gepc_geo train"
+    ):
         GEPC(**SMALL).fit(walkers, run=tmp_path, resume=True, device="cpu")
 
 

@@ -95,7 +95,9 @@ class SpatialAttention(nn.Module):
             y = layer(x).unflatten(-1, (self.num_relations, -1))
             return y.permute(0, 3, 2, 1, 4).reshape(batch * self.num_relations, nodes, -1)
 
-        logits = torch.bmm(embed(self.theta), embed(self.phi).transpose(1, 2)).float()
+        logits = torch.bmm(embed(self.theta), embed(self.phi).transpose(1, 2))
+        if logits.dtype in (torch.bfloat16, torch.float16):
+            logits = logits.float()
         logits = logits.view(batch, self.num_relations, nodes, nodes)
         if mask is not None:
             logits = logits.masked_fill(~mask[:, None, :, None], -torch.inf)

@@ -9,6 +9,10 @@ from gepc_geo.errors import InputError
 from gepc_geo.kmeans import kmeans
 
 
+# Mean log odds of the nearest cluster over the second nearest at the start.
+_LOG_ODDS = 2.0
+
+
 class SoftAssignment(nn.Module):
     r"""Probability of each cluster given the latent.
 
@@ -17,11 +21,12 @@ class SoftAssignment(nn.Module):
     scaled to unit mean variance and *augmented* by a constant one; with
     :math:`\theta_k = \alpha [c_k, -\lVert c_k \rVert^2 / 2]` the exponent is
     :math:`-\alpha \lVert z_i - c_k \rVert^2 / 2` up to a constant of the sample, so the largest
-    assignment is the nearest centroid. :math:`\alpha` is one over the mean squared distance to the
-    nearest centroid, which makes assignments neither flat nor all zeros and ones.
+    assignment is the nearest centroid. :math:`\alpha` makes the mean log odds of the nearest centroid
+    over the second nearest 2, so that assignments are neither flat nor all zeros and ones, whatever
+    the number of dimensions.
 
     ``student`` is the Student-t kernel of Xie et al. (2016), eq. 1 there, with one degree of
-    freedom, on the latent scaled by the same distance.
+    freedom, on the latent scaled by its root mean square distance to the nearest centroid.
 
     Args:
         num_clusters: :math:`K`.
@@ -65,12 +70,15 @@ class SoftAssignment(nn.Module):
         z = (z - self.mean) / self.scale
         result = kmeans(z, self.num_clusters, generator=generator)
         centers = result.centers
-        distance = (z - centers[result.labels]).square().sum(1).mean().clamp(min=1e-12)
         if self.form == "softmax":
-            constant = -centers.square().sum(1, keepdim=True) / 2
-            self.theta.copy_(torch.cat([centers, constant], dim=1) / distance)
+            theta = torch.cat([centers, -centers.square().sum(1, keepdim=True) / 2], dim=1)
+            logits = z @ theta[:, :-1].t() + theta[:, -1]
+            nearest = logits.topk(2, dim=1).values
+            gap = (nearest[:, 0] - nearest[:, 1]).mean().clamp(min=1e-12)
+            self.theta.copy_(theta * (_LOG_ODDS / gap))
         else:
             # The kernel's unit of length: one typical distance.
+            distance = (z - centers[result.labels]).square().sum(1).mean().clamp(min=1e-12)
             self.scale.mul_(distance.sqrt())
             self.theta.copy_(centers / distance.sqrt())
         return result.labels

@@ -1,0 +1,136 @@
+"""How the default scoring mode was chosen: on the training halves of Penn Action and NW-UCLA alone.
+
+Of each set of normal classes one in turn plays the anomaly. The detector trains on three quarters of
+the other classes' training clips; the last quarter and the clips of the class left out are ranked.
+No clip of a test half is read. Encodings are kept in --out, so that mixtures, calibration and fusion
+can be compared without training anew.
+
+    python benchmarks/choose_defaults.py --penn PATH --ucla PATH --out runs/choose
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+from gepc_geo import GEPC, PoseTracks
+from gepc_geo.baselines import FlatNeighbour, flatten
+from gepc_geo.calibration import TailCalibrator, fuse
+from gepc_geo.datasets import NWUCLA, PennAction
+from gepc_geo.engine import Encoded
+from gepc_geo.files import atomic_path
+from gepc_geo.metrics import auc
+from gepc_geo.normality import SINGLE, Normality
+
+NORMAL = {
+    "penn": ["squat", "pullup", "pushup", "situp", "bench_press"],
+    "ucla": ["4", "5", "6"],
+}
+PARTS = ("train", "held_out", "test")
+
+
+def encodings(tracks: PoseTracks, left_out: str, path: Path, budget: int, seed: int) -> None:
+    """Trains with one class left out; writes latents, log assignments and errors of all parts."""
+    label = np.array(tracks.clip_label)
+    held_back = np.random.default_rng(seed).random(tracks.num_clips) < 0.25
+    fit = tracks.select(clips=(label != left_out) & ~held_back)
+    test = tracks.select(clips=(label == left_out) | held_back)
+    detector = GEPC(frames=24, budget=budget, batch_size=32, seed=seed, precision="bf16")
+    detector.fit(fit, quiet=False)
+    train, held_out = detector._hold_out(fit)
+    arrays: dict[str, np.ndarray] = {}
+    windows = {
+        name: detector.windows(part)
+        for name, part in zip(PARTS, (train, held_out, test), strict=True)
+    }
+    for name, some in windows.items():
+        loader = detector._loader(some)
+        passes = [detector._encode(loader, choice) for choice in range(detector._choices)]
+        for field in ("latent", "log_p", "error"):
+            stacked = torch.stack([getattr(one, field) for one in passes])
+            arrays[f"{name}_{field}"] = stacked.numpy()
+    arrays["label"] = np.array([test.clip_label[c] == left_out for c in windows["test"].clip])
+    flat = [flatten(detector.pipeline_, windows["train"], c) for c in range(detector._choices)]
+    nearest = FlatNeighbour().fit(np.concatenate(flat))
+    arrays["neighbour"] = nearest.decision_function(flatten(detector.pipeline_, windows["test"]))
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def mode_scores(arrays: dict[str, np.ndarray], options: GEPC) -> dict[str, np.ndarray]:
+    """Every mode's scores of the ranked windows, and each fusion of at least two modes."""
+
+    def part(name: str, choice: int) -> Encoded:
+        return Encoded(
+            *(torch.as_tensor(arrays[f"{name}_{f}"][choice]) for f in ("latent", "log_p", "error"))
+        )
+
+    choices = range(len(arrays["train_error"]))
+    train = [part("train", c) for c in choices]
+    together = Encoded(
+        *(torch.cat([getattr(one, f) for one in train]) for f in ("latent", "log_p", "error"))
+    )
+    normality = Normality(options).fit(together)
+
+    def mean_scores(name: str) -> dict[str, torch.Tensor]:
+        each = [normality.single_scores(part(name, c)) for c in choices]
+        return {mode: torch.stack([one[mode] for one in each]).mean(0) for mode in SINGLE}
+
+    held_out, test = mean_scores("held_out"), mean_scores("test")
+    tails = {m: TailCalibrator().fit(held_out[m]).log_tail(test[m]) for m in SINGLE}
+    scores = {mode: test[mode].numpy() for mode in SINGLE}
+    for count in range(2, len(SINGLE) + 1):
+        for modes in combinations(SINGLE, count):
+            scores["+".join(modes)] = fuse(torch.stack([tails[m] for m in modes])).numpy()
+    return scores
+
+
+@click.command()
+@click.option("--penn", type=click.Path(path_type=Path), required=True, help="Penn Action's folder.")
+@click.option("--ucla", type=click.Path(path_type=Path), required=True, help="NW-UCLA's folder.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Encodings go here.")
+@click.option("--budget", default=12_000, show_default=True, help="Window passes a rotation.")
+@click.option("--seed", default=0, show_default=True)
+def main(penn: Path, ucla: Path, out: Path, budget: int, seed: int) -> None:
+    """Train every rotation that is not in --out yet, then print AUC for modes and mixtures."""
+    results: dict[str, dict[str, list[float]]] = {}
+    sources = {"penn": PennAction(penn), "ucla": NWUCLA(ucla)}
+    for name, source in sources.items():
+        tracks = source.tracks().select(split="train", labels=NORMAL[name])
+        for left_out in NORMAL[name]:
+            path = out / f"{name}_{left_out}_{budget}_{seed}.npz"
+            if not path.exists():
+                encodings(tracks, left_out, path, budget, seed)
+            with np.load(path) as archive:
+                arrays = dict(archive)
+            for variant in (
+                {},
+                {"latent_dims": 8},
+                {"latent_dims": 16},
+                {"latent_dims": 64},
+                {"components": 3},
+                {"covariance": "diag"},
+                {"density": "gaussian-p"},
+                {"density": "dirichlet"},
+            ):
+                options = GEPC(**variant)
+                text = ", ".join(f"{k} {v}" for k, v in variant.items()) or "defaults"
+                for mode, score in mode_scores(arrays, options).items():
+                    row = results.setdefault(f"{text}: {mode}", {})
+                    row.setdefault(name, []).append(auc(arrays["label"].astype(int), score))
+            row = results.setdefault("1-NN on the input", {})
+            row.setdefault(name, []).append(auc(arrays["label"].astype(int), arrays["neighbour"]))
+    click.echo(f"{'mean AUC over rotations':70s} {'penn':>6s} {'ucla':>6s} {'both':>6s}")
+    means = {key: {n: float(np.mean(v)) for n, v in row.items()} for key, row in results.items()}
+    for key in sorted(means, key=lambda k: -sum(means[k].values())):
+        row = means[key]
+        both = np.mean(list(row.values()))
+        click.echo(f"{key:70s} {row['penn']:6.3f} {row['ucla']:6.3f} {both:6.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Blocks, the autoencoder and its parts."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gepc_geo.errors import InputError
+from gepc_geo.nn import STGCAE, STBlock, count_flops, to_dense
+from gepc_geo.nn.attention import ChannelNorm
+from gepc_geo.nn.block import TemporalConv, dropout
+from gepc_geo.skeleton import SKELETONS
+
+
+def model(name: str = "coco18", window: int = 12, channels: int = 3, **options) -> STGCAE:
+    skeleton = SKELETONS[name]
+    return STGCAE(channels, skeleton.num_joints, window, adj=skeleton.adjacency(), **options)
+
+
+def test_default_sizes():
+    """The latent the design names, and a size near the public implementation's 793,431 parameters."""
+    net = model()
+    assert net.latent_dim == 1152
+    assert 700_000 < sum(p.numel() for p in net.parameters()) < 900_000
+
+
+@pytest.mark.parametrize("name", ["box5", "penn13", "kinect20"])
+@pytest.mark.parametrize("window", [6, 12, 24])
+def test_any_skeleton_and_window(name, window):
+    net = model(name, window, 5, hidden=2, out_channels=4)
+    x = torch.randn(3, window, SKELETONS[name].num_joints, 5)
+    reconstruction, z = net(x)
+    assert reconstruction.shape == (*x.shape[:3], 4)
+    assert z.shape == (3, net.latent_dim)
+    torch.testing.assert_close(net.eval().decode(net.encode(x)), net(x)[0])
+
+
+def test_strides_decide_windows_and_upsampling():
+    with pytest.raises(InputError, match="window is 10, expected a multiple of 6"):
+        model(window=10)
+    net = model("box5", 16, encoder_channels=[2, 2, 2], strides=[2, 2, 4], decoder_channels=[2, 2])
+    assert net.ups == [1, 16]
+    assert net(torch.randn(2, 16, 5, 3))[0].shape == (2, 16, 5, 3)
+    assert model("box5").ups == [1, 3, 1, 2, 1, 1]
+
+
+def test_windows_do_not_leak_into_each_other():
+    net = model("box5", hidden=2).eval()
+    x = torch.randn(4, 12, 5, 3)
+    alone = torch.cat([net.encode(one[None]) for one in x])
+    torch.testing.assert_close(net.encode(x), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_every_parameter_learns():
+    net = model("box5", hidden=2)
+    reconstruction, _ = net(torch.randn(8, 12, 5, 3))
+    reconstruction.square().sum().backward()
+    still = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.any()]
+    # Attention is a softmax over sources: a bias of theta that all sources share cancels.
+    assert not [name for name in still if "phi.bias" not in name and "theta.bias" not in name]
+
+
+def test_adjacency_moves_and_is_saved_with_the_model():
+    net = model("box5", hidden=1)
+    assert "adj" in net.state_dict()
+    assert net.double().adj.dtype == torch.float64
+    torch.testing.assert_close(copy.deepcopy(net).adj, net.adj)
+
+
+def test_reset_draws_anew():
+    torch.manual_seed(0)
+    net = model("box5", hidden=1)
+    before = copy.deepcopy(net.state_dict())
+    net.reset_parameters()
+    changed = [n for n, v in net.state_dict().items() if n.endswith("weight") and "norm" not in n]
+    assert all(not torch.equal(before[name], net.state_dict()[name]) for name in changed)
+
+
+def test_channel_norm_is_batch_norm_over_the_last_dimension():
+    x = torch.randn(3, 4, 5, 6) * 2 + 1
+    ours, theirs = ChannelNorm(6), nn.BatchNorm1d(6)
+    torch.testing.assert_close(ours(x), theirs(x.reshape(-1, 6)).view(x.shape))
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+    torch.testing.assert_close(ours(x[0]), ours(x[:1])[0])
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_temporal_convolution_sees_one_node_over_time(stride):
+    layer = TemporalConv(3, 4, 5, stride)
+    x = torch.randn(2, 12, 6, 3)
+    out = layer(x)
+    for node in range(6):
+        expected = F.conv1d(x[:, :, node].mT, layer.weight[..., 0], layer.bias, stride, padding=2)
+        torch.testing.assert_close(out[:, :, node], expected.mT, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("inside", "outside", "stride"), [(4, 4, 1), (4, 6, 1), (4, 4, 3)])
+def test_block_is_its_parts_in_order(inside, outside, stride):
+    block = STBlock(inside, outside, 5, stride=stride).eval()
+    x, adj = torch.randn(2, 6, 5, inside), SKELETONS["box5"].adjacency()
+    y = block.temporal_norm(block.temporal(F.relu(block.spatial_norm(block.spatial(x, adj)))))
+    short = x if block.shortcut is None else block.shortcut_norm(block.shortcut(x))
+    torch.testing.assert_close(block(x, adj), F.relu(y + short))
+    assert block(x, adj).shape == (2, 6 // stride, 5, outside)
+
+
+def test_dropout_keeps_its_share_and_the_mean():
+    torch.manual_seed(0)
+    x = torch.ones(1003, 101)
+    out = dropout(x, 0.3, True)
+    assert abs(float((out == 0).float().mean()) - 0.3) < 0.01
+    assert abs(float(out.mean()) - 1) < 0.01
+    assert torch.equal(dropout(x, 0.3, False), x)
+    # Neighbours share a draw but not its bits.
+    kept = (out.flatten() != 0).float()
+    assert abs(float(torch.corrcoef(torch.stack([kept[:-1], kept[1:]]))[0, 1])) < 0.01
+    torch.manual_seed(0)
+    assert torch.equal(dropout(x, 0.3, True), out)
+
+
+def test_to_dense_is_the_layout_of_a_batch():
+    x = torch.randn(2, 5, 12, 3)  # graph, node, frame, channel
+    assert torch.equal(to_dense(x.view(10, 12, 3), 5), x.transpose(1, 2))
+
+
+def test_flops_are_near_the_published_count():
+    """84 MFLOP a window to encode and 571 to train, by the ordinary formulation."""
+    flops = count_flops(model())
+    assert 60e6 < flops["encode"] < 110e6
+    assert 400e6 < flops["train"] < 800e6

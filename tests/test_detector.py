@@ -1,0 +1,220 @@
+"""The estimator: files, scores, attribution, bad input."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from gepc_geo import GEPC, InputError, checkpoint
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.detector import KIND, VERSION
+from gepc_geo.options import MODES, Options
+
+SMALL = dict(hidden=2, budget=960, batch_size=32, clusters=4, components=3, stride=4, holdout=0.2)
+
+
+@pytest.fixture(scope="module")
+def detector(walkers) -> GEPC:
+    return GEPC(**SMALL).fit(walkers, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    return simulate_crowd("test", num_clips=4, frames_per_clip=60, seed=2)
+
+
+def test_follows_scikit_learn_conventions(detector):
+    copy = clone(detector)
+    assert copy.get_params() == detector.get_params()
+    assert not hasattr(copy, "model_")
+    assert copy.set_params(window=24).window == 24
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_scores_every_window(mode, detector, crowd):
+    scores = detector.decision_function(crowd, mode)
+    assert scores.shape == (len(detector.windows(crowd)),)
+    assert np.isfinite(scores).all()
+    assert len(np.unique(scores)) > len(scores) / 2
+
+
+def test_scores_do_not_depend_on_the_batch(detector, crowd, monkeypatch):
+    expected = detector.window_scores(crowd).scores
+    monkeypatch.setattr("gepc_geo.detector._SCORE_BATCH", 7)
+    for mode, score in detector.window_scores(crowd).scores.items():
+        np.testing.assert_allclose(score, expected[mode], rtol=1e-3, atol=1e-3)
+
+
+def test_score_samples_is_the_mixtures_log_density(detector, crowd):
+    """Recomputed from soft assignments with SciPy's Student-t, without augmentation."""
+    from scipy.special import logsumexp
+    from scipy.stats import multivariate_t
+
+    from gepc_geo.mixture import ilr
+
+    plain = GEPC(**{**SMALL, "augment": "none", "budget": 320})
+    plain.fit(simulate_crowd("train", num_clips=10, frames_per_clip=48, seed=1), device="cpu")
+    x = ilr(torch.as_tensor(plain.soft_assignment(crowd)).double().log()).numpy()
+    mixture = plain.normality_.assignment
+    posterior, size = mixture.components_, x.shape[1]
+    terms = []
+    for k, weight in enumerate(mixture.weights_.numpy()):
+        beta, nu = float(posterior.mean_precision[k]), float(posterior.degrees_of_freedom[k])
+        shape = posterior.covariances[k].numpy() * nu * (1 + beta) / (beta * (nu + 1 - size))
+        density = multivariate_t(posterior.means[k].numpy(), shape, df=nu + 1 - size)
+        terms.append(math.log(weight) + density.logpdf(x))
+    np.testing.assert_allclose(plain.score_samples(crowd), logsumexp(terms, axis=0), rtol=1e-3)
+
+
+def test_soft_assignment_and_embedding(detector, crowd):
+    p = detector.soft_assignment(crowd)
+    assert p.shape == (len(detector.windows(crowd)), 4)
+    np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
+    assert detector.embed(crowd).shape == (len(p), detector.model_.latent_dim)
+
+
+def test_modes_without_a_density_are_refused(detector, crowd):
+    with pytest.raises(InputError, match=r"mode 'max' has no density"):
+        detector.score_samples(crowd, "max")
+
+
+def test_threshold_holds_its_share_of_held_out_windows(detector, walkers):
+    _, held_out = detector._hold_out(walkers)
+    scored = detector.window_scores(held_out, padded=False)
+    share = (scored.scores[detector.mode] > detector.threshold_).mean()
+    assert abs(share - detector.contamination) < 0.02
+
+
+def test_held_out_clips_are_never_trained_on(detector, walkers):
+    train, held_out = detector._hold_out(walkers)
+    assert not set(train.clip_names) & set(held_out.clip_names)
+    assert train.num_frames + held_out.num_frames == walkers.num_frames
+
+
+def test_labels_are_not_looked_at(detector, walkers, crowd):
+    labelled = walkers.with_(clip_label=["x"] * walkers.num_clips, frame_labels=None)
+    again = GEPC(**SMALL).fit(labelled, device="cpu")
+    np.testing.assert_array_equal(again.decision_function(crowd), detector.decision_function(crowd))
+
+
+def test_saved_model_scores_the_same(detector, crowd, tmp_path):
+    path = tmp_path / "model.pt"
+    detector.save(path)
+    loaded = GEPC.load(path, device="cpu")
+    assert loaded.get_params() == detector.get_params()
+    assert loaded.threshold_ == detector.threshold_
+    for mode in MODES:
+        np.testing.assert_array_equal(
+            loaded.decision_function(crowd, mode), detector.decision_function(crowd, mode)
+        )
+
+
+def test_other_files_and_versions_are_refused(detector, tmp_path):
+    path = tmp_path / "model.pt"
+    with pytest.raises(InputError, match=r"model.pt does not exist, expected a gepc_geo model"):
+        GEPC.load(path)
+    path.write_bytes(b"not a model at all")
+    with pytest.raises(InputError, match=r"cannot be read, expected a gepc_geo model"):
+        GEPC.load(path)
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(InputError, match=r"is not a gepc_geo model"):
+        GEPC.load(path)
+    checkpoint.save({}, path, kind=KIND, version=VERSION + 1)
+    with pytest.raises(InputError, match=rf"has version {VERSION + 1}, expected {VERSION}"):
+        GEPC.load(path)
+    checkpoint.save({"options": {}}, path, kind=KIND, version=VERSION)
+    with pytest.raises(InputError, match=r"does not fit together"):
+        GEPC.load(path)
+
+
+def test_pickled_code_in_a_model_file_is_never_run(tmp_path):
+    ran = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self):
+            return ran.touch, ()
+
+    torch.save({"kind": KIND, "version": VERSION, "options": Evil()}, tmp_path / "model.pt")
+    with pytest.raises(InputError, match=r"cannot be read"):
+        GEPC.load(tmp_path / "model.pt")
+    assert not ran.exists()
+
+
+def test_joint_scores_find_a_faulty_joint(walkers):
+    """One joint that jumps about has the largest share: on the whole, and in most windows."""
+    detector = GEPC(**{**SMALL, "hidden": 4, "budget": 9600, "lr": 3e-3, "mode": "reconstruction"})
+    detector.fit(walkers, device="cpu")
+    test = simulate_crowd("train", num_clips=2, frames_per_clip=48, seed=9)
+    rng = np.random.default_rng(0)
+    for joint in (0, 9, 16):
+        keypoints = test.keypoints.copy()
+        keypoints[:, joint] += rng.normal(scale=40, size=keypoints[:, joint].shape)
+        broken = test.with_(keypoints=keypoints)
+        shares = detector.joint_scores(broken)
+        seen = ~detector.windows(broken).padded
+        np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-4)
+        assert shares[seen].mean(0).argmax() == joint, test.skeleton.joints[joint]
+        assert (shares[seen].argmax(1) == joint).mean() > 0.6, test.skeleton.joints[joint]
+
+
+def test_poses_that_do_not_fit_are_refused(detector, crowd):
+    other = crowd.with_(
+        keypoints=crowd.keypoints[:, :13], confidence=crowd.confidence[:, :13], skeleton="penn13"
+    )
+    with pytest.raises(InputError, match=r"skeleton 'penn13' with 13 joints, expected 'coco17'"):
+        detector.decision_function(other)
+    with pytest.raises(InputError, match=r"0 windows of 12 frames, expected at least 2"):
+        GEPC(**SMALL).fit(crowd.rows(np.zeros(crowd.num_frames, dtype=bool)))
+    with pytest.raises(InputError, match=r"not fitted"):
+        GEPC().decision_function(crowd)
+    with pytest.raises(InputError, match=r"window is 13, expected a multiple of 6"):
+        GEPC(window=13).fit(crowd)
+    with pytest.raises(InputError, match=r"device 'tpu9' cannot be used"):
+        GEPC(**SMALL).fit(crowd, device="tpu9")
+
+
+def test_image_scale_needs_image_sizes(crowd):
+    unknown = crowd.with_(image_size=None)
+    with pytest.raises(InputError, match=r"has no image size, which scale 'image' needs"):
+        GEPC(**{**SMALL, "scale": "image"}).fit(unknown)
+
+
+def test_features_join_the_channels(walkers):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(walkers.num_frames, walkers.num_joints, 2)).astype(np.float32)
+    detector = GEPC(**{**SMALL, "budget": 128}).fit(walkers.with_(features=features), device="cpu")
+    plain = GEPC(**{**SMALL, "budget": 0}).fit(walkers, device="cpu")
+    assert detector.pipeline_.num_channels == plain.pipeline_.num_channels + 2
+    with pytest.raises(InputError, match=r"0 features a joint, expected 2"):
+        detector.decision_function(walkers)
+
+
+def test_clip_level_detector_scores_a_window_a_person(walkers):
+    detector = GEPC(**{**SMALL, "frames": 24, "budget": 128}).fit(walkers, device="cpu")
+    windows = detector.windows(walkers)
+    people = len(np.unique(np.stack([walkers.clip, walkers.track]), axis=1).T)
+    assert len(windows) == people
+    assert not windows.padded.any()
+
+
+def test_paper_preset_runs(walkers, crowd):
+    options = {**Options.preset("paper"), "image": None}
+    options.pop("image")
+    tracks = walkers.with_(image_size=[[856, 480]] * walkers.num_clips)
+    detector = GEPC(**{**options, "hidden": 1, "budget": 128, "batch_size": 64, "components": 3})
+    detector.fit(tracks, device="cpu")
+    assert detector.mode == "assignment"
+    assert detector.pipeline_.augment.num_choices == 5
+    assert np.isfinite(detector.decision_function(crowd)).all()
+
+
+def test_fps_mismatch_is_told(detector, crowd):
+    assert detector.fps_mismatch(crowd) == ""
+    slow = crowd.with_(fps=[12.0] * crowd.num_clips)
+    assert detector.fps_mismatch(slow) == "the poses have 12 frames a second, training had 24"
+    unknown = crowd.with_(fps=None)
+    assert detector.fps_mismatch(unknown) == ""
