@@ -90,7 +90,9 @@ def mode_scores(arrays: dict[str, np.ndarray], options: GEPC) -> dict[str, np.nd
 
 
 @click.command()
-@click.option("--penn", type=click.Path(path_type=Path), required=True, help="Penn Action's folder.")
+@click.option(
+    "--penn", type=click.Path(path_type=Path), required=True, help="Penn Action's folder."
+)
 @click.option("--ucla", type=click.Path(path_type=Path), required=True, help="NW-UCLA's folder.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Encodings go here.")
 @click.option("--budget", default=12_000, show_default=True, help="Window passes a rotation.")

@@ -127,9 +127,7 @@ class Trainer:
             if self.stage == "clustering":
                 if self.targets is None:
                     # K-means starts theta (section 3.3); from here on theta is learned.
-                    self.assignment.initialize(
-                        self.encode(self.loader).latent, generator=self._generator(0)
-                    )
+                    self.assignment.initialize(self._latents(), generator=self._generator(0))
                     self.optimizer = self._optimizer()
                 self._run_stage(self._clustering_step, self._update_targets)
                 self._next_stage("done")
@@ -231,7 +229,8 @@ class Trainer:
 
     def _update_targets(self) -> bool:
         """The E step: targets from a full pass; false when (almost) no label changed any more."""
-        log_p = self.encode(self.loader).log_p
+        with torch.no_grad():
+            log_p = self.assignment(self._latents())
         self.targets = target_distribution(log_p, self.options.target)
         labels, before = log_p.argmax(1), self.labels
         self.labels = labels
@@ -246,11 +245,16 @@ class Trainer:
     # -- a full pass ---------------------------------------------------------------------------
 
     @torch.no_grad()
-    def encode(self, loader: WindowLoader, choice: int = 0) -> Encoded:
-        """Latents, assignments and errors of all windows, in order, in evaluation mode."""
-        return encode(
-            self.model, self.assignment, self.pipeline, loader, choice, self.options.precision
-        )
+    def _latents(self) -> Tensor:
+        """Latents of all training windows, in order, in evaluation mode: an E step decodes nothing."""
+        self.model.eval()
+        parts = []
+        for batch in self.loader:
+            x = self.pipeline.tensor(batch)
+            with self._autocast():
+                parts.append(self.model.encode(x).float())
+        self.model.train()
+        return torch.cat(parts)
 
     # -- state ---------------------------------------------------------------------------------
 

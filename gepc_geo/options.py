@@ -98,7 +98,7 @@ class Options:
         choices=("gaussian-ilr", "gaussian-p", "dirichlet"),
     )
     covariance: str = _option("full", "Covariance of Gaussians.", choices=("full", "diag"))
-    latent_dims: int = _option(32, "Whitened latent dimensions of the latent mode.", low=1)
+    latent_dims: int = _option(64, "Whitened latent dimensions of the latent mode.", low=1)
     mode: str = _option("fused", "What the anomaly score is computed from.", choices=MODES)
     holdout: float = _option(
         0.1,

@@ -1,0 +1,391 @@
+"""The command line, used as a user would: files in, files out, one sentence for what is wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from gepc_geo import GEPC, PoseTracks
+from gepc_geo.cli import main
+from gepc_geo.datasets.simulate import write_crowd
+from gepc_geo.options import NAMES
+
+TINY = "--hidden 2 --budget 1280 --batch-size 32 --clusters 4 --components 3 --stride 4".split()
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def good(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.output.strip().splitlines() if line]
+    assert lines[-1].startswith("Error: ")
+    return lines[-1]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """A crowd as AlphaPose files with masks, and a run trained on it."""
+    folder = tmp_path_factory.mktemp("files")
+    write_crowd(folder, seed=1, train_clips=12, test_clips=9, frames_per_clip=60)
+    good("train", folder / "train", "--out", folder / "run", *TINY, "--fps", 24)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory, walkers) -> Path:
+    """Clips with classes and splits in the native format, and a clip-level run."""
+    folder = tmp_path_factory.mktemp("classes")
+    count = walkers.num_clips
+    labels = ["walk", "walk", "walk", "jump"] * (count // 4)
+    splits = ["train"] * (count // 2) + ["test"] * (count // 2)
+    walkers.with_(clip_label=labels, clip_split=splits, frame_labels=None).save(folder / "c.npz")
+    data = (folder / "c.npz", "--normal", "walk")
+    good("train", *data, "--split", "train", "--frames", 24, "--out", folder / "run", *TINY)
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_command_has_help_with_an_example():
+    assert "train" in good("--help")
+    for name in main.commands:
+        text = good(name, "--help")
+        assert f"gepc-geo {name} " in text.split("Example", 1)[1], name
+
+
+def test_every_option_is_a_flag():
+    text = good("train", "--help")
+    for name in NAMES:
+        assert f"--{name.replace('_', '-')}" in text, name
+
+
+def test_training_leaves_a_run(files):
+    run_folder = files / "run"
+    assert {p.name for p in run_folder.iterdir()} == {
+        "config.yaml",
+        "losses.csv",
+        "checkpoint.pt",
+        "model.pt",
+    }
+    config = yaml.safe_load((run_folder / "config.yaml").read_text())
+    assert set(config["options"]) == set(NAMES)
+    assert config["options"]["hidden"] == 2
+    assert GEPC.load(run_folder / "model.pt").get_params() == config["options"]
+
+
+def test_the_saved_configuration_trains_the_same_model(files, tmp_path):
+    config = files / "run" / "config.yaml"
+    good("train", files / "train", "--out", tmp_path / "again", "--config", config)
+    ours = np.array([r["score"] for r in scores_of(files / "run", files, tmp_path / "a.csv")])
+    again = np.array([r["score"] for r in scores_of(tmp_path / "again", files, tmp_path / "b.csv")])
+    np.testing.assert_array_equal(ours, again)
+
+
+def scores_of(run_folder: Path, files: Path, out: Path) -> list[dict[str, str]]:
+    good("score", run_folder, files / "test", "--out", out)
+    return rows(out)
+
+
+def test_frame_scores_name_the_person(files, tmp_path):
+    table = scores_of(files / "run", files, tmp_path / "s.csv")
+    assert list(table[0]) == ["clip", "frame", "score", "person"]
+    detector = GEPC.load(files / "run" / "model.pt", device="cpu")
+    from gepc_geo.io import read
+
+    tracks = read(files / "test")
+    assert len(table) == int(tracks.clip_length.sum())
+    empty = [float(r["score"]) for r in table if r["person"] == "-1"]
+    assert np.allclose(empty, detector.most_normal_[detector.mode], rtol=1e-4)
+    # The named person is really in that frame's neighbourhood.
+    named = [r for r in table if r["person"] != "-1"]
+    for r in named[:: max(1, len(named) // 50)]:
+        clip = tracks.clip_names.index(r["clip"])
+        mine = (tracks.clip == clip) & (tracks.track == int(r["person"]))
+        assert (np.abs(tracks.frame[mine] - int(r["frame"])) <= 3).any()
+
+
+@pytest.mark.parametrize("level", ["joint", "window", "person", "frame", "clip"])
+def test_every_level_as_csv_and_npz(level, files, tmp_path):
+    for suffix in ("csv", "npz"):
+        out = tmp_path / f"s.{suffix}"
+        good("score", files / "run", files / "test", "--level", level, "--out", out)
+    table = rows(tmp_path / "s.csv")
+    with np.load(tmp_path / "s.npz") as arrays:
+        assert list(arrays) == list(table[0])
+        assert len(arrays["clip"]) == len(table)
+        numbers = "score" if level != "joint" else "nose"
+        np.testing.assert_allclose(
+            arrays[numbers], [float(r[numbers]) for r in table], rtol=1e-4, atol=1e-6
+        )
+        if level == "joint":
+            shares = np.stack([v for k, v in arrays.items() if v.dtype.kind == "f"])
+            np.testing.assert_allclose(shares.sum(0), 1, rtol=1e-4)
+
+
+def test_known_labels_become_a_column(files, classes, tmp_path):
+    out = tmp_path / "s.csv"
+    good("score", files / "run", files / "test", "--labels", files / "test_masks", "--out", out)
+    assert {r["label"] for r in rows(out)} == {"0", "1"}
+    data = (classes / "c.npz", "--split", "test", "--normal", "walk", "--frames", 24)
+    good("score", classes / "run", *data, "--out", out)
+    table = rows(out)
+    assert [r["label"] for r in table] == ["0", "0", "0", "1"][2:] + ["0", "0", "0", "1"]
+
+
+def test_evaluating_frames(files, tmp_path):
+    out = tmp_path / "metrics.json"
+    data = (files / "run", files / "test", "--labels", files / "test_masks", "--out", out)
+    text = good("evaluate", *data, "--smooth", 3)
+    metrics = json.loads(out.read_text())
+    for key in (
+        "auc",
+        "auc_macro",
+        "ap",
+        "eer",
+        "n_frames",
+        "n_clips",
+        "protocol",
+        "smooth",
+        "mode",
+    ):
+        assert key in metrics and key in text
+    assert (metrics["n_frames"], metrics["n_clips"], metrics["smooth"]) == (9 * 60, 9, 3.0)
+    assert set(metrics["auc_by_mode"]) == {"assignment", "max", "latent", "reconstruction", "fused"}
+    assert metrics["auc"] == metrics["auc_by_mode"][metrics["mode"]]
+    assert metrics["auc"] == metrics["auc_people_uncorrected"] == metrics["auc_padded_dropped"]
+    for name in ("metrics_roc.png", "metrics_timelines.png"):
+        assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_metrics_come_from_the_scores_that_score_writes(files, tmp_path):
+    """AUC recomputed from the CSV with scikit-learn."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    labels = ("--labels", files / "test_masks")
+    for more in ((), ("--protocol", "reference"), ("--smooth", 4), ("--people-correction",)):
+        out = tmp_path / "m.json"
+        good("evaluate", files / "run", files / "test", *labels, "--out", out, "--no-plots", *more)
+        good("score", files / "run", files / "test", *labels, "--out", tmp_path / "s.npz", *more)
+        metrics = json.loads(out.read_text())
+        with np.load(tmp_path / "s.npz") as table:
+            assert metrics["auc"] == pytest.approx(roc_auc_score(table["label"], table["score"]))
+            assert metrics["ap"] == pytest.approx(
+                average_precision_score(table["label"], table["score"])
+            )
+    assert not (tmp_path / "m_roc.png").exists()
+
+
+def test_evaluating_clips(classes, tmp_path):
+    out = tmp_path / "m.json"
+    data = (classes / "run", classes / "c.npz", "--split", "test", "--normal", "walk")
+    good("evaluate", *data, "--out", out)
+    metrics = json.loads(out.read_text())
+    assert (metrics["level"], metrics["n_clips"], metrics["auc_macro"]) == ("clip", 6, None)
+    assert "auc_padded_dropped" in metrics
+
+
+def test_convert_and_info(files, classes, tmp_path):
+    out = tmp_path / "t.npz"
+    good("convert", files / "test", "--labels", files / "test_masks", "--fps", 25, "--out", out)
+    tracks = PoseTracks.load(out)
+    assert tracks.num_clips == 9 and (tracks.fps == 25).all() and tracks.frame_labels is not None
+    text = good("info", out)
+    for expected in (
+        "clips           9",
+        "17 (coco17), 2D",
+        "fps             25",
+        "missing joints",
+    ):
+        assert expected in text
+    assert "0.48 s at 25 fps" in text
+    good("convert", classes / "c.npz", "--normal", "jump", "--out", out)
+    assert set(PoseTracks.load(out).clip_label) == {"jump"}
+    detector = GEPC.load(files / "run" / "model.pt", device="cpu")
+    count = sum(p.numel() for p in detector.model_.parameters())
+    for path in (files / "run", files / "run" / "model.pt"):
+        text = good("info", path)
+        assert f"parameters      {count:,}" in text
+        assert "FLOPs a window" in text and "hidden              2" in text
+
+
+def test_another_frame_rate_is_warned_of(files, tmp_path):
+    data = (files / "test", "--out", tmp_path / "s.csv")
+    assert "warning: the poses have 12 frames a second, training had 24" in good(
+        "score", files / "run", *data, "--fps", 12
+    )
+    assert "warning" not in good("score", files / "run", *data, "--fps", 24)
+
+
+def test_interrupted_run_is_resumable(files, tmp_path):
+    """Ctrl-C: exit code 130, a sentence, a checkpoint; --resume finishes what was begun."""
+    folder = tmp_path / "run"
+    command = [
+        sys.executable,
+        "-m",
+        "gepc_geo",
+        "train",
+        str(files / "train"),
+        "--out",
+        str(folder),
+    ]
+    more = [*TINY, "--budget", "3200", "--checkpoint-seconds", "0"]
+    process = subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (folder / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, text = process.communicate(timeout=120)
+    assert process.returncode == 130, text
+    assert "go on with the same command and --resume" in text
+    assert not (folder / "model.pt").exists()
+    assert "is not finished, expected train --resume first" in refused("info", folder)
+    assert "holds a run already, expected --resume" in refused(
+        "train", files / "train", "--out", folder, *TINY
+    )
+    good("train", files / "train", "--out", folder, "--resume")
+    assert GEPC.load(folder / "model.pt").budget == 3200
+
+
+def test_wrong_input_is_one_sentence(files, classes, tmp_path):
+    out, run_folder, test = tmp_path / "o.csv", files / "run", files / "test"
+    cases = {
+        ("train", tmp_path / "none", "--out", tmp_path / "r"): "none does not exist",
+        ("train", test, "--out", tmp_path / "r", "--lr", "nan"): "lr is nan, expected at least 0",
+        (
+            "train",
+            test,
+            "--out",
+            tmp_path / "r",
+            "--window",
+            "7",
+        ): "window is 7, expected a multiple",
+        ("train", test, "--out", tmp_path / "r", "--normal", "walk"): "no clip is of class 'walk'",
+        ("train", test, "--out", tmp_path / "r", "--split", "x"): "no clip is of split 'x'",
+        ("train", test, "--out", tmp_path / "r", "--skeleton", "ntu25"): "17 joints, expected 25",
+        ("train", test, "--out", tmp_path / "r", "--fps", "-1"): "--fps is -1.0",
+        ("train", test, "--out", tmp_path / "r", "--resume"): "expected a run to resume",
+        ("train", test, "--out", tmp_path / "r", "--device", "abacus"): "device 'abacus'",
+        (
+            "score",
+            tmp_path / "none",
+            test,
+            "--out",
+            out,
+        ): "none does not exist, expected the folder",
+        ("score", run_folder, test, "--out", tmp_path / "o.txt"): "suffix '.txt', expected .csv or",
+        ("score", run_folder, classes / "c.npz", "--out", out, "--frames", "24"): "--frames is 24",
+        (
+            "score",
+            classes / "run",
+            classes / "c.npz",
+            "--out",
+            out,
+            "--level",
+            "frame",
+        ): "whole clips",
+        ("score", run_folder, test, "--out", out, "--smooth", "-2"): "smooth is -2.0",
+        ("evaluate", run_folder, test, "--out", tmp_path / "m.json"): "have no labels, expected",
+        (
+            "evaluate",
+            run_folder,
+            test,
+            "--out",
+            tmp_path / "m.txt",
+        ): "suffix '.txt', expected .json",
+        (
+            "evaluate",
+            run_folder,
+            test,
+            "--labels",
+            tmp_path,
+            "--out",
+            tmp_path / "m.json",
+        ): "no mask",
+        ("convert", test, "--out", tmp_path / "c.csv"): "suffix '.csv', expected .npz",
+        ("info", tmp_path / "none"): "none does not exist",
+    }
+    for arguments, expected in cases.items():
+        assert expected in refused(*arguments), arguments
+    assert not list(tmp_path.iterdir())
+
+
+def test_configuration_files_that_cannot_be_used(files, tmp_path):
+    config = tmp_path / "c.yaml"
+    for text, expected in (
+        ("budget: lots", "budget is 'lots', expected a whole number"),
+        ("bugdet: 3", "has the unknown option 'bugdet'"),
+        ("- 3", "holds a list, expected options by name"),
+        ("a: [", "cannot be read, expected YAML"),
+        ("branches: [static, dynamic]", "branches is 'dynamic', expected static or global"),
+    ):
+        config.write_text(text)
+        line = refused("train", files / "train", "--out", tmp_path / "r", "--config", config)
+        assert expected in line and "c.yaml" in line
+    assert not (tmp_path / "r").exists()
+
+
+def test_poses_with_a_bad_file_among_them(files, tmp_path):
+    folder = tmp_path / "poses"
+    folder.mkdir()
+    for path in (files / "test").iterdir():
+        os.link(path, folder / path.name)
+    bad = folder / "zz_alphapose_tracked_person.json"
+    bad.write_text('{"1": {"0": {"keypoints": [1, 2, 3]}}}')
+    line = refused("score", files / "run", folder, "--out", tmp_path / "s.csv")
+    assert "zz_alphapose_tracked_person.json has poses of 1 joints, expected 17 or 18" in line
+
+
+def test_corrupt_model(files, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    content = (files / "run" / "model.pt").read_bytes()
+    (folder / "model.pt").write_bytes(content[: len(content) // 2])
+    line = refused("score", folder, files / "test", "--out", tmp_path / "s.csv")
+    assert "model.pt cannot be read, expected a gepc_geo model" in line
+
+
+def test_demo_at_a_small_size(tmp_path):
+    out = tmp_path / "demo"
+    text = good("demo", "--out", out, *TINY, "--budget", 320, "--score-stride", 6, "--seed", 1)
+    assert "AUC " in text and "untrained" in text and "mixture on the input" in text
+    for kind in ("running", "falling", "jumping", "cycling", "waving", "fighting", "loitering"):
+        assert kind in text
+    for name in (
+        "scores.csv",
+        "metrics.json",
+        "metrics_roc.png",
+        "metrics_timelines.png",
+        "model.pt",
+    ):
+        assert (out / name).exists() and name in text or name == "model.pt"
+    assert list((out / "poses" / "train").glob("*_alphapose_tracked_person.json"))
+
+
+def test_python_m_is_the_same_program():
+    text = subprocess.run(
+        [sys.executable, "-m", "gepc_geo", "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    assert text.startswith("gepc-geo, version ")

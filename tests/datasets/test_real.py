@@ -1,0 +1,45 @@
+"""The real data sets, where they are at hand: counts as their owners give them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gepc_geo.datasets import NWUCLA, PennAction, ShanghaiTech
+from gepc_geo.errors import InputError
+
+
+def test_penn_action(real_data):
+    tracks = PennAction(real_data("penn_action")).tracks()
+    assert (tracks.num_clips, tracks.num_frames) == (2326, 163_841)
+    assert [tracks.clip_split.count(split) for split in ("train", "test")] == [1258, 1068]
+    assert len(set(tracks.clip_label)) == 15
+    assert 0.2 < (tracks.confidence == 0).mean() < 0.24
+    seen = tracks.keypoints[tracks.confidence > 0]
+    assert (np.abs(seen).max(1) >= 2).all(), "placeholders are no positions"
+
+
+def test_nw_ucla(real_data):
+    tracks = NWUCLA(real_data("nw_ucla")).tracks()
+    assert (tracks.num_clips, tracks.num_frames) == (1484, 58_534)
+    assert [tracks.clip_split.count(split) for split in ("train", "test")] == [1020, 464]
+    assert set(tracks.clip_label) == {"1", "2", "3", "4", "5", "6", "8", "9", "11", "12"}
+
+
+def test_shanghaitech(real_data):
+    data = ShanghaiTech(real_data("shanghaitech_boxes"))
+    train, test = data.tracks("train"), data.tracks("test")
+    assert (train.num_clips, train.num_frames, train.num_tracks) == (330, 825_982, 5646)
+    assert (test.num_clips, test.num_frames, test.num_tracks) == (107, 137_965, 1190)
+    assert int(test.clip_length.sum()) == 40_791
+    assert int((test.frame_labels == 1).sum()) == 17_326
+    with pytest.raises(InputError, match="split is 'val'"):
+        data.tracks("val")
+
+
+@pytest.mark.parametrize("kind", [PennAction, NWUCLA, ShanghaiTech])
+def test_missing_files_say_where_they_come_from(kind, tmp_path):
+    with pytest.raises(
+        InputError, match=r"has no \.\w+ files, expected those of .*; put them into"
+    ):
+        kind(tmp_path)

@@ -1,0 +1,212 @@
+"""Broken files of every format end in the one-sentence error, never in another exception."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.io import savemat
+
+from gepc_geo.cli import main
+from gepc_geo.errors import InputError
+from gepc_geo.io import FORMATS, read
+from gepc_geo.tracks import PoseTracks
+
+SUFFIX = {
+    "native": ".npz",
+    "alphapose-tracks": ".json",
+    "alphapose-results": ".json",
+    "nw-ucla": ".json",
+    "penn-action": ".mat",
+    "shanghaitech-boxes": ".txt",
+}
+FUZZ = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+def valid(form: str) -> bytes:
+    """A small good file."""
+    pose = [1.5] * 51
+    if form == "alphapose-tracks":
+        return json.dumps({"1": {"0": {"keypoints": pose}, "1": {"keypoints": pose}}}).encode()
+    if form == "alphapose-results":
+        return json.dumps(
+            [{"image_id": f"{i}.jpg", "idx": 1, "keypoints": pose, "score": 1.0} for i in range(2)]
+        ).encode()
+    if form == "nw-ucla":
+        content = {"file_name": "a01_s01_e00_v01", "skeletons": [[[1.0] * 3] * 20] * 2, "label": 1}
+        return json.dumps(content).encode()
+    if form == "shanghaitech-boxes":
+        header = "Frame_Number Person_ID State BB_tl_0 BB_tl_1 BB_br_0 BB_br_1 anomaly"
+        return f"{header}\n0 1 2 10 20 30 60 0\n1 1 2 11 21 31 61 0\n".encode()
+    stream = io.BytesIO()
+    if form == "penn-action":
+        ones = np.full((3, 13), 40.0)
+        content = {"action": "squat", "x": ones, "y": ones, "visibility": ones / 40}
+        savemat(stream, {**content, "dimensions": [[270, 480, 3]], "train": [[1]]})
+        return stream.getvalue()
+    arrays = np.zeros((2, 5, 2), dtype=np.float32)
+    tracks = PoseTracks.build(arrays, np.ones((2, 5)), [0, 1], [1, 1], [0, 0], "box5", ["a"])
+    path = Path(valid.folder) / "seed.npz"  # type: ignore[attr-defined]
+    tracks.save(path)
+    return path.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path):
+    valid.folder = tmp_path  # type: ignore[attr-defined]
+
+
+def assert_read_or_refused(path: Path, form: str) -> None:
+    for asked in (form, "auto"):
+        try:
+            tracks = read(path, format=asked)
+        except InputError as error:
+            assert str(path) in str(error), str(error)
+            assert "\n" not in str(error)
+        else:
+            assert np.isfinite(tracks.keypoints).all()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_good_seed_is_read(form, tmp_path):
+    path = tmp_path / f"seed_file{SUFFIX[form]}"
+    path.write_bytes(valid(form))
+    assert read(path).num_frames >= 2
+    assert read(path, format=form).num_clips == 1
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@FUZZ
+@given(data=st.data())
+def test_damaged_bytes(form, tmp_path, data):
+    """Cut short, bytes changed, bytes put in."""
+    content = bytearray(valid(form))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, max(len(content) - 1, 0)))
+        kind = data.draw(st.sampled_from(["cut", "change", "insert", "drop"]))
+        if kind == "cut":
+            del content[at:]
+        elif kind == "change" and content:
+            content[at] = data.draw(st.integers(0, 255))
+        elif kind == "insert":
+            content[at:at] = data.draw(st.binary(min_size=1, max_size=8))
+        else:
+            del content[at : at + data.draw(st.integers(1, 40))]
+    path = tmp_path / f"broken{SUFFIX[form]}"
+    path.write_bytes(bytes(content))
+    assert_read_or_refused(path, form)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@FUZZ
+@given(content=st.binary(max_size=300))
+def test_random_bytes(form, tmp_path, content):
+    path = tmp_path / f"random{SUFFIX[form]}"
+    path.write_bytes(content)
+    assert_read_or_refused(path, form)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(["keypoints", "image_id", "NaN", 10**30, -1, 1e308]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["0", "1", "-3", "x", "keypoints", "idx", "image_id", "score", "skeletons"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def changed(value: object, draw: st.DataObject) -> object:
+    """The value with something inside replaced by arbitrary JSON."""
+    if isinstance(value, (dict, list)) and value and draw.draw(st.integers(0, 3)):
+        keys = list(value) if isinstance(value, dict) else range(len(value))
+        key = draw.draw(st.sampled_from(list(keys)))
+        copy = dict(value) if isinstance(value, dict) else list(value)
+        copy[key] = changed(value[key], draw)  # type: ignore[index]
+        return copy
+    return draw.draw(JSON)
+
+
+@pytest.mark.parametrize("form", ["alphapose-tracks", "alphapose-results", "nw-ucla"])
+@FUZZ
+@given(data=st.data())
+def test_wrong_shapes_and_values_in_json(form, tmp_path, data):
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps(changed(json.loads(valid(form)), data)))
+    assert_read_or_refused(path, form)
+
+
+@FUZZ
+@given(data=st.data())
+def test_wrong_arrays_in_native_files(tmp_path, data):
+    seed = tmp_path / "seed_native.npz"
+    seed.write_bytes(valid("native"))
+    with np.load(seed) as archive:
+        arrays = dict(archive)
+    name = data.draw(st.sampled_from(sorted(arrays)))
+    arrays[name] = data.draw(
+        st.sampled_from(
+            [
+                np.zeros(0),
+                np.zeros((2, 2)),
+                np.array("text"),
+                np.array(["a", "b"]),
+                np.full((2, 5, 2), np.nan),
+                np.array([-1, 5]),
+                np.array([1e300, -1e300]),
+                np.array(3),
+                np.array([[1 + 2j]]),
+            ]
+        )
+    )
+    path = tmp_path / "wrong.npz"
+    np.savez(path, **arrays)
+    assert_read_or_refused(path, "native")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_command_line_says_one_sentence_and_exits_with_2(form, tmp_path):
+    path = tmp_path / f"cut{SUFFIX[form]}"
+    path.write_bytes(valid(form)[: len(valid(form)) * 2 // 3] + b"\xff\x00 junk")
+    result = CliRunner().invoke(
+        main, ["convert", str(path), "--format", form, "--out", str(tmp_path / "o.npz")]
+    )
+    assert result.exit_code == 2, result.output
+    assert result.output.startswith("Error: ") and str(path) in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not (tmp_path / "o.npz").exists()
+    assert not list(tmp_path.glob(".o*"))
+
+
+def test_object_arrays_are_never_unpickled(tmp_path):
+    ran = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self):
+            return ran.touch, ()
+
+    np.savez(tmp_path / "evil.npz", keypoints=np.array([Evil()], dtype=object))
+    with pytest.raises(InputError, match=r"evil.npz is not a readable pose file"):
+        read(tmp_path / "evil.npz")
+    assert not ran.exists()

@@ -1,0 +1,261 @@
+"""Readers: known answers, round trips, and one sentence for what cannot be read."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from gepc_geo.errors import InputError
+from gepc_geo.io import FORMATS, read
+from gepc_geo.io.alphapose import write_alphapose
+from gepc_geo.io.labels import read_frame_labels
+from gepc_geo.skeleton import SKELETONS
+from gepc_geo.tracks import PoseTracks
+
+
+def points(joints: int, start: float = 1.0, score: float = 0.5) -> list[float]:
+    return [v for j in range(joints) for v in (start + j, start + 2 * j, score)]
+
+
+def result(frame: object, person: object, joints: int = 17, **more: object) -> dict[str, object]:
+    return {"image_id": frame, "idx": person, "keypoints": points(joints), "score": 2.5, **more}
+
+
+def write(path, content) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def test_alphapose_results(tmp_path):
+    path = tmp_path / "cam" / "alphapose-results.json"
+    write(
+        path,
+        [
+            result("12.jpg", 3),
+            result("frame_0013.png", [[3]]),
+            result(12, 4, score=1.0),
+            {**result(12, 4, score=3.0), "keypoints": points(17, start=100.0, score=1.7)},
+        ],
+    )
+    tracks = read(path)
+    assert tracks.clip_names == ("cam",)
+    assert tracks.skeleton == SKELETONS["coco17"]
+    np.testing.assert_array_equal(tracks.track, [3, 3, 4])
+    np.testing.assert_array_equal(tracks.frame, [12, 13, 12])
+    # Twice in a frame: the better scored pose; scores above one are one.
+    np.testing.assert_array_equal(tracks.keypoints[2, 1], [101, 102])
+    assert tracks.confidence[2, 0] == 1
+
+
+def test_alphapose_results_without_ids_are_refused(tmp_path):
+    pose = result(1, 1)
+    del pose["idx"]
+    write(tmp_path / "a.json", [pose])
+    with pytest.raises(InputError, match=r"a.json has no person id \(idx\) at position 0"):
+        read(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("as_list", [True, False])
+def test_alphapose_tracks(padded, as_list, tmp_path):
+    def key(frame: int) -> str:
+        return f"{frame:04d}" if padded else str(frame)
+
+    frames = {key(f): {"keypoints": points(17, f), "scores": 1.0} for f in (9, 10, 11)}
+    person = [{k: v} for k, v in frames.items()] if as_list else frames
+    path = tmp_path / "01_0015_alphapose_tracked_person.json"
+    write(path, {"7": person})
+    tracks = read(path)
+    assert tracks.clip_names == ("01_0015",)
+    np.testing.assert_array_equal(tracks.frame, [9, 10, 11])
+    np.testing.assert_array_equal(tracks.track, [7, 7, 7])
+    np.testing.assert_allclose(tracks.keypoints[:, 0, 0], [9, 10, 11])
+
+
+def test_alphapose_joints_at_the_origin_are_missing(tmp_path):
+    values = points(17)
+    values[:3] = [0.0, 0.0, 0.9]
+    write(tmp_path / "a.json", {"0": {"0": {"keypoints": values}}})
+    assert read(tmp_path / "a.json").confidence[0, 0] == 0
+
+
+def test_alphapose_18_joints_and_the_neck(tmp_path):
+    write(tmp_path / "a.json", {"0": {"0": {"keypoints": points(18)}}})
+    assert read(tmp_path / "a.json").skeleton.name == "coco18"
+    write(tmp_path / "b.json", {"0": {"0": {"keypoints": points(17)}}})
+    tracks = read(tmp_path / "b.json", skeleton="coco18")
+    left, right = (SKELETONS["coco17"].joints.index(f"{s}_shoulder") for s in ("left", "right"))
+    neck = tracks.keypoints[0, tracks.skeleton.joints.index("neck")]
+    np.testing.assert_allclose(neck, [1 + (left + right) / 2, 1 + left + right])
+
+
+def test_alphapose_round_trip(walkers, tmp_path):
+    write_alphapose(walkers, tmp_path)
+    again = read(tmp_path)
+    assert again.clip_names == walkers.clip_names
+    for name in ("frame", "track", "clip"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(walkers, name))
+    np.testing.assert_allclose(again.confidence, walkers.confidence, atol=6e-4)
+    seen = walkers.confidence > 0
+    np.testing.assert_allclose(again.keypoints[seen], walkers.keypoints[seen], atol=6e-3)
+
+
+def test_penn_action(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(20, 300, (2, 5, 13))
+    visibility = np.ones((5, 13))
+    visibility[1, 2] = 0
+    x[3, 4] = y[3, 4] = 1.0
+    savemat(
+        tmp_path / "0007.mat",
+        {
+            "action": "squat",
+            "x": x,
+            "y": y,
+            "visibility": visibility,
+            "dimensions": [[270, 480, 5]],
+            "train": [[-1]],
+        },
+    )
+    tracks = read(tmp_path / "0007.mat")
+    assert (tracks.clip_label, tracks.clip_split) == (("squat",), ("test",))
+    np.testing.assert_array_equal(tracks.image_size, [[480, 270]])
+    np.testing.assert_array_equal(np.argwhere(tracks.confidence == 0), [[1, 2], [3, 4]])
+    np.testing.assert_allclose(tracks.keypoints[0], np.stack([x[0], y[0]], 1), rtol=1e-6)
+
+
+def test_nw_ucla(tmp_path):
+    skeletons = np.random.default_rng(0).normal(size=(4, 20, 3))
+    content = {"file_name": "a04_s02_e01_v03", "skeletons": skeletons.tolist(), "label": 4}
+    write(tmp_path / "x.json", content)
+    tracks = read(tmp_path / "x.json")
+    assert tracks.clip_names == ("a04_s02_e01_v03",)
+    assert (tracks.clip_label, tracks.clip_split, tracks.camera) == (("4",), ("test",), ("v3",))
+    np.testing.assert_allclose(tracks.keypoints, skeletons, rtol=1e-6)
+
+
+HEADER = "Frame_Number Person_ID State BB_tl_0 BB_tl_1 BB_br_0 BB_br_1 abnormal_ped abnormal_gt"
+
+
+def test_shanghaitech_boxes(tmp_path):
+    write(tmp_path / "03_0001.txt", f"{HEADER}\n5 2 2 10 20 30 60 0 0\n6 2 2 11 21 31 61 0 1\n")
+    tracks = read(tmp_path / "03_0001.txt")
+    assert tracks.camera == ("03",)
+    np.testing.assert_array_equal(tracks.frame, [5, 6])
+    expected = [[20, 40], [10, 20], [30, 20], [10, 60], [30, 60]]
+    np.testing.assert_array_equal(tracks.keypoints[0], expected)
+
+
+def test_masks_label_frames_and_lengthen_clips(walkers, tmp_path):
+    name, length = walkers.clip_names[1], int(walkers.clip_length[1])
+    mask = np.zeros(length + 8, dtype=np.uint8)
+    mask[3:6] = 1
+    np.save(tmp_path / f"{name}.npy", mask)
+    tracks = read_frame_labels(tmp_path, walkers)
+    assert tracks.clip_length[1] == length + 8
+    start = tracks.frame_offset[1]
+    np.testing.assert_array_equal(tracks.frame_labels[start : start + length + 8], mask)
+    assert (tracks.frame_labels[:start] == -1).all()
+    np.save(tmp_path / f"{name}.npy", mask[:4])
+    with pytest.raises(InputError, match=rf"{name}.npy has 4 frames, expected at least"):
+        read_frame_labels(tmp_path, walkers)
+    np.save(tmp_path / f"{name}.npy", mask * 3)
+    with pytest.raises(InputError, match="values other than 0 and 1"):
+        read_frame_labels(tmp_path, walkers)
+    (tmp_path / f"{name}.npy").write_bytes(b"junk")
+    with pytest.raises(InputError, match="cannot be read, expected a frame mask"):
+        read_frame_labels(tmp_path, walkers)
+    (tmp_path / f"{name}.npy").unlink()
+    with pytest.raises(InputError, match="has no mask of any clip"):
+        read_frame_labels(tmp_path, walkers)
+
+
+def test_folder_of_one_format_leaves_other_files_alone(walkers, tmp_path):
+    write_alphapose(walkers, tmp_path / "poses")
+    (tmp_path / "poses" / "README.md").write_text("notes")
+    np.save(tmp_path / "poses" / "mask.npy", np.zeros(3))
+    assert read(tmp_path).num_clips == walkers.num_clips
+    (tmp_path / "poses" / "broken_alphapose_tracked_person.json").write_text('{"1": {"0":')
+    with pytest.raises(InputError, match=r"broken_.*json is not valid JSON"):
+        read(tmp_path)
+
+
+def test_native_and_skeleton_and_fps(walkers, tmp_path):
+    walkers.with_(fps=None).save(tmp_path / "a.npz")
+    tracks = read(tmp_path / "a.npz", fps=30)
+    assert (tracks.fps == 30).all()
+    assert (read(tmp_path / "a.npz").fps != 30).all()
+    walkers.save(tmp_path / "b.npz")
+    assert (read(tmp_path / "b.npz", fps=30).fps == 24).all(), "what the data says stays"
+    own = SKELETONS["coco17"].to_dict() | {"name": "mine"}
+    write(tmp_path / "mine.json", own)
+    assert read(tmp_path / "a.npz", skeleton=str(tmp_path / "mine.json")).skeleton.name == "mine"
+    with pytest.raises(InputError, match=r"a.npz has 17 joints, expected 25 \(skeleton 'ntu25'\)"):
+        read(tmp_path / "a.npz", skeleton="ntu25")
+
+
+def test_every_format_is_detected_as_itself(real_data):
+    """On files other people made, where they are at hand."""
+    for folder, expected in (
+        ("penn_action", 2326),
+        ("nw_ucla", 1484),
+        ("shanghaitech_boxes/train_txt", 330),
+    ):
+        top, *rest = folder.split("/")
+        assert read(real_data(top).joinpath(*rest)).num_clips == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", '{"1": {"0": {"keypoints": [1, 2]}}}', "2 values as key points"),
+        ("a.json", '{"1": {"0": {"keypoints": [1, 2, 3]}}}', "1 joints, expected 17 or 18"),
+        ("a.json", '{"1": {"x": {"keypoints": [1, 2, 3]}}}', "frame 'x', expected a whole"),
+        ("a.json", '{"1": [3]}', "a number for person 1"),
+        ("a.json", "[]", None),
+        ("a.json", '[{"image_id": "none"}]', "image_id 'none' at position 0"),
+        ("a.json", "hello", "of no known format"),
+        ("a.txt", HEADER + "\n1 2 3\n", "3 values, expected a multiple of 9"),
+        ("a.txt", HEADER + "\n1 1 2 30 20 10 60 0 0\n", "expected left, top, right, bottom"),
+        ("a.txt", HEADER + "\n1.5 1 2 10 20 30 60 0 0\n", "frame is not an array of int64"),
+        ("a.txt", HEADER + "\n-1 1 2 10 20 30 60 0 0\n", "frame number -1"),
+        ("a.json", '{"file_name": "x", "skeletons": []}', "expected aAA_sSS_eEE_vVV"),
+        ("a.mat", "MATLAB 5.0 MAT-file and then nothing", "expected a Penn Action label file"),
+        ("a.npz", "PK", "of no known format"),
+        ("a.json", "", "of no known format"),
+    ],
+)
+def test_malformed_files(name, content, message, tmp_path):
+    write(tmp_path / name, content)
+    if message is None:
+        assert read(tmp_path / name).num_frames == 0
+        return
+    with pytest.raises(InputError, match=message) as caught:
+        read(tmp_path / name)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_nan_key_points_are_refused(tmp_path):
+    values = points(17)
+    write(
+        tmp_path / "a.json", json.dumps({"4": {"2": {"keypoints": values}}}).replace("17.0", "NaN")
+    )
+    with pytest.raises(InputError, match="key point of person 4 in frame 2 that is NaN"):
+        read(tmp_path / "a.json")
+
+
+def test_paths_and_formats_that_do_not_exist(tmp_path):
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        read(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="has no file of poses, expected some ending in"):
+        read(tmp_path)
+    with pytest.raises(InputError, match=f"expected auto or {', '.join(FORMATS)}"):
+        read(tmp_path, format="bvh")
+    with pytest.raises(InputError, match="3 coordinates, AlphaPose files have 2"):
+        flat = np.zeros((1, 20, 3))
+        poses = PoseTracks.build(flat, np.ones((1, 20)), [0], [0], [0], "kinect20", ["a"])
+        write_alphapose(poses, tmp_path)

@@ -1,0 +1,36 @@
+"""Plots are written whole, and say what they lack."""
+
+from __future__ import annotations
+
+import builtins
+
+import numpy as np
+import pytest
+
+from gepc_geo.errors import InputError
+from gepc_geo.report import plot_roc, plot_timelines
+
+
+def test_plots_are_pngs(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(-1, 2, 60)
+    plot_roc(labels, rng.normal(size=60), tmp_path / "roc.png")
+    clips = [np.zeros(20, dtype=int), np.repeat([0, 1], 10), np.zeros(0, dtype=int)]
+    scores = [rng.normal(size=len(clip)) for clip in clips]
+    plot_timelines(["a", "b", "c"], clips, scores, tmp_path / "t.png", threshold=1.0, most=2)
+    for name in ("roc.png", "t.png"):
+        assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_without_matplotlib_plots_say_so(tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match="matplotlib is not installed"):
+        plot_roc(np.array([0, 1]), np.array([0.0, 1.0]), tmp_path / "roc.png")

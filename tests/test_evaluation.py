@@ -1,0 +1,143 @@
+"""Levels and evaluation on a detector whose scores are set by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gepc_geo import GEPC, InputError
+from gepc_geo.calibration import TailCalibrator
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.detector import WindowScores
+from gepc_geo.evaluation import clip_labels, evaluate
+from gepc_geo.levels import ScoreOptions, clip_level, frame_level, score_table, write_table
+from gepc_geo.options import MODES
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    return simulate_crowd("test", num_clips=9, frames_per_clip=60, seed=8)
+
+
+@pytest.fixture(scope="module")
+def detector(walkers) -> GEPC:
+    small = dict(hidden=1, budget=64, batch_size=32, clusters=3, components=2, augment="none")
+    detector = GEPC(**small).fit(walkers, device="cpu")
+    calibrator = TailCalibrator().fit(torch.linspace(0, 1, 200))
+    detector.person_calibrators_ = dict.fromkeys(MODES, calibrator)
+    detector.most_normal_ = dict.fromkeys(MODES, -1.0)
+    return detector
+
+
+def oracle_scores(detector: GEPC, crowd, value) -> WindowScores:
+    """Windows scored by a function of (window, its frame labels)."""
+    windows = detector.windows(crowd)
+    labels = crowd.frame_labels.reshape(crowd.num_clips, -1)
+    score = np.array(
+        [
+            value(w, labels[windows.clip[w], windows.frame[w] : windows.frame[w] + 12])
+            for w in range(len(windows))
+        ]
+    )
+    return WindowScores(windows, dict.fromkeys(MODES, score))
+
+
+def test_perfect_windows_give_a_high_frame_auc(detector, crowd):
+    scored = oracle_scores(detector, crowd, lambda w, labels: labels.mean())
+    assert evaluate(detector, crowd, scored=scored).metrics["auc"] > 0.95
+
+
+def test_frames_equal_a_plain_loop(detector, crowd):
+    rng = np.random.default_rng(0)
+    scored = oracle_scores(detector, crowd, lambda w, labels: rng.normal())
+    windows = scored.windows
+    result = frame_level(detector, scored, crowd, ScoreOptions())
+    sums: dict[tuple[int, int, int], list[float]] = {}
+    for w in range(len(windows)):
+        if windows.padded[w]:
+            continue
+        for t in range(12):
+            row = windows.first[w] + t
+            key = (windows.clip[w], windows.table.frame[row], windows.track[w])
+            sums.setdefault(key, []).append(scored.scores["fused"][w])
+    for slot in range(int(crowd.clip_length.sum())):
+        clip, frame = divmod(slot, 60)
+        here = {t: np.mean(v) for (c, f, t), v in sums.items() if (c, f) == (clip, frame)}
+        if here:
+            person = max(here, key=here.get)
+            assert result.person[slot] == person
+            assert result.score[slot].item() == pytest.approx(here[person])
+        else:
+            assert result.person[slot] == -1
+            assert result.score[slot] == -1.0
+
+
+def test_padded_windows_count_for_clips_and_not_for_frames(detector, crowd):
+    scored = oracle_scores(detector, crowd, lambda w, labels: 0.0)
+    padded = scored.windows.padded
+    assert padded.any()
+    scored.scores = {m: np.where(padded, 50.0, 0.0) for m in MODES}
+    assert frame_level(detector, scored, crowd, ScoreOptions()).score.max() == 0
+    kept = frame_level(detector, scored, crowd, ScoreOptions(padded=True))
+    assert kept.score.max() == 50
+    assert clip_level(detector, scored, crowd, ScoreOptions())[0].max() > 0
+    assert clip_level(detector, scored, crowd, ScoreOptions(padded=False))[0].max() == 0
+
+
+def test_people_correction_and_protocols(detector, crowd):
+    rng = np.random.default_rng(1)
+    scored = oracle_scores(detector, crowd, lambda w, labels: rng.uniform())
+    plain = frame_level(detector, scored, crowd, ScoreOptions())
+    corrected = frame_level(detector, scored, crowd, ScoreOptions(people_correction=True))
+    alone, crowded = plain.people == 1, plain.people >= 4
+    assert crowded.any()
+    tail = -detector.person_calibrators_["fused"].log_tail(plain.score)
+    torch.testing.assert_close(corrected.score[alone], tail[alone])
+    assert (corrected.score[crowded] < tail[crowded]).all()
+    reference = frame_level(detector, scored, crowd, ScoreOptions(protocol="reference"))
+    several = (plain.people > 1) & (reference.people > 1)
+    assert (reference.score[several] <= plain.score[several] + 0.6).all()
+    with pytest.raises(InputError, match="people correction needs the most abnormal person"):
+        ScoreOptions(protocol="reference", people_correction=True).check()
+    with pytest.raises(InputError, match="protocol is 'mine'"):
+        ScoreOptions(protocol="mine").check()
+
+
+def test_threshold_alarms_the_declared_share_of_normal_frames(detector, crowd):
+    scored = oracle_scores(detector, crowd, lambda w, labels: 0.0)
+    metrics = evaluate(detector, crowd, scored=scored).metrics
+    assert metrics["events"]["threshold"] == pytest.approx(0.95, abs=0.02)
+    options = ScoreOptions(people_correction=True)
+    metrics = evaluate(detector, crowd, scored=scored, options=options).metrics
+    assert metrics["events"]["threshold"] == pytest.approx(-np.log(0.05))
+
+
+def test_clip_labels(crowd):
+    labels = clip_labels(crowd, ["normal"])
+    assert (labels == (np.array(crowd.clip_label) != "normal")).all()
+    hidden = crowd.with_(clip_label=["", *crowd.clip_label[1:]])
+    assert clip_labels(hidden, ["normal"])[0] == -1
+    with pytest.raises(InputError, match="no clip is of class 'swim'"):
+        clip_labels(crowd, ["swim"])
+
+
+def test_evaluating_needs_labels(detector, crowd):
+    with pytest.raises(InputError, match="have no labels"):
+        evaluate(detector, replace(crowd, frame_labels=None))
+    with pytest.raises(InputError, match="0 of 540 labels are abnormal"):
+        evaluate(detector, crowd.with_(frame_labels=np.zeros(540)))
+
+
+def test_tables_and_their_files(detector, crowd, tmp_path):
+    with pytest.raises(InputError, match="level is 'city'"):
+        score_table(detector, crowd, "city", ScoreOptions())
+    columns = score_table(detector, crowd, "person", ScoreOptions(mode="max"))
+    assert (columns["score"] >= columns["mean"] - 1e-12).all()
+    with pytest.raises(InputError, match=r"suffix '.txt'"):
+        write_table(columns, tmp_path / "a.txt")
+    write_table(columns, tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
+        np.testing.assert_array_equal(archive["person"], columns["person"])

@@ -1,0 +1,73 @@
+"""Options: limits, presets, and what a configuration file may say."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from gepc_geo.errors import InputError
+from gepc_geo.options import NAMES, Options
+
+
+def test_defaults_and_presets_are_allowed():
+    for name in ("default", "paper"):
+        Options(**Options.preset(name)).check()
+    with pytest.raises(InputError, match="unknown preset 'best'"):
+        Options.preset("best")
+
+
+def test_paper_preset_is_the_published_method():
+    paper = Options(**Options.preset("paper"))
+    assert (paper.clusters, paper.target, paper.density, paper.mode) == (
+        20,
+        "paper",
+        "gaussian-p",
+        "assignment",
+    )
+    assert (paper.augment, paper.scale, paper.batch_size, paper.lr) == ("paper", "image", 512, 1e-4)
+
+
+def test_every_option_has_help():
+    assert all(
+        option.metadata["help"].endswith((".", "size.", "rot45.")) for option in fields(Options)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"window": 1}, "window is 1, expected at least 2"),
+        ({"window": 12.0}, "window is 12.0, expected a whole number"),
+        ({"budget": True}, "budget is True, expected a whole number"),
+        ({"dropout": 1}, "dropout is 1, expected at most 0.95"),
+        ({"dropout": "0.3"}, "dropout is '0.3', expected a number"),
+        ({"align": 1}, "align is 1, expected true or false"),
+        ({"branches": []}, "branches is empty"),
+        ({"branches": "static"}, "branches is 'static', expected a list"),
+        ({"strides": [2, 3]}, "strides has 2 entries, expected one for each of the 9"),
+        ({"decoder_channels": []}, "decoder_channels is empty"),
+        ({"kernel_size": 4}, "kernel_size is 4, expected an odd number"),
+        ({"frames": 20}, "frames is 20, expected a multiple of 6"),
+        ({"scale": "knee"}, "scale is 'knee', expected torso or height or rms or image"),
+    ],
+)
+def test_values_that_are_not_allowed(change, message):
+    with pytest.raises(InputError, match=message):
+        Options(**change).check()
+
+
+def test_reading_checks_names_and_values():
+    assert Options.read({"lr": 1}, "x.yaml") == {"lr": 1}
+    with pytest.raises(
+        InputError, match="x.yaml has the unknown option 'ln', expected some of window"
+    ):
+        Options.read({"ln": 1}, "x.yaml")
+    with pytest.raises(InputError, match=r"x.yaml: lr is -1"):
+        Options.read({"lr": -1}, "x.yaml")
+    with pytest.raises(InputError, match="x.yaml holds a list"):
+        Options.read([], "x.yaml")
+
+
+def test_to_dict_has_every_option():
+    assert tuple(Options().to_dict()) == NAMES

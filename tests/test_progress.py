@@ -1,0 +1,40 @@
+"""Lines where there is no terminal, a bar where there is one."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from gepc_geo import progress
+from gepc_geo.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_plain_lines_on_a_file(monkeypatch):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    stream = io.StringIO()
+    with Progress("train", 1000, "windows", stream=stream) as bar:
+        bar.update(400, "loss 0.5")
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("train: 400 of 1,000 windows, ")
+    assert lines[0].endswith("loss 0.5")
+    assert "\r" not in stream.getvalue()
+
+
+def test_a_bar_on_a_terminal():
+    stream = Terminal()
+    with Progress("train", 10, "windows", start=3, stream=stream) as bar:
+        bar.update(7)
+    assert "10/10" in stream.getvalue() and "\r" in stream.getvalue()
+
+
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_quiet_is_quiet(stream):
+    with Progress("train", 10, "windows", quiet=True, stream=stream) as bar:
+        bar.update(10)
+    assert stream.getvalue() == ""

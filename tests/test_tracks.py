@@ -1,0 +1,168 @@
+"""The flat table of poses: checks, parts, wholes and the native file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gepc_geo.errors import InputError
+from gepc_geo.files import atomic_path
+from gepc_geo.tracks import PoseTracks
+
+
+def build(**changes) -> PoseTracks:
+    """Two clips: people 1 and 2 in the first, person 1 in the second; rows given out of order."""
+    values = dict(
+        keypoints=np.arange(40, dtype=np.float32).reshape(4, 5, 2),
+        confidence=np.full((4, 5), 0.5),
+        frame=[3, 0, 1, 7],
+        track=[2, 1, 1, 1],
+        clip=[0, 0, 0, 1],
+        skeleton="box5",
+        clip_names=["a", "b"],
+        clip_label=["walk", "run"],
+        clip_split=["train", "test"],
+    )
+    return PoseTracks.build(**{**values, **changes})
+
+
+def test_rows_are_sorted_and_lengths_filled_in():
+    tracks = build()
+    assert tracks.track.tolist() == [1, 1, 2, 1]
+    assert tracks.frame.tolist() == [0, 1, 3, 7]
+    assert tracks.keypoints[2, 0, 0] == 0
+    assert tracks.clip_length.tolist() == [4, 8]
+    assert tracks.frame_offset.tolist() == [0, 4, 12]
+    assert tracks.track_starts.tolist() == [0, 2, 3]
+    assert np.isnan(tracks.fps).all() and tracks.camera == ("", "")
+    assert "clips=2, frames=12, tracks=3, person_frames=4" in repr(tracks)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"keypoints": np.zeros((4, 6, 2))}, "6 joints, expected 5"),
+        ({"keypoints": np.zeros((4, 5, 4))}, "4 coordinates a joint, expected 2 or 3"),
+        ({"keypoints": np.full((4, 5, 2), np.nan)}, "NaN or infinite .*center of row 0"),
+        ({"keypoints": np.zeros((4, 5))}, "keypoints has 2 dimensions, expected 3"),
+        ({"confidence": np.full((4, 5), 1.5)}, "confidence 1.5, expected 0 to 1"),
+        ({"confidence": np.full((4, 5), np.nan)}, "confidence nan, expected 0 to 1"),
+        ({"confidence": np.ones((3, 5))}, r"confidence has shape \[3, 5\], expected \[4, 5\]"),
+        ({"frame": [0, 0, 0, 7]}, "person 1 twice in frame 0"),
+        ({"frame": [3, 0, -1, 7]}, "frame number -1, expected 0 to 3"),
+        ({"frame": [3, 0, 1.5, 7]}, "frame is not an array of int64"),
+        ({"clip_length": [2, 8]}, "clip 'a' has frame number 3, expected 0 to 1"),
+        ({"clip": [0, 0, 0, 2]}, "row of clip 2, expected 0 to 1"),
+        ({"clip_names": ["a", "a"]}, "two clips named 'a'"),
+        ({"clip_names": ["a"]}, "row of clip 1|entries, expected 1"),
+        ({"clip_label": ["walk"]}, "clip_label has 1 entries, expected 2"),
+        ({"frame_labels": [0] * 11}, "11 frame labels, expected 12"),
+        ({"frame_labels": [2] * 12}, "frame labels other than 1, 0 and -1"),
+        ({"fps": [0, 24]}, "fps 0.0, expected more than 0"),
+        ({"features": np.zeros((4, 4, 2))}, "features has shape"),
+        ({"track": ["x", 1, 1, 1]}, "track is not an array of int64"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, message):
+    with pytest.raises(InputError, match=message) as caught:
+        build(**change, origin="some.npz")
+    assert str(caught.value).startswith("some.npz")
+
+
+def test_selecting():
+    tracks = build(frame_labels=[0, 0, 0, 1] + [1] * 8)
+    test = tracks.select(split="test")
+    assert test.clip_names == ("b",) and test.clip.tolist() == [0] and test.num_frames == 1
+    assert test.frame_labels.tolist() == [1] * 8
+    assert tracks.select(labels=["walk"]).clip_names == ("a",)
+    assert tracks.select(clips=[1]).clip_names == ("b",)
+    assert tracks.select(clips=np.array([True, False])).num_frames == 3
+    with pytest.raises(InputError, match="no clip is of split 'val', the data has test, train"):
+        tracks.select(split="val")
+    with pytest.raises(InputError, match="no clip is of class 'swim', the data has run, walk"):
+        tracks.select(labels=["walk", "swim"])
+    with pytest.raises(InputError, match="cannot be selected from 2"):
+        tracks.select(clips=[5])
+
+
+def test_joining_is_the_inverse_of_selecting():
+    tracks = build(frame_labels=[0] * 12)
+    again = PoseTracks.concat([tracks.select(clips=[0]), tracks.select(clips=[1])])
+    for name in ("keypoints", "frame", "track", "clip", "clip_length", "frame_labels"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(tracks, name))
+    assert again.clip_label == tracks.clip_label
+    half = build(clip_names=["c", "d"])
+    assert PoseTracks.concat([tracks, half]).frame_labels.tolist() == [0] * 12 + [-1] * 12
+    with pytest.raises(InputError, match="two clips named"):
+        PoseTracks.concat([tracks, tracks])
+    other = build(keypoints=np.zeros((4, 13, 2)), confidence=np.ones((4, 13)), skeleton="penn13")
+    with pytest.raises(InputError, match="skeleton 'penn13' in 2 dimensions cannot join"):
+        PoseTracks.concat([tracks, other])
+    with pytest.raises(InputError, match="no poses to join"):
+        PoseTracks.concat([])
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_native_file_round_trip(full, tmp_path):
+    more = (
+        dict(
+            frame_labels=[0, 1, -1] * 4,
+            features=np.ones((4, 5, 3)),
+            fps=[24, np.nan],
+            image_size=[[640, 480], [np.nan, np.nan]],
+            camera=["north", "Süd"],
+        )
+        if full
+        else {}
+    )
+    tracks = build(**more)
+    tracks.save(tmp_path / "a.npz")
+    again = PoseTracks.load(tmp_path / "a.npz")
+    for name in tracks.__dataclass_fields__:
+        one, other = getattr(tracks, name), getattr(again, name)
+        if isinstance(one, np.ndarray):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+        else:
+            assert one == other, name
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_native_files_of_other_versions_and_contents(tmp_path):
+    path = tmp_path / "a.npz"
+    build().save(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    for change, message in (
+        ({"format_version": np.array(99)}, "format version 99, expected 1"),
+        ({"keypoints": None}, "lacks array 'keypoints'"),
+        ({"extra": np.zeros(2)}, "has the unknown array 'extra'"),
+        ({"skeleton": np.array("{")}, "no readable skeleton"),
+        ({"clip_names": np.zeros(2)}, "clip_names is not a list of strings"),
+    ):
+        np.savez(path, **{k: v for k, v in {**arrays, **change}.items() if v is not None})
+        with pytest.raises(InputError, match=message):
+            PoseTracks.load(path)
+    with pytest.raises(InputError, match="missing.npz does not exist"):
+        PoseTracks.load(tmp_path / "missing.npz")
+    with pytest.raises(InputError, match=r"suffix '.txt', expected .npz"):
+        build().save(tmp_path / "a.txt")
+
+
+def test_empty_tracks_are_fine():
+    empty = PoseTracks.build(np.zeros((0, 5, 2)), np.zeros((0, 5)), [], [], [], "box5", ["a"])
+    assert empty.num_frames == empty.num_tracks == 0
+    assert empty.clip_length.tolist() == [0]
+
+
+def test_nothing_half_written_is_left_behind(tmp_path):
+    target = tmp_path / "out.txt"
+    target.write_text("before")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [target]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"), atomic_path(tmp_path / "file" / "x"):
+        pass
