@@ -14,15 +14,15 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from gepc_geo.loader import WindowLoader
-from gepc_geo.metrics import auc
-from gepc_geo.scoring import clip_scores
 
 from gepc_geo import GEPC
 from gepc_geo.baselines import FlatNeighbour, flatten
 from gepc_geo.datasets import NWUCLA, PennAction
 from gepc_geo.evaluation import clip_labels
 from gepc_geo.inputs import InputPipeline
+from gepc_geo.loader import WindowLoader
+from gepc_geo.metrics import auc
+from gepc_geo.scoring import clip_scores
 
 
 def clip_auc(root: Path, dataset: str, normal: list[str], frames: int = 24) -> float:

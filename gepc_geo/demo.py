@@ -81,18 +81,15 @@ def run_demo(
     )
     untrained = GEPC(**replace(options, budget=0).to_dict()).fit(train, device=device)
     flat = _mixture_scores(detector, train, test)
-    counted = _frames_of(test, lambda kind: kind not in NOT_COUNTED)
+    counted = _frames_of(test, set(map(_kind, test.clip_names)) - set(NOT_COUNTED))
     table = {
         "trained": _aucs(detector, scored, test, counted),
         "untrained": _aucs(untrained, untrained.window_scores(test), test, counted),
         "mixture on the input": {"-": _auc(untrained, flat, test, counted)},
     }
-    by_kind = {
-        kind: _auc(
-            detector, scored, test, _frames_of(test, lambda k, kind=kind: k in (kind, "normal"))
-        )
-        for kind in sorted(set(map(_kind, test.clip_names)) - {"normal"})
-    }
+    by_kind: dict[str, float] = {}
+    for kind in sorted(set(map(_kind, test.clip_names)) - {"normal"}):
+        by_kind[kind] = _auc(detector, scored, test, _frames_of(test, {kind, "normal"}))
     return DemoResult(
         auc=table["trained"][detector.mode],
         by_kind=by_kind,
@@ -107,8 +104,9 @@ def _kind(clip_name: str) -> str:
     return clip_name.rsplit("_", 1)[0]
 
 
-def _frames_of(tracks: PoseTracks, wanted: Callable[[str], bool]) -> np.ndarray:
-    keep = np.array([wanted(_kind(name)) for name in tracks.clip_names])
+def _frames_of(tracks: PoseTracks, kinds: set[str]) -> np.ndarray:
+    """Which frames are of clips of these kinds."""
+    keep = np.array([_kind(name) in kinds for name in tracks.clip_names])
     return np.repeat(keep, tracks.clip_length)
 
 

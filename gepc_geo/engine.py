@@ -258,7 +258,7 @@ class Trainer:
 
     # -- state ---------------------------------------------------------------------------------
 
-    def _parameters(self) -> list[Tensor]:
+    def _parameters(self) -> list[torch.nn.Parameter]:
         parameters = list(self.model.parameters())
         return parameters + list(self.assignment.parameters()) * (self.stage == "clustering")
 

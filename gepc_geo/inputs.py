@@ -84,14 +84,15 @@ class InputPipeline:
         """Measures each channel's mean and deviation over (up to 20,000 of) the loader's windows."""
         count = len(loader.windows)
         chosen = torch.linspace(0, count - 1, min(count, _STATISTICS_WINDOWS)).long()
-        total, square, seen = 0.0, 0.0, 0
+        total = square = torch.zeros((), dtype=torch.float64)
+        seen = 0
         for index in chosen.to(loader.device).split(loader.batch_size):
             x = self._normalized(loader.gather(index))[..., :-1].double()
             total = total + x.sum((0, 1, 2))
             square = square + x.square().sum((0, 1, 2))
             seen += x[..., 0].numel()
-        mean = torch.as_tensor(total / seen)
-        variance = torch.as_tensor(square / seen) - mean.square()
+        mean = total / seen
+        variance = square / seen - mean.square()
         self.mean = mean.float()
         # A channel that never changes must not be blown up by its rounding noise.
         self.std = variance.clamp(min=0).sqrt().float().clamp(min=1e-4)

@@ -51,6 +51,15 @@ class Run:
         with atomic_path(self.config) as temporary:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
+    def forget(self) -> None:
+        """Takes back a run that ended before its first checkpoint: nothing half-written stays."""
+        if self.checkpoint.exists() or self.model.exists():
+            return
+        for path in (self.config, self.folder / "losses.csv"):
+            path.unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
     def read_config(self) -> dict[str, Any]:
         """The resolved configuration: ``options`` and ``data``.
 
@@ -79,15 +88,23 @@ class Run:
         tensorboard: bool = False,
         quiet: bool = False,
     ) -> GEPC:
-        """Trains a detector and saves it as ``model.pt``."""
-        detector = GEPC(**options.to_dict()).fit(
-            tracks,
-            run=self.folder,
-            resume=resume,
-            device=device,
-            tensorboard=tensorboard,
-            quiet=quiet,
-        )
+        """Trains a detector and saves it as ``model.pt``.
+
+        Raises:
+            InputError: As :meth:`GEPC.fit`; a run without any checkpoint is then taken back.
+        """
+        try:
+            detector = GEPC(**options.to_dict()).fit(
+                tracks,
+                run=self.folder,
+                resume=resume,
+                device=device,
+                tensorboard=tensorboard,
+                quiet=quiet,
+            )
+        except InputError:
+            self.forget()
+            raise
         detector.save(self.model)
         return detector
 

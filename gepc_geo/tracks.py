@@ -233,6 +233,10 @@ class PoseTracks:
         rows = np.flatnonzero(keep[self.clip]) if self.num_frames else np.zeros(0, dtype=np.int64)
         part = self.rows(rows)
         slots = np.repeat(keep, self.clip_length)
+        changes: dict[str, Any] = {
+            name: tuple(value for value, k in zip(getattr(self, name), keep, strict=True) if k)
+            for name in _STRINGS
+        }
         return replace(
             part,
             clip=number[part.clip].astype(np.int64),
@@ -240,10 +244,7 @@ class PoseTracks:
             image_size=self.image_size[keep],
             fps=self.fps[keep],
             frame_labels=None if self.frame_labels is None else self.frame_labels[slots],
-            **{
-                name: tuple(value for value, k in zip(getattr(self, name), keep, strict=True) if k)
-                for name in _STRINGS
-            },
+            **changes,
         )
 
     def rows(self, keep: np.ndarray) -> PoseTracks:
@@ -494,7 +495,7 @@ def _array(value: Any, name: str, origin: str) -> np.ndarray:
     ndim, dtype = _ARRAYS[name]
     try:
         raw = np.asarray(value)
-        array = raw.astype(dtype, copy=False)
+        array: np.ndarray = raw.astype(dtype, copy=False)
         if array.dtype.kind == "i" and not np.array_equal(array, raw):
             raise ValueError("not whole numbers")
     except (TypeError, ValueError, OverflowError) as error:

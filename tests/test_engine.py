@@ -19,7 +19,17 @@ from gepc_geo import GEPC, InputError, checkpoint
 from gepc_geo.engine import KIND, VERSION, window_error
 
 SMALL = dict(
-    hidden=1, budget=640, batch_size=32, clusters=3, components=3, stride=4, seed=3, holdout=0.2
+    encoder_channels=[2, 2, 2],
+    strides=[1, 2, 3],
+    decoder_channels=[2, 2],
+    hidden=1,
+    budget=640,
+    batch_size=32,
+    clusters=3,
+    components=3,
+    stride=4,
+    seed=3,
+    holdout=0.2,
 )
 
 

@@ -157,11 +157,11 @@ def _person_of(idx: Any, path: Path, position: int) -> int:
 
 def _tracks(path: Path, name: str, rows: Iterable[tuple[int, int, list[Any]]]) -> PoseTracks:
     frames, people, points = [], [], []
-    for frame, person, values in rows:
+    for frame, person, pose in rows:
         frames.append(frame)
         people.append(person)
-        points.append(values)
-    lengths = {len(values) for values in points}
+        points.append(pose)
+    lengths = {len(pose) for pose in points}
     if len(lengths) > 1:
         few, many = min(lengths) // 3, max(lengths) // 3
         raise InputError(f"{path} has poses of {few} and of {many} joints, expected one number")

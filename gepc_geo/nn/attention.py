@@ -123,7 +123,10 @@ class SpatialAttention(nn.Module):
         """Weights, norm and activation of each branch, the 1x1 reduction, the residual."""
         parts = [g @ w for g, w in zip(gathered, self.weight.unbind(), strict=True)]
         out = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
-        out = out + self.bias if self.norm is None else F.relu(self.norm(out))
+        if self.norm is not None:
+            out = F.relu(self.norm(out))
+        elif self.bias is not None:
+            out = out + self.bias
         out = self.reduction(out)
         if not self.residual:
             return out

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from gepc_geo.errors import InputError
 from gepc_geo.kmeans import kmeans
 
-
 # Mean log odds of the nearest cluster over the second nearest at the start.
 _LOG_ODDS = 2.0
 

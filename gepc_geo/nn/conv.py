@@ -112,7 +112,9 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
                 degree = scatter(ones, edge_index[1], dim_size=x.size(0))
                 edge_weight = ones / degree[edge_index[1]]
             # propagate gives [N * S, T, C]: every target and relation on its own.
-            out = self.propagate(edge_index, x=x, edge_weight=edge_weight, edge_type=edge_type)
+            out = self.propagate(  # type: ignore[operator]
+                edge_index, x=x, edge_weight=edge_weight, edge_type=edge_type
+            )
             out = out.view(x.size(0), self.num_relations, x.size(1), x.size(2))
             gathered.append(out.transpose(1, 2).flatten(2))
         if "global" in self.branches or "inferred" in self.branches:

@@ -109,7 +109,7 @@ class STGCAE(nn.Module):
     def reset_parameters(self) -> None:
         """Draws all learned weights anew."""
         for module in (self.input_norm, *self.encoder, *self.decoder, self.output):
-            module.reset_parameters()  # type: ignore[operator]
+            module.reset_parameters()
 
     def encode(self, x: Tensor) -> Tensor:
         r"""The latent :math:`(B, D)` of :math:`(B, T, V, C)`."""

@@ -1,0 +1,129 @@
+"""Every command and code block of the README runs (long ones at a declared small size)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gepc_geo.cli import main
+from gepc_geo.datasets.simulate import write_crowd
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+# What makes a training or a demo small; everything else of a command runs as it stands.
+SMALL = [
+    "--hidden",
+    "1",
+    "--encoder-channels",
+    "2,2,2",
+    "--strides",
+    "1,2,3",
+    "--decoder-channels",
+    "2,2",
+    "--budget",
+    "640",
+    "--batch-size",
+    "32",
+    "--clusters",
+    "3",
+    "--components",
+    "2",
+    "--score-stride",
+    "6",
+    "--augment",
+    "none",
+]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.M | re.S)
+
+
+def commands() -> list[list[str]]:
+    lines = [line for block in blocks("") for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("gepc-geo ")]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_crowd(tmp_path / "poses", seed=2, train_clips=12, test_clips=9, frames_per_clip=48)
+    (tmp_path / "poses" / "test_masks").rename(tmp_path / "poses" / "masks")
+    return tmp_path
+
+
+def test_commands_of_the_command_line_section_run_in_order(folder):
+    section = [c for c in commands() if "runs/mine" in c or c[1] in ("demo", "convert")]
+    assert {c[1] for c in section} == {"demo", "train", "score", "evaluate", "convert", "info"}
+    for _, name, *rest in section:
+        more = SMALL if name in ("train", "demo") else []
+        result = CliRunner().invoke(main, [name, *rest, *more], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    for name in (
+        "scores.csv",
+        "metrics.json",
+        "test.npz",
+        "runs/mine/model.pt",
+        "runs/demo/model.pt",
+    ):
+        assert (folder / name).exists()
+
+
+def test_flags_of_the_table_exist():
+    names = set(re.findall(r"`(?:train|score|evaluate)? ?(--[a-z-]+)", README))
+    known = {flag for c in main.commands.values() for p in c.params for flag in p.opts}
+    assert names and names <= known
+
+
+def test_python_blocks_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, *others = blocks("python")
+    small = first.replace("budget=40_000, hidden=4", "budget=640, hidden=1, score_stride=6")
+    small = small.replace('"train", seed', '"train", num_clips=12, frames_per_clip=48, seed')
+    small = small.replace('"test", seed', '"test", num_clips=9, frames_per_clip=48, seed')
+    assert small.count("frames_per_clip=48") == 2
+    exec(compile(small, "README", "exec"), {})
+    assert (tmp_path / "model.pt").exists()
+    for block in others:
+        # KarateClub is built in code: nothing is downloaded.
+        exec(compile(block, "README", "exec"), {})
+
+
+def test_make_targets_exist():
+    makefile = (Path(__file__).parent.parent / "Makefile").read_text(encoding="utf-8")
+    for line in (line for block in blocks("") for line in block.splitlines()):
+        if line.startswith("make "):
+            assert re.search(rf"^{line.split()[1]}:", makefile, flags=re.M), line
+
+
+def test_ten_lines_are_ten_lines():
+    lines = [line for line in blocks("python")[0].splitlines() if line.strip()]
+    assert len(lines) == 10
+
+
+def results_commands() -> list[list[str]]:
+    return [c for c in commands() if any("PATH" in part for part in c)]
+
+
+@pytest.mark.parametrize("command", results_commands(), ids=lambda c: " ".join(c)[9:60])
+def test_commands_of_the_results_parse(command):
+    """Training on the real data takes long: here the commands are parsed, flag by flag."""
+    _, name, *rest = command
+    context = main.commands[name].make_context(name, rest)
+    assert context.params["data"] is not None
+
+
+def test_results_commands_run_small_on_real_data(real_data, tmp_path, monkeypatch):
+    """The README's clip-level commands, in order, with a small network."""
+    monkeypatch.chdir(tmp_path)
+    chosen = [c for c in results_commands() if "nw_ucla" in " ".join(c)]
+    assert [c[1] for c in chosen] == ["train", "evaluate"]
+    for _, name, *rest in chosen:
+        rest = [part.replace("PATH/nw_ucla", str(real_data("nw_ucla"))) for part in rest]
+        if name == "train":
+            rest += SMALL
+        result = CliRunner().invoke(main, [name, *rest], catch_exceptions=False)
+        assert result.exit_code == 0, result.output

@@ -1,0 +1,35 @@
+"""Examples and benchmarks run as scripts, small."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def output(*arguments: object) -> str:
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_nearest_neighbour_on_real_clips(real_data):
+    text = output(
+        "examples/nearest_neighbour.py", "nw_ucla", real_data("nw_ucla"), "--normal", "4,5,6"
+    )
+    auc = float(re.fullmatch(r"clip AUC (0\.\d+)\n", text)[1])
+    assert 0.7 < auc < 1
+
+
+def test_throughput_prints_its_tables():
+    text = output("benchmarks/throughput.py", "--device", "cpu", "--repeats", 1, "--rows", 2000)
+    for expected in ("coco18  bf16", "WindowLoader", "scikit-learn (CPU)"):
+        assert expected in text
+
+
+def test_choose_defaults_has_help():
+    assert "Train every rotation" in output("benchmarks/choose_defaults.py", "--help")
