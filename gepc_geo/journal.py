@@ -68,8 +68,8 @@ class Journal:
                 csv.DictWriter(stream, COLUMNS).writerow(full)
         if self._writer is not None:
             for name, value in row.items():
-                if name not in ("stage", "step", "passes"):
-                    self._writer.add_scalar(f"{row['stage']}/{name}", value, row["passes"])
+                if name not in ("stage", "step", "passes") and value != "":
+                    self._writer.add_scalar(f"{row['stage']}/{name}", float(value), row["passes"])
 
     def close(self) -> None:
         """Flushes TensorBoard's events."""

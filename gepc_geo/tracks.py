@@ -495,7 +495,11 @@ def _array(value: Any, name: str, origin: str) -> np.ndarray:
     ndim, dtype = _ARRAYS[name]
     try:
         raw = np.asarray(value)
-        array: np.ndarray = raw.astype(dtype, copy=False)
+        if raw.dtype.kind not in "biuf":
+            raise ValueError("not numbers")
+        # Values too large become infinite, and are refused as such.
+        with np.errstate(invalid="ignore", over="ignore"):
+            array: np.ndarray = raw.astype(dtype, copy=False)
         if array.dtype.kind == "i" and not np.array_equal(array, raw):
             raise ValueError("not whole numbers")
     except (TypeError, ValueError, OverflowError) as error:

@@ -169,7 +169,7 @@ def test_joint_scores_find_a_faulty_joint(walkers):
         seen = ~detector.windows(broken).padded
         np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-4)
         assert shares[seen].mean(0).argmax() == joint, test.skeleton.joints[joint]
-        assert (shares[seen].argmax(1) == joint).mean() > 0.6, test.skeleton.joints[joint]
+        assert (shares[seen].argmax(1) == joint).mean() > 0.5, test.skeleton.joints[joint]
 
 
 def test_poses_that_do_not_fit_are_refused(detector, crowd):

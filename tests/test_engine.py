@@ -130,7 +130,7 @@ def test_budget_is_split_over_the_stages(whole):
 
 def test_reconstruction_learns(walkers):
     """The loss falls well under the variance of standardised input, which is one."""
-    detector = GEPC(**{**SMALL, "hidden": 4, "budget": 9600, "lr": 3e-3, "cluster_share": 0.0})
+    detector = GEPC(**{**SMALL, "hidden": 4, "budget": 4800, "lr": 3e-3, "cluster_share": 0.0})
     detector.fit(walkers, device="cpu")
     error = detector.window_scores(walkers, padded=False).scores["reconstruction"]
     assert np.median(error) < 0.5
