@@ -76,7 +76,7 @@ def run_demo(
     detector = run.train(train, options, device=device, quiet=quiet)
     scored = detector.window_scores(test, quiet=quiet)
     write_table(
-        score_table(detector, test, "frame", ScoreOptions(), test.frame_labels),
+        score_table(detector, test, "frame", ScoreOptions(), test.frame_labels, scored),
         folder / "scores.csv",
     )
     untrained = GEPC(**replace(options, budget=0).to_dict()).fit(train, device=device)

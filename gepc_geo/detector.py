@@ -195,7 +195,8 @@ class GEPC(Options, BaseEstimator):
         scores["fused"] = self.normality_.fused_score(scores)
         train_scores["fused"] = self.normality_.fused_score(train_scores)
         self.most_normal_ = {mode: float(train_scores[mode].min()) for mode in MODES}
-        self.threshold_ = float(torch.quantile(scores[self.mode], 1 - self.contamination))
+        own = scores[self.mode].cpu().numpy()  # torch.quantile takes no more than 16 million values
+        self.threshold_ = float(np.quantile(own, 1 - self.contamination))
         # People are scored frame by frame with means over windows, whose spread is smaller.
         self.person_calibrators_ = {
             mode: TailCalibrator().fit(_covered(windows, scores[mode])) for mode in MODES

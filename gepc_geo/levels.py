@@ -130,6 +130,7 @@ def score_table(
     level: str,
     options: ScoreOptions,
     labels: np.ndarray | None = None,
+    scored: WindowScores | None = None,
     quiet: bool = True,
 ) -> dict[str, np.ndarray]:
     """Columns of scores, higher is more abnormal, one row for each thing of that level.
@@ -138,12 +139,14 @@ def score_table(
         level: ``joint`` (each joint's share in a window's score), ``window``, ``person`` (in a
             clip), ``frame`` or ``clip``.
         labels: For levels ``frame`` and ``clip``: labels that are known, as a further column.
+        scored: Window scores of ``tracks`` where they are at hand.
+        quiet: Show no progress.
     """
     if level not in LEVELS:
         raise InputError(f"level is {level!r}, expected {' or '.join(LEVELS)}")
     options.check()
     names = np.array(tracks.clip_names, dtype=np.str_)
-    scored = detector.window_scores(tracks, quiet=quiet)
+    scored = detector.window_scores(tracks, quiet=quiet) if scored is None else scored
     windows = scored.windows
     columns: dict[str, np.ndarray]
     if level in ("joint", "window"):

@@ -58,12 +58,14 @@ class Normality:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.whitening = Whitening(options.latent_dims)
-        self.assignment = self._mixture()
-        self.latent = self._mixture()
+        self.assignment = self._mixture(
+            "dirichlet" if options.density == "dirichlet" else "gaussian"
+        )
+        # The latent's mixture is Gaussian in every variant: latents are no proportions.
+        self.latent = self._mixture("gaussian")
         self.calibrators: dict[str, TailCalibrator] = {}
 
-    def _mixture(self) -> DirichletProcessMixture:
-        kind = "dirichlet" if self.options.density == "dirichlet" else "gaussian"
+    def _mixture(self, kind: str) -> DirichletProcessMixture:
         return DirichletProcessMixture(
             self.options.components,
             components=kind,
@@ -81,13 +83,7 @@ class Normality:
         """Fits whitening and both mixtures to the training windows."""
         self.assignment.fit(self._proportions(encoded.log_p))
         self.whitening.fit(encoded.latent)
-        # The latent's mixture is Gaussian in every variant: latents are no proportions.
-        self.latent = DirichletProcessMixture(
-            self.options.components,
-            components="gaussian",
-            covariance_type=self.options.covariance,
-            random_state=self.options.seed,
-        ).fit(self.whitening(encoded.latent))
+        self.latent.fit(self.whitening(encoded.latent))
         return self
 
     def calibrate(self, scores: dict[str, Tensor]) -> None:
