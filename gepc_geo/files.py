@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever left behind."""
+"""Writing files so that nothing half-written is left behind, and reading NumPy's own safely."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from gepc_geo.errors import InputError
 
@@ -38,3 +40,50 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def read_npy(path: str | Path, kind: str) -> np.ndarray:
+    """The array of a ``.npy`` file; nothing is ever unpickled.
+
+    Raises:
+        InputError: No such file, or a damaged one; ``kind`` says what was expected.
+    """
+    content = _read_numpy(Path(path), kind)
+    if not isinstance(content, np.ndarray):
+        raise InputError(f"{path} is not a readable {kind}: it holds several arrays")
+    return content
+
+
+def read_npz(path: str | Path, kind: str) -> dict[str, np.ndarray]:
+    """The arrays of a ``.npz`` file by name; nothing is ever unpickled.
+
+    Raises:
+        InputError: No such file, or a damaged one; ``kind`` says what was expected.
+    """
+    content = _read_numpy(Path(path), kind)
+    if isinstance(content, np.ndarray):
+        raise InputError(f"{path} is not a readable {kind}: it holds one array without a name")
+    return content
+
+
+def _read_numpy(path: Path, kind: str) -> np.ndarray | dict[str, np.ndarray]:
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist, expected a {kind}") from None
+    except Exception as error:
+        # Damage surfaces from zipfile, zlib, tokenize or the header's parser, as almost anything.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if "pickle" in reason:
+            # NumPy's own words advise to load it nevertheless.
+            reason = "it holds Python objects, which are never loaded"
+        raise InputError(f"{path} is not a readable {kind}: {reason}") from None
+    # A member that does not begin like an array comes back as bytes.
+    strange = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if strange:
+        raise InputError(f"{path} is not a readable {kind}: {strange[0]!r} is no array")
+    return arrays

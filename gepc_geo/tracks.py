@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,11 +11,15 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.files import atomic_path, read_npz
 from gepc_geo.skeleton import Skeleton
 
 #: Version of the native file format, stored in every file.
 FORMAT_VERSION = 1
+
+#: The longest clip, in frames (46 days at 25 a second). Larger frame numbers are time stamps or
+#: damage, and would only surface as exhausted memory.
+MAX_FRAMES = 100_000_000
 
 # Every array of the file: its number of dimensions and its type.
 _ARRAYS: dict[str, tuple[int, type]] = {
@@ -345,20 +348,7 @@ class PoseTracks:
         Raises:
             InputError: No such file, not a pose file, a wrong version, contents that do not fit.
         """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except FileNotFoundError:
-            raise InputError(f"{path} does not exist, expected a pose file (.npz)") from None
-        except (
-            OSError,
-            ValueError,
-            EOFError,
-            AttributeError,
-            KeyError,
-            zipfile.BadZipFile,
-        ) as error:
-            raise InputError(f"{path} is not a readable pose file (.npz): {_line(error)}") from None
+        arrays: dict[str, Any] = {**read_npz(path, "pose file (.npz)")}
         version = arrays.pop("format_version", None)
         if version is None or version.shape != () or version != FORMAT_VERSION:
             raise InputError(
@@ -454,6 +444,11 @@ class PoseTracks:
         if rows and not (self.clip.min() >= 0 and self.clip.max() < count):
             bad = self.clip.min() if self.clip.min() < 0 else self.clip.max()
             raise InputError(f"{origin} has a row of clip {bad}, expected 0 to {count - 1}")
+        longest = max(self.clip_length.max(initial=0) - 1, self.frame.max(initial=0))
+        if longest >= MAX_FRAMES:
+            raise InputError(
+                f"{origin} has frame number {longest}, expected less than {MAX_FRAMES}"
+            )
         if (self.clip_length < 0).any():
             raise InputError(
                 f"{origin} has a clip of {self.clip_length.min()} frames, expected 0 or more"

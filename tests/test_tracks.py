@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,9 @@ def test_rows_are_sorted_and_lengths_filled_in():
         ({"confidence": np.ones((3, 5))}, r"confidence has shape \[3, 5\], expected \[4, 5\]"),
         ({"frame": [0, 0, 0, 7]}, "person 1 twice in frame 0"),
         ({"frame": [3, 0, -1, 7]}, "frame number -1, expected 0 to 3"),
+        ({"frame": [3, 0, 10**8, 7]}, "frame number 100000000, expected less than 100000000"),
+        ({"frame": [3, 0, 2**63 - 1, 7]}, "frame number 9223372036854775807, expected less"),
+        ({"clip_length": [4, 2**62]}, "frame number 4611686018427387903, expected less"),
         ({"frame": [3, 0, 1.5, 7]}, "frame is not an array of int64"),
         ({"clip_length": [2, 8]}, "clip 'a' has frame number 3, expected 0 to 1"),
         ({"clip": [0, 0, 0, 2]}, "row of clip 2, expected 0 to 1"),
@@ -143,6 +148,15 @@ def test_native_files_of_other_versions_and_contents(tmp_path):
         np.savez(path, **{k: v for k, v in {**arrays, **change}.items() if v is not None})
         with pytest.raises(InputError, match=message):
             PoseTracks.load(path)
+    single = tmp_path / "single.npz"
+    with single.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+    with pytest.raises(InputError, match="not a readable pose file .* one array without a name"):
+        PoseTracks.load(single)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("keypoints.npy", b"no array")
+    with pytest.raises(InputError, match="not a readable pose file .*'keypoints' is no array"):
+        PoseTracks.load(path)
     with pytest.raises(InputError, match="missing.npz does not exist"):
         PoseTracks.load(tmp_path / "missing.npz")
     with pytest.raises(InputError, match=r"suffix '.txt', expected .npz"):

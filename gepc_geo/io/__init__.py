@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.io import alphapose, native, nw_ucla, penn_action, shanghaitech
-from gepc_geo.skeleton import Skeleton, coco17_to_coco18
+from gepc_geo.skeleton import SKELETONS, Skeleton, coco17_to_coco18
 from gepc_geo.tracks import PoseTracks
 
 __all__ = ["FORMATS", "read"]
@@ -25,19 +26,32 @@ class Format:
         suffix: The ending of its files.
         detect: Whether a file is of this format, by its content.
         read: Reads one file.
+        any_skeleton: Whether the files do not say what their joints are, so that ``read`` takes a
+            skeleton too.
     """
 
     name: str
     suffix: str
     detect: Callable[[Path], bool]
-    read: Callable[[Path], PoseTracks]
+    read: Callable[..., PoseTracks]
+    any_skeleton: bool = False
 
 
 _FORMATS = (
     Format("native", ".npz", native.detect, native.read_native),
-    Format("alphapose-tracks", ".json", alphapose.detect_tracks, alphapose.read_alphapose_tracks),
     Format(
-        "alphapose-results", ".json", alphapose.detect_results, alphapose.read_alphapose_results
+        "alphapose-tracks",
+        ".json",
+        alphapose.detect_tracks,
+        alphapose.read_alphapose_tracks,
+        any_skeleton=True,
+    ),
+    Format(
+        "alphapose-results",
+        ".json",
+        alphapose.detect_results,
+        alphapose.read_alphapose_results,
+        any_skeleton=True,
     ),
     Format("nw-ucla", ".json", nw_ucla.detect, nw_ucla.read_nw_ucla),
     Format("penn-action", ".mat", penn_action.detect, penn_action.read_penn_action),
@@ -47,6 +61,9 @@ _FORMATS = (
 #: The names of all formats.
 FORMATS = tuple(form.name for form in _FORMATS)
 
+# What lies beside data and is none, though its ending may be that of data.
+_DOCUMENTS = re.compile(r"(read[-_ ]?me|licen[cs]e|copying|notice|changelog)\b.*", re.IGNORECASE)
+
 
 def read(
     path: str | Path,
@@ -54,50 +71,105 @@ def read(
     skeleton: str | Path | Skeleton = "auto",
     fps: float | None = None,
 ) -> PoseTracks:
-    """Reads a file, or all files of one format in a folder (and its folders), a clip a file.
+    """Reads a file, or all files in a folder (and its folders), sorted by path, a clip a file.
+
+    In a folder, hidden files, documents (``README``, ``LICENSE``) and files whose ending no format
+    found there has (``.npy`` masks) are left alone. Any other file is data, and an error where it
+    is malformed: a clip is never passed over in silence.
 
     Args:
         path: File or folder.
-        format: One of :data:`FORMATS`, or ``"auto"``: by the content. In a folder, ``auto`` leaves
-            files alone that no format claims by their ending.
-        skeleton: ``"auto"``: what the format says (key point files: by their joint count); or a
-            skeleton the joints are named by. ``coco18`` of 17 joints adds the neck.
+        format: One of :data:`FORMATS`; or ``"auto"``: each file's, by its content.
+        skeleton: ``"auto"``: what the format says (AlphaPose: COCO's by the joint count); or a
+            skeleton the joints are named by. ``coco18`` of 17 COCO joints adds the neck.
         fps: Frames a second of clips that do not say.
 
     Raises:
-        InputError: No such path, nothing readable in it, a malformed file, another joint count.
+        InputError: No such path, nothing readable in it, a malformed file, another joint count,
+            files whose poses differ in kind, two clips of one name.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist, expected a file or folder of poses")
     if format != "auto" and format not in FORMATS:
         raise InputError(f"format is {format!r}, expected auto or {', '.join(FORMATS)}")
-    tracks = _read_folder(path, format) if path.is_dir() else _form_of(path, format).read(path)
-    tracks = _with_skeleton(tracks, skeleton, path)
+    wanted = None
+    if not (isinstance(skeleton, str) and skeleton == "auto"):
+        wanted = Skeleton.get(skeleton)
+    if path.is_dir():
+        tracks = _read_folder(path, format, wanted)
+    else:
+        tracks = _read_file(path, _form_of(path, format), wanted)
     if fps is not None:
         tracks = tracks.with_(fps=np.where(np.isnan(tracks.fps), fps, tracks.fps), origin=str(path))
     return tracks
 
 
-def _read_folder(folder: Path, format: str) -> PoseTracks:
-    suffixes = {form.suffix for form in _FORMATS if format in ("auto", form.name)}
-    files = sorted(file for file in folder.rglob("*") if file.suffix in suffixes and file.is_file())
+def _read_folder(folder: Path, format: str, wanted: Skeleton | None) -> PoseTracks:
+    forms = [form for form in _FORMATS if format in ("auto", form.name)]
+    suffixes = {form.suffix for form in forms}
+    files = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix in suffixes
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and not _DOCUMENTS.fullmatch(file.stem)
+        and file.is_file()
+    )
     if not files:
         raise InputError(
             f"{folder} has no file of poses, expected some ending in {', '.join(sorted(suffixes))}"
         )
     if format == "auto":
-        # A folder is one data set: the first file of a known format decides for all of its ending,
-        # so that a broken file among them is an error and not a gap.
-        form = next((f for file in files for f in _FORMATS if f.detect(file)), None)
-        if form is None:
+        found = {
+            file: next((f for f in forms if f.suffix == file.suffix and f.detect(file)), None)
+            for file in files
+        }
+        # A file that no format knows is read as the first known one of its ending is: it is
+        # damaged, and that format's reader says best how.
+        usual: dict[str, Format] = {}
+        for file, form in found.items():
+            if form is not None:
+                usual.setdefault(file.suffix, form)
+        if not usual:
             raise InputError(
                 f"{files[0]} is of no known format, expected one of {', '.join(FORMATS)}"
             )
+        chosen = [(f, form or usual[f.suffix]) for f, form in found.items() if f.suffix in usual]
     else:
-        form = _form_of(files[0], format)
-    files = [file for file in files if file.suffix == form.suffix]
-    return PoseTracks.concat([form.read(file) for file in files])
+        chosen = [(file, forms[0]) for file in files]
+    files = [file for file, _ in chosen]
+    return _join(files, [_read_file(file, form, wanted) for file, form in chosen])
+
+
+def _join(files: list[Path], parts: list[PoseTracks]) -> PoseTracks:
+    """All files' clips; names the files where they do not go together."""
+    reference = next((i for i, part in enumerate(parts) if part.num_frames), 0)
+    first = parts[reference]
+    owner: dict[str, Path] = {}
+    for i, (file, part) in enumerate(zip(files, parts, strict=True)):
+        if part.skeleton != first.skeleton or part.dims != first.dims:
+            if part.num_frames:
+                raise InputError(
+                    f"{file} has poses of {part.num_joints} joints ({part.skeleton.name}) in "
+                    f"{part.dims} dimensions, expected {first.num_joints} ({first.skeleton.name}) "
+                    f"in {first.dims} as in {files[reference]}"
+                )
+            # Nobody is in this file, so that it cannot say which joints people have.
+            parts[i] = part.with_(
+                keypoints=np.zeros((0, first.num_joints, first.dims)),
+                confidence=np.zeros((0, first.num_joints)),
+                skeleton=first.skeleton,
+                origin=str(file),
+            )
+        for name in part.clip_names:
+            if name in owner:
+                raise InputError(
+                    f"{file} has a clip named {name!r} and so has {owner[name]}, "
+                    "expected different names"
+                )
+            owner[name] = file
+    return PoseTracks.concat(parts)
 
 
 def _form_of(path: Path, format: str) -> Format:
@@ -107,13 +179,12 @@ def _form_of(path: Path, format: str) -> Format:
     raise InputError(f"{path} is of no known format, expected one of {', '.join(FORMATS)}")
 
 
-def _with_skeleton(tracks: PoseTracks, skeleton: str | Path | Skeleton, path: Path) -> PoseTracks:
-    if isinstance(skeleton, str) and skeleton == "auto":
+def _read_file(path: Path, form: Format, wanted: Skeleton | None) -> PoseTracks:
+    tracks = form.read(path, wanted) if form.any_skeleton else form.read(path)
+    if wanted is None or wanted == tracks.skeleton:
         return tracks
-    wanted = Skeleton.get(skeleton)
-    if wanted == tracks.skeleton:
-        return tracks
-    if wanted.name == "coco18" and tracks.skeleton.name == "coco17" and tracks.features is None:
+    neck, without = SKELETONS["coco18"], SKELETONS["coco17"]
+    if wanted == neck and tracks.skeleton == without and tracks.features is None:
         keypoints, confidence = coco17_to_coco18(tracks.keypoints, tracks.confidence)
         return tracks.with_(
             keypoints=keypoints, confidence=confidence, skeleton=wanted, origin=str(path)

@@ -1,7 +1,7 @@
 """AlphaPose: result lists, and tracked persons as dicts.
 
 A result list is one JSON array with an object a person and frame: ``image_id`` (the frame number is
-its last run of digits), ``keypoints`` (x, y, score of each joint), ``score`` and ``idx`` (person).
+its last run of digits before the ending), ``keypoints`` (x, y, score of each joint), ``score`` and ``idx`` (person).
 A tracked-person file maps person -> frame -> ``{"keypoints": [...]}``; frame numbers may be padded
 with zeros, and a person may be a list of such dicts.
 """
@@ -44,8 +44,13 @@ def detect_results(path: Path) -> bool:
     )
 
 
-def read_alphapose_tracks(path: Path) -> PoseTracks:
-    """Reads one tracked-person file; the clip is named after it."""
+def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+    """Reads one tracked-person file; the clip is named after it.
+
+    Args:
+        path: The file.
+        skeleton: Names the joints; ``None``: COCO's of 17 or 18, by their number.
+    """
     content = read_json(path, "an AlphaPose tracked-person file")
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {_kind(content)}, expected an object of persons")
@@ -60,14 +65,17 @@ def read_alphapose_tracks(path: Path) -> PoseTracks:
             for frame, pose in part.items():
                 number = whole_number(frame, path, "frame")
                 rows.append((number, track, _points(pose, path, f"person {person} frame {frame}")))
-    name = path.stem.removesuffix(_TRACKED)
-    return _tracks(path, name, rows)
+    return _tracks(path, path.stem.removesuffix(_TRACKED) or path.stem, rows, skeleton)
 
 
-def read_alphapose_results(path: Path) -> PoseTracks:
+def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     """Reads one result list; the clip is named after it (or after its folder).
 
     Of several poses of one person in one frame the one with the highest score is kept.
+
+    Args:
+        path: The file.
+        skeleton: Names the joints; ``None``: COCO's of 17 or 18, by their number.
     """
     content = read_json(path, "an AlphaPose result list")
     if not isinstance(content, list):
@@ -79,32 +87,48 @@ def read_alphapose_results(path: Path) -> PoseTracks:
         frame = _frame_of(pose.get("image_id"), path, i)
         track = _person_of(pose.get("idx"), path, i)
         score = pose.get("score", 0.0)
-        if isinstance(score, bool) or not isinstance(score, (int, float)):
+        if isinstance(score, bool) or not isinstance(score, (int, float)) or score != score:
             raise InputError(f"{path} has score {score!r:.40} at position {i}, expected a number")
+        points = _points(pose, path, f"position {i}")
         if (frame, track) not in best or score > best[frame, track][0]:
-            best[frame, track] = score, _points(pose, path, f"position {i}")
-    named = path.parent.name if path.stem == _RESULTS else path.stem.removesuffix(f"_{_RESULTS}")
-    return _tracks(path, named, ((*key, points) for key, (_, points) in best.items()))
+            best[frame, track] = score, points
+    # AlphaPose always writes this one name, into a folder a video; resolved, so that a file of the
+    # working directory has a folder too.
+    folder = path.resolve().parent.name if path.stem == _RESULTS else ""
+    name = folder or path.stem.removesuffix(f"_{_RESULTS}") or path.stem
+    rows = [(*key, points) for key, (_, points) in best.items()]
+    return _tracks(path, name, rows, skeleton)
 
 
 def write_alphapose(tracks: PoseTracks, folder: str | Path) -> list[Path]:
-    """Writes one tracked-person file a clip, positions to a hundredth of a pixel.
+    """Writes one tracked-person file a clip: positions to a hundredth of a pixel, confidences to a
+    thousandth. :func:`read_alphapose_tracks` gives the same tracks back, to this rounding.
 
     Raises:
-        InputError: Poses in other than two dimensions.
+        InputError: Poses in other than two dimensions or of other than 17 or 18 joints.
     """
     if tracks.dims != 2:
         raise InputError(f"the poses have {tracks.dims} coordinates, AlphaPose files have 2")
+    if tracks.num_joints not in _BY_JOINTS:
+        raise InputError(
+            f"the poses have {tracks.num_joints} joints, AlphaPose files have 17 or 18"
+        )
     written = []
     values = np.concatenate([tracks.keypoints, tracks.confidence[..., None]], axis=2)
     values = np.round(values.astype(np.float64), 2)
     values[..., 2] = np.round(tracks.confidence.astype(np.float64), 3)
-    # A joint without confidence has no position.
-    values[tracks.confidence == 0] = 0
+    # A joint without confidence has no position; one with a little keeps it, and is not rounded
+    # onto the origin, where joints are taken for missing.
+    missing = tracks.confidence == 0
+    values[..., 2] = np.maximum(values[..., 2], 0.001)
+    origin = (values[..., :2] == 0).all(-1)
+    values[origin, 0] = np.copysign(0.01, tracks.keypoints[origin][:, 0])
+    values[missing] = 0
     flat = values.reshape(len(values), -1)
+    starts = np.searchsorted(tracks.clip, np.arange(tracks.num_clips + 1))
     for clip, name in enumerate(tracks.clip_names):
         people: dict[str, dict[str, Any]] = {}
-        for row in np.flatnonzero(tracks.clip == clip):
+        for row in range(starts[clip], starts[clip + 1]):
             frames = people.setdefault(str(tracks.track[row]), {})
             frames[f"{tracks.frame[row]:04d}"] = {"keypoints": flat[row].tolist()}
         path = Path(folder) / f"{name}{_TRACKED}.json"
@@ -134,7 +158,8 @@ def _points(pose: Any, path: Path, where: str) -> list[Any]:
 
 def _frame_of(image: Any, path: Path, position: int) -> int:
     if isinstance(image, str):
-        digits = re.findall(r"\d+", image)
+        # An ending such as .jp2 is no frame number.
+        digits = re.findall(r"\d+", re.sub(r"\.[A-Za-z]\w*$", "", image))
         if digits:
             return whole_number(digits[-1], path, "frame")
     elif isinstance(image, int) and not isinstance(image, bool):
@@ -155,7 +180,12 @@ def _person_of(idx: Any, path: Path, position: int) -> int:
     return whole_number(idx, path, "idx")
 
 
-def _tracks(path: Path, name: str, rows: Iterable[tuple[int, int, list[Any]]]) -> PoseTracks:
+def _tracks(
+    path: Path,
+    name: str,
+    rows: Iterable[tuple[int, int, list[Any]]],
+    wanted: Skeleton | None,
+) -> PoseTracks:
     frames, people, points = [], [], []
     for frame, person, pose in rows:
         frames.append(frame)
@@ -165,10 +195,8 @@ def _tracks(path: Path, name: str, rows: Iterable[tuple[int, int, list[Any]]]) -
     if len(lengths) > 1:
         few, many = min(lengths) // 3, max(lengths) // 3
         raise InputError(f"{path} has poses of {few} and of {many} joints, expected one number")
-    joints = lengths.pop() // 3 if lengths else 17
-    if joints not in _BY_JOINTS:
-        raise InputError(f"{path} has poses of {joints} joints, expected 17 or 18 (COCO)")
-    skeleton: Skeleton = _BY_JOINTS[joints]
+    skeleton = _skeleton(lengths.pop() // 3 if lengths else None, wanted, path)
+    joints = skeleton.num_joints
     try:
         values = np.array(points, dtype=np.float64).reshape(len(points), joints, 3)
     except (TypeError, ValueError, OverflowError):
@@ -193,3 +221,17 @@ def _tracks(path: Path, name: str, rows: Iterable[tuple[int, int, list[Any]]]) -
         [name],
         origin=str(path),
     )
+
+
+def _skeleton(joints: int | None, wanted: Skeleton | None, path: Path) -> Skeleton:
+    """What names ``joints`` joints; ``None``: a file with nobody in it."""
+    if joints is None:
+        return wanted or _BY_JOINTS[17]
+    if wanted is not None and wanted.num_joints == joints:
+        return wanted
+    if joints in _BY_JOINTS:
+        return _BY_JOINTS[joints]
+    expected = "17 or 18 (COCO)"
+    if wanted is not None:
+        expected = f"{wanted.num_joints} (skeleton {wanted.name!r})"
+    raise InputError(f"{path} has poses of {joints} joints, expected {expected}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.files import read_npy
 from gepc_geo.tracks import PoseTracks
 
 
@@ -51,14 +52,12 @@ def read_frame_labels(folder: str | Path, tracks: PoseTracks) -> PoseTracks:
 
 
 def _read_mask(path: Path) -> np.ndarray:
-    try:
-        mask = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} cannot be read, expected a frame mask (.npy): {reason}") from None
-    if not isinstance(mask, np.ndarray) or mask.ndim != 1 or mask.dtype.kind not in "biuf":
-        shape = list(getattr(mask, "shape", ()))
-        raise InputError(f"{path} has shape {shape}, expected one number for each frame")
+    mask = read_npy(path, "frame mask (.npy)")
+    if mask.ndim != 1 or mask.dtype.kind not in "biuf":
+        raise InputError(
+            f"{path} has shape {list(mask.shape)} of {mask.dtype}, "
+            "expected one number for each frame"
+        )
     if not np.isin(mask, (0, 1)).all():
         raise InputError(f"{path} has values other than 0 and 1, expected 1 for abnormal frames")
     return mask.astype(np.int8)

@@ -11,6 +11,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.io.text import head, read_json
 from gepc_geo.tracks import PoseTracks
 
+_SPLIT = {1: "train", 2: "train", 3: "test"}
 _NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)")
 
 
@@ -23,7 +24,8 @@ def read_nw_ucla(path: Path) -> PoseTracks:
     """Reads one clip: 20 joints in metres.
 
     The class is the action's number as text (``"4"``), the camera ``"v1"`` to ``"v3"``; views 1 and
-    2 are the training half, view 3 the test half.
+    2 are the training half, view 3 the test half. All of it comes from the clip's name: the files'
+    ``label`` counts the actions without gaps and is not used.
     """
     content = read_json(path, "a Northwestern-UCLA skeleton file")
     if not isinstance(content, dict) or "skeletons" not in content:
@@ -45,6 +47,8 @@ def read_nw_ucla(path: Path) -> PoseTracks:
         keypoints = keypoints.astype(np.float32)
     frames = len(keypoints)
     action, view = int(match[1]), int(match[4])
+    if view not in _SPLIT:
+        raise InputError(f"{path} has view {view} in its name, expected 1, 2 or 3")
     return PoseTracks.build(
         keypoints,
         # A joint that was lost lies exactly at the camera.
@@ -57,6 +61,6 @@ def read_nw_ucla(path: Path) -> PoseTracks:
         clip_length=[frames],
         camera=[f"v{view}"],
         clip_label=[str(action)],
-        clip_split=["test" if view == 3 else "train"],
+        clip_split=[_SPLIT[view]],
         origin=str(path),
     )

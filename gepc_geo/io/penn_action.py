@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from gepc_geo.errors import InputError
+from gepc_geo.io.matlab import read_matlab
 from gepc_geo.io.text import head
 from gepc_geo.tracks import PoseTracks
 
@@ -24,16 +24,7 @@ def detect(path: Path) -> bool:
 
 def read_penn_action(path: Path) -> PoseTracks:
     """Reads one clip: 13 joints, visibility as confidence, class, split and image size."""
-    try:
-        content = loadmat(str(path), variable_names=_KEYS)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist, expected a Penn Action label file") from None
-    except Exception as error:
-        # A damaged MATLAB file raises almost anything from deep inside the reader.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{path} cannot be read, expected a Penn Action label file: {reason}"
-        ) from None
+    content = read_matlab(path, _KEYS, "a Penn Action label file")
     lost = [name for name in _KEYS if name not in content]
     if lost:
         raise InputError(f"{path} lacks {lost[0]!r}, expected a Penn Action label file")
@@ -45,12 +36,16 @@ def read_penn_action(path: Path) -> PoseTracks:
         )
     size = _numbers(content["dimensions"], path, "dimensions").ravel()
     train = _numbers(content["train"], path, "train").ravel()
-    if len(size) < 2 or len(train) != 1:
-        raise InputError(f"{path} has no image size and split, expected height, width and 1 or -1")
+    if len(size) < 2:
+        raise InputError(f"{path} has dimensions {size.tolist()}, expected height and width")
+    if train.tolist() not in ([1], [-1]):
+        raise InputError(f"{path} has train {train.tolist()[:4]}, expected 1 or -1")
     keypoints = np.stack([x, y], axis=2)
     placeholder = (np.abs(keypoints) < _PLACEHOLDER).all(-1)
     confidence = ((visibility > 0) & ~placeholder).astype(np.float32)
-    action = np.asarray(content["action"]).ravel()
+    action = content["action"]
+    if not isinstance(action, str):
+        raise InputError(f"{path} has an action that is no text, expected a class name")
     frames = len(x)
     return PoseTracks.build(
         # NaN at a joint that is there stays, and is refused; one that is not means nothing.
@@ -63,7 +58,7 @@ def read_penn_action(path: Path) -> PoseTracks:
         [path.stem],
         clip_length=[frames],
         image_size=[[size[1], size[0]]],
-        clip_label=[str(action[0]) if len(action) else ""],
+        clip_label=[action],
         clip_split=["train" if train[0] == 1 else "test"],
         origin=str(path),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,14 @@ def read_shanghaitech_boxes(path: Path) -> PoseTracks:
     columns = len(header.split())
     if not header.startswith("Frame_Number Person_ID") or columns < 7:
         raise InputError(f"{path} has header {header[:40]!r}, expected {kind}")
-    words = body.split()
-    if len(words) % columns:
-        raise InputError(f"{path} has {len(words)} values, expected a multiple of {columns}")
+    lines = [words for line in body.splitlines() if (words := line.split())]
+    short = next((words for words in lines if len(words) != columns), None)
+    if short is not None:
+        raise InputError(
+            f"{path} has row {' '.join(short)[:60]!r} of {len(short)} values, expected {columns}"
+        )
     try:
-        table = np.array(words, dtype=np.float64).reshape(-1, columns)
+        table = np.array(list(chain.from_iterable(lines)), dtype=np.float64).reshape(-1, columns)
     except ValueError as error:
         raise InputError(
             f"{path} has a value that is no number, expected {kind}: {error}"

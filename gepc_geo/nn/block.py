@@ -37,7 +37,7 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """
     if not training or p == 0 or not x.is_cpu:
         return F.dropout(x, p, training)
-    cut = round(256 * p)
+    cut = min(round(256 * p), 255)
     draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
     keep = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= cut
     return x * keep.to(x.dtype).mul_(256 / (256 - cut))

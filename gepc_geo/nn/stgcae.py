@@ -47,7 +47,8 @@ class STGCAE(nn.Module):
         - **output:** reconstruction :math:`(B, T, V, C_{out})`, latent :math:`(B, D)`
 
     Raises:
-        InputError: ``window`` does not fit the strides.
+        InputError: ``window`` does not fit the strides, another option does not fit the rest, or an
+            input is not of the model's frames, nodes and channels.
     """
 
     adj: Tensor
@@ -69,6 +70,17 @@ class STGCAE(nn.Module):
         dropout: float = 0.3,
     ) -> None:
         super().__init__()
+        if len(strides) != len(encoder_channels):
+            raise InputError(
+                f"strides has {len(strides)} numbers, expected {len(encoder_channels)}, "
+                "one for each of encoder_channels"
+            )
+        if not decoder_channels:
+            raise InputError("decoder_channels is empty, expected at least one block")
+        if kernel_size % 2 == 0:
+            raise InputError(f"kernel_size is {kernel_size}, expected an odd number")
+        if not 0 <= dropout < 1:
+            raise InputError(f"dropout is {dropout}, expected at least 0 and less than 1")
         if window % math.prod(strides):
             raise InputError(
                 f"window is {window}, expected a multiple of {math.prod(strides)}, "
@@ -113,6 +125,10 @@ class STGCAE(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         r"""The latent :math:`(B, D)` of :math:`(B, T, V, C)`."""
+        expected = (self.window, self.num_nodes, self.in_channels)
+        if x.shape[1:] != expected:
+            # Other lengths would run, and decode into windows mixed with one another.
+            raise InputError(f"windows are {tuple(x.shape[1:])}, expected {expected} (T, V, C)")
         batch, frames = x.shape[:2]
         flat = x.reshape(batch * frames, -1)
         x = self.input_norm(flat).view(x.shape)

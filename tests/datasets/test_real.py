@@ -33,6 +33,15 @@ def test_shanghaitech(real_data):
     assert (test.num_clips, test.num_frames, test.num_tracks) == (107, 137_965, 1190)
     assert int(test.clip_length.sum()) == 40_791
     assert int((test.frame_labels == 1).sum()) == 17_326
+    assert train.frame_labels is None and set(test.clip_split) == {"test"}
+    assert (test.fps == 24).all() and (test.image_size == [856, 480]).all()
+    # The files carry each frame's label too: an independent witness that masks are aligned.
+    wrong = 0
+    for clip, name in enumerate(test.clip_names):
+        table = np.loadtxt(data.folders["test"] / f"{name}.txt", skiprows=1, dtype=np.int64)
+        mask = test.frame_labels[test.frame_offset[clip] : test.frame_offset[clip + 1]]
+        wrong += int((mask[table[:, 0]] != table[:, 8]).sum())
+    assert wrong == 0
     with pytest.raises(InputError, match="split is 'val'"):
         data.tracks("val")
 

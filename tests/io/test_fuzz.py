@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from gepc_geo.cli import main
 from gepc_geo.errors import InputError
 from gepc_geo.io import FORMATS, read
+from gepc_geo.io.labels import read_frame_labels
 from gepc_geo.tracks import PoseTracks
 
 SUFFIX = {
@@ -31,6 +33,9 @@ FUZZ = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+# What lies deep in a file is rarely hit.
+DEEP = settings(FUZZ, max_examples=300)
+PENN = ["action", "x", "y", "visibility", "dimensions", "train"]
 
 
 def valid(form: str) -> bytes:
@@ -183,6 +188,92 @@ def test_wrong_arrays_in_native_files(tmp_path, data):
     path = tmp_path / "wrong.npz"
     np.savez(path, **arrays)
     assert_read_or_refused(path, "native")
+
+
+def damaged(content: bytes, draw: st.DataObject) -> bytes:
+    """A few bytes changed."""
+    copy = bytearray(content)
+    for _ in range(draw.draw(st.integers(1, 3))):
+        copy[draw.draw(st.integers(0, len(copy) - 1))] = draw.draw(st.integers(0, 255))
+    return bytes(copy)
+
+
+@DEEP
+@given(data=st.data(), compressed=st.booleans())
+def test_damaged_array_headers_in_sound_archives(tmp_path, data, compressed):
+    """Behind the zip's own checks: each array's header is parsed as Python text by NumPy."""
+    with zipfile.ZipFile(io.BytesIO(valid("native"))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = data.draw(st.sampled_from(sorted(members)))
+    members[name] = damaged(members[name][:128], data) + members[name][128:]
+    path = tmp_path / "header.npz"
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+    assert_read_or_refused(path, "native")
+
+
+@DEEP
+@given(data=st.data())
+def test_damaged_compressed_archives(tmp_path, data):
+    stream = io.BytesIO()
+    with np.load(io.BytesIO(valid("native"))) as archive:
+        np.savez_compressed(stream, **archive)
+    path = tmp_path / "compressed.npz"
+    path.write_bytes(damaged(stream.getvalue(), data))
+    assert_read_or_refused(path, "native")
+
+
+@DEEP
+@given(data=st.data())
+def test_damaged_masks(tmp_path, data):
+    stream = io.BytesIO()
+    np.save(stream, np.array([0, 1, 1, 0], dtype=np.uint8))
+    tracks = PoseTracks.build(np.zeros((1, 5, 2)), np.ones((1, 5)), [0], [1], [0], "box5", ["clip"])
+    content = stream.getvalue()
+    cut = data.draw(st.integers(0, len(content)))
+    path = tmp_path / "clip.npy"
+    path.write_bytes(damaged(content, data) if data.draw(st.booleans()) else content[:cut])
+    try:
+        labelled = read_frame_labels(tmp_path, tracks)
+    except InputError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
+    else:
+        assert np.isin(labelled.frame_labels, (0, 1)).all()
+
+
+VALUES = st.sampled_from(["-1", "x", "nan", "inf", "1e400", "1.5", "9" * 30, "", "0x1", "1 2"])
+
+
+@FUZZ
+@given(data=st.data())
+def test_wrong_values_in_box_files(tmp_path, data):
+    header, *rows = valid("shanghaitech-boxes").decode().splitlines()
+    table = [row.split() for row in rows]
+    for _ in range(data.draw(st.integers(1, 3))):
+        row = data.draw(st.sampled_from(table))
+        row[data.draw(st.integers(0, len(row) - 1))] = data.draw(VALUES)
+    path = tmp_path / "01_0001.txt"
+    path.write_text("\n".join([header, *map(" ".join, table)]))
+    assert_read_or_refused(path, "shanghaitech-boxes")
+
+
+ARRAYS = st.sampled_from(
+    [np.zeros((0, 0)), np.zeros((3, 12)), np.full((3, 13), np.nan), np.full((3, 13), 1e300)]
+    + [np.full((3, 13), -1), np.zeros((3, 13, 2)), "text", "", [[1j]], {"a": 1}, [["a", 2.0]]]
+    + [np.array([[1.0], ["b"]], dtype=object), [[-5, 0]], [[np.inf, np.nan, 1]]]
+)
+
+
+@FUZZ
+@given(name=st.sampled_from(PENN), value=ARRAYS, compressed=st.booleans())
+def test_wrong_arrays_in_matlab_files(tmp_path, name, value, compressed):
+    content = loadmat(io.BytesIO(valid("penn-action")), variable_names=PENN)
+    content = {key: content[key] for key in PENN}
+    path = tmp_path / "wrong.mat"
+    savemat(path, {**content, name: value}, do_compression=compressed)
+    assert_read_or_refused(path, "penn-action")
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -6,6 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 from scipy.io import savemat
 
 from gepc_geo.errors import InputError
@@ -166,7 +169,9 @@ def test_masks_label_frames_and_lengthen_clips(walkers, tmp_path):
     with pytest.raises(InputError, match="values other than 0 and 1"):
         read_frame_labels(tmp_path, walkers)
     (tmp_path / f"{name}.npy").write_bytes(b"junk")
-    with pytest.raises(InputError, match="cannot be read, expected a frame mask"):
+    with pytest.raises(
+        InputError, match=r"is not a readable frame mask \(.npy\): it holds Python objects"
+    ):
         read_frame_labels(tmp_path, walkers)
     (tmp_path / f"{name}.npy").unlink()
     with pytest.raises(InputError, match="has no mask of any clip"):
@@ -218,7 +223,19 @@ def test_every_format_is_detected_as_itself(real_data):
         ("a.json", "[]", None),
         ("a.json", '[{"image_id": "none"}]', "image_id 'none' at position 0"),
         ("a.json", "hello", "of no known format"),
-        ("a.txt", HEADER + "\n1 2 3\n", "3 values, expected a multiple of 9"),
+        ("a.txt", HEADER + "\n1 2 3\n", "row '1 2 3' of 3 values, expected 9"),
+        # Two wrong rows that hold as many values as two right ones.
+        ("a.txt", HEADER + "\n1 1 2 1 2 3 4 0\n2 1 2 1 2 3 4 0 0 0\n", "of 8 values, expected 9"),
+        (
+            "a.json",
+            '{"1": {"100000000": {"keypoints": %s}}}' % ([5] * 51),
+            "frame number 100000000",
+        ),
+        (
+            "a.json",
+            json.dumps({"1": {str(2**63 - 1): {"keypoints": [5] * 51}}}),
+            "expected less than",
+        ),
         ("a.txt", HEADER + "\n1 1 2 30 20 10 60 0 0\n", "expected left, top, right, bottom"),
         ("a.txt", HEADER + "\n1.5 1 2 10 20 30 60 0 0\n", "frame is not an array of int64"),
         ("a.txt", HEADER + "\n-1 1 2 10 20 30 60 0 0\n", "frame number -1"),
@@ -259,3 +276,87 @@ def test_paths_and_formats_that_do_not_exist(tmp_path):
         flat = np.zeros((1, 20, 3))
         poses = PoseTracks.build(flat, np.ones((1, 20)), [0], [0], [0], "kinect20", ["a"])
         write_alphapose(poses, tmp_path)
+
+
+def test_frame_numbers_are_not_taken_from_endings(tmp_path):
+    names = ["0001.jp2", "0002.jp2", "clip7_0003.mp4", "frame.4", "00005"]
+    write(tmp_path / "a.json", [result(name, 1) for name in names])
+    np.testing.assert_array_equal(read(tmp_path / "a.json").frame, [1, 2, 3, 4, 5])
+
+
+def test_result_lists_are_named_after_their_folder_from_within_it(tmp_path, monkeypatch):
+    write(tmp_path / "north" / "alphapose-results.json", [result(1, 1)])
+    write(tmp_path / "north" / "south_alphapose-results.json", [result(1, 1)])
+    monkeypatch.chdir(tmp_path / "north")
+    assert read("alphapose-results.json").clip_names == ("north",)
+    assert read("south_alphapose-results.json").clip_names == ("south",)
+
+
+def test_scores_that_are_no_numbers_and_broken_worse_poses(tmp_path):
+    write(tmp_path / "a.json", [result(1, 1, score=float("nan"))])
+    with pytest.raises(InputError, match="score nan at position 0"):
+        read(tmp_path / "a.json")
+    write(tmp_path / "b.json", [result(1, 1), {**result(1, 1, score=0.1), "keypoints": "x"}])
+    with pytest.raises(InputError, match="string as key points at position 1"):
+        read(tmp_path / "b.json")
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), joints=st.sampled_from([17, 18]))
+def test_written_joints_are_read_again_however_small(data, joints, tmp_path_factory):
+    """Also those that rounding would put on the origin, or give no confidence."""
+    number = st.one_of(
+        st.floats(-2000, 2000, width=32), st.sampled_from([0.0, 0.004, -0.003, 1e-6])
+    )
+    trust = st.one_of(st.floats(0, 1, width=32), st.sampled_from([0.0, 4e-4, 1e-9]))
+    keypoints = data.draw(npst.arrays(np.float32, (3, joints, 2), elements=number))
+    confidence = data.draw(npst.arrays(np.float32, (3, joints), elements=trust))
+    name = f"coco{joints}"
+    tracks = PoseTracks.build(keypoints, confidence, [0, 4, 2], [1, 1, 7], [0, 0, 1], name, "ab")
+    folder = tmp_path_factory.mktemp("written")
+    assert [path.name for path in write_alphapose(tracks, folder)] == [
+        "a_alphapose_tracked_person.json",
+        "b_alphapose_tracked_person.json",
+    ]
+    again = read(folder)
+    np.testing.assert_array_equal(again.confidence == 0, tracks.confidence == 0)
+    np.testing.assert_allclose(again.confidence, tracks.confidence, atol=1.01e-3)
+    seen = tracks.confidence > 0
+    np.testing.assert_allclose(again.keypoints[seen], tracks.keypoints[seen], atol=0.0102)
+    for field in ("frame", "track", "clip"):
+        np.testing.assert_array_equal(getattr(again, field), getattr(tracks, field))
+
+
+def test_poses_that_alphapose_has_no_form_for(tmp_path):
+    boxes = PoseTracks.build(np.ones((1, 5, 2)), np.ones((1, 5)), [0], [0], [0], "box5", ["a"])
+    with pytest.raises(InputError, match="have 5 joints, AlphaPose files have 17 or 18"):
+        write_alphapose(boxes, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": [[0]]}, r"train \[0.0\], expected 1 or -1"),
+        ({"dimensions": [[270]]}, "expected height and width"),
+        ({"x": np.full((5, 12), 9.0)}, "expected frames by 13 joints"),
+        ({"x": np.full((5, 13), np.nan)}, "NaN or infinite"),
+        ({"y": "text"}, "y is no array of numbers"),
+        ({"action": [[3.0]]}, "action that is no text"),
+        ({"visibility": None}, "lacks 'visibility'"),
+    ],
+)
+def test_malformed_penn_action_files(change, message, tmp_path):
+    ones = np.full((5, 13), 40.0)
+    content = {"action": "squat", "x": ones, "y": ones, "visibility": ones / 40}
+    content |= {"dimensions": [[270, 480, 5]], "train": [[1]], **change}
+    savemat(tmp_path / "a.mat", {k: v for k, v in content.items() if v is not None})
+    with pytest.raises(InputError, match=rf"a\.mat.*{message}"):
+        read(tmp_path / "a.mat")
+
+
+def test_views_without_a_split_are_refused(tmp_path):
+    content = {"file_name": "a04_s02_e01_v04", "skeletons": [[[1.0] * 3] * 20]}
+    write(tmp_path / "x.json", content)
+    with pytest.raises(InputError, match="x.json has view 4 in its name, expected 1, 2 or 3"):
+        read(tmp_path / "x.json")

@@ -132,3 +132,28 @@ def test_flops_are_near_the_published_count():
     flops = count_flops(model())
     assert 60e6 < flops["encode"] < 110e6
     assert 400e6 < flops["train"] < 800e6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strides": (2, 3)}, "strides has 2 numbers, expected 9"),
+        ({"decoder_channels": ()}, "decoder_channels is empty"),
+        ({"kernel_size": 8}, "kernel_size is 8, expected an odd number"),
+        ({"dropout": 1.0}, "dropout is 1.0, expected at least 0 and less than 1"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        model("box5", hidden=1, **options)
+
+
+@pytest.mark.parametrize("shape", [(2, 18, 5, 3), (2, 13, 5, 3), (2, 12, 6, 3), (2, 12, 5, 4)])
+def test_windows_of_another_shape_are_refused(shape):
+    """18 frames with a window of 12 used to come back as three windows for two."""
+    with pytest.raises(InputError, match=r"expected \(12, 5, 3\)"):
+        model("box5", hidden=1)(torch.randn(shape))
+
+
+def test_high_dropout_stays_finite():
+    assert dropout(torch.ones(1000), 0.999, True).isfinite().all()

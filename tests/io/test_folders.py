@@ -1,0 +1,125 @@
+"""Folders of pose files: what is read, what is left alone, and what must not pass in silence."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from gepc_geo.errors import InputError
+from gepc_geo.io import read
+from gepc_geo.skeleton import SKELETONS
+from gepc_geo.tracks import PoseTracks
+
+HEADER = "Frame_Number Person_ID State BB_tl_0 BB_tl_1 BB_br_0 BB_br_1 anomaly\n"
+
+
+def people(joints: int = 17) -> str:
+    return json.dumps({"1": {"0": {"keypoints": [5.0] * (3 * joints)}}})
+
+
+def results() -> str:
+    return json.dumps([{"image_id": "0.jpg", "idx": 1, "keypoints": [5.0] * 51, "score": 1.0}])
+
+
+def fill(folder, **files) -> None:
+    """Writes files; ``__`` in a name is a folder, its last ``_`` the dot."""
+    for name, content in files.items():
+        path = folder / ".".join(name.replace("__", "/").rsplit("_", 1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+def test_all_files_of_all_folders_in_the_order_of_their_paths(tmp_path):
+    fill(tmp_path, b_json=people(), a__z_json=people(), a__y_json=results(), c__d__e_json=people())
+    assert read(tmp_path).clip_names == ("y", "z", "b", "e")
+
+
+def test_formats_may_be_mixed_and_none_is_dropped(tmp_path):
+    fill(tmp_path, a_json=people(), b_json=results())
+    read(tmp_path / "a.json").with_(clip_names=["c"]).save(tmp_path / "c.npz")
+    assert read(tmp_path).clip_names == ("a", "b", "c")
+
+
+def test_documents_hidden_files_and_masks_are_left_alone(tmp_path):
+    fill(tmp_path, **{"01_001_txt": HEADER + "0 1 2 1 2 3 4 0\n", "README_txt": "About these."})
+    fill(tmp_path, LICENSE_txt="Free.", readme__notes_md="x", changelog_txt="1", script_py="x")
+    (tmp_path / ".01_001.txt.x7.txt").write_text("")
+    (tmp_path / "._01_001.txt").write_bytes(b"\0\5\x16\7")
+    fill(tmp_path, **{".cache__a_txt": "x"})
+    np.save(tmp_path / "01_001.npy", np.zeros(3))
+    assert read(tmp_path).clip_names == ("01_001",)
+    assert read(tmp_path, format="shanghaitech-boxes").clip_names == ("01_001",)
+
+
+@pytest.mark.parametrize("first", ["a", "z"])
+@pytest.mark.parametrize("content", ["", "{", '{"x": {}}', "not poses", people()[:40]])
+def test_broken_files_among_good_ones_are_errors(first, content, tmp_path):
+    fill(tmp_path, m_json=people(), **{f"{first}_json": content})
+    with pytest.raises(InputError, match=rf"{first}\.json "):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "Frame_Num", "0 1 2 1 2 3 4 0\n"])
+def test_broken_box_files_are_errors(content, tmp_path):
+    fill(tmp_path, m_txt=HEADER, a_txt=content)
+    with pytest.raises(InputError, match=r"a\.txt has header"):
+        read(tmp_path)
+
+
+def test_folders_with_nothing_to_read(tmp_path):
+    fill(tmp_path, README_txt="About")
+    with pytest.raises(InputError, match="has no file of poses"):
+        read(tmp_path)
+    fill(tmp_path, other_txt="About")
+    with pytest.raises(InputError, match=r"other.txt is of no known format"):
+        read(tmp_path)
+
+
+def test_clips_of_one_name_are_refused_with_both_files(tmp_path):
+    fill(tmp_path, x__a_json=people(), y__a_json=people())
+    with pytest.raises(InputError, match=r"y.a\.json has a clip named 'a' and so has .*x.a\.json"):
+        read(tmp_path)
+
+
+def test_poses_of_different_kinds_are_refused_with_both_files(tmp_path):
+    fill(tmp_path, a_json=people(17), b_json=people(18))
+    message = r"b\.json has poses of 18 joints \(coco18\) .* expected 17 .* as in .*a\.json"
+    with pytest.raises(InputError, match=message):
+        read(tmp_path)
+    # Asked for 18, the file of 17 gets its neck.
+    assert read(tmp_path, skeleton="coco18").num_clips == 2
+
+
+@pytest.mark.parametrize("empty", ["{}", "[]"])
+def test_clips_with_nobody_have_the_joints_of_the_others(empty, tmp_path):
+    fill(tmp_path, a_json=empty, b_json=people(18), c_json=empty)
+    tracks = read(tmp_path)
+    assert tracks.clip_names == ("a", "b", "c")
+    assert tracks.skeleton == SKELETONS["coco18"]
+    np.testing.assert_array_equal(tracks.clip_length, [0, 1, 0])
+
+
+def test_own_skeletons_of_any_number_of_joints(tmp_path):
+    own = {"name": "wand", "joints": list("abc"), "bones": [[0, 1], [1, 2]], "center": 1}
+    path = tmp_path / "wand.skeleton"
+    path.write_text(json.dumps(own))
+    fill(tmp_path, poses__a_json=people(3), poses__b_json="{}")
+    assert read(tmp_path / "poses", skeleton=path).skeleton.name == "wand"
+    with pytest.raises(InputError, match=r"a\.json has poses of 3 joints, expected 13"):
+        read(tmp_path / "poses", skeleton="penn13")
+    fill(tmp_path, seventeen__c_json=people(17))
+    with pytest.raises(InputError, match=r"c\.json has 17 joints, expected 3 \(skeleton 'wand'\)"):
+        read(tmp_path / "seventeen", skeleton=path)
+
+
+def test_frames_a_second_fill_only_what_is_unknown(tmp_path):
+    fill(tmp_path, a_json=people())
+    tracks = read(tmp_path, fps=30)
+    np.testing.assert_array_equal(tracks.fps, [30])
+    joined = PoseTracks.concat([tracks, read(tmp_path / "a.json").with_(clip_names=["b"])])
+    joined.save(tmp_path / "native" / "j.npz")
+    np.testing.assert_array_equal(read(tmp_path / "native", fps=12).fps, [30, 12])
+    with pytest.raises(InputError, match=r"has fps -1\.0, expected more than 0"):
+        read(tmp_path / "a.json", fps=-1)
