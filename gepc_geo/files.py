@@ -86,4 +86,15 @@ def _read_numpy(path: Path, kind: str) -> np.ndarray | dict[str, np.ndarray]:
     strange = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
     if strange:
         raise InputError(f"{path} is not a readable {kind}: {strange[0]!r} is no array")
+    garbled = [name for name, array in arrays.items() if not _is_text(array)]
+    if garbled:
+        raise InputError(f"{path} is not a readable {kind}: {garbled[0]!r} holds damaged text")
     return arrays
+
+
+def _is_text(array: np.ndarray) -> bool:
+    """Whether strings hold only characters (NumPy looks when one is taken out, and breaks)."""
+    if array.dtype.kind != "U":
+        return True
+    codes = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    return not ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any()

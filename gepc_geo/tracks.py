@@ -323,10 +323,16 @@ class PoseTracks:
     # -- the native file -----------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Writes the native ``.npz``: a zip of plain arrays, named as the attributes.
+        """Writes the native ``.npz``: a zip of plain arrays, named and shaped as the attributes.
 
-        Strings are unicode arrays, the skeleton is JSON text, ``format_version`` is an integer;
-        ``features`` and ``frame_labels`` are left out where ``None``.
+        Numbers have the attributes' types (float32, int64; ``frame_labels`` int8); ``clip_names``,
+        ``camera``, ``clip_label`` and ``clip_split`` are arrays of unicode text, ``skeleton`` is
+        the text of :meth:`Skeleton.to_dict` as JSON, ``format_version`` is the integer 1. A file
+        leaves out ``features`` and ``frame_labels`` where they are ``None``, and has every other
+        array; :meth:`load` takes rows in any order and refuses arrays it does not know.
+
+        Raises:
+            InputError: A name that does not end in ``.npz``, a folder that cannot be written to.
         """
         arrays: dict[str, Any] = {
             name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None

@@ -157,6 +157,13 @@ def test_native_files_of_other_versions_and_contents(tmp_path):
         archive.writestr("keypoints.npy", b"no array")
     with pytest.raises(InputError, match="not a readable pose file .*'keypoints' is no array"):
         PoseTracks.load(path)
+    for code in (0x110000, 0xD800, 0xFFFFFFFF):
+        damaged = np.array([code, 98], dtype="<u4").view("<U1")
+        np.savez(path, **{**arrays, "clip_names": damaged})
+        with pytest.raises(InputError, match="'clip_names' holds damaged text"):
+            PoseTracks.load(path)
+    np.savez(path, **{**arrays, "clip_names": np.array(["ä", "b"], dtype=">U3")})
+    assert PoseTracks.load(path).clip_names == ("ä", "b")
     with pytest.raises(InputError, match="missing.npz does not exist"):
         PoseTracks.load(tmp_path / "missing.npz")
     with pytest.raises(InputError, match=r"suffix '.txt', expected .npz"):

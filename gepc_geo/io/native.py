@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -13,7 +14,8 @@ def detect(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return "keypoints.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, OverflowError, RuntimeError, struct.error, zipfile.BadZipFile):
+        # What zipfile raises for a damaged directory; NotImplementedError is a RuntimeError.
         return False
 
 
