@@ -118,6 +118,12 @@ class GEPC(Options, BaseEstimator):
                 f"the training poses give {len(windows)} windows of {self.length} frames, "
                 "expected at least 2 (longer tracks, a shorter window, or frames for whole clips)"
             )
+        for name in ("clusters", "components"):
+            if getattr(self, name) > len(windows):
+                raise InputError(
+                    f"{name} is {getattr(self, name)}, expected at most {len(windows)}, "
+                    "the number of training windows"
+                )
         loader = WindowLoader(windows, batch_size=_SCORE_BATCH, device=target)
         self.pipeline_.to(target).fit(loader).to(target)
         with torch.random.fork_rng():

@@ -107,7 +107,7 @@ class Options:
         high=0.5,
     )
     contamination: float = _option(
-        0.05, "Share of held-out normal windows above the stored threshold.", low=0, high=0.5
+        0.05, "Share of held-out normal windows above the stored threshold.", low=1e-6, high=0.5
     )
     # -- training ------------------------------------------------------------------------------
     budget: int = _option(

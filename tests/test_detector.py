@@ -180,6 +180,8 @@ def test_poses_that_do_not_fit_are_refused(detector, crowd):
         detector.decision_function(other)
     with pytest.raises(InputError, match=r"0 windows of 12 frames, expected at least 2"):
         GEPC(**SMALL).fit(crowd.rows(np.zeros(crowd.num_frames, dtype=bool)))
+    with pytest.raises(InputError, match=r"clusters is 9999, expected at most \d+, the number of"):
+        GEPC(**{**SMALL, "clusters": 9999}).fit(crowd)
     with pytest.raises(InputError, match=r"not fitted"):
         GEPC().decision_function(crowd)
     with pytest.raises(InputError, match=r"window is 13, expected a multiple of 6"):
