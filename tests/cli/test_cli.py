@@ -275,7 +275,13 @@ def test_interrupted_run_is_resumable(files, tmp_path):
         str(folder),
     ]
     more = [*TINY, "--budget", "3200", "--checkpoint-seconds", "0"]
-    process = subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, *more],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore Ctrl-C, and so would the child of one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 120
     while not (folder / "checkpoint.pt").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
