@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import torch
+import yaml
 
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.baselines import FlatNeighbour, flatten
@@ -31,15 +33,29 @@ NORMAL = {
     "ucla": ["4", "5", "6"],
 }
 PARTS = ("train", "held_out", "test")
+#: Mixtures compared on the same encodings, the defaults first.
+MIXTURES: tuple[dict[str, Any], ...] = (
+    {},
+    {"latent_dims": 8},
+    {"latent_dims": 16},
+    {"latent_dims": 32},
+    {"components": 3},
+    {"covariance": "diag"},
+    {"density": "gaussian-p"},
+    {"density": "dirichlet"},
+)
 
 
-def encodings(tracks: PoseTracks, left_out: str, path: Path, budget: int, seed: int) -> None:
+def encodings(
+    tracks: PoseTracks, left_out: str, path: Path, changes: dict[str, Any], budget: int, seed: int
+) -> None:
     """Trains with one class left out; writes latents, log assignments and errors of all parts."""
     label = np.array(tracks.clip_label)
     held_back = np.random.default_rng(seed).random(tracks.num_clips) < 0.25
     fit = tracks.select(clips=(label != left_out) & ~held_back)
     test = tracks.select(clips=(label == left_out) | held_back)
-    detector = GEPC(frames=24, budget=budget, batch_size=32, seed=seed, precision="bf16")
+    settings = {"frames": 24, "batch_size": 32, "precision": "bf16", **changes}
+    detector = GEPC(**settings, budget=budget, seed=seed)
     detector.fit(fit, quiet=False)
     train, held_out = detector._hold_out(fit)
     arrays: dict[str, np.ndarray] = {}
@@ -97,30 +113,29 @@ def mode_scores(arrays: dict[str, np.ndarray], options: GEPC) -> dict[str, np.nd
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Encodings go here.")
 @click.option("--budget", default=12_000, show_default=True, help="Window passes a rotation.")
 @click.option("--seed", default=0, show_default=True)
-def main(penn: Path, ucla: Path, out: Path, budget: int, seed: int) -> None:
+@click.option("--variant", default="", help="Training options, NAME=VALUE[,NAME=VALUE...].")
+@click.option(
+    "--train-only", is_flag=True, help="Only the defaults' mixtures, no variants of them."
+)
+def main(
+    penn: Path, ucla: Path, out: Path, budget: int, seed: int, variant: str, train_only: bool
+) -> None:
     """Train every rotation that is not in --out yet, then print AUC for modes and mixtures."""
     results: dict[str, dict[str, list[float]]] = {}
+    pairs = (part.split("=", 1) for part in variant.split(",") if part)
+    changes = {name: yaml.safe_load(value) for name, value in pairs}
     sources = {"penn": PennAction(penn), "ucla": NWUCLA(ucla)}
     for name, source in sources.items():
         tracks = source.tracks().select(split="train", labels=NORMAL[name])
         for left_out in NORMAL[name]:
-            path = out / f"{name}_{left_out}_{budget}_{seed}.npz"
+            path = out / f"{name}_{left_out}_{budget}_{seed}_{variant or 'as_is'}.npz"
             if not path.exists():
-                encodings(tracks, left_out, path, budget, seed)
+                encodings(tracks, left_out, path, changes, budget, seed)
             with np.load(path) as archive:
                 arrays = dict(archive)
-            for variant in (
-                {},
-                {"latent_dims": 8},
-                {"latent_dims": 16},
-                {"latent_dims": 64},
-                {"components": 3},
-                {"covariance": "diag"},
-                {"density": "gaussian-p"},
-                {"density": "dirichlet"},
-            ):
-                options = GEPC(**variant)
-                text = ", ".join(f"{k} {v}" for k, v in variant.items()) or "defaults"
+            for mixture in MIXTURES[: 1 if train_only else None]:
+                options = GEPC(**mixture)
+                text = ", ".join(f"{k} {v}" for k, v in mixture.items()) or "defaults"
                 for mode, score in mode_scores(arrays, options).items():
                     row = results.setdefault(f"{text}: {mode}", {})
                     row.setdefault(name, []).append(auc(arrays["label"].astype(int), score))

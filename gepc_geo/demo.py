@@ -81,10 +81,10 @@ def run_demo(
     )
     untrained = GEPC(**replace(options, budget=0).to_dict()).fit(train, device=device)
     flat = _mixture_scores(detector, train, test)
-    counted = _frames_of(test, set(map(_kind, test.clip_names)) - set(NOT_COUNTED))
+    counted = counted_frames(test)
     table = {
-        "trained": _aucs(detector, scored, test, counted),
-        "untrained": _aucs(untrained, untrained.window_scores(test), test, counted),
+        "trained": mode_aucs(detector, scored, test, counted),
+        "untrained": mode_aucs(untrained, untrained.window_scores(test), test, counted),
         "mixture on the input": {"-": _auc(untrained, flat, test, counted)},
     }
     by_kind: dict[str, float] = {}
@@ -102,6 +102,11 @@ def run_demo(
 def _kind(clip_name: str) -> str:
     """The anomaly a simulated clip shows, from its name (``running_03``)."""
     return clip_name.rsplit("_", 1)[0]
+
+
+def counted_frames(tracks: PoseTracks) -> np.ndarray:
+    """Which frames the demo's AUC is over: those of all clips but :data:`NOT_COUNTED`."""
+    return _frames_of(tracks, set(map(_kind, tracks.clip_names)) - set(NOT_COUNTED))
 
 
 def _frames_of(tracks: PoseTracks, kinds: set[str]) -> np.ndarray:
@@ -122,9 +127,10 @@ def _auc(
     return auc(tracks.frame_labels[frames], score[frames])
 
 
-def _aucs(
+def mode_aucs(
     detector: GEPC, scored: WindowScores, tracks: PoseTracks, frames: np.ndarray
 ) -> dict[str, float]:
+    """Frame AUC of every mode over some of the frames of ``tracks``."""
     return {mode: _auc(detector, scored, tracks, frames, mode) for mode in MODES}
 
 

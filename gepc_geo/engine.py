@@ -48,7 +48,7 @@ class Encoded:
     Attributes:
         latent: :math:`z`, :math:`[N, D]`.
         log_p: Log soft assignments, :math:`[N, K]`.
-        error: Mean squared reconstruction error of each window, :math:`[N]`.
+        error: Mean squared reconstruction error of each window's channels, :math:`[N, C]`.
     """
 
     latent: Tensor
@@ -57,9 +57,9 @@ class Encoded:
 
 
 def window_error(reconstruction: Tensor, x: Tensor) -> Tensor:
-    r"""Mean squared error of each window over its seen joints: :math:`[B, T, V, C]` -> :math:`[B]`."""
-    seen = (x[..., -1] > 0).to(x.dtype)
-    square = (reconstruction.float() - x[..., :-1]).square().mean(-1)
+    r"""Mean squared error over a window's seen joints: input :math:`[B, T, V, C + 1]` -> :math:`[B, C]`."""
+    seen = (x[..., -1:] > 0).to(x.dtype)
+    square = (reconstruction.float() - x[..., :-1]).square()
     return (square * seen).sum((1, 2)) / seen.sum((1, 2)).clamp(min=1)
 
 

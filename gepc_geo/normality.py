@@ -63,6 +63,8 @@ class Normality:
         )
         # The latent's mixture is Gaussian in every variant: latents are no proportions.
         self.latent = self._mixture("gaussian")
+        # Each channel's mean squared reconstruction error in training, [C].
+        self.noise = torch.ones(0)
         self.calibrators: dict[str, TailCalibrator] = {}
 
     def _mixture(self, kind: str) -> DirichletProcessMixture:
@@ -80,10 +82,11 @@ class Normality:
         return log_p.double().exp()
 
     def fit(self, encoded: Encoded) -> Normality:
-        """Fits whitening and both mixtures to the training windows."""
+        """Fits whitening, both mixtures and the channels' noise to the training windows."""
         self.assignment.fit(self._proportions(encoded.log_p))
         self.whitening.fit(encoded.latent)
         self.latent.fit(self.whitening(encoded.latent))
+        self.noise = encoded.error.double().mean(0).clamp(min=1e-6)
         return self
 
     def calibrate(self, scores: dict[str, Tensor]) -> None:
@@ -97,7 +100,9 @@ class Normality:
             # 1 - max p, from the log so that near-certain windows keep an order.
             "max": -torch.expm1(encoded.log_p.double().max(1).values),
             "latent": -self.latent.log_density(self.whitening(encoded.latent)),
-            "reconstruction": encoded.error.double(),
+            # Up to constants the log-density of Gaussian residuals: a channel that nothing can
+            # predict (a frame's velocity) must not drown the others.
+            "reconstruction": (encoded.error.double() / self.noise).mean(1),
         }
 
     def fused_score(self, scores: dict[str, Tensor]) -> Tensor:
@@ -110,6 +115,7 @@ class Normality:
         self.whitening.matrix = self.whitening.matrix.to(device)
         self.assignment.to(device)
         self.latent.to(device)
+        self.noise = self.noise.to(device)
         for calibrator in self.calibrators.values():
             calibrator.to(device)
         return self
@@ -120,6 +126,7 @@ class Normality:
             "whitening": {"mean": self.whitening.mean, "matrix": self.whitening.matrix},
             "assignment": self.assignment.state_dict(),
             "latent": self.latent.state_dict(),
+            "noise": self.noise,
             "calibrators": {m: c.state_dict() for m, c in self.calibrators.items()},
         }
 
@@ -131,6 +138,7 @@ class Normality:
         self.whitening.matrix = state["whitening"]["matrix"]
         self.assignment = DirichletProcessMixture.from_state_dict(state["assignment"])
         self.latent = DirichletProcessMixture.from_state_dict(state["latent"])
+        self.noise = state["noise"]
         self.calibrators = {
             m: TailCalibrator.from_state_dict(c) for m, c in state["calibrators"].items()
         }

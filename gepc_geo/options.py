@@ -79,7 +79,7 @@ class Options:
         [4, 8, 8, 6, 6, 6], "Decoder blocks' channels, in units of h.", low=1
     )
     kernel_size: int = _option(9, "Frames a temporal convolution sees (odd).", low=1)
-    dropout: float = _option(0.3, "Dropout in the blocks.", low=0, high=0.95)
+    dropout: float = _option(0.0, "Dropout in the blocks.", low=0, high=0.95)
     # -- clustering and mixture ----------------------------------------------------------------
     clusters: int = _option(10, "Number of clusters K.", low=2)
     assignment: str = _option(
@@ -154,6 +154,7 @@ class Options:
                 "target": "paper",
                 "density": "gaussian-p",
                 "mode": "assignment",
+                "dropout": 0.3,
                 "lr": 1e-4,
                 "cluster_lr": 8e-4,
                 "batch_size": 512,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 import signal
 import subprocess
@@ -168,10 +167,12 @@ def test_window_error_counts_seen_joints_only():
     x = torch.zeros(1, 2, 2, 3)
     x[..., -1] = torch.tensor([[1.0, 0.0], [0.5, 0.0]])
     reconstruction = torch.zeros(1, 2, 2, 2)
-    reconstruction[0, 0, 0] = 2.0
+    reconstruction[0, 0, 0] = torch.tensor([2.0, 1.0])
     reconstruction[0, :, 1] = 100.0
-    # Seen: joint 0 of both frames, squares (4 + 4) / 2 and 0.
-    assert math.isclose(window_error(reconstruction, x).item(), 2.0)
+    # Seen: joint 0 of both frames; squares 4 and 0, 1 and 0.
+    torch.testing.assert_close(window_error(reconstruction, x), torch.tensor([[2.0, 0.5]]))
+    x[..., -1] = 0
+    torch.testing.assert_close(window_error(reconstruction, x), torch.zeros(1, 2))
 
 
 def test_tensorboard_events_are_written(walkers, tmp_path):

@@ -25,7 +25,8 @@ def test_paper_preset_is_the_published_method():
         "gaussian-p",
         "assignment",
     )
-    assert (paper.augment, paper.scale, paper.batch_size, paper.lr) == ("paper", "image", 512, 1e-4)
+    assert (paper.augment, paper.scale, paper.batch_size) == ("paper", "image", 512)
+    assert (paper.dropout, paper.lr) == (0.3, 1e-4)
 
 
 def test_every_option_has_help():

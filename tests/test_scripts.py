@@ -33,3 +33,12 @@ def test_throughput_prints_its_tables():
 
 def test_choose_defaults_has_help():
     assert "Train every rotation" in output("benchmarks/choose_defaults.py", "--help")
+
+
+def test_choose_training_trains_variants_on_validation_crowds():
+    small = "budget=128,hidden=1,stride=24,score_stride=12,augment=none,clusters=3,components=2"
+    text = output(
+        "benchmarks/choose_training.py", "--seed", 100, "--variant", small, "--device", "cpu"
+    )
+    value = float(re.search(r"crowd 100 .* fused (0\.\d+)", text)[1])
+    assert 0 < value < 1

@@ -1,0 +1,52 @@
+"""How the training options were chosen: on simulated crowds that no result is reported on.
+
+Crowds of other seeds than the demo's (0, 1, 2) serve as validation: each variant is trained on a
+crowd's normal clips and ranks the frames of its test clips, loitering and fighting left out.
+
+    python benchmarks/choose_training.py --variant dropout=0.3 --variant dropout=0 --variant dropout=0,lr=0.002
+"""
+
+from __future__ import annotations
+
+import click
+import yaml
+
+from gepc_geo import GEPC
+from gepc_geo.cli.demo import DEMO
+from gepc_geo.datasets.simulate import simulate_crowd
+from gepc_geo.demo import counted_frames, mode_aucs
+
+
+@click.command()
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    default=("",),
+    help="Options that differ from the demo's, NAME=VALUE[,NAME=VALUE...]; give it several times.",
+)
+@click.option(
+    "--seed",
+    "seeds",
+    type=click.IntRange(min=100),
+    multiple=True,
+    default=(100, 101),
+    show_default=True,
+    help="Seeds of crowds and training.",
+)
+@click.option("--device", default="auto", show_default=True)
+def main(variants: tuple[str, ...], seeds: tuple[int, ...], device: str) -> None:
+    """Train every variant on every validation crowd and print the frame AUC of each mode."""
+    for variant in variants:
+        pairs = (part.split("=", 1) for part in variant.split(",") if part)
+        changes = {name: yaml.safe_load(value) for name, value in pairs}
+        for seed in seeds:
+            train, test = (simulate_crowd(split, seed=seed) for split in ("train", "test"))
+            detector = GEPC(**{**DEMO, "seed": seed, **changes}).fit(train, device=device)
+            row = mode_aucs(detector, detector.window_scores(test), test, counted_frames(test))
+            text = "  ".join(f"{mode} {value:.3f}" for mode, value in row.items())
+            click.echo(f"{variant or 'as is':40s} crowd {seed}  {text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""The log of losses."""
+
+from __future__ import annotations
+
+import csv
+
+from gepc_geo.journal import COLUMNS, Journal
+
+
+def test_rows_are_on_disk_at_once(tmp_path):
+    journal = Journal(tmp_path)
+    journal.add(stage="reconstruction", step=1, passes=64, loss="0.5")
+    with (tmp_path / "losses.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert tuple(row) == COLUMNS
+    assert (row["passes"], row["loss"], row["label_change"]) == ("64", "0.5", "")
+
+
+def test_a_resumed_run_drops_what_it_will_repeat_and_a_torn_row(tmp_path):
+    journal = Journal(tmp_path)
+    for step in (1, 2, 3):
+        journal.add(stage="reconstruction", step=step, passes=64 * step, loss="0.5")
+    with (tmp_path / "losses.csv").open("a") as stream:
+        stream.write("reconstruction,4,1")  # killed in the middle of a row
+    again = Journal(tmp_path, passes=128)
+    assert [row["step"] for row in again.rows] == ["1", "2"]
+    again.add(stage="reconstruction", step=3, passes=192)
+    with (tmp_path / "losses.csv").open(newline="") as stream:
+        assert [row["step"] for row in csv.DictReader(stream)] == ["1", "2", "3"]
+
+
+def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    journal = Journal(None)
+    journal.add(stage="clustering", step=1, passes=64)
+    journal.close()
+    assert len(journal.rows) == 1 and not list(tmp_path.iterdir())
