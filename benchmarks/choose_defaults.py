@@ -36,9 +36,9 @@ PARTS = ("train", "held_out", "test")
 #: Mixtures compared on the same encodings, the defaults first.
 MIXTURES: tuple[dict[str, Any], ...] = (
     {},
-    {"latent_dims": 8},
-    {"latent_dims": 16},
-    {"latent_dims": 32},
+    {"whitened_dims": 16},
+    {"whitened_dims": 32},
+    {"whitened_dims": 128},
     {"components": 3},
     {"covariance": "diag"},
     {"density": "gaussian-p"},
@@ -47,16 +47,22 @@ MIXTURES: tuple[dict[str, Any], ...] = (
 
 
 def encodings(
-    tracks: PoseTracks, left_out: str, path: Path, changes: dict[str, Any], budget: int, seed: int
+    tracks: PoseTracks,
+    left_out: str,
+    path: Path,
+    changes: dict[str, Any],
+    budget: int,
+    seed: int,
+    device: str,
 ) -> None:
-    """Trains with one class left out; writes latents, log assignments and errors of all parts."""
+    """Trains with one class left out; writes what the network makes of all parts."""
     label = np.array(tracks.clip_label)
     held_back = np.random.default_rng(seed).random(tracks.num_clips) < 0.25
     fit = tracks.select(clips=(label != left_out) & ~held_back)
     test = tracks.select(clips=(label == left_out) | held_back)
     settings = {"frames": 24, "batch_size": 32, "precision": "bf16", **changes}
     detector = GEPC(**settings, budget=budget, seed=seed)
-    detector.fit(fit, quiet=False)
+    detector.fit(fit, quiet=False, device=device)
     train, held_out = detector._hold_out(fit)
     arrays: dict[str, np.ndarray] = {}
     windows = {
@@ -65,10 +71,11 @@ def encodings(
     }
     for name, some in windows.items():
         loader = detector._loader(some)
-        passes = [detector._encode(loader, choice) for choice in range(detector._choices)]
-        for field in ("latent", "log_p", "error"):
-            stacked = torch.stack([getattr(one, field) for one in passes])
-            arrays[f"{name}_{field}"] = stacked.numpy()
+        for choice in range(detector._choices):
+            with torch.no_grad():
+                parts = zip(*detector._encode(loader, choice), strict=True)
+            for field, values in zip(Encoded._fields, parts, strict=True):
+                arrays[f"{name}_{field}_{choice}"] = torch.cat(values).cpu().numpy()
     arrays["label"] = np.array([test.clip_label[c] == left_out for c in windows["test"].clip])
     flat = [flatten(detector.pipeline_, windows["train"], c) for c in range(detector._choices)]
     nearest = FlatNeighbour().fit(np.concatenate(flat))
@@ -80,20 +87,19 @@ def encodings(
 def mode_scores(arrays: dict[str, np.ndarray], options: GEPC) -> dict[str, np.ndarray]:
     """Every mode's scores of the ranked windows, and each fusion of at least two modes."""
 
-    def part(name: str, choice: int) -> Encoded:
-        return Encoded(
-            *(torch.as_tensor(arrays[f"{name}_{f}"][choice]) for f in ("latent", "log_p", "error"))
-        )
+    def parts(name: str) -> list[Encoded]:
+        choices = sum(key.startswith(f"{name}_latent_") for key in arrays)
+        return [
+            Encoded(*(torch.as_tensor(arrays[f"{name}_{f}_{c}"]) for f in Encoded._fields))
+            for c in range(choices)
+        ]
 
-    choices = range(len(arrays["train_error"]))
-    train = [part("train", c) for c in choices]
-    together = Encoded(
-        *(torch.cat([getattr(one, f) for one in train]) for f in ("latent", "log_p", "error"))
-    )
-    normality = Normality(options).fit(together)
+    train = Encoded(*map(torch.cat, zip(*parts("train"), strict=True)))
+    normality = Normality(options).measure(train)
+    normality.fit(normality.project(train))
 
     def mean_scores(name: str) -> dict[str, torch.Tensor]:
-        each = [normality.single_scores(part(name, c)) for c in choices]
+        each = [normality.single_scores(normality.project(part)) for part in parts(name)]
         return {mode: torch.stack([one[mode] for one in each]).mean(0) for mode in SINGLE}
 
     held_out, test = mean_scores("held_out"), mean_scores("test")
@@ -117,8 +123,16 @@ def mode_scores(arrays: dict[str, np.ndarray], options: GEPC) -> dict[str, np.nd
 @click.option(
     "--train-only", is_flag=True, help="Only the defaults' mixtures, no variants of them."
 )
+@click.option("--device", default="auto", show_default=True)
 def main(
-    penn: Path, ucla: Path, out: Path, budget: int, seed: int, variant: str, train_only: bool
+    penn: Path,
+    ucla: Path,
+    out: Path,
+    budget: int,
+    seed: int,
+    variant: str,
+    train_only: bool,
+    device: str,
 ) -> None:
     """Train every rotation that is not in --out yet, then print AUC for modes and mixtures."""
     results: dict[str, dict[str, list[float]]] = {}
@@ -130,7 +144,7 @@ def main(
         for left_out in NORMAL[name]:
             path = out / f"{name}_{left_out}_{budget}_{seed}_{variant or 'as_is'}.npz"
             if not path.exists():
-                encodings(tracks, left_out, path, changes, budget, seed)
+                encodings(tracks, left_out, path, changes, budget, seed, device)
             with np.load(path) as archive:
                 arrays = dict(archive)
             for mixture in MIXTURES[: 1 if train_only else None]:

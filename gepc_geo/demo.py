@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from gepc_geo.baselines import FlatMixture, flatten
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.errors import InputError
 from gepc_geo.evaluation import Evaluation, evaluate
 from gepc_geo.io import read
 from gepc_geo.io.labels import read_frame_labels
@@ -57,23 +57,39 @@ def run_demo(
 ) -> DemoResult:
     """Simulates, trains, scores and evaluates; files go to ``folder``.
 
+    A demo that was interrupted goes on from its last checkpoint, a finished one is not trained again.
+
     Args:
-        folder: A run's folder, with ``poses/``, ``scores.csv`` added.
+        folder: A run's folder, with ``poses/``, ``scores.csv`` added; new, or one of a demo with the
+            same options.
         options: The detector's options; its seed is the crowd's too.
         crowd: Further arguments of :func:`~gepc_geo.datasets.simulate.write_crowd`.
         device: Where to compute.
         quiet: Show no progress.
         say: Takes each line of text.
+
+    Raises:
+        InputError: ``folder`` holds another run, or a demo with other options.
     """
     run = Run(folder)
-    run.start(resume=False)
-    write_crowd(folder / "poses", seed=options.seed, **(crowd or {}))
+    simulated = {"seed": options.seed, **(crowd or {})}
+    resume = run.config.exists()
+    began = run.start(resume)
+    if began is not None:
+        if "simulated" not in began["data"]:
+            raise InputError(f"{folder} holds a run that is no demo, expected another folder")
+        run.check_resumed(options, {"simulated": simulated})
+    write_crowd(folder / "poses", **simulated)
     train = read(folder / "poses" / "train")
     test = read_frame_labels(folder / "poses" / "test_masks", read(folder / "poses" / "test"))
     say(f"training poses: {train!r}")
     say(f"test poses:     {test!r}")
-    run.write_config(options, data={"path": str(folder / "poses" / "train")})
-    detector = run.train(train, options, device=device, quiet=quiet)
+    if began is None:
+        run.write_config(options, data={"simulated": simulated})
+    if run.model.exists():
+        detector = run.load(device)
+    else:
+        detector = run.train(train, options, resume=resume, device=device, quiet=quiet)
     scored = detector.window_scores(test, quiet=quiet)
     write_table(
         score_table(detector, test, "frame", ScoreOptions(), test.frame_labels, scored),
@@ -136,7 +152,7 @@ def mode_aucs(
 
 def _mixture_scores(detector: GEPC, train: PoseTracks, test: PoseTracks) -> WindowScores:
     """Window scores of a Gaussian mixture on the same normalised windows, as the detector's mode."""
-    pipeline = detector.pipeline_.to(torch.device("cpu"))
+    pipeline = detector.pipeline_
     windows = pipeline.windows(train, detector.stride)
     windows = windows.subset(np.flatnonzero(~windows.padded))
     choices = range(pipeline.augment.num_choices)

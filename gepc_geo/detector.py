@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
+from torch_geometric.data import Batch
 
 from gepc_geo import checkpoint
 from gepc_geo._version import __version__
 from gepc_geo.calibration import TailCalibrator
 from gepc_geo.device import pick_device
-from gepc_geo.engine import Encoded, Trainer, encode, encode_input
+from gepc_geo.engine import Encoded, Trainer, encode_input, latents
 from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import STGCAE, SoftAssignment
-from gepc_geo.normality import SINGLE, Normality
+from gepc_geo.normality import SINGLE, Normality, Points
 from gepc_geo.options import MODES, Options
 from gepc_geo.progress import Progress
 from gepc_geo.scoring import person_frame_scores
@@ -28,11 +31,15 @@ from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a saved model.
-KIND, VERSION = "gepc_geo model", 1
+KIND, VERSION = "gepc_geo model", 2
 # Windows a forward pass takes when nothing is learned.
 _SCORE_BATCH = 512
+# Raw latents and residuals that are held at once to measure their principal components.
+_SAMPLE = 20_000
 # Fewer clips than this are split by person, not by clip, for calibration.
 _FEW_CLIPS = 10
+
+_Tensors = TypeVar("_Tensors", Encoded, Points)
 
 
 @dataclass
@@ -146,10 +153,11 @@ class GEPC(Options, BaseEstimator):
     def _hold_out(self, tracks: PoseTracks) -> tuple[PoseTracks, PoseTracks]:
         """Clips (or, of few clips, people) kept out of training to calibrate scores."""
         generator = np.random.default_rng(self.seed)
-        if tracks.num_clips >= _FEW_CLIPS:
-            count = max(1, round(self.holdout * tracks.num_clips)) if self.holdout else 0
+        populated = np.unique(tracks.clip)
+        if len(populated) >= _FEW_CLIPS:
+            count = max(1, round(self.holdout * len(populated))) if self.holdout else 0
             chosen = np.zeros(tracks.num_clips, dtype=bool)
-            chosen[generator.permutation(tracks.num_clips)[:count]] = True
+            chosen[generator.permutation(populated)[:count]] = True
             return tracks.select(clips=~chosen), tracks.select(clips=chosen)
         track_of_row = np.zeros(tracks.num_frames, dtype=np.int64)
         track_of_row[tracks.track_starts[1:]] = 1
@@ -181,16 +189,19 @@ class GEPC(Options, BaseEstimator):
             self.clusters, self.model_.latent_dim, form=self.assignment
         ).to(device)
 
+    @torch.no_grad()
     def _fit_normality(self, loader: WindowLoader, held_out: PoseTracks, quiet: bool) -> None:
         """Mixtures on all training windows and augmentations; calibration on held-out windows."""
-        passes = [self._encode(loader, choice) for choice in range(self._choices)]
-        together = Encoded(
-            latent=torch.cat([one.latent for one in passes]),
-            log_p=torch.cat([one.log_p for one in passes]),
-            error=torch.cat([one.error for one in passes]),
-        )
-        self.normality_ = Normality(self._options).fit(together)
-        train_scores = _average([self.normality_.single_scores(part) for part in passes])
+        count, choices = len(loader.windows), range(self._choices)
+        some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
+        sample = [_cat(self._encode(self._loader(loader.windows.subset(some)), c)) for c in choices]
+        normality = Normality(self._options).measure(_cat(sample))
+        if len(some) == count:
+            passes = [normality.project(part) for part in sample]
+        else:
+            passes = [_cat(map(normality.project, self._encode(loader, c))) for c in choices]
+        self.normality_ = normality.fit(_cat(passes))
+        train_scores = _average([normality.single_scores(part) for part in passes])
         windows = _full(self.pipeline_.windows(held_out, self.score_stride))
         if len(windows):
             scores = self._single_scores(windows, quiet)
@@ -244,6 +255,8 @@ class GEPC(Options, BaseEstimator):
     def score_samples(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
         r"""Log-densities :math:`[W]` of :meth:`windows`; higher is more normal.
 
+        With augmentations, the mean of the log-densities of a window's augmented copies.
+
         Args:
             mode: ``"assignment"`` (default, section 3.4 of the paper) or ``"latent"``: the modes
                 that are densities.
@@ -262,36 +275,44 @@ class GEPC(Options, BaseEstimator):
 
     def embed(self, tracks: PoseTracks) -> np.ndarray:
         r"""Latents :math:`z` of :meth:`windows`, :math:`[W, D]` float32."""
-        return self._encode(self._loader(self.windows(tracks)), 0).latent.cpu().numpy()
+        return self._latents(tracks).cpu().numpy()
 
     def soft_assignment(self, tracks: PoseTracks) -> np.ndarray:
         r"""Soft assignments :math:`p` (eq. 1) of :meth:`windows`, :math:`[W, K]`; rows sum to one."""
-        return self._encode(self._loader(self.windows(tracks)), 0).log_p.exp().cpu().numpy()
+        with torch.no_grad():
+            return self.assignment_.soft_assignment(self._latents(tracks)).cpu().numpy()
 
     def joint_scores(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
         r"""Each joint's share in the window's score, :math:`[W, V]`; rows sum to one.
 
         :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s` with respect to the
-        network's input :math:`x`, summed over frames and the joint's own channels (coordinates and
-        features; motion channels are the whole person's, the same at every joint).
+        network's input :math:`x`, summed over frames, augmentations and the joint's own channels
+        (coordinates and features; motion channels are the whole person's, the same at every joint).
+        Where the score does not depend on the input at all, every joint has the same share.
         """
         mode = self._mode(mode)
+        windows, joints = self.windows(tracks), self.skeleton_.num_joints
         own = self.dims_ + self.num_features_
-        shares = []
-        for batch in self._loader(self.windows(tracks)):
-            x = self.pipeline_.tensor(batch).requires_grad_(True)
-            with torch.enable_grad():
-                score = self._scores_of_input(x)[mode]
-                (gradient,) = torch.autograd.grad(score.sum(), x)
-            share = (gradient * x).detach()[..., :own].abs().sum((1, 3))
-            shares.append(share / share.sum(1, keepdim=True).clamp(min=1e-30))
-        if not shares:
-            return np.zeros((0, self.skeleton_.num_joints), dtype=np.float32)
-        return torch.cat(shares).cpu().numpy()
+        shares = [np.zeros((0, joints), dtype=np.float32)]
+        for batch in self._loader(windows):
+            share = torch.zeros(batch.num_graphs, joints, device=batch.x.device)
+            for choice in range(self._choices):
+                choices = torch.full((len(share),), choice, device=share.device)
+                x = self.pipeline_.tensor(batch, choices).requires_grad_(True)
+                with torch.enable_grad():
+                    score = self._scores_of_input(x)[mode]
+                    (gradient,) = torch.autograd.grad(score.sum(), x)
+                part = (gradient * x).detach()[..., :own].abs().sum((1, 3))
+                # Joint i of a mirrored window is another joint of the window itself.
+                share.index_add_(1, self.pipeline_.augment.source_joints(choice), part)
+            # Added before the division: no more than rounding where there is any gradient.
+            share = share.clamp(min=1e-30)
+            shares.append((share / share.sum(1, keepdim=True)).cpu().numpy())
+        return np.concatenate(shares)
 
     def _scores_of_input(self, x: Tensor) -> dict[str, Tensor]:
         encoded = encode_input(self.model_, self.assignment_, x, self.precision)
-        scores = self.normality_.single_scores(encoded)
+        scores = self.normality_.single_scores(self.normality_.project(encoded))
         scores["fused"] = self.normality_.fused_score(scores)
         return scores
 
@@ -303,27 +324,45 @@ class GEPC(Options, BaseEstimator):
         device = next(self.model_.parameters()).device
         return WindowLoader(windows, batch_size=_SCORE_BATCH, device=device)
 
-    def _encode(self, loader: WindowLoader, choice: int) -> Encoded:
-        return encode(self.model_, self.assignment_, self.pipeline_, loader, choice, self.precision)
+    def _latents(self, tracks: PoseTracks) -> Tensor:
+        loader = self._loader(self.windows(tracks))
+        return latents(self.model_, self.pipeline_, loader, self.precision)
+
+    def _encode(self, loader: WindowLoader, choice: int) -> Iterator[Encoded]:
+        """Batch for batch what the network makes of the windows under one augmentation."""
+        for batch in loader:
+            yield self._encode_batch(batch, choice)
+
+    def _encode_batch(self, batch: Batch, choice: int) -> Encoded:
+        choices = torch.full((batch.num_graphs,), choice, device=batch.x.device)
+        x = self.pipeline_.tensor(batch, choices)
+        return encode_input(self.model_, self.assignment_, x, self.precision)
 
     @torch.no_grad()
     def _single_scores(self, windows: PoseWindows, quiet: bool) -> dict[str, Tensor]:
         """Every direct mode's scores [W], averaged over the augmentations, in flat memory."""
-        loader = self._loader(windows)
+        loader, normality = self._loader(windows), self.normality_
         parts: list[dict[str, Tensor]] = []
         with Progress("scoring", len(windows), "windows", quiet=quiet) as bar:
             for batch in loader:
-                count = batch.num_graphs
-                one: list[dict[str, Tensor]] = []
-                for choice in range(self._choices):
-                    choices = torch.full((count,), choice, device=loader.device)
-                    x = self.pipeline_.tensor(batch, choices)
-                    encoded = encode_input(self.model_, self.assignment_, x, self.precision)
-                    one.append(self.normality_.single_scores(encoded))
-                parts.append(_average(one))
-                bar.update(count)
+                encoded = [self._encode_batch(batch, c) for c in range(self._choices)]
+                parts.append(
+                    _average([normality.single_scores(normality.project(one)) for one in encoded])
+                )
+                bar.update(batch.num_graphs)
         empty = torch.zeros(0, dtype=torch.float64, device=loader.device)
-        return {mode: torch.cat([empty, *(part[mode] for part in parts)]) for mode in SINGLE}
+        scores = {mode: torch.cat([empty, *(part[mode] for part in parts)]) for mode in SINGLE}
+        # Looked at once, not batch for batch: each look waits for the device.
+        bad = ~torch.stack([score.isfinite() for score in scores.values()]).all(0)
+        if bool(bad.any()):
+            first = int(bad.int().argmax())
+            names = windows.table.source.clip_names
+            raise InputError(
+                f"the score of person {windows.track[first]} from frame {windows.frame[first]} of "
+                f"clip {names[windows.clip[first]]!r} is not a finite number, expected poses of "
+                "sizes that occur in training"
+            )
+        return scores
 
     def fps_mismatch(self, tracks: PoseTracks) -> str:
         """A sentence where the poses' frame rate differs from training's by over 10 %, else ''.
@@ -407,7 +446,7 @@ class GEPC(Options, BaseEstimator):
 
     @property
     def _options(self) -> Options:
-        return Options(**{option.name: getattr(self, option.name) for option in fields(Options)})
+        return Options(**self.to_dict())
 
     def _mode(self, mode: str | None) -> str:
         mode = self.mode if mode is None else mode
@@ -422,6 +461,12 @@ class GEPC(Options, BaseEstimator):
 
 def _average(scores: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {mode: torch.stack([one[mode] for one in scores]).mean(0) for mode in SINGLE}
+
+
+def _cat(parts: Iterable[_Tensors]) -> _Tensors:
+    """Named tuples of tensors of several batches as one."""
+    each = list(parts)
+    return type(each[0])(*map(torch.cat, zip(*each, strict=True)))
 
 
 def _full(windows: PoseWindows) -> PoseWindows:

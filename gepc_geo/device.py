@@ -11,13 +11,14 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
     """The device of that name; ``"auto"`` is CUDA where there is one, else the CPU.
 
     Raises:
-        InputError: An unknown device, or one this machine does not have.
+        InputError: An unknown device, one this machine does not have, one that computes nothing.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        # Computes and fetches something: "meta" makes tensors, and they hold nothing.
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = (str(error).splitlines() or ["not available"])[0]
         raise InputError(

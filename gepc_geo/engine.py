@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import time
+import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from gepc_geo.options import Options
 from gepc_geo.progress import Progress
 
 #: Kind and version of a training checkpoint.
-KIND, VERSION = "gepc_geo training checkpoint", 1
+KIND, VERSION = "gepc_geo training checkpoint", 2
 STAGES = ("reconstruction", "clustering")
 # Steps between two looks at the loss: each look waits for the device.
 _LOG_STEPS = 50
@@ -41,26 +41,24 @@ _LOG_STEPS = 50
 _WARMUP, _FLOOR = 0.05, 0.01
 
 
-@dataclass
-class Encoded:
-    r"""What a full pass over :math:`N` windows gives.
+class Encoded(NamedTuple):
+    r"""What the network makes of :math:`N` windows.
 
     Attributes:
         latent: :math:`z`, :math:`[N, D]`.
         log_p: Log soft assignments, :math:`[N, K]`.
-        error: Mean squared reconstruction error of each window's channels, :math:`[N, C]`.
+        residual: Input less reconstruction, :math:`[N, T V C]`; 0 at joints that were not seen.
     """
 
     latent: Tensor
     log_p: Tensor
-    error: Tensor
+    residual: Tensor
 
 
-def window_error(reconstruction: Tensor, x: Tensor) -> Tensor:
-    r"""Mean squared error over a window's seen joints: input :math:`[B, T, V, C + 1]` -> :math:`[B, C]`."""
-    seen = (x[..., -1:] > 0).to(x.dtype)
-    square = (reconstruction.float() - x[..., :-1]).square()
-    return (square * seen).sum((1, 2)) / seen.sum((1, 2)).clamp(min=1)
+def window_residual(reconstruction: Tensor, x: Tensor) -> Tensor:
+    r"""What is left of a window's seen joints: input :math:`[B, T, V, C + 1]` -> :math:`[B, T V C]`."""
+    seen = x[..., -1:] > 0
+    return torch.where(seen, x[..., :-1] - reconstruction.float(), 0.0).flatten(1)
 
 
 class Trainer:
@@ -114,13 +112,16 @@ class Trainer:
             InputError: The loss is not a number any more (the last good checkpoint stays), or the
                 checkpoint belongs to other data or another model.
         """
+        if self.folder is not None:
+            # What a kill in the middle of writing left behind.
+            for stale in self.folder.glob(".checkpoint.pt.*"):
+                stale.unlink()
         resumed = resume and self.folder is not None and (self.folder / "checkpoint.pt").exists()
         if resumed:
             self._load()
         passes = self._passes() if resumed else None
         self.journal = Journal(self.folder, passes=passes, tensorboard=self.tensorboard)
-        cuda = [self.device.index or 0] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda):
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             if self.stage == "reconstruction":
                 self._run_stage(self._reconstruction_step)
                 self._next_stage("clustering")
@@ -167,7 +168,7 @@ class Trainer:
                 if last or due or self.step % _LOG_STEPS == 0:
                     loss, reconstruction, clustering = (sums / (self.step - first)).tolist()
                     if not math.isfinite(loss):
-                        raise InputError(self._not_finite(loss))
+                        raise InputError(self._not_finite(f"loss is {loss}"))
                     bar.update(0, f"loss {loss:.4f}")
                     self.journal.add(
                         stage=self.stage,
@@ -204,14 +205,9 @@ class Trainer:
         choice = torch.randint(self.pipeline.augment.num_choices, (len(index),), device=self.device)
         return self.pipeline.tensor(batch, choice)
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.options.precision == "bf16"
-        )
-
     def _reconstruction_step(self, index: Tensor) -> Tensor:
         x = self._input(index)
-        with self._autocast():
+        with _autocast(self.device, self.options.precision):
             reconstruction, _ = self.model(x)
         loss = reconstruction_loss(reconstruction.float(), x[..., :-1], x[..., -1] > 0)
         return torch.stack([loss, loss, torch.zeros_like(loss)])
@@ -220,7 +216,7 @@ class Trainer:
         """The M step: eq. 4. Autograd gives each part its own loss, the encoder both."""
         assert self.targets is not None
         x = self._input(index)
-        with self._autocast():
+        with _autocast(self.device, self.options.precision):
             reconstruction, latent = self.model(x)
         log_p = self.assignment(latent.float())
         rebuilt = reconstruction_loss(reconstruction.float(), x[..., :-1], x[..., -1] > 0)
@@ -229,6 +225,7 @@ class Trainer:
 
     def _update_targets(self) -> bool:
         """The E step: targets from a full pass; false when (almost) no label changed any more."""
+        self._check_weights()
         with torch.no_grad():
             log_p = self.assignment(self._latents())
         self.targets = target_distribution(log_p, self.options.target)
@@ -244,17 +241,12 @@ class Trainer:
 
     # -- a full pass ---------------------------------------------------------------------------
 
-    @torch.no_grad()
     def _latents(self) -> Tensor:
-        """Latents of all training windows, in order, in evaluation mode: an E step decodes nothing."""
+        """Latents of all training windows, in evaluation mode."""
         self.model.eval()
-        parts = []
-        for batch in self.loader:
-            x = self.pipeline.tensor(batch)
-            with self._autocast():
-                parts.append(self.model.encode(x).float())
+        latent = latents(self.model, self.pipeline, self.loader, self.options.precision)
         self.model.train()
-        return torch.cat(parts)
+        return latent
 
     # -- state ---------------------------------------------------------------------------------
 
@@ -304,14 +296,21 @@ class Trainer:
         self.stage, self.step = stage, 0
         self._save()
 
+    def _check_weights(self) -> None:
+        """Nothing is kept or computed from weights that are no numbers any more."""
+        state = [*self.model.state_dict().values(), *self.assignment.state_dict().values()]
+        if not bool(torch.stack([value.isfinite().all() for value in state]).all()):
+            raise InputError(self._not_finite("weights are not all numbers"))
+
     def _save(self) -> None:
+        self._check_weights()
         self._saved = time.monotonic()
         if self.folder is None:
             return
         checkpoint.save(
             {
                 "options": self.options.to_dict(),
-                "count": self.count,
+                "data": self._fingerprint(),
                 "stage": self.stage,
                 "step": self.step,
                 "model": self.model.state_dict(),
@@ -325,14 +324,24 @@ class Trainer:
             version=VERSION,
         )
 
+    def _fingerprint(self) -> dict[str, int]:
+        """Which training windows these are: their number, and a checksum of poses and places."""
+        windows, table = self.loader.windows, self.loader.windows.table
+        checksum = 0
+        for array in (windows.clip, windows.track, windows.frame, table.keypoints):
+            checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
+        return {"windows": self.count, "checksum": checksum}
+
     def _load(self) -> None:
         assert self.folder is not None
         path = self.folder / "checkpoint.pt"
         state = checkpoint.load(path, kind=KIND, version=VERSION)
-        if state["count"] != self.count:
+        mine, theirs = self._fingerprint(), state["data"]
+        if theirs != mine:
             raise InputError(
-                f"{path} was written for {state['count']} training windows, "
-                f"expected the {self.count} of this data"
+                f"{path} was written for {theirs['windows']} training windows with checksum "
+                f"{theirs['checksum']:08x}, expected the {mine['windows']} windows with checksum "
+                f"{mine['checksum']:08x} of this data"
             )
         if state["options"] != self.options.to_dict():
             changed = [k for k, v in self.options.to_dict().items() if state["options"].get(k) != v]
@@ -341,8 +350,14 @@ class Trainer:
                 f"expected {self.options.to_dict()[changed[0]]!r}"
             )
         self.stage, self.step = state["stage"], state["step"]
-        self.model.load_state_dict(state["model"])
-        self.assignment.load_state_dict(state["assignment"])
+        try:
+            self.model.load_state_dict(state["model"])
+            self.assignment.load_state_dict(state["assignment"])
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise InputError(
+                f"{path} is of another model than these options make: {reason}"
+            ) from None
         moved: dict[str, Any] = {
             name: None if state[name] is None else state[name].to(self.device)
             for name in ("targets", "labels")
@@ -354,12 +369,12 @@ class Trainer:
             if self.stage != "done":
                 self.optimizer.load_state_dict(state["optimizer"])
 
-    def _not_finite(self, loss: float) -> str:
+    def _not_finite(self, what: str) -> str:
         kept = "no checkpoint was written"
         if self.folder is not None and (self.folder / "checkpoint.pt").exists():
             kept = f"the last good checkpoint is {self.folder / 'checkpoint.pt'}"
         return (
-            f"the {self.stage} loss is {loss} at step {self.step}, expected a finite number "
+            f"the {self.stage} {what} at step {self.step}, expected finite numbers "
             f"(lower the learning rate {self.optimizer.param_groups[0]['lr']:.3g}); {kept}"
         )
 
@@ -368,39 +383,24 @@ def encode_input(
     model: STGCAE, assignment: SoftAssignment, x: Tensor, precision: str = "fp32"
 ) -> Encoded:
     r"""Encodes and reconstructs one batch of the network's input :math:`[B, T, V, C]`."""
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with _autocast(x.device, precision):
         reconstruction, latent = model(x)
     latent = latent.float()
-    return Encoded(latent, assignment(latent), window_error(reconstruction, x))
+    return Encoded(latent, assignment(latent), window_residual(reconstruction, x))
 
 
 @torch.no_grad()
-def encode(
-    model: STGCAE,
-    assignment: SoftAssignment,
-    pipeline: InputPipeline,
-    loader: WindowLoader,
-    choice: int = 0,
-    precision: str = "fp32",
-) -> Encoded:
-    """Encodes and reconstructs all windows of a loader, in order, in evaluation mode.
-
-    Args:
-        choice: The augmentation applied to every window; 0 is none.
-        precision: ``"fp32"`` or ``"bf16"``.
-    """
-    training = model.training
-    model.eval()
-    assignment.eval()
-    parts = []
+def latents(
+    model: STGCAE, pipeline: InputPipeline, loader: WindowLoader, precision: str = "fp32"
+) -> Tensor:
+    r"""Latents :math:`[N, D]` of all windows of a loader, in order; nothing is decoded."""
+    parts = [torch.zeros(0, model.latent_dim, device=loader.device)]
     for batch in loader:
-        choices = torch.full((batch.num_graphs,), choice, device=loader.device)
-        x = pipeline.tensor(batch, choices)
-        parts.append(encode_input(model, assignment, x, precision))
-    model.train(training)
-    assignment.train(training)
-    return Encoded(
-        latent=torch.cat([part.latent for part in parts]),
-        log_p=torch.cat([part.log_p for part in parts]),
-        error=torch.cat([part.error for part in parts]),
-    )
+        x = pipeline.tensor(batch)
+        with _autocast(loader.device, precision):
+            parts.append(model.encode(x).float())
+    return torch.cat(parts)
+
+
+def _autocast(device: torch.device, precision: str) -> torch.autocast:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

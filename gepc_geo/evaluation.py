@@ -10,7 +10,7 @@ import numpy as np
 
 from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.errors import InputError
-from gepc_geo.levels import ScoreOptions, clip_level, frame_level
+from gepc_geo.levels import ScoreOptions, check_level, clip_level, frame_level
 from gepc_geo.metrics import auc, average_precision, equal_error_rate, event_metrics, frame_metrics
 from gepc_geo.options import MODES
 from gepc_geo.tracks import PoseTracks
@@ -40,10 +40,7 @@ def clip_labels(tracks: PoseTracks, normal: Sequence[str]) -> np.ndarray:
     Raises:
         InputError: No clip is of a class in ``normal``, or no clip has a class.
     """
-    lost = sorted(set(normal) - set(tracks.clip_label))
-    if lost:
-        there = ", ".join(sorted(set(tracks.clip_label) - {""})) or "no class labels at all"
-        raise InputError(f"no clip is of class {lost[0]!r}, the data has {there}")
+    tracks.check_classes(normal)
     return np.array(
         [-1 if not label else int(label not in normal) for label in tracks.clip_label],
         dtype=np.int8,
@@ -71,19 +68,22 @@ def evaluate(
         quiet: Show no progress.
 
     Raises:
-        InputError: No labels, or labels of one kind only.
+        InputError: No labels, or labels of one kind only; options that do not apply, as
+            :func:`~gepc_geo.levels.check_level`.
     """
     options = ScoreOptions() if options is None else options
-    options.check()
     if normal is None and tracks.frame_labels is None:
         raise InputError(
             "the poses have no labels, expected frame labels (--labels) or normal classes (--normal)"
         )
+    level = "frame" if normal is None else "clip"
+    check_level(detector, level, options)
+    labels = tracks.frame_labels if normal is None else clip_labels(tracks, normal)
+    assert labels is not None
+    _check_labels(labels, f"{level} labels of the {tracks.num_clips} clips")
     scored = detector.window_scores(tracks, quiet=quiet) if scored is None else scored
-    mode = detector.mode if options.mode is None else options.mode
-    common = {"mode": mode, "protocol": options.protocol, "smooth": options.smooth}
-    if normal is not None:
-        labels = clip_labels(tracks, normal)
+    mode = options.mode_of(detector)
+    if level == "clip":
 
         def score_of(chosen: ScoreOptions) -> np.ndarray:
             return clip_level(detector, scored, tracks, chosen)[0]
@@ -96,11 +96,10 @@ def evaluate(
             "eer": equal_error_rate(labels, scores),
             "n_frames": 0,
             "n_clips": int((labels >= 0).sum()),
-            "level": "clip",
         }
+        # A clip's score is no sum over its frames: there is nothing to aggregate or smooth.
+        protocol = None
     else:
-        assert tracks.frame_labels is not None
-        labels = tracks.frame_labels
         borders = tracks.frame_offset[1:-1]
 
         def score_of(chosen: ScoreOptions) -> np.ndarray:
@@ -108,7 +107,8 @@ def evaluate(
 
         scores = score_of(options)
         per_clip = (np.split(labels, borders), np.split(scores, borders))
-        metrics = {**frame_metrics(*per_clip), "level": "frame"}
+        metrics = dict(frame_metrics(*per_clip))
+        protocol = options.protocol
         threshold = _frame_threshold(detector, mode, options)
         metrics["events"] = {
             "iou": EVENT_IOU,
@@ -127,7 +127,17 @@ def evaluate(
     metrics["auc_by_mode"] = {
         one: auc(labels, score_of(replace(options, mode=one))) for one in MODES
     }
-    return Evaluation({**metrics, **common}, labels, scores)
+    metrics |= {"level": level, "mode": mode, "protocol": protocol, "smooth": options.smooth}
+    return Evaluation(metrics, labels, scores)
+
+
+def _check_labels(labels: np.ndarray, what: str) -> None:
+    """Refuses, before anything is scored, labels that no metric can be made of."""
+    known, abnormal = int((labels >= 0).sum()), int((labels == 1).sum())
+    if not 0 < abnormal < known:
+        raise InputError(
+            f"{abnormal} of the {known} known {what} say abnormal, expected some of both kinds"
+        )
 
 
 def _frame_threshold(detector: GEPC, mode: str, options: ScoreOptions) -> float:

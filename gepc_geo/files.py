@@ -1,26 +1,46 @@
-"""Writing files so that nothing half-written is left behind, and reading NumPy's own safely."""
+"""Writing files so that nothing half-written is left behind; reading NumPy's own and YAML safely."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 
 from gepc_geo.errors import InputError
+
+
+def check_destination(path: str | Path) -> None:
+    """Makes sure, before long work for it, that a file can be written to ``path``; writes nothing.
+
+    Raises:
+        InputError: ``path`` is a folder, or lies where nothing can be written.
+    """
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder, expected the name of a file to write")
+    nearest = next(folder for folder in Path(path).parents if os.path.exists(folder))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(f"{path} cannot be written, expected a writable folder: {nearest} is none")
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yields a temporary name beside ``path``; renames it to ``path`` on success, else deletes it.
 
+    The content is on the disk before it gets its name: a machine that loses power leaves the old
+    file or the new one.
+
     Raises:
-        InputError: The folder of ``path`` cannot be written to.
+        InputError: ``path`` is a folder, its folder cannot be written to, or writing fails.
     """
     path = Path(path)
+    check_destination(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
@@ -36,10 +56,51 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            # Its own words name the temporary file.
+            reason = error.strerror or error
+            raise InputError(f"{path} cannot be written, expected room for it: {reason}") from None
         raise
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """YAML 1.2's numbers: to 1.1, which PyYAML speaks, ``1e-3`` is text for want of a point."""
+
+
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
+def read_yaml(path: str | Path, kind: str) -> dict[str, Any]:
+    """The values by name of a YAML file; of an empty one none.
+
+    Raises:
+        InputError: No such file, a damaged one, or no values by name; ``kind`` says what was
+            expected.
+    """
+    try:
+        # Safe: the loader is PyYAML's SafeLoader but for its numbers.
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _YamlLoader)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist, expected a {kind}") from None
+    except Exception as error:
+        # Beside its own errors PyYAML lets through whatever making a date or a number raises.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} cannot be read, expected a {kind} in YAML: {reason}") from None
+    content = {} if content is None else content
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path} holds a {type(content).__name__}, expected a {kind}: options by name"
+        )
+    return content
 
 
 def read_npy(path: str | Path, kind: str) -> np.ndarray:

@@ -37,7 +37,9 @@ class InputPipeline:
     def __init__(self, skeleton: Any, dims: int, num_features: int, options: Options) -> None:
         self.skeleton, self.dims, self.num_features = skeleton, dims, num_features
         self.options = options
-        self.augment = Augment(skeleton, dims, options.augment)
+        # Alignment undoes turns about the vertical axis: of "paper" it would leave two copies each.
+        undone = dims == 3 and options.align and options.augment == "paper"
+        self.augment = Augment(skeleton, dims, "flip" if undone else options.augment)
         self.normalize = normalize(
             skeleton,
             dims,

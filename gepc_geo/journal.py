@@ -44,7 +44,12 @@ class Journal:
             if passes is not None and self.path.exists():
                 with self.path.open(newline="", encoding="utf-8") as stream:
                     rows = [row for row in csv.DictReader(stream) if None not in row.values()]
-                self.rows = [row for row in rows if int(row["passes"]) <= passes]
+                # The E step at that very moment is repeated too, and logs its row again.
+                self.rows = [
+                    row
+                    for row in rows
+                    if int(row["passes"]) < passes + (not row.get("label_change"))
+                ]
             with atomic_path(self.path) as temporary, temporary.open("w", newline="") as stream:
                 writer = csv.DictWriter(stream, COLUMNS)
                 writer.writeheader()

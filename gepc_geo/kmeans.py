@@ -45,12 +45,14 @@ def kmeans(
     Args:
         x: :math:`(N, D)`.
         num_clusters: :math:`K`.
-        n_init: Number of k-means++ starts (Arthur and Vassilvitskii 2007).
-        max_iter: Most Lloyd iterations of a start.
-        tol: A start ends when the centres move, in squared distance, by less than this share of
-            the data's mean variance.
-        init: Centres :math:`(K, D)` to start from instead.
-        generator: Random numbers, on the CPU. Default: seeded with 0.
+        n_init: Number of k-means++ starts (Arthur and Vassilvitskii 2007). (default: :obj:`4`)
+        max_iter: Most Lloyd iterations of a start. (default: :obj:`100`)
+        tol: A start ends when the centres move, in squared distance, by no more than this share of
+            the data's mean variance. (default: :obj:`1e-4`)
+        init: Centres :math:`(K, D)` of a single start, in place of k-means++.
+            (default: :obj:`None`)
+        generator: Random numbers, on the CPU whatever the device of ``x``. (default: one seeded
+            with 0)
 
     Raises:
         InputError: Fewer rows than clusters, or values that are not finite.

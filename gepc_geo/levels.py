@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gepc_geo.calibration import TailCalibrator
 from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
+from gepc_geo.options import MODES
 from gepc_geo.scoring import (
+    PROTOCOLS,
     FrameScores,
     clip_scores,
     frame_scores,
@@ -21,9 +24,11 @@ from gepc_geo.scoring import (
     track_scores,
 )
 from gepc_geo.tracks import PoseTracks
+from gepc_geo.windows import PoseWindows
 
 LEVELS = ("joint", "window", "person", "frame", "clip")
-PROTOCOLS = ("corrected", "reference")
+# Options that only scores of frames have a use for.
+_FRAME_OPTIONS = ("protocol", "smooth", "people_correction")
 
 
 @dataclass
@@ -46,8 +51,14 @@ class ScoreOptions:
     people_correction: bool = False
     padded: bool | None = None
 
-    def check(self) -> None:
-        """Raises an :class:`~gepc_geo.errors.InputError` for a value that is not allowed."""
+    def check(self, level: str = "frame") -> None:
+        """Makes sure that every value is allowed and has a meaning for scores of ``level``.
+
+        Raises:
+            InputError: The first that is not or has none.
+        """
+        if self.mode is not None and self.mode not in MODES:
+            raise InputError(f"mode is {self.mode!r}, expected {' or '.join(MODES)}")
         if self.protocol not in PROTOCOLS:
             raise InputError(f"protocol is {self.protocol!r}, expected {' or '.join(PROTOCOLS)}")
         if not 0 <= self.smooth < float("inf"):
@@ -56,6 +67,33 @@ class ScoreOptions:
             raise InputError(
                 "people correction needs the most abnormal person, expected protocol 'corrected'"
             )
+        for name in _FRAME_OPTIONS if level != "frame" else ():
+            if getattr(self, name) != getattr(ScoreOptions, name):
+                raise InputError(
+                    f"{name.replace('_', ' ')} is {getattr(self, name)}, expected level frame, "
+                    f"as level {level} does not use it"
+                )
+
+    def mode_of(self, detector: GEPC) -> str:
+        """The scoring mode: the one that was asked for, or the detector's."""
+        return detector.mode if self.mode is None else self.mode
+
+
+def check_level(detector: GEPC, level: str, options: ScoreOptions) -> None:
+    """Makes sure, before anything is scored, that a detector gives scores of a level.
+
+    Raises:
+        InputError: No such level, options that it does not use, frames of a detector that scores
+            whole clips.
+    """
+    if level not in LEVELS:
+        raise InputError(f"level is {level!r}, expected {' or '.join(LEVELS)}")
+    options.check(level)
+    if level == "frame" and detector.frames is not None:
+        raise InputError(
+            f"this detector scores whole clips (frames {detector.frames}), "
+            "expected level joint, window, person or clip"
+        )
 
 
 def frame_level(
@@ -64,15 +102,10 @@ def frame_level(
     r"""Scores of all frames of all clips, laid end to end (``tracks.frame_offset``).
 
     Raises:
-        InputError: The detector scores whole clips, which have no frames any more.
+        InputError: As :func:`check_level`.
     """
-    options.check()
-    if detector.frames is not None:
-        raise InputError(
-            f"this detector scores whole clips (frames {detector.frames}), "
-            "expected level joint, window, person or clip"
-        )
-    mode = detector.mode if options.mode is None else options.mode
+    check_level(detector, "frame", options)
+    mode = options.mode_of(detector)
     keep = np.flatnonzero(~scored.windows.padded | bool(options.padded))
     windows, table = scored.windows, scored.windows.table
     rows = person_frame_scores(
@@ -85,6 +118,8 @@ def frame_level(
         placement="mean" if options.protocol == "corrected" else "center",
     )
     offset = tracks.frame_offset
+    # A copy: moving a calibrator changes it, and this one is the detector's.
+    calibrator = TailCalibrator.from_state_dict(detector.person_calibrators_[mode].state_dict())
     result = frame_scores(
         rows,
         torch.as_tensor(offset[table.clip] + table.frame),
@@ -92,7 +127,7 @@ def frame_level(
         int(offset[-1]),
         protocol=options.protocol,
         empty_score=detector.most_normal_[mode],
-        calibrator=detector.person_calibrators_[mode].to("cpu"),
+        calibrator=calibrator.to("cpu"),
         people_correction=options.people_correction,
     )
     if options.smooth:
@@ -110,9 +145,13 @@ def frame_level(
 def clip_level(
     detector: GEPC, scored: WindowScores, tracks: PoseTracks, options: ScoreOptions
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Scores :math:`[N]` of whole clips and the person who decided each (-1: nobody)."""
-    options.check()
-    mode = detector.mode if options.mode is None else options.mode
+    r"""Scores :math:`[N]` of whole clips and the person who decided each (-1: nobody).
+
+    Raises:
+        InputError: As :func:`check_level`.
+    """
+    check_level(detector, "clip", options)
+    mode = options.mode_of(detector)
     keep = np.flatnonzero(~scored.windows.padded | (options.padded is not False))
     score, person = clip_scores(
         torch.as_tensor(scored.scores[mode][keep]),
@@ -141,33 +180,26 @@ def score_table(
         labels: For levels ``frame`` and ``clip``: labels that are known, as a further column.
         scored: Window scores of ``tracks`` where they are at hand.
         quiet: Show no progress.
+
+    Raises:
+        InputError: As :func:`check_level`.
     """
-    if level not in LEVELS:
-        raise InputError(f"level is {level!r}, expected {' or '.join(LEVELS)}")
-    options.check()
+    check_level(detector, level, options)
+    if level == "joint":
+        # Shares come from gradients, in a pass of their own: no window scores are needed.
+        columns, keep = _window_columns(tracks, detector.windows(tracks), options)
+        shares = detector.joint_scores(tracks, options.mode)[keep]
+        return columns | {name: shares[:, v] for v, name in enumerate(detector.skeleton_.joints)}
     names = np.array(tracks.clip_names, dtype=np.str_)
     scored = detector.window_scores(tracks, quiet=quiet) if scored is None else scored
-    windows = scored.windows
-    columns: dict[str, np.ndarray]
-    if level in ("joint", "window"):
-        keep = np.flatnonzero(~windows.padded | (options.padded is not False))
-        columns = {
-            "clip": names[windows.clip[keep]],
-            "person": windows.track[keep],
-            "first_frame": windows.frame[keep],
-            "padded": windows.padded[keep].astype(np.int64),
-        }
-        if level == "window":
-            mode = detector.mode if options.mode is None else options.mode
-            columns["score"] = scored.scores[mode][keep]
-        else:
-            shares = detector.joint_scores(tracks, options.mode)[keep]
-            columns |= {j: shares[:, v] for v, j in enumerate(detector.skeleton_.joints)}
+    windows, score = scored.windows, scored.scores[options.mode_of(detector)]
+    if level == "window":
+        columns, keep = _window_columns(tracks, windows, options)
+        columns["score"] = score[keep]
     elif level == "person":
-        mode = detector.mode if options.mode is None else options.mode
         keep = np.flatnonzero(~windows.padded | (options.padded is not False))
         people = track_scores(
-            torch.as_tensor(scored.scores[mode][keep]),
+            torch.as_tensor(score[keep]),
             torch.as_tensor(windows.clip[keep]),
             torch.as_tensor(windows.track[keep]),
         )
@@ -187,11 +219,24 @@ def score_table(
             "person": frames.person.numpy(),
         }
     else:
-        score, person = clip_level(detector, scored, tracks, options)
-        columns = {"clip": names, "score": score, "person": person}
+        clips, person = clip_level(detector, scored, tracks, options)
+        columns = {"clip": names, "score": clips, "person": person}
     if labels is not None and level in ("frame", "clip"):
         columns["label"] = labels
     return columns
+
+
+def _window_columns(
+    tracks: PoseTracks, windows: PoseWindows, options: ScoreOptions
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Which windows the rows are, and the positions of those windows among all."""
+    keep = np.flatnonzero(~windows.padded | (options.padded is not False))
+    return {
+        "clip": np.array(tracks.clip_names, dtype=np.str_)[windows.clip[keep]],
+        "person": windows.track[keep],
+        "first_frame": windows.frame[keep],
+        "padded": windows.padded[keep].astype(np.int64),
+    }, keep
 
 
 def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:

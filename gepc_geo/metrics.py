@@ -29,21 +29,42 @@ def _known(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve.
+    r"""Area under the ROC curve.
+
+    Args:
+        labels: :math:`(N)`; 1 abnormal, 0 normal, -1 unknown.
+        scores: :math:`(N)`, higher is more abnormal.
 
     Raises:
-        InputError: Labels of one kind only.
+        InputError: Known labels of one kind only, another number of scores than of labels, NaN or
+            infinite scores of known labels.
     """
     return float(roc_auc_score(*_known(labels, scores)))
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Average precision, abnormal as the positive class."""
+    r"""Average precision, abnormal as the positive class.
+
+    Args:
+        labels: :math:`(N)`; 1 abnormal, 0 normal, -1 unknown.
+        scores: :math:`(N)`, higher is more abnormal.
+
+    Raises:
+        InputError: As :func:`auc`.
+    """
     return float(average_precision_score(*_known(labels, scores)))
 
 
 def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Error rate where false alarms and misses are equally frequent (linear on the ROC curve)."""
+    r"""Error rate where false alarms and misses are equally frequent (linear on the ROC curve).
+
+    Args:
+        labels: :math:`(N)`; 1 abnormal, 0 normal, -1 unknown.
+        scores: :math:`(N)`, higher is more abnormal.
+
+    Raises:
+        InputError: As :func:`auc`.
+    """
     false, true, _ = roc_curve(*_known(labels, scores), drop_intermediate=False)
     difference = false - (1 - true)  # rises from -1 to 1
     after = int(np.argmax(difference >= 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,36 +20,111 @@ FUSED = ("latent", "reconstruction")
 
 
 class Whitening:
-    r"""Principal components scaled to unit variance: :math:`[N, D] \to [N, d]`.
+    r"""Principal components scaled to unit variance, and what they leave over.
+
+    Rows of :math:`[N, D]` become :math:`[N, d + 1]`: :math:`d` whitened components, and the
+    standardised cube root of the squared distance from the subspace they span, which is close to
+    normal where the distance is close to chi-square (Wilson and Hilferty 1931). A density on the
+    components alone would not see what sticks out of the subspace, where normal rows hardly vary.
 
     Args:
-        max_dims: The most dimensions to keep; directions without variance are dropped.
+        max_dims: The most components to keep; directions without variance are dropped.
     """
 
     def __init__(self, max_dims: int) -> None:
         self.max_dims = max_dims
         self.mean = torch.zeros(0)
-        self.matrix = torch.zeros(0, 0)
+        self.basis = torch.zeros(0, 0)
+        self.deviation = torch.zeros(0)
+        # What is left over: its mean square, and of its cube root mean and deviation; empty: nothing.
+        self.rest = torch.zeros(0)
 
     def fit(self, x: Tensor) -> Whitening:
-        """Measures mean and principal components of the rows of ``x``, in float64."""
+        """Measures mean, principal components and what is left over of the rows of ``x``."""
         x = x.double()
         self.mean = x.mean(0)
         centred = x - self.mean
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(x))
+        # The smaller of the two Gram matrices has the same eigenvalues.
+        wide = x.size(1) > len(x)
+        gram = centred @ centred.T if wide else centred.T @ centred
+        values, vectors = torch.linalg.eigh(gram / len(x))
         values, vectors = values.flip(0), vectors.flip(1)
         # Fewer than the rank of the data: the last directions of a small sample are noise.
         rank = int((values > 1e-6 * values[0].clamp(min=1e-12)).sum())
         keep = max(1, min(self.max_dims, rank, len(x) - 1))
-        self.matrix = vectors[:, :keep] / values[:keep].clamp(min=1e-12).sqrt()
+        values, vectors = values[:keep].clamp(min=1e-12), vectors[:, :keep]
+        self.basis = torch.nn.functional.normalize(centred.T @ vectors, dim=0) if wide else vectors
+        self.deviation = values.sqrt()
+        self.rest = torch.zeros(0, dtype=x.dtype, device=x.device)
+        rest = _rest(centred, centred @ self.basis)
+        typical = rest.mean()
+        if bool(typical > 1e-6 * centred.square().sum(1).mean()):
+            root = _cube_root(rest / typical)
+            self.rest = torch.stack([typical, root.mean(), root.std().clamp(min=1e-6)])
         return self
 
     def __call__(self, x: Tensor) -> Tensor:
-        return (x.double() - self.mean) @ self.matrix
+        centred = x.double() - self.mean
+        parts = centred @ self.basis
+        whitened = parts / self.deviation
+        if not len(self.rest):
+            return whitened
+        typical, mean, deviation = self.rest
+        root = _cube_root(_rest(centred, parts) / typical)
+        return torch.cat([whitened, ((root - mean) / deviation).unsqueeze(1)], dim=1)
+
+    def to(self, device: torch.device) -> Whitening:
+        """Moves everything measured to a device."""
+        for name, value in self.state_dict().items():
+            setattr(self, name, value.to(device))
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Plain tensors."""
+        return {
+            "mean": self.mean,
+            "basis": self.basis,
+            "deviation": self.deviation,
+            "rest": self.rest,
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Takes over what :meth:`state_dict` gave."""
+        for name in self.state_dict():
+            setattr(self, name, state[name])
+
+
+def _rest(centred: Tensor, parts: Tensor) -> Tensor:
+    """Squared distance of rows from the subspace in which they have these coordinates."""
+    return centred.square().sum(1) - parts.square().sum(1)
+
+
+def _cube_root(x: Tensor) -> Tensor:
+    # Away from 0, where rounding makes negative numbers and the slope is infinite.
+    return x.clamp(min=1e-9).pow(1 / 3)
+
+
+class Points(NamedTuple):
+    r"""Windows in the few coordinates that scores are computed from.
+
+    Attributes:
+        assignment: Soft assignments in the coordinates of their mixture, :math:`[N, K']`.
+        largest: Logarithm of the largest soft assignment, :math:`[N]`.
+        latent: Whitened latents, :math:`[N, d]`.
+        residual: Whitened residuals, :math:`[N, d]`.
+    """
+
+    assignment: Tensor
+    largest: Tensor
+    latent: Tensor
+    residual: Tensor
 
 
 class Normality:
-    """Mixtures over soft assignments and whitened latents, and the calibration of every mode.
+    """Mixtures over soft assignments, latents and residuals, and the calibration of every mode.
+
+    Fitted in two steps, so that no more than a sample of the raw latents and residuals is ever held:
+    :meth:`measure` on a sample, then :meth:`fit` on the :meth:`project` of every window.
 
     Args:
         options: Mixture options and the seed.
@@ -57,14 +132,14 @@ class Normality:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.whitening = Whitening(options.latent_dims)
-        self.assignment = self._mixture(
-            "dirichlet" if options.density == "dirichlet" else "gaussian"
-        )
-        # The latent's mixture is Gaussian in every variant: latents are no proportions.
-        self.latent = self._mixture("gaussian")
-        # Each channel's mean squared reconstruction error in training, [C].
-        self.noise = torch.ones(0)
+        self.whitening = {part: Whitening(options.whitened_dims) for part in ("latent", "residual")}
+        kind = "dirichlet" if options.density == "dirichlet" else "gaussian"
+        # Latents and residuals are no proportions: Gaussians in every variant.
+        self.mixtures = {
+            "assignment": self._mixture(kind),
+            "latent": self._mixture("gaussian"),
+            "residual": self._mixture("gaussian"),
+        }
         self.calibrators: dict[str, TailCalibrator] = {}
 
     def _mixture(self, kind: str) -> DirichletProcessMixture:
@@ -75,34 +150,40 @@ class Normality:
             random_state=self.options.seed,
         )
 
-    def _proportions(self, log_p: Tensor) -> Tensor:
-        """Soft assignments in the coordinates the mixture is fitted in."""
-        if self.options.density == "gaussian-ilr":
-            return ilr(log_p.double())
-        return log_p.double().exp()
+    def measure(self, encoded: Encoded) -> Normality:
+        """Learns the whitening of latents and residuals from a sample of the training windows."""
+        for part, whitening in self.whitening.items():
+            whitening.fit(getattr(encoded, part))
+        return self
 
-    def fit(self, encoded: Encoded) -> Normality:
-        """Fits whitening, both mixtures and the channels' noise to the training windows."""
-        self.assignment.fit(self._proportions(encoded.log_p))
-        self.whitening.fit(encoded.latent)
-        self.latent.fit(self.whitening(encoded.latent))
-        self.noise = encoded.error.double().mean(0).clamp(min=1e-6)
+    def project(self, encoded: Encoded) -> Points:
+        """Windows in the coordinates of the mixtures."""
+        log_p = encoded.log_p.double()
+        return Points(
+            assignment=ilr(log_p) if self.options.density == "gaussian-ilr" else log_p.exp(),
+            largest=log_p.max(1).values,
+            latent=self.whitening["latent"](encoded.latent),
+            residual=self.whitening["residual"](encoded.residual),
+        )
+
+    def fit(self, points: Points) -> Normality:
+        """Fits the mixtures to the training windows."""
+        for part, mixture in self.mixtures.items():
+            mixture.fit(getattr(points, part))
         return self
 
     def calibrate(self, scores: dict[str, Tensor]) -> None:
         """Learns each mode's distribution on windows that were held out of training."""
         self.calibrators = {mode: TailCalibrator().fit(scores[mode]) for mode in SINGLE}
 
-    def single_scores(self, encoded: Encoded) -> dict[str, Tensor]:
+    def single_scores(self, points: Points) -> dict[str, Tensor]:
         """Anomaly scores [N] (float64, higher is more abnormal) of the directly scored modes."""
         return {
-            "assignment": -self.assignment.log_density(self._proportions(encoded.log_p)),
+            "assignment": -self.mixtures["assignment"]._log_density(points.assignment),
             # 1 - max p, from the log so that near-certain windows keep an order.
-            "max": -torch.expm1(encoded.log_p.double().max(1).values),
-            "latent": -self.latent.log_density(self.whitening(encoded.latent)),
-            # Up to constants the log-density of Gaussian residuals: a channel that nothing can
-            # predict (a frame's velocity) must not drown the others.
-            "reconstruction": (encoded.error.double() / self.noise).mean(1),
+            "max": -torch.expm1(points.largest),
+            "latent": -self.mixtures["latent"]._log_density(points.latent),
+            "reconstruction": -self.mixtures["residual"]._log_density(points.residual),
         }
 
     def fused_score(self, scores: dict[str, Tensor]) -> Tensor:
@@ -111,34 +192,28 @@ class Normality:
 
     def to(self, device: torch.device) -> Normality:
         """Moves everything fitted to a device."""
-        self.whitening.mean = self.whitening.mean.to(device)
-        self.whitening.matrix = self.whitening.matrix.to(device)
-        self.assignment.to(device)
-        self.latent.to(device)
-        self.noise = self.noise.to(device)
-        for calibrator in self.calibrators.values():
-            calibrator.to(device)
+        parts: list[Any] = [self.whitening, self.mixtures, self.calibrators]
+        for part in (one for group in parts for one in group.values()):
+            part.to(device)
         return self
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numbers and strings only."""
         return {
-            "whitening": {"mean": self.whitening.mean, "matrix": self.whitening.matrix},
-            "assignment": self.assignment.state_dict(),
-            "latent": self.latent.state_dict(),
-            "noise": self.noise,
-            "calibrators": {m: c.state_dict() for m, c in self.calibrators.items()},
+            name: {key: part.state_dict() for key, part in getattr(self, name).items()}
+            for name in ("whitening", "mixtures", "calibrators")
         }
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any], options: Options) -> Normality:
         """Rebuilds what :meth:`state_dict` gave."""
         self = cls(options)
-        self.whitening.mean = state["whitening"]["mean"]
-        self.whitening.matrix = state["whitening"]["matrix"]
-        self.assignment = DirichletProcessMixture.from_state_dict(state["assignment"])
-        self.latent = DirichletProcessMixture.from_state_dict(state["latent"])
-        self.noise = state["noise"]
+        for part, whitening in self.whitening.items():
+            whitening.load_state_dict(state["whitening"][part])
+        self.mixtures = {
+            part: DirichletProcessMixture.from_state_dict(state["mixtures"][part])
+            for part in self.mixtures
+        }
         self.calibrators = {
             m: TailCalibrator.from_state_dict(c) for m, c in state["calibrators"].items()
         }

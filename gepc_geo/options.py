@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from gepc_geo.errors import InputError
+from gepc_geo.nn.attention import BRANCHES
 
 #: What a window's anomaly score can be computed from (DESIGN: section 3.4 of the paper and beyond).
 MODES = ("assignment", "max", "latent", "reconstruction", "fused")
-#: The three adjacencies of the spatial attention convolution (section 3.2 of the paper).
-BRANCHES = ("static", "global", "inferred")
 
 
 def _option(
@@ -98,7 +100,9 @@ class Options:
         choices=("gaussian-ilr", "gaussian-p", "dirichlet"),
     )
     covariance: str = _option("full", "Covariance of Gaussians.", choices=("full", "diag"))
-    latent_dims: int = _option(64, "Whitened latent dimensions of the latent mode.", low=1)
+    whitened_dims: int = _option(
+        64, "Principal components that the latent and reconstruction modes keep.", low=1
+    )
     mode: str = _option("fused", "What the anomaly score is computed from.", choices=MODES)
     holdout: float = _option(
         0.1,
@@ -125,7 +129,7 @@ class Options:
     label_tolerance: float = _option(
         0.001, "Clustering stops when fewer labels than this share change.", low=0, high=1
     )
-    clip_norm: float = _option(1.0, "Largest gradient norm.", low=0)
+    clip_norm: float = _option(1.0, "Largest gradient norm.", low=1e-6)
     precision: str = _option("fp32", "Arithmetic of the network.", choices=("fp32", "bf16"))
     seed: int = _option(0, "Seed of everything random.", low=0)
     checkpoint_seconds: float = _option(
@@ -139,7 +143,8 @@ class Options:
         Args:
             name: ``"default"`` (none), or ``"paper"``: the published method with the public
                 implementation's training facts (image scaling, five augmentations, 20 clusters,
-                eq. 3, Gaussians on p, scored by ``assignment``).
+                eq. 3, Gaussians on p, scored by ``assignment``; 10 epochs of reconstruction to 25
+                of clustering with new targets every other epoch).
         """
         presets: dict[str, dict[str, Any]] = {
             "default": {},
@@ -158,6 +163,8 @@ class Options:
                 "lr": 1e-4,
                 "cluster_lr": 8e-4,
                 "batch_size": 512,
+                "cluster_share": 25 / 35,
+                "target_updates": 13,
             },
         }
         if name not in presets:
@@ -196,7 +203,17 @@ class Options:
 
     def to_dict(self) -> dict[str, Any]:
         """All options as plain numbers, strings and lists."""
-        return {name: value for name, value in asdict(self).items() if name in NAMES}
+
+        def plain(value: Any) -> Any:
+            return value.item() if isinstance(value, np.generic) else value
+
+        return {
+            name: [plain(one) for one in value]
+            if isinstance(value, (list, tuple))
+            else plain(value)
+            for name, value in asdict(self).items()
+            if name in NAMES
+        }
 
     @staticmethod
     def read(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
@@ -239,9 +256,10 @@ def _check(option: Field, value: Any) -> None:
         values, kind = list(value), type(default[0])
     else:
         values, kind = [value], int if default is None else type(default)
+    # NumPy's numbers are numbers too; to Python (and nobody else) so are true and false.
+    accepted = {int: Integral, float: Real}.get(kind, kind)
     for one in values:
-        whole = kind is float and isinstance(one, int) and not isinstance(one, bool)
-        if type(one) is not kind and not whole:
+        if not isinstance(one, accepted) or isinstance(one, bool) != (kind is bool):
             raise InputError(f"{option.name} is {one!r}, expected {_KINDS[kind]}")
         if meta["choices"] and one not in meta["choices"]:
             raise InputError(f"{option.name} is {one!r}, expected {' or '.join(meta['choices'])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 from gepc_geo._version import __version__
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.files import atomic_path, check_destination, read_yaml
 from gepc_geo.options import Options
 from gepc_geo.tracks import PoseTracks
 
@@ -28,22 +29,51 @@ class Run:
         self.config = self.folder / "config.yaml"
         self.model = self.folder / "model.pt"
         self.checkpoint = self.folder / "checkpoint.pt"
+        self._losses = self.folder / "losses.csv"
+        self._events = self.folder / "tensorboard"
+        # Whether a run began here with this object, and the folder with it: what may be taken back.
+        self._began = self._made = False
 
     def start(self, resume: bool) -> dict[str, Any] | None:
-        """Checks that training can begin here; with ``resume``, the options it began with.
+        """Checks that training can begin here; with ``resume``, the configuration it began with.
 
         Raises:
-            InputError: A run is here and ``resume`` is off, or none is and it is on.
+            InputError: Files of a run's names are here and ``resume`` is off, no run is and it is
+                on, or nothing can be written here.
         """
-        if not resume:
-            if self.model.exists() or self.checkpoint.exists():
+        check_destination(self.config)
+        if resume:
+            if not self.config.exists():
+                raise InputError(f"{self.config} does not exist, expected a run to resume")
+            return self.read_config()
+        for path in (self.config, self.checkpoint, self.model, self._losses, self._events):
+            if path.exists():
                 raise InputError(
                     f"{self.folder} holds a run already, expected --resume or another folder"
+                    if self.config.exists()
+                    else f"{path} exists already, expected another folder for the run"
                 )
-            return None
-        if not self.config.exists():
-            raise InputError(f"{self.config} does not exist, expected a run to resume")
-        return self.read_config()["options"]
+        self._began, self._made = True, not self.folder.exists()
+        return None
+
+    def check_resumed(self, options: Options, data: dict[str, Any]) -> None:
+        """Makes sure that options and data are those the run began with, as ``config.yaml`` has them.
+
+        Args:
+            options: All options.
+            data: Entries of the configuration's ``data``.
+
+        Raises:
+            InputError: The first one that differs.
+        """
+        config = self.read_config()
+        began = {**Options(**config["options"]).to_dict(), **config["data"]}
+        for name, value in {**options.to_dict(), **data}.items():
+            if value != began.get(name):
+                raise InputError(
+                    f"{name} is {value!r}, expected {began.get(name)!r} as in {self.config}, "
+                    "with which the run began"
+                )
 
     def write_config(self, options: Options, data: dict[str, Any]) -> None:
         """Saves the resolved configuration, which ``train --config`` takes as it is."""
@@ -52,12 +82,16 @@ class Run:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
     def forget(self) -> None:
-        """Takes back a run that ended before its first checkpoint: nothing half-written stays."""
-        if self.checkpoint.exists() or self.model.exists():
+        """Takes back a run that ended before its first checkpoint: nothing half-written stays.
+
+        A run that did not begin with this object's :meth:`start` stays as it is.
+        """
+        if not self._began or self.checkpoint.exists() or self.model.exists():
             return
-        for path in (self.config, self.folder / "losses.csv"):
+        for path in (self.config, self._losses):
             path.unlink(missing_ok=True)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
+        shutil.rmtree(self._events, ignore_errors=True)
+        if self._made and self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
     def read_config(self) -> dict[str, Any]:
@@ -66,16 +100,13 @@ class Run:
         Raises:
             InputError: No such file, or not one of a run.
         """
-        try:
-            content = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{self.config} cannot be read, expected a run's: {reason}") from None
-        if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
-            raise InputError(
-                f"{self.config} is not a run's configuration, expected options and data"
-            )
-        Options.read(content.get("options", {}), str(self.config))
+        content = read_yaml(self.config, "run's configuration")
+        for part in ("options", "data"):
+            if not isinstance(content.get(part), dict):
+                raise InputError(
+                    f"{self.config} is not a run's configuration, expected {part} by name in it"
+                )
+        Options.read(content["options"], str(self.config))
         return content
 
     def train(

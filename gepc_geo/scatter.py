@@ -12,11 +12,6 @@ except (ImportError, OSError):
     torch_scatter = None
 
 
-def has_torch_scatter() -> bool:
-    """Whether torch-scatter is installed and imports."""
-    return torch_scatter is not None
-
-
 def scatter_max_arg(src: Tensor, index: Tensor, dim_size: int) -> tuple[Tensor, Tensor]:
     r"""The largest value of each group and its position in ``src``.
 

@@ -1,4 +1,17 @@
-"""From windows to persons, frames and clips (section 4 of the paper). Higher is more abnormal."""
+"""From windows to persons, frames and clips (section 4 of the paper). Higher is more abnormal.
+
+Protocol ``reference`` follows the public implementation's frame aggregation in three things:
+
+- a window's score goes to its centre frame alone (:func:`person_frame_scores`),
+- the most normal person of a frame decides (:func:`frame_scores`),
+- smoothing runs across clip borders (:func:`smooth`).
+
+It does not follow it in a fourth: where the five augmentations of a window are to be averaged, an
+indexing fault there averages five consecutive windows that have nothing to do with one another.
+Here window scores are means over each window's own augmentations, in both protocols. Frames with
+nobody, gaps and padded windows are treated as in ``corrected``, too. So numbers of ``reference`` can
+be compared with the public implementation's, but are not expected to equal them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +23,11 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from gepc_geo.calibration import TailCalibrator, correct_for_people
+from gepc_geo.errors import InputError
 from gepc_geo.scatter import scatter_max_arg
+
+#: How scores of windows become scores of frames.
+PROTOCOLS = ("corrected", "reference")
 
 
 @dataclass
@@ -65,7 +82,9 @@ def person_frame_scores(
         low: First row of each window's track piece; windows padded at its ends stay inside.
         high: Last row of the piece.
         placement: ``"mean"``: the mean over all windows that contain the frame; ``"center"``: the
-            score of the window whose middle frame it is (the public implementation's).
+            score of the window whose centre frame it is, frame :math:`\lfloor T / 2 \rfloor` counted
+            from 0 (protocol ``reference``); frames near a track's ends then have none.
+            (default: :obj:`"mean"`)
 
     Returns:
         :math:`(R)` float64; NaN for rows in no window.
@@ -103,11 +122,19 @@ def frame_scores(
         num_slots: Frames in all clips, :math:`G`.
         empty_score: Score of frames with nobody: the most normal one seen in training.
         protocol: ``"corrected"``: the most abnormal person decides; ``"reference"``: the most normal
-            one (the public implementation's).
+            one does, as in the public implementation. That is all that ``reference`` changes here;
+            what else it follows, and what it does not, is said at the top of this module.
+            (default: :obj:`"corrected"`)
         calibrator: Of person-frame scores; needed by ``people_correction``.
+            (default: :obj:`None`)
         people_correction: Turn the deciding score into minus the log of the probability that, with
-            as many normal people, somebody scores as high.
+            as many normal people, somebody scores as high. (default: :obj:`False`)
+
+    Raises:
+        InputError: Another ``protocol``, ``people_correction`` without a ``calibrator``.
     """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"protocol is {protocol!r}, expected {' or '.join(PROTOCOLS)}")
     known = ~score.isnan()
     score, slot, track = score[known], slot[known], track[known]
     people = torch.bincount(slot, minlength=num_slots)
@@ -119,7 +146,8 @@ def frame_scores(
     value = sign * value
     empty = torch.tensor(empty_score, dtype=value.dtype, device=value.device)
     if people_correction:
-        assert calibrator is not None
+        if calibrator is None:
+            raise InputError("calibrator is None, expected a fitted one for the people correction")
         tail = calibrator.log_tail(torch.where(nobody, empty, value))
         value = -correct_for_people(tail, people.clamp(min=1))
     else:
@@ -130,13 +158,14 @@ def frame_scores(
 def smooth(
     scores: np.ndarray, frame_offset: np.ndarray, sigma: float, *, across_clips: bool = False
 ) -> np.ndarray:
-    r"""Gaussian smoothing of frame scores along time, each clip for itself.
+    r"""Gaussian smoothing of frame scores along time.
 
     Args:
         scores: :math:`(G)`, all clips end to end.
         frame_offset: Where each clip starts, :math:`(N + 1)`.
         sigma: Standard deviation in frames.
-        across_clips: Smooth over clip borders, as the public implementation does.
+        across_clips: Smooth over clip borders, all clips as one series, as the public implementation
+            does (protocol ``reference``); else each clip for itself. (default: :obj:`False`)
     """
     if across_clips:
         return gaussian_filter1d(scores, sigma, mode="nearest") if len(scores) else scores

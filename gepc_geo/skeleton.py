@@ -8,7 +8,7 @@ given as ``edge_index`` + ``edge_type`` + ``edge_weight`` so that any PyG layer 
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,8 @@ class Skeleton:
         hips: The two joints whose mid point is the lower end of the torso, or ``None``.
 
     Raises:
-        InputError: A joint number out of range, an unconnected joint, no joints at all.
+        InputError: A joint number out of range, an unconnected joint, no joints at all, two joints
+            of one name, a joint in two pairs.
     """
 
     name: str
@@ -71,6 +72,21 @@ class Skeleton:
                     f"skeleton {self.name!r} names joint {joint}, "
                     f"expected a number from 0 to {self.num_joints - 1}"
                 )
+        twice = [name for name, count in Counter(self.joints).items() if count > 1]
+        if twice:
+            raise InputError(
+                f"skeleton {self.name!r} has more than one joint {twice[0]!r}, "
+                "expected different names"
+            )
+        # Swapping overlapping pairs one after the other would be no mirror image.
+        often = [
+            v for v, count in Counter(v for pair in self.pairs for v in pair).items() if count > 1
+        ]
+        if often:
+            raise InputError(
+                f"skeleton {self.name!r} names joint {self.joints[often[0]]!r} more than once in "
+                "its left/right pairs, expected at most once"
+            )
         lost = [self.joints[v] for v, hops in enumerate(self.hops()) if hops < 0]
         if lost:
             raise InputError(

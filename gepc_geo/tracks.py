@@ -21,6 +21,10 @@ FORMAT_VERSION = 1
 #: damage, and would only surface as exhausted memory.
 MAX_FRAMES = 100_000_000
 
+#: The largest coordinate (of a joint that was seen) or feature, either way: far outside of any image
+#: or room, and small enough that what is computed of it stays finite in single precision.
+MAX_VALUE = 1e9
+
 # Every array of the file: its number of dimensions and its type.
 _ARRAYS: dict[str, tuple[int, type]] = {
     "keypoints": (3, np.float32),
@@ -109,8 +113,9 @@ class PoseTracks:
             origin: What errors call the data, e.g. the file's name.
 
         Raises:
-            InputError: Arrays that do not fit together, NaN or infinite key points, confidences
-                outside [0, 1], a person twice in a frame, frame numbers outside the clip.
+            InputError: Arrays that do not fit together, NaN, infinite or absurdly large key points
+                (over 1e9), confidences outside [0, 1], a person twice in a frame, frame numbers
+                outside the clip.
         """
         skeleton = Skeleton.get(skeleton)
         names = tuple(str(name) for name in clip_names)
@@ -218,10 +223,7 @@ class PoseTracks:
                 raise InputError(f"no clip is of split {split!r}, the data has {there}")
         if labels is not None:
             wanted = set(labels)
-            lost = sorted(wanted - set(self.clip_label))
-            if lost:
-                there = ", ".join(sorted(set(self.clip_label) - {""})) or "no class labels at all"
-                raise InputError(f"no clip is of class {lost[0]!r}, the data has {there}")
+            self.check_classes(wanted)
             keep &= np.array([name in wanted for name in self.clip_label], dtype=bool)
         if clips is not None:
             chosen = np.zeros(self.num_clips, dtype=bool)
@@ -249,6 +251,17 @@ class PoseTracks:
             frame_labels=None if self.frame_labels is None else self.frame_labels[slots],
             **changes,
         )
+
+    def check_classes(self, names: Iterable[str]) -> None:
+        """Makes sure that each of the classes ``names`` has a clip.
+
+        Raises:
+            InputError: A class that no clip has.
+        """
+        lost = sorted(set(names) - set(self.clip_label))
+        if lost:
+            there = ", ".join(sorted(set(self.clip_label) - {""})) or "no class labels at all"
+            raise InputError(f"no clip is of class {lost[0]!r}, the data has {there}")
 
     def rows(self, keep: np.ndarray) -> PoseTracks:
         """Some person-frames (positions or a boolean mask, in order); the clips stay as they are."""
@@ -287,8 +300,12 @@ class PoseTracks:
                     f"poses of skeleton {part.skeleton.name!r} in {part.dims} dimensions cannot "
                     f"join those of {first.skeleton.name!r} in {first.dims}"
                 )
-            if (part.features is None) != (first.features is None):
-                raise InputError("some poses have features and some do not, expected all or none")
+            if part._num_features != first._num_features:
+                raise InputError(
+                    f"poses with {part._num_features} features a joint (clip "
+                    f"{next(iter(part.clip_names), '')!r}) cannot join those with "
+                    f"{first._num_features} (clip {next(iter(first.clip_names), '')!r})"
+                )
         labels: np.ndarray | None = None
         if any(part.frame_labels is not None for part in parts):
             labels = np.concatenate(
@@ -399,6 +416,10 @@ class PoseTracks:
 
     # -- inner ---------------------------------------------------------------------------------
 
+    @property
+    def _num_features(self) -> int:
+        return 0 if self.features is None else int(self.features.shape[-1])
+
     def _check(self, origin: str) -> None:
         """Raises an InputError for the first thing that does not fit."""
         count, rows, joints = self.num_clips, self.num_frames, self.num_joints
@@ -443,6 +464,16 @@ class PoseTracks:
                 raise InputError(
                     f"{origin} has a {name} value that is NaN or infinite ({where}), "
                     "expected finite numbers (confidence 0 marks a missing joint)"
+                )
+            # The coordinates of a joint that was not seen mean nothing, and are not used.
+            seen = self.confidence > 0 if name == "keypoints" else np.ones((rows, joints), bool)
+            if array is not None and (np.abs(array[seen]) > MAX_VALUE).any():
+                row, joint, _ = np.argwhere((np.abs(array) > MAX_VALUE) & seen[..., None])[0]
+                worst = array[row, joint][np.abs(array[row, joint]).argmax()]
+                raise InputError(
+                    f"{origin} has a {name} value of {worst:g} (joint "
+                    f"{self.skeleton.joints[joint]} of row {row}), "
+                    f"expected -{MAX_VALUE:g} to {MAX_VALUE:g}"
                 )
         if not ((self.confidence >= 0) & (self.confidence <= 1)).all():
             bad = self.confidence[~((self.confidence >= 0) & (self.confidence <= 1))][0]

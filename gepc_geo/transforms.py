@@ -309,6 +309,10 @@ class Augment(_PoseTransform):
         coordinates, confidence = self._split(data)
         return self._with(data, _turn(coordinates, confidence, self._matrix[choice]))
 
+    def source_joints(self, choice: int) -> Tensor:
+        r"""Which joint of a window each joint comes from under an augmentation: :math:`[V]` int64."""
+        return self._order[choice]
+
     def _options(self) -> dict[str, object]:
         return {"dims": self.dims, "name": self.name}
 

@@ -29,7 +29,6 @@ class FilledTracks:
         track: :math:`[R]` int64, person id.
         frame: :math:`[R]` int64, frame number within the clip.
         piece: :math:`[P + 1]` int64; piece ``p`` is rows ``piece[p]`` to ``piece[p + 1]``.
-        observed: :math:`[R]` bool, false for inserted rows.
         source: The tracks they were made of (skeleton, image sizes, names).
     """
 
@@ -40,7 +39,6 @@ class FilledTracks:
     track: np.ndarray
     frame: np.ndarray
     piece: np.ndarray
-    observed: np.ndarray
     source: PoseTracks
 
     @property
@@ -88,16 +86,16 @@ def fill(tracks: PoseTracks, max_gap: int = 3) -> FilledTracks:
     place = np.concatenate([[0], np.cumsum(count)])
     left = np.repeat(np.arange(rows), count)
     offset = np.arange(place[-1]) - place[left]
-    observed = offset == 0
     starts = np.flatnonzero(np.concatenate([np.ones(min(rows, 1), dtype=bool), ~joined]))
     piece = np.append(place[starts], place[-1])
     frame = tracks.frame[left] + offset
-    confidence = np.where(observed[:, None], tracks.confidence[left], np.float32(0))
+    inserted = offset > 0
+    confidence = np.where(inserted[:, None], np.float32(0), tracks.confidence[left])
     keypoints = _fill_joints(tracks.keypoints[left], confidence, frame, piece)
     features = None
     if tracks.features is not None:
         features = tracks.features[left]
-        new = np.flatnonzero(~observed)
+        new = np.flatnonzero(inserted)
         weight = (offset[new] / count[left[new]])[:, None, None]
         after = tracks.features[left[new] + 1]
         features[new] = (1 - weight) * features[new] + weight * after
@@ -109,7 +107,6 @@ def fill(tracks: PoseTracks, max_gap: int = 3) -> FilledTracks:
         track=tracks.track[left],
         frame=frame,
         piece=piece,
-        observed=observed,
         source=tracks,
     )
 

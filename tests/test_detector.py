@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_score_samples_is_the_mixtures_log_density(detector, crowd):
     plain = GEPC(**{**SMALL, "augment": "none", "budget": 320})
     plain.fit(simulate_crowd("train", num_clips=10, frames_per_clip=48, seed=1), device="cpu")
     x = ilr(torch.as_tensor(plain.soft_assignment(crowd)).double().log()).numpy()
-    mixture = plain.normality_.assignment
+    mixture = plain.normality_.mixtures["assignment"]
     posterior, size = mixture.components_, x.shape[1]
     terms = []
     for k, weight in enumerate(mixture.weights_.numpy()):
@@ -124,6 +125,12 @@ def test_saved_model_scores_the_same(detector, crowd, tmp_path):
         )
 
 
+def test_numpy_numbers_are_options_like_any_other(walkers, tmp_path):
+    options = {**SMALL, "batch_size": np.int64(32), "lr": np.float64(1e-3), "budget": np.int64(128)}
+    GEPC(**options).fit(walkers, run=tmp_path, device="cpu").save(tmp_path / "model.pt")
+    assert type(GEPC.load(tmp_path / "model.pt", device="cpu").batch_size) is int
+
+
 def test_other_files_and_versions_are_refused(detector, tmp_path):
     path = tmp_path / "model.pt"
     with pytest.raises(InputError, match=r"model.pt does not exist, expected a gepc_geo model"):
@@ -170,6 +177,62 @@ def test_joint_scores_find_a_faulty_joint(walkers):
         np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-4)
         assert shares[seen].mean(0).argmax() == joint, test.skeleton.joints[joint]
         assert (shares[seen].argmax(1) == joint).mean() > 0.5, test.skeleton.joints[joint]
+
+
+def test_joint_scores_belong_to_the_window_itself_whatever_its_augmentation(detector, crowd):
+    """Of a mirrored crowd the left joints' shares are the right ones' of the crowd."""
+    order = crowd.skeleton.mirror()
+    turned = crowd.keypoints[:, order] * np.float32([-1, 1]) + np.float32([856, 0])
+    mirrored = crowd.with_(keypoints=turned, confidence=crowd.confidence[:, order])
+    ours, theirs = detector.joint_scores(crowd), detector.joint_scores(mirrored)
+    # Rounding takes a few windows to the other side of a ReLU.
+    near = np.isclose(ours[:, order], theirs, atol=2e-3).all(1)
+    assert near.mean() > 0.97
+    assert not np.isclose(ours, theirs, atol=2e-3).all(1).any()
+
+
+def test_joint_scores_without_a_gradient_are_even(detector, crowd):
+    dead = copy.deepcopy(detector)
+    for parameter in dead.model_.parameters():
+        torch.nn.init.zeros_(parameter)
+    shares = dead.joint_scores(crowd, "assignment")
+    np.testing.assert_allclose(shares, 1 / 17, rtol=1e-4)
+
+
+def test_a_score_that_is_no_number_names_the_window(detector, crowd):
+    broken = copy.deepcopy(detector)
+    broken.normality_.whitening["latent"].mean *= torch.nan
+    first = detector.windows(crowd)
+    place = rf"person {first.track[0]} from frame {first.frame[0]} of clip '{crowd.clip_names[0]}'"
+    with pytest.raises(InputError, match=rf"the score of {place} is not a finite number"):
+        broken.decision_function(crowd)
+
+
+def test_poses_without_a_window_give_no_scores(detector, crowd):
+    nobody = crowd.rows(np.zeros(crowd.num_frames, dtype=bool))
+    assert detector.decision_function(nobody).shape == (0,)
+    assert detector.embed(nobody).shape == (0, detector.model_.latent_dim)
+    assert detector.soft_assignment(nobody).shape == (0, 4)
+    assert detector.joint_scores(nobody).shape == (0, 17)
+
+
+def test_clips_without_people_are_never_what_is_trained_on(walkers):
+    """Eleven empty clips and one with people: people are held out, not the one clip."""
+    empty = walkers.rows(walkers.clip == 3)
+    for seed in range(8):
+        train, held_out = GEPC(**{**SMALL, "seed": seed})._hold_out(empty)
+        assert train.num_frames and held_out.num_frames
+
+
+def test_a_large_set_is_whitened_on_a_sample(walkers, crowd, monkeypatch):
+    """With the sample as large as the set nothing changes; a smaller one is near."""
+    whole = GEPC(**SMALL).fit(walkers, device="cpu")
+    monkeypatch.setattr("gepc_geo.detector._SAMPLE", 200)
+    part = GEPC(**SMALL).fit(walkers, device="cpu")
+    assert torch.equal(whole.assignment_.theta, part.assignment_.theta)
+    ours, theirs = (one.decision_function(crowd, "latent") for one in (whole, part))
+    assert not np.array_equal(ours, theirs)
+    assert np.corrcoef(ours.argsort().argsort(), theirs.argsort().argsort())[0, 1] > 0.9
 
 
 def test_poses_that_do_not_fit_are_refused(detector, crowd):

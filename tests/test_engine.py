@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from gepc_geo import GEPC, InputError, checkpoint
-from gepc_geo.engine import KIND, VERSION, window_error
+from gepc_geo.engine import KIND, VERSION, encode_input, window_residual
 
 SMALL = dict(
     encoder_channels=[2, 2, 2],
@@ -79,8 +79,10 @@ def test_killed_run_resumes_to_the_same_weights(stage, walkers, tmp_path):
         time.sleep(0.002)
     assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     assert checkpoint.load(run / "checkpoint.pt", kind=KIND, version=VERSION)["stage"] == stage
-    assert not list(run.glob(".checkpoint*.tmp"))
+    # As if the kill had come in the middle of writing.
+    (run / ".checkpoint.pt.left-over.pt").write_bytes(b"half")
     subprocess.run(command, env=environment, check=True)
+    assert not list(run.glob(".*"))
     resumed = checkpoint.load(run / "checkpoint.pt", kind=KIND, version=VERSION)
     expected = GEPC(**options).fit(walkers, run=tmp_path / "straight", device="cpu")
     assert resumed["stage"] == "done"
@@ -92,8 +94,9 @@ def test_killed_run_resumes_to_the_same_weights(stage, walkers, tmp_path):
         state_of(expected),
     )
     # No row of the log stands twice.
-    passes = [(row["stage"], row["step"]) for row in _rows(log) if row["loss"]]
-    assert len(passes) == len(set(passes))
+    for column in ("loss", "label_change"):
+        places = [(row["stage"], row["step"]) for row in _rows(log) if row[column]]
+        assert len(places) == len(set(places))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -131,25 +134,51 @@ def test_reconstruction_learns(walkers):
     """The loss falls well under the variance of standardised input, which is one."""
     detector = GEPC(**{**SMALL, "hidden": 4, "budget": 4800, "lr": 3e-3, "cluster_share": 0.0})
     detector.fit(walkers, device="cpu")
-    error = detector.window_scores(walkers, padded=False).scores["reconstruction"]
-    assert np.median(error) < 0.5
+    parts = [
+        encode_input(detector.model_, detector.assignment_, detector.pipeline_.tensor(batch))
+        for batch in detector._loader(detector.windows(walkers))
+    ]
+    assert torch.cat([part.residual for part in parts]).square().mean() < 0.5
 
 
-def test_loss_that_is_no_number_stops_with_the_last_good_checkpoint(walkers, tmp_path):
-    GEPC(**{**SMALL, "checkpoint_seconds": 0.0}).fit(walkers, run=tmp_path / "a", device="cpu")
-    with pytest.raises(InputError, match=r"loss is (nan|inf) at step \d+, expected a finite"):
-        GEPC(**{**SMALL, "lr": 1e30, "clip_norm": 1e30, "checkpoint_seconds": 0.0}).fit(
-            walkers, run=tmp_path, device="cpu"
-        )
-    if (tmp_path / "checkpoint.pt").exists():
-        state = checkpoint.load(tmp_path / "checkpoint.pt", kind=KIND, version=VERSION)
-        assert all(v.isfinite().all() for v in state["model"].values() if v.is_floating_point())
+def test_loss_that_is_no_number_stops(walkers, tmp_path):
+    with pytest.raises(InputError, match=r"loss is (nan|inf) at step \d+, expected finite"):
+        GEPC(**{**SMALL, "lr": 1e30, "clip_norm": 1e30}).fit(walkers, run=tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize("stage", ["reconstruction", "clustering"])
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_weights_that_are_no_numbers_are_never_kept(stage, seconds, walkers, tmp_path, monkeypatch):
+    """A finite loss with an infinite gradient, with and without a look at the loss before it."""
+    clip, calls = torch.nn.utils.clip_grad_norm_, []
+
+    def poisoned(parameters, norm):
+        calls.append(None)
+        if len(calls) == (3 if stage == "reconstruction" else 17):
+            parameters[0].grad.fill_(torch.inf)
+        return clip(parameters, norm)
+
+    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", poisoned)
+    with pytest.raises(
+        InputError, match=rf"the {stage} (loss|weights) .* expected finite"
+    ) as error:
+        GEPC(**{**SMALL, "checkpoint_seconds": seconds}).fit(walkers, run=tmp_path, device="cpu")
+    path = tmp_path / "checkpoint.pt"
+    assert path.exists() == (f"the last good checkpoint is {path}" in str(error.value))
+    assert path.exists() == (seconds == 0 or stage == "clustering")
+    if path.exists():
+        state = checkpoint.load(path, kind=KIND, version=VERSION)
+        assert state["stage"] == stage or seconds > 0
+        assert all(value.isfinite().all() for value in state["model"].values())
 
 
 def test_checkpoint_of_other_data_or_options_is_refused(whole, walkers):
     _, folder = whole
     with pytest.raises(InputError, match=r"checkpoint.pt was written for \d+ training windows"):
         GEPC(**SMALL).fit(walkers.select(clips=range(8)), run=folder, resume=True, device="cpu")
+    moved = walkers.with_(keypoints=walkers.keypoints + 1)
+    with pytest.raises(InputError, match=r"with checksum \w+, expected the \d+ windows with check"):
+        GEPC(**SMALL).fit(moved, run=folder, resume=True, device="cpu")
     with pytest.raises(InputError, match=r"was written with lr 0.001, expected 0.1"):
         GEPC(**{**SMALL, "lr": 0.1}).fit(walkers, run=folder, resume=True, device="cpu")
 
@@ -163,16 +192,14 @@ def test_corrupt_checkpoint_is_refused(content, walkers, tmp_path):
         GEPC(**SMALL).fit(walkers, run=tmp_path, resume=True, device="cpu")
 
 
-def test_window_error_counts_seen_joints_only():
+def test_residual_is_of_seen_joints_only():
     x = torch.zeros(1, 2, 2, 3)
     x[..., -1] = torch.tensor([[1.0, 0.0], [0.5, 0.0]])
     reconstruction = torch.zeros(1, 2, 2, 2)
     reconstruction[0, 0, 0] = torch.tensor([2.0, 1.0])
-    reconstruction[0, :, 1] = 100.0
-    # Seen: joint 0 of both frames; squares 4 and 0, 1 and 0.
-    torch.testing.assert_close(window_error(reconstruction, x), torch.tensor([[2.0, 0.5]]))
-    x[..., -1] = 0
-    torch.testing.assert_close(window_error(reconstruction, x), torch.zeros(1, 2))
+    reconstruction[0, :, 1] = torch.nan
+    expected = torch.tensor([[-2.0, -1.0, 0, 0, 0, 0, 0, 0]])
+    torch.testing.assert_close(window_residual(reconstruction, x), expected)
 
 
 def test_tensorboard_events_are_written(walkers, tmp_path):

@@ -107,13 +107,29 @@ def test_people_correction_and_protocols(detector, crowd):
     tail = -detector.person_calibrators_["fused"].log_tail(plain.score)
     torch.testing.assert_close(corrected.score[alone], tail[alone])
     assert (corrected.score[crowded] < tail[crowded]).all()
-    reference = frame_level(detector, scored, crowd, ScoreOptions(protocol="reference"))
-    several = (plain.people > 1) & (reference.people > 1)
-    assert (reference.score[several] <= plain.score[several] + 0.6).all()
     with pytest.raises(InputError, match="people correction needs the most abnormal person"):
         ScoreOptions(protocol="reference", people_correction=True).check()
     with pytest.raises(InputError, match="protocol is 'mine'"):
         ScoreOptions(protocol="mine").check()
+
+
+def test_the_reference_protocol_equals_a_plain_loop(detector, crowd):
+    """The most normal person decides, each by the window whose middle frame it is."""
+    rng = np.random.default_rng(2)
+    scored = oracle_scores(detector, crowd, lambda w, labels: rng.normal())
+    windows = scored.windows
+    result = frame_level(detector, scored, crowd, ScoreOptions(protocol="reference"))
+    here: dict[int, dict[int, float]] = {}
+    for w in np.flatnonzero(~windows.padded):
+        frame = windows.table.frame[windows.first[w] + 6]
+        slot = int(crowd.frame_offset[windows.clip[w]] + frame)
+        here.setdefault(slot, {})[windows.track[w]] = scored.scores["fused"][w]
+    assert max(map(len, here.values())) > 1
+    for slot in range(int(crowd.clip_length.sum())):
+        people = here.get(slot, {-1: -1.0})
+        person = min(people, key=people.get)
+        assert result.person[slot] == person
+        assert result.score[slot].item() == pytest.approx(people[person])
 
 
 def test_threshold_alarms_the_declared_share_of_normal_frames(detector, crowd):
@@ -134,11 +150,31 @@ def test_clip_labels(crowd):
         clip_labels(crowd, ["swim"])
 
 
-def test_evaluating_needs_labels(detector, crowd):
+def test_evaluating_needs_labels(detector, crowd, monkeypatch):
     with pytest.raises(InputError, match="have no labels"):
         evaluate(detector, replace(crowd, frame_labels=None))
-    with pytest.raises(InputError, match="0 of 540 labels are abnormal"):
-        evaluate(detector, crowd.with_(frame_labels=np.zeros(540)))
+
+    def never(*args, **kwargs):
+        raise AssertionError("scored before the labels were looked at")
+
+    monkeypatch.setattr(GEPC, "window_scores", never)
+    for labels, message in (
+        (np.zeros(540), "0 of the 540 known frame labels of the 9 clips say abnormal"),
+        (np.r_[[1] * 9, [-1] * 531], "9 of the 9 known frame labels"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluate(detector, crowd.with_(frame_labels=labels))
+    with pytest.raises(InputError, match="0 of the 9 known clip labels .* say abnormal"):
+        evaluate(detector, crowd, normal=set(crowd.clip_label))
+    with pytest.raises(InputError, match="mode is 'foo', expected assignment or max"):
+        evaluate(detector, crowd, options=ScoreOptions(mode="foo"))
+
+
+def test_clips_have_no_frame_protocol(detector, crowd):
+    metrics = evaluate(detector, crowd, normal=["normal"]).metrics
+    assert (metrics["level"], metrics["protocol"], metrics["smooth"]) == ("clip", None, 0.0)
+    with pytest.raises(InputError, match="smooth is 20.0, expected level frame, as level clip"):
+        evaluate(detector, crowd, normal=["normal"], options=ScoreOptions(smooth=20.0))
 
 
 def test_tables_and_their_files(detector, crowd, tmp_path):

@@ -10,6 +10,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.options import Options
+from gepc_geo.skeleton import SKELETONS
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,13 @@ def test_mirroring_swaps_left_and_right_and_turns_x(fitted, walkers):
     x, x_mirrored = (one[..., 0] * pipeline.std[0] + pipeline.mean[0] for one in (plain, mirrored))
     torch.testing.assert_close(x_mirrored, -x[..., swapped], atol=1e-3, rtol=0)
     torch.testing.assert_close(mirrored[..., 1], plain[..., swapped, 1], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("dims", "align", "count"), [(2, True, 5), (3, False, 5), (3, True, 2)])
+def test_turns_that_alignment_undoes_are_left_out(dims, align, count):
+    skeleton = SKELETONS["kinect20"]
+    pipeline = InputPipeline(skeleton, dims, 0, Options(augment="paper", align=align))
+    assert pipeline.augment.num_choices == count
 
 
 def test_poses_of_another_kind_are_refused(fitted):

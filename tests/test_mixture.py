@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import gammaln
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gepc_geo.errors import InputError
 from gepc_geo.mixture import DirichletProcessMixture, ilr
@@ -164,6 +165,69 @@ def test_samples_follow_the_density(components):
     assert abs(float(ours.mean() - theirs.mean())) < 5 * error
     again, _ = mixture.sample(20_000)
     assert torch.equal(drawn, again)
+
+
+class HostReads(TorchDispatchMode):
+    """Counts the numbers that Python takes out of tensors: on a GPU it waits for each."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("components", ["gaussian", "dirichlet"])
+def test_host_reads_of_fitting_and_scoring(components):
+    rng = np.random.default_rng(0)
+    x = torch.as_tensor(np.concatenate([rng.dirichlet(a, 40) for a in ([8, 2, 2], [2, 9, 3])]))
+    start = torch.as_tensor(rng.dirichlet(np.ones(3), size=len(x)))
+    reads = []
+    for iterations in (4, 12):
+        mixture = DirichletProcessMixture(3, components=components, tol=0, max_iter=iterations)
+        with HostReads() as counted:
+            mixture.fit(x, responsibilities=start)
+        assert mixture.n_iter_ == iterations
+        reads.append(counted.count)
+    assert reads[1] - reads[0] == 12 - 4, "the bound, once an iteration"
+    for name in ("log_density", "score_samples", "predict_proba", "predict"):
+        with HostReads() as counted:
+            getattr(mixture, name)(x)
+        assert counted.count <= 1, "whether the rows are sound"
+    # The meta device has no values to read: reading one is an error there.
+    mixture.to("meta")
+    assert mixture._log_density(x.to("meta")).shape == (len(x),)
+
+
+@pytest.mark.parametrize("components", ["gaussian", "dirichlet"])
+def test_samples_come_from_the_given_generator_alone(components, monkeypatch):
+    x = torch.as_tensor(np.random.default_rng(0).dirichlet([2, 3, 4], size=100))
+    mixture = DirichletProcessMixture(3, components=components).fit(x)
+    drawn = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(len(drawn))
+        before = torch.get_rng_state()
+        with monkeypatch.context() as patch:
+            # Besides the CPU's it reseeds every GPU's generator.
+            patch.setattr(torch, "manual_seed", lambda seed: pytest.fail("torch was reseeded"))
+            drawn.append(mixture.sample(50, torch.Generator().manual_seed(seed))[0])
+        assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(drawn[0], drawn[1])
+    assert not (drawn[0] == drawn[2]).any()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("components", ["gaussian", "dirichlet"])
+def test_sampling_on_cuda_leaves_its_generator_alone(components):
+    x = torch.as_tensor(np.random.default_rng(0).dirichlet([2, 3, 4], size=100))
+    mixture = DirichletProcessMixture(3, components=components).fit(x)
+    expected, _ = mixture.sample(50)
+    before = torch.cuda.get_rng_state()
+    there, _ = mixture.to("cuda").sample(50)
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+    torch.testing.assert_close(there.cpu(), expected)
 
 
 def test_more_components_than_needed_stay_empty():

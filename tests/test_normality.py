@@ -16,61 +16,94 @@ from gepc_geo.options import Options
 
 
 def encoded(count: int = 300, seed: int = 0) -> Encoded:
+    """Latents and residuals with 12 and 8 directions of falling variance."""
     generator = torch.Generator().manual_seed(seed)
     latent = torch.randn(count, 12, generator=generator) * torch.logspace(0, -2, 12)
     log_p = torch.randn(count, 4, generator=generator).log_softmax(1)
-    error = torch.rand(count, 3, generator=generator) * torch.tensor([1.0, 0.01, 0.1])
-    return Encoded(latent, log_p, error)
+    residual = torch.randn(count, 8, generator=generator) * torch.logspace(0, -1, 8)
+    return Encoded(latent, log_p, residual)
 
 
 @pytest.fixture(scope="module")
 def fitted() -> Normality:
-    normality = Normality(Options(components=3, latent_dims=5)).fit(encoded())
-    normality.calibrate(normality.single_scores(encoded(seed=1)))
+    normality = Normality(Options(components=3, whitened_dims=5)).measure(encoded())
+    normality.fit(normality.project(encoded()))
+    normality.calibrate(normality.single_scores(normality.project(encoded(seed=1))))
     return normality
 
 
-def test_whitening_is_scikit_learns():
-    x = encoded().latent
-    expected = PCA(5, whiten=True, svd_solver="full").fit_transform(x.double().numpy())
-    # scikit-learn divides by n - 1; signs of components are free.
-    expected *= math.sqrt(len(x) / (len(x) - 1))
+def scores_of(normality: Normality, windows: Encoded) -> dict[str, torch.Tensor]:
+    return normality.single_scores(normality.project(windows))
+
+
+def whitened_by_scikit_learn(x: torch.Tensor, dims: int) -> np.ndarray:
+    """Whitened components, and the standardised cube root of the squared reconstruction error."""
+    array = x.double().numpy()
+    pca = PCA(dims, whiten=True, svd_solver="full").fit(array)
+    # scikit-learn divides by n - 1.
+    parts = pca.transform(array) * math.sqrt(len(x) / (len(x) - 1))
+    rest = np.cbrt(np.square(array - pca.inverse_transform(pca.transform(array))).sum(1))
+    rest = (rest - rest.mean()) / rest.std(ddof=1)
+    return np.concatenate([parts, rest[:, None]], axis=1)
+
+
+@pytest.mark.parametrize("count", [300, 9])
+def test_whitening_is_scikit_learns(count):
+    """Of tall and of wide data (12 columns)."""
+    x = encoded(count).latent
     ours = Whitening(5).fit(x)(x).numpy()
-    np.testing.assert_allclose(np.abs(ours), np.abs(expected), atol=1e-9)
+    expected = whitened_by_scikit_learn(x, 5)
+    # Signs of components are free.
+    np.testing.assert_allclose(np.abs(ours), np.abs(expected), atol=1e-6)
+    np.testing.assert_allclose(ours[:, -1], expected[:, -1], atol=1e-6)
 
 
 def test_whitening_drops_directions_without_variance():
     x = torch.zeros(50, 6)
     x[:, :2] = encoded(50).latent[:, :2]
+    # And nothing is left over, so there is no such column either.
     assert Whitening(64).fit(x)(x).shape == (50, 2)
+
+
+def test_what_sticks_out_of_the_subspace_is_seen():
+    """Two rows alike in the components kept, one of them off the subspace."""
+    whitening = Whitening(5).fit(encoded().latent)
+    row = encoded(1, seed=5).latent.double()
+    off = torch.zeros(12, dtype=torch.float64)
+    off[11] = 1.0
+    off -= whitening.basis @ (whitening.basis.T @ off)
+    inside, outside = whitening(row), whitening(row + off)
+    torch.testing.assert_close(inside[:, :-1], outside[:, :-1])
+    assert outside[0, -1] > inside[0, -1] + 3
 
 
 def test_modes_by_their_definitions(fitted):
     other = encoded(40, seed=2)
-    scores = fitted.single_scores(other)
+    scores = scores_of(fitted, other)
     assert tuple(scores) == SINGLE
-    noise = encoded().error.double().mean(0)
-    expected = torch.stack([other.error[:, c].double() / noise[c] for c in range(3)]).sum(0) / 3
-    torch.testing.assert_close(scores["reconstruction"], expected)
     torch.testing.assert_close(scores["max"], 1 - other.log_p.exp().max(1).values.double())
-    mixture = DirichletProcessMixture(3, random_state=0).fit(ilr(encoded().log_p.double()))
-    torch.testing.assert_close(
-        scores["assignment"], -mixture.log_density(ilr(other.log_p.double()))
-    )
+    points, train = fitted.project(other), fitted.project(encoded())
+    torch.testing.assert_close(points.assignment, ilr(other.log_p.double()))
+    for mode, part in (("assignment", 0), ("latent", 2), ("reconstruction", 3)):
+        mixture = DirichletProcessMixture(3, random_state=0).fit(train[part])
+        torch.testing.assert_close(scores[mode], -mixture.log_density(points[part]))
 
 
-def test_a_noisy_channel_does_not_drown_a_quiet_one(fitted):
+def test_a_noisy_direction_does_not_drown_a_quiet_one(fitted):
     """The same absolute error is more telling where training had less of it."""
-    quiet, noisy = encoded(1), encoded(1)
-    base = torch.tensor([[0.5, 0.005, 0.05]])
-    quiet.error = base + torch.tensor([[0.0, 0.1, 0.0]])
-    noisy.error = base + torch.tensor([[0.1, 0.0, 0.0]])
-    score = [fitted.single_scores(one)["reconstruction"].item() for one in (quiet, noisy)]
-    assert score[0] > 2 * score[1]
+    usual = encoded(1, seed=6).residual
+    quiet, noisy = usual.clone(), usual.clone()
+    quiet[0, 7] += 1.0
+    noisy[0, 0] += 1.0
+    score = [
+        scores_of(fitted, encoded(1)._replace(residual=one))["reconstruction"].item()
+        for one in (quiet, noisy)
+    ]
+    assert score[0] > score[1] + 3
 
 
 def test_fused_sums_log_tails(fitted):
-    scores = fitted.single_scores(encoded(40, seed=3))
+    scores = scores_of(fitted, encoded(40, seed=3))
     expected = -sum(fitted.calibrators[mode].log_tail(scores[mode]) for mode in FUSED)
     torch.testing.assert_close(fitted.fused_score(scores), expected)
 
@@ -78,7 +111,7 @@ def test_fused_sums_log_tails(fitted):
 def test_state_comes_back(fitted):
     again = Normality.from_state_dict(fitted.state_dict(), fitted.options)
     other = encoded(30, seed=4)
-    ours, theirs = fitted.single_scores(other), again.single_scores(other)
+    ours, theirs = scores_of(fitted, other), scores_of(again, other)
     for mode in SINGLE:
         assert torch.equal(ours[mode], theirs[mode])
     assert torch.equal(fitted.fused_score(ours), again.fused_score(theirs))

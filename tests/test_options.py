@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
@@ -43,6 +44,11 @@ def test_every_option_has_help():
         ({"budget": True}, "budget is True, expected a whole number"),
         ({"dropout": 1}, "dropout is 1, expected at most 0.95"),
         ({"dropout": "0.3"}, "dropout is '0.3', expected a number"),
+        ({"clip_norm": 0}, "clip_norm is 0, expected at least 1e-06"),
+        ({"clip_norm": -1.0}, "clip_norm is -1.0, expected at least 1e-06"),
+        ({"window": np.float64(12)}, r"window is .*12.0.*, expected a whole number"),
+        ({"budget": np.bool_(True)}, r"budget is .*True.*, expected a whole number"),
+        ({"lr": True}, "lr is True, expected a number"),
         ({"align": 1}, "align is 1, expected true or false"),
         ({"branches": []}, "branches is empty"),
         ({"branches": "static"}, "branches is 'static', expected a list"),
@@ -56,6 +62,21 @@ def test_every_option_has_help():
 def test_values_that_are_not_allowed(change, message):
     with pytest.raises(InputError, match=message):
         Options(**change).check()
+
+
+def test_numbers_of_numpy_are_numbers():
+    values = {
+        "window": np.int64(6),
+        "encoder_channels": [np.int32(4)] * 9,
+        "lr": np.float64(0.1),
+        "dropout": np.float32(0.5),
+        "weight_decay": np.int64(0),
+        "frames": np.int64(12),
+    }
+    Options(**values).check()
+    assert Options.read(values, "x.yaml") == values
+    with pytest.raises(InputError, match="window is 1, expected at least 2"):
+        Options(window=np.int64(1)).check()
 
 
 def test_reading_checks_names_and_values():

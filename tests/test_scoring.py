@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gepc_geo.calibration import TailCalibrator
+from gepc_geo.errors import InputError
 from gepc_geo.scoring import (
     clip_scores,
     frame_scores,
@@ -65,6 +66,20 @@ def test_reference_protocol_takes_the_most_normal_person():
     result = frames(protocol="reference")
     assert result.score.tolist() == [1.0, -1.0, 2.0]
     assert result.person.tolist() == [5, -1, 5]
+
+
+def test_the_centre_of_an_even_window_is_the_later_middle_frame():
+    scores = person_frame_scores(
+        torch.tensor([1.0, 3.0]), torch.tensor([0, 1]), 4, 6, placement="center"
+    )
+    np.testing.assert_allclose(scores, [np.nan, np.nan, 1, 3, np.nan, np.nan])
+
+
+def test_what_frames_cannot_be_made_by():
+    with pytest.raises(InputError, match="protocol is 'public', expected corrected or reference"):
+        frames(protocol="public")
+    with pytest.raises(InputError, match="calibrator is None, expected"):
+        frames(people_correction=True)
 
 
 def test_people_correction_accounts_for_company():

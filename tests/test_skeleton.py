@@ -97,6 +97,13 @@ def test_own_skeleton_from_json(tmp_path):
         ({"bones": 3}, "entry of the wrong form"),
         ({"weight": 1}, "has the unknown entry 'weight'"),
         ({"bones": None}, "entry of the wrong form"),
+        (
+            {"joints": ["nose", "back", "nose"]},
+            "has more than one joint 'nose', expected different",
+        ),
+        ({"pairs": [[0, 1], [1, 2]]}, "names joint 'back' more than once in its left/right pairs"),
+        ({"pairs": [[0, 2], [2, 0]]}, "names joint 'nose' more than once in its left/right pairs"),
+        ({"pairs": [[1, 1]]}, "names joint 'back' more than once in its left/right pairs"),
     ],
 )
 def test_skeletons_that_are_none(change, message):

@@ -46,6 +46,11 @@ def test_rows_are_sorted_and_lengths_filled_in():
         ({"keypoints": np.zeros((4, 6, 2))}, "6 joints, expected 5"),
         ({"keypoints": np.zeros((4, 5, 4))}, "4 coordinates a joint, expected 2 or 3"),
         ({"keypoints": np.full((4, 5, 2), np.nan)}, "NaN or infinite .*center of row 0"),
+        (
+            {"keypoints": np.full((4, 5, 2), -1e30)},
+            r"keypoints value of -1e\+30 \(joint center of row 0\), expected -1e\+09 to 1e\+09",
+        ),
+        ({"features": np.full((4, 5, 1), 2e9)}, r"features value of 2e\+09 \(joint center of row"),
         ({"keypoints": np.zeros((4, 5))}, "keypoints has 2 dimensions, expected 3"),
         ({"confidence": np.full((4, 5), 1.5)}, "confidence 1.5, expected 0 to 1"),
         ({"confidence": np.full((4, 5), np.nan)}, "confidence nan, expected 0 to 1"),
@@ -72,6 +77,14 @@ def test_what_does_not_fit_is_refused(change, message):
     with pytest.raises(InputError, match=message) as caught:
         build(**change, origin="some.npz")
     assert str(caught.value).startswith("some.npz")
+
+
+def test_places_of_unseen_joints_mean_nothing():
+    keypoints, confidence = np.ones((4, 5, 2)), np.ones((4, 5))
+    keypoints[1, 2], confidence[1, 2] = -1e30, 0
+    assert build(keypoints=keypoints, confidence=confidence).num_frames == 4
+    keypoints[2, 3] = 1e9
+    assert build(keypoints=keypoints, confidence=confidence).keypoints.max() == 1e9
 
 
 def test_selecting():
@@ -103,6 +116,12 @@ def test_joining_is_the_inverse_of_selecting():
     other = build(keypoints=np.zeros((4, 13, 2)), confidence=np.ones((4, 13)), skeleton="penn13")
     with pytest.raises(InputError, match="skeleton 'penn13' in 2 dimensions cannot join"):
         PoseTracks.concat([tracks, other])
+    wide = build(features=np.ones((4, 5, 3)), clip_names=["e", "f"])
+    message = r"poses with 3 features a joint \(clip 'e'\) cannot join those with {} \(clip 'a'\)"
+    for count in (0, 2):
+        narrow = build(features=np.ones((4, 5, count)) if count else None)
+        with pytest.raises(InputError, match=message.format(count)):
+            PoseTracks.concat([narrow, wide])
     with pytest.raises(InputError, match="no poses to join"):
         PoseTracks.concat([])
 

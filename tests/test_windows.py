@@ -83,7 +83,6 @@ def test_fill_is_interpolation_of_what_was_seen(tracks, max_gap):
         np.testing.assert_array_equal(table.frame[part], frames)
         assert (table.clip[part] == clip).all() and (table.track[part] == track).all()
         here = np.isin(frames, tracks.frame[rows])
-        np.testing.assert_array_equal(table.observed[part], here)
         np.testing.assert_array_equal(table.confidence[part][here], tracks.confidence[rows])
         assert not table.confidence[part][~here].any()
         full = np.full((len(frames), 3, 2), np.nan)
@@ -156,9 +155,12 @@ def test_the_last_window_is_kept_and_never_twice():
 def test_a_gap_at_the_tolerance_is_filled_a_longer_one_splits():
     at = fill(tracks_of({(0, 1): [0, 1, 5, 6]}), max_gap=3)
     assert at.piece.tolist() == [0, 7]
-    assert at.observed.tolist() == [True, True, False, False, False, True, True]
+    assert at.frame.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    # Inserted rows, and no others, are without confidence.
+    assert (at.confidence > 0).all(1).tolist() == [True, True, False, False, False, True, True]
+    assert not at.confidence[2:5].any()
     over = fill(tracks_of({(0, 1): [0, 1, 6, 7]}), max_gap=3)
-    assert over.piece.tolist() == [0, 2, 4] and over.observed.all()
+    assert over.piece.tolist() == [0, 2, 4] and (over.confidence > 0).all()
     assert over.frame.tolist() == [0, 1, 6, 7]
     none = fill(tracks_of({(0, 1): [0, 2]}), max_gap=0)
     assert none.piece.tolist() == [0, 1, 2]

@@ -17,14 +17,15 @@ def flatten(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> n
     r"""Windows as the network sees them, without the confidence, flattened: :math:`[W, T V C]`.
 
     Args:
-        pipeline: A fitted one, e.g. a detector's ``pipeline_``.
+        pipeline: A fitted one, e.g. a detector's ``pipeline_``; the work is done on its device.
         windows: Which windows.
-        choice: The augmentation applied to each; 0 is none.
+        choice: The augmentation applied to each; 0 is none. (default: :obj:`0`)
     """
+    device = pipeline.mean.device
     parts = [np.zeros((0, 0), dtype=np.float32)]
-    for batch in WindowLoader(windows, batch_size=1024):
-        choices = torch.full((batch.num_graphs,), choice)
-        parts.append(pipeline.tensor(batch, choices)[..., :-1].flatten(1).numpy())
+    for batch in WindowLoader(windows, batch_size=1024, device=device):
+        choices = torch.full((batch.num_graphs,), choice, device=device)
+        parts.append(pipeline.tensor(batch, choices)[..., :-1].flatten(1).cpu().numpy())
     return np.concatenate(parts[1:] or parts)
 
 

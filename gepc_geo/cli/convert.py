@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from gepc_geo.cli.data import class_names, data_options, read_data
+from gepc_geo.files import check_destination
 
 
 @click.command()
@@ -31,6 +32,7 @@ def convert(
 
         gepc-geo convert poses/test --labels poses/masks --out test.npz
     """
+    check_destination(out)
     tracks = read_data(data, format_, skeleton, split, fps, labels)
     names = class_names(normal)
     if names is not None:

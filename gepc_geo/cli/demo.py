@@ -24,14 +24,18 @@ def demo(out: Path, device: str, **flags: Any) -> None:
     """Simulate a crowd, train on its normal clips, score and evaluate the others.
 
     Unless told otherwise it takes 40,000 window passes, half the channels (hidden 4) and every
-    fourth window in scoring.
+    fourth window in scoring. The same command again goes on where it was interrupted.
 
     Example:
 
         gepc-geo demo --out runs/demo
     """
     options = resolve(flags, None, "default", base=DEMO)
-    result = run_demo(out, options, device=device, say=click.echo)
+    try:
+        result = run_demo(out, options, device=device, say=click.echo)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; the same command goes on from there (run: {out})", err=True)
+        raise SystemExit(130) from None
     click.echo("\nframe AUC, clips of " + " and ".join(NOT_COUNTED) + " left out")
     for name, row in result.table.items():
         text = "  ".join(f"{mode} {value:.3f}" for mode, value in row.items())
@@ -44,4 +48,5 @@ def demo(out: Path, device: str, **flags: Any) -> None:
     click.echo(f"\nAUC {result.auc:.3f} ({result.evaluation.metrics['mode']})")
     click.echo(f"scores:  {out / 'scores.csv'}")
     click.echo(f"metrics: {written[0]}")
-    click.echo(f"plots:   {', '.join(map(str, written[1:]))}")
+    if written[1:]:
+        click.echo(f"plots:   {', '.join(map(str, written[1:]))}")

@@ -14,9 +14,9 @@ from gepc_geo.cli.score import load_run, score_options
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation import Evaluation
 from gepc_geo.evaluation import evaluate as measure
-from gepc_geo.files import atomic_path
+from gepc_geo.files import atomic_path, check_destination
 from gepc_geo.levels import ScoreOptions
-from gepc_geo.report import plot_roc, plot_timelines
+from gepc_geo.report import can_plot, plot_roc, plot_timelines
 from gepc_geo.tracks import PoseTracks
 
 
@@ -59,6 +59,12 @@ def evaluate(
     """
     if out.suffix != ".json":
         raise InputError(f"{out} has suffix {out.suffix!r}, expected .json")
+    if labels is not None and normal is not None:
+        raise InputError(
+            f"--labels is {labels} (for frames) and --normal {normal} (for whole clips), "
+            "expected one of them"
+        )
+    check_destination(out)
     tracks = read_data(data, format_, skeleton, split, fps, labels)
     detector = load_run(run, frames, device, tracks)
     options = ScoreOptions(mode, protocol, smooth, people_correction, padded)
@@ -69,7 +75,13 @@ def evaluate(
 
 
 def write_evaluation(result: Evaluation, tracks: PoseTracks, out: Path, plots: bool) -> list[Path]:
-    """Writes ``metrics.json`` and, beside it, the plots; returns what was written."""
+    """Writes ``metrics.json`` and, beside it, the plots; returns what was written.
+
+    Without matplotlib a note takes the place of the plots.
+    """
+    if plots and not can_plot():
+        click.echo("note: no plots without matplotlib (pip install 'gepc_geo[plots]')", err=True)
+        plots = False
     written = [out]
     with atomic_path(out) as temporary:
         temporary.write_text(json.dumps(result.metrics, indent=2) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from gepc_geo.cli.data import data_options, read_data
+from gepc_geo.cli.data import class_names, data_options, read_data
 from gepc_geo.detector import GEPC
 from gepc_geo.nn import count_flops
 from gepc_geo.options import Options
@@ -19,7 +19,7 @@ from gepc_geo.tracks import PoseTracks
 @click.command()
 @data_options
 def info(data: Path, normal: str | None, **reading: Any) -> None:
-    """Tell what is in DATA: poses, or a run (its folder, or its model.pt).
+    """Tell what is in DATA: poses (--normal: of those classes), or a run (its folder or model.pt).
 
     Example:
 
@@ -30,7 +30,9 @@ def info(data: Path, normal: str | None, **reading: Any) -> None:
     elif Run(data).config.exists() or Run(data).model.exists():
         _show_model(Run(data).load(device="cpu"))
     else:
-        _show_poses(read_data(data, **reading))
+        tracks = read_data(data, **reading)
+        names = class_names(normal)
+        _show_poses(tracks if names is None else tracks.select(labels=names))
 
 
 def _show_poses(tracks: PoseTracks) -> None:

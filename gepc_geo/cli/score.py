@@ -13,9 +13,11 @@ from gepc_geo.cli.data import class_names, data_options, device_option, read_dat
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation import clip_labels
-from gepc_geo.levels import LEVELS, PROTOCOLS, ScoreOptions, score_table, write_table
+from gepc_geo.files import check_destination
+from gepc_geo.levels import LEVELS, ScoreOptions, score_table, write_table
 from gepc_geo.options import MODES
 from gepc_geo.run import Run
+from gepc_geo.scoring import PROTOCOLS
 from gepc_geo.tracks import PoseTracks
 
 
@@ -60,7 +62,12 @@ def load_run(run: Path, frames: int | None, device: str, tracks: PoseTracks | No
     """The run's detector, held against what the command line says about frames."""
     detector = Run(run).load(device)
     if frames is not None and frames != detector.frames:
-        raise InputError(f"--frames is {frames}, expected the run's: {detector.frames}")
+        raise InputError(
+            f"--frames is {frames}, expected none, as {run} scores windows of {detector.window} "
+            "frames, not whole clips"
+            if detector.frames is None
+            else f"--frames is {frames}, expected {detector.frames} as in {run}"
+        )
     if tracks is not None:
         note = detector.fps_mismatch(tracks)
         if note:
@@ -112,12 +119,18 @@ def score(
     """
     if out.suffix not in (".csv", ".npz"):
         raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
+    check_destination(out)
     tracks = read_data(data, format_, skeleton, split, fps, labels)
     detector = load_run(run, frames, device, tracks)
     names = class_names(normal)
     level = level or ("frame" if detector.frames is None else "clip")
+    for flag, value, its_level in (("--labels", labels, "frame"), ("--normal", normal, "clip")):
+        if value is not None and level != its_level:
+            raise InputError(
+                f"{flag} is {value}, expected level {its_level}, as level {level} does not use it"
+            )
     known: np.ndarray | None = None
-    if level == "clip" and names is not None:
+    if names is not None:
         known = clip_labels(tracks, names)
     elif level == "frame":
         known = tracks.frame_labels

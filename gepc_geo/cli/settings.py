@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
-from gepc_geo.errors import InputError
+from gepc_geo.files import read_yaml
 from gepc_geo.options import Options, default_of
 
 
@@ -63,34 +62,24 @@ def _show(default: Any) -> str:
 def resolve(
     flags: dict[str, Any], config: Path | None, preset: str, base: dict[str, Any] | None = None
 ) -> Options:
-    """Defaults, then preset, then file, then flags.
+    """Defaults (or ``base``), then preset, then file, then flags.
 
     Args:
         flags: Option values by name; ``None`` means not given.
         config: A YAML file of options (or of a run: its ``options`` section).
         preset: See :meth:`Options.preset`.
-        base: What a resumed run was started with, in place of defaults and preset.
+        base: Values in place of the defaults: the demo's, or those a resumed run began with.
     """
-    values = Options.preset(preset) if base is None else dict(base)
+    values = dict(base or {}) | Options.preset(preset)
     if config is not None:
-        values |= Options.read(read_yaml(config).get("options", {}), str(config))
+        values |= Options.read(_file_options(config), str(config))
     values |= {name: value for name, value in flags.items() if value is not None}
     options = Options(**Options.read(values, "the command line"))
     options.check()
     return options
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A configuration file as ``{"options": {...}, ...}``; a flat file of options is accepted."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist, expected a YAML file of options") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read, expected YAML: {reason}") from None
-    if content is None:
-        content = {}
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, expected options by name")
-    return content if "options" in content else {"options": content}
+def _file_options(path: Path) -> Any:
+    """The options in a configuration file: its ``options`` section, or a flat file of options."""
+    content = read_yaml(path, "configuration")
+    return content.get("options", content)

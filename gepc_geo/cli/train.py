@@ -49,14 +49,19 @@ def train(
         gepc-geo train poses/train --out runs/mine --budget 100000
     """
     run = Run(out)
-    base = run.start(resume)
-    options = resolve(flags, config, preset, base)
-    tracks = read_data(data, format_, skeleton, split, fps)
+    began = run.start(resume)
+    options = resolve(flags, config, preset, None if began is None else began["options"])
     names = class_names(normal)
+    reading = {"format": format_, "skeleton": skeleton, "split": split, "normal": names, "fps": fps}
+    if began is not None:
+        # Where the data lies may have changed; the checkpoint knows whether it is the same data.
+        run.check_resumed(options, reading)
+    tracks = read_data(data, format_, skeleton, split, fps)
     if names is not None:
         tracks = tracks.select(labels=names)
     click.echo(f"{tracks!r}")
-    run.write_config(options, data={"path": str(data), "split": split, "normal": names})
+    if began is None:
+        run.write_config(options, data={"path": str(data), **reading})
     try:
         detector = run.train(tracks, options, resume=resume, device=device, tensorboard=tensorboard)
     except KeyboardInterrupt:

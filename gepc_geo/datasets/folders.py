@@ -8,13 +8,13 @@ from gepc_geo.errors import InputError
 
 
 def data_folder(root: str | Path, name: str, suffix: str, source: str) -> Path:
-    """``root/name``, if it holds files ending in ``suffix``.
+    """``root/name``, if it holds files ending in ``suffix`` (or in that in upper case).
 
     Raises:
         InputError: It does not; ``source`` says where to get them.
     """
     folder = Path(root) / name
-    if not folder.is_dir() or next(folder.glob(f"*{suffix}"), None) is None:
+    if not folder.is_dir() or not any(f.suffix.lower() == suffix for f in folder.iterdir()):
         raise InputError(
             f"{folder} has no {suffix} files, expected those of {source}; put them into {folder}"
         )

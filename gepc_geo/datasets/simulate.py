@@ -148,7 +148,6 @@ def _cycling(rng: np.random.Generator, frames: int) -> list[_Person]:
     motion.shoulder = np.full((frames, 2), 0.9) + motion.lean[:, None] * 0.4
     motion.elbow = np.full((frames, 2), rng.uniform(0.1, 0.35))
     # The lower foot is on its pedal, not on the ground.
-
     motion.lift = np.full(frames, 0.12)
     return [_Person(joints_3d(motion, height), height, np.ones(frames, dtype=bool))]
 

@@ -23,7 +23,7 @@ class Format:
 
     Attributes:
         name: What ``--format`` calls it.
-        suffix: The ending of its files.
+        suffix: The ending of its files, in lower case; files may have it in upper case.
         detect: Whether a file is of this format, by its content.
         read: Reads one file.
         any_skeleton: Whether the files do not say what their joints are, so that ``read`` takes a
@@ -74,8 +74,8 @@ def read(
     """Reads a file, or all files in a folder (and its folders), sorted by path, a clip a file.
 
     In a folder, hidden files, documents (``README``, ``LICENSE``) and files whose ending no format
-    found there has (``.npy`` masks) are left alone. Any other file is data, and an error where it
-    is malformed: a clip is never passed over in silence.
+    found there has (``.npy`` masks) are left alone; endings may be in upper case. Any other file is
+    data, and an error where it is malformed: a clip is never passed over in silence.
 
     Args:
         path: File or folder.
@@ -111,7 +111,7 @@ def _read_folder(folder: Path, format: str, wanted: Skeleton | None) -> PoseTrac
     files = sorted(
         file
         for file in folder.rglob("*")
-        if file.suffix in suffixes
+        if file.suffix.lower() in suffixes
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         and not _DOCUMENTS.fullmatch(file.stem)
         and file.is_file()
@@ -122,20 +122,26 @@ def _read_folder(folder: Path, format: str, wanted: Skeleton | None) -> PoseTrac
         )
     if format == "auto":
         found = {
-            file: next((f for f in forms if f.suffix == file.suffix and f.detect(file)), None)
+            file: next(
+                (f for f in forms if f.suffix == file.suffix.lower() and f.detect(file)), None
+            )
             for file in files
         }
         # A file that no format knows is read as the first known one of its ending is: it is
         # damaged, and that format's reader says best how.
         usual: dict[str, Format] = {}
-        for file, form in found.items():
+        for form in found.values():
             if form is not None:
-                usual.setdefault(file.suffix, form)
+                usual.setdefault(form.suffix, form)
         if not usual:
             raise InputError(
                 f"{files[0]} is of no known format, expected one of {', '.join(FORMATS)}"
             )
-        chosen = [(f, form or usual[f.suffix]) for f, form in found.items() if f.suffix in usual]
+        chosen = [
+            (file, form or usual[file.suffix.lower()])
+            for file, form in found.items()
+            if file.suffix.lower() in usual
+        ]
     else:
         chosen = [(file, forms[0]) for file in files]
     files = [file for file, _ in chosen]

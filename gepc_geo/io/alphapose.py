@@ -32,7 +32,7 @@ def detect_tracks(path: Path) -> bool:
     start = head(path)
     return bool(
         re.match(r'\s*\{\s*("-?\d+"\s*:\s*[\[{]|\}\s*$)', start)
-        or (path.stem.endswith(_TRACKED) and path.suffix == ".json")
+        or (path.stem.endswith(_TRACKED) and path.suffix.lower() == ".json")
     )
 
 

@@ -12,7 +12,7 @@ from gepc_geo.tracks import PoseTracks
 
 
 def read_frame_labels(folder: str | Path, tracks: PoseTracks) -> PoseTracks:
-    """The tracks with labels from ``folder/<clip name>.npy``.
+    """The tracks with labels from ``folder/<clip name>.npy`` (or ``.NPY``).
 
     A clip becomes as long as its mask (frames with nobody at the end are frames too); the labels of
     clips without a mask are unknown.
@@ -29,8 +29,9 @@ def read_frame_labels(folder: str | Path, tracks: PoseTracks) -> PoseTracks:
     length = tracks.clip_length.copy()
     labels, found = [], 0
     for clip, name in enumerate(tracks.clip_names):
-        path = folder / f"{name}.npy"
-        if not path.exists():
+        paths = (folder / f"{name}.npy", folder / f"{name}.NPY")
+        path = next((path for path in paths if path.exists()), None)
+        if path is None:
             labels.append(np.full(length[clip], -1, dtype=np.int8))
             continue
         mask = _read_mask(path)

@@ -11,7 +11,8 @@ from gepc_geo.mixture.simplex import FLOOR
 
 # The Gamma prior of every concentration: wide, its mode at (SHAPE - 1) / RATE = 50.
 _SHAPE, _RATE = 2.0, 0.02
-_NEWTON_STEPS, _HALVINGS = 25, 30
+# Newton converges quadratically, and each M step starts where the last one ended.
+_NEWTON_STEPS, _HALVINGS = 10, 30
 
 
 class DirichletComponents:
@@ -36,28 +37,21 @@ class DirichletComponents:
         if not len(alpha):
             alpha = _start(x, responsibilities)
         value = _objective(alpha, count, total)
+        scales = torch.pow(0.5, torch.arange(_HALVINGS, dtype=x.dtype, device=x.device))
+        scales = scales.view(-1, 1, 1)
+        # A fixed number of steps with all their halvings at once: nothing here waits for the device.
         for _ in range(_NEWTON_STEPS):
-            step = _newton(alpha, count, total)
-            scale = torch.ones_like(count)
-            best, best_value = alpha, value
-            done = torch.zeros_like(count, dtype=torch.bool)
-            for _ in range(_HALVINGS):
-                # Rejected and finished components keep what they have.
-                candidate = alpha + scale.unsqueeze(1) * step
-                positive = (candidate > 0).all(1)
-                safe = torch.where(positive.unsqueeze(1), candidate, alpha)
-                candidate_value = _objective(safe, count, total)
-                better = positive & (candidate_value > value) & ~done
-                best = torch.where(better.unsqueeze(1), safe, best)
-                best_value = torch.where(better, candidate_value, best_value)
-                done = done | better
-                if bool(done.all()):
-                    break
-                scale = scale / 2
-            gain = (best_value - value).max()
-            alpha, value = best, best_value
-            if float(gain) <= 1e-12 * float(value.abs().max()):
-                break
+            candidates = alpha + scales * _newton(alpha, count, total)  # [halvings, K, D]
+            positive = (candidates > 0).all(2)
+            candidates = torch.where(positive.unsqueeze(2), candidates, alpha)
+            values = _objective(candidates, count, total)
+            values = torch.where(positive & (values > value), values, -torch.inf)
+            best, halving = values.max(0)
+            # A component that no halving improves keeps what it has.
+            better = best > value
+            chosen = candidates[halving, torch.arange(len(alpha), device=x.device)]
+            alpha = torch.where(better.unsqueeze(1), chosen, alpha)
+            value = torch.where(better, best, value)
         self.concentrations = alpha
 
     def log_likelihood(self, x: Tensor) -> Tensor:
@@ -75,11 +69,16 @@ class DirichletComponents:
         return -_log_prior(self.concentrations).sum()
 
     def sample(self, component: Tensor, generator: torch.Generator) -> Tensor:
-        r"""One draw of each named component, :math:`(n, D)`."""
-        alpha = self.concentrations[component.to(self.concentrations.device)]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
-            return torch.distributions.Dirichlet(alpha).sample()
+        r"""One draw of each named component, :math:`(n, D)`.
+
+        Args:
+            component: :math:`(n)`, on the CPU.
+            generator: Random numbers, on the CPU.
+        """
+        alpha = self.concentrations.cpu()[component]
+        # What torch.distributions.Dirichlet draws with; that class takes no generator.
+        drawn = torch._sample_dirichlet(alpha, generator=generator)
+        return drawn.to(self.concentrations.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain tensors."""
@@ -96,13 +95,13 @@ def _log(x: Tensor) -> Tensor:
 
 
 def _log_prior(alpha: Tensor) -> Tensor:
-    return ((_SHAPE - 1) * alpha.log() - _RATE * alpha).sum(1)
+    return ((_SHAPE - 1) * alpha.log() - _RATE * alpha).sum(-1)
 
 
 def _objective(alpha: Tensor, count: Tensor, total: Tensor) -> Tensor:
-    """Each component's share of the bound, as a function of its concentrations."""
-    constant = torch.lgamma(alpha.sum(1)) - torch.lgamma(alpha).sum(1)
-    return count * constant + ((alpha - 1) * total).sum(1) + _log_prior(alpha)
+    """Each component's share of the bound, as a function of its concentrations [..., K, D]."""
+    constant = torch.lgamma(alpha.sum(-1)) - torch.lgamma(alpha).sum(-1)
+    return count * constant + ((alpha - 1) * total).sum(-1) + _log_prior(alpha)
 
 
 def _newton(alpha: Tensor, count: Tensor, total: Tensor) -> Tensor:

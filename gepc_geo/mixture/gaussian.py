@@ -156,17 +156,21 @@ class GaussianComponents:
         return (means + scales + 0.5 * self.reg_covar * count * trace).sum()
 
     def sample(self, component: Tensor, generator: torch.Generator) -> Tensor:
-        r"""One draw from the posterior predictive of each named component, :math:`(n, D)`."""
-        size = self.means.size(1)
-        component = component.to(self.means.device)
-        freedom = (self.degrees_of_freedom + 1 - size)[component]
+        r"""One draw from the posterior predictive of each named component, :math:`(n, D)`.
+
+        Args:
+            component: :math:`(n)`, on the CPU.
+            generator: Random numbers, on the CPU.
+        """
+        size, device = self.means.size(1), self.means.device
+        freedom = (self.degrees_of_freedom + 1 - size).cpu()[component]
         noise = torch.randn(len(component), size, generator=generator, dtype=self.means.dtype)
-        noise = noise.to(self.means)
-        # A Student-t draw is a Gaussian one over the root of an independent chi-square.
-        uniform = torch.distributions.Chi2(freedom)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
-            chi = uniform.sample()
+        # A Student-t draw is a Gaussian one over the root of an independent chi-square, which is
+        # twice a Gamma of half its shape: torch.distributions draws it so, but takes no generator.
+        chi = 2 * torch._standard_gamma(freedom / 2, generator=generator)
+        component, freedom, noise, chi = (
+            part.to(device) for part in (component, freedom, noise, chi)
+        )
         scale = (freedom / chi / self._predictive_factor()[component]).sqrt().unsqueeze(1)
         if self.diagonal:
             drawn = noise / self.precisions_cholesky[component]

@@ -22,17 +22,18 @@ class DirichletProcessMixture:
     device of the data.
 
     Args:
-        n_components: Truncation: the most components.
+        n_components: Truncation: the most components. (default: :obj:`10`)
         components: ``"gaussian"`` or ``"dirichlet"`` (rows are proportions).
-        covariance_type: ``"full"`` or ``"diag"``, for Gaussians.
+            (default: :obj:`"gaussian"`)
+        covariance_type: ``"full"`` or ``"diag"``, for Gaussians. (default: :obj:`"full"`)
         weight_concentration_prior: :math:`\gamma` of the sticks' :math:`Beta(1, \gamma)`.
             (default: one over ``n_components``)
         mean_precision_prior: Weight of the prior mean, in rows. (default: :obj:`1`)
-        reg_covar: Added to the diagonal of covariances.
-        max_iter: Most iterations of a start.
-        tol: A start has converged when the bound of a row changes by less.
-        n_init: Starts (k-means); the one with the highest bound is kept.
-        random_state: Seed.
+        reg_covar: Added to the diagonal of covariances. (default: :obj:`1e-6`)
+        max_iter: Most iterations of a start. (default: :obj:`200`)
+        tol: A start has converged when the bound of a row changes by less. (default: :obj:`1e-3`)
+        n_init: Starts (k-means); the one with the highest bound is kept. (default: :obj:`1`)
+        random_state: Seed. (default: :obj:`0`)
 
     Attributes:
         weights\_: Expected weights, :math:`(K)`, sum to one.
@@ -203,28 +204,56 @@ class DirichletProcessMixture:
     # -- use -----------------------------------------------------------------------------------
 
     def score_samples(self, x: Tensor) -> Tensor:
-        r"""Variational score of each row, :math:`(N)`: scikit-learn's, no normalised density."""
+        r"""Variational score of each row, :math:`(N)`: scikit-learn's, no normalised density.
+
+        Raises:
+            InputError: Another number of columns than in fitting, values that are not finite, rows
+                that are no proportions (Dirichlet components).
+        """
         return self._weighted(self._check(x)).logsumexp(1)
 
     def log_density(self, x: Tensor) -> Tensor:
         r"""Log density of each row, :math:`(N)`, with the expected weights; integrates to one.
 
         Gaussian components: the Student-t posterior predictive. Differentiable in ``x``.
+
+        Raises:
+            InputError: As :meth:`score_samples`.
         """
-        x = self._check(x)
+        return self._log_density(self._check(x))
+
+    def _log_density(self, x: Tensor) -> Tensor:
+        """:meth:`log_density` of float64 rows known to be sound: never waits for the device."""
         return (self.weights_.log() + self.components_.log_predictive(x)).logsumexp(1)
 
     def predict_proba(self, x: Tensor) -> Tensor:
-        r"""Responsibilities :math:`(N, K)`; rows sum to one."""
+        r"""Responsibilities :math:`(N, K)`; rows sum to one.
+
+        Raises:
+            InputError: As :meth:`score_samples`.
+        """
         return self._weighted(self._check(x)).softmax(1)
 
     def predict(self, x: Tensor) -> Tensor:
-        r"""The component most responsible for each row, :math:`(N)`."""
+        r"""The component most responsible for each row, :math:`(N)`.
+
+        Raises:
+            InputError: As :meth:`score_samples`.
+        """
         return self._weighted(self._check(x)).argmax(1)
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        r"""Draws from :meth:`log_density`: rows :math:`(n, D)` and their components :math:`(n)`."""
+        r"""Draws from :meth:`log_density`.
+
+        Args:
+            n: How many rows.
+            generator: Random numbers, on the CPU whatever the mixture's device. Default: seeded
+                with ``random_state``, so that every call gives the same rows.
+
+        Returns:
+            Rows :math:`(n, D)` on the mixture's device, and their components :math:`(n)` on the CPU.
+        """
         if generator is None:
             generator = torch.Generator().manual_seed(self.random_state)
         chosen = torch.multinomial(self.weights_.cpu(), n, replacement=True, generator=generator)
@@ -234,18 +263,22 @@ class DirichletProcessMixture:
         return self._log_weights() + self.components_.log_likelihood(x)
 
     def _check(self, x: Tensor) -> Tensor:
+        """The rows in float64, found sound with one read from the device."""
         if x.dim() != 2:
             raise InputError(f"the mixture got {x.dim()} dimensions, expected 2 (rows, columns)")
         fitted = getattr(self, "components_", None)
         if fitted is not None and x.size(1) != self._size:
             raise InputError(f"the mixture got {x.size(1)} columns, expected {self._size}")
         x = x.double()
-        if not bool(x.isfinite().all()):
+        rows = x.detach()
+        sound = [rows.isfinite().all()]
+        if self.components == "dirichlet":
+            sound.append(((rows.sum(1) - 1).abs() <= 1e-4).all() & (rows >= 0).all())
+        finite, *proportions = torch.stack(sound).tolist()
+        if not finite:
             raise InputError("the mixture got NaN or infinite values, expected finite numbers")
-        if self.components == "dirichlet" and len(x):
-            off = (x.detach().sum(1) - 1).abs().max()
-            if bool(off > 1e-4) or bool((x.detach() < 0).any()):
-                raise InputError("the mixture got rows that are no proportions, expected sums of 1")
+        if not all(proportions):
+            raise InputError("the mixture got rows that are no proportions, expected sums of 1")
         return x
 
     @property

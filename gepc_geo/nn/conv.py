@@ -153,7 +153,16 @@ class DenseSpatialAttentionConv(SpatialAttention, nn.Module):
     source, target).
 
     Args:
-        **kwargs: As :class:`SpatialAttentionConv`.
+        in_channels: Size of each input node feature.
+        out_channels: Size of each output node feature.
+        num_nodes: Nodes of a graph, :math:`V`; needed by ``global``. (default: :obj:`None`)
+        num_relations: Relations (partition subsets), :math:`S`. (default: :obj:`3`)
+        branches: Which adjacencies to use. (default: all three)
+        attention_channels: Size of the two embeddings of ``inferred``, for each relation.
+            (default: a quarter of ``out_channels``)
+        norm: Batch normalisation and ReLU in each branch. (default: :obj:`True`)
+        residual: The residual connection; 1x1 with batch normalisation where sizes differ.
+            (default: :obj:`True`)
 
     Shapes:
         - **input:** :math:`(B, T, V, C_{in})`, :math:`(S, V, V)`

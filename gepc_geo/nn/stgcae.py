@@ -35,10 +35,12 @@ class STGCAE(nn.Module):
         out_channels: Channels to reconstruct. (default: ``in_channels``)
         hidden: Unit :math:`h` of all channel counts. (default: :obj:`8`)
         encoder_channels: Of each encoder block, in units of ``hidden``.
-        strides: Of each encoder block.
-        decoder_channels: Of each decoder block; up-sampling undoes the strides in reverse order,
-            spread over the blocks.
-        branches: Adjacencies of the spatial convolutions.
+            (default: :obj:`(4, 4, 4, 6, 6, 6, 8, 8, 4)`)
+        strides: Temporal stride of each encoder block.
+            (default: :obj:`(1, 1, 2, 1, 1, 3, 1, 1, 1)`)
+        decoder_channels: Of each decoder block, in units of ``hidden``; up-sampling undoes the
+            strides in reverse order, spread over the blocks. (default: :obj:`(4, 8, 8, 6, 6, 6)`)
+        branches: Adjacencies of the spatial convolutions. (default: all three)
         kernel_size: Frames of the temporal convolutions. (default: :obj:`9`)
         dropout: In all blocks but the last of each half. (default: :obj:`0.3`)
 
@@ -113,10 +115,23 @@ class STGCAE(nn.Module):
             STBlock(sizes[i], sizes[i + 1], num_nodes, branches, kernel_size, dropout=dropout)
             for i in range(len(decoder_channels))
         )
-        self.ups = _spread([s for s in reversed(strides) if s > 1], len(decoder_channels))
+        self._make_stretches(strides, len(decoder_channels))
         self.output = DenseSpatialAttentionConv(
             sizes[-1], self.out_channels, num_nodes, branches=branches, norm=False, residual=False
         )
+
+    def _make_stretches(self, strides: Sequence[int], blocks: int) -> None:
+        """Linear up-sampling in time before decoder block i as a matrix, ``stretch_i`` [T', T].
+
+        A product is deterministic on every device; the backward pass of ``interpolate`` is not.
+        """
+        frames = self.latent_shape[0]
+        for i, factor in enumerate(_spread([s for s in reversed(strides) if s > 1], blocks)):
+            if factor > 1:
+                each = torch.eye(frames).unsqueeze(0)
+                rows = F.interpolate(each, scale_factor=factor, mode="linear").squeeze(0)
+                self.register_buffer(f"stretch_{i}", rows.t().contiguous(), persistent=False)
+                frames *= factor
 
     def reset_parameters(self) -> None:
         """Draws all learned weights anew."""
@@ -139,8 +154,11 @@ class STGCAE(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         r"""The reconstruction :math:`(B, T, V, C_{out})` of a latent :math:`(B, D)`."""
         x = z.view(-1, *self.latent_shape)
-        for block, up in zip(self.decoder, self.ups, strict=True):
-            x = block(_stretch(x, up), self.adj)
+        for i, block in enumerate(self.decoder):
+            stretch = getattr(self, f"stretch_{i}", None)
+            if stretch is not None:
+                x = (stretch.to(x.dtype) @ x.flatten(2)).unflatten(2, x.shape[2:])
+            x = block(x, self.adj)
         return self.output(x, self.adj)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,15 +173,6 @@ def _spread(factors: Sequence[int], blocks: int) -> list[int]:
     for i, factor in enumerate(factors):
         ups[min(2 * i + 1, blocks - 1)] *= factor
     return ups
-
-
-def _stretch(x: Tensor, factor: int) -> Tensor:
-    """Linear interpolation along time, (B, T, V, C) -> (B, factor * T, V, C)."""
-    if factor == 1:
-        return x
-    flat = x.flatten(2).transpose(1, 2)
-    out = F.interpolate(flat, scale_factor=factor, mode="linear", align_corners=False)
-    return out.transpose(1, 2).reshape(x.size(0), -1, *x.shape[2:])
 
 
 def count_flops(model: STGCAE) -> dict[str, float]:

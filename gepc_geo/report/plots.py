@@ -13,6 +13,15 @@ from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
 
 
+def can_plot() -> bool:
+    """Whether matplotlib, which only the extra ``plots`` installs, is there."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 def _figure(width: float, height: float) -> Any:
     """An off-screen figure: no window system, and no state shared with the user's pyplot."""
     try:

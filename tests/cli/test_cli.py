@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import csv
 import json
 import os
@@ -294,12 +295,22 @@ def test_interrupted_run_is_resumable(files, tmp_path):
     assert "holds a run already, expected --resume" in refused(
         "train", files / "train", "--out", folder, *TINY
     )
+    begun = (folder / "config.yaml").read_bytes()
+    for flags, message in (
+        (("--lr", 0.5), "lr is 0.5, expected 0.001 as in"),
+        (("--fps", 24), "fps is 24.0, expected None as in"),
+        (("--preset", "paper"), "max_gap is 2, expected 3 as in"),
+    ):
+        assert message in refused("train", files / "train", "--out", folder, "--resume", *flags)
+        assert (folder / "config.yaml").read_bytes() == begun
     good("train", files / "train", "--out", folder, "--resume")
+    assert (folder / "config.yaml").read_bytes() == begun
     assert GEPC.load(folder / "model.pt").budget == 3200
 
 
 def test_wrong_input_is_one_sentence(files, classes, tmp_path):
     out, run_folder, test = tmp_path / "o.csv", files / "run", files / "test"
+    masks, json_ = files / "test_masks", tmp_path / "m.json"
     cases = {
         ("train", tmp_path / "none", "--out", tmp_path / "r"): "none does not exist",
         ("train", test, "--out", tmp_path / "r", "--lr", "nan"): "lr is nan, expected at least 0",
@@ -318,6 +329,40 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
         ("train", test, "--out", tmp_path / "r", "--resume"): "expected a run to resume",
         ("train", test, "--out", tmp_path / "r", "--device", "abacus"): "device 'abacus'",
         (
+            "train",
+            test,
+            "--out",
+            tmp_path / "r",
+            "--device",
+            "meta",
+        ): "device 'meta' cannot be used, expected auto, cpu or cuda",
+        ("train", test, "--out", tmp_path / "r", "--clip-norm", "0"): "clip_norm is 0.0, expected",
+        ("score", run_folder, test, "--out", files): "suffix '', expected .csv",
+        ("score", run_folder, test, "--out", out, "--level", "window", "--normal", "x"): (
+            "--normal is x, expected level clip, as level window does not use it"
+        ),
+        ("score", run_folder, test, "--out", out, "--level", "clip", "--labels", masks): (
+            "expected level frame, as level clip does not use it"
+        ),
+        ("score", run_folder, test, "--out", out, "--level", "window", "--smooth", "5"): (
+            "smooth is 5.0, expected level frame, as level window does not use it"
+        ),
+        ("evaluate", run_folder, test, "--labels", masks, "--normal", "x", "--out", json_): (
+            "expected one of them"
+        ),
+        (
+            "evaluate",
+            classes / "run",
+            classes / "c.npz",
+            "--normal",
+            "walk",
+            "--out",
+            json_,
+            "--protocol",
+            "reference",
+        ): "protocol is reference, expected level frame",
+        ("info", classes / "c.npz", "--normal", "swim"): "no clip is of class 'swim'",
+        (
             "score",
             tmp_path / "none",
             test,
@@ -325,7 +370,12 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             out,
         ): "none does not exist, expected the folder",
         ("score", run_folder, test, "--out", tmp_path / "o.txt"): "suffix '.txt', expected .csv or",
-        ("score", run_folder, classes / "c.npz", "--out", out, "--frames", "24"): "--frames is 24",
+        ("score", run_folder, classes / "c.npz", "--out", out, "--frames", "24"): (
+            f"--frames is 24, expected none, as {run_folder} scores windows of 12 frames"
+        ),
+        ("score", classes / "run", classes / "c.npz", "--out", out, "--frames", "12"): (
+            f"--frames is 12, expected 24 as in {classes / 'run'}"
+        ),
         (
             "score",
             classes / "run",
@@ -366,14 +416,75 @@ def test_configuration_files_that_cannot_be_used(files, tmp_path):
     for text, expected in (
         ("budget: lots", "budget is 'lots', expected a whole number"),
         ("bugdet: 3", "has the unknown option 'bugdet'"),
-        ("- 3", "holds a list, expected options by name"),
-        ("a: [", "cannot be read, expected YAML"),
+        ("- 3", "holds a list, expected a configuration: options by name"),
+        ("a: [", "cannot be read, expected a configuration in YAML"),
         ("branches: [static, dynamic]", "branches is 'dynamic', expected static or global"),
     ):
         config.write_text(text)
         line = refused("train", files / "train", "--out", tmp_path / "r", "--config", config)
         assert expected in line and "c.yaml" in line
     assert not (tmp_path / "r").exists()
+
+
+def test_numbers_without_a_point_are_numbers_in_configuration_files(files, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("lr: 2e-3\nweight_decay: 1e-6\n")
+    good("train", files / "train", "--out", tmp_path / "r", *TINY, "--config", config)
+    written = yaml.safe_load((tmp_path / "r" / "config.yaml").read_text())["options"]
+    assert (written["lr"], float(written["weight_decay"])) == (2e-3, 1e-6)
+    again = tmp_path / "r" / "config.yaml"
+    good("train", files / "train", "--out", tmp_path / "s", "--config", again)
+
+
+def test_a_refused_run_takes_back_its_own_files_only(files, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "config.yaml").write_text("budget: 640\n")
+    data = ("train", files / "train", "--out")
+    line = refused(*data, mine, "--config", mine / "config.yaml", "--clusters", 99999)
+    assert "mine holds a run already, expected --resume or another folder" in line
+    assert (mine / "config.yaml").read_text() == "budget: 640\n"
+    assert "clusters is 99999" in refused(*data, tmp_path / "r", *TINY, "--clusters", 99999)
+    # Diverges before its first checkpoint, when log and events are begun.
+    wild = ("--lr", 1e30, "--clip-norm", 1e30, "--tensorboard")
+    assert "expected finite numbers" in refused(*data, tmp_path / "r", *TINY, *wild)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["d.csv", "d.npz", "d.json"])
+def test_folders_in_place_of_results_are_refused_before_the_work(
+    name, files, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(GEPC, "window_scores", None)
+    out = tmp_path / name
+    out.mkdir()
+    labels = ("--labels", files / "test_masks", "--out", out)
+    commands = {
+        "d.csv": ("score", files / "run", files / "test"),
+        "d.npz": ("convert", files / "test"),
+        "d.json": ("evaluate", files / "run", files / "test"),
+    }
+    line = refused(*commands[name], *labels)
+    assert f"{name} is a folder, expected the name of a file to write" in line
+    assert list(tmp_path.iterdir()) == [out] and not list(out.iterdir())
+
+
+def test_without_matplotlib_there_are_metrics_and_a_note(files, tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    out = tmp_path / "m.json"
+    labels = ("--labels", files / "test_masks", "--out", out)
+    text = good("evaluate", files / "run", files / "test", *labels)
+    assert "note: no plots without matplotlib" in text
+    assert "note" not in good("evaluate", files / "run", files / "test", *labels, "--no-plots")
+    assert 0 <= json.loads(out.read_text())["auc"] <= 1
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_poses_with_a_bad_file_among_them(files, tmp_path):
@@ -411,6 +522,19 @@ def test_demo_at_a_small_size(tmp_path):
     ):
         assert ((out / name).exists() and name in text) or name == "model.pt"
     assert list((out / "poses" / "train").glob("*_alphapose_tracked_person.json"))
+    other = (*TINY, "--budget", 320, "--score-stride", 6, "--seed", 1, "--hidden", 3)
+    assert "hidden is 3, expected 2 as in" in refused("demo", "--out", out, *other)
+
+
+def test_interrupted_demo_says_how_to_go_on(tmp_path, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    # The package's attribute of that name is the command, not the module.
+    monkeypatch.setattr(sys.modules["gepc_geo.cli.demo"], "run_demo", interrupt)
+    result = run("demo", "--out", tmp_path)
+    assert result.exit_code == 130
+    assert "the same command goes on from there" in result.output
 
 
 def test_python_m_is_the_same_program():

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from gepc_geo.datasets import ShanghaiTech
 from gepc_geo.errors import InputError
 from gepc_geo.io import read
 from gepc_geo.skeleton import SKELETONS
@@ -40,6 +41,25 @@ def test_formats_may_be_mixed_and_none_is_dropped(tmp_path):
     fill(tmp_path, a_json=people(), b_json=results())
     read(tmp_path / "a.json").with_(clip_names=["c"]).save(tmp_path / "c.npz")
     assert read(tmp_path).clip_names == ("a", "b", "c")
+
+
+def test_endings_in_upper_case_are_data_too(tmp_path):
+    fill(tmp_path, a_json=people(), b_JSON=people(), c_Json=results())
+    assert read(tmp_path).clip_names == ("a", "b", "c")
+    fill(tmp_path, d_JSON="{")
+    with pytest.raises(InputError, match=r"d\.JSON "):
+        read(tmp_path)
+
+
+def test_data_sets_and_masks_may_end_in_upper_case(tmp_path):
+    row = HEADER + "0 1 2 1 2 3 4 0\n"
+    fill(tmp_path, train_txt__01_001_TXT=row, test_txt__01_0014_TXT=row)
+    (tmp_path / "test_frame_mask").mkdir()
+    with (tmp_path / "test_frame_mask" / "01_0014.NPY").open("wb") as stream:
+        np.save(stream, np.array([1, 0, 1]))
+    tracks = ShanghaiTech(tmp_path).tracks()
+    assert tracks.clip_names == ("01_001", "01_0014")
+    assert tracks.frame_labels.tolist()[-3:] == [1, 0, 1]
 
 
 def test_documents_hidden_files_and_masks_are_left_alone(tmp_path):

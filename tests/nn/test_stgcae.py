@@ -43,9 +43,22 @@ def test_strides_decide_windows_and_upsampling():
     with pytest.raises(InputError, match="window is 10, expected a multiple of 6"):
         model(window=10)
     net = model("box5", 16, encoder_channels=[2, 2, 2], strides=[2, 2, 4], decoder_channels=[2, 2])
-    assert net.ups == [1, 16]
+    assert stretches(net) == {"stretch_1": (16, 1)}
     assert net(torch.randn(2, 16, 5, 3))[0].shape == (2, 16, 5, 3)
-    assert model("box5").ups == [1, 3, 1, 2, 1, 1]
+    assert stretches(model("box5")) == {"stretch_1": (6, 2), "stretch_3": (12, 6)}
+
+
+def stretches(net: nn.Module) -> dict[str, tuple[int, ...]]:
+    buffers = {n: b for n, b in net.named_buffers() if n.startswith("stretch")}
+    assert not set(buffers) & set(net.state_dict())
+    return {name: tuple(matrix.shape) for name, matrix in buffers.items()}
+
+
+def test_upsampling_is_linear_interpolation():
+    net, x = model("box5"), torch.randn(2, 6, 5, 3)
+    expected = F.interpolate(x.flatten(2).mT, scale_factor=2, mode="linear").mT.view(2, 12, 5, 3)
+    ours = (net.stretch_3 @ x.flatten(2)).view(2, 12, 5, 3)
+    torch.testing.assert_close(ours, expected)
 
 
 def test_windows_do_not_leak_into_each_other():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
-from gepc_geo.report import plot_roc, plot_timelines
+from gepc_geo.report import can_plot, plot_roc, plot_timelines
 
 
 def test_plots_are_pngs(tmp_path):
@@ -31,6 +31,8 @@ def test_without_matplotlib_plots_say_so(tmp_path, monkeypatch):
             raise ImportError(name)
         return real(name, *args, **kwargs)
 
+    assert can_plot()
     monkeypatch.setattr(builtins, "__import__", without)
+    assert not can_plot()
     with pytest.raises(InputError, match="matplotlib is not installed"):
         plot_roc(np.array([0, 1]), np.array([0.0, 1.0]), tmp_path / "roc.png")

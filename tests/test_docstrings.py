@@ -1,0 +1,47 @@
+"""Docstrings of functions with many parameters: every one is there, with the default it has."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+
+import pytest
+
+from gepc_geo.baselines import flatten
+from gepc_geo.kmeans import kmeans
+from gepc_geo.mixture import DirichletProcessMixture
+from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv, SpatialAttentionConv
+from gepc_geo.scoring import frame_scores
+
+
+def documented(thing: object) -> dict[str, str]:
+    """The entries of a docstring's ``Args:``, each on one line."""
+    section = re.split(r"\n\n(?=\S)", inspect.getdoc(thing).split("Args:\n")[1])[0]
+    return {
+        name: " ".join(text.split())
+        for name, text in re.findall(r"^    (\S+): (.*(?:\n     .*)*)", section, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        DenseSpatialAttentionConv,
+        DirichletProcessMixture,
+        STGCAE,
+        SpatialAttentionConv,
+        flatten,
+        frame_scores,
+        kmeans,
+    ],
+)
+def test_defaults_are_those_of_the_signature(thing):
+    entries, parameters = documented(thing), inspect.signature(thing).parameters
+    assert set(entries) == set(parameters)
+    for name, parameter in parameters.items():
+        said = re.search(r"\(default: (.*?)\)$", entries[name])
+        assert (said is not None) == (parameter.default is not parameter.empty), name
+        value = said and re.fullmatch(":obj:`(.*)`", said[1])
+        if value:
+            assert ast.literal_eval(value[1]) == parameter.default, name

@@ -1,0 +1,89 @@
+"""Levels of scores: what each of them uses, and what it leaves alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gepc_geo import GEPC, InputError
+from gepc_geo.calibration import TailCalibrator
+from gepc_geo.levels import LEVELS, ScoreOptions, clip_level, frame_level, score_table
+
+
+@pytest.fixture(scope="module")
+def detector(walkers) -> GEPC:
+    small = dict(
+        encoder_channels=[2, 2, 2],
+        strides=[1, 2, 3],
+        decoder_channels=[2, 2],
+        hidden=1,
+        budget=64,
+        batch_size=32,
+        clusters=3,
+        components=2,
+        augment="none",
+        score_stride=4,
+    )
+    return GEPC(**small).fit(walkers, device="cpu")
+
+
+@pytest.mark.parametrize("level", [level for level in LEVELS if level != "frame"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"protocol": "reference"}, "protocol is reference, expected level frame"),
+        ({"smooth": 5.0}, "smooth is 5.0, expected level frame"),
+        ({"people_correction": True}, "people correction is True, expected level frame"),
+    ],
+)
+def test_options_that_a_level_does_not_use_are_refused(detector, walkers, level, change, message):
+    with pytest.raises(InputError, match=f"{message}, as level {level} does not use it"):
+        score_table(detector, walkers, level, ScoreOptions(**change))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_unknown_modes_are_refused(detector, walkers, level):
+    with pytest.raises(InputError, match="mode is 'foo', expected assignment or max"):
+        score_table(detector, walkers, level, ScoreOptions(mode="foo"))
+
+
+def test_joint_shares_take_no_scoring_pass(detector, walkers, monkeypatch):
+    expected = score_table(detector, walkers, "window", ScoreOptions())
+
+    def never(*args, **kwargs):
+        raise AssertionError("scored every window")
+
+    monkeypatch.setattr(GEPC, "window_scores", never)
+    columns = score_table(detector, walkers, "joint", ScoreOptions(padded=False))
+    keep = expected["padded"] == 0
+    for name in ("clip", "person", "first_frame"):
+        np.testing.assert_array_equal(columns[name], expected[name][keep])
+    shares = np.stack([columns[joint] for joint in walkers.skeleton.joints])
+    np.testing.assert_allclose(shares.sum(0), 1, rtol=1e-5)
+
+
+def test_the_detectors_own_calibrators_stay_where_they_are(detector, walkers, monkeypatch):
+    """Moving one to the CPU moves it for good: a detector on a GPU could not score again."""
+    moved = []
+    move = TailCalibrator.to
+    monkeypatch.setattr(
+        TailCalibrator, "to", lambda self, device: moved.append(self) or move(self, device)
+    )
+    scored = detector.window_scores(walkers)
+    frame_level(detector, scored, walkers, ScoreOptions(people_correction=True))
+    assert moved
+    own = detector.person_calibrators_.values()
+    assert not any(one is other for one in moved for other in own)
+
+
+def test_each_mode_is_its_own_score(detector, walkers):
+    scored = detector.window_scores(walkers)
+    for mode in ("max", None):
+        name = detector.mode if mode is None else mode
+        options = ScoreOptions(mode=mode)
+        table = score_table(detector, walkers, "window", options, scored=scored)
+        np.testing.assert_array_equal(table["score"], scored.scores[name])
+        people = score_table(detector, walkers, "person", options, scored=scored)
+        assert people["score"].max() == scored.scores[name].max()
+        clips, _ = clip_level(detector, scored, walkers, options)
+        assert clips.max() == pytest.approx(people["mean"].max())
