@@ -50,9 +50,9 @@ def oracle(layer: SpatialAttentionConv, x: torch.Tensor, adj: torch.Tensor) -> t
                     for w in range(nodes):
                         for t in range(frames):
                             theta = (
-                                state["theta.weight"][rows] @ x[t, v] + state["theta.bias"][rows]
+                                state["attention.theta.weight"][rows] @ x[t, v] + state["attention.theta.bias"][rows]
                             )
-                            phi = state["phi.weight"][rows] @ x[t, w] + state["phi.bias"][rows]
+                            phi = state["attention.phi.weight"][rows] @ x[t, w] + state["attention.phi.bias"][rows]
                             logits[v, w] += theta @ phi
                 matrix = torch.stack([logits[:, w].softmax(0) for w in range(nodes)], 1)
             for t in range(frames):
