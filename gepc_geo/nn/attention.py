@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gepc_geo.errors import InputError
+from gepc_geo.nn.pointwise import Pointwise
 
 
 class Attention(nn.Module):
@@ -34,8 +35,8 @@ class Attention(nn.Module):
         super().__init__()
         self.in_channels, self.channels = in_channels, channels
         self.num_relations = num_relations
-        self.theta = nn.Linear(in_channels, num_relations * channels)
-        self.phi = nn.Linear(in_channels, num_relations * channels)
+        self.theta = Pointwise(in_channels, num_relations * channels)
+        self.phi = Pointwise(in_channels, num_relations * channels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -128,13 +129,18 @@ def make_attention(
     """The form of that name, or the module itself.
 
     Raises:
-        InputError: An unknown name.
+        InputError: An unknown name, or a module of other sizes than the layer's.
     """
     if isinstance(attention, Attention):
+        if (attention.in_channels, attention.num_relations) != (in_channels, num_relations):
+            raise InputError(
+                f"attention has {attention.in_channels} channels and {attention.num_relations} "
+                f"relations, expected {in_channels} and {num_relations}"
+            )
         return attention
     if attention not in ATTENTIONS:
         raise InputError(
-            f"attention is {attention!r}, expected {', '.join(ATTENTIONS)} or a module"
+            f"attention is {attention!r}, expected {', '.join(ATTENTIONS)} or an Attention"
         )
     return ATTENTIONS[attention](in_channels, channels, num_relations)
 

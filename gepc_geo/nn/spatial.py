@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gepc_geo.errors import InputError
 from gepc_geo.nn.attention import Attention, full_precision, make_attention
 from gepc_geo.nn.norm import ChannelNorm
+from gepc_geo.nn.pointwise import Pointwise, pointwise
 
 BRANCHES = ("static", "global", "inferred")
 SCOPES = ("all", "edges")
@@ -76,9 +77,9 @@ class SpatialAttention(nn.Module):
                 attention, in_channels, attention_channels, num_relations
             )
         self.norm = ChannelNorm(count * out_channels) if norm else None
-        self.reduction = nn.Linear(count * out_channels, out_channels)
+        self.reduction = Pointwise(count * out_channels, out_channels)
         sizes_differ = residual and in_channels != out_channels
-        self.shortcut = nn.Linear(in_channels, out_channels, bias=False) if sizes_differ else None
+        self.shortcut = Pointwise(in_channels, out_channels, bias=False) if sizes_differ else None
         self.shortcut_norm = ChannelNorm(out_channels) if sizes_differ else None
         self.reset_parameters()
 
@@ -118,18 +119,18 @@ class SpatialAttention(nn.Module):
         batch, frames, nodes, channels = x.shape
         # Rows (target, relation), so that a target's relations lie side by side in memory.
         if adjacency.dim() == 3:
-            rows = adjacency.permute(2, 0, 1).reshape(-1, nodes).to(x.dtype)
+            rows = adjacency.permute(2, 0, 1).flatten(0, 1).to(x.dtype)
             flat = x.reshape(batch * frames, nodes, channels)
             # An explicit bmm: torch.matmul would fold the batch and copy it to do so.
-            out = torch.bmm(rows.expand(len(flat), -1, -1), flat)
+            out = torch.bmm(rows.expand(batch * frames, -1, -1), flat)
         else:
-            rows = adjacency.permute(0, 3, 1, 2).reshape(batch, 1, -1, nodes).to(x.dtype)
+            rows = adjacency.permute(0, 3, 1, 2).flatten(1, 2).unsqueeze(1).to(x.dtype)
             out = torch.matmul(rows, x)
         return out.reshape(batch, frames, nodes, self.num_relations * channels)
 
     def _combine(self, gathered: Sequence[Tensor], x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Weights, norm and activation of each branch, the 1x1 reduction, the residual."""
-        parts = [g @ w for g, w in zip(gathered, self.weight.unbind(), strict=True)]
+        parts = [pointwise(g, w.t()) for g, w in zip(gathered, self.weight.unbind(), strict=True)]
         out = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         if self.norm is not None:
             out = F.relu(self.norm(out, mask))
