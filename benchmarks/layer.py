@@ -41,14 +41,12 @@ class OrdinaryConv(nn.Module):
             weight = weight.view(self.relations, inner, out).transpose(1, 2)
             expand.weight.data.copy_(weight.reshape(-1, inner, 1, 1))
             self.expand.append(expand)
-            self.norms.append(norm2d(layer.norm, slice(b * out, (b + 1) * out)))
+            self.norms.append(norm2d(layer.norms[b]))
         self.adjacency = nn.Parameter(layer.adjacency.detach().clone())
         self.reduction = conv1x1(layer.reduction)
         self.shortcut = nn.Identity()
         if layer.shortcut is not None:
-            self.shortcut = nn.Sequential(
-                conv1x1(layer.shortcut), norm2d(layer.shortcut_norm, slice(None))
-            )
+            self.shortcut = nn.Sequential(conv1x1(layer.shortcut), norm2d(layer.shortcut_norm))
 
     def forward(self, x: Tensor, adj: Tensor) -> Tensor:
         def embed(conv: nn.Conv2d) -> Tensor:
@@ -73,12 +71,10 @@ def conv1x1(linear: nn.Linear) -> nn.Conv2d:
     return conv
 
 
-def norm2d(norm: nn.BatchNorm2d, channels: slice) -> nn.BatchNorm2d:
-    """A norm of some of the channels."""
-    result = nn.BatchNorm2d(len(norm.weight[channels]))
-    for name, value in norm.state_dict().items():
-        if value.dim():
-            getattr(result, name).data.copy_(value[channels])
+def norm2d(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
+    """The same norm, channels first."""
+    result = nn.BatchNorm2d(norm.num_features)
+    result.load_state_dict(norm.state_dict())
     return result
 
 

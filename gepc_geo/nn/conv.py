@@ -67,10 +67,10 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
     takes :math:`(N, T C)` and reshapes.
 
     State (names are stable, and those of :class:`DenseSpatialAttentionConv`): ``weight``
-    (branches, relations x in, out), ``bias`` (without ``norm``), ``adjacency`` (``global``:
-    relation, source, target), ``attention.theta.*`` and ``attention.phi.*`` (``inferred``),
-    ``norm.*``, ``reduction.*``, and where sizes differ ``shortcut.*`` and ``shortcut_norm.*``.
-    Branches lie in the order above, relations by number.
+    (branches, relations x in, out), ``adjacency`` (``global``: relation, source, target),
+    ``attention.theta.*`` and ``attention.phi.*`` (``inferred``), ``norms.<number>.*`` (one a branch) or without
+    ``norm`` ``bias`` (branches, out), ``reduction.*`` (out, branches x out), and where sizes differ
+    ``shortcut.*`` and ``shortcut_norm.*``. Branches lie in the order above, relations by number.
 
     Args:
         in_channels: Size of each input node feature.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch_geometric.nn.inits import reset
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn.attention import Attention, full_precision, make_attention
@@ -67,7 +68,7 @@ class SpatialAttention(nn.Module):
 
         count, width = len(self.branches), num_relations * in_channels
         self.weight = nn.Parameter(torch.empty(count, width, out_channels))
-        self.bias = None if norm else nn.Parameter(torch.empty(count * out_channels))
+        self.bias = None if norm else nn.Parameter(torch.empty(count, out_channels))
         self.adjacency: nn.Parameter | None = None
         if "global" in self.branches and num_nodes is not None:
             self.adjacency = nn.Parameter(torch.empty(num_relations, num_nodes, num_nodes))
@@ -76,7 +77,9 @@ class SpatialAttention(nn.Module):
             self.attention = make_attention(
                 attention, in_channels, attention_channels, num_relations
             )
-        self.norm = ChannelNorm(count * out_channels) if norm else None
+        self.norms: nn.ModuleList | None = None
+        if norm:
+            self.norms = nn.ModuleList(ChannelNorm(out_channels) for _ in self.branches)
         self.reduction = Pointwise(count * out_channels, out_channels)
         sizes_differ = residual and in_channels != out_channels
         self.shortcut = Pointwise(in_channels, out_channels, bias=False) if sizes_differ else None
@@ -93,7 +96,7 @@ class SpatialAttention(nn.Module):
         if self.adjacency is not None:
             nn.init.constant_(self.adjacency, 1 / self.adjacency.size(1))
         for module in self.children():
-            module.reset_parameters()  # type: ignore[operator]
+            reset(module)
 
     def _check_features(self, x: Tensor, dims: tuple[int, int], shapes: str) -> None:
         if x.dim() not in dims or x.size(-1) != self.in_channels:
@@ -130,18 +133,20 @@ class SpatialAttention(nn.Module):
 
     def _combine(self, gathered: Sequence[Tensor], x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Weights, norm and activation of each branch, the 1x1 reduction, the residual."""
-        parts = [pointwise(g, w.t()) for g, w in zip(gathered, self.weight.unbind(), strict=True)]
-        out = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
-        if self.norm is not None:
-            out = F.relu(self.norm(out, mask))
-        elif self.bias is not None:
-            out = out + self.bias
-        out = self.reduction(out)
-        if not self.residual:
-            return out
-        if self.shortcut is None or self.shortcut_norm is None:
-            return out + x
-        return out + self.shortcut_norm(self.shortcut(x), mask)
+        out = x
+        if self.shortcut is not None and self.shortcut_norm is not None:
+            out = self.shortcut_norm(self.shortcut(x), mask)
+        # The reduction of stacked branches, a branch at a time: the stack itself is never made.
+        reductions = self.reduction.weight.chunk(len(self.branches), dim=1)
+        for i, sources in enumerate(gathered):
+            part = pointwise(sources, self.weight[i].t())
+            if self.norms is not None:
+                part = F.relu(self.norms[i](part, mask))
+            elif self.bias is not None:
+                part = part + self.bias[i]
+            part = pointwise(part, reductions[i], self.reduction.bias if i == 0 else None)
+            out = out + part if i > 0 or self.residual else part
+        return out
 
     def __repr__(self) -> str:
         return (

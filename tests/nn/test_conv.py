@@ -81,9 +81,11 @@ def oracle(layer: SpatialAttentionConv, g: Graphs) -> torch.Tensor:
                 for v in range(len(g.x)):
                     for t in range(g.x.size(1)):
                         part[w, t] += matrix[v, w] * (g.x[v, t] @ weight[s])
-        parts.append(part)
+        if layer.norms is None:
+            parts.append(part + layer.bias[b])
+        else:
+            parts.append(normalize(part, layer.norms[b]).relu())
     out = torch.cat(parts, -1)
-    out = out + layer.bias if layer.norm is None else normalize(out, layer.norm).relu()
     out = out @ layer.reduction.weight.T + layer.reduction.bias
     if not layer.residual:
         return out
@@ -180,7 +182,7 @@ def test_empty_graphs_and_batches(training):
 def test_a_single_node_trains_without_statistics():
     layer = SpatialAttentionConv(3, 4, num_relations=1, branches=("inferred",))
     assert torch.isfinite(layer(torch.randn(1, 3), NO_EDGES)).all()
-    assert int(layer.norm.num_batches_tracked) == 0
+    assert int(layer.norms[0].num_batches_tracked) == 0
 
 
 def test_flat_features_are_one_frame():
@@ -359,7 +361,7 @@ def test_copies_files_and_resets(tmp_path):
     assert not torch.equal(twin.weight, layer.weight)
     assert torch.equal(twin.adjacency, torch.full((2, 4, 4), 0.25).double())
     assert twin.weight.abs().max() <= 1 / math.sqrt(layer.weight.size(1))
-    assert int(twin.norm.num_batches_tracked) == 0
+    assert int(twin.norms[0].num_batches_tracked) == 0
     twin.load_state_dict(torch.load(tmp_path / "layer.pt", weights_only=True))
     assert torch.equal(twin(*g.sparse), expected)
     assert all(p.dtype == torch.float32 for p in layer.to(torch.float32).parameters())
@@ -377,8 +379,12 @@ def test_names_of_the_state_are_stable():
         "attention.theta.bias": (3,),
         "attention.phi.weight": (3, 3),
         "attention.phi.bias": (3,),
-        "norm.weight": (12,),
-        "norm.bias": (12,),
+        "norms.0.weight": (4,),
+        "norms.0.bias": (4,),
+        "norms.1.weight": (4,),
+        "norms.1.bias": (4,),
+        "norms.2.weight": (4,),
+        "norms.2.bias": (4,),
         "reduction.weight": (4, 12),
         "reduction.bias": (4,),
         "shortcut.weight": (4, 3),
