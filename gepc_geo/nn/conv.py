@@ -68,9 +68,10 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
 
     State (names are stable, and those of :class:`DenseSpatialAttentionConv`): ``weight``
     (branches, relations x in, out), ``adjacency`` (``global``: relation, source, target),
-    ``attention.theta.*`` and ``attention.phi.*`` (``inferred``), ``norms.<number>.*`` (one a branch) or without
-    ``norm`` ``bias`` (branches, out), ``reduction.*`` (out, branches x out), and where sizes differ
-    ``shortcut.*`` and ``shortcut_norm.*``. Branches lie in the order above, relations by number.
+    ``attention.theta.*`` and ``attention.phi.*`` (``inferred``), ``norms.<number>.*`` (one a
+    branch) or without ``norm`` ``bias`` (branches, out), ``reduction.*`` (out, branches x out), and
+    where sizes differ ``shortcut.*`` and ``shortcut_norm.*``. Branches lie in the order above,
+    relations by number.
 
     Args:
         in_channels: Size of each input node feature.
@@ -301,7 +302,9 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
 
 def _check_length(name: str, values: Tensor, expected: int, what: str) -> None:
     if values.dim() != 1 or values.size(0) != expected:
-        raise InputError(f"{name} is {list(values.shape)}, expected [{expected}] as many as {what}")
+        raise InputError(
+            f"{name} is {list(values.shape)}, expected [{expected}], as many as {what}"
+        )
 
 
 def _check_range(name: str, values: Tensor, stop: int) -> None:
