@@ -233,8 +233,8 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         groups = x.size(0) * self.num_relations
         with torch.autocast(x.device.type, enabled=False):
             logits = self.attention.score(
-                full_precision(source).transpose(1, 2).flatten(0, 1)[edges.source],
-                full_precision(target).transpose(1, 2).flatten(0, 1)[edges.target],
+                full_precision(source).transpose(1, 2).flatten(0, 1).index_select(0, edges.source),
+                full_precision(target).transpose(1, 2).flatten(0, 1).index_select(0, edges.target),
             )
         return softmax(logits, edges.target, num_nodes=groups).to(x.dtype)
 
