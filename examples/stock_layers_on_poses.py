@@ -1,0 +1,123 @@
+"""Anybody's layers on our windows: unrolled in time, a window is an ordinary PyG graph.
+
+A graph autoencoder's simplest cousin made of stock layers alone: two attention layers over the graph of
+T V nodes, asked to fill in joints that were hidden from them. It learns on the normal clips of a simulated
+crowd; a window in which the hidden joints are not where it expects them is abnormal.
+
+    python examples/stock_layers_on_poses.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+from torch_geometric.nn import GATv2Conv, TransformerConv
+from torch_geometric.transforms import Compose
+from torch_geometric.utils import scatter
+
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.device import pick_device
+from gepc_geo.loader import WindowLoader
+from gepc_geo.metrics import auc
+from gepc_geo.progress import Progress
+from gepc_geo.tracks import PoseTracks
+from gepc_geo.transforms import normalize
+from gepc_geo.unroll import ToSpatioTemporalGraph
+from gepc_geo.windows import PoseWindows
+
+LAYERS = {"GATv2Conv": GATv2Conv, "TransformerConv": TransformerConv}
+HIDDEN_SHARE = 0.3
+
+
+class FillIn(nn.Module):
+    """Node features, hidden ones zeroed, to coordinates: [N, C] -> [N, 2]."""
+
+    def __init__(self, layer: Callable[..., nn.Module], channels: int, joints: int) -> None:
+        super().__init__()
+        # Which joint a node is, and whether it is hidden, is for the network to know.
+        self.joint = nn.Embedding(joints, 32)
+        self.embed = nn.Linear(channels + 1, 32)
+        # Edge types tell bones from time: one number an edge, as these layers take it.
+        self.layers = nn.ModuleList(layer(32, 8, heads=4, edge_dim=5) for _ in range(4))
+        self.norms = nn.ModuleList(nn.LayerNorm(32) for _ in self.layers)
+        self.out = nn.Linear(32, 2)
+
+    def forward(self, graph: Batch, hidden: Tensor) -> Tensor:
+        x = torch.cat([graph.x.masked_fill(hidden[:, None], 0), hidden[:, None].float()], dim=1)
+        h = self.embed(x) + self.joint(graph.joint)
+        edge_attr = F.one_hot(graph.edge_type, 5).float()
+        for norm, layer in zip(self.norms, self.layers, strict=True):
+            h = h + layer(norm(h).relu(), graph.edge_index, edge_attr)
+        return self.out(h)
+
+
+def window_scores(model: FillIn, loader: WindowLoader) -> Tensor:
+    """Mean squared error at hidden joints, over three draws of them."""
+    generator = torch.Generator().manual_seed(0)
+    scores = []
+    with torch.no_grad():
+        for graph in loader:
+            error = torch.zeros(graph.num_graphs, device=graph.x.device)
+            for _ in range(3):
+                error += _error(model, graph, generator)
+            scores.append(error / 3)
+    return torch.cat(scores)
+
+
+def _error(model: FillIn, graph: Batch, generator: torch.Generator) -> Tensor:
+    """Mean squared error [B] at joints that are drawn, hidden, and were seen by the camera."""
+    drawn = torch.rand(graph.num_nodes, generator=generator).to(graph.x.device)
+    hidden = (drawn < HIDDEN_SHARE) & (graph.x[:, 2] > 0)
+    square = (model(graph, hidden) - graph.x[:, :2]).square().mean(1) * hidden
+    count = scatter(hidden.float(), graph.batch, dim_size=graph.num_graphs)
+    return scatter(square, graph.batch, dim_size=graph.num_graphs) / count.clamp(min=1)
+
+
+def window_labels(windows: PoseWindows, tracks: PoseTracks) -> Tensor:
+    """1 where a person is abnormal in some frame; the crowd labels frames, so everybody in them."""
+    assert tracks.frame_labels is not None
+    rows = windows.rows()
+    table = windows.table
+    frames = tracks.frame_offset[table.clip[rows]] + table.frame[rows]
+    return torch.as_tensor(tracks.frame_labels[frames]).amax(1)
+
+
+@click.command()
+@click.option("--layer", type=click.Choice(list(LAYERS)), default="GATv2Conv", show_default=True)
+@click.option("--clips", default=36, show_default=True, help="Simulated clips, training and test.")
+@click.option("--epochs", default=4, show_default=True)
+@click.option("--device", default="auto", show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def main(layer: str, clips: int, epochs: int, device: str, seed: int) -> None:
+    """Train on normal clips and print how well the error tells abnormal windows."""
+    target = pick_device(device)
+    torch.manual_seed(seed)
+    train, test = (simulate_crowd(split, num_clips=clips, seed=seed) for split in ("train", "test"))
+    unroll = Compose([normalize(train.skeleton, 2), ToSpatioTemporalGraph()])
+    windows = PoseWindows(train, length=12, stride=8)
+    loader = WindowLoader(windows, 64, shuffle=True, device=target, transform=unroll)
+    model = FillIn(LAYERS[layer], next(iter(loader)).x.size(1), train.num_joints).to(target)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(seed)
+    with Progress(layer, epochs * len(windows), "windows") as bar:
+        for graph in (graph for _ in range(epochs) for graph in loader):
+            optimizer.zero_grad()
+            loss = _error(model, graph, generator).mean()
+            loss.backward()
+            optimizer.step()
+            bar.update(graph.num_graphs)
+    scored = PoseWindows(test, length=12, stride=8)
+    scores = window_scores(model.eval(), WindowLoader(scored, 256, device=target, transform=unroll))
+    labels = window_labels(scored, test)
+    graph = unroll(windows[0])
+    click.echo(f"one window: {graph.num_nodes} nodes, {graph.num_edges} edges")
+    click.echo(f"{layer}: window AUC {auc(labels.numpy(), scores.cpu().numpy()):.3f}")
+
+
+if __name__ == "__main__":
+    main()

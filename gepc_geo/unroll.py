@@ -1,0 +1,91 @@
+"""Windows as graphs with a node for each joint and frame, for layers that know nothing of time."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch, Data
+from torch_geometric.data.datapipes import functional_transform
+from torch_geometric.transforms import BaseTransform
+
+from gepc_geo.errors import InputError
+
+
+@functional_transform("to_spatio_temporal_graph")
+class ToSpatioTemporalGraph(BaseTransform):
+    r"""Unrolls time: a node for each joint and frame, as any stock PyG layer takes them.
+
+    Section 3.1 of the paper connects joints in successive frames; here the graph does so explicitly.
+    Node :math:`t V + v` is joint :math:`v` in frame :math:`t`. The edges of each frame come first, as
+    they are in the window, then those from each joint to itself in the next frame, then those to
+    itself in the frame before. Works alike on a window and on a batch of windows of one skeleton, and
+    gives of a batch what PyG's ``DataLoader`` collates of the windows.
+
+    Args:
+        num_relations: Edge types of the window, :math:`S`; edges forward in time become type
+            :math:`S`, those back :math:`S + 1`. (default: :obj:`3`)
+
+    Shapes:
+        - **input:** ``x`` :math:`(V, T, C)`, ``edge_index`` :math:`(2, E)`, ``edge_type`` and
+          ``edge_weight`` :math:`(E)`; of a batch :math:`B` times as many
+        - **output:** ``x`` :math:`(T V, C)`, ``edge_index`` :math:`(2, E')`, ``edge_type`` and
+          ``edge_weight`` (1 along time) :math:`(E')` with :math:`E' = T E + 2 (T - 1) V`, ``joint``
+          and ``time`` of each node :math:`(T V)`
+
+    Raises:
+        InputError: ``x`` has no frames.
+    """
+
+    def __init__(self, num_relations: int = 3) -> None:
+        self.num_relations = num_relations
+
+    def forward(self, data: Data) -> Data:
+        if data.x.dim() != 3:
+            raise InputError(f"x is {list(data.x.shape)}, expected [V, T, C]")
+        data = copy.copy(data)
+        graphs = data.num_graphs if isinstance(data, Batch) else 1
+        nodes, (frames, channels) = data.x.size(0) // graphs, data.x.shape[1:]
+        device = data.x.device
+        data.x = data.x.view(graphs, nodes, frames, channels).transpose(1, 2).reshape(-1, channels)
+        number = torch.arange(graphs * frames * nodes, device=device)
+        number = number.view(graphs, frames, nodes)
+        data.joint = number % nodes
+        data.time = number % (frames * nodes) // nodes
+
+        # A node of the window, moved on by the frames of the graphs before it, then by its own.
+        before = number[:, :, 0] - torch.arange(graphs, device=device)[:, None] * nodes
+        space = data.edge_index.view(2, graphs, 1, -1) + before[:, :, None]
+        earlier, later = number[:, :-1].flatten(1), number[:, 1:].flatten(1)
+        time = torch.cat([torch.stack([earlier, later]), torch.stack([later, earlier])], dim=2)
+        data.edge_index = torch.cat([space.flatten(2), time], dim=2).flatten(1)
+
+        def unrolled(values: Tensor, forward: float, back: float) -> Tensor:
+            each = values.view(graphs, 1, -1).expand(-1, frames, -1).flatten(1)
+            ends = [values.new_full(earlier.shape, value) for value in (forward, back)]
+            return torch.cat([each, *ends], dim=1).flatten()
+
+        data.edge_type = unrolled(data.edge_type, self.num_relations, self.num_relations + 1)
+        data.edge_weight = unrolled(data.edge_weight, 1, 1)
+        data.joint, data.time = data.joint.flatten(), data.time.flatten()
+        if isinstance(data, Batch):
+            data.batch = torch.arange(graphs, device=device).repeat_interleave(frames * nodes)
+            data.ptr = torch.arange(graphs + 1, device=device) * frames * nodes
+            self._tell_collation(data, graphs, frames * nodes)
+        return data
+
+    @staticmethod
+    def _tell_collation(data: Batch, graphs: int, nodes: int) -> None:
+        """Where each graph's part lies now, so that a batch can still be taken apart."""
+        counts = torch.arange(graphs + 1)
+        edges = data.edge_index.size(1) // graphs
+        slices = {name: counts * nodes for name in ("x", "joint", "time")}
+        slices |= {name: counts * edges for name in ("edge_index", "edge_type", "edge_weight")}
+        data._slice_dict = {**data._slice_dict, **slices}
+        zeros = torch.zeros(graphs, dtype=torch.long)
+        data._inc_dict = {**data._inc_dict, "joint": zeros, "time": zeros}
+        data._inc_dict["edge_index"] = counts[:graphs] * nodes
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(num_relations={self.num_relations})"
