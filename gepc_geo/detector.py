@@ -31,7 +31,7 @@ from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a saved model.
-KIND, VERSION = "gepc_geo model", 2
+KIND, VERSION = "gepc_geo model", 3
 # Windows a forward pass takes when nothing is learned.
 _SCORE_BATCH = 512
 # Raw latents and residuals that are held at once to measure their principal components.

@@ -33,7 +33,7 @@ from gepc_geo.options import Options
 from gepc_geo.progress import Progress
 
 #: Kind and version of a training checkpoint.
-KIND, VERSION = "gepc_geo training checkpoint", 2
+KIND, VERSION = "gepc_geo training checkpoint", 3
 STAGES = ("reconstruction", "clustering")
 # Steps between two looks at the loss: each look waits for the device.
 _LOG_STEPS = 50

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.nn.attention import BRANCHES
+from gepc_geo.nn.spatial import BRANCHES
 
 #: What a window's anomaly score can be computed from (DESIGN: section 3.4 of the paper and beyond).
 MODES = ("assignment", "max", "latent", "reconstruction", "fused")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+import torch
+
+from gepc_geo.nn import DenseSpatialAttentionConv
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,6 +35,30 @@ def test_throughput_prints_its_tables():
     text = output("benchmarks/throughput.py", "--device", "cpu", "--repeats", 1, "--rows", 2000)
     for expected in ("coco18  bf16", "WindowLoader", "scikit-learn (CPU)"):
         assert expected in text
+
+
+def test_layer_prints_its_tables():
+    text = output(
+        "benchmarks/layer.py",
+        *("--device", "cpu", "--no-compile", "--batches", 16, "--edges", "1000,2000"),
+        *("--channels", 8, "--frames", 2, "--seconds", 0.01),
+    )
+    for expected in ("ntu25      16  ordinary", "GATv2Conv", "2000 edges  inferred, additive"):
+        assert expected in text
+
+
+@pytest.mark.parametrize("channels", [4, 6])
+def test_the_ordinary_formulation_is_the_same_operator(channels):
+    path = ROOT / "benchmarks" / "layer.py"
+    spec = importlib.util.spec_from_file_location("layer_benchmark", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    layer = DenseSpatialAttentionConv(4, channels, 5)
+    ordinary = module.OrdinaryConv(layer).double()
+    x, adj = torch.randn(3, 2, 5, 4).double(), torch.rand(3, 5, 5).double()
+    expected = layer.double()(x, adj)
+    out = ordinary(x.permute(0, 3, 1, 2), adj).permute(0, 2, 3, 1)
+    torch.testing.assert_close(out, expected)
 
 
 def test_choose_defaults_has_help():

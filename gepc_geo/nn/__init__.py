@@ -1,15 +1,26 @@
 """The networks: pure PyTorch and PyG, knowing nothing of files or training."""
 
+from gepc_geo.nn.attention import (
+    AdditiveAttention,
+    Attention,
+    DotProductAttention,
+    ScaledDotProductAttention,
+)
 from gepc_geo.nn.block import STBlock
 from gepc_geo.nn.cluster import SoftAssignment, target_distribution
-from gepc_geo.nn.conv import DenseSpatialAttentionConv, SpatialAttentionConv
+from gepc_geo.nn.conv import SpatialAttentionConv
+from gepc_geo.nn.dense import DenseSpatialAttentionConv
 from gepc_geo.nn.losses import clustering_loss, reconstruction_loss
 from gepc_geo.nn.stgcae import STGCAE, count_flops, to_dense
 
 __all__ = [
     "STGCAE",
+    "AdditiveAttention",
+    "Attention",
     "DenseSpatialAttentionConv",
+    "DotProductAttention",
     "STBlock",
+    "ScaledDotProductAttention",
     "SoftAssignment",
     "SpatialAttentionConv",
     "clustering_loss",

@@ -1,141 +1,149 @@
-"""What the sparse and the dense spatial attention convolution share: weights and arithmetic."""
+"""How much a source matters to a target: the replaceable part of the ``inferred`` branch."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gepc_geo.errors import InputError
+from gepc_geo.nn.pointwise import Pointwise
 
-BRANCHES = ("static", "global", "inferred")
 
+class Attention(nn.Module):
+    r"""The form of an attention: two embeddings of each node, and a logit for each pair of them.
 
-class ChannelNorm(nn.BatchNorm2d):
-    r"""Batch normalisation over the last dimension of :math:`(B, T, V, C)` (or :math:`(N, T, C)`).
+    This is the protocol. A form of your own is a subclass with :meth:`score`, and is given to the
+    layer as ``attention=MyAttention(in_channels, channels, num_relations)``. The layer calls the
+    module once on all node features, hands pairs of what comes back to :meth:`score`, along edges,
+    or to :meth:`score_pairs`, over all pairs of nodes, and normalises the logits by a softmax over
+    the sources of each target. Logits are computed in float32 or better, whatever autocast says.
 
-    The input is viewed channels-first without a copy: PyTorch's kernels for the channels-last
-    memory format then see contiguous channels.
+    Args:
+        in_channels: Size of each input node feature.
+        channels: Size of an embedding for each relation, :math:`D`.
+        num_relations: Relations, :math:`S`.
+
+    State: ``theta`` embeds nodes as sources, ``phi`` as targets.
+
+    Shapes:
+        - **input:** node features :math:`(*, C)`
+        - **output:** embeddings as source and as target, each :math:`(*, S, D)`
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        flat = x if x.dim() == 4 else x.unsqueeze(0)
-        return super().forward(flat.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).view(x.shape)
-
-
-class SpatialAttention(nn.Module):
-    """Weights of the three branches, and the steps that do not depend on how a graph is stored.
-
-    State (names are stable): ``weight`` (branches, relations x in, out), ``bias`` (without norm),
-    ``adjacency`` (``global``), ``theta``/``phi`` (``inferred``), ``norm``, ``reduction``,
-    ``shortcut`` and ``shortcut_norm`` (where sizes differ).
-    """
-
-    def _make(
-        self,
-        in_channels: int,
-        out_channels: int,
-        num_nodes: int | None,
-        num_relations: int,
-        branches: Sequence[str],
-        attention_channels: int | None,
-        norm: bool,
-        residual: bool,
-    ) -> None:
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.num_nodes, self.num_relations = num_nodes, num_relations
-        wrong = sorted(set(branches) - set(BRANCHES))
-        if wrong or not branches:
-            raise InputError(
-                f"branches are {list(branches)}, expected some of {', '.join(BRANCHES)}"
-            )
-        self.branches = tuple(name for name in BRANCHES if name in branches)
-        if attention_channels is None:
-            attention_channels = max(1, out_channels // 4)
-        self.attention_channels = attention_channels
-        self.residual = residual
-        count, width = len(self.branches), num_relations * in_channels
-        self.weight = nn.Parameter(torch.empty(count, width, out_channels))
-        self.bias = None if norm else nn.Parameter(torch.empty(count * out_channels))
-        if "global" in self.branches:
-            if num_nodes is None:
-                raise InputError("num_nodes is None, expected a number for the global adjacency")
-            self.adjacency = nn.Parameter(torch.empty(num_relations, num_nodes, num_nodes))
-        if "inferred" in self.branches:
-            self.theta = nn.Linear(in_channels, num_relations * attention_channels)
-            self.phi = nn.Linear(in_channels, num_relations * attention_channels)
-        self.norm = ChannelNorm(count * out_channels) if norm else None
-        self.reduction = nn.Linear(count * out_channels, out_channels)
-        sizes_differ = residual and in_channels != out_channels
-        self.shortcut = nn.Linear(in_channels, out_channels, bias=False) if sizes_differ else None
-        self.shortcut_norm = ChannelNorm(out_channels) if sizes_differ else None
+    def __init__(self, in_channels: int, channels: int, num_relations: int) -> None:
+        super().__init__()
+        self.in_channels, self.channels = in_channels, channels
+        self.num_relations = num_relations
+        self.theta = Pointwise(in_channels, num_relations * channels)
+        self.phi = Pointwise(in_channels, num_relations * channels)
 
     def reset_parameters(self) -> None:
-        """Draws all learned weights anew; ``global`` becomes uniform."""
-        # As nn.Linear over the channels of all relations together.
-        bound = 1 / math.sqrt(self.weight.size(1))
-        nn.init.uniform_(self.weight, -bound, bound)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
-        if "global" in self.branches:
-            nn.init.constant_(self.adjacency, 1 / self.adjacency.size(1))
-        for name in ("theta", "phi", "norm", "reduction", "shortcut", "shortcut_norm"):
-            module = getattr(self, name, None)
-            if module is not None:
-                module.reset_parameters()
+        """Draws all learned weights anew."""
+        self.theta.reset_parameters()
+        self.phi.reset_parameters()
 
-    def _infer(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The inferred adjacency [B, S, V (source), V (target)] of [B, T, V, C]."""
-        batch, _, nodes, _ = x.shape
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The two embeddings of each node."""
+        shape = (self.num_relations, self.channels)
+        return self.theta(x).unflatten(-1, shape), self.phi(x).unflatten(-1, shape)
 
-        def embed(layer: nn.Linear) -> Tensor:
-            y = layer(x).unflatten(-1, (self.num_relations, -1))
-            return y.permute(0, 3, 2, 1, 4).reshape(batch * self.num_relations, nodes, -1)
+    def score(self, source: Tensor, target: Tensor) -> Tensor:
+        r"""Logits :math:`(*)` of sources :math:`(*, T, D)` and targets :math:`(*, T, D)`.
 
-        logits = torch.bmm(embed(self.theta), embed(self.phi).transpose(1, 2))
-        if logits.dtype in (torch.bfloat16, torch.float16):
-            logits = logits.float()
-        logits = logits.view(batch, self.num_relations, nodes, nodes)
-        if mask is not None:
-            logits = logits.masked_fill(~mask[:, None, :, None], -torch.inf)
-            # A graph without any node has no source to attend to.
-            logits = logits.masked_fill(~mask.any(1)[:, None, None, None], 0.0)
-        return logits.softmax(dim=2).to(x.dtype)
+        Leading dimensions broadcast against one another.
+        """
+        raise NotImplementedError
 
-    def _gather(self, x: Tensor, adjacency: Tensor) -> Tensor:
-        """Sums sources into targets: [B, T, V, C] and [(B,) S, V, V] -> [B, T, V, S * C]."""
-        batch, frames, nodes, channels = x.shape
-        # Rows (target, relation), so that a target's relations lie side by side in memory.
-        if adjacency.dim() == 3:
-            rows = adjacency.permute(2, 0, 1).reshape(-1, nodes).to(x.dtype)
-            flat = x.reshape(batch * frames, nodes, channels)
-            # An explicit bmm: torch.matmul would fold the batch and copy it to do so.
-            out = torch.bmm(rows.expand(len(flat), -1, -1), flat)
-        else:
-            rows = adjacency.permute(0, 3, 1, 2).reshape(batch, 1, -1, nodes).to(x.dtype)
-            out = torch.matmul(rows, x)
-        return out.reshape(batch, frames, nodes, -1)
+    def score_pairs(self, source: Tensor, target: Tensor) -> Tensor:
+        r"""Logits :math:`(B, S, V, V)` of all sources (first) and targets (second).
 
-    def _combine(self, gathered: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Weights, norm and activation of each branch, the 1x1 reduction, the residual."""
-        parts = [g @ w for g, w in zip(gathered, self.weight.unbind(), strict=True)]
-        out = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
-        if self.norm is not None:
-            out = F.relu(self.norm(out))
-        elif self.bias is not None:
-            out = out + self.bias
-        out = self.reduction(out)
-        if not self.residual:
-            return out
-        if self.shortcut is None or self.shortcut_norm is None:
-            return out + x
-        return out + self.shortcut_norm(self.shortcut(x))
+        Both embeddings are :math:`(B, S, V, T, D)`. Override it where :meth:`score` over all pairs
+        would need much memory.
+        """
+        return self.score(source.unsqueeze(3), target.unsqueeze(2))
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}({self.in_channels}, {self.out_channels}, "
-            f"num_relations={self.num_relations}, branches={list(self.branches)})"
+            f"{type(self).__name__}({self.in_channels}, {self.channels}, "
+            f"num_relations={self.num_relations})"
         )
+
+
+class DotProductAttention(Attention):
+    r"""The paper's: :math:`\sum_t \langle \theta_s(\mathbf{x}_{v,t}), \phi_s(\mathbf{x}_{w,t})
+    \rangle`, unscaled. See :class:`Attention`."""
+
+    def score(self, source: Tensor, target: Tensor) -> Tensor:
+        """The dot product over frames and channels."""
+        return (source * target).sum((-2, -1))
+
+    def score_pairs(self, source: Tensor, target: Tensor) -> Tensor:
+        """One matrix product for each graph and relation."""
+        return source.flatten(3) @ target.flatten(3).transpose(2, 3)
+
+
+class ScaledDotProductAttention(DotProductAttention):
+    r"""The dot product divided by :math:`\sqrt{T D}`, so that logits keep their size however many
+    frames and channels it sums over. See :class:`Attention`."""
+
+    def score(self, source: Tensor, target: Tensor) -> Tensor:
+        """The scaled dot product over frames and channels."""
+        return super().score(source, target) * self._scale(source)
+
+    def score_pairs(self, source: Tensor, target: Tensor) -> Tensor:
+        """One matrix product for each graph and relation."""
+        return super().score_pairs(source * self._scale(source), target)
+
+    def _scale(self, source: Tensor) -> float:
+        return (source.size(-2) * source.size(-1)) ** -0.5
+
+
+class AdditiveAttention(Attention):
+    r"""As in :class:`~torch_geometric.nn.conv.GATConv`: :math:`\mathrm{LeakyReLU}(\frac{1}{T}
+    \sum_t \theta_s(\mathbf{x}_{v,t}) + \phi_s(\mathbf{x}_{w,t}))`.
+
+    Its embeddings are single numbers, whatever ``channels``: a vector's product with an embedding
+    is no more than an embedding of size one. See :class:`Attention`.
+    """
+
+    def __init__(self, in_channels: int, channels: int, num_relations: int) -> None:
+        super().__init__(in_channels, 1, num_relations)
+
+    def score(self, source: Tensor, target: Tensor) -> Tensor:
+        """The activated sum of both embeddings' means over frames."""
+        return F.leaky_relu(source.mean((-2, -1)) + target.mean((-2, -1)), 0.2)
+
+
+ATTENTIONS = {
+    "dot": DotProductAttention,
+    "scaled_dot": ScaledDotProductAttention,
+    "additive": AdditiveAttention,
+}
+
+
+def make_attention(
+    attention: str | Attention, in_channels: int, channels: int, num_relations: int
+) -> Attention:
+    """The form of that name, or the module itself.
+
+    Raises:
+        InputError: An unknown name, or a module of other sizes than the layer's.
+    """
+    if isinstance(attention, Attention):
+        if (attention.in_channels, attention.num_relations) != (in_channels, num_relations):
+            raise InputError(
+                f"attention has {attention.in_channels} channels and {attention.num_relations} "
+                f"relations, expected {in_channels} and {num_relations}"
+            )
+        return attention
+    if attention not in ATTENTIONS:
+        raise InputError(
+            f"attention is {attention!r}, expected {', '.join(ATTENTIONS)} or an Attention"
+        )
+    return ATTENTIONS[attention](in_channels, channels, num_relations)
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Float32 of half precision: logits are sums too large, and too fine, for fewer bits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gepc_geo.nn.attention import ChannelNorm
-from gepc_geo.nn.conv import DenseSpatialAttentionConv
+from gepc_geo.nn.dense import DenseSpatialAttentionConv
+from gepc_geo.nn.norm import ChannelNorm
 
 
 class TemporalConv(nn.Conv2d):

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch_geometric import EdgeIndex, is_compiling
 from torch_geometric.nn import MessagePassing
-from torch_geometric.utils import scatter, to_dense_batch
+from torch_geometric.typing import Adj
+from torch_geometric.utils import is_sparse, scatter, softmax, to_edge_index
+from torch_geometric.utils.sparse import set_sparse_value
 
 from gepc_geo.errors import InputError
-from gepc_geo.nn.attention import SpatialAttention
+from gepc_geo.nn.attention import full_precision
+from gepc_geo.nn.padding import Padding
+from gepc_geo.nn.spatial import SpatialAttention
+
+
+class Edges(NamedTuple):
+    r"""Edges in the order they are stored, as the branches along them need them.
+
+    ``source`` and ``target`` number pairs of a node and a relation, :math:`w S + s`.
+    """
+
+    ends: Tensor  # [2, E]
+    source: Tensor  # [E]
+    target: Tensor  # [E]
+    weight: Tensor | None  # [E], what the adjacency itself holds
 
 
 class SpatialAttentionConv(SpatialAttention, MessagePassing):
@@ -23,183 +40,288 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         \mathbf{X}^{\prime} = \big[\mathbf{H}^{(A)} \,\Vert\, \mathbf{H}^{(B)} \,\Vert\,
         \mathbf{H}^{(C)}\big]\mathbf{W} + \mathrm{res}(\mathbf{X})
 
-    with :math:`\mathbf{M}_{s}[v, w]` the weight from source :math:`v` to target :math:`w`:
-    ``static`` (:math:`\mathbf{A}`: ``edge_index``, one matrix for each ``edge_type``), ``global``
-    (:math:`\mathbf{B}`: learned, shared by all graphs, uniform at the start) and ``inferred``:
+    with :math:`\mathbf{M}_{s}[v, w]` the weight from source :math:`v` to target :math:`w` under
+    relation :math:`s`. The branches differ in this matrix:
 
-    .. math::
-        \mathbf{C}_s[v, w] = \underset{v}{\mathrm{softmax}} \sum_{t}
-        \langle \theta_s(\mathbf{x}_{v,t}), \phi_s(\mathbf{x}_{w,t}) \rangle .
+    - ``static`` (:math:`\mathbf{A}`) is the graph: ``edge_index`` and ``edge_weight``, one matrix
+      for each ``edge_type``.
+    - ``global`` (:math:`\mathbf{B}`) is learned, shared by all graphs, and uniform at the start. Its
+      rows and columns are the nodes' identities, so that it needs ``num_nodes``, and graphs that
+      lack some of these nodes need ``node_id``.
+    - ``inferred`` (:math:`\mathbf{C}`) is an attention between the nodes of each graph,
+
+      .. math::
+          \mathbf{C}_s[v, w] = \underset{v}{\mathrm{softmax}} \sum_{t}
+          \langle \theta_s(\mathbf{x}_{v,t}), \phi_s(\mathbf{x}_{w,t}) \rangle ,
+
+      over all its nodes :math:`v` (``scope="all"``, the paper; memory grows with the square of a
+      graph's nodes), or only over those with an edge of type :math:`s` to :math:`w`
+      (``scope="edges"``, for graphs of any size). No self-loops are added.
+
+    A node without any source gets nothing from a branch but its bias. With ``norm``, a training
+    batch with fewer than two values of a channel is normalised by the running statistics.
+
+    Edge masks of :class:`torch_geometric.explain.Explainer` act on the branches that pass messages
+    along ``edge_index``: ``static``, and ``inferred`` with ``scope="edges"``. What goes over all
+    pairs of nodes ignores them. Explainers take node features of two dimensions: a model for them
+    takes :math:`(N, T C)` and reshapes.
+
+    State (names are stable, and those of :class:`DenseSpatialAttentionConv`): ``weight``
+    (branches, relations x in, out), ``adjacency`` (``global``: relation, source, target),
+    ``attention.theta.*`` and ``attention.phi.*`` (``inferred``), ``norms.<number>.*`` (one a
+    branch) or without ``norm`` ``bias`` (branches, out), ``reduction.*`` (out, branches x out), and
+    where sizes differ ``shortcut.*`` and ``shortcut_norm.*``. Branches lie in the order above,
+    relations by number.
 
     Args:
         in_channels: Size of each input node feature.
         out_channels: Size of each output node feature.
         num_nodes: Nodes of a graph, :math:`V`; needed by ``global``. (default: :obj:`None`)
         num_relations: Edge types (partition subsets), :math:`S`. (default: :obj:`3`)
-        branches: Which adjacencies to use. (default: all three)
+        branches: Which adjacencies to use.
+            (default: :obj:`("static", "global", "inferred")`)
+        scope: The pairs of nodes ``inferred`` attends over: ``"all"`` of a graph, or its
+            ``"edges"``. (default: :obj:`"all"`)
+        attention: The form of ``inferred``: ``"dot"`` (the paper), ``"scaled_dot"``, ``"additive"``
+            (as in :class:`~torch_geometric.nn.conv.GATConv`), or an
+            :class:`~gepc_geo.nn.Attention`. (default: :obj:`"dot"`)
         attention_channels: Size of the two embeddings of ``inferred``, for each relation.
             (default: a quarter of ``out_channels``)
+        normalize: Weights of ``static`` when none are given: ``"column"`` divides what a sparse
+            tensor holds, or ones, by their sum over all edges into the target; ``"none"`` takes
+            them as they are. (default: :obj:`"column"`)
         norm: Batch normalisation and ReLU in each branch. (default: :obj:`True`)
         residual: The residual connection; 1x1 with batch normalisation where sizes differ.
             (default: :obj:`True`)
 
     Shapes:
         - **input:** node features :math:`(N, C_{in})` or :math:`(N, T, C_{in})`, edges
-          :math:`(2, E)`, edge weights :math:`(E)` *(optional)*, edge types :math:`(E)`
-          *(optional)*, batch vector :math:`(N)` *(optional)*
-        - **output:** :math:`(N, C_{out})` or :math:`(N, T, C_{out})`
+          :math:`(2, E)` or a transposed sparse tensor, edge weights :math:`(E)` *(optional)*, edge
+          types :math:`(E)` *(optional)*, batch vector :math:`(N)` *(optional)*, node ids
+          :math:`(N)` *(optional)*
+        - **output:** :math:`(N, C_{out})` or :math:`(N, T, C_{out})`. With
+          ``return_attention_weights``, a pair of it and ``((2, E), (E))`` (``scope="edges"``) or
+          ``((2, P), (P, S))`` with the :math:`P` pairs of nodes that share a graph
+          (``scope="all"``)
+
+    Raises:
+        InputError: An option is not one of those above.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        num_nodes: int | None = None,
-        num_relations: int = 3,
-        branches: Sequence[str] = ("static", "global", "inferred"),
-        attention_channels: int | None = None,
-        norm: bool = True,
-        residual: bool = True,
-    ) -> None:
-        MessagePassing.__init__(self, aggr="add", node_dim=0)
-        self._make(
-            in_channels,
-            out_channels,
-            num_nodes,
-            num_relations,
-            branches,
-            attention_channels,
-            norm,
-            residual,
-        )
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draws all learned weights anew; ``global`` becomes uniform."""
-        MessagePassing.reset_parameters(self)
-        SpatialAttention.reset_parameters(self)
+    _base_options = {"aggr": "add", "node_dim": 0}
 
     def forward(
         self,
         x: Tensor,
-        edge_index: Tensor,
+        edge_index: Adj,
         edge_weight: Tensor | None = None,
         edge_type: Tensor | None = None,
         batch: Tensor | None = None,
-    ) -> Tensor:
+        node_id: Tensor | None = None,
+        batch_size: int | None = None,
+        max_num_nodes: int | None = None,
+        return_attention_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, tuple[Adj, Tensor]]:
         r"""Runs the layer.
 
+        With both ``batch_size`` and ``max_num_nodes`` nothing is read back from the device: values
+        are then trusted to be in range, and only shapes are checked.
+
         Args:
-            x: Node features :math:`(N, C)` or :math:`(N, T, C)`.
-            edge_index: Edges from source to target.
-            edge_weight: Default: one over the target's number of incoming edges.
-            edge_type: Relation of each edge. (default: all 0)
+            x: Node features.
+            edge_index: Edges from source to target: a tensor, an
+                :class:`~torch_geometric.EdgeIndex` or a transposed sparse tensor (its rows are
+                targets).
+            edge_weight: Weight of each edge, in stored order. (default: see ``normalize``)
+            edge_type: Relation of each edge, in stored order. (default: all 0)
             batch: Graph of each node, sorted. (default: one graph)
+            node_id: Which of ``num_nodes`` each node is; without ``global``, not used.
+                (default: every graph has all of them, in order)
+            batch_size: Number of graphs. (default: read from ``batch``)
+            max_num_nodes: Nodes of the largest graph. (default: read from ``batch``)
+            return_attention_weights: Return ``(out, (edge_index, weights))``, the weights being
+                those of ``inferred`` before any edge mask. With ``scope="edges"``, ``edge_index``
+                is the one given (a sparse tensor holds the weights) and an edge's weight is that
+                under its own type; with ``scope="all"`` it is all pairs of nodes that share a
+                graph, with a weight for each relation. (default: :obj:`False`)
 
         Raises:
-            InputError: With ``global``, a graph of another size than ``num_nodes``.
+            InputError: Sizes or values do not fit one another or the layer.
         """
-        flat = x.dim() == 2
-        x = x.unsqueeze(1) if flat else x  # [N, T, C]
-        if batch is None:
-            batch = x.new_zeros(x.size(0), dtype=torch.long)
-        gathered = []
-        if "static" in self.branches:
-            if edge_type is None:
-                edge_type = torch.zeros_like(edge_index[0])
-            if edge_weight is None:
-                ones = x.new_ones(edge_index.size(1))
-                degree = scatter(ones, edge_index[1], dim_size=x.size(0))
-                edge_weight = ones / degree[edge_index[1]]
-            # propagate gives [N * S, T, C]: every target and relation on its own.
-            out = self.propagate(  # type: ignore[operator]
-                edge_index, x=x, edge_weight=edge_weight, edge_type=edge_type
+        self._check_features(x, (2, 3), "[N, C] or [N, T, C]")
+        if return_attention_weights and self.attention is None:
+            raise InputError(
+                f"branches are {list(self.branches)}, expected inferred for attention weights"
             )
-            out = out.view(x.size(0), self.num_relations, x.size(1), x.size(2))
-            gathered.append(out.transpose(1, 2).flatten(2))
-        if "global" in self.branches or "inferred" in self.branches:
-            dense, mask = to_dense_batch(x, batch)  # [B, V, T, C], [B, V]
-            dense = dense.transpose(1, 2)  # [B, T, V, C]
-            if "global" in self.branches:
-                if not bool((mask.sum(1) == self.num_nodes).all()):
-                    raise InputError(
-                        f"a graph has {int(mask.sum(1).min())} to {int(mask.sum(1).max())} nodes, "
-                        f"expected exactly {self.num_nodes} for the global adjacency"
-                    )
-                gathered.append(self._gather(dense, self.adjacency).transpose(1, 2)[mask])
-            if "inferred" in self.branches:
-                inferred = self._infer(dense, mask)
-                gathered.append(self._gather(dense, inferred).transpose(1, 2)[mask])
-        out = self._combine(gathered, x)
-        return out.squeeze(1) if flat else out
+        trusted = is_compiling() or (batch_size is not None and max_num_nodes is not None)
+        out = x.unsqueeze(1) if x.dim() == 2 else x  # [N, T, C]
+        gathered = []
+        attended: tuple[Adj, Tensor] | None = None
+
+        along_edges = "inferred" in self.branches and self.scope == "edges"
+        if "static" in self.branches or along_edges:
+            edges = self._edges(edge_index, edge_type, x.size(0), trusted)
+        if "global" in self.branches or ("inferred" in self.branches and not along_edges):
+            padding = self._padding(x, batch, node_id, batch_size, max_num_nodes, trusted)
+            dense = padding.pad(out)  # [B, T, V, C]
+
+        if "static" in self.branches:
+            gathered.append(self._pass(out, edges, self._weights(out, edges, edge_weight)))
+        if self.adjacency is not None:
+            gathered.append(padding.unpad(self._gather(dense, self.adjacency)))
+        if along_edges:
+            alpha = self._attend(out, edges)  # [E]
+            gathered.append(self._pass(out, edges, alpha))
+            held = set_sparse_value(edge_index, alpha) if is_sparse(edge_index) else edge_index
+            attended = held, alpha
+        elif "inferred" in self.branches:
+            mask = padding.mask
+            inferred = self._infer(dense, None if mask is None else mask[:, None, :, None])
+            gathered.append(padding.unpad(self._gather(dense, inferred)))
+            if return_attention_weights:
+                attended = padding.pairs(inferred)
+
+        out = self._combine(gathered, out)
+        out = out.squeeze(1) if x.dim() == 2 else out
+        return (out, attended) if return_attention_weights and attended is not None else out
+
+    def _edges(
+        self, edge_index: Adj, edge_type: Tensor | None, num_nodes: int, trusted: bool
+    ) -> Edges:
+        weight = None
+        if is_sparse(edge_index):
+            if tuple(edge_index.size()) != (num_nodes, num_nodes):
+                raise InputError(
+                    f"edge_index is a sparse tensor of {list(edge_index.size())}, "
+                    f"expected {[num_nodes, num_nodes]}"
+                )
+            index, weight = to_edge_index(edge_index)
+            index = index.flip(0)
+        else:
+            index = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+            if index.dim() != 2 or index.size(0) != 2:
+                raise InputError(f"edge_index is {list(index.shape)}, expected [2, E]")
+        if not trusted:
+            _check_range("edge_index", index, num_nodes)
+        if edge_type is None:
+            source, target = index[0] * self.num_relations, index[1] * self.num_relations
+        else:
+            _check_length("edge_type", edge_type, index.size(1), "edges")
+            if not trusted:
+                _check_range("edge_type", edge_type, self.num_relations)
+            source, target = index * self.num_relations + edge_type
+        return Edges(index, source, target, weight)
+
+    def _weights(self, x: Tensor, edges: Edges, given: Tensor | None) -> Tensor:
+        """The static weight of each edge [E]."""
+        if given is not None:
+            _check_length("edge_weight", given, edges.ends.size(1), "edges")
+            return given.to(x.dtype)
+        held = torch.ones_like(edges.target) if edges.weight is None else edges.weight
+        # Half precision cannot count the edges of a node with many.
+        held = held.to(torch.promote_types(x.dtype, torch.float32))
+        if self.normalize == "column":
+            target = edges.ends[1]
+            total = scatter(held, target, dim_size=x.size(0))
+            held = held / torch.where(total == 0, 1, total)[target]
+        return held.to(x.dtype)
+
+    def _attend(self, x: Tensor, edges: Edges) -> Tensor:
+        """The inferred weight of each edge [E] under its own relation."""
+        assert self.attention is not None
+        source, target = self.attention(x)  # [N, T, S, D]
+        groups = x.size(0) * self.num_relations
+        with torch.autocast(x.device.type, enabled=False):
+            logits = self.attention.score(
+                full_precision(source).transpose(1, 2).flatten(0, 1).index_select(0, edges.source),
+                full_precision(target).transpose(1, 2).flatten(0, 1).index_select(0, edges.target),
+            )
+        return softmax(logits, edges.target, num_nodes=groups).to(x.dtype)
+
+    def _pass(self, x: Tensor, edges: Edges, weight: Tensor) -> Tensor:
+        """Sums sources into targets along edges: [N, T, C] and [E] -> [N, T, S * C]."""
+        out = self.propagate(  # type: ignore[operator]
+            edges.ends, x=x, edge_weight=weight, group=edges.target
+        )
+        out = out.view(x.size(0), self.num_relations, x.size(1), x.size(2))
+        return out.transpose(1, 2).flatten(2)
+
+    def _padding(
+        self,
+        x: Tensor,
+        batch: Tensor | None,
+        node_id: Tensor | None,
+        batch_size: int | None,
+        max_num_nodes: int | None,
+        trusted: bool,
+    ) -> Padding:
+        if batch is None:
+            batch = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
+            batch_size = 1 if batch_size is None else batch_size
+            max_num_nodes = x.size(0) if max_num_nodes is None else max_num_nodes
+        _check_length("batch", batch, x.size(0), "nodes")
+        sizes = (0, 0)
+        if batch_size is None:
+            batch_size = int(batch.max()) + 1 if batch.numel() else 0
+        if not trusted:
+            sizes = _check_batch(batch, batch_size, max_num_nodes)
+        if self.adjacency is None:
+            width = sizes[1] if max_num_nodes is None else max_num_nodes
+            return Padding(batch, batch_size, width)
+
+        width = self.adjacency.size(1)
+        if node_id is None:
+            if not trusted and batch_size and sizes != (width, width):
+                raise InputError(
+                    f"a graph has {sizes[0]} to {sizes[1]} nodes, expected exactly {width} for the "
+                    "global adjacency, or node_id"
+                )
+            if x.size(0) != batch_size * width:
+                raise InputError(
+                    f"{batch_size} graphs have {x.size(0)} nodes, expected exactly {width} each for "
+                    "the global adjacency, or node_id"
+                )
+            return Padding(batch, batch_size, width)
+        _check_length("node_id", node_id, x.size(0), "nodes")
+        if not trusted:
+            _check_range("node_id", node_id, width)
+        padding = Padding(batch, batch_size, width, node_id)
+        if not trusted and padding.mask is not None and int(padding.mask.sum()) != x.size(0):
+            raise InputError("node_id names a node of a graph twice, expected each at most once")
+        return padding
 
     def message(self, x_j: Tensor, edge_weight: Tensor) -> Tensor:
         """Source features times the edge's weight."""
         return edge_weight.view(-1, 1, 1) * x_j
 
-    def aggregate(
-        self, inputs: Tensor, index: Tensor, edge_type: Tensor, dim_size: int | None = None
-    ) -> Tensor:
+    def aggregate(self, inputs: Tensor, group: Tensor, dim_size: int | None = None) -> Tensor:
         """Sums messages for each target and relation: :math:`(N S, T, C)`."""
         assert dim_size is not None
-        index = index * self.num_relations + edge_type
-        return scatter(inputs, index, dim=0, dim_size=dim_size * self.num_relations)
+        return scatter(inputs, group, dim=0, dim_size=dim_size * self.num_relations)
 
 
-class DenseSpatialAttentionConv(SpatialAttention, nn.Module):
-    r"""The dense twin of :class:`SpatialAttentionConv` for graphs that share one adjacency.
-
-    Parameters and ``state_dict`` are the same; ``adj`` is :math:`(S, V, V)`, indexed (relation,
-    source, target).
-
-    Args:
-        in_channels: Size of each input node feature.
-        out_channels: Size of each output node feature.
-        num_nodes: Nodes of a graph, :math:`V`; needed by ``global``. (default: :obj:`None`)
-        num_relations: Relations (partition subsets), :math:`S`. (default: :obj:`3`)
-        branches: Which adjacencies to use. (default: all three)
-        attention_channels: Size of the two embeddings of ``inferred``, for each relation.
-            (default: a quarter of ``out_channels``)
-        norm: Batch normalisation and ReLU in each branch. (default: :obj:`True`)
-        residual: The residual connection; 1x1 with batch normalisation where sizes differ.
-            (default: :obj:`True`)
-
-    Shapes:
-        - **input:** :math:`(B, T, V, C_{in})`, :math:`(S, V, V)`
-        - **output:** :math:`(B, T, V, C_{out})`
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        num_nodes: int | None = None,
-        num_relations: int = 3,
-        branches: Sequence[str] = ("static", "global", "inferred"),
-        attention_channels: int | None = None,
-        norm: bool = True,
-        residual: bool = True,
-    ) -> None:
-        nn.Module.__init__(self)
-        self._make(
-            in_channels,
-            out_channels,
-            num_nodes,
-            num_relations,
-            branches,
-            attention_channels,
-            norm,
-            residual,
+def _check_length(name: str, values: Tensor, expected: int, what: str) -> None:
+    if values.dim() != 1 or values.size(0) != expected:
+        raise InputError(
+            f"{name} is {list(values.shape)}, expected [{expected}], as many as {what}"
         )
-        self.reset_parameters()
 
-    def forward(self, x: Tensor, adj: Tensor) -> Tensor:
-        r"""Runs the layer on :math:`(B, T, V, C)` with ``adj`` :math:`(S, V, V)`."""
-        gathered = []
-        if "static" in self.branches:
-            gathered.append(self._gather(x, adj))
-        if "global" in self.branches:
-            gathered.append(self._gather(x, self.adjacency))
-        if "inferred" in self.branches:
-            gathered.append(self._gather(x, self._infer(x)))
-        return self._combine(gathered, x)
+
+def _check_range(name: str, values: Tensor, stop: int) -> None:
+    if values.numel():
+        for value in map(int, values.aminmax()):
+            if not 0 <= value < stop:
+                raise InputError(f"{name} holds {value}, expected 0 to {stop - 1}")
+
+
+def _check_batch(batch: Tensor, batch_size: int, max_num_nodes: int | None) -> tuple[int, int]:
+    """The nodes of the smallest and of the largest graph."""
+    if not batch.numel():
+        return 0, 0
+    _check_range("batch", batch, batch_size)
+    if bool((batch[1:] < batch[:-1]).any()):
+        raise InputError("batch is not sorted, expected the nodes of a graph side by side")
+    smallest, largest = map(int, torch.bincount(batch, minlength=batch_size).aminmax())
+    if max_num_nodes is not None and largest > max_num_nodes:
+        raise InputError(f"a graph has {largest} nodes, expected at most {max_num_nodes}")
+    return smallest, largest

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn.block import STBlock
-from gepc_geo.nn.conv import DenseSpatialAttentionConv
+from gepc_geo.nn.dense import DenseSpatialAttentionConv
 
 ENCODER = (4, 4, 4, 6, 6, 6, 8, 8, 4)
 STRIDES = (1, 1, 2, 1, 1, 3, 1, 1, 1)

@@ -1,237 +1,510 @@
-"""The spatial attention convolution: sparse and dense against each other and against plain loops."""
+"""The sparse layer: against plain loops, alone, and in what PyG puts around a layer."""
 
 from __future__ import annotations
 
 import copy
 import math
+import pickle
 from itertools import combinations
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from graphs import RAGGED, Graphs, random_graphs, trained
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch_geometric import EdgeIndex
+from torch_geometric.data import Data
+from torch_geometric.explain import Explainer, GNNExplainer, PGExplainer
+from torch_geometric.utils import to_torch_coo_tensor, to_torch_csc_tensor
 
 from gepc_geo.errors import InputError
-from gepc_geo.nn import DenseSpatialAttentionConv, SpatialAttentionConv
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.nn import SpatialAttentionConv
 
 BRANCHES = ("static", "global", "inferred")
 SUBSETS = [c for n in (1, 2, 3) for c in combinations(BRANCHES, n)]
+NO_EDGES = torch.zeros(2, 0, dtype=torch.long)
 
 
-def batched(adj: torch.Tensor, graphs: int) -> tuple[torch.Tensor, ...]:
-    """A block-diagonal batch of graphs with a dense adjacency."""
-    kind, source, target = adj.nonzero(as_tuple=True)
-    shift = torch.arange(graphs).repeat_interleave(len(kind)) * adj.size(1)
-    edge_index = torch.stack([source.repeat(graphs), target.repeat(graphs)]) + shift
-    weight = adj[kind, source, target].repeat(graphs)
-    batch = torch.arange(graphs).repeat_interleave(adj.size(1))
-    return edge_index, weight, kind.repeat(graphs), batch
+@torch.no_grad()
+def logit(layer: SpatialAttentionConv, s: int, xv: torch.Tensor, xw: torch.Tensor) -> float:
+    """The attention of target w [T, C] to source v [T, C], a number at a time."""
+    form = layer.attention
+    rows = slice(s * form.channels, (s + 1) * form.channels)
+    theta = [form.theta.weight[rows] @ row + form.theta.bias[rows] for row in xv]
+    phi = [form.phi.weight[rows] @ row + form.phi.bias[rows] for row in xw]
+    name, frames = type(form).__name__, len(xv)
+    if name == "AdditiveAttention":
+        total = sum(float(a + b) for a, b in zip(theta, phi, strict=True)) / frames
+        return total if total > 0 else 0.2 * total
+    dot = sum(float(a @ b) for a, b in zip(theta, phi, strict=True))
+    return dot / math.sqrt(frames * form.channels) if name.startswith("Scaled") else dot
 
 
-def oracle(layer: SpatialAttentionConv, x: torch.Tensor, adj: torch.Tensor) -> torch.Tensor:
-    """The formulas of section 3.2, a number at a time: x [T, V, C] of one graph, evaluation mode."""
-    state = {k: v.double() for k, v in layer.state_dict().items()}
-    frames, nodes, _ = x.shape
-    relations, out = layer.num_relations, layer.out_channels
-    stacked = torch.zeros(frames, nodes, len(layer.branches) * out, dtype=torch.float64)
+@torch.no_grad()
+def matrices(layer: SpatialAttentionConv, g: Graphs, branch: str, s: int) -> torch.Tensor:
+    """The weight of each source for each target, [N, N], from the formulas of section 3.2."""
+    nodes = len(g.x)
+    result = torch.zeros(nodes, nodes, dtype=torch.float64)
+    edges = list(zip(*g.edge_index.tolist(), g.edge_type.tolist(), g.edge_weight, strict=True))
+    for w in range(nodes):
+        mates = [v for v in range(nodes) if g.batch[v] == g.batch[w]]
+        if branch == "static":
+            for v, target, kind, weight in edges:
+                if target == w and kind == s:
+                    result[v, w] += weight
+        elif branch == "global":
+            for v in mates:
+                result[v, w] = layer.adjacency[s, g.node_id[v], g.node_id[w]]
+        else:
+            if layer.scope == "edges":
+                mates = [v for v, target, kind, _ in edges if target == w and kind == s]
+            powers = [math.exp(logit(layer, s, g.x[v], g.x[w])) for v in mates]
+            for v, power in zip(mates, powers, strict=True):
+                result[v, w] = power / sum(powers)
+    return result
+
+
+@torch.no_grad()
+def oracle(layer: SpatialAttentionConv, g: Graphs) -> torch.Tensor:
+    """The layer in evaluation mode as plain loops in float64."""
+
+    def normalize(y: torch.Tensor, norm: torch.nn.BatchNorm2d) -> torch.Tensor:
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        return (y - norm.running_mean) * scale + norm.bias
+
+    parts = []
     for b, branch in enumerate(layer.branches):
-        weight = state["weight"][b].view(relations, layer.in_channels, out)
-        for s in range(relations):
-            if branch == "static":
-                matrix = adj[s]
-            elif branch == "global":
-                matrix = state["adjacency"][s]
-            else:
-                width = layer.attention_channels
-                rows = slice(s * width, (s + 1) * width)
-                logits = torch.zeros(nodes, nodes, dtype=torch.float64)
-                for v in range(nodes):
-                    for w in range(nodes):
-                        for t in range(frames):
-                            theta = (
-                                state["theta.weight"][rows] @ x[t, v] + state["theta.bias"][rows]
-                            )
-                            phi = state["phi.weight"][rows] @ x[t, w] + state["phi.bias"][rows]
-                            logits[v, w] += theta @ phi
-                matrix = torch.stack([logits[:, w].softmax(0) for w in range(nodes)], 1)
-            for t in range(frames):
-                for w in range(nodes):
-                    for v in range(nodes):
-                        stacked[t, w, b * out : (b + 1) * out] += matrix[v, w] * (
-                            x[t, v] @ weight[s]
-                        )
-    if layer.norm is None:
-        stacked = stacked + state["bias"]
-    else:
-        scale = state["norm.weight"] / (state["norm.running_var"] + layer.norm.eps).sqrt()
-        stacked = ((stacked - state["norm.running_mean"]) * scale + state["norm.bias"]).relu()
-    result = stacked @ state["reduction.weight"].T + state["reduction.bias"]
+        weight = layer.weight[b].view(layer.num_relations, layer.in_channels, -1)
+        part = torch.zeros(len(g.x), g.x.size(1), layer.out_channels, dtype=torch.float64)
+        for s in range(layer.num_relations):
+            matrix = matrices(layer, g, branch, s)
+            for w in range(len(g.x)):
+                for v in range(len(g.x)):
+                    for t in range(g.x.size(1)):
+                        part[w, t] += matrix[v, w] * (g.x[v, t] @ weight[s])
+        if layer.norms is None:
+            parts.append(part + layer.bias[b])
+        else:
+            parts.append(normalize(part, layer.norms[b]).relu())
+    out = torch.cat(parts, -1)
+    out = out @ layer.reduction.weight.T + layer.reduction.bias
     if not layer.residual:
-        return result
+        return out
     if layer.shortcut is None:
-        return result + x
-    short = x @ state["shortcut.weight"].T
-    scale = (
-        state["shortcut_norm.weight"]
-        / (state["shortcut_norm.running_var"] + layer.shortcut_norm.eps).sqrt()
-    )
-    return (
-        result + (short - state["shortcut_norm.running_mean"]) * scale + state["shortcut_norm.bias"]
-    )
+        return out + g.x
+    return out + normalize(g.x @ layer.shortcut.weight.T, layer.shortcut_norm)
 
 
-def with_statistics(layer: torch.nn.Module) -> torch.nn.Module:
-    """Norm statistics and weights as training would leave them, not zeros and ones."""
-    generator = torch.Generator().manual_seed(7)
-    for name, value in layer.state_dict().items():
-        if "norm" in name and value.is_floating_point():
-            value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
-        if name == "adjacency":
-            value.add_(torch.rand(value.shape, generator=generator) * 0.2)
-    return layer
+def check_oracle(**options: object) -> None:
+    layer = trained(SpatialAttentionConv(3, num_nodes=4, num_relations=2, **options))
+    g = random_graphs(RAGGED)
+    torch.testing.assert_close(layer(*g.sparse), oracle(layer, g), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        layer(*g.sparse, **g.sizes), oracle(layer, g), rtol=1e-10, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("branches", SUBSETS, ids="+".join)
-@pytest.mark.parametrize(
-    ("norm", "residual", "out"), [(True, True, 4), (True, True, 6), (False, False, 3)]
-)
-def test_both_forms_equal_plain_loops(branches, norm, residual, out):
-    torch.manual_seed(0)
-    adj = SKELETONS["box5"].adjacency().double()
-    layer = SpatialAttentionConv(4, out, 5, branches=branches, norm=norm, residual=residual)
-    layer = with_statistics(layer).double().eval()
-    dense = DenseSpatialAttentionConv(4, out, 5, branches=branches, norm=norm, residual=residual)
-    dense.double().load_state_dict(layer.state_dict())
-    dense.eval()
-    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
-    expected = torch.stack([oracle(layer, one, adj) for one in x])
-    torch.testing.assert_close(dense(x, adj), expected, rtol=1e-10, atol=1e-10)
-    edge_index, weight, kind, batch = batched(adj, 2)
-    flat = x.transpose(1, 2).reshape(10, 3, 4)
-    sparse = layer(flat, edge_index, weight, kind, batch).view(2, 5, 3, out).transpose(1, 2)
-    torch.testing.assert_close(sparse, expected, rtol=1e-10, atol=1e-10)
+def test_equals_plain_loops(branches):
+    check_oracle(out_channels=4, branches=branches)
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    seed=st.integers(0, 1000),
-    nodes=st.integers(1, 7),
-    relations=st.integers(1, 3),
-    frames=st.integers(1, 4),
-    branches=st.sampled_from(SUBSETS),
-    double=st.booleans(),
-)
-def test_sparse_and_dense_agree_forward_and_backward(
-    seed, nodes, relations, frames, branches, double
-):
-    torch.manual_seed(seed)
-    dtype = torch.float64 if double else torch.float32
-    tolerance = 1e-10 if double else 1e-5
-    adj = torch.rand(relations, nodes, nodes, dtype=dtype)
-    adj = adj * (torch.rand(relations, nodes, nodes) < 0.5)
-    sparse = SpatialAttentionConv(3, 5, nodes, relations, branches).to(dtype)
-    dense = DenseSpatialAttentionConv(3, 5, nodes, relations, branches).to(dtype)
-    dense.load_state_dict(sparse.state_dict())
-    sparse.eval(), dense.eval()
-    x = torch.randn(3, frames, nodes, 3, dtype=dtype, requires_grad=True)
-    edge_index, weight, kind, batch = batched(adj, 3)
-    flat = x.transpose(1, 2).reshape(3 * nodes, frames, 3)
-    one = sparse(flat, edge_index, weight, kind, batch)
-    one = one.view(3, nodes, frames, 5).transpose(1, 2)
-    other = dense(x, adj)
-    torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
-    probe = torch.randn_like(other)
-    names = [name for name, _ in sparse.named_parameters()]
-    ours = torch.autograd.grad((one * probe).sum(), [x, *sparse.parameters()])
-    theirs = torch.autograd.grad((other * probe).sum(), [x, *dense.parameters()])
-    for name, a, b in zip(["x", *names], ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, rtol=10 * tolerance, atol=10 * tolerance, msg=name)
+@pytest.mark.parametrize("attention", ["dot", "scaled_dot", "additive"])
+@pytest.mark.parametrize("scope", ["all", "edges"])
+def test_attention_forms_equal_plain_loops(attention, scope):
+    check_oracle(out_channels=8, branches=("inferred",), attention=attention, scope=scope)
+
+
+@pytest.mark.parametrize(("norm", "residual", "out"), [(False, False, 3), (True, True, 3)])
+def test_norm_and_residual_equal_plain_loops(norm, residual, out):
+    check_oracle(out_channels=out, norm=norm, residual=residual)
+
+
+def layer_and_graphs(**options: object) -> tuple[SpatialAttentionConv, Graphs]:
+    """All branches, ragged graphs, in float64 and evaluation mode."""
+    layer = SpatialAttentionConv(3, 4, num_nodes=4, num_relations=2, **options)
+    return trained(layer), random_graphs(RAGGED)
+
+
+@pytest.mark.parametrize("scope", ["all", "edges"])
+def test_relabelled_nodes_permute_the_output(scope):
+    layer, g = layer_and_graphs(scope=scope)
+    # Within each graph: sorting by a random number after the graph's own.
+    order = (g.batch + torch.rand(len(g.batch)) * 0.9).argsort()
+    place = order.argsort()
+    out = layer(
+        g.x[order], place[g.edge_index], g.edge_weight, g.edge_type, g.batch, g.node_id[order]
+    )
+    torch.testing.assert_close(out, layer(*g.sparse)[order])
+
+
+@pytest.mark.parametrize("scope", ["all", "edges"])
+def test_shuffled_graphs_change_nothing_else(scope):
+    layer, g = layer_and_graphs(scope=scope)
+    graphs = torch.tensor([2, 0, 3, 1])
+    order = torch.cat([(g.batch == graph).nonzero()[:, 0] for graph in graphs])
+    batch = graphs.argsort()[g.batch[order]]
+    ends = order.argsort()[g.edge_index]
+    out = layer(g.x[order], ends, g.edge_weight, g.edge_type, batch, g.node_id[order])
+    torch.testing.assert_close(out, layer(*g.sparse)[order])
+
+
+def test_graphs_do_not_leak_into_each_other():
+    layer, g = layer_and_graphs()
+    x = g.x.clone().requires_grad_()
+    layer(x, *g.sparse[1:])[g.batch == 2].square().sum().backward()
+    assert x.grad[g.batch == 2].abs().sum() > 0
+    assert x.grad[g.batch != 2].abs().sum() == 0
+
+
+def test_isolated_nodes_get_only_biases_and_the_residual():
+    layer = trained(SpatialAttentionConv(3, 3, num_relations=1, branches=("static",), norm=False))
+    layer.bias.data.fill_(0.5)
+    x = torch.randn(2, 3, dtype=torch.float64)
+    out = layer(x, NO_EDGES)
+    biases = layer.reduction(torch.full((2, 3), 0.5, dtype=torch.float64))
+    torch.testing.assert_close(out, x + biases)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_empty_graphs_and_batches(training):
+    layer = SpatialAttentionConv(3, 4, num_nodes=4, num_relations=2).train(training)
+    before = {k: v.clone() for k, v in layer.state_dict().items()}
+    empty = torch.zeros(0, 2, 3, requires_grad=True)
+    batch = torch.zeros(0, dtype=torch.long)
+    for sizes in ({}, {"batch_size": 3, "max_num_nodes": 4}):
+        out = layer(empty, NO_EDGES, batch=batch, node_id=batch, **sizes)
+        assert out.shape == (0, 2, 4)
+        out.sum().backward()
+    for name, value in layer.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_single_node_trains_without_statistics():
+    layer = SpatialAttentionConv(3, 4, num_relations=1, branches=("inferred",))
+    assert torch.isfinite(layer(torch.randn(1, 3), NO_EDGES)).all()
+    assert int(layer.norms[0].num_batches_tracked) == 0
 
 
 def test_flat_features_are_one_frame():
-    layer = SpatialAttentionConv(4, 6, 5).eval()
-    edge_index, weight, kind, batch = batched(SKELETONS["box5"].adjacency(), 2)
-    x = torch.randn(10, 4)
-    out = layer(x, edge_index, weight, kind, batch)
-    assert out.shape == (10, 6)
-    torch.testing.assert_close(
-        out, layer(x.unsqueeze(1), edge_index, weight, kind, batch).squeeze(1)
+    layer, g = layer_and_graphs()
+    out = layer(g.x[:, 0], *g.sparse[1:])
+    assert out.shape == (len(g.x), 4)
+    torch.testing.assert_close(out, layer(g.x[:, :1], *g.sparse[1:])[:, 0])
+
+
+def test_full_graphs_need_no_node_ids():
+    layer, _ = layer_and_graphs()
+    g = random_graphs(torch.ones(3, 4, dtype=torch.bool))
+    expected = layer(*g.sparse)
+    torch.testing.assert_close(layer(*g.sparse[:-1]), expected)
+    torch.testing.assert_close(layer(*g.sparse[:-1], **g.sizes), expected)
+
+
+@pytest.mark.parametrize("scope", ["all", "edges"])
+def test_edges_in_any_form(scope):
+    """A transposed sparse tensor and an EdgeIndex, their weights and types in stored order."""
+    layer = trained(
+        SpatialAttentionConv(3, 4, num_relations=2, branches=("static", "inferred"), scope=scope)
     )
+    g = random_graphs(RAGGED[2:3])
+    pairs, first = torch.unique(g.edge_index, dim=1, return_inverse=True)
+    kind = torch.zeros(pairs.size(1), dtype=torch.long).index_copy(0, first, g.edge_type)
+    weight = torch.rand(pairs.size(1), dtype=torch.float64)
+    pairs, size = pairs.contiguous(), (len(g.x), len(g.x))
+    stored = (pairs[1] * len(g.x) + pairs[0]).argsort()
+    csc, coo = to_torch_csc_tensor(pairs, size=size), to_torch_coo_tensor(pairs.flip(0), size=size)
+    index = EdgeIndex(pairs[:, stored].contiguous(), sparse_size=size, sort_order="col")
+    for given in (None, weight):
+        expected = layer(g.x, pairs, given, kind)
+        arranged = None if given is None else given[stored]
+        for edges in (csc.t(), coo.coalesce(), index, pairs[:, stored]):
+            out = layer(g.x, edges, arranged, kind[stored])
+            torch.testing.assert_close(out, expected)
 
 
 def test_default_weights_average_over_incoming_edges():
-    layer = SpatialAttentionConv(2, 2, num_relations=1, branches=("static",)).eval()
+    options = {"num_relations": 1, "branches": ("static",)}
+    layer = trained(SpatialAttentionConv(2, 2, **options))
     edge_index = torch.tensor([[0, 1, 2, 0], [1, 1, 1, 2]])
-    x = torch.randn(3, 2)
-    explicit = layer(x, edge_index, torch.tensor([1 / 3, 1 / 3, 1 / 3, 1.0]))
-    torch.testing.assert_close(layer(x, edge_index), explicit)
+    x = torch.randn(3, 2, dtype=torch.float64)
+    explicit = layer(x, edge_index, torch.tensor([1 / 3, 1 / 3, 1 / 3, 1.0]).double())
+    torch.testing.assert_close(layer(x, edge_index), explicit, rtol=1e-6, atol=1e-6)
+    values = torch.tensor([1.0, 2.0, 1.0, 3.0], dtype=torch.float64)
+    held = to_torch_csc_tensor(edge_index, values, size=(3, 3)).t()
+    torch.testing.assert_close(
+        layer(x, held), layer(x, edge_index, torch.tensor([0.25, 0.5, 0.25, 1.0]).double())
+    )
+    plain = SpatialAttentionConv(2, 2, normalize="none", **options).double().eval()
+    plain.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(plain(x, edge_index), layer(x, edge_index, torch.ones(4)))
+    torch.testing.assert_close(plain(x, held), layer(x, edge_index, values))
 
 
-def test_inferred_takes_graphs_of_different_sizes():
-    """Each graph of a ragged batch alone gives the same."""
-    layer = SpatialAttentionConv(3, 4, branches=("inferred",), num_relations=2).eval()
-    x = torch.randn(9, 2, 3)
-    batch = torch.tensor([0, 0, 1, 1, 1, 1, 1, 2, 2])
-    none = torch.zeros(2, 0, dtype=torch.long)
-    together = layer(x, none, batch=batch)
-    apart = torch.cat([layer(x[batch == g], none) for g in range(3)])
-    torch.testing.assert_close(together, apart)
+def test_attention_weights_along_edges():
+    layer, g = layer_and_graphs(scope="edges")
+    out, (edge_index, alpha) = layer(*g.sparse, return_attention_weights=True)
+    torch.testing.assert_close(out, layer(*g.sparse))
+    assert edge_index is g.edge_index and alpha.shape == g.edge_type.shape
+    groups = g.edge_index[1] * 2 + g.edge_type
+    totals = torch.zeros(2 * len(g.x), dtype=torch.float64).index_add(0, groups, alpha)
+    torch.testing.assert_close(totals[groups], torch.ones_like(alpha))
+
+    single = trained(SpatialAttentionConv(3, 4, None, 1, ("inferred",), scope="edges"))
+    pairs = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    adj = to_torch_csc_tensor(pairs, size=(3, 3)).t()
+    _, (held, alpha) = single(g.x[:3], adj, return_attention_weights=True)
+    assert held.layout == adj.layout and torch.equal(held.values(), alpha)
 
 
-def test_global_needs_graphs_of_its_size():
-    layer = SpatialAttentionConv(3, 4, 5, branches=("global",))
-    with pytest.raises(InputError, match="4 to 5 nodes, expected exactly 5"):
-        layer(
-            torch.randn(9, 3),
-            torch.zeros(2, 0, dtype=torch.long),
-            batch=torch.tensor([0] * 4 + [1] * 5),
-        )
-    with pytest.raises(InputError, match="num_nodes is None"):
-        SpatialAttentionConv(3, 4)
-    with pytest.raises(InputError, match=r"branches are \['local'\]"):
-        SpatialAttentionConv(3, 4, 5, branches=["local"])
+@pytest.mark.parametrize("ragged", [True, False])
+def test_attention_weights_over_all_pairs(ragged):
+    layer, g = layer_and_graphs()
+    g = g if ragged else random_graphs(torch.ones(2, 4, dtype=torch.bool))
+    ids = g.sparse if ragged else g.sparse[:-1]
+    out, (pairs, alpha) = layer(*ids, return_attention_weights=True)
+    torch.testing.assert_close(out, layer(*ids))
+    sizes = torch.bincount(g.batch)
+    assert pairs.size(1) == int((sizes * sizes).sum()) == len(torch.unique(pairs, dim=1).T)
+    assert torch.equal(g.batch[pairs[0]], g.batch[pairs[1]])
+    for s in range(2):
+        expected = matrices(layer, g, "inferred", s)
+        torch.testing.assert_close(alpha[:, s], expected[pairs[0], pairs[1]])
+    with pytest.raises(InputError, match="expected inferred for attention weights"):
+        layer_and_graphs(branches=("static",))[0](*g.sparse, return_attention_weights=True)
 
 
-def test_global_starts_uniform_over_the_complete_graph():
-    layer = DenseSpatialAttentionConv(3, 4, 5)
-    assert torch.equal(layer.adjacency, torch.full((3, 5, 5), 0.2))
+class NoReading(TorchDispatchMode):
+    """Fails where a value would be read back from the device."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        assert name not in ("_local_scalar_dense", "nonzero", "is_nonzero"), name
+        return func(*args, **(kwargs or {}))
 
 
-def test_attention_is_a_distribution_over_sources():
-    layer = DenseSpatialAttentionConv(3, 4, 6)
-    adjacency = layer._infer(torch.randn(2, 4, 6, 3))
-    assert adjacency.shape == (2, 3, 6, 6)
-    torch.testing.assert_close(adjacency.sum(2), torch.ones(2, 3, 6))
+@pytest.mark.parametrize("scope", ["all", "edges"])
+def test_nothing_is_read_back_where_sizes_are_given(scope):
+    layer, g = layer_and_graphs(scope=scope)
+    layer.train()
+    with NoReading():
+        layer(*g.sparse, **g.sizes)
+    with NoReading(), pytest.raises(AssertionError, match="_local_scalar_dense"):
+        layer(*g.sparse)
 
 
-@pytest.mark.parametrize("kind", [SpatialAttentionConv, DenseSpatialAttentionConv])
-def test_copies_files_and_resets(kind, tmp_path):
-    torch.manual_seed(0)
-    layer = kind(3, 4, 5)
-    assert "3, 4" in repr(layer) and "inferred" in repr(layer)
-    twin = copy.deepcopy(layer)
+@pytest.mark.parametrize("scope", ["all", "edges"])
+@pytest.mark.parametrize("training", [True, False])
+def test_compiles_whole_for_any_size(scope, training):
+    torch._dynamo.reset()
+    layer, _ = layer_and_graphs(scope=scope)
+    layer.train(training)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend="eager")
+    for rows in ([0, 1, 2], [2, 3], [0, 2, 2, 3]):
+        g = random_graphs(RAGGED[rows])
+        x = g.x.clone().requires_grad_()
+        state = copy.deepcopy(layer.state_dict())
+        out = compiled(x, *g.sparse[1:], **g.sizes)
+        out.sum().backward()
+        layer.load_state_dict(state)
+        torch.testing.assert_close(out, layer(*g.sparse))
+
+
+def test_gradients_are_right():
+    layer, g = layer_and_graphs(scope="edges", norm=False)
+    x = g.x.requires_grad_()
+    weight = g.edge_weight.requires_grad_()
+
+    def run(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return layer(x, g.edge_index, weight, g.edge_type, g.batch, g.node_id)
+
+    assert torch.autograd.gradcheck(run, (x, weight))
+    whole, g = layer_and_graphs()
+    assert torch.autograd.gradcheck(lambda x: whole(x, *g.sparse[1:]), g.x.requires_grad_())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("scope", ["all", "edges"])
+def test_autocast_stays_close(dtype, scope):
+    layer = SpatialAttentionConv(8, 16, 4, 2, scope=scope)
+    g = random_graphs(torch.ones(8, 4, dtype=torch.bool), 8, dtype=torch.float32)
+    exact = layer(*g.sparse)
+    with torch.autocast("cpu", dtype):
+        rough = layer(*g.sparse)
+        # A sum of products that half precision cannot hold is no trouble to a softmax in float32.
+        large = layer(3e3 * g.x, *g.sparse[1:])
+    assert (rough.float() - exact).abs().mean() < 0.02 * exact.abs().mean()
+    assert torch.isfinite(large).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("scope", ["all", "edges"])
+def test_on_a_gpu(scope):
+    layer, g = layer_and_graphs(scope=scope)
+    expected = layer(*g.sparse)
+    layer = layer.to("cuda")
+    arguments = [part.to("cuda") for part in g.sparse]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        out = layer(*arguments, **g.sizes)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    torch.testing.assert_close(out.cpu(), expected)
+
+
+def test_copies_files_and_resets(tmp_path):
+    layer, g = layer_and_graphs()
+    expected = layer(*g.sparse)
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(twin(*g.sparse), expected)
     torch.save(layer.state_dict(), tmp_path / "layer.pt")
     twin.reset_parameters()
     assert not torch.equal(twin.weight, layer.weight)
+    assert torch.equal(twin.adjacency, torch.full((2, 4, 4), 0.25).double())
+    assert twin.weight.abs().max() <= 1 / math.sqrt(layer.weight.size(1))
+    assert int(twin.norms[0].num_batches_tracked) == 0
     twin.load_state_dict(torch.load(tmp_path / "layer.pt", weights_only=True))
-    for one, other in zip(twin.parameters(), layer.parameters(), strict=True):
-        assert torch.equal(one, other)
-    bound = 1 / math.sqrt(layer.weight.size(1))
-    assert layer.weight.abs().max() <= bound
+    assert torch.equal(twin(*g.sparse), expected)
+    assert all(p.dtype == torch.float32 for p in layer.to(torch.float32).parameters())
 
 
-def test_bf16_autocast_stays_close():
-    layer = DenseSpatialAttentionConv(8, 16, 17).eval()
-    x, adj = torch.randn(4, 12, 17, 8), SKELETONS["coco17"].adjacency()
-    exact = layer(x, adj)
-    with torch.autocast("cpu", torch.bfloat16):
-        rough = layer(x, adj)
-    assert (rough.float() - exact).abs().mean() < 0.02 * exact.abs().mean()
+def test_names_of_the_state_are_stable():
+    layer = SpatialAttentionConv(3, 4, 5)
+    assert repr(layer) == (
+        "SpatialAttentionConv(3, 4, num_relations=3, branches=['static', 'global', 'inferred'])"
+    )
+    assert {name: tuple(value.shape) for name, value in layer.named_parameters()} == {
+        "weight": (3, 9, 4),
+        "adjacency": (3, 5, 5),
+        "attention.theta.weight": (3, 3),
+        "attention.theta.bias": (3,),
+        "attention.phi.weight": (3, 3),
+        "attention.phi.bias": (3,),
+        "norms.0.weight": (4,),
+        "norms.0.bias": (4,),
+        "norms.1.weight": (4,),
+        "norms.1.bias": (4,),
+        "norms.2.weight": (4,),
+        "norms.2.bias": (4,),
+        "reduction.weight": (4, 12),
+        "reduction.bias": (4,),
+        "shortcut.weight": (4, 3),
+        "shortcut_norm.weight": (4,),
+        "shortcut_norm.bias": (4,),
+    }
+    assert [n for n, _ in SpatialAttentionConv(3, 3, 5, norm=False).named_parameters()][1] == "bias"
 
 
-def test_dense_gradients_are_right():
-    layer = DenseSpatialAttentionConv(2, 3, 3, num_relations=2).double().eval()
-    x = torch.randn(1, 2, 3, 2, dtype=torch.float64, requires_grad=True)
-    adj = torch.rand(2, 3, 3, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda y: layer(y, adj), (x,))
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"branches": ["local"]}, r"branches are \['local'\], expected some of static"),
+        ({"branches": []}, r"branches are \[\], expected"),
+        ({"num_nodes": None}, "num_nodes is None, expected a number"),
+        ({"scope": "graph"}, "scope is 'graph', expected all or edges"),
+        ({"normalize": "row"}, "normalize is 'row', expected column or none"),
+        ({"num_relations": 0}, "num_relations is 0, expected at least 1"),
+    ],
+)
+def test_options_that_do_not_fit(options, message):
+    with pytest.raises(InputError, match=message):
+        SpatialAttentionConv(**{"in_channels": 3, "out_channels": 4, "num_nodes": 5, **options})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": torch.zeros(5, 2, 1)}, r"x is \[5, 2, 1\], expected \[N, C\] or \[N, T, C\] with"),
+        ({"edge_index": torch.zeros(3, 1).long()}, r"edge_index is \[3, 1\], expected \[2, E\]"),
+        ({"edge_index": torch.tensor([[0], [5]])}, "edge_index holds 5, expected 0 to 4"),
+        ({"edge_index": torch.eye(3).to_sparse()}, r"of \[3, 3\], expected \[5, 5\]"),
+        ({"edge_type": torch.tensor([2])}, "edge_type holds 2, expected 0 to 1"),
+        ({"edge_type": torch.tensor([-1])}, "edge_type holds -1, expected 0 to 1"),
+        ({"edge_type": torch.tensor([0, 1])}, r"edge_type is \[2\], expected \[1\]"),
+        ({"edge_weight": torch.ones(1, 1)}, r"edge_weight is \[1, 1\], expected \[1\]"),
+        ({"batch": torch.tensor([0])}, r"batch is \[1\], expected \[5\]"),
+        ({"batch": torch.tensor([0, 1, 0, 1, 1])}, "batch is not sorted"),
+        ({"batch_size": 1}, "batch holds 1, expected 0 to 0"),
+        ({"max_num_nodes": 2}, "a graph has 3 nodes, expected at most 2"),
+        ({"node_id": None}, "a graph has 2 to 3 nodes, expected exactly 3 .* or node_id"),
+        ({"node_id": torch.zeros(5).long()}, "node_id names a node of a graph twice"),
+        ({"node_id": torch.tensor([0, 1, 2, 0, 3])}, "node_id holds 3, expected 0 to 2"),
+        ({"node_id": torch.tensor([0])}, r"node_id is \[1\], expected \[5\]"),
+        (
+            {"node_id": None, "batch_size": 2, "max_num_nodes": 3},
+            "2 graphs have 5 nodes, expected exactly 3 each",
+        ),
+    ],
+)
+def test_input_that_does_not_fit(change, message):
+    layer = SpatialAttentionConv(3, 4, num_nodes=3, num_relations=2)
+    arguments = {
+        "x": torch.randn(5, 3),
+        "edge_index": torch.tensor([[0], [1]]),
+        "batch": torch.tensor([0, 0, 0, 1, 1]),
+        "node_id": torch.tensor([0, 1, 2, 0, 2]),
+    }
+    layer(**arguments)
+    with pytest.raises(InputError, match=message):
+        layer(**{**arguments, **change})
+
+
+class Reshaping(torch.nn.Module):
+    """A model explainers can run: features of two dimensions outside, three inside."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__()
+        self.first = SpatialAttentionConv(3, 8, num_relations=1, **options)
+        self.last = SpatialAttentionConv(16, 2, num_relations=1, norm=False, **options)
+
+    def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
+        x = self.first(x.view(len(x), 2, 3), edge_index).relu()
+        return self.last(x.flatten(1), edge_index)
+
+
+@pytest.mark.parametrize("name", ["gnn", "pg"])
+@pytest.mark.parametrize(
+    "options",
+    [{"branches": ("static", "inferred")}, {"branches": ("inferred",), "scope": "edges"}],
+    ids=["static", "edges"],
+)
+def test_explainers_give_edge_masks(name, options):
+    torch.manual_seed(0)
+    model = Reshaping(**options).eval()
+    edge_index = torch.randint(0, 8, (2, 24))
+    data = Data(torch.randn(8, 6), edge_index)
+    algorithm = GNNExplainer(epochs=3) if name == "gnn" else PGExplainer(epochs=2)
+    explainer = Explainer(
+        model,
+        algorithm,
+        explanation_type="model" if name == "gnn" else "phenomenon",
+        node_mask_type="attributes" if name == "gnn" else None,
+        edge_mask_type="object",
+        model_config={"mode": "regression", "task_level": "node"},
+    )
+    target = model(data.x, edge_index).detach()
+    if name == "pg":
+        for epoch in range(2):
+            algorithm.train(epoch, model, data.x, edge_index, target=target, index=3)
+    chosen = {} if name == "gnn" else {"target": target}
+    explanation = explainer(data.x, edge_index, index=3, **chosen)
+    assert explanation.edge_mask.shape == (24,)
+    assert explanation.edge_mask.max() > 0
+    torch.testing.assert_close(model(data.x, edge_index), target)
+
+
+@pytest.mark.parametrize(
+    ("options", "acts"),
+    [
+        ({"branches": ("static",)}, True),
+        ({"branches": ("inferred",), "scope": "edges"}, True),
+        ({"branches": ("inferred",)}, False),
+        ({"branches": ("global",), "num_nodes": 5}, False),
+    ],
+)
+def test_edge_masks_act_on_branches_along_edges(options, acts):
+    layer = trained(SpatialAttentionConv(3, 4, num_relations=1, norm=False, **options))
+    x = torch.randn(5, 3, dtype=torch.float64)
+    edge_index = torch.tensor([[0, 1, 2], [1, 2, 3]])
+    expected = layer(x, edge_index)
+    layer.explain, layer._edge_mask, layer._apply_sigmoid = True, torch.zeros(3), False
+    assert torch.equal(layer(x, edge_index), expected) != acts

@@ -11,8 +11,8 @@ from torch import nn
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn import STGCAE, STBlock, count_flops, to_dense
-from gepc_geo.nn.attention import ChannelNorm
 from gepc_geo.nn.block import TemporalConv, dropout
+from gepc_geo.nn.norm import ChannelNorm
 from gepc_geo.skeleton import SKELETONS
 
 

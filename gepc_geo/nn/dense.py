@@ -1,0 +1,90 @@
+"""The spatial attention graph convolution on graphs stored as rectangles."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gepc_geo.errors import InputError
+from gepc_geo.nn.spatial import SpatialAttention
+
+
+class DenseSpatialAttentionConv(SpatialAttention):
+    r"""See :class:`SpatialAttentionConv`, whose parameters and ``state_dict`` this layer shares.
+
+    Args:
+        in_channels: Size of each input node feature.
+        out_channels: Size of each output node feature.
+        num_nodes: Nodes of a graph, :math:`V`; needed by ``global``. (default: :obj:`None`)
+        num_relations: Relations (partition subsets), :math:`S`. (default: :obj:`3`)
+        branches: Which adjacencies to use.
+            (default: :obj:`("static", "global", "inferred")`)
+        scope: The pairs of nodes ``inferred`` attends over: ``"all"`` of a graph, or its
+            ``"edges"``, the entries of ``adj`` other than zero. (default: :obj:`"all"`)
+        attention: The form of ``inferred``: ``"dot"``, ``"scaled_dot"``, ``"additive"`` or an
+            :class:`~gepc_geo.nn.Attention`. (default: :obj:`"dot"`)
+        attention_channels: Size of the two embeddings of ``inferred``, for each relation.
+            (default: a quarter of ``out_channels``)
+        normalize: For the sparse layer; ``adj`` is taken as it is. (default: :obj:`"column"`)
+        norm: Batch normalisation and ReLU in each branch. (default: :obj:`True`)
+        residual: The residual connection; 1x1 with batch normalisation where sizes differ.
+            (default: :obj:`True`)
+
+    Shapes:
+        - **input:** node features :math:`(B, V, C_{in})` or :math:`(B, T, V, C_{in})`, adjacency
+          :math:`(S, V, V)`, shared by all graphs, or :math:`(B, S, V, V)`, indexed (relation,
+          source, target), mask :math:`(B, V)` *(optional)*
+        - **output:** :math:`(B, V, C_{out})` or :math:`(B, T, V, C_{out})`
+    """
+
+    def forward(self, x: Tensor, adj: Tensor, mask: Tensor | None = None) -> Tensor:
+        r"""Runs the layer.
+
+        Args:
+            x: Node features.
+            adj: Weights from sources to targets.
+            mask: True where a graph has a node; what ``x`` holds elsewhere does not matter, and the
+                output there is zero. (default: everywhere)
+
+        Raises:
+            InputError: Shapes do not fit one another or the layer.
+        """
+        self._check_features(x, (3, 4), "[B, V, C] or [B, T, V, C]")
+        out = x.unsqueeze(1) if x.dim() == 3 else x  # [B, T, V, C]
+        batch, _, nodes, _ = out.shape
+        self._check_shapes(adj, mask, batch, nodes)
+        allowed = None
+        if self.scope == "edges":
+            allowed = adj != 0  # [(B,) S, V, V]
+        if mask is not None:
+            out = torch.where(mask[:, None, :, None], out, 0)
+            sources = mask[:, None, :, None]
+            allowed = sources if allowed is None else allowed & sources
+
+        gathered = []
+        if "static" in self.branches:
+            gathered.append(self._gather(out, adj))
+        if self.adjacency is not None:
+            gathered.append(self._gather(out, self.adjacency))
+        if "inferred" in self.branches:
+            gathered.append(self._gather(out, self._infer(out, allowed)))
+        out = self._combine(gathered, out, mask)
+        if mask is not None:
+            out = torch.where(mask[:, None, :, None], out, 0)
+        return out.squeeze(1) if x.dim() == 3 else out
+
+    def _check_shapes(self, adj: Tensor, mask: Tensor | None, batch: int, nodes: int) -> None:
+        if self.adjacency is not None and nodes != self.adjacency.size(1):
+            raise InputError(
+                f"x has {nodes} nodes a graph, expected exactly {self.adjacency.size(1)} for the "
+                "global adjacency"
+            )
+        shape = [self.num_relations, nodes, nodes]
+        if list(adj.shape) not in (shape, [batch, *shape]):
+            raise InputError(
+                f"adj is {list(adj.shape)}, expected {shape} or {[batch, *shape]} (S, V, V)"
+            )
+        if mask is not None and (mask.dtype != torch.bool or list(mask.shape) != [batch, nodes]):
+            raise InputError(
+                f"mask is {list(mask.shape)} of {mask.dtype}, expected {[batch, nodes]} of torch.bool"
+            )

@@ -1,0 +1,155 @@
+"""What the sparse and the dense spatial attention convolution share: weights and arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.nn.inits import reset
+
+from gepc_geo.errors import InputError
+from gepc_geo.nn.attention import Attention, full_precision, make_attention
+from gepc_geo.nn.norm import ChannelNorm
+from gepc_geo.nn.pointwise import Pointwise, pointwise
+
+BRANCHES = ("static", "global", "inferred")
+SCOPES = ("all", "edges")
+NORMALIZATIONS = ("column", "none")
+
+
+class SpatialAttention(nn.Module):
+    """Weights of the three branches, and the steps that do not depend on how a graph is stored.
+
+    Options and state are described at
+    :class:`~gepc_geo.nn.SpatialAttentionConv` and are the same in both layers.
+    """
+
+    # What the next class in line is made with: MessagePassing in the sparse layer.
+    _base_options: dict[str, Any] = {}
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        num_nodes: int | None = None,
+        num_relations: int = 3,
+        branches: Sequence[str] = BRANCHES,
+        scope: str = "all",
+        attention: str | Attention = "dot",
+        attention_channels: int | None = None,
+        normalize: str = "column",
+        norm: bool = True,
+        residual: bool = True,
+    ) -> None:
+        super().__init__(**self._base_options)
+        if not branches or not set(branches) <= set(BRANCHES):
+            raise InputError(
+                f"branches are {list(branches)}, expected some of {', '.join(BRANCHES)}"
+            )
+        if scope not in SCOPES:
+            raise InputError(f"scope is {scope!r}, expected {' or '.join(SCOPES)}")
+        if normalize not in NORMALIZATIONS:
+            raise InputError(f"normalize is {normalize!r}, expected {' or '.join(NORMALIZATIONS)}")
+        if num_relations < 1:
+            raise InputError(f"num_relations is {num_relations}, expected at least 1")
+        if "global" in branches and num_nodes is None:
+            raise InputError("num_nodes is None, expected a number for the global adjacency")
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.num_nodes, self.num_relations = num_nodes, num_relations
+        self.branches = tuple(name for name in BRANCHES if name in branches)
+        self.scope, self.normalize, self.residual = scope, normalize, residual
+        if attention_channels is None:
+            attention_channels = max(1, out_channels // 4)
+        self.attention_channels = attention_channels
+
+        count, width = len(self.branches), num_relations * in_channels
+        self.weight = nn.Parameter(torch.empty(count, width, out_channels))
+        self.bias = None if norm else nn.Parameter(torch.empty(count, out_channels))
+        self.adjacency: nn.Parameter | None = None
+        if "global" in self.branches and num_nodes is not None:
+            self.adjacency = nn.Parameter(torch.empty(num_relations, num_nodes, num_nodes))
+        self.attention: Attention | None = None
+        if "inferred" in self.branches:
+            self.attention = make_attention(
+                attention, in_channels, attention_channels, num_relations
+            )
+        self.norms: nn.ModuleList | None = None
+        if norm:
+            self.norms = nn.ModuleList(ChannelNorm(out_channels) for _ in self.branches)
+        self.reduction = Pointwise(count * out_channels, out_channels)
+        sizes_differ = residual and in_channels != out_channels
+        self.shortcut = Pointwise(in_channels, out_channels, bias=False) if sizes_differ else None
+        self.shortcut_norm = ChannelNorm(out_channels) if sizes_differ else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws all learned weights anew; ``global`` becomes uniform."""
+        # As nn.Linear over the channels of all relations together.
+        bound = 1 / math.sqrt(self.weight.size(1))
+        nn.init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        if self.adjacency is not None:
+            nn.init.constant_(self.adjacency, 1 / self.adjacency.size(1))
+        for module in self.children():
+            reset(module)
+
+    def _check_features(self, x: Tensor, dims: tuple[int, int], shapes: str) -> None:
+        if x.dim() not in dims or x.size(-1) != self.in_channels:
+            raise InputError(f"x is {list(x.shape)}, expected {shapes} with C = {self.in_channels}")
+
+    def _infer(self, x: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """The inferred adjacency [B, S, V (source), V (target)] of [B, T, V, C].
+
+        ``allowed``, broadcastable to it, says which sources a target may attend to; one without any
+        gets nothing.
+        """
+        assert self.attention is not None
+        source, target = (y.permute(0, 3, 2, 1, 4) for y in self.attention(x))  # [B, S, V, T, D]
+        with torch.autocast(x.device.type, enabled=False):
+            logits = self.attention.score_pairs(full_precision(source), full_precision(target))
+        if allowed is None:
+            return logits.softmax(dim=2).to(x.dtype)
+        logits = logits.masked_fill(~allowed, torch.finfo(logits.dtype).min)
+        return logits.softmax(dim=2).masked_fill(~allowed, 0).to(x.dtype)
+
+    def _gather(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """Sums sources into targets: [B, T, V, C] and [(B,) S, V, V] -> [B, T, V, S * C]."""
+        batch, frames, nodes, channels = x.shape
+        # Rows (target, relation), so that a target's relations lie side by side in memory.
+        if adjacency.dim() == 3:
+            rows = adjacency.permute(2, 0, 1).flatten(0, 1).to(x.dtype)
+            flat = x.reshape(batch * frames, nodes, channels)
+            # An explicit bmm: torch.matmul would fold the batch and copy it to do so.
+            out = torch.bmm(rows.expand(batch * frames, -1, -1), flat)
+        else:
+            rows = adjacency.permute(0, 3, 1, 2).flatten(1, 2).unsqueeze(1).to(x.dtype)
+            out = torch.matmul(rows, x)
+        return out.reshape(batch, frames, nodes, self.num_relations * channels)
+
+    def _combine(self, gathered: Sequence[Tensor], x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Weights, norm and activation of each branch, the 1x1 reduction, the residual."""
+        out = x
+        if self.shortcut is not None and self.shortcut_norm is not None:
+            out = self.shortcut_norm(self.shortcut(x), mask)
+        # The reduction of stacked branches, a branch at a time: the stack itself is never made.
+        reductions = self.reduction.weight.chunk(len(self.branches), dim=1)
+        for i, sources in enumerate(gathered):
+            part = pointwise(sources, self.weight[i].t())
+            if self.norms is not None:
+                part = F.relu(self.norms[i](part, mask))
+            elif self.bias is not None:
+                part = part + self.bias[i]
+            part = pointwise(part, reductions[i], self.reduction.bias if i == 0 else None)
+            out = out + part if i > 0 or self.residual else part
+        return out
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.in_channels}, {self.out_channels}, "
+            f"num_relations={self.num_relations}, branches={list(self.branches)})"
+        )
