@@ -37,7 +37,6 @@ class Attention(nn.Module):
         self.num_relations = num_relations
         self.theta = Pointwise(in_channels, num_relations * channels)
         self.phi = Pointwise(in_channels, num_relations * channels)
-        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draws all learned weights anew."""
