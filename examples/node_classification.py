@@ -41,7 +41,9 @@ def spatial_attention(inside: int, outside: int) -> nn.Module:
 
 
 def gin(inside: int, outside: int) -> nn.Module:
-    return GINConv(nn.Sequential(nn.Linear(inside, outside), nn.ReLU(), nn.Linear(outside, outside)))
+    return GINConv(
+        nn.Sequential(nn.Linear(inside, outside), nn.ReLU(), nn.Linear(outside, outside))
+    )
 
 
 LAYERS: dict[str, Callable[[int, int], nn.Module]] = {

@@ -25,6 +25,7 @@ from gepc_geo.device import pick_device
 from gepc_geo.loader import WindowLoader
 from gepc_geo.metrics import auc
 from gepc_geo.progress import Progress
+from gepc_geo.scoring import frame_scores, person_frame_scores
 from gepc_geo.tracks import PoseTracks
 from gepc_geo.transforms import normalize
 from gepc_geo.unroll import ToSpatioTemporalGraph
@@ -78,13 +79,20 @@ def _error(model: FillIn, graph: Batch, generator: torch.Generator) -> Tensor:
     return scatter(square, graph.batch, dim_size=graph.num_graphs) / count.clamp(min=1)
 
 
-def window_labels(windows: PoseWindows, tracks: PoseTracks) -> Tensor:
-    """1 where a person is abnormal in some frame; the crowd labels frames, so everybody in them."""
-    assert tracks.frame_labels is not None
-    rows = windows.rows()
-    table = windows.table
-    frames = tracks.frame_offset[table.clip[rows]] + table.frame[rows]
-    return torch.as_tensor(tracks.frame_labels[frames]).amax(1)
+def frame_auc(scores: Tensor, windows: PoseWindows, tracks: PoseTracks) -> float:
+    """AUC of the frames' scores: in each, that of the most abnormal person."""
+    table, offset = windows.table, tracks.frame_offset
+    rows = person_frame_scores(
+        scores.double(), torch.as_tensor(windows.first), windows.length, len(table.frame)
+    )
+    frames = frame_scores(
+        rows,
+        torch.as_tensor(offset[table.clip] + table.frame),
+        torch.as_tensor(table.track),
+        int(offset[-1]),
+        empty_score=float(scores.min()),
+    )
+    return auc(tracks.frame_labels, frames.score.numpy())
 
 
 @click.command()
@@ -111,12 +119,12 @@ def main(layer: str, clips: int, epochs: int, device: str, seed: int) -> None:
             loss.backward()
             optimizer.step()
             bar.update(graph.num_graphs)
-    scored = PoseWindows(test, length=12, stride=8)
+    scored = PoseWindows(test, length=12, stride=4)
+    scored = scored.subset(~scored.padded)
     scores = window_scores(model.eval(), WindowLoader(scored, 256, device=target, transform=unroll))
-    labels = window_labels(scored, test)
     graph = unroll(windows[0])
     click.echo(f"one window: {graph.num_nodes} nodes, {graph.num_edges} edges")
-    click.echo(f"{layer}: window AUC {auc(labels.numpy(), scores.cpu().numpy()):.3f}")
+    click.echo(f"{layer}: frame AUC {frame_auc(scores.cpu(), scored, test):.3f}")
 
 
 if __name__ == "__main__":

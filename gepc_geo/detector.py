@@ -285,30 +285,45 @@ class GEPC(Options, BaseEstimator):
     def joint_scores(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
         r"""Each joint's share in the window's score, :math:`[W, V]`; rows sum to one.
 
-        :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s` with respect to the
-        network's input :math:`x`, summed over frames, augmentations and the joint's own channels
-        (coordinates and features; motion channels are the whole person's, the same at every joint).
-        Where the score does not depend on the input at all, every joint has the same share.
+        The sum over frames of :meth:`input_shares` of :meth:`windows`.
         """
+        shares = self._input_shares(self.windows(tracks), mode)
+        return _stack((one.sum(1) for one in shares), self.skeleton_.num_joints)
+
+    def input_shares(self, windows: PoseWindows, mode: str | None = None) -> np.ndarray:
+        r"""Each joint's and frame's share in a window's score, :math:`[W, T, V]`; each sums to one.
+
+        :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s` with respect to the
+        network's input :math:`x`, summed over augmentations and the joint's own channels (coordinates
+        and features; motion channels are the whole person's, the same at every joint). Where the
+        score does not depend on the input at all, every share is the same.
+
+        Args:
+            windows: Some of :meth:`windows`.
+            mode: As in :meth:`decision_function`.
+        """
+        shape = (self.length, self.skeleton_.num_joints)
+        return _stack(self._input_shares(windows, mode), *shape)
+
+    def _input_shares(self, windows: PoseWindows, mode: str | None) -> Iterator[Tensor]:
+        """Batch for batch what :meth:`input_shares` gives."""
         mode = self._mode(mode)
-        windows, joints = self.windows(tracks), self.skeleton_.num_joints
         own = self.dims_ + self.num_features_
-        shares = [np.zeros((0, joints), dtype=np.float32)]
         for batch in self._loader(windows):
-            share = torch.zeros(batch.num_graphs, joints, device=batch.x.device)
+            size = (batch.num_graphs, self.length, self.skeleton_.num_joints)
+            share = torch.zeros(size, device=batch.x.device)
             for choice in range(self._choices):
                 choices = torch.full((len(share),), choice, device=share.device)
                 x = self.pipeline_.tensor(batch, choices).requires_grad_(True)
                 with torch.enable_grad():
                     score = self._scores_of_input(x)[mode]
                     (gradient,) = torch.autograd.grad(score.sum(), x)
-                part = (gradient * x).detach()[..., :own].abs().sum((1, 3))
+                part = (gradient * x).detach()[..., :own].abs().sum(3)
                 # Joint i of a mirrored window is another joint of the window itself.
-                share.index_add_(1, self.pipeline_.augment.source_joints(choice), part)
+                share.index_add_(2, self.pipeline_.augment.source_joints(choice), part)
             # Added before the division: no more than rounding where there is any gradient.
             share = share.clamp(min=1e-30)
-            shares.append((share / share.sum(1, keepdim=True)).cpu().numpy())
-        return np.concatenate(shares)
+            yield share / share.sum((1, 2), keepdim=True)
 
     def _scores_of_input(self, x: Tensor) -> dict[str, Tensor]:
         encoded = encode_input(self.model_, self.assignment_, x, self.precision)
@@ -467,6 +482,11 @@ def _cat(parts: Iterable[_Tensors]) -> _Tensors:
     """Named tuples of tensors of several batches as one."""
     each = list(parts)
     return type(each[0])(*map(torch.cat, zip(*each, strict=True)))
+
+
+def _stack(parts: Iterable[Tensor], *shape: int) -> np.ndarray:
+    """Batches of arrays of a shape as one, of no batch an empty one."""
+    return np.concatenate([np.zeros((0, *shape), np.float32), *(p.cpu().numpy() for p in parts)])
 
 
 def _full(windows: PoseWindows) -> PoseWindows:

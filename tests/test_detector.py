@@ -179,6 +179,25 @@ def test_joint_scores_find_a_faulty_joint(walkers):
         assert (shares[seen].argmax(1) == joint).mean() > 0.5, test.skeleton.joints[joint]
 
 
+def test_input_shares_find_a_joint_in_a_frame(walkers):
+    """A wrist far away in one frame: that frame, and that joint, have the largest share."""
+    detector = GEPC(**{**SMALL, "hidden": 4, "budget": 4800, "lr": 3e-3, "mode": "reconstruction"})
+    detector.fit(walkers, device="cpu")
+    windows = detector.windows(simulate_crowd("train", num_clips=1, frames_per_clip=24, seed=9))
+    table = copy.deepcopy(windows.table)
+    chosen = windows.subset([3])
+    chosen.table = table
+    table.keypoints[chosen.rows()[0, 5], 9] += 60
+    shares = detector.input_shares(chosen)
+    assert shares.shape == (1, 12, 17)
+    np.testing.assert_allclose(shares.sum(), 1, rtol=1e-5)
+    assert shares[0].sum(0).argmax() == 9
+    assert shares[0].sum(1).argmax() == 5
+    both = detector.joint_scores(walkers)
+    everything = detector.input_shares(detector.windows(walkers))
+    np.testing.assert_allclose(both, everything.sum(1), rtol=1e-4, atol=1e-6)
+
+
 def test_joint_scores_belong_to_the_window_itself_whatever_its_augmentation(detector, crowd):
     """Of a mirrored crowd the left joints' shares are the right ones' of the crowd."""
     order = crowd.skeleton.mirror()

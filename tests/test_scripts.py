@@ -72,3 +72,41 @@ def test_choose_training_trains_variants_on_validation_crowds():
     )
     value = float(re.search(r"crowd 100 .* fused (0\.\d+)", text)[1])
     assert 0 < value < 1
+
+
+def test_node_classification_prints_every_layer():
+    text = output(
+        "examples/node_classification.py",
+        "--nodes",
+        200,
+        "--seeds",
+        1,
+        "--epochs",
+        5,
+        "--device",
+        "cpu",
+    )
+    for layer in ("SpatialAttentionConv", "GCNConv", "GATConv", "GINConv"):
+        both = re.search(rf"{layer} +(\d+\.\d) \+- +0\.0 +(\d+\.\d) \+- +0\.0\n", text)
+        assert all(0 < float(value) <= 100 for value in both.groups())
+
+
+@pytest.mark.parametrize("layer", ["GATv2Conv", "TransformerConv"])
+def test_stock_layers_learn_from_unrolled_windows(layer):
+    text = output(
+        *("examples/stock_layers_on_poses.py", "--layer", layer, "--clips", 9, "--epochs", 1),
+        *("--device", "cpu"),
+    )
+    assert "one window: 204 nodes, 1010 edges" in text
+    assert 0.4 < float(re.search(rf"{layer}: frame AUC (0\.\d+)", text)[1]) < 1
+
+
+def test_explain_anomaly_draws_a_picture(tmp_path):
+    path = tmp_path / "waving.png"
+    text = output(
+        *("examples/explain_anomaly.py", "--budget", 640, "--hidden", 1, "--out", path),
+        *("--device", "cpu"),
+    )
+    assert re.search(r"clip waving_\d\d, person \d+, frames \d+ to \d+\n", text)
+    assert re.search(r"joints: (\w+ \d+%, ){2}\w+ \d+%; frame: \d+ \d+%", text)
+    assert path.read_bytes().startswith(b"\x89PNG")

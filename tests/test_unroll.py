@@ -40,11 +40,11 @@ def test_a_batch_is_what_pyg_collates(walkers):
     ours = next(iter(WindowLoader(windows, batch_size=7, transform=unroll)))
     theirs = next(iter(DataLoader([unroll(windows[i]) for i in range(7)], batch_size=7)))
     assert set(ours.keys()) == set(theirs.keys())
-    for name in theirs.keys():
+    for name in theirs.to_dict():
         assert torch.equal(ours[name], theirs[name]), name
     for i, one in enumerate(ours.to_data_list()):
         alone = unroll(windows[i])
-        for name in alone.keys():
+        for name in alone.to_dict():
             assert torch.equal(one[name], alone[name]), name
 
 

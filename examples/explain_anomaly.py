@@ -1,0 +1,95 @@
+"""Which joints, and which frames, made a window abnormal: as a picture.
+
+Trains a small detector on a simulated crowd, takes the most abnormal window of the test clips of one
+kind, and asks which of its inputs the score depends on: |input x gradient| for each joint and frame.
+The picture shows the person in four moments, joints coloured by their share, and below it the share of
+each joint in each frame.
+
+    python examples/explain_anomaly.py --kind waving --out waving.png
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from gepc_geo import GEPC, PoseTracks
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.datasets.simulate import KINDS
+from gepc_geo.files import atomic_path
+from gepc_geo.windows import PoseWindows
+
+
+def most_abnormal(detector: GEPC, tracks: PoseTracks) -> tuple[PoseWindows, float]:
+    """The window of the highest score, alone, and that score."""
+    scored = detector.window_scores(tracks, padded=False)
+    score = scored.scores[detector.mode]
+    best = int(score.argmax())
+    return scored.windows.subset([best]), float(score[best])
+
+
+def draw(windows: PoseWindows, share: np.ndarray, title: str, out: Path) -> None:
+    """A picture of the one window in ``windows`` and its shares [T, V]."""
+    table, rows, skeleton = windows.table, windows.rows()[0], windows.skeleton
+    pose = table.keypoints[rows]  # [T, V, 2]
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.1))
+    upper.suptitle(title)
+    low, high = pose.min((0, 1)) - 10, pose.max((0, 1)) + 10
+    moments = np.linspace(0, len(pose) - 1, 4).round().astype(int)
+    for axes, t in zip(upper.subplots(1, 4, sharex=True, sharey=True), moments, strict=True):
+        for a, b in skeleton.bones:
+            axes.plot(*pose[t, [a, b]].T, color="0.7", linewidth=2, zorder=1)
+        axes.scatter(*pose[t].T, c=share[t], cmap="Reds", vmin=0, vmax=share.max(), s=45, zorder=2,
+                     edgecolors="0.4", linewidths=0.6)  # fmt: skip
+        axes.set(
+            xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal", xticks=[], yticks=[]
+        )
+        axes.set_title(f"frame {table.frame[rows[t]]}", fontsize=9)
+    axes = lower.subplots()
+    image = axes.imshow(100 * share.T, cmap="Reds", aspect="auto", vmin=0)
+    axes.set(xlabel="frame", yticks=range(len(skeleton.joints)))
+    axes.set_yticklabels(skeleton.joints, fontsize=8)
+    axes.set_xticks(range(len(rows)), table.frame[rows])
+    lower.colorbar(image, label="share in the score, %")
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
+
+
+@click.command()
+@click.option("--kind", type=click.Choice(KINDS), default="waving", show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("anomaly.png"), show_default=True
+)
+@click.option("--budget", default=40_000, show_default=True, help="Window passes of training.")
+@click.option("--hidden", default=4, show_default=True, help="Channel unit of the network.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def main(kind: str, out: Path, budget: int, hidden: int, device: str, seed: int) -> None:
+    """Draw the most abnormal window of a kind and name its most telling joints and frame."""
+    train, test = (simulate_crowd(split, seed=seed) for split in ("train", "test"))
+    detector = GEPC(budget=budget, hidden=hidden, score_stride=4, seed=seed)
+    detector.fit(train, device=device, quiet=False)
+    windows, score = most_abnormal(detector, test.select(labels=[kind]))
+    share = detector.input_shares(windows)[0]  # [T, V]
+    joints, frames = share.sum(0), share.sum(1)
+    order = joints.argsort()[::-1][:3]
+    names = ", ".join(f"{windows.skeleton.joints[v]} {joints[v]:.0%}" for v in order)
+    first = int(windows.frame[0])
+    clip = windows.table.source.clip_names[int(windows.clip[0])]
+    click.echo(
+        f"clip {clip}, person {int(windows.track[0])}, frames {first} to {first + len(share) - 1}"
+    )
+    click.echo(f"score {score:.2f}, threshold {detector.threshold_:.2f}")
+    click.echo(f"joints: {names}; frame: {first + int(frames.argmax())} {frames.max():.0%}")
+    draw(windows, share, f"{clip}: score {score:.1f} (threshold {detector.threshold_:.1f})", out)
+    click.echo(f"picture: {out}")
+
+
+if __name__ == "__main__":
+    main()
