@@ -7,11 +7,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
+from gepc_geo import GEPC
+from gepc_geo.engine import Encoded
 from gepc_geo.nn import DenseSpatialAttentionConv
+from gepc_geo.normality import Normality
 
 ROOT = Path(__file__).parent.parent
 
@@ -21,6 +26,14 @@ def output(*arguments: object) -> str:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def script(path: str) -> ModuleType:
+    """A script as a module, without running it."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem + "_script", ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_nearest_neighbour_on_real_clips(real_data):
@@ -49,10 +62,7 @@ def test_layer_prints_its_tables():
 
 @pytest.mark.parametrize("channels", [4, 6])
 def test_the_ordinary_formulation_is_the_same_operator(channels):
-    path = ROOT / "benchmarks" / "layer.py"
-    spec = importlib.util.spec_from_file_location("layer_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script("benchmarks/layer.py")
     layer = DenseSpatialAttentionConv(4, channels, 5)
     ordinary = module.OrdinaryConv(layer).double()
     x, adj = torch.randn(3, 2, 5, 4).double(), torch.rand(3, 5, 5).double()
@@ -61,8 +71,31 @@ def test_the_ordinary_formulation_is_the_same_operator(channels):
     torch.testing.assert_close(out, expected)
 
 
-def test_choose_defaults_has_help():
-    assert "Train every rotation" in output("benchmarks/choose_defaults.py", "--help")
+def test_choose_defaults_scores_every_mode_and_fusion():
+    """On made encodings: single modes are the detector's own, fusions the sums of their log tails."""
+    module = script("benchmarks/choose_defaults.py")
+    generator = torch.Generator().manual_seed(0)
+
+    def encoded(count: int) -> Encoded:
+        latent, residual = (torch.randn(count, 6, generator=generator) for _ in range(2))
+        return Encoded(latent, torch.randn(count, 3, generator=generator).log_softmax(1), residual)
+
+    parts = {name: encoded(count) for name, count in zip(module.PARTS, (200, 60, 40), strict=True)}
+    arrays = {
+        f"{name}_{field}_0": getattr(part, field).numpy()
+        for name, part in parts.items()
+        for field in Encoded._fields
+    }
+    scores = module.mode_scores(arrays, GEPC(components=2, whitened_dims=4))
+    assert len(scores) == 4 + 6 + 4 + 1
+    normality = Normality(GEPC(components=2, whitened_dims=4)).measure(parts["train"])
+    normality.fit(normality.project(parts["train"]))
+    held_out, test = (
+        normality.single_scores(normality.project(parts[name])) for name in ("held_out", "test")
+    )
+    normality.calibrate(held_out)
+    np.testing.assert_allclose(scores["latent"], test["latent"])
+    np.testing.assert_allclose(scores["latent+reconstruction"], normality.fused_score(test))
 
 
 def test_choose_training_trains_variants_on_validation_crowds():
