@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gepc_geo import InputError, PoseTracks, Skeleton, checkpoint
+from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets.nw_ucla import ACTIONS, NWUCLA
 from gepc_geo.device import pick_device
 from gepc_geo.nn import STBlock
@@ -161,7 +162,7 @@ def learn(
     return float((prediction == label).double().mean())
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option("--out", default="runs/action_recognition", type=click.Path(path_type=Path))
 @click.option("--epochs", default=100, show_default=True, type=click.IntRange(1))
@@ -186,17 +187,14 @@ def main(
         epochs = math.ceil(epochs / 4)
         subsets = [s for n in (1, 2, 3) for s in itertools.combinations(BRANCHES, n)]
     settings = {"epochs": epochs, "hidden": hidden, "seed": seed, "validate": validate}
-    try:
-        tracks = NWUCLA(root).tracks()
-        train, test = (tracks.select(split=split) for split in ("train", "test"))
-        if validate:
-            view = [camera == "v1" for camera in train.camera]
-            train, test = train.select(clips=view), train.select(clips=[not v for v in view])
-        for branches in subsets:
-            accuracy = learn(train, test, branches, out, pick_device(device), settings)
-            click.echo(f"{'+'.join(branches):24} top-1 {100 * accuracy:.2f} %")
-    except InputError as error:
-        raise click.ClickException(str(error)) from None
+    tracks = NWUCLA(root).tracks()
+    train, test = (tracks.select(split=split) for split in ("train", "test"))
+    if validate:
+        view = [camera == "v1" for camera in train.camera]
+        train, test = train.select(clips=view), train.select(clips=[not v for v in view])
+    for branches in subsets:
+        accuracy = learn(train, test, branches, out, pick_device(device), settings)
+        click.echo(f"{'+'.join(branches):24} top-1 {100 * accuracy:.2f} %")
 
 
 if __name__ == "__main__":

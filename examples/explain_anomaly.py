@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gepc_geo import GEPC, PoseTracks
+from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.datasets.simulate import KINDS
 from gepc_geo.files import atomic_path
@@ -61,7 +62,7 @@ def draw(windows: PoseWindows, share: np.ndarray, title: str, out: Path) -> None
         figure.savefig(temporary, dpi=120, format="png")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--kind", type=click.Choice(KINDS), default="waving", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("anomaly.png"), show_default=True

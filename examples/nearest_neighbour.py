@@ -17,6 +17,7 @@ import torch
 
 from gepc_geo import GEPC
 from gepc_geo.baselines import FlatNeighbour, flatten
+from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import NWUCLA, PennAction
 from gepc_geo.evaluation import clip_labels
 from gepc_geo.inputs import InputPipeline
@@ -42,7 +43,7 @@ def clip_auc(root: Path, dataset: str, normal: list[str], frames: int = 24) -> f
     return auc(clip_labels(test, normal), scores.numpy())
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("dataset", type=click.Choice(["penn_action", "nw_ucla"]))
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option("--normal", required=True, help="Normal classes, separated by commas.")

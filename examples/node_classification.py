@@ -20,6 +20,7 @@ from torch_geometric.datasets import KarateClub
 from torch_geometric.nn import GATConv, GCNConv, GINConv
 from torch_geometric.utils import stochastic_blockmodel_graph
 
+from gepc_geo.cli.refusal import Command
 from gepc_geo.device import pick_device
 from gepc_geo.nn import SpatialAttentionConv
 
@@ -109,7 +110,7 @@ def accuracy(
     return right[~data.train_mask].double().mean().item()
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--nodes", default=10_000, show_default=True, help="Nodes of the block models.")
 @click.option("--seeds", default=5, show_default=True, help="Graphs and starts for each row.")
 @click.option("--epochs", default=200, show_default=True)

@@ -20,6 +20,7 @@ from torch_geometric.nn import GATv2Conv, TransformerConv
 from torch_geometric.transforms import Compose
 from torch_geometric.utils import scatter
 
+from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.device import pick_device
 from gepc_geo.loader import WindowLoader
@@ -95,7 +96,7 @@ def frame_auc(scores: Tensor, windows: PoseWindows, tracks: PoseTracks) -> float
     return auc(tracks.frame_labels, frames.score.numpy())
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--layer", type=click.Choice(list(LAYERS)), default="GATv2Conv", show_default=True)
 @click.option("--clips", default=36, show_default=True, help="Simulated clips, training and test.")
 @click.option("--epochs", default=4, show_default=True)

@@ -61,7 +61,7 @@ def test_action_recognition_goes_on_where_it_was_stopped(few_clips, tmp_path, mo
     )
     assert all((one["model"][key] == other["model"][key]).all() for key in one["model"])
     again = recognise(module, few_clips, tmp_path / "parts", "--epochs", 3, "--seed", 1)
-    assert again.exit_code == 1 and "is of a run with" in again.stderr
+    assert again.exit_code == 2 and "is of a run with" in again.stderr
 
 
 def test_action_recognition_compares_all_subsets_of_the_branches(few_clips, tmp_path):
@@ -80,5 +80,5 @@ def test_action_recognition_compares_all_subsets_of_the_branches(few_clips, tmp_
 
 def test_action_recognition_says_where_the_clips_should_be(tmp_path):
     result = recognise(example("action_recognition"), tmp_path / "nowhere", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.startswith("Error: ") and "has no .json files" in result.stderr

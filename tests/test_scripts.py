@@ -44,6 +44,15 @@ def test_nearest_neighbour_on_real_clips(real_data):
     assert 0.7 < auc < 1
 
 
+def test_examples_refuse_bad_input_in_one_sentence(tmp_path):
+    command = [sys.executable, "examples/nearest_neighbour.py", "nw_ucla", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--normal", "4"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"Error: .*\n", done.stderr) and str(tmp_path) in done.stderr
+
+
 def test_throughput_prints_its_tables():
     text = output("benchmarks/throughput.py", "--device", "cpu", "--repeats", 1, "--rows", 2000)
     for expected in ("coco18  bf16", "WindowLoader", "scikit-learn (CPU)"):

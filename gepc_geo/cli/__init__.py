@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from gepc_geo._version import __version__
@@ -11,26 +9,12 @@ from gepc_geo.cli.convert import convert
 from gepc_geo.cli.demo import demo
 from gepc_geo.cli.evaluate import evaluate
 from gepc_geo.cli.info import info
+from gepc_geo.cli.refusal import Group
 from gepc_geo.cli.score import score
 from gepc_geo.cli.train import train
-from gepc_geo.errors import InputError
 
 
-class _Refused(click.ClickException):
-    """Bad input: one sentence, exit code 2."""
-
-    exit_code = 2
-
-
-class _Group(click.Group):
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except InputError as error:
-            raise _Refused(str(error)) from None
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gepc-geo")
 def main() -> None:
     """Find abnormal human behaviour in tracked poses."""
