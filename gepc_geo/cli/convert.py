@@ -10,7 +10,7 @@ from gepc_geo.cli.data import class_names, data_options, read_data
 from gepc_geo.files import check_destination
 
 
-@click.command()
+@click.command(short_help="Convert poses to the native format.")
 @data_options
 @click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
 @click.option(

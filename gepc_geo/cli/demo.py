@@ -16,10 +16,10 @@ from gepc_geo.demo import NOT_COUNTED, run_demo
 DEMO = {"budget": 40_000, "hidden": 4, "score_stride": 4}
 
 
-@click.command()
+@click.command(short_help="Simulate, train, score and evaluate.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @device_option
-@setting_options
+@setting_options(**DEMO)
 def demo(out: Path, device: str, **flags: Any) -> None:
     """Simulate a crowd, train on its normal clips, score and evaluate the others.
 
@@ -45,7 +45,10 @@ def demo(out: Path, device: str, **flags: Any) -> None:
         note = "  (not counted)" if kind in NOT_COUNTED else ""
         click.echo(f"  {kind:22s}{value:.3f}{note}")
     written = write_evaluation(result.evaluation, result.test, out / "metrics.json", plots=True)
-    click.echo(f"\nAUC {result.auc:.3f} ({result.evaluation.metrics['mode']})")
+    over_all = result.evaluation.metrics
+    left_out = " and ".join(NOT_COUNTED)
+    click.echo(f"\nAUC {result.auc:.3f} ({over_all['mode']}; {left_out} left out)")
+    click.echo(f"AUC {over_all['auc']:.3f} over all clips, as in the files:")
     click.echo(f"scores:  {out / 'scores.csv'}")
     click.echo(f"metrics: {written[0]}")
     if written[1:]:

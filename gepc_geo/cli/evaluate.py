@@ -20,14 +20,16 @@ from gepc_geo.report import can_plot, plot_roc, plot_timelines
 from gepc_geo.tracks import PoseTracks
 
 
-@click.command()
+@click.command(short_help="Measure a run on labelled poses.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Metrics to write (.json)."
 )
 @click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
-@click.option("--plots/--no-plots", default=True, help="PNG plots beside the metrics.")
+@click.option(
+    "--plots/--no-plots", default=True, show_default=True, help="PNG plots beside the metrics."
+)
 @score_options
 @device_option
 def evaluate(
@@ -67,6 +69,15 @@ def evaluate(
     check_destination(out)
     tracks = read_data(data, format_, skeleton, split, fps, labels)
     detector = load_run(run, frames, device, tracks)
+    if labels is not None and tracks.frame_labels is not None:
+        unknown = np.split(tracks.frame_labels < 0, tracks.frame_offset[1:-1])
+        lost = [name for name, one in zip(tracks.clip_names, unknown, strict=True) if one.all()]
+        if lost:
+            click.echo(
+                f"note: {len(lost)} of {tracks.num_clips} clips have no mask in {labels} and are "
+                f"left out, the first is {lost[0]!r}",
+                err=True,
+            )
     options = ScoreOptions(mode, protocol, smooth, people_correction, padded)
     result = measure(detector, tracks, normal=class_names(normal), options=options, quiet=False)
     write_evaluation(result, tracks, out, plots)

@@ -16,7 +16,7 @@ from gepc_geo.run import Run
 from gepc_geo.tracks import PoseTracks
 
 
-@click.command()
+@click.command(short_help="Tell what is in poses or in a run.")
 @data_options
 def info(data: Path, normal: str | None, **reading: Any) -> None:
     """Tell what is in DATA: poses (--normal: of those classes), or a run (its folder or model.pt).
@@ -76,7 +76,8 @@ def _show_model(detector: GEPC) -> None:
         f"FLOPs a window  encode {flops['encode'] / 1e6:.0f} M, train {flops['train'] / 1e6:.0f} M"
     )
     click.echo(f"latent          {model.latent_dim} dimensions")
-    click.echo(f"fps in training {detector.fps_:g}")
+    fps = "unknown" if np.isnan(detector.fps_) else f"{detector.fps_:g}"
+    click.echo(f"fps in training {fps}")
     click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode})")
     for name, value in detector.get_params().items():
         click.echo(f"  {name:20s}{value}")

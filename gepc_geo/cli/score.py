@@ -48,7 +48,7 @@ def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(PROTOCOLS),
             default="corrected",
             show_default=True,
-            help="Frame aggregation; reference: the public implementation's.",
+            help="Frame aggregation; reference: the public implementation's, the most normal person decides.",
         ),
         click.option(
             "--mode", type=click.Choice(MODES), help="Scoring mode.  [default: the run's]"
@@ -75,7 +75,7 @@ def load_run(run: Path, frames: int | None, device: str, tracks: PoseTracks | No
     return detector
 
 
-@click.command()
+@click.command(short_help="Score poses with a run.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
 @click.option(
@@ -127,7 +127,8 @@ def score(
     for flag, value, its_level in (("--labels", labels, "frame"), ("--normal", normal, "clip")):
         if value is not None and level != its_level:
             raise InputError(
-                f"{flag} is {value}, expected level {its_level}, as level {level} does not use it"
+                f"{flag} is {value}, which only --level {its_level} uses, expected none with "
+                f"--level {level}"
             )
     known: np.ndarray | None = None
     if names is not None:

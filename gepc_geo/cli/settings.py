@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +30,35 @@ class _List(click.ParamType):
             self.fail(f"{value!r} is not a list of {self.kind.__name__}", param, ctx)
 
 
-def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A flag for each option; flags that are not given are ``None``."""
-    for option in reversed(fields(Options)):
-        default, meta = default_of(option), option.metadata
-        flag = "--" + option.name.replace("_", "-")
-        text = f"{meta['help']}  [default: {_show(default)}]"
-        kind: Any
-        if isinstance(default, bool):
-            flag, kind = f"{flag}/--no-{flag[2:]}", None
-        elif isinstance(default, list):
-            kind = _List(type(default[0]))
-        elif meta["choices"]:
-            kind = click.Choice(meta["choices"])
-        else:
-            kind = int if default is None else type(default)
-        command = click.option(flag, option.name, type=kind, default=None, help=text)(command)
-    return command
+def setting_options(**base: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A flag for each option; flags that are not given are ``None``.
+
+    Args:
+        base: The command's own defaults where they differ, for the help.
+    """
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(fields(Options)):
+            command = _setting(option, base)(command)
+        return command
+
+    return add
+
+
+def _setting(option: Field, base: dict[str, Any]) -> Callable[[Callable[..., Any]], Any]:
+    default, meta = default_of(option), option.metadata
+    flag = "--" + option.name.replace("_", "-")
+    text = f"{meta['help']}  [default: {_show(base.get(option.name, default))}]"
+    kind: Any
+    if isinstance(default, bool):
+        flag, kind = f"{flag}/--no-{flag[2:]}", None
+    elif isinstance(default, list):
+        kind = _List(type(default[0]))
+    elif meta["choices"]:
+        kind = click.Choice(meta["choices"])
+    else:
+        kind = int if default is None else type(default)
+    return click.option(flag, option.name, type=kind, default=None, help=text)
 
 
 def _show(default: Any) -> str:

@@ -12,7 +12,7 @@ from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.run import Run
 
 
-@click.command()
+@click.command(short_help="Train a detector on normal poses.")
 @data_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
@@ -26,7 +26,7 @@ from gepc_geo.run import Run
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the run.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard events into the run.")
 @device_option
-@setting_options
+@setting_options()
 def train(
     data: Path,
     format_: str,

@@ -76,10 +76,9 @@ def plot_timelines(
         scores: Each clip's frame scores.
         path: The PNG file.
         threshold: Drawn as a line.
-        most: Clips to draw at most; those with abnormal frames come first.
+        most: Clips to draw at most, evenly chosen among all.
     """
-    order = sorted(range(len(names)), key=lambda i: not (labels[i] == 1).any())[:most]
-    order.sort()
+    order = np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int))
     figure = _figure(9, 1.1 * max(len(order), 1) + 0.6)
     rows = figure.subplots(len(order), 1, squeeze=False)[:, 0]
     for axes, i in zip(rows, order, strict=True):
@@ -101,4 +100,7 @@ def plot_timelines(
         axes.tick_params(labelsize=7)
         axes.set_xlim(0, max(len(scores[i]) - 1, 1))
     rows[-1].set_xlabel("frame")
+    shown = f"{len(order)} of {len(names)} clips" if len(order) < len(names) else "all clips"
+    dashed = "" if threshold is None else ", dashed: threshold"
+    figure.suptitle(f"anomaly score ({shown}); red: labelled abnormal{dashed}", fontsize=10)
     _save(figure, Path(path))

@@ -6,6 +6,7 @@ import builtins
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -98,6 +99,11 @@ def test_every_command_has_help_with_an_example():
     for name in main.commands:
         text = good(name, "--help")
         assert f"gepc-geo {name} " in text.split("Example", 1)[1], name
+
+
+def test_the_demos_own_defaults_are_in_its_help():
+    for name, budget in (("demo", "40000"), ("train", "200000")):
+        assert re.search(rf"--budget .*?default:\s+{budget}", good(name, "--help"), re.S)
 
 
 def test_every_option_is_a_flag():
@@ -202,6 +208,19 @@ def test_evaluating_frames(files, tmp_path):
     assert metrics["auc"] == metrics["auc_people_uncorrected"] == metrics["auc_padded_dropped"]
     for name in ("metrics_roc.png", "metrics_timelines.png"):
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_clips_without_a_mask_are_told_of(files, tmp_path):
+    masks = sorted((files / "test_masks").glob("*.npy"))
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in masks[1:]:
+        (few / path.name).symlink_to(path)
+    data = (files / "run", files / "test", "--out", tmp_path / "m.json", "--no-plots")
+    text = good("evaluate", *data, "--labels", few)
+    note = f"note: 1 of 9 clips have no mask in {few} and are left out, the first is"
+    assert f"{note} {masks[0].stem!r}" in text
+    assert "note:" not in good("evaluate", *data, "--labels", files / "test_masks")
 
 
 def test_metrics_come_from_the_scores_that_score_writes(files, tmp_path):
@@ -339,10 +358,10 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
         ("train", test, "--out", tmp_path / "r", "--clip-norm", "0"): "clip_norm is 0.0, expected",
         ("score", run_folder, test, "--out", files): "suffix '', expected .csv",
         ("score", run_folder, test, "--out", out, "--level", "window", "--normal", "x"): (
-            "--normal is x, expected level clip, as level window does not use it"
+            "--normal is x, which only --level clip uses, expected none with --level window"
         ),
         ("score", run_folder, test, "--out", out, "--level", "clip", "--labels", masks): (
-            "expected level frame, as level clip does not use it"
+            "which only --level frame uses, expected none with --level clip"
         ),
         ("score", run_folder, test, "--out", out, "--level", "window", "--smooth", "5"): (
             "smooth is 5.0, expected level frame, as level window does not use it"
@@ -510,7 +529,9 @@ def test_corrupt_model(files, tmp_path):
 def test_demo_at_a_small_size(tmp_path):
     out = tmp_path / "demo"
     text = good("demo", "--out", out, *TINY, "--budget", 320, "--score-stride", 6, "--seed", 1)
-    assert "AUC " in text and "untrained" in text and "mixture on the input" in text
+    auc = json.loads((out / "metrics.json").read_text())["auc"]
+    assert f"AUC {auc:.3f} over all clips" in text
+    assert "untrained" in text and "mixture on the input" in text
     for kind in ("running", "falling", "jumping", "cycling", "waving", "fighting", "loitering"):
         assert kind in text
     for name in (
