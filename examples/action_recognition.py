@@ -27,7 +27,7 @@ from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets.nw_ucla import ACTIONS, NWUCLA
 from gepc_geo.device import pick_device
 from gepc_geo.nn import STBlock
-from gepc_geo.nn.attention import BRANCHES
+from gepc_geo.nn.spatial import BRANCHES
 from gepc_geo.progress import Progress
 from gepc_geo.windows import resample_clips
 
