@@ -16,15 +16,21 @@ class TemporalConv(nn.Conv2d):
     r"""A convolution along time on :math:`(B, T, V, C)`, every node for itself."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int) -> None:
+        # A kernel of one frame picks its frames itself: the backward pass of a strided 1x1
+        # convolution over channels-last memory writes out of bounds on two threads (PyTorch 2.13,
+        # oneDNN, an odd number of images).
+        self.skip = stride if kernel_size == 1 else 1
         super().__init__(
             in_channels,
             out_channels,
             (kernel_size, 1),
-            stride=(stride, 1),
+            stride=(stride // self.skip, 1),
             padding=(kernel_size // 2, 0),
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.skip > 1:
+            x = x[:, :: self.skip].contiguous()
         # The permuted view is channels-last memory: no copy on the way in or out.
         return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
 

@@ -111,6 +111,27 @@ def test_temporal_convolution_sees_one_node_over_time(stride):
         torch.testing.assert_close(out[:, :, node], expected.mT, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_kernel_of_one_frame_keeps_every_strideth(stride):
+    """An odd number of windows and two threads: what a strided 1x1 convolution does not survive."""
+    layer, threads = TemporalConv(2, 2, 1, stride), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for _ in range(100):
+            x = torch.randn(17, 12, 20, 2, requires_grad=True)
+            out = layer(x)
+            out.sum().backward()
+    finally:
+        torch.set_num_threads(threads)
+    expected = F.linear(x[:, ::stride], layer.weight[..., 0, 0], layer.bias)
+    torch.testing.assert_close(out, expected)
+    kept = torch.zeros(12, dtype=torch.bool)
+    kept[::stride] = True
+    column = layer.weight.detach()[..., 0, 0].sum(0).expand(17, int(kept.sum()), 20, 2)
+    torch.testing.assert_close(x.grad[:, kept], column)
+    assert not x.grad[:, ~kept].any()
+
+
 @pytest.mark.parametrize(("inside", "outside", "stride"), [(4, 4, 1), (4, 6, 1), (4, 4, 3)])
 def test_block_is_its_parts_in_order(inside, outside, stride):
     block = STBlock(inside, outside, 5, stride=stride).eval()
