@@ -114,7 +114,7 @@ class GEPC(Options, BaseEstimator):
         train, held_out = self._hold_out(tracks)
         self.skeleton_ = tracks.skeleton
         self.dims_ = tracks.dims
-        self.num_features_ = 0 if tracks.features is None else tracks.features.shape[-1]
+        self.num_features_ = tracks.num_features
         self.fps_ = _fps(tracks)
         self.pipeline_ = InputPipeline(
             self.skeleton_, self.dims_, self.num_features_, self._options
@@ -313,14 +313,14 @@ class GEPC(Options, BaseEstimator):
             size = (batch.num_graphs, self.length, self.skeleton_.num_joints)
             share = torch.zeros(size, device=batch.x.device)
             for choice in range(self._choices):
-                choices = torch.full((len(share),), choice, device=share.device)
-                x = self.pipeline_.tensor(batch, choices).requires_grad_(True)
+                x = self._input(batch, choice).requires_grad_(True)
                 with torch.enable_grad():
                     score = self._scores_of_input(x)[mode]
                     (gradient,) = torch.autograd.grad(score.sum(), x)
                 part = (gradient * x).detach()[..., :own].abs().sum(3)
                 # Joint i of a mirrored window is another joint of the window itself.
-                share.index_add_(2, self.pipeline_.augment.source_joints(choice), part)
+                source = self.pipeline_.augment.source_joints(choice).to(share.device)
+                share.index_add_(2, source, part)
             # Added before the division: no more than rounding where there is any gradient.
             share = share.clamp(min=1e-30)
             yield share / share.sum((1, 2), keepdim=True)
@@ -349,9 +349,13 @@ class GEPC(Options, BaseEstimator):
             yield self._encode_batch(batch, choice)
 
     def _encode_batch(self, batch: Batch, choice: int) -> Encoded:
-        choices = torch.full((batch.num_graphs,), choice, device=batch.x.device)
-        x = self.pipeline_.tensor(batch, choices)
+        x = self._input(batch, choice)
         return encode_input(self.model_, self.assignment_, x, self.precision)
+
+    def _input(self, batch: Batch, choice: int) -> Tensor:
+        """The network's input with one augmentation applied to every window."""
+        choices = torch.full((batch.num_graphs,), choice, device=batch.x.device)
+        return self.pipeline_.tensor(batch, choices)
 
     @torch.no_grad()
     def _single_scores(self, windows: PoseWindows, quiet: bool) -> dict[str, Tensor]:

@@ -60,7 +60,7 @@ class InputPipeline:
             )
         if tracks.dims != self.dims:
             raise InputError(f"the poses have {tracks.dims} coordinates, expected {self.dims}")
-        count = 0 if tracks.features is None else tracks.features.shape[-1]
+        count = tracks.num_features
         if count != self.num_features:
             raise InputError(
                 f"the poses have {count} features a joint, expected {self.num_features}"

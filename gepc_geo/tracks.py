@@ -300,11 +300,11 @@ class PoseTracks:
                     f"poses of skeleton {part.skeleton.name!r} in {part.dims} dimensions cannot "
                     f"join those of {first.skeleton.name!r} in {first.dims}"
                 )
-            if part._num_features != first._num_features:
+            if part.num_features != first.num_features:
                 raise InputError(
-                    f"poses with {part._num_features} features a joint (clip "
+                    f"poses with {part.num_features} features a joint (clip "
                     f"{next(iter(part.clip_names), '')!r}) cannot join those with "
-                    f"{first._num_features} (clip {next(iter(first.clip_names), '')!r})"
+                    f"{first.num_features} (clip {next(iter(first.clip_names), '')!r})"
                 )
         labels: np.ndarray | None = None
         if any(part.frame_labels is not None for part in parts):
@@ -417,7 +417,8 @@ class PoseTracks:
     # -- inner ---------------------------------------------------------------------------------
 
     @property
-    def _num_features(self) -> int:
+    def num_features(self) -> int:
+        """Features of a joint, :math:`D`; 0 where there are none."""
         return 0 if self.features is None else int(self.features.shape[-1])
 
     def _check(self, origin: str) -> None:
