@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers import NETWORK
 
 from gepc_geo import GEPC, checkpoint
 from gepc_geo.demo import run_demo
@@ -14,17 +15,8 @@ from gepc_geo.run import Run
 
 CROWD = dict(train_clips=12, test_clips=9, frames_per_clip=60)
 SMALL = Options(
-    encoder_channels=[2, 2, 2],
-    strides=[1, 2, 3],
-    decoder_channels=[2, 2],
-    hidden=1,
-    budget=640,
-    batch_size=32,
-    clusters=3,
-    components=2,
-    augment="none",
-    score_stride=6,
-    checkpoint_seconds=0.0,
+    **NETWORK
+    | dict(budget=640, batch_size=32, augment="none", score_stride=6, checkpoint_seconds=0.0)
 )
 
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers import NETWORK
 from sklearn.base import clone
 
 from gepc_geo import GEPC, InputError, checkpoint
@@ -15,18 +16,16 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.detector import KIND, VERSION
 from gepc_geo.options import MODES, Options
 
-SMALL = dict(
-    encoder_channels=[2, 2, 2],
-    strides=[1, 2, 3],
-    decoder_channels=[2, 2],
-    hidden=2,
-    budget=960,
-    batch_size=32,
-    clusters=4,
-    components=3,
-    stride=4,
-    holdout=0.2,
-)
+SMALL = {
+    **NETWORK,
+    "hidden": 2,
+    "budget": 960,
+    "batch_size": 32,
+    "clusters": 4,
+    "components": 3,
+    "stride": 4,
+    "holdout": 0.2,
+}
 
 
 @pytest.fixture(scope="module")

@@ -13,23 +13,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError, checkpoint
 from gepc_geo.engine import KIND, VERSION, encode_input, window_residual
 
-SMALL = dict(
-    encoder_channels=[2, 2, 2],
-    strides=[1, 2, 3],
-    decoder_channels=[2, 2],
-    hidden=1,
-    budget=640,
-    batch_size=32,
-    clusters=3,
-    components=3,
-    stride=4,
-    seed=3,
-    holdout=0.2,
-)
+SMALL = {
+    **NETWORK,
+    "budget": 640,
+    "batch_size": 32,
+    "components": 3,
+    "stride": 4,
+    "seed": 3,
+    "holdout": 0.2,
+}
 
 
 def state_of(detector: GEPC) -> dict[str, torch.Tensor]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError
 from gepc_geo.calibration import TailCalibrator
@@ -24,17 +25,12 @@ def crowd():
 
 @pytest.fixture(scope="module")
 def detector(walkers) -> GEPC:
-    small = dict(
-        encoder_channels=[2, 2, 2],
-        strides=[1, 2, 3],
-        decoder_channels=[2, 2],
-        hidden=1,
-        budget=64,
-        batch_size=32,
-        clusters=3,
-        components=2,
-        augment="none",
-    )
+    small = {
+        **NETWORK,
+        "budget": 64,
+        "batch_size": 32,
+        "augment": "none",
+    }
     detector = GEPC(**small).fit(walkers, device="cpu")
     calibrator = TailCalibrator().fit(torch.linspace(0, 1, 200))
     detector.person_calibrators_ = dict.fromkeys(MODES, calibrator)

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from click.testing import CliRunner, Result
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def example(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from helpers import script
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +27,7 @@ def recognise(module: ModuleType, root: Path, out: Path, *more: object) -> Resul
 
 
 def test_action_recognition_goes_on_where_it_was_stopped(few_clips, tmp_path, monkeypatch):
-    module = example("action_recognition")
+    module = script("examples/action_recognition.py")
     whole = recognise(module, few_clips, tmp_path / "whole", "--epochs", 3)
     assert re.search(r"^static\+global\+inferred +top-1 \d+\.\d\d %$", whole.stdout, re.M)
     save = module.checkpoint.save
@@ -65,7 +56,7 @@ def test_action_recognition_goes_on_where_it_was_stopped(few_clips, tmp_path, mo
 
 
 def test_action_recognition_compares_all_subsets_of_the_branches(few_clips, tmp_path):
-    module = example("action_recognition")
+    module = script("examples/action_recognition.py")
     table = recognise(module, few_clips, tmp_path, "--epochs", 4, "--compare", "--validate")
     assert re.findall(r"^(\S+) +top-1", table.stdout, re.M) == [
         "static",
@@ -79,6 +70,6 @@ def test_action_recognition_compares_all_subsets_of_the_branches(few_clips, tmp_
 
 
 def test_action_recognition_says_where_the_clips_should_be(tmp_path):
-    result = recognise(example("action_recognition"), tmp_path / "nowhere", tmp_path)
+    result = recognise(script("examples/action_recognition.py"), tmp_path / "nowhere", tmp_path)
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ") and "has no .json files" in result.stderr

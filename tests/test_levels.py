@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError
 from gepc_geo.calibration import TailCalibrator
@@ -12,18 +13,13 @@ from gepc_geo.levels import LEVELS, ScoreOptions, clip_level, frame_level, score
 
 @pytest.fixture(scope="module")
 def detector(walkers) -> GEPC:
-    small = dict(
-        encoder_channels=[2, 2, 2],
-        strides=[1, 2, 3],
-        decoder_channels=[2, 2],
-        hidden=1,
-        budget=64,
-        batch_size=32,
-        clusters=3,
-        components=2,
-        augment="none",
-        score_stride=4,
-    )
+    small = {
+        **NETWORK,
+        "budget": 64,
+        "batch_size": 32,
+        "augment": "none",
+        "score_stride": 4,
+    }
     return GEPC(**small).fit(walkers, device="cpu")
 
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from helpers import NETWORK
 
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options
 from gepc_geo.run import Run
 
-SMALL = dict(
-    encoder_channels=[2, 2, 2],
-    strides=[1, 2, 3],
-    decoder_channels=[2, 2],
-    hidden=1,
-    budget=64,
-    batch_size=32,
-    clusters=3,
-    components=2,
-)
+SMALL = {
+    **NETWORK,
+    "budget": 64,
+    "batch_size": 32,
+}
 
 
 def begun(folder, **data) -> Run:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT, script
 
 from gepc_geo import GEPC
 from gepc_geo.engine import Encoded
 from gepc_geo.nn import DenseSpatialAttentionConv
 from gepc_geo.normality import Normality
-
-ROOT = Path(__file__).parent.parent
 
 
 def output(*arguments: object) -> str:
@@ -26,14 +22,6 @@ def output(*arguments: object) -> str:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def script(path: str) -> ModuleType:
-    """A script as a module, without running it."""
-    spec = importlib.util.spec_from_file_location(Path(path).stem + "_script", ROOT / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_nearest_neighbour_on_real_clips(real_data):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
+from helpers import NETWORK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,16 +20,11 @@ from gepc_geo.options import Options
 FUZZ = settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-SMALL = dict(
-    encoder_channels=[2, 2, 2],
-    strides=[1, 2, 3],
-    decoder_channels=[2, 2],
-    hidden=1,
-    budget=0,
-    clusters=3,
-    components=2,
-    augment="none",
-)
+SMALL = {
+    **NETWORK,
+    "budget": 0,
+    "augment": "none",
+}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,26 @@
+"""What several test modules use: a network small enough to train in a moment, scripts as modules."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parent.parent
+#: Options of a detector that trains in a moment.
+NETWORK = dict(
+    encoder_channels=[2, 2, 2],
+    strides=[1, 2, 3],
+    decoder_channels=[2, 2],
+    hidden=1,
+    clusters=3,
+    components=2,
+)
+
+
+def script(path: str) -> ModuleType:
+    """A script of the project as a module, without running it."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem + "_script", ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
