@@ -9,6 +9,7 @@ is a median after a warm-up; ratios compare rows of the same run, measured one a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import click
 import torch
@@ -17,6 +18,7 @@ from torch.utils.benchmark import Timer
 from torch_geometric.nn import GATConv, GATv2Conv, GCNConv
 
 from gepc_geo.device import pick_device
+from gepc_geo.memory import kept_memory
 from gepc_geo.nn import DenseSpatialAttentionConv, SpatialAttentionConv
 from gepc_geo.skeleton import SKELETONS
 
@@ -197,6 +199,7 @@ def along_edges(
 @click.option("--frames", default=12, show_default=True)
 @click.option("--seconds", default=2.0, show_default=True, help="Time for each number, at least.")
 @click.option("--compile/--no-compile", "compiled", default=True, show_default=True)
+@click.option("--keep-memory", is_flag=True, help="As in training: freed memory is kept (CPU).")
 def main(
     device: str,
     batches: str,
@@ -205,8 +208,23 @@ def main(
     frames: int,
     seconds: float,
     compiled: bool,
+    keep_memory: bool,
 ) -> None:
     """Print the tables."""
+    with kept_memory() if keep_memory else nullcontext():
+        tables(device, batches, edges, channels, frames, seconds, compiled)
+
+
+def tables(
+    device: str,
+    batches: str,
+    edges: str,
+    channels: int,
+    frames: int,
+    seconds: float,
+    compiled: bool,
+) -> None:
+    """Both of them, line by line."""
     target = pick_device(device)
     click.echo(f"device {target}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     click.echo(f"{channels} channels in and out, float32, milliseconds\n")

@@ -21,6 +21,7 @@ from gepc_geo.engine import Encoded, Trainer, encode_input, latents
 from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
+from gepc_geo.memory import kept_memory
 from gepc_geo.nn import STGCAE, SoftAssignment
 from gepc_geo.normality import SINGLE, Normality, Points
 from gepc_geo.options import MODES, Options
@@ -82,6 +83,7 @@ class GEPC(Options, BaseEstimator):
 
     # -- training ------------------------------------------------------------------------------
 
+    @kept_memory()
     def fit(
         self,
         tracks: PoseTracks,
@@ -226,6 +228,7 @@ class GEPC(Options, BaseEstimator):
         self._check_fitted()
         return self.pipeline_.windows(tracks, self.score_stride)
 
+    @kept_memory()
     def window_scores(
         self, tracks: PoseTracks, *, padded: bool = True, quiet: bool = True
     ) -> WindowScores:

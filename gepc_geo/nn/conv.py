@@ -155,7 +155,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
             )
         trusted = is_compiling() or (batch_size is not None and max_num_nodes is not None)
         out = x.unsqueeze(1) if x.dim() == 2 else x  # [N, T, C]
-        gathered = []
+        parts: list[Tensor] = []
         attended: tuple[Adj, Tensor] | None = None
 
         along_edges = "inferred" in self.branches and self.scope == "edges"
@@ -166,22 +166,23 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
             dense = padding.pad(out)  # [B, T, V, C]
 
         if "static" in self.branches:
-            gathered.append(self._pass(out, edges, self._weights(out, edges, edge_weight)))
+            summed = self._pass(out, edges, self._weights(out, edges, edge_weight))
+            parts.append(self._mix(len(parts), summed))
         if self.adjacency is not None:
-            gathered.append(padding.unpad(self._gather(dense, self.adjacency)))
+            parts.append(padding.unpad(self._convolve(len(parts), dense, self.adjacency)))
         if along_edges:
             alpha = self._attend(out, edges)  # [E]
-            gathered.append(self._pass(out, edges, alpha))
+            parts.append(self._mix(len(parts), self._pass(out, edges, alpha)))
             held = set_sparse_value(edge_index, alpha) if is_sparse(edge_index) else edge_index
             attended = held, alpha
         elif "inferred" in self.branches:
             mask = padding.mask
             inferred = self._infer(dense, None if mask is None else mask[:, None, :, None])
-            gathered.append(padding.unpad(self._gather(dense, inferred)))
+            parts.append(padding.unpad(self._convolve(len(parts), dense, inferred)))
             if return_attention_weights:
                 attended = padding.pairs(inferred)
 
-        out = self._combine(gathered, out)
+        out = self._combine(parts, out)
         out = out.squeeze(1) if x.dim() == 2 else out
         return (out, attended) if return_attention_weights and attended is not None else out
 

@@ -61,14 +61,15 @@ class DenseSpatialAttentionConv(SpatialAttention):
             sources = mask[:, None, :, None]
             allowed = sources if allowed is None else allowed & sources
 
-        gathered = []
-        if "static" in self.branches:
-            gathered.append(self._gather(out, adj))
-        if self.adjacency is not None:
-            gathered.append(self._gather(out, self.adjacency))
-        if "inferred" in self.branches:
-            gathered.append(self._gather(out, self._infer(out, allowed)))
-        out = self._combine(gathered, out, mask)
+        parts = []
+        for i, branch in enumerate(self.branches):
+            matrix = adj
+            if branch == "global" and self.adjacency is not None:
+                matrix = self.adjacency
+            elif branch == "inferred":
+                matrix = self._infer(out, allowed)
+            parts.append(self._convolve(i, out, matrix))
+        out = self._combine(parts, out, mask)
         if mask is not None:
             out = torch.where(mask[:, None, :, None], out, 0)
         return out.squeeze(1) if x.dim() == 3 else out

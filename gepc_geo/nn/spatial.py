@@ -117,29 +117,34 @@ class SpatialAttention(nn.Module):
         logits = logits.masked_fill(~allowed, torch.finfo(logits.dtype).min)
         return logits.softmax(dim=2).masked_fill(~allowed, 0).to(x.dtype)
 
-    def _gather(self, x: Tensor, adjacency: Tensor) -> Tensor:
-        """Sums sources into targets: [B, T, V, C] and [(B,) S, V, V] -> [B, T, V, S * C]."""
+    def _convolve(self, branch: int, x: Tensor, adjacency: Tensor) -> Tensor:
+        """A branch up to its norm: [B, T, V, C] and [(B,) S, V, V] -> [B, T, V, C_out]."""
         batch, frames, nodes, channels = x.shape
-        # Rows (target, relation), so that a target's relations lie side by side in memory.
-        if adjacency.dim() == 3:
-            rows = adjacency.permute(2, 0, 1).flatten(0, 1).to(x.dtype)
-            flat = x.reshape(batch * frames, nodes, channels)
-            # An explicit bmm: torch.matmul would fold the batch and copy it to do so.
-            out = torch.bmm(rows.expand(batch * frames, -1, -1), flat)
-        else:
-            rows = adjacency.permute(0, 3, 1, 2).flatten(1, 2).unsqueeze(1).to(x.dtype)
-            out = torch.matmul(rows, x)
-        return out.reshape(batch, frames, nodes, self.num_relations * channels)
+        relations = self.num_relations
+        if self.out_channels >= channels:
+            # Rows (target, relation), so that a target's relations lie side by side in memory.
+            rows = adjacency.movedim(-1, -3).flatten(-3, -2)
+            gathered = _sum_sources(rows, x).view(batch, frames, nodes, relations * channels)
+            return self._mix(branch, gathered)
+        # The same sums in the other order, over as few channels as there are.
+        weight = self.weight[branch].view(relations, channels, self.out_channels)
+        mixed = pointwise(x, weight.transpose(1, 2).flatten(0, 1))
+        # Rows (source, relation).
+        sources = mixed.view(batch, frames, nodes * relations, self.out_channels)
+        return _sum_sources(adjacency.movedim(-3, -1).transpose(-3, -2).flatten(-2), sources)
 
-    def _combine(self, gathered: Sequence[Tensor], x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Weights, norm and activation of each branch, the 1x1 reduction, the residual."""
+    def _mix(self, branch: int, gathered: Tensor) -> Tensor:
+        """A branch's weights on what was summed from the sources: [*, S * C] -> [*, C_out]."""
+        return pointwise(gathered, self.weight[branch].t())
+
+    def _combine(self, parts: Sequence[Tensor], x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Norm and activation of each branch, the 1x1 reduction, the residual."""
         out = x
         if self.shortcut is not None and self.shortcut_norm is not None:
             out = self.shortcut_norm(self.shortcut(x), mask)
         # The reduction of stacked branches, a branch at a time: the stack itself is never made.
         reductions = self.reduction.weight.chunk(len(self.branches), dim=1)
-        for i, sources in enumerate(gathered):
-            part = pointwise(sources, self.weight[i].t())
+        for i, part in enumerate(parts):
             if self.norms is not None:
                 part = F.relu(self.norms[i](part, mask))
             elif self.bias is not None:
@@ -153,3 +158,15 @@ class SpatialAttention(nn.Module):
             f"{type(self).__name__}({self.in_channels}, {self.out_channels}, "
             f"num_relations={self.num_relations}, branches={list(self.branches)})"
         )
+
+
+def _sum_sources(rows: Tensor, sources: Tensor) -> Tensor:
+    """Products [(B,) R, V] with [B, T, V, C] -> [B, T, R, C]."""
+    rows = rows.to(sources.dtype)
+    if rows.dim() == 3:
+        return torch.matmul(rows.unsqueeze(1), sources)
+    # An explicit bmm: torch.matmul would fold the batch and copy it to do so.
+    batch, frames, nodes, channels = sources.shape
+    flat = sources.reshape(batch * frames, nodes, channels)
+    out = torch.bmm(rows.expand(batch * frames, -1, -1), flat)
+    return out.view(batch, frames, rows.size(0), channels)

@@ -114,7 +114,9 @@ def test_attention_forms_equal_plain_loops(attention, scope):
     check_oracle(out_channels=8, branches=("inferred",), attention=attention, scope=scope)
 
 
-@pytest.mark.parametrize(("norm", "residual", "out"), [(False, False, 3), (True, True, 3)])
+@pytest.mark.parametrize(
+    ("norm", "residual", "out"), [(False, False, 3), (True, True, 3), (True, True, 2)]
+)
 def test_norm_and_residual_equal_plain_loops(norm, residual, out):
     check_oracle(out_channels=out, norm=norm, residual=residual)
 

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 import torch
 from graphs import RAGGED, random_graphs, trained
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gepc_geo.errors import InputError
@@ -32,6 +32,8 @@ SUBSETS = [c for n in (1, 2, 3) for c in combinations(BRANCHES, n)]
     timeless=st.booleans(),
     full=st.booleans(),
     double=st.booleans(),
+    # Which side has more channels decides which sum comes first.
+    channels=st.sampled_from([2, 5]),
 )
 def test_sparse_and_dense_agree_forward_and_backward(
     seed,
@@ -46,16 +48,19 @@ def test_sparse_and_dense_agree_forward_and_backward(
     timeless,
     full,
     double,
+    channels,
 ):
     torch.manual_seed(seed)
     dtype = torch.float64 if double else torch.float32
     tolerance = 1e-10 if double else 1e-5
     options = {"scope": scope, "attention": attention, "norm": norm}
-    sparse = SpatialAttentionConv(3, 5, nodes, relations, branches, **options)
-    dense = DenseSpatialAttentionConv(3, 5, nodes, relations, branches, **options)
+    sparse = SpatialAttentionConv(3, channels, nodes, relations, branches, **options)
+    dense = DenseSpatialAttentionConv(3, channels, nodes, relations, branches, **options)
     dense.load_state_dict(sparse.state_dict())
     mask = torch.rand(3, nodes) < (1.0 if full else 0.6)
     frames = 1 if timeless else frames
+    # The variance of a handful of values may be all rounding in float32.
+    assume(double or not training or int(mask.sum()) * frames > 4)
     g = random_graphs(mask, 3, frames, relations, dtype, seed)
     for layer in (sparse, dense):
         layer.to(dtype).train(training)

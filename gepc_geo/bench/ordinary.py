@@ -1,0 +1,161 @@
+"""The network as it is usually written: what every speed is measured against.
+
+Channels first, a 1x1 ``Conv2d`` to all relations at once, then an ``einsum`` with the adjacency, and
+PyTorch's own dropout and up-sampling. Made from a network of ours, with its weights.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv, STBlock
+from gepc_geo.nn.norm import ChannelNorm
+
+
+class OrdinaryConv(nn.Module):
+    r"""The spatial attention convolution on :math:`(B, C, T, V)`.
+
+    Args:
+        layer: The layer to copy: dot-product attention over all pairs.
+    """
+
+    def __init__(self, layer: DenseSpatialAttentionConv) -> None:
+        super().__init__()
+        relations, out, inner = layer.num_relations, layer.out_channels, layer.in_channels
+        self.relations, self.branches, self.residual = relations, layer.branches, layer.residual
+        self.theta = self.phi = None
+        if layer.attention is not None:
+            self.theta, self.phi = _conv1x1(layer.attention.theta), _conv1x1(layer.attention.phi)
+        self.adjacency = None
+        if layer.adjacency is not None:
+            self.adjacency = nn.Parameter(layer.adjacency.detach().clone())
+        self.expand, self.norms = nn.ModuleList(), nn.ModuleList()
+        for b, weight in enumerate(layer.weight.detach()):
+            expand = nn.Conv2d(inner, relations * out, 1, bias=False)
+            weight = weight.view(relations, inner, out).transpose(1, 2)
+            expand.weight.data.copy_(weight.reshape(-1, inner, 1, 1))
+            self.expand.append(expand)
+            if layer.norms is not None:
+                self.norms.append(_norm(layer.norms[b]))
+        self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().clone())
+        self.reduction = _conv1x1(layer.reduction)
+        self.shortcut = nn.Sequential()
+        if layer.shortcut is not None and layer.shortcut_norm is not None:
+            self.shortcut = nn.Sequential(_conv1x1(layer.shortcut), _norm(layer.shortcut_norm))
+
+    def forward(self, x: Tensor, adj: Tensor) -> Tensor:
+        """Runs the layer with the adjacency :math:`(S, V, V)`."""
+        parts = []
+        for b, branch in enumerate(self.branches):
+            matrix, rule = adj, "nkctv,kvw->nctw"
+            if branch == "global":
+                matrix = self.adjacency
+            elif branch == "inferred":
+                matrix, rule = self._infer(x), "nkctv,nkvw->nctw"
+            part = torch.einsum(rule, self._split(self.expand[b](x)), matrix)
+            if self.bias is not None:
+                part = part + self.bias[b].view(-1, 1, 1)
+            else:
+                part = F.relu(self.norms[b](part))
+            parts.append(part)
+        out = self.reduction(torch.cat(parts, dim=1))
+        return out + self.shortcut(x) if self.residual else out
+
+    def _infer(self, x: Tensor) -> Tensor:
+        theta, phi = self._split(self.theta(x)), self._split(self.phi(x))
+        return torch.einsum("nkctv,nkctw->nkvw", theta, phi).softmax(dim=2)
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(1, (self.relations, -1))  # [B, K, C, T, V]
+
+
+class OrdinaryBlock(nn.Module):
+    r"""The spatio-temporal block on :math:`(B, C, T, V)`."""
+
+    def __init__(self, block: STBlock) -> None:
+        super().__init__()
+        self.spatial = OrdinaryConv(block.spatial)
+        self.spatial_norm = _norm(block.spatial_norm)
+        self.temporal = _temporal(block.temporal, 1)
+        self.temporal_norm = _norm(block.temporal_norm)
+        self.dropout = nn.Dropout(block.dropout)
+        self.shortcut = nn.Sequential()
+        if block.shortcut is not None and block.shortcut_norm is not None:
+            strided = _temporal(block.shortcut, block.shortcut.skip)
+            self.shortcut = nn.Sequential(strided, _norm(block.shortcut_norm))
+        self.act = nn.ReLU() if block.act else nn.Identity()
+
+    def forward(self, x: Tensor, adj: Tensor) -> Tensor:
+        """Runs the block."""
+        out = F.relu(self.spatial_norm(self.spatial(x, adj)))
+        out = self.dropout(self.temporal_norm(self.temporal(out)))
+        return self.act(out + self.shortcut(x))
+
+
+class OrdinarySTGCAE(nn.Module):
+    r"""The autoencoder; takes and gives the shapes of :class:`~gepc_geo.nn.STGCAE`.
+
+    Args:
+        model: The network to copy.
+    """
+
+    adj: Tensor
+
+    def __init__(self, model: STGCAE) -> None:
+        super().__init__()
+        self.register_buffer("adj", model.adj.clone())
+        self.input_norm = nn.BatchNorm1d(model.input_norm.num_features)
+        self.input_norm.load_state_dict(model.input_norm.state_dict())
+        self.encoder = nn.ModuleList(OrdinaryBlock(block) for block in model.encoder)
+        self.decoder = nn.ModuleList()
+        for i, block in enumerate(model.decoder):
+            stretch = getattr(model, f"stretch_{i}", None)
+            factor = 1 if stretch is None else stretch.size(0) // stretch.size(1)
+            up = nn.Upsample(scale_factor=(factor, 1), mode="bilinear")
+            self.decoder.append(nn.ModuleList([up, OrdinaryBlock(block)]))
+        self.output = OrdinaryConv(model.output)
+
+    def encode(self, x: Tensor) -> Tensor:
+        r"""The latent as channels first, :math:`(B, C, T', V)`."""
+        batch, frames, nodes, channels = x.shape
+        x = self.input_norm(x.reshape(batch * frames, -1))
+        x = x.view(batch, frames, nodes, channels).permute(0, 3, 1, 2).contiguous()
+        for block in self.encoder:
+            x = block(x, self.adj)
+        return x
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Reconstruction and latent."""
+        z = x = self.encode(x)
+        for up, block in self.decoder:
+            x = block(up(x), self.adj)
+        reconstruction = self.output(x, self.adj).permute(0, 2, 3, 1)
+        return reconstruction, z.permute(0, 2, 3, 1).flatten(1)
+
+
+def _conv1x1(linear: nn.Linear) -> nn.Conv2d:
+    conv = nn.Conv2d(linear.in_features, linear.out_features, 1, bias=linear.bias is not None)
+    conv.weight.data.copy_(linear.weight[:, :, None, None])
+    if linear.bias is not None and conv.bias is not None:
+        conv.bias.data.copy_(linear.bias)
+    return conv
+
+
+def _norm(norm: ChannelNorm) -> nn.BatchNorm2d:
+    result = nn.BatchNorm2d(norm.num_features)
+    result.load_state_dict(norm.state_dict())
+    return result
+
+
+def _temporal(conv: nn.Conv2d, skip: int) -> nn.Conv2d:
+    result = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        stride=(conv.stride[0] * skip, 1),
+        padding=conv.padding,  # type: ignore[arg-type]
+    )
+    result.load_state_dict(conv.state_dict())
+    return result
