@@ -6,12 +6,13 @@ PyTorch's own dropout and up-sampling. Made from a network of ours, with its wei
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv, STBlock
-from gepc_geo.nn.norm import ChannelNorm
+from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv
 
 
 class OrdinaryConv(nn.Module):
@@ -25,10 +26,11 @@ class OrdinaryConv(nn.Module):
         super().__init__()
         relations, out, inner = layer.num_relations, layer.out_channels, layer.in_channels
         self.relations, self.branches, self.residual = relations, layer.branches, layer.residual
-        self.theta = self.phi = None
+        self.theta: nn.Module | None = None
+        self.phi: nn.Module | None = None
         if layer.attention is not None:
             self.theta, self.phi = _conv1x1(layer.attention.theta), _conv1x1(layer.attention.phi)
-        self.adjacency = None
+        self.adjacency: nn.Parameter | None = None
         if layer.adjacency is not None:
             self.adjacency = nn.Parameter(layer.adjacency.detach().clone())
         self.expand, self.norms = nn.ModuleList(), nn.ModuleList()
@@ -50,7 +52,7 @@ class OrdinaryConv(nn.Module):
         parts = []
         for b, branch in enumerate(self.branches):
             matrix, rule = adj, "nkctv,kvw->nctw"
-            if branch == "global":
+            if branch == "global" and self.adjacency is not None:
                 matrix = self.adjacency
             elif branch == "inferred":
                 matrix, rule = self._infer(x), "nkctv,nkvw->nctw"
@@ -64,6 +66,7 @@ class OrdinaryConv(nn.Module):
         return out + self.shortcut(x) if self.residual else out
 
     def _infer(self, x: Tensor) -> Tensor:
+        assert self.theta is not None and self.phi is not None
         theta, phi = self._split(self.theta(x)), self._split(self.phi(x))
         return torch.einsum("nkctv,nkctw->nkvw", theta, phi).softmax(dim=2)
 
@@ -74,7 +77,7 @@ class OrdinaryConv(nn.Module):
 class OrdinaryBlock(nn.Module):
     r"""The spatio-temporal block on :math:`(B, C, T, V)`."""
 
-    def __init__(self, block: STBlock) -> None:
+    def __init__(self, block: Any) -> None:
         super().__init__()
         self.spatial = OrdinaryConv(block.spatial)
         self.spatial_norm = _norm(block.spatial_norm)
@@ -109,12 +112,12 @@ class OrdinarySTGCAE(nn.Module):
         self.input_norm = nn.BatchNorm1d(model.input_norm.num_features)
         self.input_norm.load_state_dict(model.input_norm.state_dict())
         self.encoder = nn.ModuleList(OrdinaryBlock(block) for block in model.encoder)
-        self.decoder = nn.ModuleList()
+        self.ups, self.decoder = nn.ModuleList(), nn.ModuleList()
         for i, block in enumerate(model.decoder):
             stretch = getattr(model, f"stretch_{i}", None)
             factor = 1 if stretch is None else stretch.size(0) // stretch.size(1)
-            up = nn.Upsample(scale_factor=(factor, 1), mode="bilinear")
-            self.decoder.append(nn.ModuleList([up, OrdinaryBlock(block)]))
+            self.ups.append(nn.Upsample(scale_factor=(factor, 1), mode="bilinear"))
+            self.decoder.append(OrdinaryBlock(block))
         self.output = OrdinaryConv(model.output)
 
     def encode(self, x: Tensor) -> Tensor:
@@ -129,13 +132,13 @@ class OrdinarySTGCAE(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruction and latent."""
         z = x = self.encode(x)
-        for up, block in self.decoder:
+        for up, block in zip(self.ups, self.decoder, strict=True):
             x = block(up(x), self.adj)
         reconstruction = self.output(x, self.adj).permute(0, 2, 3, 1)
         return reconstruction, z.permute(0, 2, 3, 1).flatten(1)
 
 
-def _conv1x1(linear: nn.Linear) -> nn.Conv2d:
+def _conv1x1(linear: Any) -> nn.Conv2d:
     conv = nn.Conv2d(linear.in_features, linear.out_features, 1, bias=linear.bias is not None)
     conv.weight.data.copy_(linear.weight[:, :, None, None])
     if linear.bias is not None and conv.bias is not None:
@@ -143,19 +146,19 @@ def _conv1x1(linear: nn.Linear) -> nn.Conv2d:
     return conv
 
 
-def _norm(norm: ChannelNorm) -> nn.BatchNorm2d:
+def _norm(norm: Any) -> nn.BatchNorm2d:
     result = nn.BatchNorm2d(norm.num_features)
     result.load_state_dict(norm.state_dict())
     return result
 
 
-def _temporal(conv: nn.Conv2d, skip: int) -> nn.Conv2d:
+def _temporal(conv: Any, skip: int) -> nn.Conv2d:
     result = nn.Conv2d(
         conv.in_channels,
         conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
+        conv.kernel_size,
         stride=(conv.stride[0] * skip, 1),
-        padding=conv.padding,  # type: ignore[arg-type]
+        padding=conv.padding,
     )
     result.load_state_dict(conv.state_dict())
     return result

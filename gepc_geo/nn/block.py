@@ -28,11 +28,18 @@ class TemporalConv(nn.Conv2d):
             padding=(kernel_size // 2, 0),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, norm: ChannelNorm | None = None) -> Tensor:
+        """Convolves, then applies a norm; in evaluation it is folded into the weights."""
         if self.skip > 1:
             x = x[:, :: self.skip].contiguous()
+        weight, bias = self.weight, self.bias
+        if norm is not None and not self.training:
+            weight, bias = norm.fold(weight.movedim(0, -1), bias)
+            weight = weight.movedim(-1, 0)
         # The permuted view is channels-last memory: no copy on the way in or out.
-        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
+        out = self._conv_forward(x.permute(0, 3, 1, 2), weight, bias)
+        out = out.permute(0, 2, 3, 1).contiguous()
+        return norm(out) if norm is not None and self.training else out
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
@@ -100,10 +107,10 @@ class STBlock(nn.Module):
     def forward(self, x: Tensor, adj: Tensor) -> Tensor:
         """Runs the block."""
         out = F.relu(self.spatial_norm(self.spatial(x, adj)))
-        out = self.temporal_norm(self.temporal(out))
+        out = self.temporal(out, self.temporal_norm)
         out = dropout(out, self.dropout, self.training)
         if self.shortcut is None or self.shortcut_norm is None:
             out = out + x
         else:
-            out = out + self.shortcut_norm(self.shortcut(x))
+            out = out + self.shortcut(x, self.shortcut_norm)
         return F.relu(out) if self.act else out

@@ -46,6 +46,12 @@ class ChannelNorm(nn.BatchNorm2d):
             flat = super().forward(flat)
         return flat.permute(0, 2, 3, 1).view(x.shape)
 
+    def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+        r"""Weight :math:`(*, C)` and bias of a linear map with this norm, in evaluation, after it."""
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        shift = -self.running_mean if bias is None else bias - self.running_mean
+        return weight * scale, shift * scale + self.bias
+
     def _forward_masked(self, x: Tensor, mask: Tensor) -> Tensor:
         # Sums of half precision numbers need more digits than these have.
         y = x.to(torch.promote_types(x.dtype, torch.float32))

@@ -127,15 +127,27 @@ class SpatialAttention(nn.Module):
             gathered = _sum_sources(rows, x).view(batch, frames, nodes, relations * channels)
             return self._mix(branch, gathered)
         # The same sums in the other order, over as few channels as there are.
-        weight = self.weight[branch].view(relations, channels, self.out_channels)
-        mixed = pointwise(x, weight.transpose(1, 2).flatten(0, 1))
+        weight, bias = self._weights_of(branch)
+        weight = weight.view(relations, channels, self.out_channels).transpose(1, 2)
+        mixed = pointwise(x, weight.flatten(0, 1))
         # Rows (source, relation).
         sources = mixed.view(batch, frames, nodes * relations, self.out_channels)
-        return _sum_sources(adjacency.movedim(-3, -1).transpose(-3, -2).flatten(-2), sources)
+        rows = adjacency.movedim(-3, -1).transpose(-3, -2).flatten(-2)
+        out = _sum_sources(rows, sources)
+        return out if bias is None else out + bias
 
     def _mix(self, branch: int, gathered: Tensor) -> Tensor:
         """A branch's weights on what was summed from the sources: [*, S * C] -> [*, C_out]."""
-        return pointwise(gathered, self.weight[branch].t())
+        weight, bias = self._weights_of(branch)
+        return pointwise(gathered, weight.t(), bias)
+
+    def _weights_of(self, branch: int) -> tuple[Tensor, Tensor | None]:
+        """Weight [S * C, C_out] and bias of a branch, its norm folded in where that is constant."""
+        if self.norms is None:
+            return self.weight[branch], None if self.bias is None else self.bias[branch]
+        if self.training:
+            return self.weight[branch], None
+        return self.norms[branch].fold(self.weight[branch], None)  # type: ignore[operator]
 
     def _combine(self, parts: Sequence[Tensor], x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Norm and activation of each branch, the 1x1 reduction, the residual."""
@@ -146,9 +158,7 @@ class SpatialAttention(nn.Module):
         reductions = self.reduction.weight.chunk(len(self.branches), dim=1)
         for i, part in enumerate(parts):
             if self.norms is not None:
-                part = F.relu(self.norms[i](part, mask))
-            elif self.bias is not None:
-                part = part + self.bias[i]
+                part = F.relu(self.norms[i](part, mask) if self.training else part)
             part = pointwise(part, reductions[i], self.reduction.bias if i == 0 else None)
             out = out + part if i > 0 or self.residual else part
         return out

@@ -35,3 +35,18 @@ def test_half_precision_keeps_its_dtype():
     out = norm(x, mask)
     assert out.dtype == torch.bfloat16 and norm.running_mean.dtype == torch.float32
     assert out.float().mean().abs() < 0.05
+
+
+def test_folded_into_a_linear_map_it_is_the_same_map():
+    torch.manual_seed(0)
+    norm = ChannelNorm(4).double()
+    norm(torch.randn(5, 3, 2, 4, dtype=torch.float64) * 3 + 1)
+    norm.eval()
+    with torch.no_grad():
+        norm.weight.uniform_()
+        norm.bias.normal_()
+    x, weight, bias = (torch.randn(*size).double() for size in ((6, 3), (3, 4), (4,)))
+    for given in (None, bias):
+        folded, shift = norm.fold(weight, given)
+        plain = x @ weight + (0 if given is None else given)
+        torch.testing.assert_close(x @ folded + shift, norm(plain.view(1, 1, 6, 4)).view(6, 4))
