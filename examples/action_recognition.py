@@ -164,7 +164,13 @@ def learn(
 
 @click.command(cls=Command)
 @click.argument("root", type=click.Path(path_type=Path))
-@click.option("--out", default="runs/action_recognition", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    default="runs/action_recognition",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the run; the same command goes on in it.",
+)
 @click.option("--epochs", default=100, show_default=True, type=click.IntRange(1))
 @click.option("--hidden", default=32, show_default=True, type=click.IntRange(1), help="Channels.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))

@@ -70,7 +70,7 @@ def draw(windows: PoseWindows, share: np.ndarray, title: str, out: Path) -> None
 @click.option("--budget", default=40_000, show_default=True, help="Window passes of training.")
 @click.option("--hidden", default=4, show_default=True, help="Channel unit of the network.")
 @click.option("--device", default="auto", show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def main(kind: str, out: Path, budget: int, hidden: int, device: str, seed: int) -> None:
     """Draw the most abnormal window of a kind and name its most telling joints and frame."""
     train, test = (simulate_crowd(split, seed=seed) for split in ("train", "test"))

@@ -47,7 +47,13 @@ def clip_auc(root: Path, dataset: str, normal: list[str], frames: int = 24) -> f
 @click.argument("dataset", type=click.Choice(["penn_action", "nw_ucla"]))
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option("--normal", required=True, help="Normal classes, separated by commas.")
-@click.option("--frames", default=24, show_default=True, help="Frames a clip is stretched to.")
+@click.option(
+    "--frames",
+    default=24,
+    show_default=True,
+    type=click.IntRange(2, 1000),
+    help="Frames a clip is stretched to.",
+)
 def main(dataset: str, root: Path, normal: str, frames: int) -> None:
     """Print the clip AUC of the nearest neighbour."""
     click.echo(f"clip AUC {clip_auc(root, dataset, normal.split(','), frames):.4f}")

@@ -98,10 +98,16 @@ def frame_auc(scores: Tensor, windows: PoseWindows, tracks: PoseTracks) -> float
 
 @click.command(cls=Command)
 @click.option("--layer", type=click.Choice(list(LAYERS)), default="GATv2Conv", show_default=True)
-@click.option("--clips", default=36, show_default=True, help="Simulated clips, training and test.")
-@click.option("--epochs", default=4, show_default=True)
+@click.option(
+    "--clips",
+    default=36,
+    show_default=True,
+    type=click.IntRange(2),
+    help="Simulated clips, training and test.",
+)
+@click.option("--epochs", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--device", default="auto", show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def main(layer: str, clips: int, epochs: int, device: str, seed: int) -> None:
     """Train on normal clips and print how well the error tells abnormal windows."""
     target = pick_device(device)

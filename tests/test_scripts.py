@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from helpers import ROOT, script
 
 from gepc_geo import GEPC
 from gepc_geo.engine import Encoded
-from gepc_geo.nn import DenseSpatialAttentionConv
 from gepc_geo.normality import Normality
 
 
@@ -41,31 +41,36 @@ def test_examples_refuse_bad_input_in_one_sentence(tmp_path):
     assert re.fullmatch(r"Error: .*\n", done.stderr) and str(tmp_path) in done.stderr
 
 
-def test_throughput_prints_its_tables():
-    text = output("benchmarks/throughput.py", "--device", "cpu", "--repeats", 1, "--rows", 2000)
-    for expected in ("coco18  bf16", "WindowLoader", "scikit-learn (CPU)"):
-        assert expected in text
+def test_benchmark_scripts_are_suites_of_the_command():
+    for name, suite in (("layer", "layer"), ("baseline", "model")):
+        text = output(f"benchmarks/{name}.py", "--help")
+        assert "Measure speed side by side" in text
+        assert f'"--suite", "{suite}"' in (ROOT / f"benchmarks/{name}.py").read_text()
 
 
-def test_layer_prints_its_tables():
-    text = output(
-        "benchmarks/layer.py",
-        *("--device", "cpu", "--no-compile", "--batches", 16, "--edges", "1000,2000"),
-        *("--channels", 8, "--frames", 2, "--seconds", 0.01),
-    )
-    for expected in ("ntu25      16  ordinary", "GATv2Conv", "2000 edges  inferred, additive"):
-        assert expected in text
-
-
-@pytest.mark.parametrize("channels", [4, 6])
-def test_the_ordinary_formulation_is_the_same_operator(channels):
-    module = script("benchmarks/layer.py")
-    layer = DenseSpatialAttentionConv(4, channels, 5)
-    ordinary = module.OrdinaryConv(layer).double()
-    x, adj = torch.randn(3, 2, 5, 4).double(), torch.rand(3, 5, 5).double()
-    expected = layer.double()(x, adj)
-    out = ordinary(x.permute(0, 3, 1, 2), adj).permute(0, 2, 3, 1)
-    torch.testing.assert_close(out, expected)
+def test_plot_draws_measured_rates_and_refuses_other_files(tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = [
+        {
+            "suite": "model",
+            "where": f"{work}, batch {batch}",
+            "name": name,
+            "rate": 9.0,
+            "of_peak": 0.5,
+        }
+        for work in ("train", "encode")
+        for batch in (64, 256)
+        for name in ("ordinary, fp32", "gepc_geo, bf16")
+    ]
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps({"rows": [*rows, {"suite": "layer"}]}))
+    output("benchmarks/plot.py", results, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+    results.write_text(json.dumps({"rows": []}))
+    command = [sys.executable, "benchmarks/plot.py", str(results), str(tmp_path / "other.png")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2 and "no rows of the model suite" in done.stderr
+    assert not (tmp_path / "other.png").exists()
 
 
 def test_choose_defaults_scores_every_mode_and_fusion():

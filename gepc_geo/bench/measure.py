@@ -46,7 +46,7 @@ def peak_megabytes(work: Work, device: torch.device) -> float:
     with torch.profiler.profile(profile_memory=True) as profiler:
         work()
     taken = peak = 0
-    for event in profiler.profiler.kineto_results.events():  # type: ignore[union-attr]
+    for event in profiler.profiler.kineto_results.events():
         if event.name() == "[memory]":
             taken += event.nbytes()
             peak = max(peak, taken)

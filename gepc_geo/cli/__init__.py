@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gepc_geo._version import __version__
+from gepc_geo.cli.bench import bench
 from gepc_geo.cli.convert import convert
 from gepc_geo.cli.demo import demo
 from gepc_geo.cli.evaluate import evaluate
@@ -20,5 +21,5 @@ def main() -> None:
     """Find abnormal human behaviour in tracked poses."""
 
 
-for _command in (demo, train, score, evaluate, convert, info):
+for _command in (demo, train, score, evaluate, convert, info, bench):
     main.add_command(_command)

@@ -355,6 +355,8 @@ def simulate_crowd(
     Returns:
         Tracks with frame labels, class labels (the kind) and the split.
     """
+    if seed < 0:
+        raise InputError(f"seed is {seed}, expected at least 0")
     if split not in ("train", "test"):
         raise InputError(f"split is {split!r}, expected train or test")
     if num_clips is not None and num_clips < 1:

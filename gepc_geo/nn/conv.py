@@ -124,10 +124,9 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
     ) -> Tensor | tuple[Tensor, tuple[Adj, Tensor]]:
         r"""Runs the layer.
 
-        With both ``batch_size`` and ``max_num_nodes`` nothing is read back from the device, unless
-        edges are a CSR tensor or the attention weights of ``scope="all"`` are wanted: values are
-        then trusted to be in range (a ``max_num_nodes`` too small mixes graphs), and only shapes
-        are checked.
+        Compiled, or with both ``batch_size`` and ``max_num_nodes`` values are trusted to be in range (a ``max_num_nodes`` too small mixes graphs), and only
+        shapes are checked. With both, nothing is read back from the device, unless edges are a CSR
+        tensor or the attention weights of ``scope="all"`` are wanted.
 
         Args:
             x: Node features.
@@ -135,7 +134,8 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
                 :class:`~torch_geometric.EdgeIndex` or a transposed sparse tensor (its rows are
                 targets; CSR or COO). Every edge counts: one that is there twice passes two
                 messages, and ``scope="edges"`` attends along one of weight 0 too.
-            edge_weight: Weight of each edge, in stored order. (default: see ``normalize``)
+            edge_weight: Weight of each edge, in stored order, taken as it is. (default: see
+                ``normalize``, which what a sparse tensor holds passes through)
             edge_type: Relation of each edge, in stored order. (default: all 0)
             batch: Graph of each node, sorted. (default: one graph)
             node_id: Which of ``num_nodes`` each node is; without ``global``, not used.

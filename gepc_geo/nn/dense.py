@@ -12,6 +12,15 @@ from gepc_geo.nn.spatial import SpatialAttention
 class DenseSpatialAttentionConv(SpatialAttention):
     r"""See :class:`SpatialAttentionConv`, whose parameters and ``state_dict`` this layer shares.
 
+    Of a PyG batch with one relation, ``normalize="column"`` and no weights it is ::
+
+        x, mask = to_dense_batch(data.x, data.batch)
+        adj = to_dense_adj(data.edge_index, data.batch).unsqueeze(1)
+        adj = adj / adj.sum(2, keepdim=True).clamp(min=1)
+        out = layer(x, adj, mask)
+
+    It gives no attention weights.
+
     Args:
         in_channels: Size of each input node feature.
         out_channels: Size of each output node feature.

@@ -104,3 +104,28 @@ def plot_timelines(
     dashed = "" if threshold is None else ", dashed: threshold"
     figure.suptitle(f"anomaly score ({shown}); red: labelled abnormal{dashed}", fontsize=10)
     _save(figure, Path(path))
+
+
+def plot_throughput(rows: Sequence[dict[str, Any]], path: str | Path) -> None:
+    """Windows a second against batch size, solid, and what the machine's peak allows, dotted.
+
+    Args:
+        rows: The model suite's (``where`` "train, batch 256", ``name``, ``rate``, ``of_peak``).
+        path: The PNG file to write.
+    """
+    figure = _figure(9, 4)
+    for axes, work in zip(figure.subplots(1, 2), ("train", "encode"), strict=True):
+        lines: dict[str, list[tuple[int, float, float]]] = {}
+        for row in rows:
+            what, batch = row["where"].split(", batch ")
+            if what == work:
+                point = (int(batch), row["rate"], row["rate"] / row["of_peak"])
+                lines.setdefault(row["name"], []).append(point)
+        for number, (name, points) in enumerate(lines.items()):
+            batches, rates, peaks = zip(*sorted(points), strict=True)
+            axes.plot(batches, rates, "o-", color=f"C{number}", label=name)
+            axes.plot(batches, peaks, "_:", color=f"C{number}", markersize=16)
+        axes.set(xscale="log", yscale="log", title=work, xlabel="windows in a batch")
+        axes.set_ylabel("windows/s (dotted: at the machine's peak)")
+        axes.legend()
+    _save(figure, Path(path))

@@ -9,6 +9,7 @@ import torch
 from graphs import RAGGED, random_graphs, trained
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch_geometric.utils import to_dense_adj, to_dense_batch
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn import DenseSpatialAttentionConv, SpatialAttentionConv
@@ -193,3 +194,16 @@ def test_input_that_does_not_fit(x, adj, mask, message):
     mask = None if mask is None else torch.ones(mask, dtype=torch.bool)
     with pytest.raises(InputError, match=message):
         layer(torch.zeros(x), torch.zeros(adj), mask)
+
+
+def test_what_pyg_makes_dense_gives_what_the_sparse_layer_gives():
+    sparse = trained(SpatialAttentionConv(3, 4, None, 1, ("static", "inferred")))
+    dense = DenseSpatialAttentionConv(3, 4, None, 1, ("static", "inferred")).double().eval()
+    dense.load_state_dict(sparse.state_dict())
+    g = random_graphs(torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]]).bool(), relations=1, frames=1)
+    flat = g.x[:, 0]
+    x, mask = to_dense_batch(flat, g.batch)
+    adj = to_dense_adj(g.edge_index, g.batch).unsqueeze(1).double()
+    adj = adj / adj.sum(2, keepdim=True).clamp(min=1)
+    expected = sparse(flat, g.edge_index, batch=g.batch)
+    torch.testing.assert_close(dense(x, adj, mask)[mask], expected)

@@ -1,0 +1,11 @@
+"""The network beside the same network as it is usually written: ``gepc-geo bench --suite model``.
+
+python benchmarks/baseline.py --quick
+"""
+
+import sys
+
+from gepc_geo.cli.bench import bench
+
+if __name__ == "__main__":
+    bench(["--suite", "model", *sys.argv[1:]])

@@ -1,0 +1,92 @@
+"""All suites by name, as a table and as a file."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch_geometric
+
+from gepc_geo._version import __version__
+from gepc_geo.bench import layer, mixture, model
+from gepc_geo.files import atomic_path
+
+_Rows = list[dict[str, Any]]
+
+
+def _layer(device: torch.device, quick: bool) -> _Rows:
+    if not quick:
+        return layer.run(device, compiled=True)
+    return layer.run(device, batches=(64, 512), edges=(1_000, 100_000), seconds=0.5)
+
+
+def _model(device: torch.device, quick: bool) -> _Rows:
+    if quick:
+        return model.run(device, rounds=1, seconds=4.0)
+    batches = (256,) if device.type == "cpu" else (256, 1024, 4096, 16384)
+    return model.run(device, batches=batches)
+
+
+def _mixture(device: torch.device, quick: bool) -> _Rows:
+    return mixture.run(device, **({"sizes": ((100_000, 20),)} if quick else {}))
+
+
+SUITES: dict[str, Callable[[torch.device, bool], _Rows]] = {
+    "layer": _layer,
+    "model": _model,
+    "mixture": _mixture,
+}
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the numbers depend on."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu(),
+        "threads": torch.get_num_threads(),
+        "gepc_geo": __version__,
+        "torch": torch.__version__,
+        "torch_geometric": torch_geometric.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _cpu() -> str:
+    """The processor's name, and what PyTorch's kernels make of it."""
+    names = Path("/proc/cpuinfo")
+    found = [
+        line.split(":", 1)[1].strip()
+        for line in (names.read_text().splitlines() if names.exists() else [])
+        if line.startswith("model name")
+    ]
+    return f"{found[0] if found else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def lines(rows: _Rows) -> Iterator[str]:
+    """Rows as text, a heading wherever the columns change."""
+    before: list[str] = []
+    for row in rows:
+        columns = [name for name in row if name not in ("suite", "where", "name", "goal")]
+        if columns != before:
+            yield f"\n{row['suite']:57s}" + "".join(f"{name:>14s}" for name in columns) + "  goal"
+        before = columns
+        values = "".join(f"{_text(row[name]):>14s}" for name in columns)
+        yield f"{row['where']:22s} {row['name']:34s}{values}  {row.get('goal', '')}"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def write(rows: _Rows, device: torch.device, command: str, path: Path) -> None:
+    """Everything as JSON, with the machine, the versions and the command."""
+    content = {"machine": machine(device), "command": command, "rows": rows}
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -1,0 +1,92 @@
+"""Each suite measures what it says, at small size; results are written whole."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from gepc_geo.bench import layer, measure, mixture, model, suites
+from gepc_geo.cli import main
+
+CPU = torch.device("cpu")
+
+
+def test_medians_of_alternating_calls():
+    order = []
+
+    def work(name, seconds):
+        order.append(name)
+        time.sleep(seconds)
+
+    short, long = measure.milliseconds(
+        lambda: work("a", 0.002), lambda: work("b", 0.02), seconds=0.01, device=CPU
+    )
+    assert 2 <= short < long and 20 <= long < 200
+    assert order == ["a", "b"] * 4
+
+
+def test_peak_memory_counts_what_is_held_at_once():
+    def work():
+        for _ in range(3):
+            torch.ones(1 << 20)  # 4 MB, and gone
+        return torch.ones(1 << 20) + torch.ones(1 << 20)
+
+    assert 11.9 < measure.peak_megabytes(work, CPU) < 13
+
+
+def test_roofline_is_of_this_planet():
+    most = measure.roofline(CPU, size=256)
+    assert set(most) == {"fp32", "bf16", "copy"} and all(0.01 < v < 1e7 for v in most.values())
+
+
+def test_layer_rows_compare_with_the_first_of_their_group():
+    rows = layer.run(CPU, skeletons=("box5",), batches=(16,), edges=(100,), seconds=0.01)
+    names = [row["name"] for row in rows]
+    assert names[:3] == ["ordinary", "dense", "sparse"] and "GATv2Conv" in names
+    assert rows[0]["ratio"] == 1
+    assert rows[1]["ratio"] == rows[0]["both"] / rows[1]["both"] and rows[1]["goal"] == ">= 2"
+    last = rows[-1]
+    stock = next(row for row in rows if row["where"] == "100 edges" and row["name"] == "GATConv")
+    assert last["ratio"] == last["both"] / stock["both"] / 6
+
+
+def test_model_rows_come_from_processes_of_their_own():
+    rows = model.run(CPU, batches=(2,), rounds=1, seconds=0.05)
+    by = {(row["where"], row["name"]): row for row in rows}
+    assert len(by) == 7
+    train, ours = by["train, batch 2", "ordinary, fp32"], by["train, batch 2", "gepc_geo, fp32"]
+    assert train["ratio"] == 1 and ours["ratio"] == ours["rate"] / train["rate"]
+    flops = model.ordinary_flops()["train"]
+    assert ours["gflops"] == pytest.approx(flops * ours["rate"] / 1e9)
+    assert 0 < ours["of_peak"] < 2 and ours["rate_tuned"] > 0
+
+
+def test_ordinary_flops_are_those_of_the_public_sizes():
+    flops = model.ordinary_flops()
+    # 84 and 571 MFLOP in the public implementation, whose layers differ a little.
+    assert 70e6 < flops["encode"] < 100e6 and 450e6 < flops["train"] < 700e6
+
+
+def test_mixtures_agree_at_equal_iterations_from_one_start():
+    (row,) = mixture.run(CPU, sizes=((500, 3),))
+    assert row["difference"] < 1e-9
+    assert row["ratio"] == row["theirs"] / row["ours"] > 0
+
+
+def test_the_command_prints_a_table_and_writes_results(monkeypatch, tmp_path):
+    rows = [{"suite": "mixture", "where": "here", "name": "this", "ours": 1.5, "goal": ">= 2"}]
+    monkeypatch.setitem(suites.SUITES, "mixture", lambda device, quick: rows)
+    out = tmp_path / "results.json"
+    command = ["bench", "--suite", "mixture", "--device", "cpu", "--out", str(out)]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert "here" in done.output and "1.5" in done.output and ">= 2" in done.output
+    content = json.loads(out.read_text())
+    assert content["rows"] == rows and content["machine"]["torch"] == torch.__version__
+    assert content["command"] == "gepc-geo bench --suite mixture --device cpu"
+    refused = CliRunner().invoke(main, [*command[:-1], str(tmp_path / "results.txt")])
+    assert refused.exit_code == 2 and "expected .json" in refused.output
