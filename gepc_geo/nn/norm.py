@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ class ChannelNorm(nn.BatchNorm2d):
     alone.
 
     Where several ranks train as one (:mod:`gepc_geo.distributed`), the statistics are those of the
-    global batch, gradients through them included.
+    global batch, and so are the gradients through them.
 
     Args:
         num_features: Size of the last dimension.
@@ -38,8 +40,10 @@ class ChannelNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Normalises each channel."""
-        if self.training and (mask is not None or distributed.world() > 1):
-            return _normalize(self, x, mask)
+        if self.training and mask is not None:
+            return self._forward_masked(x, mask)
+        if self.training and distributed.world() > 1:
+            return _forward_global(self, x)
         # Viewed channels-first without a copy: PyTorch's kernels for the channels-last memory
         # format then see contiguous channels.
         flat = (x if x.dim() == 4 else x.unsqueeze(0)).permute(0, 3, 1, 2)
@@ -57,9 +61,29 @@ class ChannelNorm(nn.BatchNorm2d):
         shift = -self.running_mean if bias is None else bias - self.running_mean
         return weight * scale, shift * scale + self.bias
 
+    def _forward_masked(self, x: Tensor, mask: Tensor) -> Tensor:
+        # Sums of half precision numbers need more digits than these have.
+        y = x.to(torch.promote_types(x.dtype, torch.float32))
+        there = mask[:, None, :, None].to(y.dtype)  # [B, 1, V, 1]
+        count = distributed.total(there.sum() * x.size(1))
+        mean = distributed.total((y * there).sum((0, 1, 2))) / count.clamp(min=1)
+        square = distributed.total(((y - mean).square() * there).sum((0, 1, 2)))
+        var = square / count.clamp(min=1)
+        enough = count > 1
+        with torch.no_grad():
+            unbiased = var * (count / (count - 1).clamp(min=1))
+            momentum = self.momentum * enough.to(self.running_mean.dtype)
+            self.running_mean.lerp_(mean.to(momentum.dtype), momentum)
+            self.running_var.lerp_(unbiased.to(momentum.dtype), momentum)
+            self.num_batches_tracked.add_(enough)
+        mean = torch.where(enough, mean, self.running_mean)
+        var = torch.where(enough, var, self.running_var)
+        scale = self.weight * (var + self.eps).rsqrt()
+        return ((y - mean) * scale + self.bias).to(x.dtype)
+
 
 class RowNorm(nn.BatchNorm1d):
-    r"""``nn.BatchNorm1d`` of rows :math:`(N, C)`, whose statistics are those of all ranks' rows."""
+    r"""``nn.BatchNorm1d`` of :math:`(N, C)`, in training by the statistics of all ranks' rows."""
 
     momentum: float
     running_mean: Tensor
@@ -69,54 +93,60 @@ class RowNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         """Normalises each column."""
         if self.training and distributed.world() > 1:
-            return _normalize(self, x)
+            return _forward_global(self, x)
         return super().forward(x)
 
 
-def _normalize(norm: ChannelNorm | RowNorm, x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Training's normalisation of the last dimension, out of sums."""
-    # Sums of half precision numbers need more digits than these have.
-    y = x.to(torch.promote_types(x.dtype, torch.float32))
-    mean, var, count = _pooled(*(_statistics(y) if mask is None else _masked_statistics(y, mask)))
-    enough = count > 1
+def _forward_global(norm: ChannelNorm | RowNorm, x: Tensor) -> Tensor:
+    """Training's normalisation of the last dimension where there are several ranks."""
+    rows = x.reshape(-1, x.size(-1))
+    out, mean, var, count = _GlobalNorm.apply(rows, norm.weight, norm.bias, norm.eps)
     with torch.no_grad():
-        unbiased = var * (count / (count - 1).clamp(min=1))
-        momentum = norm.momentum * enough.to(norm.running_mean.dtype)
-        norm.running_mean.lerp_(mean.to(momentum.dtype), momentum)
-        norm.running_var.lerp_(unbiased.to(momentum.dtype), momentum)
-        norm.num_batches_tracked.add_(enough)
-    mean = torch.where(enough, mean, norm.running_mean)
-    var = torch.where(enough, var, norm.running_var)
-    scale = norm.weight * (var + norm.eps).rsqrt()
-    return ((y - mean) * scale + norm.bias).to(x.dtype)
+        unbiased = var * (count / (count - 1))
+        norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
+        norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), norm.momentum)
+        norm.num_batches_tracked.add_(1)
+    return out.view(x.shape)
 
 
-def _statistics(y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and variance [C] of the last dimension, and how many values each is of []."""
-    var, mean = torch.var_mean(y, tuple(range(y.dim() - 1)), correction=0)
-    return mean, var, y.new_full((), y.numel() // y.size(-1))
+class _GlobalNorm(torch.autograd.Function):
+    """Normalises rows [N, C] by the statistics of all ranks' rows, with one message each way."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        # Sums of half precision numbers need more digits than these have.
+        y = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean, var, count = _pooled(y)
+        scale = (var + eps).rsqrt()
+        ctx.save_for_backward(x, weight, mean, scale, count)
+        ctx.mark_non_differentiable(mean, var, count)
+        factor = scale * weight
+        return torch.addcmul(bias - mean * factor, y, factor).to(x.dtype), mean, var, count
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight, mean, scale, count = ctx.saved_tensors
+        gradient = gradient.to(mean.dtype)
+        normal = (x - mean).mul_(scale)
+        # Of this rank's rows: gradients of parameters are summed over ranks once, all together.
+        of_bias, of_weight = gradient.sum(0), (gradient * normal).sum(0)
+        shift, slope = distributed.total(torch.stack([of_bias, of_weight])) / count
+        of_x = torch.addcmul(gradient - shift, normal, -slope).mul_(scale * weight)
+        return of_x.to(x.dtype), of_weight, of_bias, None
 
 
-def _masked_statistics(y: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """As :func:`_statistics`, of the nodes in the mask alone."""
-    there = mask[:, None, :, None].to(y.dtype)  # [B, 1, V, 1]
-    count = there.sum() * y.size(1)
-    mean = (y * there).sum((0, 1, 2)) / count.clamp(min=1)
-    var = ((y - mean).square() * there).sum((0, 1, 2)) / count.clamp(min=1)
-    return mean, var, count
-
-
-def _pooled(mean: Tensor, var: Tensor, count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The statistics of all ranks' values from those of each, in one message; differentiable."""
-    if distributed.world() == 1:
-        return mean, var, count
-    # A row for each rank, of which it fills its own.
-    rows = mean.new_zeros(distributed.world(), 2 * len(mean) + 1)
-    rows[distributed.rank()] = torch.cat([mean, var, count.view(1)])
-    means, variances, counts = distributed.total(rows).split([len(mean), len(mean), 1], dim=1)
+def _pooled(y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean [C], variance [C] and number [] of all ranks' rows from those of each."""
+    mean = y.mean(0)
+    square = (y - mean).square_().sum(0)
+    # A line for each rank, of which it fills its own.
+    lines = y.new_zeros(distributed.world(), 2 * len(mean) + 1)
+    lines[distributed.rank()] = torch.cat([mean, square, y.new_full((1,), len(y))])
+    means, squares, counts = distributed.total(lines).split([len(mean), len(mean), 1], dim=1)
     count = counts.sum()
-    weight = counts / count.clamp(min=1)
-    mean = (weight * means).sum(0)
-    # Around their own means, and of these around the common one.
-    var = (weight * (variances + (means - mean).square())).sum(0)
-    return mean, var, count
+    mean = (counts * means).sum(0) / count
+    # Around each rank's own mean, and of these around the common one.
+    square = squares.sum(0) + (counts * (means - mean).square()).sum(0)
+    return mean, square / count, count
