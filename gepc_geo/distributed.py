@@ -7,6 +7,7 @@ Each process (a *rank*) holds all tracks and computes its share of every batch. 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -58,7 +59,9 @@ def process_group() -> Iterator[None]:
         yield
     finally:
         _rank, _world = 0, 1
-        dist.destroy_process_group()
+        # After a crash the other ranks may be gone, and closing the group could wait for them.
+        if sys.exc_info()[0] in (None, InputError, SystemExit):
+            dist.destroy_process_group()
 
 
 def own_device(name: str | torch.device = "auto") -> torch.device:
