@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 
 # What torchrun (or who starts the ranks without it) tells each rank.
 _ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+# How long ranks wait for one another: mixtures are fitted by the first alone, long on much data.
+_PATIENCE = timedelta(days=1)
 # How long a rank that is about to end waits for the others to have heard of it.
 _FAREWELL = timedelta(seconds=10)
 
@@ -53,7 +55,8 @@ def process_group() -> Iterator[None]:
     if any(name not in os.environ for name in _ENVIRONMENT) or os.environ["WORLD_SIZE"] == "1":
         yield
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=_PATIENCE)
     _rank, _world = dist.get_rank(), dist.get_world_size()
     try:
         yield

@@ -90,9 +90,9 @@ def result_of(detector: GEPC, tracks: PoseTracks) -> dict[str, torch.Tensor]:
     }
 
 
-def refusal(tracks: PoseTracks, **options: object) -> str:
+def refusal(tracks: PoseTracks, run: Path | None = None, **options: object) -> str:
     with pytest.raises(InputError) as error:
-        GEPC(**{**SMALL, **options}).fit(tracks, device="cpu")
+        GEPC(**{**SMALL, **options}).fit(tracks, run=run, device="cpu")
     return str(error.value)
 
 
@@ -152,6 +152,7 @@ def work(rank: int, folder: Path, port: int) -> None:
             "other poses": refusal(tracks.with_(keypoints=tracks.keypoints + rank)),
             "other options": refusal(tracks, lr=1e-3 * (1 + rank)),
             "no number": refusal(tracks, lr=1e30, clip_norm=1e30),
+            "no folder": refusal(tracks, run=folder / "poses.npz"),
         }
     torch.save(results, folder / f"results{rank}.pt")
 
@@ -274,6 +275,7 @@ def test_input_that_one_rank_refuses_all_refuse(two):
         "other poses": "rank 1 has other training poses or options than rank 0",
         "other options": "rank 1 has other training poses or options than rank 0",
         "no number": "the reconstruction loss is inf at step 2",
+        "no folder": "losses.csv cannot be written, expected a writable folder",
     }.items():
         for result in two:
             assert message in result["refused"][name]
