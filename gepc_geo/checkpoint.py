@@ -37,9 +37,7 @@ def load(path: str | Path, *, kind: str, version: int) -> dict[str, Any]:
     except Exception as error:
         # Damage surfaces from zipfile, zlib or the unpickler, as almost anything.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{path} cannot be read, expected a {kind}: {reason}"
-        ) from None
+        raise InputError(f"{path} cannot be read, expected a {kind}: {reason}") from None
     if not isinstance(content, dict) or content.get("kind") != kind:
         raise InputError(f"{path} is not a {kind}")
     if content.get("version") != version:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,11 +13,11 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from gepc_geo import checkpoint
+from gepc_geo import checkpoint, distributed
 from gepc_geo._version import __version__
 from gepc_geo.calibration import TailCalibrator
 from gepc_geo.device import pick_device
-from gepc_geo.engine import Encoded, Trainer, encode_input, latents
+from gepc_geo.engine import Encoded, Trainer, checksum, encode_input, latents
 from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
@@ -99,6 +99,8 @@ class GEPC(Options, BaseEstimator):
     ) -> GEPC:
         """Trains on normal poses.
 
+        Inside of :func:`gepc_geo.distributed.process_group` all ranks train one detector together.
+
         Args:
             tracks: Normal behaviour only; labels in it are not looked at.
             y: Ignored, for scikit-learn.
@@ -110,10 +112,12 @@ class GEPC(Options, BaseEstimator):
 
         Raises:
             InputError: An option that is not allowed, poses without a single full window, a loss
-                that is no number any more, a checkpoint of other data.
+                that is no number any more, a checkpoint of other data; on all ranks, if on any.
         """
         self.check()
-        target = pick_device(device)
+        target = distributed.own_device(device)
+        distributed.check_same(lambda: self._training_data(tracks), "training poses or options")
+        quiet = quiet or not distributed.is_first()
         folder = None if run is None else Path(run)
         train, held_out = self._hold_out(tracks)
         self.skeleton_ = tracks.skeleton
@@ -154,6 +158,11 @@ class GEPC(Options, BaseEstimator):
         self.precision_ = trainer.precision
         self._fit_normality(loader, held_out, quiet)
         return self
+
+    def _training_data(self, tracks: PoseTracks) -> tuple[dict[str, Any], int]:
+        """What has to be the same on all ranks: the options, and a checksum of the poses."""
+        places = (tracks.clip, tracks.track, tracks.frame)
+        return self.to_dict(), checksum(*places, tracks.keypoints)
 
     def _hold_out(self, tracks: PoseTracks) -> tuple[PoseTracks, PoseTracks]:
         """Clips (or, of few clips, people) kept out of training to calibrate scores."""
@@ -199,17 +208,28 @@ class GEPC(Options, BaseEstimator):
         """Mixtures on all training windows and augmentations; calibration on held-out windows."""
         count, choices = len(loader.windows), range(self._choices)
         some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
-        sample = [_cat(self._encode(self._loader(loader.windows.subset(some)), c)) for c in choices]
-        normality = Normality(self._options).measure(_cat(sample))
+        # Each rank encodes its share of the windows; measured and fitted it is on the first.
+        shown = some[distributed.share(len(some))]
+        sample = [
+            _gather(self._encode(self._loader(loader.windows.subset(shown)), c)) for c in choices
+        ]
+        normality = _first(lambda: Normality(self._options).measure(_cat(sample)), loader.device)
         if len(some) == count:
             passes = [normality.project(part) for part in sample]
         else:
-            passes = [_cat(map(normality.project, self._encode(loader, c))) for c in choices]
-        self.normality_ = normality.fit(_cat(passes))
-        train_scores = _average([normality.single_scores(part) for part in passes])
+            mine = torch.arange(count)[distributed.share(count)]
+            passes = [
+                _gather(map(normality.project, self._encode(loader.batches(mine), c)))
+                for c in choices
+            ]
+        self.normality_ = _first(lambda: normality.fit(_cat(passes)), loader.device)
+        train_scores = _average([self.normality_.single_scores(part) for part in passes])
         windows = _full(self.pipeline_.windows(held_out, self.score_stride))
         if len(windows):
-            scores = self._single_scores(windows, quiet)
+            share = windows.subset(np.arange(len(windows))[distributed.share(len(windows))])
+            with distributed.agreement():
+                scores = self._single_scores(share, quiet)
+            scores = {mode: distributed.gather(scores[mode]) for mode in SINGLE}
         else:
             # Nothing could be held out (a handful of tracks): the training windows must do.
             windows, scores = loader.windows, train_scores
@@ -349,9 +369,9 @@ class GEPC(Options, BaseEstimator):
         loader = self._loader(self.windows(tracks))
         return latents(self.model_, self.pipeline_, loader, self.precision_)
 
-    def _encode(self, loader: WindowLoader, choice: int) -> Iterator[Encoded]:
+    def _encode(self, batches: Iterable[Batch], choice: int) -> Iterator[Encoded]:
         """Batch for batch what the network makes of the windows under one augmentation."""
-        for batch in loader:
+        for batch in batches:
             yield self._encode_batch(batch, choice)
 
     def _encode_batch(self, batch: Batch, choice: int) -> Encoded:
@@ -498,6 +518,17 @@ def _cat(parts: Iterable[_Tensors]) -> _Tensors:
     """Named tuples of tensors of several batches as one."""
     each = list(parts)
     return type(each[0])(*map(torch.cat, zip(*each, strict=True)))
+
+
+def _gather(parts: Iterable[_Tensors]) -> _Tensors:
+    """Named tuples of tensors of several batches of every rank as one."""
+    whole = _cat(parts)
+    return type(whole)(*map(distributed.gather, whole))
+
+
+def _first(make: Callable[[], Normality], device: torch.device) -> Normality:
+    """What the first rank makes, on all ranks' devices: the CPU's is what can be sent."""
+    return distributed.from_first(lambda: make().to(torch.device("cpu"))).to(device)
 
 
 def _stack(parts: Iterable[Tensor], *shape: int) -> np.ndarray:

@@ -2,6 +2,10 @@
 
 All random numbers of a step come from the seed, the stage and the step's number alone, so a run that
 was killed and resumed from its last checkpoint takes exactly the steps an uninterrupted run takes.
+
+Several ranks (:mod:`gepc_geo.distributed`) train as one: each computes its share of every global batch,
+gradients and norm statistics are those of the whole, and a checkpoint does not know how many ranks there
+were. Only dropout differs: every rank draws masks of its own.
 """
 
 from __future__ import annotations
@@ -9,15 +13,16 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch_geometric.data import Batch
 
-from gepc_geo import checkpoint
+from gepc_geo import checkpoint, distributed
 from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.journal import Journal
@@ -93,7 +98,12 @@ class Trainer:
         self.folder, self.quiet, self.tensorboard = folder, quiet, tensorboard
         self.device = loader.device
         #: The option ``precision``, decided; a resumed run keeps what it began with.
-        self.precision = decide(options.precision, loader.device)
+        self.precision = distributed.from_first(lambda: decide(options.precision, self.device))
+        self._network: Callable[[Tensor], tuple[Tensor, Tensor]] = model
+        if options.compile:
+            # On a GPU what is compiled is also recorded: a step is then replayed, not launched.
+            mode = "reduce-overhead" if self.device.type == "cuda" else "default"
+            self._network = torch.compile(model, mode=mode)
         self.count = len(loader.windows)
         self.batch_size = min(options.batch_size, self.count)
         total = math.ceil(options.budget / self.batch_size)
@@ -112,18 +122,27 @@ class Trainer:
         """Trains both stages; with ``resume``, from the folder's checkpoint where there is one.
 
         Raises:
-            InputError: The loss is not a number any more (the last good checkpoint stays), or the
-                checkpoint belongs to other data or another model.
+            InputError: The loss is not a number any more (the last good checkpoint stays), the
+                checkpoint belongs to other data or another model, or a batch has fewer windows than
+                there are ranks.
         """
-        if self.folder is not None:
+        if self.batch_size < distributed.world():
+            raise InputError(
+                f"a batch has {self.batch_size} windows, expected at least {distributed.world()}, "
+                "one for each rank"
+            )
+        folder = self.folder if distributed.is_first() else None
+        if folder is not None:
             # What a kill in the middle of writing left behind.
-            for stale in self.folder.glob(".checkpoint.pt.*"):
+            for stale in folder.glob(".checkpoint.pt.*"):
                 stale.unlink()
-        resumed = resume and self.folder is not None and (self.folder / "checkpoint.pt").exists()
-        if resumed:
-            self._load()
-        passes = self._passes() if resumed else None
-        self.journal = Journal(self.folder, passes=passes, tensorboard=self.tensorboard)
+        state = distributed.from_first(self._read) if resume else None
+        if state is not None:
+            self._load(state)
+        distributed.copy_first([self.pipeline.mean, self.pipeline.std, *self._state()])
+        passes = None if state is None else self._passes()
+        with distributed.agreement():
+            self.journal = Journal(folder, passes=passes, tensorboard=self.tensorboard)
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             if self.stage == "reconstruction":
                 self._run_stage(self._reconstruction_step)
@@ -131,7 +150,9 @@ class Trainer:
             if self.stage == "clustering":
                 if self.targets is None:
                     # K-means starts theta (section 3.3); from here on theta is learned.
-                    self.assignment.initialize(self._latents(), generator=self._generator(0))
+                    latent = distributed.gather(self._latents())
+                    self.assignment.initialize(latent, generator=self._generator(0))
+                    distributed.copy_first(self.assignment.state_dict().values())
                     self.optimizer = self._optimizer()
                 self._run_stage(self._clustering_step, self._update_targets)
                 self._next_stage("done")
@@ -158,18 +179,14 @@ class Trainer:
                     return
                 self._seed_step()
                 self._set_lr(total)
-                self.optimizer.zero_grad(set_to_none=True)
-                losses = loss_of(index)
-                losses[0].backward()
-                torch.nn.utils.clip_grad_norm_(self._parameters(), self.options.clip_norm)
-                self.optimizer.step()
-                sums += losses.detach()
+                sums += self._step(loss_of, index)
                 self.step += 1
                 bar.update(self.batch_size)
                 last = self.step == total
-                due = time.monotonic() - self._saved >= self.options.checkpoint_seconds
+                due = distributed.from_first(self._due)
                 if last or due or self.step % _LOG_STEPS == 0:
-                    loss, reconstruction, clustering = (sums / (self.step - first)).tolist()
+                    means = distributed.total(sums) / (self.step - first)
+                    loss, reconstruction, clustering = means.tolist()
                     if not math.isfinite(loss):
                         raise InputError(self._not_finite(f"loss is {loss}"))
                     bar.update(0, f"loss {loss:.4f}")
@@ -203,24 +220,40 @@ class Trainer:
 
     # -- one step ------------------------------------------------------------------------------
 
-    def _input(self, index: Tensor) -> Tensor:
-        batch = self.loader.gather(index)
+    def _step(self, loss_of: Callable[[Tensor], Tensor], index: Tensor) -> Tensor:
+        """Losses of a global batch, one gradient step down; nothing here waits for the device."""
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = loss_of(index)
+        losses[0].backward()
+        distributed.sum_gradients(self._parameters())
+        torch.nn.utils.clip_grad_norm_(self._parameters(), self.options.clip_norm)
+        self.optimizer.step()
+        return losses.detach()
+
+    def _input(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """This rank's windows of a global batch, and the network's input of them."""
+        mine = distributed.share(len(index))
+        # Drawn for the global batch: however many ranks share it, a window is augmented the same.
         choice = torch.randint(self.pipeline.augment.num_choices, (len(index),), device=self.device)
-        return self.pipeline.tensor(batch, choice)
+        if not distributed.is_first():
+            # Dropout is all that is random from here on.
+            torch.manual_seed(self._entropy(2, self.step, distributed.rank()))
+        batch = self.loader.gather(index[mine])
+        return index[mine], self.pipeline.tensor(batch, choice[mine])
 
     def _reconstruction_step(self, index: Tensor) -> Tensor:
-        x = self._input(index)
+        _, x = self._input(index)
         with autocast(self.device, self.precision):
-            reconstruction, _ = self.model(x)
+            reconstruction, _ = self._network(x)
         loss = reconstruction_loss(reconstruction.float(), x[..., :-1], x[..., -1] > 0)
         return torch.stack([loss, loss, torch.zeros_like(loss)])
 
     def _clustering_step(self, index: Tensor) -> Tensor:
         """The M step: eq. 4. Autograd gives each part its own loss, the encoder both."""
         assert self.targets is not None
-        x = self._input(index)
+        index, x = self._input(index)
         with autocast(self.device, self.precision):
-            reconstruction, latent = self.model(x)
+            reconstruction, latent = self._network(x)
         log_p = self.assignment(latent.float())
         rebuilt = reconstruction_loss(reconstruction.float(), x[..., :-1], x[..., -1] > 0)
         clustered = clustering_loss(log_p, self.targets[index])
@@ -230,7 +263,7 @@ class Trainer:
         """The E step: targets from a full pass; false when (almost) no label changed any more."""
         self._check_weights()
         with torch.no_grad():
-            log_p = self.assignment(self._latents())
+            log_p = distributed.gather(self.assignment(self._latents()))
         self.targets = target_distribution(log_p, self.options.target)
         labels, before = log_p.argmax(1), self.labels
         self.labels = labels
@@ -245,9 +278,11 @@ class Trainer:
     # -- a full pass ---------------------------------------------------------------------------
 
     def _latents(self) -> Tensor:
-        """Latents of all training windows, in evaluation mode."""
+        """Latents of this rank's share of the training windows, in evaluation mode."""
         self.model.eval()
-        latent = latents(self.model, self.pipeline, self.loader, self.precision)
+        mine = torch.arange(self.count)[distributed.share(self.count)]
+        batches = self.loader.batches(mine)
+        latent = latents(self.model, self.pipeline, batches, self.precision)
         self.model.train()
         return latent
 
@@ -301,13 +336,23 @@ class Trainer:
 
     def _check_weights(self) -> None:
         """Nothing is kept or computed from weights that are no numbers any more."""
-        state = [*self.model.state_dict().values(), *self.assignment.state_dict().values()]
-        if not bool(torch.stack([value.isfinite().all() for value in state]).all()):
+        if not bool(torch.stack([value.isfinite().all() for value in self._state()]).all()):
             raise InputError(self._not_finite("weights are not all numbers"))
+
+    def _state(self) -> list[Tensor]:
+        """Everything learned, as tensors that can be written to."""
+        return [*self.model.state_dict().values(), *self.assignment.state_dict().values()]
+
+    def _due(self) -> bool:
+        """Whether it is time for a checkpoint, by this rank's clock."""
+        return time.monotonic() - self._saved >= self.options.checkpoint_seconds
 
     def _save(self) -> None:
         self._check_weights()
         self._saved = time.monotonic()
+        distributed.from_first(self._write)
+
+    def _write(self) -> None:
         if self.folder is None:
             return
         checkpoint.save(
@@ -331,15 +376,18 @@ class Trainer:
     def _fingerprint(self) -> dict[str, int]:
         """Which training windows these are: their number, and a checksum of poses and places."""
         windows, table = self.loader.windows, self.loader.windows.table
-        checksum = 0
-        for array in (windows.clip, windows.track, windows.frame, table.keypoints):
-            checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
-        return {"windows": self.count, "checksum": checksum}
+        places = (windows.clip, windows.track, windows.frame)
+        return {"windows": self.count, "checksum": checksum(*places, table.keypoints)}
 
-    def _load(self) -> None:
+    def _read(self) -> dict[str, Any] | None:
+        """The folder's checkpoint where there is one."""
+        if self.folder is None or not (self.folder / "checkpoint.pt").exists():
+            return None
+        return checkpoint.load(self.folder / "checkpoint.pt", kind=KIND, version=VERSION)
+
+    def _load(self, state: dict[str, Any]) -> None:
         assert self.folder is not None
         path = self.folder / "checkpoint.pt"
-        state = checkpoint.load(path, kind=KIND, version=VERSION)
         mine, theirs = self._fingerprint(), state["data"]
         if theirs != mine:
             raise InputError(
@@ -396,12 +444,20 @@ def encode_input(
 
 @torch.no_grad()
 def latents(
-    model: STGCAE, pipeline: InputPipeline, loader: WindowLoader, precision: str = "fp32"
+    model: STGCAE, pipeline: InputPipeline, batches: Iterable[Batch], precision: str = "fp32"
 ) -> Tensor:
-    r"""Latents :math:`[N, D]` of all windows of a loader, in order; nothing is decoded."""
-    parts = [torch.zeros(0, model.latent_dim, device=loader.device)]
-    for batch in loader:
+    r"""Latents :math:`[N, D]` of all windows of some batches, in order; nothing is decoded."""
+    parts = [torch.zeros(0, model.latent_dim, device=pipeline.mean.device)]
+    for batch in batches:
         x = pipeline.tensor(batch)
-        with autocast(loader.device, precision):
+        with autocast(x.device, precision):
             parts.append(model.encode(x).float())
     return torch.cat(parts)
+
+
+def checksum(*arrays: np.ndarray) -> int:
+    """A checksum of all values of some arrays."""
+    result = 0
+    for array in arrays:
+        result = zlib.crc32(np.ascontiguousarray(array).data, result)
+    return result

@@ -82,6 +82,14 @@ class WindowLoader:
             order = order.to(self.device)
         else:
             order = torch.arange(count, device=self.device)
+        return self.batches(order)
+
+    def batches(self, order: Tensor) -> Iterator[Batch]:
+        r"""Iterates over some windows in batches.
+
+        Args:
+            order: :math:`[N]` int64, positions in ``windows``, in any order.
+        """
         # An empty tensor still splits into one (empty) part.
         return (self.gather(index) for index in order.split(self.batch_size) if len(index))
 

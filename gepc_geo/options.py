@@ -135,6 +135,9 @@ class Options:
         "Arithmetic of the network; auto: bf16 on devices that are at least 1.5 times as fast in it.",
         choices=("auto", "fp32", "bf16"),
     )
+    compile: bool = _option(
+        False, "Compile the training step (torch.compile; on a GPU with CUDA graphs)."
+    )
     seed: int = _option(0, "Seed of everything random.", low=0)
     checkpoint_seconds: float = _option(
         10.0, "Seconds between checkpoints; 0 writes one after every step.", low=0

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import yaml
 
+from gepc_geo import distributed
 from gepc_geo._version import __version__
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
@@ -136,7 +137,7 @@ class Run:
         except InputError:
             self.forget()
             raise
-        detector.save(self.model)
+        distributed.from_first(lambda: detector.save(self.model))
         return detector
 
     def load(self, device: str | torch.device = "auto") -> GEPC:

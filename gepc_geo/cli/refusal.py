@@ -9,7 +9,9 @@ import click
 from gepc_geo.errors import InputError
 
 
-class _Refused(click.ClickException):
+class Refused(click.ClickException):
+    """How bad input is shown."""
+
     exit_code = 2
 
 
@@ -18,7 +20,7 @@ class _Refuses(click.Command):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            raise _Refused(str(error)) from None
+            raise Refused(str(error)) from None
 
 
 class Command(_Refuses):

@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
+from gepc_geo import distributed
 from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.ranks import ranks
 from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.run import Run
 
@@ -47,26 +49,38 @@ def train(
     Example:
 
         gepc-geo train poses/train --out runs/mine --budget 100000
+
+    Several processes train one detector together:
+
+        torchrun --nproc-per-node 4 -m gepc_geo train poses/train --out runs/mine
     """
     run = Run(out)
-    began = run.start(resume)
-    options = resolve(flags, config, preset, None if began is None else began["options"])
-    names = class_names(normal)
-    reading = {"format": format_, "skeleton": skeleton, "split": split, "normal": names, "fps": fps}
-    if began is not None:
-        # Where the data lies may have changed; the checkpoint knows whether it is the same data.
-        run.check_resumed(options, reading)
-    tracks = read_data(data, format_, skeleton, split, fps)
-    if names is not None:
-        tracks = tracks.select(labels=names)
-    click.echo(f"{tracks!r}")
-    if began is None:
-        run.write_config(options, data={"path": str(data), **reading})
-    try:
-        detector = run.train(tracks, options, resume=resume, device=device, tensorboard=tensorboard)
-    except KeyboardInterrupt:
-        click.echo(f"interrupted; go on with the same command and --resume (run: {out})", err=True)
-        raise SystemExit(130) from None
-    click.echo(f"model: {run.model}")
-    click.echo(f"precision: {detector.precision_}")
-    click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")
+    with ranks():
+        began = distributed.from_first(lambda: run.start(resume))
+        with distributed.agreement():
+            options = resolve(flags, config, preset, None if began is None else began["options"])
+            names = class_names(normal)
+            reading: dict[str, Any] = {"format": format_, "skeleton": skeleton, "split": split}
+            reading |= {"normal": names, "fps": fps}
+            if began is not None and distributed.is_first():
+                # Where the data lies may have changed; the checkpoint knows whether it is the same.
+                run.check_resumed(options, reading)
+            tracks = read_data(data, format_, skeleton, split, fps)
+            if names is not None:
+                tracks = tracks.select(labels=names)
+        click.echo(f"{tracks!r}")
+        if began is None:
+            begun = {"path": str(data), **reading}
+            distributed.from_first(lambda: run.write_config(options, data=begun))
+        try:
+            detector = run.train(
+                tracks, options, resume=resume, device=device, tensorboard=tensorboard
+            )
+        except KeyboardInterrupt:
+            if distributed.is_first():
+                text = f"interrupted; go on with the same command and --resume (run: {out})"
+                click.echo(text, err=True)
+            raise SystemExit(130) from None
+        click.echo(f"model: {run.model}")
+        click.echo(f"precision: {detector.precision_}")
+        click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")

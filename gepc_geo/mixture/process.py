@@ -335,7 +335,9 @@ class DirichletProcessMixture:
         return self
 
     def to(self, device: torch.device | str) -> DirichletProcessMixture:
-        """Moves everything fitted to a device."""
+        """Moves everything fitted to a device; before that there is nothing to move."""
+        if not hasattr(self, "components_"):
+            return self
         a, b = self.weight_concentration_
         self.weight_concentration_ = (a.to(device), b.to(device))
         state = self.components_.state_dict()

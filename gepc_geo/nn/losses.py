@@ -1,8 +1,14 @@
-"""The losses of section 3.3 and 3.5 of the paper."""
+"""The losses of section 3.3 and 3.5 of the paper.
+
+Where several ranks train as one (:mod:`gepc_geo.distributed`), each gets its part of the mean over
+the global batch: the loss is the sum of these parts.
+"""
 
 from __future__ import annotations
 
 from torch import Tensor
+
+from gepc_geo import distributed
 
 
 def reconstruction_loss(reconstruction: Tensor, x: Tensor, seen: Tensor | None = None) -> Tensor:
@@ -16,9 +22,9 @@ def reconstruction_loss(reconstruction: Tensor, x: Tensor, seen: Tensor | None =
     """
     square = (reconstruction - x).square().mean(-1)
     if seen is None:
-        return square.mean()
+        return distributed.mean(square)
     weight = seen.to(square.dtype)
-    return (square * weight).sum() / weight.sum().clamp(min=1)
+    return (square * weight).sum() / distributed.total(weight.sum()).clamp(min=1)
 
 
 def clustering_loss(log_p: Tensor, q: Tensor) -> Tensor:
@@ -28,4 +34,4 @@ def clustering_loss(log_p: Tensor, q: Tensor) -> Tensor:
         log_p: Log soft assignments, :math:`(B, K)`.
         q: Targets, :math:`(B, K)`.
     """
-    return (q.xlogy(q) - q * log_p).sum(1).mean()
+    return distributed.mean((q.xlogy(q) - q * log_p).sum(1))

@@ -1,10 +1,14 @@
-"""Batch normalisation with channels last, over the nodes that are there."""
+"""Batch normalisation with channels last, over the nodes that are there, on all ranks."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from gepc_geo import distributed
 
 
 class ChannelNorm(nn.BatchNorm2d):
@@ -14,6 +18,9 @@ class ChannelNorm(nn.BatchNorm2d):
     it: no boolean indexing, so nothing is read back from the device. Fewer than two values of a
     channel have no variance: such a batch is normalised by the running statistics and leaves them
     alone.
+
+    Where several ranks train as one (:mod:`gepc_geo.distributed`), the statistics are those of the
+    global batch, and so are the gradients through them.
 
     Args:
         num_features: Size of the last dimension.
@@ -35,6 +42,8 @@ class ChannelNorm(nn.BatchNorm2d):
         """Normalises each channel."""
         if self.training and mask is not None:
             return self._forward_masked(x, mask)
+        if self.training and distributed.world() > 1:
+            return _forward_global(self, x)
         # Viewed channels-first without a copy: PyTorch's kernels for the channels-last memory
         # format then see contiguous channels.
         flat = (x if x.dim() == 4 else x.unsqueeze(0)).permute(0, 3, 1, 2)
@@ -56,9 +65,10 @@ class ChannelNorm(nn.BatchNorm2d):
         # Sums of half precision numbers need more digits than these have.
         y = x.to(torch.promote_types(x.dtype, torch.float32))
         there = mask[:, None, :, None].to(y.dtype)  # [B, 1, V, 1]
-        count = there.sum() * x.size(1)
-        mean = (y * there).sum((0, 1, 2)) / count.clamp(min=1)
-        var = ((y - mean).square() * there).sum((0, 1, 2)) / count.clamp(min=1)
+        count = distributed.total(there.sum() * x.size(1))
+        mean = distributed.total((y * there).sum((0, 1, 2))) / count.clamp(min=1)
+        square = distributed.total(((y - mean).square() * there).sum((0, 1, 2)))
+        var = square / count.clamp(min=1)
         enough = count > 1
         with torch.no_grad():
             unbiased = var * (count / (count - 1).clamp(min=1))
@@ -72,3 +82,73 @@ class ChannelNorm(nn.BatchNorm2d):
         var = torch.where(enough, var, self.running_var)
         scale = self.weight * (var + self.eps).rsqrt()
         return ((y - mean) * scale + self.bias).to(x.dtype)
+
+
+class RowNorm(nn.BatchNorm1d):
+    r"""``nn.BatchNorm1d`` of :math:`(N, C)`, in training by the statistics of all ranks' rows."""
+
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises each column."""
+        if self.training and distributed.world() > 1:
+            return _forward_global(self, x)
+        return super().forward(x)
+
+
+def _forward_global(norm: ChannelNorm | RowNorm, x: Tensor) -> Tensor:
+    """Training's normalisation of the last dimension where there are several ranks."""
+    rows = x.reshape(-1, x.size(-1))
+    out, mean, var, count = _GlobalNorm.apply(rows, norm.weight, norm.bias, norm.eps)
+    with torch.no_grad():
+        unbiased = var * (count / (count - 1))
+        norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
+        norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), norm.momentum)
+        norm.num_batches_tracked.add_(1)
+    return out.view(x.shape)
+
+
+class _GlobalNorm(torch.autograd.Function):
+    """Normalises rows [N, C] by the statistics of all ranks' rows, with one message each way."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        # Sums of half precision numbers need more digits than these have.
+        y = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean, var, count = _pooled(y)
+        scale = (var + eps).rsqrt()
+        ctx.save_for_backward(x, weight, mean, scale, count)
+        ctx.mark_non_differentiable(mean, var, count)
+        factor = scale * weight
+        return torch.addcmul(bias - mean * factor, y, factor).to(x.dtype), mean, var, count
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight, mean, scale, count = ctx.saved_tensors
+        gradient = gradient.to(mean.dtype)
+        normal = (x - mean).mul_(scale)
+        # Of this rank's rows: gradients of parameters are summed over ranks once, all together.
+        of_bias, of_weight = gradient.sum(0), (gradient * normal).sum(0)
+        shift, slope = distributed.total(torch.stack([of_bias, of_weight])) / count
+        of_x = torch.addcmul(gradient - shift, normal, -slope).mul_(scale * weight)
+        return of_x.to(x.dtype), of_weight, of_bias, None
+
+
+def _pooled(y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean [C], variance [C] and number [] of all ranks' rows from those of each."""
+    mean = y.mean(0)
+    square = (y - mean).square_().sum(0)
+    # A line for each rank, of which it fills its own.
+    lines = y.new_zeros(distributed.world(), 2 * len(mean) + 1)
+    lines[distributed.rank()] = torch.cat([mean, square, y.new_full((1,), len(y))])
+    means, squares, counts = distributed.total(lines).split([len(mean), len(mean), 1], dim=1)
+    count = counts.sum()
+    mean = (counts * means).sum(0) / count
+    # Around each rank's own mean, and of these around the common one.
+    square = squares.sum(0) + (counts * (means - mean).square()).sum(0)
+    return mean, square / count, count

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gepc_geo.errors import InputError
 from gepc_geo.nn.block import STBlock
 from gepc_geo.nn.dense import DenseSpatialAttentionConv
+from gepc_geo.nn.norm import RowNorm
 
 ENCODER = (4, 4, 4, 6, 6, 6, 8, 8, 4)
 STRIDES = (1, 1, 2, 1, 1, 3, 1, 1, 1)
@@ -91,7 +92,7 @@ class STGCAE(nn.Module):
         self.in_channels, self.num_nodes, self.window = in_channels, num_nodes, window
         self.out_channels = in_channels if out_channels is None else out_channels
         self.register_buffer("adj", adj.clone())
-        self.input_norm = nn.BatchNorm1d(num_nodes * in_channels)
+        self.input_norm = RowNorm(num_nodes * in_channels)
         sizes = [in_channels, *(hidden * size for size in encoder_channels)]
         last = len(encoder_channels) - 1
         self.encoder = nn.ModuleList(
