@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import NETWORK
+from helpers import NETWORK, NoReading
 
 from gepc_geo import GEPC, InputError, checkpoint
-from gepc_geo.engine import KIND, VERSION, encode_input, window_residual
+from gepc_geo.engine import KIND, VERSION, Trainer, encode_input, window_residual
 
 SMALL = {
     **NETWORK,
@@ -202,6 +202,37 @@ def test_residual_is_of_seen_joints_only():
 def test_tensorboard_events_are_written(walkers, tmp_path):
     GEPC(**{**SMALL, "budget": 128}).fit(walkers, run=tmp_path, tensorboard=True, device="cpu")
     assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_no_step_waits_for_the_device(walkers, monkeypatch, device):
+    """On the CPU nothing is read back as a number; a GPU refuses whatever would wait."""
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    steps = []
+    whole = Trainer._step
+
+    def guarded(self, loss_of, index):
+        steps.append(self.stage)
+        if device == "cpu":
+            with NoReading():
+                return whole(self, loss_of, index)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            return whole(self, loss_of, index)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(Trainer, "_step", guarded)
+    GEPC(**{**SMALL, "budget": 256}).fit(walkers, device=device)
+    assert steps == ["reconstruction"] * 6 + ["clustering"] * 2
+
+
+def test_a_compiled_network_learns_the_same(walkers):
+    options = {**SMALL, "budget": 96, "cluster_share": 0.34}
+    plain = GEPC(**options).fit(walkers, device="cpu")
+    compiled = GEPC(**options, compile=True).fit(walkers, device="cpu")
+    np.testing.assert_allclose(compiled.embed(walkers), plain.embed(walkers), rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -72,9 +72,7 @@ class ChannelNorm(nn.BatchNorm2d):
         enough = count > 1
         with torch.no_grad():
             unbiased = var * (count / (count - 1).clamp(min=1))
-            # None, as torch.optim.swa_utils sets it: the mean over all batches.
-            share = 1 / (self.num_batches_tracked + 1) if self.momentum is None else self.momentum
-            momentum = share * enough.to(self.running_mean.dtype)
+            momentum = _momentum(self) * enough.to(self.running_mean.dtype)
             self.running_mean.lerp_(mean.to(momentum.dtype), momentum)
             self.running_var.lerp_(unbiased.to(momentum.dtype), momentum)
             self.num_batches_tracked.add_(enough)
@@ -87,7 +85,7 @@ class ChannelNorm(nn.BatchNorm2d):
 class RowNorm(nn.BatchNorm1d):
     r"""``nn.BatchNorm1d`` of :math:`(N, C)`, in training by the statistics of all ranks' rows."""
 
-    momentum: float
+    momentum: float | None
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -99,14 +97,26 @@ class RowNorm(nn.BatchNorm1d):
         return super().forward(x)
 
 
+def _momentum(norm: ChannelNorm | RowNorm) -> Tensor:
+    """How much a batch counts; of a momentum of None, as SWA's update sets it: as all before it."""
+    count = norm.num_batches_tracked
+    share = (
+        1 / (count + 1)
+        if norm.momentum is None
+        else torch.full_like(count, norm.momentum, dtype=torch.float64)
+    )
+    return share.to(norm.running_mean.dtype)
+
+
 def _forward_global(norm: ChannelNorm | RowNorm, x: Tensor) -> Tensor:
     """Training's normalisation of the last dimension where there are several ranks."""
     rows = x.reshape(-1, x.size(-1))
     out, mean, var, count = _GlobalNorm.apply(rows, norm.weight, norm.bias, norm.eps)
     with torch.no_grad():
         unbiased = var * (count / (count - 1))
-        norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
-        norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), norm.momentum)
+        momentum = _momentum(norm)
+        norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
+        norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), momentum)
         norm.num_batches_tracked.add_(1)
     return out.view(x.shape)
 

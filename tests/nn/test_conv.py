@@ -10,7 +10,7 @@ from itertools import combinations
 import pytest
 import torch
 from graphs import RAGGED, Graphs, random_graphs, trained
-from torch.utils._python_dispatch import TorchDispatchMode
+from helpers import NoReading
 from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.explain import Explainer, GNNExplainer, PGExplainer
@@ -274,15 +274,6 @@ def test_attention_weights_over_all_pairs(ragged):
         torch.testing.assert_close(alpha[:, s], expected[pairs[0], pairs[1]])
     with pytest.raises(InputError, match="expected inferred for attention weights"):
         layer_and_graphs(branches=("static",))[0](*g.sparse, return_attention_weights=True)
-
-
-class NoReading(TorchDispatchMode):
-    """Fails where a value would be read back from the device."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        assert name not in ("_local_scalar_dense", "nonzero", "is_nonzero"), name
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("scope", ["all", "edges"])

@@ -50,3 +50,16 @@ def test_folded_into_a_linear_map_it_is_the_same_map():
         folded, shift = norm.fold(weight, given)
         plain = x @ weight + (0 if given is None else given)
         torch.testing.assert_close(x @ folded + shift, norm(plain.view(1, 1, 6, 4)).view(6, 4))
+
+
+def test_without_momentum_every_batch_counts_the_same():
+    """As torch.optim.swa_utils.update_bn sets it."""
+    torch.manual_seed(0)
+    masked, plain = ChannelNorm(2), ChannelNorm(2)
+    masked.momentum = plain.momentum = None
+    for _ in range(3):
+        x, mask = torch.randn(4, 3, 5, 2), torch.ones(4, 5, dtype=torch.bool)
+        masked(x, mask)
+        plain(x)
+    for a, b in zip(masked.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(a, b)
