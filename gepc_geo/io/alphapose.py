@@ -172,7 +172,8 @@ def _careful_tracks(text: str, path: Path) -> _Rows:
 
 def _bulk_results(text: str, path: Path) -> _Rows | None:
     """A result list of nothing but plain poses; ``None`` for any other."""
-    found = decode_poses(decode(_PIECES_DECODER, text) or [], _RESULTS_DECODER)
+    pieces = decode(_PIECES_DECODER, text)
+    found = None if pieces is None else decode_poses(pieces, _RESULTS_DECODER)
     if found is None:
         return None
     poses, points = found
