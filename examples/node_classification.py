@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.datasets import KarateClub
-from torch_geometric.nn import GATConv, GCNConv, GINConv
-from torch_geometric.utils import stochastic_blockmodel_graph
+from torch_geometric.nn import GATConv, GCNConv, GINConv, Sequential
+from torch_geometric.utils import add_self_loops, stochastic_blockmodel_graph
 
 from gepc_geo.cli.refusal import Command
 from gepc_geo.device import pick_device
@@ -28,9 +28,10 @@ from gepc_geo.nn import SpatialAttentionConv
 def spatial_attention(inside: int, outside: int) -> nn.Module:
     """Static and inferred adjacency along the edges; nodes of such graphs have no identities.
 
-    Without norm and residual, which the other layers do not have either.
+    Without norm and residual, which the other layers do not have either. They add self-loops (or,
+    GIN, the node itself) of their own; this layer takes the edges as they are, so they are added here.
     """
-    return SpatialAttentionConv(
+    layer = SpatialAttentionConv(
         inside,
         outside,
         num_relations=1,
@@ -39,6 +40,11 @@ def spatial_attention(inside: int, outside: int) -> nn.Module:
         norm=False,
         residual=False,
     )
+    return Sequential("x, edge_index", [(add_loops, "x, edge_index -> edges"), (layer, "x, edges")])
+
+
+def add_loops(x: Tensor, edge_index: Tensor) -> Tensor:
+    return add_self_loops(edge_index, num_nodes=len(x))[0]
 
 
 def gin(inside: int, outside: int) -> nn.Module:

@@ -25,6 +25,7 @@ from gepc_geo.memory import kept_memory
 from gepc_geo.nn import STGCAE, SoftAssignment
 from gepc_geo.normality import SINGLE, Normality, Points
 from gepc_geo.options import MODES, Options
+from gepc_geo.precision import PRECISIONS
 from gepc_geo.progress import Progress
 from gepc_geo.scoring import person_frame_scores
 from gepc_geo.skeleton import Skeleton
@@ -32,7 +33,7 @@ from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a saved model.
-KIND, VERSION = "gepc_geo model", 3
+KIND, VERSION = "gepc_geo model", 4
 # Windows a forward pass takes when nothing is learned.
 _SCORE_BATCH = 512
 # Raw latents and residuals that are held at once to measure their principal components.
@@ -74,6 +75,7 @@ class GEPC(Options, BaseEstimator):
         threshold\_: The anomaly score that a share ``contamination`` of held-out normal windows
             exceeds (in the default ``mode``).
         most_normal\_: For each mode the lowest anomaly score seen in training.
+        precision\_: What ``precision`` was decided to be: ``fp32`` or ``bf16``.
         fps\_: Median frames a second of the training clips; NaN if unknown.
 
     Example:
@@ -149,6 +151,7 @@ class GEPC(Options, BaseEstimator):
             tensorboard=tensorboard,
         )
         trainer.run(resume=resume)
+        self.precision_ = trainer.precision
         self._fit_normality(loader, held_out, quiet)
         return self
 
@@ -329,7 +332,7 @@ class GEPC(Options, BaseEstimator):
             yield share / share.sum((1, 2), keepdim=True)
 
     def _scores_of_input(self, x: Tensor) -> dict[str, Tensor]:
-        encoded = encode_input(self.model_, self.assignment_, x, self.precision)
+        encoded = encode_input(self.model_, self.assignment_, x, self.precision_)
         scores = self.normality_.single_scores(self.normality_.project(encoded))
         scores["fused"] = self.normality_.fused_score(scores)
         return scores
@@ -344,7 +347,7 @@ class GEPC(Options, BaseEstimator):
 
     def _latents(self, tracks: PoseTracks) -> Tensor:
         loader = self._loader(self.windows(tracks))
-        return latents(self.model_, self.pipeline_, loader, self.precision)
+        return latents(self.model_, self.pipeline_, loader, self.precision_)
 
     def _encode(self, loader: WindowLoader, choice: int) -> Iterator[Encoded]:
         """Batch for batch what the network makes of the windows under one augmentation."""
@@ -353,7 +356,7 @@ class GEPC(Options, BaseEstimator):
 
     def _encode_batch(self, batch: Batch, choice: int) -> Encoded:
         x = self._input(batch, choice)
-        return encode_input(self.model_, self.assignment_, x, self.precision)
+        return encode_input(self.model_, self.assignment_, x, self.precision_)
 
     def _input(self, batch: Batch, choice: int) -> Tensor:
         """The network's input with one augmentation applied to every window."""
@@ -409,6 +412,7 @@ class GEPC(Options, BaseEstimator):
                 "dims": self.dims_,
                 "num_features": self.num_features_,
                 "fps": self.fps_,
+                "precision": self.precision_,
                 "statistics": {"mean": self.pipeline_.mean, "std": self.pipeline_.std},
                 "model": self.model_.state_dict(),
                 "assignment": self.assignment_.state_dict(),
@@ -439,6 +443,11 @@ class GEPC(Options, BaseEstimator):
             self.skeleton_ = Skeleton.from_dict(state["skeleton"], f"{path}: skeleton")
             self.dims_, self.num_features_ = int(state["dims"]), int(state["num_features"])
             self.fps_ = float(state["fps"])
+            self.precision_ = state["precision"]
+            if self.precision_ not in PRECISIONS:
+                raise InputError(
+                    f"{path} has precision {self.precision_!r}, expected {' or '.join(PRECISIONS)}"
+                )
             self.pipeline_ = InputPipeline(
                 self.skeleton_, self.dims_, self.num_features_, self._options
             )

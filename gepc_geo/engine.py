@@ -30,10 +30,11 @@ from gepc_geo.nn import (
     target_distribution,
 )
 from gepc_geo.options import Options
+from gepc_geo.precision import autocast, decide
 from gepc_geo.progress import Progress
 
 #: Kind and version of a training checkpoint.
-KIND, VERSION = "gepc_geo training checkpoint", 3
+KIND, VERSION = "gepc_geo training checkpoint", 4
 STAGES = ("reconstruction", "clustering")
 # Steps between two looks at the loss: each look waits for the device.
 _LOG_STEPS = 50
@@ -91,6 +92,8 @@ class Trainer:
         self.pipeline, self.loader, self.options = pipeline, loader, options
         self.folder, self.quiet, self.tensorboard = folder, quiet, tensorboard
         self.device = loader.device
+        #: The option ``precision``, decided; a resumed run keeps what it began with.
+        self.precision = decide(options.precision, loader.device)
         self.count = len(loader.windows)
         self.batch_size = min(options.batch_size, self.count)
         total = math.ceil(options.budget / self.batch_size)
@@ -207,7 +210,7 @@ class Trainer:
 
     def _reconstruction_step(self, index: Tensor) -> Tensor:
         x = self._input(index)
-        with _autocast(self.device, self.options.precision):
+        with autocast(self.device, self.precision):
             reconstruction, _ = self.model(x)
         loss = reconstruction_loss(reconstruction.float(), x[..., :-1], x[..., -1] > 0)
         return torch.stack([loss, loss, torch.zeros_like(loss)])
@@ -216,7 +219,7 @@ class Trainer:
         """The M step: eq. 4. Autograd gives each part its own loss, the encoder both."""
         assert self.targets is not None
         x = self._input(index)
-        with _autocast(self.device, self.options.precision):
+        with autocast(self.device, self.precision):
             reconstruction, latent = self.model(x)
         log_p = self.assignment(latent.float())
         rebuilt = reconstruction_loss(reconstruction.float(), x[..., :-1], x[..., -1] > 0)
@@ -244,7 +247,7 @@ class Trainer:
     def _latents(self) -> Tensor:
         """Latents of all training windows, in evaluation mode."""
         self.model.eval()
-        latent = latents(self.model, self.pipeline, self.loader, self.options.precision)
+        latent = latents(self.model, self.pipeline, self.loader, self.precision)
         self.model.train()
         return latent
 
@@ -313,6 +316,7 @@ class Trainer:
                 "data": self._fingerprint(),
                 "stage": self.stage,
                 "step": self.step,
+                "precision": self.precision,
                 "model": self.model.state_dict(),
                 "assignment": self.assignment.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -350,6 +354,7 @@ class Trainer:
                 f"expected {self.options.to_dict()[changed[0]]!r}"
             )
         self.stage, self.step = state["stage"], state["step"]
+        self.precision = state["precision"]
         try:
             self.model.load_state_dict(state["model"])
             self.assignment.load_state_dict(state["assignment"])
@@ -383,7 +388,7 @@ def encode_input(
     model: STGCAE, assignment: SoftAssignment, x: Tensor, precision: str = "fp32"
 ) -> Encoded:
     r"""Encodes and reconstructs one batch of the network's input :math:`[B, T, V, C]`."""
-    with _autocast(x.device, precision):
+    with autocast(x.device, precision):
         reconstruction, latent = model(x)
     latent = latent.float()
     return Encoded(latent, assignment(latent), window_residual(reconstruction, x))
@@ -397,10 +402,6 @@ def latents(
     parts = [torch.zeros(0, model.latent_dim, device=loader.device)]
     for batch in loader:
         x = pipeline.tensor(batch)
-        with _autocast(loader.device, precision):
+        with autocast(loader.device, precision):
             parts.append(model.encode(x).float())
     return torch.cat(parts)
-
-
-def _autocast(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

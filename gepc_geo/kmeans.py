@@ -93,25 +93,34 @@ def _plus_plus(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
     return torch.stack(chosen)
 
 
-def _assign(x: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
-    """Nearest centre and squared distance of each row."""
+def _assign(x: Tensor, square: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest centre and squared distance of each row, whose own squares are at hand."""
     labels, distances = [], []
-    square = centers.square().sum(1)
+    others = centers.square().sum(1)
     for part in x.split(_CHUNK):
-        value, index = torch.addmm(square, part, centers.T, alpha=-2).min(1)
+        value, index = torch.addmm(others, part, centers.T, alpha=-2).min(1)
         labels.append(index)
-        distances.append((value + part.square().sum(1)).clamp(min=0))
-    return torch.cat(labels), torch.cat(distances)
+        distances.append(value)
+    return torch.cat(labels), (torch.cat(distances) + square).clamp(min=0)
+
+
+def _totals(x: Tensor, labels: Tensor, count: int) -> Tensor:
+    """The sum of each centre's rows, as a product: faster than adding row for row, and the same
+    in every run on a GPU."""
+    total = x.new_zeros(count, x.size(1))
+    for part, index in zip(x.split(_CHUNK), labels.split(_CHUNK), strict=True):
+        total.addmm_(torch.nn.functional.one_hot(index, count).to(x.dtype).T, part)
+    return total
 
 
 def _lloyd(x: Tensor, centers: Tensor, max_iter: int, limit: float) -> KMeansResult:
-    count = len(centers)
-    labels, distance = _assign(x, centers)
+    count, square = len(centers), x.square().sum(1)
+    labels, distance = _assign(x, square, centers)
     n_iter = 0
     while n_iter < max_iter:
         n_iter += 1
         size = torch.bincount(labels, minlength=count)
-        total = torch.zeros_like(centers).index_add_(0, labels, x)
+        total = _totals(x, labels, count)
         moved = total / size.clamp(min=1).unsqueeze(1).to(x.dtype)
         # A centre that lost all its rows goes to the row farthest from its own.
         far = distance.topk(count).indices
@@ -121,7 +130,7 @@ def _lloyd(x: Tensor, centers: Tensor, max_iter: int, limit: float) -> KMeansRes
         shift = float((moved - centers).square().sum())
         centers = moved
         before = labels
-        labels, distance = _assign(x, centers)
+        labels, distance = _assign(x, square, centers)
         if shift <= limit or torch.equal(labels, before):
             break
     return KMeansResult(centers, labels, float(distance.double().sum()), n_iter)

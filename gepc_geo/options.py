@@ -130,7 +130,11 @@ class Options:
         0.001, "Clustering stops when fewer labels than this share change.", low=0, high=1
     )
     clip_norm: float = _option(1.0, "Largest gradient norm.", low=1e-6)
-    precision: str = _option("fp32", "Arithmetic of the network.", choices=("fp32", "bf16"))
+    precision: str = _option(
+        "auto",
+        "Arithmetic of the network; auto: bf16 on devices that are at least 1.5 times as fast in it.",
+        choices=("auto", "fp32", "bf16"),
+    )
     seed: int = _option(0, "Seed of everything random.", low=0)
     checkpoint_seconds: float = _option(
         10.0, "Seconds between checkpoints; 0 writes one after every step.", low=0

@@ -29,13 +29,13 @@ class ToSpatioTemporalGraph(BaseTransform):
 
     Shapes:
         - **input:** ``x`` :math:`(V, T, C)`, ``edge_index`` :math:`(2, E)`, ``edge_type`` and
-          ``edge_weight`` :math:`(E)`; of a batch :math:`B` times as many
+          ``edge_weight`` :math:`(E)` *(both optional)*; of a batch :math:`B` times as many
         - **output:** ``x`` :math:`(T V, C)`, ``edge_index`` :math:`(2, E')`, ``edge_type`` and
           ``edge_weight`` (1 along time) :math:`(E')` with :math:`E' = T E + 2 (T - 1) V`, ``joint``
           and ``time`` of each node :math:`(T V)`
 
     Raises:
-        InputError: ``x`` has no frames.
+        InputError: ``x`` has no frames, or the windows of a batch are not of one skeleton.
     """
 
     def __init__(self, num_relations: int = 3) -> None:
@@ -45,7 +45,11 @@ class ToSpatioTemporalGraph(BaseTransform):
         if data.x.dim() != 3:
             raise InputError(f"x is {list(data.x.shape)}, expected [V, T, C]")
         data = copy.copy(data)
+        if "num_nodes" in data:
+            del data.num_nodes  # of the window; the graph's is that of x
         graphs = data.num_graphs if isinstance(data, Batch) else 1
+        if isinstance(data, Batch):
+            _check_same_size(data)
         nodes, (frames, channels) = data.x.size(0) // graphs, data.x.shape[1:]
         device = data.x.device
         data.x = data.x.view(graphs, nodes, frames, channels).transpose(1, 2).reshape(-1, channels)
@@ -66,8 +70,10 @@ class ToSpatioTemporalGraph(BaseTransform):
             ends = [values.new_full(earlier.shape, value) for value in (forward, back)]
             return torch.cat([each, *ends], dim=1).flatten()
 
-        data.edge_type = unrolled(data.edge_type, self.num_relations, self.num_relations + 1)
-        data.edge_weight = unrolled(data.edge_weight, 1, 1)
+        if "edge_type" in data:
+            data.edge_type = unrolled(data.edge_type, self.num_relations, self.num_relations + 1)
+        if "edge_weight" in data:
+            data.edge_weight = unrolled(data.edge_weight, 1, 1)
         data.joint, data.time = data.joint.flatten(), data.time.flatten()
         if isinstance(data, Batch):
             data.batch = torch.arange(graphs, device=device).repeat_interleave(frames * nodes)
@@ -89,3 +95,14 @@ class ToSpatioTemporalGraph(BaseTransform):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(num_relations={self.num_relations})"
+
+
+def _check_same_size(batch: Batch) -> None:
+    nodes = batch.ptr.diff()
+    edges = torch.bincount(batch.batch[batch.edge_index[0]], minlength=batch.num_graphs)
+    for name, sizes in (("nodes", nodes), ("edges", edges)):
+        if bool((sizes != sizes[:1]).any()):
+            raise InputError(
+                f"the windows of the batch have {int(sizes.min())} to {int(sizes.max())} {name}, "
+                "expected as many in each (one skeleton)"
+            )

@@ -15,6 +15,7 @@ NETWORK = dict(
     hidden=1,
     clusters=3,
     components=2,
+    precision="fp32",
 )
 
 

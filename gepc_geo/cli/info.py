@@ -76,6 +76,7 @@ def _show_model(detector: GEPC) -> None:
         f"FLOPs a window  encode {flops['encode'] / 1e6:.0f} M, train {flops['train'] / 1e6:.0f} M"
     )
     click.echo(f"latent          {model.latent_dim} dimensions")
+    click.echo(f"precision       {detector.precision_}")
     fps = "unknown" if np.isnan(detector.fps_) else f"{detector.fps_:g}"
     click.echo(f"fps in training {fps}")
     click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode})")

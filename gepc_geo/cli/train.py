@@ -68,4 +68,5 @@ def train(
         click.echo(f"interrupted; go on with the same command and --resume (run: {out})", err=True)
         raise SystemExit(130) from None
     click.echo(f"model: {run.model}")
+    click.echo(f"precision: {detector.precision_}")
     click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")

@@ -14,7 +14,8 @@ class Attention(nn.Module):
     r"""The form of an attention: two embeddings of each node, and a logit for each pair of them.
 
     This is the protocol. A form of your own is a subclass with :meth:`score`, and is given to the
-    layer as ``attention=MyAttention(in_channels, channels, num_relations)``. The layer calls the
+    layer as ``attention=MyAttention(in_channels, channels, num_relations)``; with weights of its own
+    it has to draw them in its constructor and in :meth:`reset_parameters`. The layer calls the
     module once on all node features, hands pairs of what comes back to :meth:`score`, along edges,
     or to :meth:`score_pairs`, over all pairs of nodes, and normalises the logits by a softmax over
     the sources of each target. Logits are computed in float32 or better, whatever autocast says.

@@ -33,13 +33,13 @@ class TemporalConv(nn.Conv2d):
         if self.skip > 1:
             x = x[:, :: self.skip].contiguous()
         weight, bias = self.weight, self.bias
-        if norm is not None and not self.training:
+        if norm is not None and not norm.training:
             weight, bias = norm.fold(weight.movedim(0, -1), bias)
             weight = weight.movedim(-1, 0)
         # The permuted view is channels-last memory: no copy on the way in or out.
         out = self._conv_forward(x.permute(0, 3, 1, 2), weight, bias)
         out = out.permute(0, 2, 3, 1).contiguous()
-        return norm(out) if norm is not None and self.training else out
+        return norm(out) if norm is not None and norm.training else out
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:

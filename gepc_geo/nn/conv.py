@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex, is_compiling
 from torch_geometric.nn import MessagePassing
-from torch_geometric.typing import Adj
+from torch_geometric.typing import Adj, SparseTensor
 from torch_geometric.utils import is_sparse, scatter, softmax, to_edge_index
 from torch_geometric.utils.sparse import set_sparse_value
 
@@ -84,9 +84,9 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
             ``"edges"``. (default: :obj:`"all"`)
         attention: The form of ``inferred``: ``"dot"`` (the paper), ``"scaled_dot"``, ``"additive"``
             (as in :class:`~torch_geometric.nn.conv.GATConv`), or an
-            :class:`~gepc_geo.nn.Attention`. (default: :obj:`"dot"`)
-        attention_channels: Size of the two embeddings of ``inferred``, for each relation.
-            (default: a quarter of ``out_channels``)
+            :class:`~gepc_geo.nn.Attention`, which keeps its weights. (default: :obj:`"dot"`)
+        attention_channels: Size of the two embeddings of ``inferred``, for each relation; of
+            ``"dot"`` and ``"scaled_dot"`` only. (default: a quarter of ``out_channels``)
         normalize: Weights of ``static`` when none are given: ``"column"`` divides what a sparse
             tensor holds, or ones, by their sum over all edges into the target; ``"none"`` takes
             them as they are. (default: :obj:`"column"`)
@@ -124,14 +124,17 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
     ) -> Tensor | tuple[Tensor, tuple[Adj, Tensor]]:
         r"""Runs the layer.
 
-        With both ``batch_size`` and ``max_num_nodes`` nothing is read back from the device: values
-        are then trusted to be in range, and only shapes are checked.
+        With both ``batch_size`` and ``max_num_nodes`` nothing is read back from the device, unless
+        edges are a CSR tensor or the attention weights of ``scope="all"`` are wanted: values are
+        then trusted to be in range (a ``max_num_nodes`` too small mixes graphs), and only shapes
+        are checked.
 
         Args:
             x: Node features.
             edge_index: Edges from source to target: a tensor, an
                 :class:`~torch_geometric.EdgeIndex` or a transposed sparse tensor (its rows are
-                targets).
+                targets; CSR or COO). Every edge counts: one that is there twice passes two
+                messages, and ``scope="edges"`` attends along one of weight 0 too.
             edge_weight: Weight of each edge, in stored order. (default: see ``normalize``)
             edge_type: Relation of each edge, in stored order. (default: all 0)
             batch: Graph of each node, sorted. (default: one graph)
@@ -173,8 +176,9 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         if along_edges:
             alpha = self._attend(out, edges)  # [E]
             parts.append(self._mix(len(parts), self._pass(out, edges, alpha)))
-            held = set_sparse_value(edge_index, alpha) if is_sparse(edge_index) else edge_index
-            attended = held, alpha
+            if return_attention_weights:
+                sparse = is_sparse(edge_index)
+                attended = set_sparse_value(edge_index, alpha) if sparse else edge_index, alpha
         elif "inferred" in self.branches:
             mask = padding.mask
             inferred = self._infer(dense, None if mask is None else mask[:, None, :, None])
@@ -190,7 +194,17 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         self, edge_index: Adj, edge_type: Tensor | None, num_nodes: int, trusted: bool
     ) -> Edges:
         weight = None
+        if isinstance(edge_index, SparseTensor):
+            raise InputError(
+                "edge_index is a torch_sparse.SparseTensor, expected a tensor, an EdgeIndex or a "
+                "transposed torch sparse tensor (its to_torch_sparse_csr_tensor())"
+            )
         if is_sparse(edge_index):
+            if edge_index.layout == torch.sparse_csc:
+                raise InputError(
+                    "edge_index is a sparse tensor in CSC layout, expected the transposed matrix in "
+                    "CSR or COO layout (its t())"
+                )
             if tuple(edge_index.size()) != (num_nodes, num_nodes):
                 raise InputError(
                     f"edge_index is a sparse tensor of {list(edge_index.size())}, "
@@ -257,6 +271,10 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         trusted: bool,
     ) -> Padding:
         if batch is None:
+            if batch_size not in (None, 1):
+                raise InputError(
+                    f"batch_size is {batch_size} without batch, expected 1 (one graph)"
+                )
             batch = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
             batch_size = 1 if batch_size is None else batch_size
             max_num_nodes = x.size(0) if max_num_nodes is None else max_num_nodes
@@ -267,7 +285,10 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         if not trusted:
             sizes = _check_batch(batch, batch_size, max_num_nodes)
         if self.adjacency is None:
-            width = sizes[1] if max_num_nodes is None else max_num_nodes
+            width = max_num_nodes
+            if width is None:
+                # Compiled code trusts values, but this number it has to read.
+                width = sizes[1] if not trusted else _largest(batch)
             return Padding(batch, batch_size, width)
 
         width = self.adjacency.size(1)
@@ -313,6 +334,11 @@ def _check_range(name: str, values: Tensor, stop: int) -> None:
         for value in map(int, values.aminmax()):
             if not 0 <= value < stop:
                 raise InputError(f"{name} holds {value}, expected 0 to {stop - 1}")
+
+
+def _largest(batch: Tensor) -> int:
+    """The nodes of the largest graph."""
+    return int(torch.bincount(batch).max()) if batch.numel() else 0
 
 
 def _check_batch(batch: Tensor, batch_size: int, max_num_nodes: int | None) -> tuple[int, int]:

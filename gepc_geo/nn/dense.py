@@ -42,9 +42,10 @@ class DenseSpatialAttentionConv(SpatialAttention):
 
         Args:
             x: Node features.
-            adj: Weights from sources to targets.
-            mask: True where a graph has a node; what ``x`` holds elsewhere does not matter, and the
-                output there is zero. (default: everywhere)
+            adj: Weights from sources to targets: :math:`\mathbf{M}_s[v, w]`, where PyG's dense
+                layers take targets first. Edges that are there twice are one entry, their sum.
+            mask: True where a graph has a node; what ``x`` and ``adj`` hold elsewhere does not
+                matter, and the output there is zero. (default: everywhere)
 
         Raises:
             InputError: Shapes do not fit one another or the layer.
@@ -57,8 +58,9 @@ class DenseSpatialAttentionConv(SpatialAttention):
         if self.scope == "edges":
             allowed = adj != 0  # [(B,) S, V, V]
         if mask is not None:
-            out = torch.where(mask[:, None, :, None], out, 0)
             sources = mask[:, None, :, None]
+            out = torch.where(sources, out, 0)
+            adj = torch.where(sources & mask[:, None, None, :], adj, 0)
             allowed = sources if allowed is None else allowed & sources
 
         parts = []

@@ -23,7 +23,7 @@ class ChannelNorm(nn.BatchNorm2d):
         - **output:** as the input
     """
 
-    momentum: float
+    momentum: float | None
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -62,7 +62,9 @@ class ChannelNorm(nn.BatchNorm2d):
         enough = count > 1
         with torch.no_grad():
             unbiased = var * (count / (count - 1).clamp(min=1))
-            momentum = self.momentum * enough.to(self.running_mean.dtype)
+            # None, as torch.optim.swa_utils sets it: the mean over all batches.
+            share = 1 / (self.num_batches_tracked + 1) if self.momentum is None else self.momentum
+            momentum = share * enough.to(self.running_mean.dtype)
             self.running_mean.lerp_(mean.to(momentum.dtype), momentum)
             self.running_var.lerp_(unbiased.to(momentum.dtype), momentum)
             self.num_batches_tracked.add_(enough)

@@ -15,10 +15,13 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     There, on :math:`(B, T, V, C)`, a 1x1 convolution over channels-last memory (a view of the same
     numbers) goes to oneDNN, whose kernels beat the matrix product on tall and narrow inputs.
     """
-    # PyTorch hands fewer than 16 images to a slow kernel. A compiled graph does not ask: it would be
-    # bound to the answer.
-    few = not torch.compiler.is_compiling() and x.size(0) < 16
-    if few or not (ONEDNN and x.is_cpu and x.dtype == torch.float32 and x.dim() == 4):
+    # A compiler chooses for itself. PyTorch hands fewer than 16 images to a slow kernel.
+    if (
+        torch.compiler.is_compiling()
+        or not (ONEDNN and x.is_cpu and x.dtype == torch.float32 and x.dim() == 4)
+        or x.size(0) < 16
+        or x.numel() == 0
+    ):
         return F.linear(x, weight, bias)
     return F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)
 

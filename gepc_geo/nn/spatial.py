@@ -46,16 +46,21 @@ class SpatialAttention(nn.Module):
         residual: bool = True,
     ) -> None:
         super().__init__(**self._base_options)
-        if not branches or not set(branches) <= set(BRANCHES):
-            raise InputError(
-                f"branches are {list(branches)}, expected some of {', '.join(BRANCHES)}"
-            )
+        if isinstance(branches, str) or not branches or not set(branches) <= set(BRANCHES):
+            shown = branches if isinstance(branches, str) else list(branches)
+            raise InputError(f"branches are {shown!r}, expected some of {', '.join(BRANCHES)}")
         if scope not in SCOPES:
             raise InputError(f"scope is {scope!r}, expected {' or '.join(SCOPES)}")
         if normalize not in NORMALIZATIONS:
             raise InputError(f"normalize is {normalize!r}, expected {' or '.join(NORMALIZATIONS)}")
-        if num_relations < 1:
-            raise InputError(f"num_relations is {num_relations}, expected at least 1")
+        for name, value in (
+            ("in_channels", in_channels),
+            ("out_channels", out_channels),
+            ("num_relations", num_relations),
+            ("num_nodes", 1 if num_nodes is None else num_nodes),
+        ):
+            if value < 1:
+                raise InputError(f"{name} is {value}, expected at least 1")
         if "global" in branches and num_nodes is None:
             raise InputError("num_nodes is None, expected a number for the global adjacency")
         self.in_channels, self.out_channels = in_channels, out_channels
@@ -64,7 +69,6 @@ class SpatialAttention(nn.Module):
         self.scope, self.normalize, self.residual = scope, normalize, residual
         if attention_channels is None:
             attention_channels = max(1, out_channels // 4)
-        self.attention_channels = attention_channels
 
         count, width = len(self.branches), num_relations * in_channels
         self.weight = nn.Parameter(torch.empty(count, width, out_channels))
@@ -84,10 +88,14 @@ class SpatialAttention(nn.Module):
         sizes_differ = residual and in_channels != out_channels
         self.shortcut = Pointwise(in_channels, out_channels, bias=False) if sizes_differ else None
         self.shortcut_norm = ChannelNorm(out_channels) if sizes_differ else None
-        self.reset_parameters()
+        # A module that was given keeps its weights.
+        self._reset(kept=attention)
 
     def reset_parameters(self) -> None:
         """Draws all learned weights anew; ``global`` becomes uniform."""
+        self._reset()
+
+    def _reset(self, kept: object = None) -> None:
         # As nn.Linear over the channels of all relations together.
         bound = 1 / math.sqrt(self.weight.size(1))
         nn.init.uniform_(self.weight, -bound, bound)
@@ -96,9 +104,12 @@ class SpatialAttention(nn.Module):
         if self.adjacency is not None:
             nn.init.constant_(self.adjacency, 1 / self.adjacency.size(1))
         for module in self.children():
-            reset(module)
+            if module is not kept:
+                reset(module)
 
     def _check_features(self, x: Tensor, dims: tuple[int, int], shapes: str) -> None:
+        if not isinstance(x, Tensor):
+            raise InputError(f"x is a {type(x).__name__}, expected a tensor {shapes}")
         if x.dim() not in dims or x.size(-1) != self.in_channels:
             raise InputError(f"x is {list(x.shape)}, expected {shapes} with C = {self.in_channels}")
 
@@ -131,7 +142,7 @@ class SpatialAttention(nn.Module):
         weight = weight.view(relations, channels, self.out_channels).transpose(1, 2)
         mixed = pointwise(x, weight.flatten(0, 1))
         # Rows (source, relation).
-        sources = mixed.view(batch, frames, nodes * relations, self.out_channels)
+        sources = mixed.reshape(batch, frames, nodes * relations, self.out_channels)
         rows = adjacency.movedim(-3, -1).transpose(-3, -2).flatten(-2)
         out = _sum_sources(rows, sources)
         return out if bias is None else out + bias
@@ -145,9 +156,10 @@ class SpatialAttention(nn.Module):
         """Weight [S * C, C_out] and bias of a branch, its norm folded in where that is constant."""
         if self.norms is None:
             return self.weight[branch], None if self.bias is None else self.bias[branch]
-        if self.training:
+        norm = self.norms[branch]
+        if norm.training:
             return self.weight[branch], None
-        return self.norms[branch].fold(self.weight[branch], None)  # type: ignore[operator]
+        return norm.fold(self.weight[branch], None)  # type: ignore[operator]
 
     def _combine(self, parts: Sequence[Tensor], x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Norm and activation of each branch, the 1x1 reduction, the residual."""
@@ -158,7 +170,8 @@ class SpatialAttention(nn.Module):
         reductions = self.reduction.weight.chunk(len(self.branches), dim=1)
         for i, part in enumerate(parts):
             if self.norms is not None:
-                part = F.relu(self.norms[i](part, mask) if self.training else part)
+                norm = self.norms[i]
+                part = F.relu(norm(part, mask) if norm.training else part)
             part = pointwise(part, reductions[i], self.reduction.bias if i == 0 else None)
             out = out + part if i > 0 or self.residual else part
         return out

@@ -17,7 +17,7 @@ from torch_geometric.explain import Explainer, GNNExplainer, PGExplainer
 from torch_geometric.utils import to_torch_coo_tensor, to_torch_csc_tensor
 
 from gepc_geo.errors import InputError
-from gepc_geo.nn import SpatialAttentionConv
+from gepc_geo.nn import DotProductAttention, SpatialAttentionConv
 
 BRANCHES = ("static", "global", "inferred")
 SUBSETS = [c for n in (1, 2, 3) for c in combinations(BRANCHES, n)]
@@ -252,10 +252,11 @@ def test_attention_weights_along_edges():
     torch.testing.assert_close(totals[groups], torch.ones_like(alpha))
 
     single = trained(SpatialAttentionConv(3, 4, None, 1, ("inferred",), scope="edges"))
-    pairs = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    pairs = torch.tensor([[0, 1, 2, 2], [1, 2, 0, 1]])
     adj = to_torch_csc_tensor(pairs, size=(3, 3)).t()
     _, (held, alpha) = single(g.x[:3], adj, return_attention_weights=True)
     assert held.layout == adj.layout and torch.equal(held.values(), alpha)
+    assert ((alpha > 0) & (alpha < 1)).sum() == 2  # node 1 has two sources
 
 
 @pytest.mark.parametrize("ragged", [True, False])
@@ -510,3 +511,66 @@ def test_edge_masks_act_on_branches_along_edges(options, acts):
     expected = layer(x, edge_index)
     layer.explain, layer._edge_mask, layer._apply_sigmoid = True, torch.zeros(3), False
     assert torch.equal(layer(x, edge_index), expected) != acts
+
+
+def test_many_graphs_without_any_node():
+    layer = SpatialAttentionConv(3, 4, num_relations=1, branches=("inferred",))
+    none = torch.zeros(0, dtype=torch.long)
+    assert layer(torch.zeros(0, 3), none.expand(2, 0), batch=none, batch_size=16).shape == (0, 4)
+
+
+def test_a_given_attention_keeps_its_weights_until_all_are_drawn_anew():
+    attention = DotProductAttention(3, 2, 3)
+    before = attention.theta.weight.clone()
+    layer = SpatialAttentionConv(3, 4, branches=("inferred",), attention=attention)
+    assert layer.attention is attention and torch.equal(attention.theta.weight, before)
+    layer.reset_parameters()
+    assert not torch.equal(attention.theta.weight, before)
+
+
+def test_frozen_norms_stay_frozen_in_training():
+    layer, g = layer_and_graphs()
+    expected = layer(*g.sparse)
+    layer.train()
+    for norm in (*layer.norms, layer.shortcut_norm):
+        norm.eval()
+    torch.testing.assert_close(layer(*g.sparse), expected)
+
+
+@pytest.mark.parametrize(
+    ("branches", "scope"), [(("static", "inferred"), "all"), (("global", "inferred"), "edges")]
+)
+def test_compiles_to_code_of_its_own(branches, scope):
+    """With the compiler that people use; the test above only looks for graph breaks."""
+    layer = trained(SpatialAttentionConv(3, 4, 4, 2, branches, scope), torch.float32)
+    g = random_graphs(RAGGED, dtype=torch.float32)
+    run = torch.compile(layer, fullgraph=True, dynamic=True)
+    torch.testing.assert_close(
+        run(*g.sparse, **g.sizes), layer(*g.sparse, **g.sizes), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_compiled_without_sizes_it_reads_them():
+    layer = trained(SpatialAttentionConv(3, 4, None, 2, ("static", "inferred")), torch.float32)
+    g = random_graphs(RAGGED, dtype=torch.float32)
+    run = torch.compile(layer, backend="eager")
+    given = (g.x, g.edge_index, g.edge_weight, g.edge_type, g.batch)
+    torch.testing.assert_close(run(*given), layer(*given))
+
+
+def test_what_would_be_read_wrongly_is_refused(monkeypatch):
+    layer = SpatialAttentionConv(3, 4, num_relations=1, branches=("static",))
+    x, pairs = torch.zeros(3, 3), torch.tensor([[0, 1], [1, 2]])
+    with pytest.raises(InputError, match="CSC layout, expected the transposed"):
+        layer(x, to_torch_csc_tensor(pairs, size=(3, 3)))
+    with pytest.raises(InputError, match="x is a tuple, expected a tensor"):
+        layer((x, x), pairs)
+    with pytest.raises(InputError, match="batch_size is 2 without batch"):
+        SpatialAttentionConv(3, 4, branches=("inferred",))(x, pairs, batch_size=2)
+
+    class Sparse:
+        pass
+
+    monkeypatch.setattr("gepc_geo.nn.conv.SparseTensor", Sparse)
+    with pytest.raises(InputError, match=r"torch_sparse\.SparseTensor, expected a tensor"):
+        layer(x, Sparse())

@@ -1,0 +1,72 @@
+"""How long something takes, how much memory, and what the machine could do at most."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+Work = Callable[[], object]
+
+
+def milliseconds(*works: Work, seconds: float, device: torch.device) -> list[float]:
+    """The median time of a call of each; calls alternate, after one of each to warm up.
+
+    Args:
+        works: What to call.
+        seconds: How long to go on, all of them together; at least three rounds.
+        device: Where they compute: CUDA runs behind the program.
+    """
+    times: list[list[float]] = [[] for _ in works]
+    for work in works:
+        work()
+    end = time.perf_counter() + seconds
+    while len(times[0]) < 3 or time.perf_counter() < end:
+        for work, taken in zip(works, times, strict=True):
+            _wait(device)
+            start = time.perf_counter()
+            work()
+            _wait(device)
+            taken.append(1e3 * (time.perf_counter() - start))
+    return [statistics.median(taken) for taken in times]
+
+
+def peak_megabytes(work: Work, device: torch.device) -> float:
+    """The most that tensors took at once beyond what was there before."""
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        work()
+        torch.cuda.synchronize()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    with torch.profiler.profile(profile_memory=True) as profiler:
+        work()
+    taken = peak = 0
+    for event in profiler.profiler.kineto_results.events():  # type: ignore[union-attr]
+        if event.name() == "[memory]":
+            taken += event.nbytes()
+            peak = max(peak, taken)
+    return peak / 2**20
+
+
+def roofline(device: torch.device, size: int = 2048) -> dict[str, float]:
+    """What the machine reaches: ``fp32`` and ``bf16`` matrix products in GFLOP/s, ``copy`` in GB/s."""
+    result = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        a = torch.ones(size, size, device=device, dtype=dtype)
+        (taken,) = milliseconds(lambda a=a: a @ a, seconds=0.5, device=device)  # type: ignore[misc]
+        result[name] = 2 * size**3 / taken / 1e6
+    source = torch.ones(64 << 20, device=device)
+    target = torch.empty_like(source)
+    (taken,) = milliseconds(lambda: target.copy_(source), seconds=0.5, device=device)
+    result["copy"] = 2 * source.nbytes / taken / 1e6
+    return result
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
