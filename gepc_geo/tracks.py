@@ -534,8 +534,8 @@ def _within(array: np.ndarray, low: float, high: float) -> bool:
 
 
 def _is_sorted(tracks: PoseTracks) -> bool:
-    """Whether every row comes after the one before it, by clip, track and frame."""
-    after = np.ones(max(tracks.num_frames - 1, 0), dtype=bool)
+    """Whether every row comes after the one before it, by clip, track and frame; no two are equal."""
+    after = np.zeros(max(tracks.num_frames - 1, 0), dtype=bool)
     for name in ("frame", "track", "clip"):
         one, other = getattr(tracks, name)[:-1], getattr(tracks, name)[1:]
         after = (one < other) | ((one == other) & after)
