@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -115,25 +116,36 @@ def read_npy(path: str | Path, kind: str) -> np.ndarray:
     return content
 
 
-def read_npz(path: str | Path, kind: str) -> dict[str, np.ndarray]:
+def read_npz(path: str | Path, kind: str, mapped: Collection[str] = ()) -> dict[str, np.ndarray]:
     """The arrays of a ``.npz`` file by name; nothing is ever unpickled.
 
+    Args:
+        path: The file.
+        kind: What was expected, for errors.
+        mapped: Arrays to leave in the file and map into memory, read-only: their values are read
+            when they are used, and damage to them goes unnoticed.
+
     Raises:
-        InputError: No such file, or a damaged one; ``kind`` says what was expected.
+        InputError: No such file, a damaged one, or a compressed array that is to be mapped.
     """
-    content = _read_numpy(Path(path), kind)
+    content = _read_numpy(Path(path), kind, mapped)
     if isinstance(content, np.ndarray):
         raise InputError(f"{path} is not a readable {kind}: it holds one array without a name")
     return content
 
 
-def _read_numpy(path: Path, kind: str) -> np.ndarray | dict[str, np.ndarray]:
+def _read_numpy(
+    path: Path, kind: str, mapped: Collection[str] = ()
+) -> np.ndarray | dict[str, np.ndarray]:
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
             return content
         with content as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            arrays = {
+                name: _map_member(path, archive.zip, name) if name in mapped else archive[name]
+                for name in archive.files
+            }
     except FileNotFoundError:
         raise InputError(f"{path} does not exist, expected a {kind}") from None
     except Exception as error:
@@ -151,6 +163,38 @@ def _read_numpy(path: Path, kind: str) -> np.ndarray | dict[str, np.ndarray]:
     if garbled:
         raise InputError(f"{path} is not a readable {kind}: {garbled[0]!r} holds damaged text")
     return arrays
+
+
+def _map_member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """An array of an archive, mapped read-only; any error tells what is wrong with it."""
+    info = archive.getinfo(f"{name}.npy")
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name!r} is compressed, and only plain arrays can be mapped")
+    # Opening it checks what zipfile checks: that its local header is one, and not encrypted.
+    with archive.open(info) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        elif version == (2, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
+        else:
+            raise ValueError(f"{name!r} has array format {version}, expected (1, 0) or (2, 0)")
+        start = stream.tell()
+    size = dtype.itemsize * int(np.prod(shape, dtype=object))
+    if dtype.hasobject:
+        raise ValueError(f"{name!r} is pickled")
+    if start + size != info.file_size:
+        raise ValueError(f"{name!r} has {info.file_size - start} bytes, expected {size}")
+    if not size:
+        return np.empty(shape, dtype)
+    with path.open("rb") as file:
+        # The member follows its local header, whose name and extra field have lengths of their own.
+        file.seek(info.header_offset + 26)
+        lengths = int.from_bytes(file.read(2), "little") + int.from_bytes(file.read(2), "little")
+        offset = info.header_offset + 30 + lengths + start
+        return np.memmap(
+            file, dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C"
+        )
 
 
 def _is_text(array: np.ndarray) -> bool:

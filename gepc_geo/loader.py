@@ -19,8 +19,8 @@ _KEPT_SIZES = 8
 class WindowLoader:
     r"""Iterates over windows in batches, equal to what PyG's ``DataLoader`` collates.
 
-    The rows of the windows' table go to the device once; a batch is then one indexing operation
-    there. Batches are :class:`~torch_geometric.data.Batch` objects that ``to_data_list()`` and
+    The rows of the windows' table go to the device once (on the host they are where they are); a
+    batch is then one indexing operation there. Batches are :class:`~torch_geometric.data.Batch` objects that ``to_data_list()`` and
     ``batch[i]`` can take apart; edges are shared between batches of a size, so don't change them in
     place.
 
@@ -60,11 +60,14 @@ class WindowLoader:
         self.transform = transform
         self.generator = generator
         table = windows.table
-        self._table = torch.from_numpy(table.channels()).flatten(0, 1).to(self.device)
+        # On the host nothing is copied: these share the memory of the table and the windows.
+        self._table = torch.from_numpy(table.channels).flatten(0, 1).to(self.device)
         self._image_size = torch.from_numpy(table.source.image_size).to(self.device)
-        names = ("first", "low", "high", "clip", "track", "frame", "padded")
-        ids = np.stack([getattr(windows, name).astype(np.int64) for name in names])
-        self._ids = torch.from_numpy(ids).to(self.device)
+        self._first = torch.from_numpy(windows.first).to(self.device)
+        self._piece = torch.from_numpy(windows.piece).to(self.device)
+        low, high = table.piece[:-1], table.piece[1:] - 1
+        pieces = np.stack([low, high, table.clip[low], table.track[low], table.frame[low]])
+        self._pieces = torch.from_numpy(pieces).to(self.device)
         self._steps = torch.arange(windows.length, device=self.device)
         self._joints = torch.arange(windows.skeleton.num_joints, device=self.device)
         self._edges = tuple(part.to(self.device) for part in windows.skeleton.partition())
@@ -100,7 +103,8 @@ class WindowLoader:
             index: :math:`[B]` int64, positions in ``windows``, in any order.
         """
         index = index.to(self.device)
-        first, low, high, clip, track, frame, padded = self._ids[:, index].unbind(0)
+        first = self._first[index]
+        low, high, clip, track, frame = self._pieces[:, self._piece[index]].unbind(0)
         rows = (first[:, None] + self._steps).clamp(low[:, None], high[:, None])
         joints = len(self._joints)
         # [B, V, T] positions in the table of single joints.
@@ -114,8 +118,8 @@ class WindowLoader:
             "window": index,
             "clip": clip,
             "track": track,
-            "frame": frame,
-            "padded": padded.bool(),
+            "frame": frame + (first - low).clamp(min=0),
+            "padded": high - low + 1 < self.windows.length,
             "image_size": self._image_size[clip],
             "batch": template.batch,
             "ptr": template.ptr,

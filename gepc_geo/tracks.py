@@ -38,6 +38,7 @@ _ARRAYS: dict[str, tuple[int, type]] = {
     "fps": (1, np.float32),
     "frame_labels": (1, np.int8),
 }
+_ROWS = ("keypoints", "confidence", "frame", "track", "clip", "features")
 _OPTIONAL = ("features", "frame_labels")
 _STRINGS = ("clip_names", "camera", "clip_label", "clip_split")
 
@@ -108,6 +109,8 @@ class PoseTracks:
     ) -> PoseTracks:
         """Sorts the rows, fills in what is not given, and checks everything.
 
+        Arrays of the right types whose rows are sorted already are taken as they are, not copied.
+
         Args:
             clip_length: Default: one more than each clip's last frame number.
             origin: What errors call the data, e.g. the file's name.
@@ -151,8 +154,9 @@ class PoseTracks:
             ),
         )
         tracks._check(origin)
-        order = np.lexsort((tracks.frame, tracks.track, tracks.clip))
-        tracks = tracks.rows(order)
+        if _is_sorted(tracks):
+            return tracks
+        tracks = tracks.rows(np.lexsort((tracks.frame, tracks.track, tracks.clip)))
         _refuse_duplicates(tracks, origin)
         return tracks
 
@@ -365,13 +369,21 @@ class PoseTracks:
             np.savez(stream, **arrays)
 
     @classmethod
-    def load(cls, path: str | Path) -> PoseTracks:
+    def load(cls, path: str | Path, mmap: bool = False) -> PoseTracks:
         """Reads the native ``.npz``; nothing in it is ever unpickled.
+
+        Args:
+            path: The file.
+            mmap: Leave the rows in the file and map them into memory, read-only; for data larger
+                than memory. They are read once to be checked, but not held. The file must be as
+                :meth:`save` writes it (not compressed) and stay as it is while the tracks are used.
+                Rows that the file does not have in order are sorted, and so held after all.
 
         Raises:
             InputError: No such file, not a pose file, a wrong version, contents that do not fit.
         """
-        arrays: dict[str, Any] = {**read_npz(path, "pose file (.npz)")}
+        mapped = _ROWS if mmap else ()
+        arrays: dict[str, Any] = {**read_npz(path, "pose file (.npz)", mapped)}
         version = arrays.pop("format_version", None)
         if version is None or version.shape != () or version != FORMAT_VERSION:
             raise InputError(
@@ -459,7 +471,10 @@ class PoseTracks:
             raise InputError(f"{origin} has two clips named {twice!r}, expected different names")
         for name in ("keypoints", "features"):
             array = getattr(self, name)
-            if array is not None and not np.isfinite(array).all():
+            # Nearly always the extremes say that all is well, without arrays of the same size.
+            if array is None or _within(array, -MAX_VALUE, MAX_VALUE):
+                continue
+            if not np.isfinite(array).all():
                 row, joint = np.argwhere(~np.isfinite(array))[0][:2]
                 where = f"joint {self.skeleton.joints[joint]} of row {row}"
                 raise InputError(
@@ -468,7 +483,7 @@ class PoseTracks:
                 )
             # The coordinates of a joint that was not seen mean nothing, and are not used.
             seen = self.confidence > 0 if name == "keypoints" else np.ones((rows, joints), bool)
-            if array is not None and (np.abs(array[seen]) > MAX_VALUE).any():
+            if (np.abs(array[seen]) > MAX_VALUE).any():
                 row, joint, _ = np.argwhere((np.abs(array) > MAX_VALUE) & seen[..., None])[0]
                 worst = array[row, joint][np.abs(array[row, joint]).argmax()]
                 raise InputError(
@@ -476,7 +491,7 @@ class PoseTracks:
                     f"{self.skeleton.joints[joint]} of row {row}), "
                     f"expected -{MAX_VALUE:g} to {MAX_VALUE:g}"
                 )
-        if not ((self.confidence >= 0) & (self.confidence <= 1)).all():
+        if not _within(self.confidence, 0, 1):
             bad = self.confidence[~((self.confidence >= 0) & (self.confidence <= 1))][0]
             raise InputError(f"{origin} has confidence {bad}, expected 0 to 1")
         if rows and not (self.clip.min() >= 0 and self.clip.max() < count):
@@ -509,8 +524,22 @@ class PoseTracks:
                 raise InputError(
                     f"{origin} has {len(self.frame_labels)} frame labels, expected {total}"
                 )
-            if not np.isin(self.frame_labels, (-1, 0, 1)).all():
+            if not _within(self.frame_labels, -1, 1):
                 raise InputError(f"{origin} has frame labels other than 1, 0 and -1 (unknown)")
+
+
+def _within(array: np.ndarray, low: float, high: float) -> bool:
+    """Whether no value is NaN or lies outside of ``low`` to ``high``."""
+    return not array.size or bool(low <= array.min() and array.max() <= high)
+
+
+def _is_sorted(tracks: PoseTracks) -> bool:
+    """Whether every row comes after the one before it, by clip, track and frame; no two are equal."""
+    after = np.zeros(max(tracks.num_frames - 1, 0), dtype=bool)
+    for name in ("frame", "track", "clip"):
+        one, other = getattr(tracks, name)[:-1], getattr(tracks, name)[1:]
+        after = (one < other) | ((one == other) & after)
+    return bool(after.all())
 
 
 def _refuse_duplicates(tracks: PoseTracks, origin: str) -> None:
@@ -533,7 +562,7 @@ def _array(value: Any, name: str, origin: str) -> np.ndarray:
         # Values too large become infinite, and are refused as such.
         with np.errstate(invalid="ignore", over="ignore"):
             array: np.ndarray = raw.astype(dtype, copy=False)
-        if array.dtype.kind == "i" and not np.array_equal(array, raw):
+        if array is not raw and array.dtype.kind == "i" and not np.array_equal(array, raw):
             raise ValueError("not whole numbers")
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(

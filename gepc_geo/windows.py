@@ -22,9 +22,8 @@ class FilledTracks:
     The rows of a piece are consecutive frames of one person. Made by :func:`fill`.
 
     Attributes:
-        keypoints: :math:`[R, V, C]` float32; joints without confidence are interpolated.
-        confidence: :math:`[R, V]` float32; 0 wherever the position is not an observed one.
-        features: :math:`[R, V, D]` float32 or ``None``; interpolated in inserted rows.
+        channels: :math:`[R, V, C']` float32, a joint's coordinates, confidence and features side by
+            side: what windows are gathered from.
         clip: :math:`[R]` int64, position in the source's ``clip_names``.
         track: :math:`[R]` int64, person id.
         frame: :math:`[R]` int64, frame number within the clip.
@@ -32,9 +31,7 @@ class FilledTracks:
         source: The tracks they were made of (skeleton, image sizes, names).
     """
 
-    keypoints: np.ndarray
-    confidence: np.ndarray
-    features: np.ndarray | None
+    channels: np.ndarray
     clip: np.ndarray
     track: np.ndarray
     frame: np.ndarray
@@ -42,17 +39,24 @@ class FilledTracks:
     source: PoseTracks
 
     @property
+    def keypoints(self) -> np.ndarray:
+        r""":math:`[R, V, C]` float32; joints without confidence are interpolated."""
+        return self.channels[..., : self.source.dims]
+
+    @property
+    def confidence(self) -> np.ndarray:
+        r""":math:`[R, V]` float32; 0 wherever the position is not an observed one."""
+        return self.channels[..., self.source.dims]
+
+    @property
+    def features(self) -> np.ndarray | None:
+        r""":math:`[R, V, D]` float32 or ``None``; interpolated in inserted rows."""
+        return None if self.source.features is None else self.channels[..., self.source.dims + 1 :]
+
+    @property
     def num_channels(self) -> int:
         """Coordinates, confidence and features of a joint."""
-        features = 0 if self.features is None else self.features.shape[-1]
-        return int(self.keypoints.shape[-1]) + 1 + features
-
-    def channels(self, rows: Any = slice(None)) -> np.ndarray:
-        r"""Coordinates, confidence and features of some rows side by side: :math:`[..., V, C']`."""
-        parts = [self.keypoints[rows], self.confidence[rows][..., None]]
-        if self.features is not None:
-            parts.append(self.features[rows])
-        return np.concatenate(parts, axis=-1)
+        return int(self.channels.shape[-1])
 
 
 def fill(tracks: PoseTracks, max_gap: int = 3) -> FilledTracks:
@@ -89,20 +93,23 @@ def fill(tracks: PoseTracks, max_gap: int = 3) -> FilledTracks:
     starts = np.flatnonzero(np.concatenate([np.ones(min(rows, 1), dtype=bool), ~joined]))
     piece = np.append(place[starts], place[-1])
     frame = tracks.frame[left] + offset
-    inserted = offset > 0
-    confidence = np.where(inserted[:, None], np.float32(0), tracks.confidence[left])
-    keypoints = _fill_joints(tracks.keypoints[left], confidence, frame, piece)
-    features = None
+    dims = tracks.dims
+    channels = np.empty(
+        (len(left), tracks.num_joints, dims + 1 + tracks.num_features), dtype=np.float32
+    )
+    channels[..., :dims] = tracks.keypoints[left]
+    channels[..., dims] = tracks.confidence[left]
+    new = np.flatnonzero(offset)
+    channels[new, :, dims] = 0
+    _fill_joints(channels[..., :dims], channels[..., dims], frame, piece)
     if tracks.features is not None:
-        features = tracks.features[left]
-        new = np.flatnonzero(inserted)
+        features = channels[..., dims + 1 :]
+        features[...] = tracks.features[left]
         weight = (offset[new] / count[left[new]])[:, None, None]
         after = tracks.features[left[new] + 1]
         features[new] = (1 - weight) * features[new] + weight * after
     return FilledTracks(
-        keypoints=keypoints,
-        confidence=confidence,
-        features=features,
+        channels=channels,
         clip=tracks.clip[left],
         track=tracks.track[left],
         frame=frame,
@@ -135,7 +142,8 @@ def resample_clips(tracks: PoseTracks, frames: int) -> PoseTracks:
     full = _without_empty_rows(tracks)
     start = full.track_starts
     bounds = np.append(start, full.num_frames)
-    keypoints = _fill_joints(full.keypoints, full.confidence, full.frame, bounds)
+    keypoints = full.keypoints.copy()
+    _fill_joints(keypoints, full.confidence, full.frame, bounds)
     end = bounds[1:] - 1
     # All tracks' times laid end to end, in whole frames, so that one search finds every neighbour.
     span = full.frame[end] - full.frame[start]
@@ -188,12 +196,9 @@ class PoseWindows(Dataset):
 
     Attributes:
         table: The filled rows, :class:`FilledTracks`; shared by all subsets.
-        first: :math:`[W]` int64, row of the window's first frame; below ``low`` if padded.
-        low, high: :math:`[W]` int64, first and last row of the piece. Frame ``t`` of the window is
-            row ``clip(first + t, low, high)``.
-        clip, track: :math:`[W]` int64.
-        frame: :math:`[W]` int64, number of the window's first real frame.
-        padded: :math:`[W]` bool.
+        piece: :math:`[W]` int64, which of the table's pieces the window lies in.
+        first: :math:`[W]` int64, row of the window's first frame; below ``low`` if padded. This and
+            ``piece`` are all that is held of a window.
 
     Raises:
         InputError: ``length`` or ``stride`` below 1, ``max_gap`` below 0.
@@ -213,17 +218,41 @@ class PoseWindows(Dataset):
         size = np.diff(self.table.piece)
         spare = np.maximum(size - length, 0)
         count = -(-spare // stride) + 1
-        piece = np.repeat(np.arange(len(size)), count)
-        number = np.arange(len(piece)) - np.repeat(np.cumsum(count) - count, count)
-        self.low = self.table.piece[:-1][piece]
-        self.high = self.table.piece[1:][piece] - 1
-        start = np.minimum(number * stride, spare[piece])
-        self.first = self.low + start - np.maximum(length - size, 0)[piece] // 2
-        self.padded = (size < length)[piece]
-        real = np.maximum(self.first, self.low)
-        self.clip = self.table.clip[real]
-        self.track = self.table.track[real]
-        self.frame = self.table.frame[real]
+        self.piece = np.repeat(np.arange(len(size)), count)
+        number = np.arange(len(self.piece)) - np.repeat(np.cumsum(count) - count, count)
+        start = np.minimum(number * stride, spare[self.piece])
+        self.first = self.low + start - np.maximum(length - size, 0)[self.piece] // 2
+
+    @property
+    def low(self) -> np.ndarray:
+        """:math:`[W]` int64, first row of the piece."""
+        return self.table.piece[self.piece]
+
+    @property
+    def high(self) -> np.ndarray:
+        """:math:`[W]` int64, last row of the piece; frame ``t`` of the window is row
+        ``clip(first + t, low, high)``."""
+        return self.table.piece[self.piece + 1] - 1
+
+    @property
+    def clip(self) -> np.ndarray:
+        """:math:`[W]` int64, position in the clips' names."""
+        return self.table.clip[self.low]
+
+    @property
+    def track(self) -> np.ndarray:
+        """:math:`[W]` int64, person id."""
+        return self.table.track[self.low]
+
+    @property
+    def frame(self) -> np.ndarray:
+        """:math:`[W]` int64, number of the window's first real frame."""
+        return self.table.frame[np.maximum(self.first, self.low)]
+
+    @property
+    def padded(self) -> np.ndarray:
+        """:math:`[W]` bool, whether the piece is shorter than a window."""
+        return self.high - self.low + 1 < self.length
 
     def len(self) -> int:
         """The number of windows, :math:`W`."""
@@ -236,35 +265,34 @@ class PoseWindows(Dataset):
 
     def rows(self, index: Any = slice(None)) -> np.ndarray:
         r"""The table's rows of some windows' frames: :math:`[..., T]` int64."""
-        first, low, high = (
-            getattr(self, name)[index][..., None] for name in ("first", "low", "high")
-        )
-        return np.clip(first + np.arange(self.length), low, high)
+        piece = self.piece[index][..., None]
+        low, end = self.table.piece[piece], self.table.piece[piece + 1]
+        return np.clip(self.first[index][..., None] + np.arange(self.length), low, end - 1)
 
     def get(self, idx: int) -> Data:
         """One window as a graph."""
         edge_index, edge_type, edge_weight = self._edges
-        x = self.table.channels(self.rows(idx)).transpose(1, 0, 2)
-        clip = int(self.clip[idx])
+        rows, table = self.rows(idx), self.table
+        low, end = table.piece[self.piece[idx] : self.piece[idx] + 2]
+        clip = int(table.clip[low])
         return Data(
-            x=torch.from_numpy(np.ascontiguousarray(x)),
+            x=torch.from_numpy(table.channels[rows].transpose(1, 0, 2).copy()),
             edge_index=edge_index,
             edge_type=edge_type,
             edge_weight=edge_weight,
             window=torch.tensor([idx]),
             clip=torch.tensor([clip]),
-            track=torch.tensor([int(self.track[idx])]),
-            frame=torch.tensor([int(self.frame[idx])]),
-            padded=torch.tensor([bool(self.padded[idx])]),
-            image_size=torch.from_numpy(self.table.source.image_size[clip : clip + 1].copy()),
+            track=torch.tensor([int(table.track[low])]),
+            frame=torch.tensor([int(table.frame[rows[0]])]),
+            padded=torch.tensor([bool(end - low < self.length)]),
+            image_size=torch.from_numpy(table.source.image_size[clip : clip + 1].copy()),
         )
 
     def subset(self, index: Any) -> PoseWindows:
         """Some windows over the same table: positions, a slice or a boolean mask."""
         chosen = np.arange(len(self))[index]
         part = copy.copy(self)
-        for name in ("first", "low", "high", "clip", "track", "frame", "padded"):
-            setattr(part, name, getattr(self, name)[chosen])
+        part.piece, part.first = self.piece[chosen], self.first[chosen]
         return part
 
     def index_select(self, idx: Any) -> PoseWindows:
@@ -287,13 +315,12 @@ def _same_track(tracks: PoseTracks) -> np.ndarray:
 
 def _fill_joints(
     keypoints: np.ndarray, confidence: np.ndarray, time: np.ndarray, piece: np.ndarray
-) -> np.ndarray:
-    """Key points [R, V, C] with joints without confidence interpolated within their piece.
+) -> None:
+    """Interpolates, in place, key points [R, V, C] of joints without confidence in their piece.
 
     Every piece (start rows, [P + 1]) must have a joint with confidence somewhere; ``time`` rises
     within a piece.
     """
-    keypoints = keypoints.copy()
     rows, joints = confidence.shape
     piece_of_row = np.repeat(np.arange(len(piece) - 1), np.diff(piece))
     lost = np.zeros((rows, joints), dtype=bool)
@@ -325,4 +352,3 @@ def _fill_joints(
     total = np.where(away, 0.0, keypoints[part]).sum(axis=1, keepdims=True)
     mean = total / np.maximum((~away).sum(axis=1, keepdims=True), 1)
     keypoints[part] = np.where(away, mean, keypoints[part])
-    return keypoints

@@ -11,7 +11,7 @@ import torch
 from helpers import NETWORK
 from sklearn.base import clone
 
-from gepc_geo import GEPC, InputError, checkpoint
+from gepc_geo import GEPC, InputError, PoseTracks, checkpoint
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.detector import KIND, VERSION
 from gepc_geo.options import MODES, Options
@@ -110,6 +110,16 @@ def test_labels_are_not_looked_at(detector, walkers, crowd):
     labelled = walkers.with_(clip_label=["x"] * walkers.num_clips, frame_labels=None)
     again = GEPC(**SMALL).fit(labelled, device="cpu")
     np.testing.assert_array_equal(again.decision_function(crowd), detector.decision_function(crowd))
+
+
+def test_mapped_tracks_give_the_same(detector, walkers, crowd, tmp_path):
+    """Training, and scores, from tracks that stay in their file."""
+    walkers.save(tmp_path / "train.npz")
+    crowd.save(tmp_path / "test.npz")
+    mapped = PoseTracks.load(tmp_path / "train.npz", mmap=True)
+    again = GEPC(**SMALL).fit(mapped, device="cpu")
+    other = PoseTracks.load(tmp_path / "test.npz", mmap=True)
+    np.testing.assert_array_equal(again.decision_function(other), detector.decision_function(crowd))
 
 
 def test_saved_model_scores_the_same(detector, crowd, tmp_path):

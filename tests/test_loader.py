@@ -141,6 +141,16 @@ def test_many_batch_sizes(windows):
         assert_same_batch(loader.gather(index), other)
 
 
+def test_on_the_host_the_loader_shares_the_memory_of_its_windows(windows):
+    loader = WindowLoader(windows, batch_size=4)
+    for ours, theirs in (
+        (loader._table, windows.table.channels),
+        (loader._first, windows.first),
+        (loader._piece, windows.piece),
+    ):
+        assert np.shares_memory(ours.numpy(), theirs)
+
+
 def test_no_windows(windows):
     loader = WindowLoader(windows[[]], batch_size=4)
     assert len(loader) == 0 and list(loader) == []

@@ -56,6 +56,7 @@ def test_rows_are_sorted_and_lengths_filled_in():
         ({"confidence": np.full((4, 5), np.nan)}, "confidence nan, expected 0 to 1"),
         ({"confidence": np.ones((3, 5))}, r"confidence has shape \[3, 5\], expected \[4, 5\]"),
         ({"frame": [0, 0, 0, 7]}, "person 1 twice in frame 0"),
+        ({"frame": [0, 1, 1, 7], "track": [1] * 4}, "person 1 twice in frame 1"),
         ({"frame": [3, 0, -1, 7]}, "frame number -1, expected 0 to 3"),
         ({"frame": [3, 0, 10**8, 7]}, "frame number 100000000, expected less than 100000000"),
         ({"frame": [3, 0, 2**63 - 1, 7]}, "frame number 9223372036854775807, expected less"),
@@ -189,10 +190,95 @@ def test_native_files_of_other_versions_and_contents(tmp_path):
         build().save(tmp_path / "a.txt")
 
 
-def test_empty_tracks_are_fine():
+def in_file(array: np.ndarray) -> bool:
+    """Whether an array's memory is a mapped file's."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = array.base
+    return array is not None
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_mapped_rows_equal_loaded_ones_and_stay_in_the_file(full, tmp_path):
+    more = {"features": np.ones((4, 5, 3)), "frame_labels": [0] * 12} if full else {}
+    build(**more).save(tmp_path / "a.npz")
+    loaded = PoseTracks.load(tmp_path / "a.npz")
+    mapped = PoseTracks.load(tmp_path / "a.npz", mmap=True)
+    for name in loaded.__dataclass_fields__:
+        one, other = getattr(loaded, name), getattr(mapped, name)
+        if isinstance(one, np.ndarray):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+        else:
+            assert one == other, name
+        rows = name in ("keypoints", "confidence", "frame", "track", "clip", "features")
+        if isinstance(one, np.ndarray):
+            assert in_file(other) == rows and not in_file(one)
+            assert other.flags.writeable != rows
+
+
+def test_mapped_files_are_checked(tmp_path):
+    path = tmp_path / "a.npz"
+    build().save(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+
+    def refused(message: str) -> None:
+        with pytest.raises(InputError, match=message) as caught:
+            PoseTracks.load(path, mmap=True)
+        assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+    for change, message in (
+        ({"keypoints": np.full((4, 5, 2), np.nan, np.float32)}, "NaN or infinite"),
+        ({"confidence": np.full((4, 5), 2, np.float32)}, "confidence 2.0, expected 0 to 1"),
+        ({"frame": np.array([0, 0, 3, 7])}, "person 1 twice in frame 0"),
+        ({"frame": np.array([0, 1, 9, 7])}, "frame number 9, expected 0 to 3"),
+        ({"keypoints": np.array([object()])}, "Python objects, which are never loaded"),
+    ):
+        np.savez(path, **{**arrays, **change})
+        refused(message)
+    np.savez_compressed(path, **arrays)
+    refused("'keypoints' is compressed, and only plain arrays can be mapped")
+    content = {name: array.tobytes() for name, array in arrays.items()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as stream:
+                header = np.lib.format.header_data_from_array_1_0(array)
+                np.lib.format.write_array_header_1_0(stream, header)
+                stream.write(content[name][: -8 if name == "track" else None])
+    refused("'track' has 24 bytes, expected 32")
+    with pytest.raises(InputError, match="missing.npz does not exist"):
+        PoseTracks.load(tmp_path / "missing.npz", mmap=True)
+
+
+def test_mapped_rows_in_any_order_and_of_any_type(tmp_path):
+    path = tmp_path / "a.npz"
+    build().save(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    turned = [3, 1, 2, 0]
+    for name in ("keypoints", "confidence", "frame", "track", "clip"):
+        arrays[name] = arrays[name][turned]
+    arrays["keypoints"] = np.asfortranarray(arrays["keypoints"], dtype=">f8")
+    np.savez(path, **arrays)
+    tracks = PoseTracks.load(path, mmap=True)
+    np.testing.assert_array_equal(tracks.keypoints, build().keypoints)
+    np.testing.assert_array_equal(tracks.track, build().track)
+
+
+def test_sorted_arrays_are_not_copied():
+    tracks = build()
+    again = tracks.with_(clip_names=["c", "d"])
+    assert np.shares_memory(again.keypoints, tracks.keypoints)
+    turned = tracks.with_(track=tracks.track[[2, 1, 0, 3]])
+    assert not np.shares_memory(turned.keypoints, tracks.keypoints)
+
+
+def test_empty_tracks_are_fine(tmp_path):
     empty = PoseTracks.build(np.zeros((0, 5, 2)), np.zeros((0, 5)), [], [], [], "box5", ["a"])
     assert empty.num_frames == empty.num_tracks == 0
     assert empty.clip_length.tolist() == [0]
+    empty.save(tmp_path / "a.npz")
+    assert PoseTracks.load(tmp_path / "a.npz", mmap=True).num_frames == 0
 
 
 def test_nothing_half_written_is_left_behind(tmp_path):

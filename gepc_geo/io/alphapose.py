@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
-from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.io.bulk import Pose, decode, decode_poses
+from gepc_geo.io.text import head, parse_json, read_text, whole_number
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
 _TRACKED = "_alphapose_tracked_person"
 _RESULTS = "alphapose-results"
+_TRACKS_KIND = "an AlphaPose tracked-person file"
+_RESULTS_KIND = "an AlphaPose result list"
 _BY_JOINTS = {17: SKELETONS["coco17"], 18: SKELETONS["coco18"]}
 
 
@@ -51,21 +54,10 @@ def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> PoseT
         path: The file.
         skeleton: Names the joints; ``None``: COCO's of 17 or 18, by their number.
     """
-    content = read_json(path, "an AlphaPose tracked-person file")
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {_kind(content)}, expected an object of persons")
-    rows = []
-    for person, frames in content.items():
-        track = whole_number(person, path, "person")
-        for part in frames if isinstance(frames, list) else [frames]:
-            if not isinstance(part, dict):
-                raise InputError(
-                    f"{path} has a {_kind(part)} for person {person}, expected frames by number"
-                )
-            for frame, pose in part.items():
-                number = whole_number(frame, path, "frame")
-                rows.append((number, track, _points(pose, path, f"person {person} frame {frame}")))
-    return _tracks(path, path.stem.removesuffix(_TRACKED) or path.stem, rows, skeleton)
+    text = read_text(path, _TRACKS_KIND)
+    people, frames, points = _bulk_tracks(text, path) or _careful_tracks(text, path)
+    name = path.stem.removesuffix(_TRACKED) or path.stem
+    return _tracks(path, name, people, frames, points, skeleton)
 
 
 def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
@@ -77,27 +69,13 @@ def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> Pose
         path: The file.
         skeleton: Names the joints; ``None``: COCO's of 17 or 18, by their number.
     """
-    content = read_json(path, "an AlphaPose result list")
-    if not isinstance(content, list):
-        raise InputError(f"{path} holds a {_kind(content)}, expected a list of poses")
-    best: dict[tuple[int, int], tuple[float, Any]] = {}
-    for i, pose in enumerate(content):
-        if not isinstance(pose, dict):
-            raise InputError(f"{path} has a {_kind(pose)} at position {i}, expected an object")
-        frame = _frame_of(pose.get("image_id"), path, i)
-        track = _person_of(pose.get("idx"), path, i)
-        score = pose.get("score", 0.0)
-        if isinstance(score, bool) or not isinstance(score, (int, float)) or score != score:
-            raise InputError(f"{path} has score {score!r:.40} at position {i}, expected a number")
-        points = _points(pose, path, f"position {i}")
-        if (frame, track) not in best or score > best[frame, track][0]:
-            best[frame, track] = score, points
+    text = read_text(path, _RESULTS_KIND)
+    people, frames, points = _bulk_results(text, path) or _careful_results(text, path)
     # AlphaPose always writes this one name, into a folder a video; resolved, so that a file of the
     # working directory has a folder too.
     folder = path.resolve().parent.name if path.stem == _RESULTS else ""
     name = folder or path.stem.removesuffix(f"_{_RESULTS}") or path.stem
-    rows = [(*key, points) for key, (_, points) in best.items()]
-    return _tracks(path, name, rows, skeleton)
+    return _tracks(path, name, people, frames, points, skeleton)
 
 
 def write_alphapose(tracks: PoseTracks, folder: str | Path) -> list[Path]:
@@ -141,6 +119,108 @@ def write_alphapose(tracks: PoseTracks, folder: str | Path) -> list[Path]:
 # -- inner -----------------------------------------------------------------------------------------
 
 
+# Persons, frame numbers, and x, y, score of each joint: [F, 3 V] float32.
+_Rows = tuple[list[int], list[int], np.ndarray]
+
+
+class _Result(Pose):
+    image_id: int | str
+    idx: int | str | list[int | list[int]]
+    score: int | float = 0.0
+
+
+_Frames = dict[str, msgspec.Raw]
+_POSES_DECODER = msgspec.json.Decoder(list[Pose])
+_RESULTS_DECODER = msgspec.json.Decoder(list[_Result])
+_PIECES_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
+_TRACKS_DECODER = msgspec.json.Decoder(dict[str, _Frames | list[_Frames]])
+
+
+def _bulk_tracks(text: str, path: Path) -> _Rows | None:
+    """A tracked-person file of nothing but plain poses; ``None`` for any other."""
+    people, frames = [], []
+    pieces: list[msgspec.Raw] = []
+    for person, parts in (decode(_TRACKS_DECODER, text) or {}).items():
+        track = whole_number(person, path, "person")
+        for part in parts if isinstance(parts, list) else [parts]:
+            people += [track] * len(part)
+            frames += [whole_number(frame, path, "frame") for frame in part]
+            pieces += part.values()
+    found = decode_poses(pieces, _POSES_DECODER)
+    return None if found is None else (people, frames, found[1])
+
+
+def _careful_tracks(text: str, path: Path) -> _Rows:
+    """Any tracked-person file; says what is wrong with a broken one."""
+    content = parse_json(text, path, _TRACKS_KIND)
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {_kind(content)}, expected an object of persons")
+    people, frames, points = [], [], []
+    for person, parts in content.items():
+        track = whole_number(person, path, "person")
+        for part in parts if isinstance(parts, list) else [parts]:
+            if not isinstance(part, dict):
+                raise InputError(
+                    f"{path} has a {_kind(part)} for person {person}, expected frames by number"
+                )
+            for frame, pose in part.items():
+                people.append(track)
+                frames.append(whole_number(frame, path, "frame"))
+                points.append(_points(pose, path, f"person {person} frame {frame}"))
+    return people, frames, _numbers(points, path)
+
+
+def _bulk_results(text: str, path: Path) -> _Rows | None:
+    """A result list of nothing but plain poses; ``None`` for any other."""
+    pieces = decode(_PIECES_DECODER, text)
+    found = None if pieces is None else decode_poses(pieces, _RESULTS_DECODER)
+    if found is None:
+        return None
+    poses, points = found
+    people, frames = [], []
+    image, frame = None, 0
+    for i, pose in enumerate(poses):
+        # A frame's poses stand one after the other.
+        if pose.image_id != image:
+            image, frame = pose.image_id, _frame_of(pose.image_id, path, i)
+        frames.append(frame)
+        people.append(_person_of(pose.idx, path, i))
+    kept = _best(people, frames, [pose.score for pose in poses])
+    if len(kept) == len(poses):
+        return people, frames, points
+    return [people[i] for i in kept], [frames[i] for i in kept], points[kept]
+
+
+def _careful_results(text: str, path: Path) -> _Rows:
+    """Any result list; says what is wrong with a broken one."""
+    content = parse_json(text, path, _RESULTS_KIND)
+    if not isinstance(content, list):
+        raise InputError(f"{path} holds a {_kind(content)}, expected a list of poses")
+    people, frames, scores, points = [], [], [], []
+    for i, pose in enumerate(content):
+        if not isinstance(pose, dict):
+            raise InputError(f"{path} has a {_kind(pose)} at position {i}, expected an object")
+        frames.append(_frame_of(pose.get("image_id"), path, i))
+        people.append(_person_of(pose.get("idx"), path, i))
+        score = pose.get("score", 0.0)
+        if isinstance(score, bool) or not isinstance(score, (int, float)) or score != score:
+            raise InputError(f"{path} has score {score!r:.40} at position {i}, expected a number")
+        scores.append(score)
+        points.append(_points(pose, path, f"position {i}"))
+    kept = _best(people, frames, scores)
+    chosen = [points[i] for i in kept]
+    return [people[i] for i in kept], [frames[i] for i in kept], _numbers(chosen, path)
+
+
+def _best(people: list[int], frames: list[int], scores: list[float]) -> list[int]:
+    """The position of each person's best scored pose in each frame; the first of equal ones."""
+    best: dict[tuple[int, int], int] = {}
+    for i, key in enumerate(zip(people, frames, strict=True)):
+        if scores[i] > scores[best.setdefault(key, i)]:
+            best[key] = i
+    return list(best.values())
+
+
 def _kind(value: Any) -> str:
     names = {dict: "object", list: "list", str: "string", type(None): "null", bool: "truth value"}
     return names.get(type(value), "number")
@@ -154,6 +234,20 @@ def _points(pose: Any, path: Path, where: str) -> list[Any]:
             f"{path} has {found} as key points at {where}, expected x, y, score of each joint"
         )
     return points
+
+
+def _numbers(points: list[list[Any]], path: Path) -> np.ndarray:
+    """Lists of key points as :math:`[F, 3 V]` float32; infinite where beyond its range."""
+    lengths = {len(pose) for pose in points}
+    if len(lengths) > 1:
+        few, many = min(lengths) // 3, max(lengths) // 3
+        raise InputError(f"{path} has poses of {few} and of {many} joints, expected one number")
+    try:
+        values = np.array(points, dtype=np.float64).reshape(len(points), *(lengths or {0}))
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{path} has key points that are no numbers, expected numbers") from None
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 def _frame_of(image: Any, path: Path, position: int) -> int:
@@ -183,26 +277,15 @@ def _person_of(idx: Any, path: Path, position: int) -> int:
 def _tracks(
     path: Path,
     name: str,
-    rows: Iterable[tuple[int, int, list[Any]]],
+    people: list[int],
+    frames: list[int],
+    points: np.ndarray,
     wanted: Skeleton | None,
 ) -> PoseTracks:
-    frames, people, points = [], [], []
-    for frame, person, pose in rows:
-        frames.append(frame)
-        people.append(person)
-        points.append(pose)
-    lengths = {len(pose) for pose in points}
-    if len(lengths) > 1:
-        few, many = min(lengths) // 3, max(lengths) // 3
-        raise InputError(f"{path} has poses of {few} and of {many} joints, expected one number")
-    skeleton = _skeleton(lengths.pop() // 3 if lengths else None, wanted, path)
-    joints = skeleton.num_joints
-    try:
-        values = np.array(points, dtype=np.float64).reshape(len(points), joints, 3)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{path} has key points that are no numbers, expected numbers") from None
-    if not np.isfinite(values).all() or (np.abs(values) > np.finfo(np.float32).max).any():
-        row = int(np.argwhere(~np.isfinite(values.astype(np.float32)))[0][0])
+    skeleton = _skeleton(points.shape[1] // 3 if people else None, wanted, path)
+    values = points.reshape(len(people), skeleton.num_joints, 3)
+    if not np.isfinite(values).all():
+        row = int(np.argwhere(~np.isfinite(values))[0][0])
         raise InputError(
             f"{path} has a key point of person {people[row]} in frame {frames[row]} that is NaN or "
             "infinite, expected finite numbers"

@@ -23,7 +23,15 @@ def read_text(path: Path, kind: str) -> str:
 
 def read_json(path: Path, kind: str) -> Any:
     """The content of a JSON file; raises as :func:`read_text`, and where it is no JSON."""
-    text = read_text(path, kind)
+    return parse_json(read_text(path, kind), path, kind)
+
+
+def parse_json(text: str, path: Path, kind: str) -> Any:
+    """The content of a JSON file's text.
+
+    Raises:
+        InputError: It is no JSON; ``kind`` says what was expected.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
