@@ -3,7 +3,7 @@
 #   make demo     simulate a crowd, train, score, evaluate
 #   make test     the tests, with coverage
 #   make lint     ruff and mypy
-#   make bench    the benchmarks (CPU, small)
+#   make bench    the benchmarks, small
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -54,7 +54,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/gepc-geo bench --quick
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

@@ -13,7 +13,7 @@ import torch
 import torch_geometric
 
 from gepc_geo._version import __version__
-from gepc_geo.bench import layer, mixture, model
+from gepc_geo.bench import layer, loader, mixture, model, readers
 from gepc_geo.files import atomic_path
 
 _Rows = list[dict[str, Any]]
@@ -36,9 +36,19 @@ def _mixture(device: torch.device, quick: bool) -> _Rows:
     return mixture.run(device, **({"sizes": ((100_000, 20),)} if quick else {}))
 
 
+def _loader(device: torch.device, quick: bool) -> _Rows:
+    return loader.run(quick, device)
+
+
+def _readers(device: torch.device, quick: bool) -> _Rows:
+    return readers.run(quick)
+
+
 SUITES: dict[str, Callable[[torch.device, bool], _Rows]] = {
     "layer": _layer,
     "model": _model,
+    "loader": _loader,
+    "readers": _readers,
     "mixture": _mixture,
 }
 
