@@ -109,6 +109,7 @@ class OrdinarySTGCAE(nn.Module):
     def __init__(self, model: STGCAE) -> None:
         super().__init__()
         self.register_buffer("adj", model.adj.clone())
+        self.latent_dim = model.latent_dim
         self.input_norm = nn.BatchNorm1d(model.input_norm.num_features)
         self.input_norm.load_state_dict(model.input_norm.state_dict())
         self.encoder = nn.ModuleList(OrdinaryBlock(block) for block in model.encoder)
@@ -121,7 +122,10 @@ class OrdinarySTGCAE(nn.Module):
         self.output = OrdinaryConv(model.output)
 
     def encode(self, x: Tensor) -> Tensor:
-        r"""The latent as channels first, :math:`(B, C, T', V)`."""
+        r"""The latent :math:`(B, D)`."""
+        return self._encode(x).permute(0, 2, 3, 1).flatten(1)
+
+    def _encode(self, x: Tensor) -> Tensor:
         batch, frames, nodes, channels = x.shape
         x = self.input_norm(x.reshape(batch * frames, -1))
         x = x.view(batch, frames, nodes, channels).permute(0, 3, 1, 2).contiguous()
@@ -131,7 +135,7 @@ class OrdinarySTGCAE(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruction and latent."""
-        z = x = self.encode(x)
+        z = x = self._encode(x)
         for up, block in zip(self.ups, self.decoder, strict=True):
             x = block(up(x), self.adj)
         reconstruction = self.output(x, self.adj).permute(0, 2, 3, 1)

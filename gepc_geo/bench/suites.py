@@ -13,7 +13,7 @@ import torch
 import torch_geometric
 
 from gepc_geo._version import __version__
-from gepc_geo.bench import layer, loader, mixture, model, readers
+from gepc_geo.bench import fit, layer, loader, mixture, model, readers
 from gepc_geo.files import atomic_path
 
 _Rows = list[dict[str, Any]]
@@ -36,6 +36,10 @@ def _mixture(device: torch.device, quick: bool) -> _Rows:
     return mixture.run(device, **({"sizes": ((100_000, 20),)} if quick else {}))
 
 
+def _fit(device: torch.device, quick: bool) -> _Rows:
+    return fit.run(device, **({"clips": 12, "budget": 3_000, "rounds": 1} if quick else {}))
+
+
 def _loader(device: torch.device, quick: bool) -> _Rows:
     return loader.run(quick, device)
 
@@ -47,6 +51,7 @@ def _readers(device: torch.device, quick: bool) -> _Rows:
 SUITES: dict[str, Callable[[torch.device, bool], _Rows]] = {
     "layer": _layer,
     "model": _model,
+    "fit": _fit,
     "loader": _loader,
     "readers": _readers,
     "mixture": _mixture,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from gepc_geo.bench import layer, measure, mixture, model, suites
+from gepc_geo.bench import fit, layer, measure, mixture, model, suites
 from gepc_geo.cli import main
 
 CPU = torch.device("cpu")
@@ -75,6 +75,13 @@ def test_mixtures_agree_at_equal_iterations_from_one_start():
     (row,) = mixture.run(CPU, sizes=((500, 3),))
     assert row["difference"] < 1e-9
     assert row["ratio"] == row["theirs"] / row["ours"] > 0
+
+
+def test_fits_take_turns_and_compare_with_the_ordinary_one():
+    rows = fit.run(CPU, clips=4, budget=64, rounds=1, hidden=1)
+    assert [row["name"] for row in rows] == ["ordinary, fp32", "gepc_geo, fp32", "gepc_geo, auto"]
+    assert rows[0]["ratio"] == 1 and rows[1]["ratio"] == rows[0]["seconds"] / rows[1]["seconds"]
+    assert rows[1]["goal"] == ">= 1.8" and rows[2]["goal"] == ">= 3"
 
 
 def test_the_command_prints_a_table_and_writes_results(monkeypatch, tmp_path):

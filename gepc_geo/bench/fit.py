@@ -1,0 +1,150 @@
+"""A whole fit, from files to a fitted mixture, beside one of ordinary parts."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import BayesianGaussianMixture
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from gepc_geo.bench.ordinary import OrdinarySTGCAE
+from gepc_geo.datasets.simulate import write_crowd
+from gepc_geo.detector import GEPC
+from gepc_geo.engine import Trainer, latents
+from gepc_geo.inputs import InputPipeline
+from gepc_geo.io import read
+from gepc_geo.mixture import ilr
+from gepc_geo.nn import STGCAE, SoftAssignment
+from gepc_geo.options import Options
+from gepc_geo.windows import PoseWindows
+
+#: Who is measured, with the precision: ours also as it comes.
+WHO = (("ordinary", "fp32"), ("gepc_geo", "fp32"), ("gepc_geo", "auto"))
+_GOALS = {"fp32": ">= 1.8", "auto": ">= 3"}
+
+
+class CollatingLoader:
+    """What training needs of a loader, with PyG's ``collate`` of single windows."""
+
+    def __init__(self, windows: PoseWindows, batch_size: int, device: torch.device) -> None:
+        self.windows, self.batch_size, self.device = windows, batch_size, device
+
+    def gather(self, index: Tensor) -> Batch:
+        """The batch of some windows."""
+        return Batch.from_data_list([self.windows[int(i)] for i in index]).to(self.device)
+
+    def batches(self, order: Tensor) -> Iterator[Batch]:
+        """Batches of some windows, in order."""
+        return map(self.gather, order.split(self.batch_size))
+
+
+def ordinary_fit(folder: Path, options: Options, device: torch.device) -> BayesianGaussianMixture:
+    """Both stages with the ordinary network and loader, then scikit-learn's mixture of log-ratios."""
+    tracks = read(folder)
+    pipeline = InputPipeline(tracks.skeleton, tracks.dims, tracks.num_features, options)
+    windows = pipeline.windows(tracks, options.stride)
+    loader: Any = CollatingLoader(windows, 512, device)
+    pipeline.to(device).fit(loader).to(device)
+    channels, skeleton = pipeline.num_channels, tracks.skeleton
+    ours = STGCAE(
+        channels,
+        skeleton.num_joints,
+        options.length,
+        adj=skeleton.adjacency(),
+        out_channels=channels - 1,
+        hidden=options.hidden,
+    )
+    model: Any = OrdinarySTGCAE(ours).to(device)
+    assignment = SoftAssignment(options.clusters, model.latent_dim).to(device)
+    Trainer(model, assignment, pipeline, loader, options, quiet=True).run()
+    with torch.no_grad():
+        order = torch.arange(len(windows))
+        log_p = assignment(latents(model, pipeline, loader.batches(order)))
+    mixture = BayesianGaussianMixture(
+        n_components=options.components, weight_concentration_prior_type="dirichlet_process"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return mixture.fit(ilr(log_p.double()).cpu().numpy())
+
+
+def run(
+    device: torch.device, *, clips: int = 36, budget: int = 12_000, rounds: int = 2, hidden: int = 8
+) -> list[dict[str, Any]]:
+    """Seconds of a fit on a simulated crowd's files, medians over processes that take turns.
+
+    Ours also fits the mixtures of latents and residuals and calibrates every mode.
+
+    Args:
+        device: Where to compute.
+        clips: Clips of 240 frames to train on.
+        budget: Window passes.
+        rounds: Processes of each kind.
+        hidden: Channel unit of the network.
+    """
+    seconds: dict[tuple[str, str], list[float]] = {key: [] for key in WHO}
+    with tempfile.TemporaryDirectory() as folder:
+        write_crowd(folder, train_clips=clips, test_clips=1)
+        for _ in range(rounds):
+            for who, precision in WHO:
+                command = [sys.executable, "-m", "gepc_geo.bench.fit", who, precision, str(device)]
+                done = subprocess.run(
+                    [*command, f"{folder}/train", str(budget), str(hidden)],
+                    env=dict(os.environ),
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    check=True,
+                )
+                seconds[who, precision].append(json.loads(done.stdout))
+    reference = statistics.median(seconds[WHO[0]])
+    rows = []
+    for (who, precision), each in seconds.items():
+        taken = statistics.median(each)
+        row = {
+            "suite": "fit",
+            "where": f"{clips} clips, {budget:,} passes",
+            "name": f"{who}, {precision}",
+            "seconds": taken,
+            "ratio": reference / taken,
+        }
+        if who != "ordinary":
+            row["goal"] = _GOALS[precision]
+        rows.append(row)
+    return rows
+
+
+def measure(
+    who: str, precision: str, device: torch.device, folder: Path, budget: int, hidden: int
+) -> float:
+    """Seconds of a fit in this process."""
+    options = Options(precision=precision, budget=budget, hidden=hidden)
+    start = time.perf_counter()
+    if who == "ordinary":
+        ordinary_fit(folder, options, device)
+    else:
+        GEPC(**options.to_dict()).fit(read(folder), device=device)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    _who, _precision, _device, _folder, _budget, _hidden = sys.argv[1:]
+    print(
+        json.dumps(
+            measure(
+                _who, _precision, torch.device(_device), Path(_folder), int(_budget), int(_hidden)
+            )
+        )
+    )
