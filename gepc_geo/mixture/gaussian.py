@@ -11,6 +11,8 @@ from torch import Tensor
 # Values (rows x components x dimensions) held at once: few enough to stay in a CPU cache (3x faster
 # than larger pieces at 64 dimensions).
 _CHUNK = 1 << 18
+# Rows that no kernel for products splits further.
+_ROWS = 64
 
 
 class GaussianComponents:
@@ -193,7 +195,9 @@ class GaussianComponents:
     def _square(self, x: Tensor) -> Tensor:
         """Squared distance of each row to each mean in units of the expected covariance."""
         root, size, parts = self.precisions_cholesky, x.size(1), []
-        for part in x.split(max(1, _CHUNK // self.means.numel())):
+        # Whole blocks of a product's kernel: rows left over at the end would be rounded otherwise.
+        step = max(1, _CHUNK // self.means.numel() // _ROWS) * _ROWS
+        for part in x.split(step):
             if self.diagonal:
                 y = (part.unsqueeze(1) - self.means) * root
             else:
