@@ -226,9 +226,7 @@ def _tables(
     """The rows of some clips after those of others: what is kept of any is its rows of the table."""
     borders = split_clips(tracks, -(-tracks.num_frames // _BLOCK) or 1)
     several = len(borders) > 2
-    with Progress(
-        "scoring", tracks.num_frames, "person-frames", quiet=quiet or not several
-    ) as bar:
+    with Progress("scoring", tracks.num_frames, "person-frames", quiet=quiet or not several) as bar:
         for first, last in pairwise(borders.tolist()):
             block = clip_range(tracks, first, last)
             scored = None

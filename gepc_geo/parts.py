@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,16 @@ from gepc_geo._version import __version__
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.files import read_npz
-from gepc_geo.levels import LEVELS, ScoreOptions, join_tables, smooth_frames, write_table
-from gepc_geo.shards import Shard
+from gepc_geo.levels import (
+    LEVELS,
+    ScoreOptions,
+    check_level,
+    join_tables,
+    score_table,
+    smooth_frames,
+    write_table,
+)
+from gepc_geo.shards import Shard, clip_range
 from gepc_geo.tracks import PoseTracks
 
 # The array beside the columns: JSON with the shard and what all parts must have in common.
@@ -25,8 +33,8 @@ _MARK = "part"
 _ENTRIES: dict[str, tuple[type, ...]] = {
     "shard": (str,),
     "gepc_geo": (str,),
-    "model": (str,),
-    "data": (str,),
+    "model_checksum": (str,),
+    "data_checksum": (str,),
     "level": (str,),
     "mode": (str,),
     "protocol": (str,),
@@ -38,7 +46,6 @@ _ENTRIES: dict[str, tuple[type, ...]] = {
 
 def origin(
     model: str | Path,
-    detector: GEPC,
     tracks: PoseTracks,
     level: str,
     options: ScoreOptions,
@@ -49,6 +56,7 @@ def origin(
     Args:
         model: The detector's file.
         tracks: All clips, not those of a shard alone.
+        options: With their ``mode`` named.
         labels: Labels of all clips or frames that become a column.
     """
     arrays = (
@@ -62,20 +70,42 @@ def origin(
             checksum = zlib.crc32(flat, checksum)
     return {
         "gepc_geo": __version__,
-        "model": f"{zlib.crc32(Path(model).read_bytes()):08x}",
-        "data": f"{checksum:08x}",
+        "model_checksum": f"{zlib.crc32(Path(model).read_bytes()):08x}",
+        "data_checksum": f"{checksum:08x}",
         "level": level,
         **asdict(options),
-        "mode": options.mode_of(detector),
     }
+
+
+def score_shard(
+    detector: GEPC,
+    tracks: PoseTracks,
+    level: str,
+    options: ScoreOptions,
+    labels: np.ndarray | None,
+    shard: Shard,
+    quiet: bool = True,
+) -> dict[str, np.ndarray]:
+    """The rows of :func:`~gepc_geo.levels.score_table` that are of a shard's clips, unsmoothed.
+
+    Smoothing may cross the borders of clips, and so waits for :func:`join_parts`.
+
+    Raises:
+        InputError: As :func:`~gepc_geo.levels.check_level`.
+    """
+    check_level(detector, level, options)
+    first, last = shard.clips(tracks)
+    if labels is not None:
+        offset = tracks.frame_offset if level == "frame" else np.arange(tracks.num_clips + 1)
+        labels = labels[offset[first] : offset[last]]
+    mine = clip_range(tracks, first, last)
+    return score_table(detector, mine, level, replace(options, smooth=0.0), labels, quiet=quiet)
 
 
 def write_part(
     columns: dict[str, np.ndarray], path: str | Path, shard: Shard, common: dict[str, Any]
 ) -> None:
-    """Writes a shard's rows and their :func:`origin` as ``.npz``.
-
-    The scores of frames are to be unsmoothed: smoothing may cross the borders of clips.
+    """Writes the rows of :func:`score_shard` and their :func:`origin` as ``.npz``.
 
     Raises:
         InputError: Another suffix (``.csv`` keeps six digits, too few to go on with), or a folder
@@ -100,14 +130,20 @@ def join_parts(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
         shard, mark, columns = _read_part(path)
         if not parts:
             first, count = mark, shard.count
-        for name, value in {**mark, "shard count": shard.count}.items():
-            expected = {**first, "shard count": count}[name]
-            if value != expected:
-                raise InputError(f"{path} has {name} {value}, expected {expected} as in {paths[0]}")
+        if shard.count != count:
+            raise InputError(
+                f"{path} is one of {shard.count} shards, expected {count} as in {paths[0]}"
+            )
+        for name, value in mark.items():
+            if value != first[name]:
+                raise InputError(
+                    f"{path} has {name.replace('_', ' ')} {value}, expected {first[name]} "
+                    f"as in {paths[0]}"
+                )
         if shard.number in parts:
             raise InputError(
                 f"{path} is shard {shard}, expected another one, as "
-                f"{parts[shard.number][0]} is that already"
+                f"{parts[shard.number][0]} is that one"
             )
         parts[shard.number] = (path, columns)
     for number in range(1, count + 1):
@@ -119,7 +155,9 @@ def join_parts(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
     tables = [parts[number][1] for number in range(1, count + 1)]
     for (path, _), table in zip(parts.values(), tables, strict=True):
         if list(table) != list(tables[0]):
-            raise InputError(f"{path} has columns {', '.join(table)}, expected {', '.join(tables[0])}")
+            raise InputError(
+                f"{path} has columns {', '.join(table)}, expected {', '.join(tables[0])}"
+            )
     columns = join_tables(tables)
     options = ScoreOptions(protocol=first["protocol"], smooth=first["smooth"])
     if options.smooth:
@@ -145,7 +183,10 @@ def _read_part(path: Path) -> tuple[Shard, dict[str, Any], dict[str, np.ndarray]
     sizes = {column.shape for column in columns.values()}
     needed = {"clip", "frame", "score"} if mark["level"] == "frame" else {"clip"}
     if not (
-        sound and mark["level"] in LEVELS and needed <= set(columns) and len(sizes) == 1
+        sound
+        and mark["level"] in LEVELS
+        and needed <= set(columns)
+        and len(sizes) == 1
         and len(sizes.pop()) == 1
     ):
         raise InputError(f"{path} is not a {kind}: it does not fit together")

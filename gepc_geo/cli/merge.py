@@ -13,7 +13,9 @@ from gepc_geo.parts import join_parts
 
 
 @click.command(short_help="Join the parts that score --shard wrote.")
-@click.argument("parts", metavar="PART...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument(
+    "parts", metavar="PART...", type=click.Path(path_type=Path), nargs=-1, required=True
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Table to write (.csv or .npz)."
 )
