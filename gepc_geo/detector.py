@@ -313,7 +313,7 @@ class GEPC(Options, BaseEstimator):
         """Batch for batch what :meth:`input_shares` gives."""
         mode = self._mode(mode)
         own = self.dims_ + self.num_features_
-        for batch, count in self._full_batches(windows):
+        for batch in self._loader(windows):
             size = (batch.num_graphs, self.length, self.skeleton_.num_joints)
             share = torch.zeros(size, device=batch.x.device)
             for choice in range(self._choices):
@@ -326,7 +326,7 @@ class GEPC(Options, BaseEstimator):
                 source = self.pipeline_.augment.source_joints(choice).to(share.device)
                 share.index_add_(2, source, part)
             # Added before the division: no more than rounding where there is any gradient.
-            share = share[:count].clamp(min=1e-30)
+            share = share.clamp(min=1e-30)
             yield share / share.sum((1, 2), keepdim=True)
 
     def _scores_of_input(self, x: Tensor) -> dict[str, Tensor]:

@@ -225,6 +225,9 @@ def _tables(
 ) -> Iterator[dict[str, np.ndarray]]:
     """The rows of some clips after those of others: what is kept of any is its rows of the table."""
     borders = split_clips(tracks, -(-tracks.num_frames // _BLOCK) or 1)
+    if level == "joint" and tracks.num_clips:
+        # The last bits of a gradient depend on what is in the batch: each clip has its own batches.
+        borders = np.arange(tracks.num_clips + 1)
     several = len(borders) > 2
     with Progress("scoring", tracks.num_frames, "person-frames", quiet=quiet or not several) as bar:
         for first, last in pairwise(borders.tolist()):

@@ -69,11 +69,11 @@ def origin(
             flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
             checksum = zlib.crc32(flat, checksum)
     return {
+        "level": level,
+        **asdict(options),
         "gepc_geo": __version__,
         "model_checksum": f"{zlib.crc32(Path(model).read_bytes()):08x}",
         "data_checksum": f"{checksum:08x}",
-        "level": level,
-        **asdict(options),
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -34,7 +36,7 @@ def test_every_clip_is_in_one_part_and_no_part_is_much_larger(sizes, count):
     borders = split_clips(tracks_of(sizes), count)
     assert len(borders) == count + 1
     assert borders[0] == 0 and borders[-1] == len(sizes) and (np.diff(borders) >= 0).all()
-    parts = [sum(sizes[a:b]) for a, b in zip(borders[:-1], borders[1:], strict=True)]
+    parts = [sum(sizes[a:b]) for a, b in pairwise(borders)]
     assert max(parts) <= sum(sizes) / count + max(sizes, default=0)
 
 
@@ -51,20 +53,20 @@ def test_a_part_is_what_selecting_its_clips_gives(walkers):
 
 @pytest.fixture(scope="module")
 def detector(walkers) -> GEPC:
-    return GEPC(**{**NETWORK, "budget": 64, "batch_size": 32}).fit(walkers, device="cpu")
+    return GEPC(**{**NETWORK, "budget": 64, "batch_size": 32, "score_stride": 4}).fit(
+        walkers, device="cpu"
+    )
 
 
 @pytest.mark.parametrize("count", [2, 5])
 def test_a_windows_score_does_not_depend_on_its_batch(detector, walkers, count):
-    whole, shares = detector.window_scores(walkers), detector.joint_scores(walkers)
+    whole = detector.window_scores(walkers)
+    assert len(whole.windows) > 512
     borders = split_clips(walkers, count)
     parts = [clip_range(walkers, *borders[i : i + 2]) for i in range(count)]
     scored = [detector.window_scores(part).scores for part in parts]
     for mode, expected in whole.scores.items():
         np.testing.assert_array_equal(np.concatenate([one[mode] for one in scored]), expected)
-    np.testing.assert_array_equal(
-        np.concatenate([detector.joint_scores(part) for part in parts]), shares
-    )
 
 
 def test_filled_batches_score_as_unfilled_ones(detector, walkers):

@@ -89,7 +89,9 @@ def test_parts_are_whole_clips_in_order(files, tmp_path):
         with np.load(path) as part:
             names.append(part["clip"].tolist())
     assert all(names)
-    assert sum(names, []) == [f"clip{'_long' * (i == 5)}_{i}" for i in range(9)]
+    assert [name for part in names for name in part] == [
+        f"clip{'_long' * (i == 5)}_{i}" for i in range(9)
+    ]
 
 
 def test_parts_that_do_not_fit_together_are_refused(files, tmp_path, walkers):
