@@ -67,7 +67,7 @@ def origin(
     for array in arrays:
         if array is not None:
             flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-            checksum = zlib.crc32(flat, checksum)
+            checksum = zlib.crc32(flat.data, checksum)
     return {
         "level": level,
         **asdict(options),
