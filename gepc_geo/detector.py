@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
+from torch.nn.functional import pad
 from torch_geometric.data import Batch
 
 from gepc_geo import checkpoint, distributed
@@ -365,6 +366,18 @@ class GEPC(Options, BaseEstimator):
         device = next(self.model_.parameters()).device
         return WindowLoader(windows, batch_size=_SCORE_BATCH, device=device)
 
+    def _full_batches(self, windows: PoseWindows) -> Iterator[tuple[Batch, int]]:
+        """Batches of one size, and how many windows of each count: the last is filled with others.
+
+        Kernels are chosen, and split, by the size of a batch, and round differently. With one size
+        for all a window has the same score whatever is scored with it.
+        """
+        loader = self._loader(windows)
+        for index in torch.arange(len(windows)).split(_SCORE_BATCH):
+            if len(index):
+                missing = _SCORE_BATCH - len(index)
+                yield loader.gather(pad(index, (0, missing))), len(index)
+
     def _latents(self, tracks: PoseTracks) -> Tensor:
         loader = self._loader(self.windows(tracks))
         return latents(self.model_, self.pipeline_, loader, self.precision_)
@@ -386,17 +399,19 @@ class GEPC(Options, BaseEstimator):
     @torch.no_grad()
     def _single_scores(self, windows: PoseWindows, quiet: bool) -> dict[str, Tensor]:
         """Every direct mode's scores [W], averaged over the augmentations, in flat memory."""
-        loader, normality = self._loader(windows), self.normality_
+        normality = self.normality_
         parts: list[dict[str, Tensor]] = []
         with Progress("scoring", len(windows), "windows", quiet=quiet) as bar:
-            for batch in loader:
+            for batch, count in self._full_batches(windows):
                 encoded = [self._encode_batch(batch, c) for c in range(self._choices)]
                 parts.append(
                     _average([normality.single_scores(normality.project(one)) for one in encoded])
                 )
-                bar.update(batch.num_graphs)
-        empty = torch.zeros(0, dtype=torch.float64, device=loader.device)
-        scores = {mode: torch.cat([empty, *(part[mode] for part in parts)]) for mode in SINGLE}
+                bar.update(count)
+        device = next(self.model_.parameters()).device
+        empty = torch.zeros(0, dtype=torch.float64, device=device)
+        every = {mode: torch.cat([empty, *(part[mode] for part in parts)]) for mode in SINGLE}
+        scores = {mode: score[: len(windows)] for mode, score in every.items()}
         # Looked at once, not batch for batch: each look waits for the device.
         bad = ~torch.stack([score.isfinite() for score in scores.values()]).all(0)
         if bool(bad.any()):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
 from gepc_geo.options import MODES
+from gepc_geo.progress import Progress
 from gepc_geo.scoring import (
     PROTOCOLS,
     FrameScores,
@@ -23,10 +26,13 @@ from gepc_geo.scoring import (
     smooth,
     track_scores,
 )
+from gepc_geo.shards import clip_range, split_clips
 from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
 LEVELS = ("joint", "window", "person", "frame", "clip")
+# Person-frames whose windows are held at once (a clip is never cut).
+_BLOCK = 1 << 17
 # Options that only scores of frames have a use for.
 _FRAME_OPTIONS = ("protocol", "smooth", "people_correction")
 
@@ -178,52 +184,104 @@ def score_table(
         level: ``joint`` (each joint's share in a window's score), ``window``, ``person`` (in a
             clip), ``frame`` or ``clip``.
         labels: For levels ``frame`` and ``clip``: labels that are known, as a further column.
-        scored: Window scores of ``tracks`` where they are at hand.
+        scored: Window scores of ``tracks`` where they are at hand; else clips are scored a few at a
+            time, in memory that does not grow with their number but for the table's rows.
         quiet: Show no progress.
 
     Raises:
         InputError: As :func:`check_level`.
     """
     check_level(detector, level, options)
-    if level == "joint":
+    plain = replace(options, smooth=0.0)
+    if scored is not None:
+        columns = _table(detector, tracks, level, plain, scored)
+    else:
+        columns = join_tables(list(_tables(detector, tracks, level, plain, quiet)))
+    if options.smooth:
+        smooth_frames(columns, options)
+    if labels is not None and level in ("frame", "clip"):
+        columns["label"] = labels
+    return columns
+
+
+def join_tables(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Tables of the same columns one below the other."""
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+
+
+def smooth_frames(columns: dict[str, np.ndarray], options: ScoreOptions) -> None:
+    """Smooths the scores of a table of frames in place; clips start where ``frame`` is 0."""
+    starts = np.flatnonzero(columns["frame"] == 0)
+    columns["score"] = smooth(
+        columns["score"],
+        np.append(starts, len(columns["frame"])),
+        options.smooth,
+        across_clips=options.protocol == "reference",
+    )
+
+
+def _tables(
+    detector: GEPC, tracks: PoseTracks, level: str, options: ScoreOptions, quiet: bool
+) -> Iterator[dict[str, np.ndarray]]:
+    """The rows of some clips after those of others: what is kept of any is its rows of the table."""
+    borders = split_clips(tracks, -(-tracks.num_frames // _BLOCK) or 1)
+    if level == "joint" and tracks.num_clips:
+        # The last bits of a gradient depend on what is in the batch: each clip has its own batches.
+        borders = np.arange(tracks.num_clips + 1)
+    several = len(borders) > 2
+    with Progress("scoring", tracks.num_frames, "person-frames", quiet=quiet or not several) as bar:
+        for first, last in pairwise(borders.tolist()):
+            block = clip_range(tracks, first, last)
+            scored = None
+            if level != "joint":
+                scored = detector.window_scores(block, quiet=quiet or several)
+            yield _table(detector, block, level, options, scored)
+            bar.update(block.num_frames)
+
+
+def _table(
+    detector: GEPC,
+    tracks: PoseTracks,
+    level: str,
+    options: ScoreOptions,
+    scored: WindowScores | None,
+) -> dict[str, np.ndarray]:
+    """:func:`score_table` of clips that are scored at once, without labels."""
+    if level == "joint" or scored is None:
         # Shares come from gradients, in a pass of their own: no window scores are needed.
         columns, keep = _window_columns(tracks, detector.windows(tracks), options)
         shares = detector.joint_scores(tracks, options.mode)[keep]
         return columns | {name: shares[:, v] for v, name in enumerate(detector.skeleton_.joints)}
     names = np.array(tracks.clip_names, dtype=np.str_)
-    scored = detector.window_scores(tracks, quiet=quiet) if scored is None else scored
     windows, score = scored.windows, scored.scores[options.mode_of(detector)]
     if level == "window":
         columns, keep = _window_columns(tracks, windows, options)
         columns["score"] = score[keep]
-    elif level == "person":
+        return columns
+    if level == "person":
         keep = np.flatnonzero(~windows.padded | (options.padded is not False))
         people = track_scores(
             torch.as_tensor(score[keep]),
             torch.as_tensor(windows.clip[keep]),
             torch.as_tensor(windows.track[keep]),
         )
-        columns = {
+        return {
             "clip": names[people.clip.numpy()],
             "person": people.track.numpy(),
             "score": people.max.numpy(),
             "mean": people.mean.numpy(),
         }
-    elif level == "frame":
+    if level == "frame":
         frames = frame_level(detector, scored, tracks, options)
         clip = np.repeat(np.arange(tracks.num_clips), tracks.clip_length)
-        columns = {
+        return {
             "clip": names[clip],
             "frame": np.arange(len(clip)) - tracks.frame_offset[clip],
             "score": frames.score.numpy(),
             "person": frames.person.numpy(),
         }
-    else:
-        clips, person = clip_level(detector, scored, tracks, options)
-        columns = {"clip": names, "score": clips, "person": person}
-    if labels is not None and level in ("frame", "clip"):
-        columns["label"] = labels
-    return columns
+    clips, person = clip_level(detector, scored, tracks, options)
+    return {"clip": names, "score": clips, "person": person}
 
 
 def _window_columns(

@@ -57,12 +57,21 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def test_commands_of_the_command_line_section_run_in_order(folder):
-    section = [c for c in commands() if "runs/mine" in c or c[1] in ("demo", "convert")]
-    assert {c[1] for c in section} == {"demo", "train", "score", "evaluate", "convert", "info"}
+    section = [c for c in commands() if "runs/mine" in c or c[1] in ("demo", "convert", "merge")]
+    assert {c[1] for c in section} == {
+        "demo",
+        "train",
+        "score",
+        "merge",
+        "evaluate",
+        "convert",
+        "info",
+    }
     for _, name, *rest in section:
         more = SMALL if name in ("train", "demo") else []
         result = CliRunner().invoke(main, [name, *rest, *more], catch_exceptions=False)
         assert result.exit_code == 0, result.output
+    assert (folder / "merged.csv").read_bytes() == (folder / "scores.csv").read_bytes()
     for name in (
         "scores.csv",
         "metrics.json",

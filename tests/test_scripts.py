@@ -73,6 +73,22 @@ def test_plot_draws_measured_rates_and_refuses_other_files(tmp_path):
     assert not (tmp_path / "other.png").exists()
 
 
+def test_aggregation_prints_and_draws(tmp_path):
+    path = tmp_path / "a.png"
+    text = output("benchmarks/aggregation.py", "--most", 40_000, "--repeats", 1, "--out", path)
+    assert len(re.findall(r"^ +[\d,]+ +\d+\.\d{3} +\d+\.\d{3}$", text, flags=re.M)) == 6
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_scoring_memory_prints_and_draws(tmp_path):
+    path = tmp_path / "m.png"
+    text = output(
+        "benchmarks/scoring_memory.py", "--windows", "1000,2000", "--stride", 8, "--out", path
+    )
+    assert len(re.findall(r"^ +[\d,]+( +\d+){3}$", text, flags=re.M)) == 2
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
 def test_choose_defaults_scores_every_mode_and_fusion():
     """On made encodings: single modes are the detector's own, fusions the sums of their log tails."""
     module = script("benchmarks/choose_defaults.py")

@@ -16,8 +16,10 @@ from gepc_geo.evaluation import clip_labels
 from gepc_geo.files import check_destination
 from gepc_geo.levels import LEVELS, ScoreOptions, score_table, write_table
 from gepc_geo.options import MODES
+from gepc_geo.parts import origin, score_shard, write_part
 from gepc_geo.run import Run
 from gepc_geo.scoring import PROTOCOLS
+from gepc_geo.shards import Shard
 from gepc_geo.tracks import PoseTracks
 
 
@@ -88,6 +90,12 @@ def load_run(run: Path, frames: int | None, device: str, tracks: PoseTracks | No
     help="What a row is.  [default: frame; clip for clip-level runs]",
 )
 @click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Score part I of N only: whole clips, each part about as many person-frames. --out is then "
+    "an .npz for gepc-geo merge, not yet smoothed.",
+)
 @score_options
 @device_option
 def score(
@@ -101,6 +109,7 @@ def score(
     out: Path,
     level: str | None,
     labels: Path | None,
+    shard: str | None,
     mode: str | None,
     protocol: str,
     smooth: float,
@@ -117,6 +126,9 @@ def score(
 
         gepc-geo score runs/mine poses/test --out scores.csv
     """
+    part = None if shard is None else Shard.parse(shard)
+    if part is not None and out.suffix != ".npz":
+        raise InputError(f"{out} has suffix {out.suffix!r}, expected .npz with --shard {part}")
     if out.suffix not in (".csv", ".npz"):
         raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
     check_destination(out)
@@ -135,7 +147,12 @@ def score(
         known = clip_labels(tracks, names)
     elif level == "frame":
         known = tracks.frame_labels
+    mode = mode or detector.mode
     options = ScoreOptions(mode, protocol, smooth, people_correction, padded)
-    columns = score_table(detector, tracks, level, options, known, quiet=False)
-    write_table(columns, out)
+    if part is None:
+        columns = score_table(detector, tracks, level, options, known, quiet=False)
+        write_table(columns, out)
+    else:
+        columns = score_shard(detector, tracks, level, options, known, part, quiet=False)
+        write_part(columns, out, part, origin(Run(run).model, tracks, level, options, known))
     click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")

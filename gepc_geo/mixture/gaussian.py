@@ -11,6 +11,8 @@ from torch import Tensor
 # Values (rows x components x dimensions) held at once: few enough to stay in a CPU's cache (3x faster
 # than larger pieces at 64 dimensions), enough to keep a GPU busy.
 _CHUNK = {"cpu": 1 << 18, "cuda": 1 << 26}
+# Rows that no kernel for products splits further.
+_ROWS = 64
 
 
 class GaussianComponents:
@@ -232,4 +234,6 @@ class GaussianComponents:
 
 
 def _rows_at_once(x: Tensor, means: Tensor) -> int:
-    return max(1, _CHUNK.get(x.device.type, _CHUNK["cuda"]) // means.numel())
+    """Whole blocks of a product's kernel: rows left over at the end would be rounded otherwise."""
+    fit = _CHUNK.get(x.device.type, _CHUNK["cuda"]) // means.numel()
+    return max(1, fit // _ROWS) * _ROWS

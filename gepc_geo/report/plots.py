@@ -1,8 +1,8 @@
-"""ROC curve and score timelines as PNG files (needs the extra ``plots``)."""
+"""ROC curve, score timelines and measurements as PNG files (needs the extra ``plots``)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,4 +128,24 @@ def plot_throughput(rows: Sequence[dict[str, Any]], path: str | Path) -> None:
         axes.set(xscale="log", yscale="log", title=work, xlabel="windows in a batch")
         axes.set_ylabel("windows/s (dotted: at the machine's peak)")
         axes.legend()
+    _save(figure, Path(path))
+
+
+def plot_lines(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    path: str | Path,
+    *,
+    xlabel: str,
+    ylabel: str,
+) -> None:
+    """Measurements over one variable, a named line each, both axes from 0."""
+    figure = _figure(6, 4)
+    axes = figure.subplots()
+    for name, y in lines.items():
+        axes.plot(x, y, marker="o", label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.legend()
     _save(figure, Path(path))

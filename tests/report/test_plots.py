@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
-from gepc_geo.report import can_plot, plot_roc, plot_timelines
+from gepc_geo.report import can_plot, plot_lines, plot_roc, plot_timelines
 
 
 def test_plots_are_pngs(tmp_path):
@@ -18,9 +18,10 @@ def test_plots_are_pngs(tmp_path):
     clips = [np.zeros(20, dtype=int), np.repeat([0, 1], 10), np.zeros(0, dtype=int)]
     scores = [rng.normal(size=len(clip)) for clip in clips]
     plot_timelines(["a", "b", "c"], clips, scores, tmp_path / "t.png", threshold=1.0, most=2)
-    for name in ("roc.png", "t.png"):
+    plot_lines([1, 2], {"a": [3, 4], "b": [5, 6]}, tmp_path / "l.png", xlabel="x", ylabel="y")
+    for name in ("roc.png", "t.png", "l.png"):
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_without_matplotlib_plots_say_so(tmp_path, monkeypatch):

@@ -1,0 +1,73 @@
+"""Window scores to frame scores: seconds against the number of windows, as a table and a plot.
+
+    python benchmarks/aggregation.py --out aggregation.png
+
+Simulated: people of 300 frames, five in a frame, a window of 12 frames starting at every frame. One
+thread; every row is the median of repeats after a warm-up.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+from gepc_geo.cli.refusal import Command
+from gepc_geo.files import check_destination
+from gepc_geo.report import can_plot, plot_lines
+from gepc_geo.scoring import FrameScores, frame_scores, person_frame_scores
+
+LENGTH, FRAMES, PEOPLE = 12, 300, 5
+
+
+def seconds(windows: int, repeats: int) -> float:
+    """Seconds from this many window scores, about, to the scores of all frames."""
+    each = FRAMES - LENGTH + 1
+    clips = -(-windows // (each * PEOPLE))
+    tracks = clips * PEOPLE
+    low = torch.arange(tracks).mul(FRAMES).repeat_interleave(each)
+    first = low + torch.arange(each).repeat(tracks)
+    track = torch.arange(tracks).repeat_interleave(FRAMES)
+    slot = torch.div(track, PEOPLE, rounding_mode="floor") * FRAMES
+    slot += torch.arange(FRAMES).repeat(tracks)
+    score = torch.randn(len(first), generator=torch.Generator().manual_seed(0)).double()
+
+    def work() -> FrameScores:
+        rows = person_frame_scores(score, first, LENGTH, len(track), low=low, high=low + FRAMES - 1)
+        return frame_scores(rows, slot, track, clips * FRAMES, empty_score=0.0)
+
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+@click.command(cls=Command)
+@click.option("--most", default=10_000_000, show_default=True, help="The most windows.")
+@click.option("--repeats", default=3, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Plot to write (.png).")
+def main(most: int, repeats: int, out: Path | None) -> None:
+    """Print the table and, with --out, draw it."""
+    if out is not None:
+        check_destination(out)
+    torch.set_num_threads(1)
+    sizes = np.geomspace(most / 32, most, 6).astype(int).tolist()
+    click.echo("     windows   seconds   microseconds a window")
+    taken = []
+    for size in sizes:
+        taken.append(seconds(size, repeats))
+        click.echo(f"{size:12,}{taken[-1]:10.3f}{1e6 * taken[-1] / size:12.3f}")
+    if out is not None and can_plot():
+        plot_lines(sizes, {"frame aggregation": taken}, out, xlabel="windows", ylabel="seconds")
+        click.echo(f"plot: {out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Peak memory of scoring against the number of windows, as a table and a plot.
+
+    python benchmarks/scoring_memory.py --out memory.png
+
+Every size runs in a process of its own: simulated walkers, repeated clip by clip until there are
+enough windows, scored at level ``frame`` by a tiny network. ``data`` is what the process holds before
+scoring (poses and libraries), ``peak`` the most it held at all. What scoring adds is to stay flat but
+for the table's rows.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+
+from gepc_geo import GEPC, PoseTracks
+from gepc_geo.cli.refusal import Command
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.files import check_destination
+from gepc_geo.levels import ScoreOptions, score_table
+from gepc_geo.report import can_plot, plot_lines
+
+TINY = dict(
+    encoder_channels=[2, 2, 2],
+    strides=[1, 2, 3],
+    decoder_channels=[2, 2],
+    hidden=1,
+    clusters=3,
+    components=2,
+    budget=64,
+    batch_size=32,
+    augment="none",
+    whitened_dims=4,
+)
+
+
+def repeated(tracks: PoseTracks, times: int) -> PoseTracks:
+    """The same clips several times, under other names."""
+
+    def tile(array: np.ndarray) -> np.ndarray:
+        return np.concatenate([array] * times)
+
+    names = ("keypoints", "confidence", "frame", "track", "clip_length", "image_size", "fps")
+    return replace(
+        tracks,
+        **{name: tile(getattr(tracks, name)) for name in names},
+        clip=np.concatenate([tracks.clip + i * tracks.num_clips for i in range(times)]),
+        clip_names=tuple(f"{name}_{i}" for i in range(times) for name in tracks.clip_names),
+        camera=tracks.camera * times,
+        clip_label=tracks.clip_label * times,
+        clip_split=tracks.clip_split * times,
+        frame_labels=None,
+    )
+
+
+def megabytes(entry: str) -> float:
+    """``VmRSS`` (now) or ``VmHWM`` (the most so far) of this process."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(rf"{entry}:\s+(\d+) kB", status)[1]) / 1024
+
+
+def child(windows: int, stride: int) -> None:
+    """Scores and prints windows, rows of the table, megabytes before, and the peak."""
+    crowd = simulate_crowd("train", num_clips=12, frames_per_clip=250, seed=0)
+    detector = GEPC(**TINY, score_stride=stride).fit(crowd, device="cpu")
+    tracks = repeated(crowd, -(-windows // len(detector.windows(crowd))))
+    count = len(detector.windows(crowd)) * (tracks.num_clips // crowd.num_clips)
+    before = megabytes("VmRSS")
+    table = score_table(detector, tracks, "frame", ScoreOptions())
+    print(count, len(table["score"]), before, megabytes("VmHWM"))
+
+
+@click.command(cls=Command)
+@click.option("--windows", "sizes", default="10000,50000,100000", show_default=True)
+@click.option("--stride", default=1, show_default=True, help="Frames from window to window.")
+@click.option("--out", type=click.Path(path_type=Path), help="Plot to write (.png).")
+@click.option("--child", "one", type=int, hidden=True)
+def main(sizes: str, stride: int, out: Path | None, one: int | None) -> None:
+    """Print the table and, with --out, draw it."""
+    if one is not None:
+        child(one, stride)
+        return
+    if out is not None:
+        check_destination(out)
+    click.echo("     windows   data MB   peak MB   scoring adds MB")
+    rows = []
+    for size in sizes.split(","):
+        command = [sys.executable, __file__, "--child", size, "--stride", str(stride)]
+        text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        count, _, before, peak = map(float, text.split())
+        rows.append((count, before, peak))
+        click.echo(f"{int(count):12,}{before:10.0f}{peak:10.0f}{peak - before:14.0f}")
+    if out is not None and can_plot():
+        counts, before, peak = zip(*rows, strict=True)
+        added = [p - b for p, b in zip(peak, before, strict=True)]
+        lines = {"peak": peak, "poses and libraries": before, "scoring adds": added}
+        plot_lines(counts, lines, out, xlabel="windows", ylabel="megabytes")
+        click.echo(f"plot: {out}")
+
+
+if __name__ == "__main__":
+    main()
