@@ -12,6 +12,7 @@ import numpy as np
 from gepc_geo.baselines import FlatMixture, flatten
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation import Evaluation, evaluate
 from gepc_geo.io import read
@@ -75,6 +76,7 @@ def run_demo(
     simulated = {"seed": options.seed, **(crowd or {})}
     resume = run.config.exists()
     began = run.start(resume)
+    options = run.settle(options, pick_device(device))
     if began is not None:
         if "simulated" not in began["data"]:
             raise InputError(f"{folder} holds a run that is no demo, expected another folder")

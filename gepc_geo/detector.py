@@ -562,10 +562,13 @@ def _fps(tracks: PoseTracks) -> float:
 
 
 def _covered(windows: PoseWindows, score: Tensor) -> Tensor:
-    """Person-frame scores of the rows that (full) windows cover."""
+    """Person-frame scores of the rows that (full) windows cover, added up on the CPU.
+
+    There equal runs give equal sums: a GPU adds in any order.
+    """
     rows = person_frame_scores(
-        score,
-        torch.as_tensor(windows.first, device=score.device),
+        score.cpu(),
+        torch.as_tensor(windows.first),
         windows.length,
         len(windows.table.frame),
     )

@@ -43,6 +43,8 @@ KIND, VERSION = "gepc_geo training checkpoint", 4
 STAGES = ("reconstruction", "clustering")
 # Steps between two looks at the loss: each look waits for the device.
 _LOG_STEPS = 50
+# Steps between two looks of several ranks at the first one's clock.
+_ASK_STEPS = 10
 # Share of a stage's steps in which the learning rate rises, and the floor it falls to.
 _WARMUP, _FLOOR = 0.05, 0.01
 
@@ -183,7 +185,7 @@ class Trainer:
                 self.step += 1
                 bar.update(self.batch_size)
                 last = self.step == total
-                due = distributed.from_first(self._due)
+                due = self._asks() and distributed.from_first(self._due)
                 if last or due or self.step % _LOG_STEPS == 0:
                     means = distributed.total(sums) / (self.step - first)
                     loss, reconstruction, clustering = means.tolist()
@@ -342,6 +344,11 @@ class Trainer:
     def _state(self) -> list[Tensor]:
         """Everything learned, as tensors that can be written to."""
         return [*self.model.state_dict().values(), *self.assignment.state_dict().values()]
+
+    def _asks(self) -> bool:
+        """Whether to look at the clock; of several ranks the first tells the others, now and then."""
+        often = distributed.world() == 1 or self.options.checkpoint_seconds == 0
+        return often or self.step % _ASK_STEPS == 0
 
     def _due(self) -> bool:
         """Whether it is time for a checkpoint, by this rank's clock."""

@@ -118,7 +118,8 @@ class InputPipeline:
         return len(self.mean) + 1
 
     def to(self, device: torch.device) -> InputPipeline:
-        """Moves the statistics to a device."""
+        """Moves the statistics and the augmentations to a device."""
+        self.augment.to(device)
         self.mean, self.std = self.mean.to(device), self.std.to(device)
         return self
 

@@ -83,20 +83,13 @@ def _plus_plus(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
     draws = torch.rand(count, generator=generator, dtype=torch.float64).to(x.device)
     first = (draws[0] * len(x)).long().clamp(max=len(x) - 1)
     chosen = [x[first]]
-    square = x.square().sum(1)
-
-    def distance(center: Tensor) -> Tensor:
-        # A product, which passes over x once; what rounding leaves of a zero is below the limit.
-        value = torch.addmv(square, x, center, alpha=-2) + center.square().sum()
-        return torch.where(value > 1e-6 * square, value, 0).double()
-
-    nearest = distance(chosen[0])
+    nearest = (x - chosen[0]).square().sum(1).double()
     for k in range(1, count):
         cumulated = nearest.cumsum(0)
-        # Where all rows stand on centres already every total is 0, and the first row is taken.
+        # Where all rows stand on centres already every total is 0, and the last row is taken.
         pick = torch.searchsorted(cumulated, draws[k] * cumulated[-1], right=True)
         chosen.append(x[pick.clamp(max=len(x) - 1)])
-        nearest = torch.minimum(nearest, distance(chosen[-1]))
+        nearest = torch.minimum(nearest, (x - chosen[-1]).square().sum(1).double())
     return torch.stack(chosen)
 
 

@@ -153,8 +153,9 @@ def join_parts(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
                 f"got {len(parts)}"
             )
     tables = [parts[number][1] for number in range(1, count + 1)]
-    for (path, _), table in zip(parts.values(), tables, strict=True):
+    for number, table in enumerate(tables, 1):
         if list(table) != list(tables[0]):
+            path = parts[number][0]
             raise InputError(
                 f"{path} has columns {', '.join(table)}, expected {', '.join(tables[0])}"
             )

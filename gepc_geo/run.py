@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path, check_destination, read_yaml
 from gepc_geo.options import Options
+from gepc_geo.precision import decide
 from gepc_geo.tracks import PoseTracks
 
 
@@ -75,6 +77,19 @@ class Run:
                     f"{name} is {value!r}, expected {began.get(name)!r} as in {self.config}, "
                     "with which the run began"
                 )
+
+    def settle(self, options: Options, device: torch.device) -> Options:
+        """Options with what ``precision`` auto stands for: as the run began, or as a probe says.
+
+        Raises:
+            InputError: As :meth:`read_config`.
+        """
+        if options.precision != "auto":
+            return options
+        began = Options()
+        if self.config.exists():
+            began = Options(**self.read_config()["options"])
+        return replace(options, precision=decide(began.precision, device))
 
     def write_config(self, options: Options, data: dict[str, Any]) -> None:
         """Saves the resolved configuration, which ``train --config`` takes as it is."""

@@ -37,7 +37,8 @@ class Shard:
 
     def clips(self, tracks: PoseTracks) -> tuple[int, int]:
         """The shard's first clip and the one after its last."""
-        first, last = split_clips(tracks, self.count)[self.number - 1 : self.number + 1].tolist()
+        borders = np.array([self.number - 1, self.number])
+        first, last = _borders(tracks, self.count, borders).tolist()
         return first, last
 
 
@@ -47,12 +48,16 @@ def split_clips(tracks: PoseTracks, count: int) -> np.ndarray:
     A clip belongs to the part in whose even share of all person-frames its middle lies, so no part
     is larger than that share and a clip; of few clips some parts are empty.
     """
+    return _borders(tracks, count, np.arange(count + 1))
+
+
+def _borders(tracks: PoseTracks, count: int, numbers: np.ndarray) -> np.ndarray:
+    """Some of the borders of ``count`` parts, by number from 0 to ``count``."""
     rows = np.searchsorted(tracks.clip, np.arange(tracks.num_clips + 1))
     # Twice the middle of each clip, times count: whole numbers, the same on every machine.
     middle = (rows[:-1] + rows[1:]) * count
-    borders = np.searchsorted(middle, 2 * tracks.num_frames * np.arange(count + 1))
-    borders[0], borders[-1] = 0, tracks.num_clips
-    return borders
+    borders = np.searchsorted(middle, 2 * tracks.num_frames * numbers)
+    return np.where(numbers == 0, 0, np.where(numbers == count, tracks.num_clips, borders))
 
 
 def clip_range(tracks: PoseTracks, first: int, last: int) -> PoseTracks:

@@ -278,6 +278,11 @@ class Augment(_PoseTransform):
         order = {False: list(range(skeleton.num_joints)), True: skeleton.mirror()}
         self._order = torch.tensor([order[mirrored] for mirrored, _ in choices])
 
+    def to(self, device: torch.device) -> Augment:
+        """Moves the tables to a device, so that no batch there has to wait for them."""
+        self._matrix, self._order = self._matrix.to(device), self._order.to(device)
+        return self
+
     @property
     def num_choices(self) -> int:
         """How many augmentations there are, the identity (choice 0) included."""

@@ -74,3 +74,14 @@ def test_bad_input_is_refused():
         kmeans(torch.zeros(3, 2), 4)
     with pytest.raises(InputError, match="NaN or infinite"):
         kmeans(torch.full((5, 2), torch.nan), 2)
+
+
+def test_near_clusters_far_from_the_origin_are_all_found():
+    """Differences a thousandth of the distance from the mean still decide where starts go."""
+    places = torch.tensor([[-1000.0, 0.0], [-1000.0, 0.8], [1000.0, 0.0], [1000.0, 0.8]]).double()
+    generator = torch.Generator().manual_seed(0)
+    x = places.repeat_interleave(50, dim=0)
+    x = x + 0.02 * torch.randn(200, 2, generator=generator, dtype=torch.float64)
+    for seed in range(5):
+        result = kmeans(x, 4, n_init=1, generator=torch.Generator().manual_seed(seed))
+        assert result.inertia < 1

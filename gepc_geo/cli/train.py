@@ -11,6 +11,7 @@ from gepc_geo import distributed
 from gepc_geo.cli.data import class_names, data_options, device_option, read_data
 from gepc_geo.cli.ranks import ranks
 from gepc_geo.cli.settings import resolve, setting_options
+from gepc_geo.device import pick_device
 from gepc_geo.run import Run
 
 
@@ -59,6 +60,7 @@ def train(
         began = distributed.from_first(lambda: run.start(resume))
         with distributed.agreement():
             options = resolve(flags, config, preset, None if began is None else began["options"])
+            target = pick_device(device)
             names = class_names(normal)
             reading: dict[str, Any] = {"format": format_, "skeleton": skeleton, "split": split}
             reading |= {"normal": names, "fps": fps}
@@ -68,6 +70,7 @@ def train(
             tracks = read_data(data, format_, skeleton, split, fps)
             if names is not None:
                 tracks = tracks.select(labels=names)
+        options = distributed.from_first(lambda: run.settle(options, target))
         click.echo(f"{tracks!r}")
         if began is None:
             begun = {"path": str(data), **reading}
