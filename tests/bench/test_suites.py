@@ -54,10 +54,11 @@ def test_layer_rows_compare_with_the_first_of_their_group():
     assert last["ratio"] == last["both"] / stock["both"] / 6
 
 
-def test_model_rows_come_from_processes_of_their_own():
+def test_model_rows_come_from_processes_of_their_own(monkeypatch):
+    monkeypatch.setattr(model, "WHO", model.WHO[:2])
     rows = model.run(CPU, batches=(2,), rounds=1, seconds=0.05)
     by = {(row["where"], row["name"]): row for row in rows}
-    assert len(by) == 7
+    assert len(by) == 5
     train, ours = by["train, batch 2", "ordinary, fp32"], by["train, batch 2", "gepc_geo, fp32"]
     assert train["ratio"] == 1 and ours["ratio"] == ours["rate"] / train["rate"]
     flops = model.ordinary_flops()["train"]
@@ -77,11 +78,12 @@ def test_mixtures_agree_at_equal_iterations_from_one_start():
     assert row["ratio"] == row["theirs"] / row["ours"] > 0
 
 
-def test_fits_take_turns_and_compare_with_the_ordinary_one():
+def test_fits_take_turns_and_compare_with_the_ordinary_one(monkeypatch):
+    monkeypatch.setattr(fit, "WHO", fit.WHO[::2])
     rows = fit.run(CPU, clips=4, budget=64, rounds=1, hidden=1)
-    assert [row["name"] for row in rows] == ["ordinary, fp32", "gepc_geo, fp32", "gepc_geo, auto"]
+    assert [row["name"] for row in rows] == ["ordinary, fp32", "gepc_geo, auto"]
     assert rows[0]["ratio"] == 1 and rows[1]["ratio"] == rows[0]["seconds"] / rows[1]["seconds"]
-    assert rows[1]["goal"] == ">= 1.8" and rows[2]["goal"] == ">= 3"
+    assert rows[1]["goal"] == ">= 3"
 
 
 def test_the_command_prints_a_table_and_writes_results(monkeypatch, tmp_path):
