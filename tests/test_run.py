@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 import yaml
 from helpers import NETWORK
 
@@ -96,3 +97,16 @@ def test_configurations_that_are_none(content, message, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=f"config.yaml {message}"):
         Run(tmp_path).start(resume=True)
+
+
+def test_auto_precision_is_what_the_run_began_with(tmp_path, monkeypatch):
+    """So that the very command that began a run goes on with it, whatever a probe says by then."""
+    run, cpu = Run(tmp_path), torch.device("cpu")
+    monkeypatch.setattr("gepc_geo.precision.bf16_speed", lambda device: 2.0)
+    options = run.settle(Options(precision="auto"), cpu)
+    run.write_config(options, data={})
+    monkeypatch.setattr("gepc_geo.precision.bf16_speed", lambda device: 1.0)
+    again = run.settle(Options(precision="auto"), cpu)
+    assert options.precision == again.precision == "bf16"
+    run.check_resumed(again, {})
+    assert run.settle(Options(precision="fp32"), cpu).precision == "fp32"

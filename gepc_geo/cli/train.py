@@ -61,6 +61,9 @@ def train(
         with distributed.agreement():
             options = resolve(flags, config, preset, None if began is None else began["options"])
             target = pick_device(device)
+        # Before the comparison: the run's configuration has what auto stood for when it began.
+        options = distributed.from_first(lambda: run.settle(options, target))
+        with distributed.agreement():
             names = class_names(normal)
             reading: dict[str, Any] = {"format": format_, "skeleton": skeleton, "split": split}
             reading |= {"normal": names, "fps": fps}
@@ -70,7 +73,6 @@ def train(
             tracks = read_data(data, format_, skeleton, split, fps)
             if names is not None:
                 tracks = tracks.select(labels=names)
-        options = distributed.from_first(lambda: run.settle(options, target))
         click.echo(f"{tracks!r}")
         if began is None:
             begun = {"path": str(data), **reading}
