@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +19,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from gepc_geo.bench.ordinary import OrdinarySTGCAE
+from gepc_geo.bench.resident import in_a_process
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.detector import GEPC
 from gepc_geo.engine import Trainer, latents
@@ -100,15 +99,8 @@ def run(
         write_crowd(folder, train_clips=clips, test_clips=1)
         for _ in range(rounds):
             for who, precision in WHO:
-                command = [sys.executable, "-m", "gepc_geo.bench.fit", who, precision, str(device)]
-                done = subprocess.run(
-                    [*command, f"{folder}/train", str(budget), str(hidden)],
-                    env=dict(os.environ),
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    check=True,
-                )
-                seconds[who, precision].append(json.loads(done.stdout))
+                arguments = (who, precision, device, f"{folder}/train", budget, hidden)
+                seconds[who, precision].append(in_a_process("gepc_geo.bench.fit", *arguments))
     reference = statistics.median(seconds[WHO[0]])
     rows = []
     for (who, precision), each in seconds.items():

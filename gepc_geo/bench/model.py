@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 from contextlib import nullcontext
 from typing import Any
@@ -15,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gepc_geo.bench.measure import milliseconds, roofline
 from gepc_geo.bench.ordinary import OrdinarySTGCAE
+from gepc_geo.bench.resident import in_a_process
 from gepc_geo.memory import kept_memory
 from gepc_geo.nn import STGCAE, reconstruction_loss
 from gepc_geo.precision import autocast
@@ -111,18 +110,12 @@ def _rates(
     each: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in WHO}
     for _ in range(rounds):
         for who, precision in WHO:
-            command = [sys.executable, "-m", "gepc_geo.bench.model", who, precision]
-            done = subprocess.run(
-                [*command, str(device), str(batch), str(seconds)],
-                env={**os.environ, **environment},
-                stdout=subprocess.PIPE,
-                text=True,
-                check=True,
-            )
-            each[who, precision].append(json.loads(done.stdout))
+            arguments = (who, precision, device, batch, seconds)
+            rates = in_a_process("gepc_geo.bench.model", *arguments, environment=environment)
+            each[who, precision].append(rates)
     return {
-        key: {work: statistics.median(one[work] for one in rates) for work in ("train", "encode")}
-        for key, rates in each.items()
+        key: {work: statistics.median(one[work] for one in found) for work in ("train", "encode")}
+        for key, found in each.items()
     }
 
 

@@ -1,11 +1,14 @@
-"""How much memory a process takes, as Linux counts it."""
+"""Processes of their own, and how much memory one takes, as Linux counts it."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def resident() -> tuple[float, float]:
@@ -20,8 +23,17 @@ def resident() -> tuple[float, float]:
     return float(held) / 1024, float(most) / 1024
 
 
-def in_a_process(module: str, *arguments: object) -> dict[str, float]:
-    """What a module prints as JSON when run as a program: memory is measured where nothing was."""
+def in_a_process(
+    module: str, *arguments: object, environment: Mapping[str, str] | None = None
+) -> Any:
+    """What a module prints as JSON when run as a program: measured where nothing was before.
+
+    Args:
+        module: Its name.
+        arguments: Of the program.
+        environment: Variables that are added to this process's.
+    """
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    return {name: float(value) for name, value in json.loads(done.stdout).items()}
+    variables = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
