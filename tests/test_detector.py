@@ -171,40 +171,58 @@ def test_pickled_code_in_a_model_file_is_never_run(tmp_path):
     assert not ran.exists()
 
 
-def test_joint_scores_find_a_faulty_joint(walkers):
-    """One joint that jumps about has the largest share: on the whole, and in most windows."""
+@pytest.fixture(scope="module")
+def reconstructing(walkers):
+    """Trained for long enough to reconstruct a walker."""
     detector = GEPC(**{**SMALL, "hidden": 4, "budget": 9600, "lr": 3e-3, "mode": "reconstruction"})
-    detector.fit(walkers, device="cpu")
-    test = simulate_crowd("train", num_clips=2, frames_per_clip=48, seed=9)
-    rng = np.random.default_rng(0)
-    for joint in (0, 9, 16):
-        keypoints = test.keypoints.copy()
-        keypoints[:, joint] += rng.normal(scale=40, size=keypoints[:, joint].shape)
-        broken = test.with_(keypoints=keypoints)
-        shares = detector.joint_scores(broken)
-        seen = ~detector.windows(broken).padded
-        np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-4)
-        assert shares[seen].mean(0).argmax() == joint, test.skeleton.joints[joint]
-        assert (shares[seen].argmax(1) == joint).mean() > 0.5, test.skeleton.joints[joint]
+    return detector.fit(walkers, device="cpu")
 
 
-def test_input_shares_find_a_joint_in_a_frame(walkers):
-    """A wrist far away in one frame: that joint has the largest share, and most of it there."""
-    detector = GEPC(**{**SMALL, "hidden": 4, "budget": 4800, "lr": 3e-3, "mode": "reconstruction"})
-    detector.fit(walkers, device="cpu")
-    windows = detector.windows(simulate_crowd("train", num_clips=1, frames_per_clip=24, seed=9))
-    table = copy.deepcopy(windows.table)
-    chosen = windows.subset([3])
-    chosen.table = table
-    table.keypoints[chosen.rows()[0, 5], 9] += 60
-    shares = detector.input_shares(chosen)
-    assert shares.shape == (1, 12, 17)
-    np.testing.assert_allclose(shares.sum(), 1, rtol=1e-5)
-    assert shares[0].sum(0).argmax() == 9
-    assert shares[0, :, 9].argmax() == 5
-    both = detector.joint_scores(walkers)
-    everything = detector.input_shares(detector.windows(walkers))
-    np.testing.assert_allclose(both, everything.sum(1), rtol=1e-4, atol=1e-6)
+@pytest.fixture(scope="module")
+def others():
+    return simulate_crowd("train", num_clips=2, frames_per_clip=48, seed=9)
+
+
+@pytest.mark.parametrize("joint", [0, 9, 16])
+def test_joint_scores_find_a_faulty_joint(reconstructing, others, joint):
+    """A joint that begins to jump about gains most: on the whole, and in most windows."""
+    keypoints = others.keypoints.copy()
+    noise = np.random.default_rng(joint).normal(scale=40, size=keypoints[:, joint].shape)
+    keypoints[:, joint] += noise
+    before = reconstructing.joint_scores(others)
+    shares = reconstructing.joint_scores(others.with_(keypoints=keypoints))
+    np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-4)
+    assert shares.mean(0).argmax() == joint
+    gain = (shares - before)[~reconstructing.windows(others).padded]
+    assert gain.mean(0).argmax() == joint
+    assert (gain.argmax(1) == joint).mean() > 0.5
+
+
+def test_input_shares_find_a_joint_in_a_frame(reconstructing, others):
+    """A wrist far away in one frame: of all joints and frames that one gains most, by far."""
+    windows = reconstructing.windows(others)
+    rows, taken, apart = windows.rows(), set(), []
+    for i, own in enumerate(rows.tolist()):  # windows that share no frame
+        if taken.isdisjoint(own) and not windows.padded[i]:
+            taken.update(own)
+            apart.append(i)
+    moved = windows.subset(apart)
+    moved.table = copy.deepcopy(windows.table)
+    moved.table.keypoints[moved.rows()[:, 5], 9] += 60
+    before = reconstructing.input_shares(windows.subset(apart))
+    after = reconstructing.input_shares(moved)
+    assert after.shape == (len(apart), 12, 17)
+    np.testing.assert_allclose(after.sum((1, 2)), 1, rtol=1e-5)
+    gain = (after - before).mean(0)
+    assert np.unravel_index(gain.argmax(), gain.shape) == (5, 9)
+    assert gain[5, 9] > 2 * np.partition(gain.ravel(), -2)[-2]
+
+
+def test_joint_scores_are_input_shares_summed_over_frames(reconstructing, others):
+    shares = reconstructing.input_shares(reconstructing.windows(others))
+    np.testing.assert_allclose(
+        reconstructing.joint_scores(others), shares.sum(1), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_joint_scores_belong_to_the_window_itself_whatever_its_augmentation(detector, crowd):
