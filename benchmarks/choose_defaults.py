@@ -20,9 +20,10 @@ import torch
 import yaml
 
 from gepc_geo import GEPC, PoseTracks
-from gepc_geo.baselines import FlatNeighbour, flatten
+from gepc_geo.baselines import NearestNeighbour
 from gepc_geo.calibration import TailCalibrator, fuse
 from gepc_geo.datasets import NWUCLA, PennAction
+from gepc_geo.detector import _person
 from gepc_geo.engine import Encoded
 from gepc_geo.files import atomic_path
 from gepc_geo.metrics import auc
@@ -76,10 +77,10 @@ def encodings(
                 parts = zip(*detector._encode(loader, choice), strict=True)
             for field, values in zip(Encoded._fields, parts, strict=True):
                 arrays[f"{name}_{field}_{choice}"] = torch.cat(values).cpu().numpy()
+    arrays["train_person"] = _person(windows["train"]).numpy()
     arrays["label"] = np.array([test.clip_label[c] == left_out for c in windows["test"].clip])
-    flat = [flatten(detector.pipeline_, windows["train"], c) for c in range(detector._choices)]
-    nearest = FlatNeighbour().fit(np.concatenate(flat))
-    arrays["neighbour"] = nearest.decision_function(flatten(detector.pipeline_, windows["test"]))
+    nearest = NearestNeighbour().fit_windows(detector.pipeline_, windows["train"])
+    arrays["neighbour"] = nearest.score_windows(windows["test"])
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
 
@@ -96,7 +97,8 @@ def mode_scores(arrays: dict[str, np.ndarray], options: GEPC) -> dict[str, np.nd
 
     train = Encoded(*map(torch.cat, zip(*parts("train"), strict=True)))
     normality = Normality(options).measure(train)
-    normality.fit(normality.project(train))
+    person = torch.as_tensor(arrays["train_person"]).repeat(len(parts("train")))
+    normality.fit(normality.project(train), person)
 
     def mean_scores(name: str) -> dict[str, torch.Tensor]:
         each = [normality.single_scores(normality.project(part)) for part in parts(name)]

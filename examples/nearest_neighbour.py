@@ -12,17 +12,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
 import torch
 
-from gepc_geo import GEPC
-from gepc_geo.baselines import FlatNeighbour, flatten
+from gepc_geo.baselines import NearestNeighbour
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import NWUCLA, PennAction
 from gepc_geo.evaluation import clip_labels
-from gepc_geo.inputs import InputPipeline
-from gepc_geo.loader import WindowLoader
 from gepc_geo.metrics import auc
+from gepc_geo.options import Options
 from gepc_geo.scoring import clip_scores
 
 
@@ -30,14 +27,9 @@ def clip_auc(root: Path, dataset: str, normal: list[str], frames: int = 24) -> f
     """Few-vs-many AUC: trained on the normal clips of the training half, tested on the other half."""
     tracks = {"penn_action": PennAction, "nw_ucla": NWUCLA}[dataset](root).tracks()
     train, test = tracks.select(split="train", labels=normal), tracks.select(split="test")
-    options = GEPC(frames=frames)
-    pipeline = InputPipeline(train.skeleton, train.dims, 0, options)
-    windows = pipeline.windows(train, 1)
-    pipeline.fit(WindowLoader(windows, batch_size=1024))
-    choices = range(pipeline.augment.num_choices)
-    model = FlatNeighbour().fit(np.concatenate([flatten(pipeline, windows, c) for c in choices]))
-    windows = pipeline.windows(test, 1)
-    score = torch.as_tensor(model.decision_function(flatten(pipeline, windows)))
+    model = NearestNeighbour(Options(frames=frames)).fit(train)
+    windows = model.windows(test)
+    score = torch.as_tensor(model.score_windows(windows))
     clip, track = torch.as_tensor(windows.clip), torch.as_tensor(windows.track)
     scores, _ = clip_scores(score, clip, track, test.num_clips, empty_score=float(score.min()))
     return auc(clip_labels(test, normal), scores.numpy())

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gepc_geo.baselines import FlatMixture, flatten
+from gepc_geo.baselines import Mixture
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.device import pick_device
@@ -155,10 +155,6 @@ def mode_aucs(
 def _mixture_scores(detector: GEPC, train: PoseTracks, test: PoseTracks) -> WindowScores:
     """Window scores of a Gaussian mixture on the same normalised windows, as the detector's mode."""
     pipeline = detector.pipeline_
-    windows = pipeline.windows(train, detector.stride)
-    windows = windows.subset(np.flatnonzero(~windows.padded))
-    choices = range(pipeline.augment.num_choices)
-    model = FlatMixture().fit(np.concatenate([flatten(pipeline, windows, c) for c in choices]))
-    scored = pipeline.windows(test, detector.score_stride)
-    score = model.decision_function(flatten(pipeline, scored))
-    return WindowScores(scored, dict.fromkeys(MODES, score))
+    model = Mixture().fit_windows(pipeline, pipeline.training_windows(train))
+    scored = model.windows(test)
+    return WindowScores(scored, dict.fromkeys(MODES, model.score_windows(scored)))

@@ -34,11 +34,13 @@ from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a saved model.
-KIND, VERSION = "gepc_geo model", 4
+KIND, VERSION = "gepc_geo model", 5
 # Windows a forward pass takes when nothing is learned.
 _SCORE_BATCH = 512
 # Raw latents and residuals that are held at once to measure their principal components.
 _SAMPLE = 20_000
+# Of few training windows the mixtures see variations too, up to so many rows and so many of each.
+_ROWS, _VARIATIONS = 20_000, 10
 # Fewer clips than this are split by person, not by clip, for calibration.
 _FEW_CLIPS = 10
 
@@ -128,12 +130,7 @@ class GEPC(Options, BaseEstimator):
         self.pipeline_ = InputPipeline(
             self.skeleton_, self.dims_, self.num_features_, self._options
         )
-        windows = _full(self.pipeline_.windows(train, self.stride))
-        if len(windows) < 2:
-            raise InputError(
-                f"the training poses give {len(windows)} windows of {self.length} frames, "
-                "expected at least 2 (longer tracks, a shorter window, or frames for whole clips)"
-            )
+        windows = self.pipeline_.training_windows(train)
         for name in ("clusters", "components"):
             if getattr(self, name) > len(windows):
                 raise InputError(
@@ -207,7 +204,9 @@ class GEPC(Options, BaseEstimator):
     @torch.no_grad()
     def _fit_normality(self, loader: WindowLoader, held_out: PoseTracks, quiet: bool) -> None:
         """Mixtures on all training windows and augmentations; calibration on held-out windows."""
-        count, choices = len(loader.windows), range(self._choices)
+        count = len(loader.windows)
+        varied = min(_ROWS // count, _VARIATIONS, self.pipeline_.augment.num_choices)
+        choices = range(max(self._choices, varied))
         some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
         # Each rank encodes its share of the windows; measured and fitted it is on the first.
         shown = some[distributed.share(len(some))]
@@ -223,8 +222,12 @@ class GEPC(Options, BaseEstimator):
                 _gather(map(normality.project, self._encode(loader.batches(mine), c)))
                 for c in choices
             ]
-        self.normality_ = _first(lambda: normality.fit(_cat(passes)), loader.device)
-        train_scores = _average([self.normality_.single_scores(part) for part in passes])
+        everything = _cat(passes)
+        person = _person(loader.windows).to(loader.device).repeat(len(choices))
+        self.normality_ = _first(lambda: normality.fit(everything, person), loader.device)
+        train_scores = _average(
+            [self.normality_.single_scores(part) for part in passes[: self._choices]]
+        )
         windows = _full(self.pipeline_.windows(held_out, self.score_stride))
         if len(windows):
             share = windows.subset(np.arange(len(windows))[distributed.share(len(windows))])
@@ -244,6 +247,26 @@ class GEPC(Options, BaseEstimator):
         self.person_calibrators_ = {
             mode: TailCalibrator().fit(_covered(windows, scores[mode])) for mode in MODES
         }
+        # Calibrated, neighbours are the held-out windows too: of a small set every clip counts.
+        rest = _full(self.pipeline_.windows(held_out, self.stride))
+        if len(rest):
+            self.normality_ = _first(
+                lambda: self._with_held_out(everything, person, rest, choices), loader.device
+            )
+
+    def _with_held_out(
+        self, points: Points, person: Tensor, rest: PoseWindows, choices: range
+    ) -> Normality:
+        """What was fitted to the training windows' points, with more windows among the neighbours."""
+        loader = self._loader(rest)
+        more = _cat(
+            map(self.normality_.project, (e for c in choices for e in self._encode(loader, c)))
+        )
+        theirs = _person(rest).to(person.device).repeat(len(choices)) + person.max() + 1
+        self.normality_.nearest.fit(
+            torch.cat([points.nearest, more.nearest]), torch.cat([person, theirs])
+        )
+        return self.normality_
 
     # -- scores --------------------------------------------------------------------------------
 
@@ -360,7 +383,8 @@ class GEPC(Options, BaseEstimator):
 
     @property
     def _choices(self) -> int:
-        return self.pipeline_.augment.num_choices
+        """Augmentations that scores are averaged over, the first ones."""
+        return self.pipeline_.augment.num_scored
 
     def _loader(self, windows: PoseWindows) -> WindowLoader:
         device = next(self.model_.parameters()).device
@@ -554,6 +578,12 @@ def _stack(parts: Iterable[Tensor], *shape: int) -> np.ndarray:
 def _full(windows: PoseWindows) -> PoseWindows:
     """Without the padded ones."""
     return windows.subset(np.flatnonzero(~windows.padded))
+
+
+def _person(windows: PoseWindows) -> Tensor:
+    """Whose each window is: a number for each person of each clip."""
+    _, person = np.unique(np.stack([windows.clip, windows.track]), axis=1, return_inverse=True)
+    return torch.as_tensor(person).flatten()
 
 
 def _fps(tracks: PoseTracks) -> float:

@@ -19,12 +19,14 @@ from torch import Tensor
 
 from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
+from gepc_geo.heartbeat import heartbeat
 
 _T = TypeVar("_T")
 
 # What torchrun (or who starts the ranks without it) tells each rank.
 _ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-# How long ranks wait for one another: mixtures are fitted by the first alone, long on much data.
+# How long ranks that are alive wait for one another: mixtures are fitted by the first alone, and shares
+# of clips to score are not quite even.
 _PATIENCE = timedelta(days=1)
 # How long a rank that is about to end waits for the others to have heard of it.
 _FAREWELL = timedelta(seconds=10)
@@ -58,8 +60,11 @@ def process_group() -> Iterator[None]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=_PATIENCE)
     _rank, _world = dist.get_rank(), dist.get_world_size()
+    # A connection of its own to the store that the ranks met in: the group's may be waiting.
+    store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
     try:
-        yield
+        with heartbeat(store, _rank, _world):
+            yield
     finally:
         _rank, _world = 0, 1
         # After a crash the other ranks may be gone, and closing the group could wait for them.
@@ -71,7 +76,7 @@ def own_device(name: str | torch.device = "auto") -> torch.device:
     """As :func:`~gepc_geo.device.pick_device`; of several ranks on a machine each has its own GPU.
 
     Raises:
-        InputError: A device that cannot be used; on all ranks, if on any.
+        InputError: A device that cannot be used, a GPU of two ranks; on all ranks, if on any.
     """
     with agreement():
         if _world > 1 and torch.cuda.is_available() and str(name) in ("auto", "cuda"):
@@ -79,7 +84,22 @@ def own_device(name: str | torch.device = "auto") -> torch.device:
         device = pick_device(name)
         if _world > 1 and device.type == "cuda":
             torch.cuda.set_device(device)
+    if _world > 1:
+        _check_own(device)
     return device
+
+
+def _check_own(device: torch.device) -> None:
+    """Makes sure that no two ranks have one GPU, whatever number they know it by."""
+    cuda = device.type == "cuda"
+    gpu = str(torch.cuda.get_device_properties(device).uuid) if cuda else None
+    first: dict[str, int] = {}
+    for other, (name, one) in enumerate(_all_objects((str(device), gpu))):
+        if one is not None and first.setdefault(one, other) != other:
+            raise InputError(
+                f"device is {name!r} on rank {other}, which is rank {first[one]}'s GPU, "
+                "expected one for each rank (auto or cuda), or cpu"
+            )
 
 
 # -- shares ------------------------------------------------------------------------------------
@@ -100,6 +120,15 @@ def gather(x: Tensor) -> Tensor:
     parts = [torch.empty_like(padded) for _ in sizes]
     dist.all_gather(parts, padded)
     return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+
+def to_first(mine: _T) -> list[_T]:
+    """What all ranks have, in their order, on the first one; on the others their own alone."""
+    if _world == 1:
+        return [mine]
+    everyone: list[Any] | None = [None] * _world if _rank == 0 else None
+    dist.gather_object(mine, everyone)
+    return [mine] if everyone is None else everyone
 
 
 # -- sums --------------------------------------------------------------------------------------

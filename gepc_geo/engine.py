@@ -56,11 +56,13 @@ class Encoded(NamedTuple):
         latent: :math:`z`, :math:`[N, D]`.
         log_p: Log soft assignments, :math:`[N, K]`.
         residual: Input less reconstruction, :math:`[N, T V C]`; 0 at joints that were not seen.
+        window: The input without the confidence, :math:`[N, T V C]`.
     """
 
     latent: Tensor
     log_p: Tensor
     residual: Tensor
+    window: Tensor
 
 
 def window_residual(reconstruction: Tensor, x: Tensor) -> Tensor:
@@ -446,7 +448,8 @@ def encode_input(
     with autocast(x.device, precision):
         reconstruction, latent = model(x)
     latent = latent.float()
-    return Encoded(latent, assignment(latent), window_residual(reconstruction, x))
+    residual = window_residual(reconstruction, x)
+    return Encoded(latent, assignment(latent), residual, x[..., :-1].flatten(1))
 
 
 @torch.no_grad()

@@ -8,15 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
+from torch_geometric.transforms import Compose
 
 from gepc_geo.errors import InputError
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
 from gepc_geo.options import Options
 from gepc_geo.tracks import PoseTracks
-from gepc_geo.transforms import Augment, normalize
+from gepc_geo.transforms import AlignRoot, Augment, normalize
 from gepc_geo.windows import PoseWindows, resample_clips
 
+# Variance of all motion channels together over that of the coordinates. Chosen on training halves of
+# Penn Action and NW-UCLA; motion as loud as poses (it is the same at every joint) drowns them.
+_MOTION_SHARE = 0.36
 # Enough windows for channel statistics to a fraction of a percent.
 _STATISTICS_WINDOWS = 20_000
 
@@ -24,8 +28,10 @@ _STATISTICS_WINDOWS = 20_000
 class InputPipeline:
     r"""Everything between :class:`~gepc_geo.PoseTracks` and the network's input.
 
-    The network's input is :math:`[B, T, V, C]`: normalised coordinates, features, motion channels
-    (each standardised by its training mean and deviation), and last the confidence.
+    The network's input is :math:`[B, T, V, C]`: normalised coordinates (less each one's training mean,
+    over the deviation of all), features (each standardised), motion channels (each standardised, and
+    scaled so that all of them together have 0.36 of the coordinates' variance), and last the
+    confidence.
 
     Args:
         skeleton: The joints (:class:`~gepc_geo.Skeleton`).
@@ -37,15 +43,15 @@ class InputPipeline:
     def __init__(self, skeleton: Any, dims: int, num_features: int, options: Options) -> None:
         self.skeleton, self.dims, self.num_features = skeleton, dims, num_features
         self.options = options
-        # Alignment undoes turns about the vertical axis: of "paper" it would leave two copies each.
-        undone = dims == 3 and options.align and options.augment == "paper"
-        self.augment = Augment(skeleton, dims, "flip" if undone else options.augment)
+        self.augment = Augment(skeleton, dims, options.augment)
+        # Alignment comes before the augmentation, whose turns it would undo, the rest after it.
+        self.align = AlignRoot(skeleton, dims) if options.align else Compose([])
         self.normalize = normalize(
             skeleton,
             dims,
             scale=options.scale,
             center=options.center,
-            align=options.align,
+            align=False,
             motion=options.motion,
         )
         self.mean = torch.zeros(0)
@@ -82,6 +88,21 @@ class InputPipeline:
             tracks, length=self.options.length, stride=stride, max_gap=self.options.max_gap
         )
 
+    def training_windows(self, tracks: PoseTracks) -> PoseWindows:
+        """The windows to learn from: every ``stride`` frames, none padded.
+
+        Raises:
+            InputError: Fewer than 2 of them.
+        """
+        windows = self.windows(tracks, self.options.stride)
+        windows = windows.subset(~windows.padded)
+        if len(windows) < 2:
+            raise InputError(
+                f"the training poses give {len(windows)} windows of {self.options.length} frames, "
+                "expected at least 2 (longer tracks, a shorter window, or frames for whole clips)"
+            )
+        return windows
+
     def fit(self, loader: WindowLoader) -> InputPipeline:
         """Measures each channel's mean and deviation over (up to 20,000 of) the loader's windows."""
         count = len(loader.windows)
@@ -94,10 +115,15 @@ class InputPipeline:
             square = square + x.square().sum((0, 1, 2))
             seen += x[..., 0].numel()
         mean = total / seen
-        variance = square / seen - mean.square()
+        variance = (square / seen - mean.square()).clamp(min=0)
+        motion = len(mean) - self.dims - self.num_features
+        # One number for all coordinates: a body keeps its proportions.
+        variance[: self.dims] = variance[: self.dims].mean()
+        if motion:
+            variance[-motion:] *= motion / (_MOTION_SHARE * self.dims)
         self.mean = mean.float()
         # A channel that never changes must not be blown up by its rounding noise.
-        self.std = variance.clamp(min=0).sqrt().float().clamp(min=1e-4)
+        self.std = variance.sqrt().float().clamp(min=1e-4)
         return self
 
     def tensor(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
@@ -107,9 +133,7 @@ class InputPipeline:
             batch: From :class:`~gepc_geo.loader.WindowLoader`.
             choice: :math:`[B]` augmentation of each window; default: none of them.
         """
-        if choice is not None and self.augment.num_choices > 1:
-            batch = self.augment.apply(batch, choice)
-        x = self._normalized(batch)
+        x = self._normalized(batch, choice)
         return torch.cat([(x[..., :-1] - self.mean) / self.std, x[..., -1:]], dim=-1)
 
     @property
@@ -123,7 +147,10 @@ class InputPipeline:
         self.mean, self.std = self.mean.to(device), self.std.to(device)
         return self
 
-    def _normalized(self, batch: Batch) -> Tensor:
+    def _normalized(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
+        batch = self.align(batch)
+        if choice is not None and self.augment.num_choices > 1:
+            batch = self.augment.apply(batch, choice)
         x = to_dense(self.normalize(batch).x, self.skeleton.num_joints)
         # The confidence goes last, so that what is to be reconstructed is x[..., :-1].
         coordinates, confidence, rest = x.split([self.dims, 1, x.size(-1) - self.dims - 1], dim=-1)

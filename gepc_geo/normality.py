@@ -10,13 +10,14 @@ from torch import Tensor
 from gepc_geo.calibration import TailCalibrator, fuse
 from gepc_geo.engine import Encoded
 from gepc_geo.mixture import DirichletProcessMixture, ilr
+from gepc_geo.neighbours import NearestDistance
 from gepc_geo.options import Options
 
 #: The modes scored directly; ``fused`` is made of those in :data:`FUSED`.
-SINGLE = ("assignment", "max", "latent", "reconstruction")
+SINGLE = ("assignment", "max", "latent", "reconstruction", "nearest")
 #: What ``fused`` combines: chosen on the training halves of Penn Action and NW-UCLA alone
-#: (benchmarks/choose_defaults.py); assignments add nothing there that the latent does not have.
-FUSED = ("latent", "reconstruction")
+#: (benchmarks/choose_defaults.py); what the latent adds there is mostly noise.
+FUSED = ("nearest", "reconstruction")
 
 
 class Whitening:
@@ -112,12 +113,15 @@ class Points(NamedTuple):
         largest: Logarithm of the largest soft assignment, :math:`[N]`.
         latent: Whitened latents, :math:`[N, d]`.
         residual: Whitened residuals, :math:`[N, d]`.
+        nearest: Windows and residuals side by side, in the coordinates of their neighbours,
+            :math:`[N, d']`.
     """
 
     assignment: Tensor
     largest: Tensor
     latent: Tensor
     residual: Tensor
+    nearest: Tensor
 
 
 class Normality:
@@ -140,6 +144,7 @@ class Normality:
             "latent": self._mixture("gaussian"),
             "residual": self._mixture("gaussian"),
         }
+        self.nearest = NearestDistance()
         self.calibrators: dict[str, TailCalibrator] = {}
 
     def _mixture(self, kind: str) -> DirichletProcessMixture:
@@ -154,6 +159,7 @@ class Normality:
         """Learns the whitening of latents and residuals from a sample of the training windows."""
         for part, whitening in self.whitening.items():
             whitening.fit(getattr(encoded, part))
+        self.nearest.measure(_side_by_side(encoded), self.options.seed)
         return self
 
     def project(self, encoded: Encoded) -> Points:
@@ -164,12 +170,19 @@ class Normality:
             largest=log_p.max(1).values,
             latent=self.whitening["latent"](encoded.latent),
             residual=self.whitening["residual"](encoded.residual),
+            nearest=self.nearest.project(_side_by_side(encoded)),
         )
 
-    def fit(self, points: Points) -> Normality:
-        """Fits the mixtures to the training windows."""
+    def fit(self, points: Points, person: Tensor) -> Normality:
+        """Fits mixtures and neighbours to the training windows.
+
+        Args:
+            points: All of them, from :meth:`project`.
+            person: Whose each is, :math:`[N]`.
+        """
         for part, mixture in self.mixtures.items():
             mixture.fit(getattr(points, part))
+        self.nearest.fit(points.nearest, person)
         return self
 
     def calibrate(self, scores: dict[str, Tensor]) -> None:
@@ -184,6 +197,7 @@ class Normality:
             "max": -torch.expm1(points.largest),
             "latent": -self.mixtures["latent"]._log_density(points.latent),
             "reconstruction": -self.mixtures["residual"]._log_density(points.residual),
+            "nearest": self.nearest(points.nearest),
         }
 
     def fused_score(self, scores: dict[str, Tensor]) -> Tensor:
@@ -195,14 +209,17 @@ class Normality:
         parts: list[Any] = [self.whitening, self.mixtures, self.calibrators]
         for part in (one for group in parts for one in group.values()):
             part.to(device)
+        self.nearest.to(device)
         return self
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numbers and strings only."""
-        return {
+        groups = ("whitening", "mixtures", "calibrators")
+        state: dict[str, Any] = {
             name: {key: part.state_dict() for key, part in getattr(self, name).items()}
-            for name in ("whitening", "mixtures", "calibrators")
+            for name in groups
         }
+        return state | {"nearest": self.nearest.state_dict()}
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any], options: Options) -> Normality:
@@ -214,7 +231,13 @@ class Normality:
             part: DirichletProcessMixture.from_state_dict(state["mixtures"][part])
             for part in self.mixtures
         }
+        self.nearest.load_state_dict(state["nearest"])
         self.calibrators = {
             m: TailCalibrator.from_state_dict(c) for m, c in state["calibrators"].items()
         }
         return self
+
+
+def _side_by_side(encoded: Encoded) -> Tensor:
+    """What a window is, and what of it the network does not expect."""
+    return torch.cat([encoded.window, encoded.residual], dim=1)

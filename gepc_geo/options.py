@@ -13,7 +13,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.nn.spatial import BRANCHES
 
 #: What a window's anomaly score can be computed from (DESIGN: section 3.4 of the paper and beyond).
-MODES = ("assignment", "max", "latent", "reconstruction", "fused")
+MODES = ("assignment", "max", "latent", "reconstruction", "nearest", "fused")
 
 
 def _option(
@@ -54,17 +54,17 @@ class Options:
         choices=("torso", "height", "rms", "image"),
     )
     center: str = _option(
-        "window",
+        "frame",
         "What is subtracted: the window's mean position, or each frame's.",
         choices=("window", "frame"),
     )
     align: bool = _option(True, "Turn 3D poses so that the shoulder line lies along x.")
     motion: bool = _option(True, "Keep the person's motion through the image as extra channels.")
     augment: str = _option(
-        "flip",
-        "Augmentations, drawn per window in training, averaged in scoring; paper: identity, flip, "
-        "rot90, flip+rot90, rot45.",
-        choices=("none", "flip", "paper"),
+        "vary",
+        "Augmentations, drawn per window in training; vary: flip, with small turns and changes of speed; "
+        "paper: identity, flip, rot90, flip+rot90, rot45.",
+        choices=("none", "flip", "vary", "paper"),
     )
     # -- model ---------------------------------------------------------------------------------
     branches: list[str] = _option(
@@ -103,7 +103,7 @@ class Options:
     whitened_dims: int = _option(
         64, "Principal components that the latent and reconstruction modes keep.", low=1
     )
-    mode: str = _option("fused", "What the anomaly score is computed from.", choices=MODES)
+    mode: str = _option("nearest", "What the anomaly score is computed from.", choices=MODES)
     holdout: float = _option(
         0.1,
         "Share of the training clips kept out of training to calibrate scores.",

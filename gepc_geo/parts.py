@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gepc_geo import distributed
 from gepc_geo._version import __version__
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
@@ -88,18 +89,47 @@ def score_shard(
 ) -> dict[str, np.ndarray]:
     """The rows of :func:`~gepc_geo.levels.score_table` that are of a shard's clips, unsmoothed.
 
-    Smoothing may cross the borders of clips, and so waits for :func:`join_parts`.
+    Smoothing may cross the borders of clips, and so waits for :func:`join_parts`. Inside of
+    :func:`gepc_geo.distributed.process_group` each rank scores its part of the shard; the first one
+    gets all of its rows, the others their own.
 
     Raises:
-        InputError: As :func:`~gepc_geo.levels.check_level`.
+        InputError: As :func:`~gepc_geo.levels.check_level`, and scores that are not finite numbers; on
+            all ranks, if on any.
     """
-    check_level(detector, level, options)
-    first, last = shard.clips(tracks)
-    if labels is not None:
-        offset = tracks.frame_offset if level == "frame" else np.arange(tracks.num_clips + 1)
-        labels = labels[offset[first] : offset[last]]
-    mine = clip_range(tracks, first, last)
-    return score_table(detector, mine, level, replace(options, smooth=0.0), labels, quiet=quiet)
+    with distributed.agreement():
+        check_level(detector, level, options)
+        own = shard.part(distributed.rank() + 1, distributed.world())
+        first, last = own.clips(tracks)
+        if labels is not None:
+            offset = tracks.frame_offset if level == "frame" else np.arange(tracks.num_clips + 1)
+            labels = labels[offset[first] : offset[last]]
+        mine = clip_range(tracks, first, last)
+        plain = replace(options, smooth=0.0)
+        quiet = quiet or not distributed.is_first()
+        columns = score_table(detector, mine, level, plain, labels, quiet=quiet)
+    return join_tables(distributed.to_first(columns))
+
+
+def score_all(
+    detector: GEPC,
+    tracks: PoseTracks,
+    level: str,
+    options: ScoreOptions,
+    labels: np.ndarray | None,
+    quiet: bool = True,
+) -> dict[str, np.ndarray]:
+    """:func:`~gepc_geo.levels.score_table` by all ranks, to the bit what one process gives.
+
+    The first rank gets the table, the others their own rows of it.
+
+    Raises:
+        InputError: As :func:`score_shard`.
+    """
+    columns = score_shard(detector, tracks, level, options, labels, Shard(1, 1), quiet)
+    if options.smooth and distributed.is_first():
+        smooth_frames(columns, options)
+    return columns
 
 
 def write_part(

@@ -64,7 +64,8 @@ class Progress:
         if self.quiet:
             return
         rate = (self.done - self._first) / max(self._shown - self._began, 1e-9)
-        text = f"{self.name}: {self.done:,} of {self.total:,} {self.unit}, {rate:,.0f} a second"
+        pace = f"{rate:,.0f} a second" if rate >= 1 else f"{60 * rate:,.1f} a minute"
+        text = f"{self.name}: {self.done:,} of {self.total:,} {self.unit}, {pace}"
         print(f"{text}, {self.note}" if self.note else text, file=self.stream, flush=True)
 
     def __enter__(self) -> Progress:

@@ -35,6 +35,10 @@ class Shard:
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
 
+    def part(self, number: int, count: int) -> Shard:
+        """One of several shards, with numbers from 1, that together are this one."""
+        return Shard((self.number - 1) * count + number, self.count * count)
+
     def clips(self, tracks: PoseTracks) -> tuple[int, int]:
         """The shard's first clip and the one after its last."""
         borders = np.array([self.number - 1, self.number])

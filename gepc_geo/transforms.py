@@ -23,7 +23,7 @@ from gepc_geo.skeleton import Skeleton
 #: What a pose can be divided by: :class:`ScaleByBody`.
 SIZES = ("torso", "height", "rms")
 #: The sets of augmentations: :class:`Augment`.
-AUGMENTATIONS = ("none", "flip", "paper")
+AUGMENTATIONS = ("none", "flip", "vary", "paper")
 
 # The smallest size of a body: a thousandth of a pixel, or a millimetre.
 _TINY = 1e-3
@@ -31,6 +31,9 @@ _TINY = 1e-3
 _LEAST_OF_EXTENT = 0.1
 # ... and a body smaller than this share of its way through the window has but one joint seen.
 _LEAST_OF_WAY = 0.01
+# Variations of "vary", each also mirrored: the first is the window as it is, the others are turned by up
+# to so many degrees, and begin, end and bend in time by up to this share of the window.
+_VARIATIONS, _TURN, _BEND = 32, {2: 5.0, 3: 15.0}, 0.1
 # Added to speeds (body sizes a frame) before the logarithm: about the noise of standing still.
 _SPEED_FLOOR = 0.01
 
@@ -244,21 +247,26 @@ class AddMotion(_PoseTransform):
 
 @functional_transform("pose_augment")
 class Augment(_PoseTransform):
-    r"""Applies one of a set of discrete augmentations to each window.
+    r"""Applies one of a set of augmentations to each window.
 
     Mirroring reverses x and swaps left and right joints, with their confidence and features.
     Rotations turn 2D poses in the image plane and 3D poses about the vertical axis (y), both about
-    the window's centre. Apply it to the original coordinates, before any normalisation.
+    the window's centre. A change of speed reads all channels at the times
+    :math:`a + (b - a) t + c \sin \pi t`, between frames linearly, before the first and after the last
+    frame that frame. Apply it to the original coordinates, before any normalisation.
 
     Args:
         skeleton: The joints.
         dims: Coordinates of a joint.
-        name: ``"none"``: identity; ``"flip"``: identity, mirrored; ``"paper"``: identity, mirrored,
-            turned by 90 degrees, mirrored and turned by 90, turned by 45 (the public
+        name: ``"none"``: identity; ``"flip"``: identity, mirrored; ``"vary"``: 31 small turns and
+            changes of speed more, the same ones always, each also mirrored; ``"paper"``: identity,
+            mirrored, turned by 90 degrees, mirrored and turned by 90, turned by 45 (the public
             implementation's set).
 
     Attributes:
         generator: Random numbers of :meth:`forward`; ``None``: torch's global generator.
+        num_scored: The first choices, whose scores are averaged: of ``"vary"`` identity and
+            mirrored, else all.
 
     Raises:
         InputError: Another ``name``.
@@ -270,17 +278,30 @@ class Augment(_PoseTransform):
             raise InputError(f"augment is {name!r}, expected one of {', '.join(AUGMENTATIONS)}")
         self.name = name
         self.generator: torch.Generator | None = None
-        # Of each choice: mirrored?, degrees.
-        choices = [(False, 0), (True, 0), (False, 90), (True, 90), (False, 45)]
-        choices = choices[: {"none": 1, "flip": 2, "paper": 5}[name]]
-        self._exact = torch.stack([_matrix(dims, *choice) for choice in choices])
+        # Of each choice: mirrored?, degrees, and by how much its times differ: a, b - 1, c.
+        still = (0.0, 0.0, 0.0)
+        paper = [(False, 0), (True, 0), (False, 90), (True, 90), (False, 45)]
+        choices = [
+            (*one, still) for one in paper[: {"none": 1, "flip": 2, "vary": 2, "paper": 5}[name]]
+        ]
+        self.num_scored = len(choices)
+        if name == "vary":
+            generator = torch.Generator().manual_seed(0)
+            drawn = 2 * torch.rand(_VARIATIONS - 1, 4, generator=generator, dtype=torch.float64) - 1
+            for turn, begin, end, bend in (
+                drawn * torch.tensor([_TURN[dims], *[_BEND] * 3])
+            ).tolist():
+                choices += [(mirrored, turn, (begin, end, bend)) for mirrored in (False, True)]
+        self._exact = torch.stack([_matrix(dims, m, degrees) for m, degrees, _ in choices])
         self._matrix = self._exact.float()
+        self._times = torch.tensor([times for _, _, times in choices]) if name == "vary" else None
         order = {False: list(range(skeleton.num_joints)), True: skeleton.mirror()}
-        self._order = torch.tensor([order[mirrored] for mirrored, _ in choices])
+        self._order = torch.tensor([order[mirrored] for mirrored, _, _ in choices])
 
     def to(self, device: torch.device) -> Augment:
         """Moves the tables to a device, so that no batch there has to wait for them."""
         self._matrix, self._order = self._matrix.to(device), self._order.to(device)
+        self._times = None if self._times is None else self._times.to(device)
         return self
 
     @property
@@ -306,11 +327,14 @@ class Augment(_PoseTransform):
         device, dtype = data.x.device, data.x.dtype
         if self._matrix.device != device or self._matrix.dtype != dtype:
             # Once; after that a batch needs nothing from the host.
-            self._matrix, self._order = self._exact.to(device, dtype), self._order.to(device)
+            self.to(device)._matrix = self._exact.to(device, dtype)
         choice = choice.to(device)
         x = data.x.unflatten(0, (-1, self.skeleton.num_joints))
         graph = torch.arange(len(x), device=device)[:, None]
-        data.x = x[graph, self._order[choice]].flatten(0, 1)
+        x = x[graph, self._order[choice]]
+        if self._times is not None:
+            x = _read_at(x, self._times[choice])
+        data.x = x.flatten(0, 1)
         coordinates, confidence = self._split(data)
         return self._with(data, _turn(coordinates, confidence, self._matrix[choice]))
 
@@ -387,10 +411,32 @@ def _turn(coordinates: Tensor, confidence: Tensor, matrix: Tensor) -> Tensor:
     return coordinates + (change[:, None, None] * away[..., None, :]).sum(-1)
 
 
-def _matrix(dims: int, mirrored: bool, degrees: int) -> Tensor:
+def _read_at(x: Tensor, times: Tensor) -> Tensor:
+    """Windows [B, V, T, C] at other times: a, b - 1 and c [B, 3] of ``Augment``."""
+    frames = x.size(2)
+    begin, end, bend = times.to(x.dtype).T.unsqueeze(2)
+    frame = torch.arange(frames, device=x.device, dtype=x.dtype)
+    t = frame / max(frames - 1, 1)
+    # What changes is added: times as they are are whole frames, without any rounding.
+    change = begin + (end - begin) * t + bend * torch.sin(math.pi * t)
+    at = (frame + (frames - 1) * change).clamp(0, frames - 1)
+    before = at.floor()
+    share = (at - before)[:, None, :, None]
+    index = before.long()[:, None, :, None].expand(-1, x.size(1), -1, x.size(3))
+    early, late = x.gather(2, index), x.gather(2, (index + 1).clamp(max=frames - 1))
+    return early + share * (late - early)
+
+
+def _matrix(dims: int, mirrored: bool, degrees: float) -> Tensor:
     """Mirrors x, then turns: in the image (x, y), or about the vertical axis (x, z)."""
     # Exact for right angles, where cos(pi / 2) would not be.
-    cos, sin = {0: (1.0, 0.0), 45: (math.sqrt(0.5),) * 2, 90: (0.0, 1.0)}[degrees]
+    exact: dict[float, tuple[float, float]] = {
+        0: (1.0, 0.0),
+        45: (math.sqrt(0.5),) * 2,
+        90: (0.0, 1.0),
+    }
+    angle = math.radians(degrees)
+    cos, sin = exact.get(degrees, (math.cos(angle), math.sin(angle)))
     matrix = torch.eye(dims, dtype=torch.float64)
     last = dims - 1
     matrix[0, 0], matrix[0, last], matrix[last, 0], matrix[last, last] = cos, -sin, sin, cos

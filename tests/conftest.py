@@ -7,11 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from actions import simulate_actions
 
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.tracks import PoseTracks
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """Workers of pytest-xdist, and the processes that their tests start, share the cores."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    if workers > 1:
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +42,9 @@ def real_data() -> Callable[[str], Path]:
 def walkers() -> PoseTracks:
     """A small simulated crowd of normal walkers: 12 clips, AlphaPose-like, some gaps."""
     return simulate_crowd("train", num_clips=12, frames_per_clip=72, seed=5)
+
+
+@pytest.fixture(scope="session")
+def actions() -> PoseTracks:
+    """40 simulated clips of 4 actions, with classes, official halves and images of two sizes."""
+    return simulate_actions()

@@ -17,6 +17,7 @@ NETWORK = dict(
     hidden=1,
     clusters=3,
     components=2,
+    augment="flip",
     precision="fp32",
 )
 

@@ -93,7 +93,9 @@ def test_modes_without_a_density_are_refused(detector, crowd):
         detector.score_samples(crowd, "max")
 
 
-def test_threshold_holds_its_share_of_held_out_windows(detector, walkers):
+def test_threshold_holds_its_share_of_held_out_windows(walkers):
+    """In a mode without neighbours, which held-out windows are in the end."""
+    detector = GEPC(**SMALL, mode="reconstruction").fit(walkers, device="cpu")
     _, held_out = detector._hold_out(walkers)
     scored = detector.window_scores(held_out, padded=False)
     share = (scored.scores[detector.mode] > detector.threshold_).mean()
@@ -169,6 +171,30 @@ def test_pickled_code_in_a_model_file_is_never_run(tmp_path):
     with pytest.raises(InputError, match=r"cannot be read"):
         GEPC.load(tmp_path / "model.pt")
     assert not ran.exists()
+
+
+def test_mixtures_and_neighbours_see_variations_of_few_windows(walkers):
+    """Ten of each of the training windows; scores are means over a window and its mirror image."""
+    varied = GEPC(**{**SMALL, "augment": "vary", "budget": 64, "stride": 24})
+    varied.fit(walkers, device="cpu")
+    train, _ = varied._hold_out(walkers)
+    count, all_of_them = (
+        int((~varied.pipeline_.windows(tracks, 24).padded).sum()) for tracks in (train, walkers)
+    )
+    # What was held out to calibrate is among the neighbours in the end.
+    assert len(varied.normality_.nearest.points) == 10 * all_of_them > 10 * count
+    weights, _ = varied.normality_.mixtures["latent"].weight_concentration_
+    assert abs(float((weights - 1).sum()) - 10 * count) < 1e-6
+    batch, *_ = varied._loader(varied.windows(walkers).subset(slice(5)))
+    with torch.no_grad():
+        each = [
+            varied.normality_.single_scores(
+                varied.normality_.project(varied._encode_batch(batch, choice))
+            )["nearest"]
+            for choice in (0, 1)
+        ]
+    mean = (each[0] + each[1]) / 2
+    np.testing.assert_allclose(varied.decision_function(walkers, "nearest")[:5], mean, atol=1e-4)
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,17 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from click.testing import CliRunner
 from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError, PoseTracks, distributed
+from gepc_geo.cli import main
 from gepc_geo.nn import block
 from gepc_geo.nn.norm import ChannelNorm, RowNorm
 
@@ -295,10 +299,41 @@ def commands(*arguments: list[str]) -> list[subprocess.CompletedProcess]:
     ]
 
 
-def test_bad_input_of_one_rank_ends_all_with_one_sentence(files):
-    out = files / "refused"
+def torchrun(*arguments: object) -> subprocess.CompletedProcess:
+    """Runs a command on both ranks, each on one thread."""
+    launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={WORLD}"]
+    end = subprocess.run(
+        [*launch, "-m", "gepc_geo", *map(str, arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert end.returncode == 0, end.stderr
+    return end
+
+
+@pytest.fixture(scope="module")
+def trained(files) -> tuple[Path, subprocess.CompletedProcess]:
+    """The folder of a run, and what the command that trained it printed."""
+    out = files / "torchrun"
+    return out, torchrun("train", files / "poses.npz", "--out", out, *FLAGS)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("command", ["train", "score"])
+def test_bad_input_of_one_rank_ends_all_with_one_sentence(files, trained, command):
+    out, run = files / "refused.csv", [str(trained[0])] * (command == "score")
     good, bad = (
-        ["train", str(files / name), "--out", str(out)] for name in ("poses.npz", "missing.npz")
+        [command, *run, str(files / name), "--out", str(out)]
+        for name in ("poses.npz", "missing.npz")
     )
     ends = commands(good, bad)
     assert [end.returncode for end in ends] == [2, 2]
@@ -307,17 +342,22 @@ def test_bad_input_of_one_rank_ends_all_with_one_sentence(files):
     assert not "".join(end.stdout for end in ends) and not out.exists()
 
 
-def test_torchrun_trains_one_model(files):
-    out = files / "torchrun"
-    launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={WORLD}"]
-    train = ["-m", "gepc_geo", "train", str(files / "poses.npz"), f"--out={out}", *FLAGS]
-    end = subprocess.run([*launch, *train], capture_output=True, text=True, timeout=120)
-    assert end.returncode == 0, end.stderr
+def test_torchrun_trains_one_model(trained):
+    out, end = trained
     assert end.stdout.count("model: ") == 1 == end.stdout.count("PoseTracks(")
     assert end.stderr.count("reconstruction: ") == 1
     names = {"config.yaml", "losses.csv", "checkpoint.pt", "model.pt"}
     assert {path.name for path in out.iterdir()} == names
     assert math.isfinite(GEPC.load(out / "model.pt", device="cpu").threshold_)
+
+
+def test_torchrun_writes_the_scores_of_one_process(files, trained, one_thread):
+    whole, shared = files / "whole.npz", files / "shared.npz"
+    score = ("score", trained[0], files / "poses.npz", "--smooth", "2", "--device", "cpu", "--out")
+    assert CliRunner().invoke(main, [*map(str, score), str(whole)]).exit_code == 0
+    end = torchrun(*score, shared)
+    assert shared.read_bytes() == whole.read_bytes()
+    assert end.stdout.count(" rows (frame level) in ") == 1 and end.stderr.count("scoring: ") == 1
 
 
 def test_numbers_without_an_address_are_not_torchruns(monkeypatch):
@@ -327,6 +367,18 @@ def test_numbers_without_an_address_are_not_torchruns(monkeypatch):
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     with distributed.process_group():
         assert distributed.world() == 1 and distributed.is_first()
+
+
+def test_a_gpu_has_one_rank_by_whatever_number(monkeypatch):
+    mine = SimpleNamespace(uuid="b")
+    others = [("cuda:0", "a"), ("cpu", None), ("cpu", None)]
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: mine)
+    monkeypatch.setattr(distributed, "_all_objects", lambda own: [*others, own])
+    distributed._check_own(torch.device("cuda:0"))
+    distributed._check_own(torch.device("cpu"))
+    mine.uuid = "a"
+    with pytest.raises(InputError, match="'cuda:1' on rank 3, which is rank 0's GPU, expected one"):
+        distributed._check_own(torch.device("cuda:1"))
 
 
 def test_shares_are_all_rows_in_order(monkeypatch):

@@ -11,23 +11,30 @@ from sklearn.decomposition import PCA
 
 from gepc_geo.engine import Encoded
 from gepc_geo.mixture import DirichletProcessMixture, ilr
+from gepc_geo.neighbours import NearestDistance
 from gepc_geo.normality import FUSED, SINGLE, Normality, Whitening
 from gepc_geo.options import Options
 
 
 def encoded(count: int = 300, seed: int = 0) -> Encoded:
-    """Latents and residuals with 12 and 8 directions of falling variance."""
+    """Latents, residuals and windows with 12, 8 and 8 directions of falling variance."""
     generator = torch.Generator().manual_seed(seed)
     latent = torch.randn(count, 12, generator=generator) * torch.logspace(0, -2, 12)
     log_p = torch.randn(count, 4, generator=generator).log_softmax(1)
     residual = torch.randn(count, 8, generator=generator) * torch.logspace(0, -1, 8)
-    return Encoded(latent, log_p, residual)
+    window = torch.randn(count, 8, generator=generator) * torch.logspace(0, -1, 8)
+    return Encoded(latent, log_p, residual, window)
+
+
+def people(count: int = 300) -> torch.Tensor:
+    """Three windows each."""
+    return torch.arange(count) // 3
 
 
 @pytest.fixture(scope="module")
 def fitted() -> Normality:
     normality = Normality(Options(components=3, whitened_dims=5)).measure(encoded())
-    normality.fit(normality.project(encoded()))
+    normality.fit(normality.project(encoded()), people())
     normality.calibrate(normality.single_scores(normality.project(encoded(seed=1))))
     return normality
 
@@ -87,6 +94,11 @@ def test_modes_by_their_definitions(fitted):
     for mode, part in (("assignment", 0), ("latent", 2), ("reconstruction", 3)):
         mixture = DirichletProcessMixture(3, random_state=0).fit(train[part])
         torch.testing.assert_close(scores[mode], -mixture.log_density(points[part]))
+    nearest = NearestDistance().fit(train.nearest, people())
+    torch.testing.assert_close(scores["nearest"], nearest(points.nearest))
+    # All 16 columns are kept, so that distances are those of windows and residuals.
+    both = torch.cat([other.window, other.residual], dim=1)
+    torch.testing.assert_close(torch.pdist(points.nearest), torch.pdist(both), atol=1e-4, rtol=1e-4)
 
 
 def test_a_noisy_direction_does_not_drown_a_quiet_one(fitted):

@@ -82,9 +82,22 @@ def test_commands_of_the_command_line_section_run_in_order(folder):
         assert (folder / name).exists()
 
 
+def test_commands_of_several_processes_parse():
+    """Two processes run such commands in test_distributed.py."""
+    lines = [line for block in blocks("") for line in block.splitlines()]
+    several = [shlex.split(line) for line in lines if line.startswith("torchrun ")]
+    names = []
+    for words in several:
+        name, *rest = words[words.index("gepc_geo") + 1 :]
+        main.commands[name].make_context(name, rest)
+        names.append(name)
+    assert names == ["train", "score"]
+
+
 def test_flags_of_the_table_exist():
     names = set(re.findall(r"`(?:train|score|evaluate)? ?(--[a-z-]+)", README))
-    known = {flag for c in main.commands.values() for p in c.params for flag in p.opts}
+    every = [*main.commands.values(), *main.commands["experiment"].commands.values()]
+    known = {flag for c in every for p in c.params for flag in p.opts}
     assert names and names <= known
 
 
@@ -122,7 +135,11 @@ def results_commands() -> list[list[str]]:
 def test_commands_of_the_results_parse(command):
     """Training on the real data takes long: here the commands are parsed, flag by flag."""
     _, name, *rest = command
-    context = main.commands[name].make_context(name, rest)
+    parsed = main.commands[name]
+    if name == "experiment":
+        name, *rest = rest
+        parsed = parsed.commands[name]
+    context = parsed.make_context(name, rest)
     assert context.params["data"] is not None
 
 
@@ -130,10 +147,14 @@ def test_results_commands_run_small_on_real_data(real_data, tmp_path, monkeypatc
     """The README's clip-level commands, in order, with a small network."""
     monkeypatch.chdir(tmp_path)
     chosen = [c for c in results_commands() if "nw_ucla" in " ".join(c)]
-    assert [c[1] for c in chosen] == ["train", "evaluate"]
+    assert [c[1] for c in chosen] == ["experiment"]
+    small = []
+    for flag, value in zip(SMALL[::2], SMALL[1::2], strict=True):
+        if flag != "--budget":
+            value = f"[{value}]" if "," in value else value
+            small += ["--set", f"{flag.strip('-').replace('-', '_')}={value}"]
     for _, name, *rest in chosen:
         rest = [part.replace("PATH/nw_ucla", str(real_data("nw_ucla"))) for part in rest]
-        if name == "train":
-            rest += SMALL
+        rest += ["--splits", "whole_body", "--budget", "640", "--jobs", "1", *small]
         result = CliRunner().invoke(main, [name, *rest], catch_exceptions=False)
         assert result.exit_code == 0, result.output

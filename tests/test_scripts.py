@@ -95,8 +95,9 @@ def test_choose_defaults_scores_every_mode_and_fusion():
     generator = torch.Generator().manual_seed(0)
 
     def encoded(count: int) -> Encoded:
-        latent, residual = (torch.randn(count, 6, generator=generator) for _ in range(2))
-        return Encoded(latent, torch.randn(count, 3, generator=generator).log_softmax(1), residual)
+        latent, residual, window = (torch.randn(count, 6, generator=generator) for _ in range(3))
+        log_p = torch.randn(count, 3, generator=generator).log_softmax(1)
+        return Encoded(latent, log_p, residual, window)
 
     parts = {name: encoded(count) for name, count in zip(module.PARTS, (200, 60, 40), strict=True)}
     arrays = {
@@ -104,16 +105,17 @@ def test_choose_defaults_scores_every_mode_and_fusion():
         for name, part in parts.items()
         for field in Encoded._fields
     }
+    arrays["train_person"] = person = np.arange(200)
     scores = module.mode_scores(arrays, GEPC(components=2, whitened_dims=4))
-    assert len(scores) == 4 + 6 + 4 + 1
+    assert len(scores) == 5 + 10 + 10 + 5 + 1
     normality = Normality(GEPC(components=2, whitened_dims=4)).measure(parts["train"])
-    normality.fit(normality.project(parts["train"]))
+    normality.fit(normality.project(parts["train"]), torch.as_tensor(person))
     held_out, test = (
         normality.single_scores(normality.project(parts[name])) for name in ("held_out", "test")
     )
     normality.calibrate(held_out)
     np.testing.assert_allclose(scores["latent"], test["latent"])
-    np.testing.assert_allclose(scores["latent+reconstruction"], normality.fused_score(test))
+    np.testing.assert_allclose(scores["reconstruction+nearest"], normality.fused_score(test))
 
 
 def test_choose_training_trains_variants_on_validation_crowds():

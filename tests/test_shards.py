@@ -40,6 +40,17 @@ def test_every_clip_is_in_one_part_and_no_part_is_much_larger(sizes, count):
     assert max(parts) <= sum(sizes) / count + max(sizes, default=0)
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 30), max_size=12), st.integers(1, 5), st.integers(1, 5))
+def test_the_parts_of_a_shard_are_that_shard(sizes, count, parts):
+    tracks = tracks_of(sizes)
+    for number in range(1, count + 1):
+        shard = Shard(number, count)
+        ranges = [shard.part(i, parts).clips(tracks) for i in range(1, parts + 1)]
+        assert (ranges[0][0], ranges[-1][1]) == shard.clips(tracks)
+        assert all(one[1] == other[0] for one, other in pairwise(ranges))
+
+
 def test_a_part_is_what_selecting_its_clips_gives(walkers):
     part, chosen = clip_range(walkers, 3, 7), walkers.select(clips=np.arange(3, 7))
     assert part.keypoints.base is not None

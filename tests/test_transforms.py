@@ -328,6 +328,44 @@ def test_rotations(skeleton, dims):
         torch.testing.assert_close(applied(4)[..., 1], data.x[..., 1])
 
 
+def at_times(x: Tensor, times: list[float]) -> np.ndarray:
+    """A window read between its frames, by NumPy."""
+    frames = x.size(1)
+    a, b, c = times[0], 1 + times[1], times[2]
+    t = np.linspace(0, 1, frames)
+    at = (a + (b - a) * t + c * np.sin(np.pi * t)) * (frames - 1)
+    return np.apply_along_axis(lambda row: np.interp(at, np.arange(frames), row), 1, x.numpy())
+
+
+@pytest.mark.parametrize(("skeleton", "dims"), BODIES)
+def test_small_turns_and_changes_of_speed(skeleton, dims):
+    augment = Augment(skeleton, dims, "vary")
+    data = window(12, skeleton, dims)
+    assert (augment.num_choices, augment.num_scored) == (64, 2)
+    assert torch.equal(augment.apply(data, torch.tensor([0])).x, data.x)
+    flip = Augment(skeleton, dims, "flip").apply(data, torch.tensor([1])).x
+    assert torch.equal(augment.apply(data, torch.tensor([1])).x, flip)
+    center = Center(skeleton, dims)
+    for choice in (2, 10, 62):
+        times = augment._times[choice].tolist()
+        assert 0 < max(map(abs, times)) <= 0.1
+        varied = augment.apply(data, torch.tensor([choice])).x
+        slow = torch.as_tensor(at_times(data.x, times))
+        # All that is not turned is the window at other times; turning keeps distances.
+        torch.testing.assert_close(varied[..., dims:], slow[..., dims:], atol=1e-5, rtol=1e-5)
+        ours, theirs = (center(Data(x=x)).x[..., :dims] for x in (varied, slow))
+        torch.testing.assert_close(ours.norm(dim=-1), theirs.norm(dim=-1), atol=1e-3, rtol=1e-4)
+        p, q = (x[..., [0, dims - 1]] for x in (theirs, ours))
+        angle = torch.atan2(p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0], (p * q).sum(-1))
+        degrees = torch.rad2deg(angle)
+        assert 0 < float(degrees.abs().mean()) <= {2: 5.0, 3: 15.0}[dims] + 1e-3
+        torch.testing.assert_close(degrees, degrees.mean().expand_as(degrees), atol=1e-2, rtol=0)
+        # The mirrored variation of the next number is the variation, mirrored.
+        mirrored = Augment(skeleton, dims, "flip").apply(Data(x=slow), torch.tensor([1])).x
+        other = augment.apply(data, torch.tensor([choice + 1])).x
+        torch.testing.assert_close(other[..., dims:], mirrored[..., dims:], atol=1e-5, rtol=1e-5)
+
+
 def test_each_window_has_its_own_augmentation():
     augment = Augment(PENN, 2, "paper")
     many = [window(seed) for seed in range(5)]

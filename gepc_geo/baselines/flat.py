@@ -1,15 +1,17 @@
-"""Detectors on flattened windows: the input itself, without any learned embedding."""
+"""Plain scikit-learn on flattened windows: the input itself, without any learned embedding."""
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from sklearn.decomposition import PCA
-from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import NearestNeighbors
+from abc import abstractmethod
 
+import numpy as np
+from sklearn import ensemble, mixture, neighbors, svm
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from gepc_geo.baselines.base import WindowCompetitor, inputs
 from gepc_geo.inputs import InputPipeline
-from gepc_geo.loader import WindowLoader
+from gepc_geo.options import Options
 from gepc_geo.windows import PoseWindows
 
 
@@ -21,64 +23,129 @@ def flatten(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> n
         windows: Which windows.
         choice: The augmentation applied to each; 0 is none. (default: :obj:`0`)
     """
-    device = pipeline.mean.device
     parts = [np.zeros((0, 0), dtype=np.float32)]
-    for batch in WindowLoader(windows, batch_size=1024, device=device):
-        choices = torch.full((batch.num_graphs,), choice, device=device)
-        parts.append(pipeline.tensor(batch, choices)[..., :-1].flatten(1).cpu().numpy())
+    parts += map(_flat, inputs(pipeline, windows, choice))
     return np.concatenate(parts[1:] or parts)
 
 
-class _Flat:
-    """Principal components of flattened windows, shared by the detectors below."""
-
-    def __init__(self, dims: int = 64, random_state: int = 0) -> None:
-        self.dims, self.random_state = dims, random_state
-
-    def _fit_pca(self, x: np.ndarray) -> np.ndarray:
-        self.pca_ = PCA(min(self.dims, *x.shape), random_state=self.random_state)
-        return self.pca_.fit_transform(x)
+def _flat(x: Tensor) -> np.ndarray:
+    """One batch of the network's input, flattened."""
+    return x[..., :-1].flatten(1).cpu().numpy()
 
 
-class FlatMixture(_Flat):
-    """A Gaussian mixture on the principal components of flattened windows.
+class FlatCompetitor(WindowCompetitor):
+    r"""Principal components of flattened windows, shared by the competitors below.
+
+    The training windows come in every augmentation, scored ones as they are.
 
     Args:
-        components: Gaussians.
-        dims: Principal components.
-        random_state: Seed.
+        options: As in :class:`~gepc_geo.baselines.base.WindowCompetitor`.
+            (default: all defaults)
+        dims: The most principal components. (default: :obj:`64`)
+
+    Attributes:
+        pca\_: The principal components, not whitened.
+        model\_: scikit-learn's estimator on them.
     """
 
-    def __init__(self, components: int = 15, dims: int = 64, random_state: int = 0) -> None:
-        super().__init__(dims, random_state)
+    def __init__(self, options: Options | None = None, dims: int = 64) -> None:
+        super().__init__(options)
+        self.dims = dims
+
+    def _fit(self, windows: PoseWindows) -> None:
+        choices = range(self.pipeline_.augment.num_scored)
+        x = np.concatenate([flatten(self.pipeline_, windows, choice) for choice in choices])
+        self.pca_ = PCA(min(self.dims, *x.shape), random_state=self._options.seed)
+        self._fit_model(self.pca_.fit_transform(x))
+
+    def score_windows(self, windows: PoseWindows) -> np.ndarray:
+        r"""Anomaly scores :math:`[W]` float64 of some windows, a batch at a time."""
+        parts = [
+            self._score_model(self.pca_.transform(_flat(x)))
+            for x in inputs(self.pipeline_, windows)
+        ]
+        return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
+
+    @abstractmethod
+    def _fit_model(self, x: np.ndarray) -> None:
+        """Fits ``model_`` to the components [N, d] of training windows."""
+
+    @abstractmethod
+    def _score_model(self, x: np.ndarray) -> np.ndarray:
+        """Anomaly scores [N] of components [N, d]."""
+
+
+class NearestNeighbour(FlatCompetitor):
+    """Distance to the nearest training window (1-NN)."""
+
+    def _fit_model(self, x: np.ndarray) -> None:
+        self.model_ = neighbors.NearestNeighbors(n_neighbors=1).fit(x)
+
+    def _score_model(self, x: np.ndarray) -> np.ndarray:
+        return self.model_.kneighbors(x)[0][:, 0]
+
+
+class Mixture(FlatCompetitor):
+    """Minus the log-density of a Gaussian mixture with full covariances.
+
+    Args:
+        options: As in :class:`~gepc_geo.baselines.base.WindowCompetitor`.
+            (default: all defaults)
+        dims: The most principal components. (default: :obj:`64`)
+        components: Gaussians; no more than there are training windows. (default: :obj:`15`)
+    """
+
+    def __init__(
+        self, options: Options | None = None, dims: int = 64, components: int = 15
+    ) -> None:
+        super().__init__(options, dims)
         self.components = components
 
-    def fit(self, x: np.ndarray, y: object = None) -> FlatMixture:
-        """Fits to normal windows :math:`[W, D]`."""
-        # The ridge keeps covariances of small samples invertible.
-        self.mixture_ = GaussianMixture(
-            min(self.components, len(x)), reg_covar=1e-3, random_state=self.random_state
-        ).fit(self._fit_pca(x))
-        return self
+    def _fit_model(self, x: np.ndarray) -> None:
+        # Covariances of small samples need a ridge: a share of the mean variance that was far better than
+        # a thirtieth of it on validation halves (docs/results.md).
+        ridge = 0.03 * float(x.var(0).mean())
+        self.model_ = mixture.GaussianMixture(
+            min(self.components, len(x)), reg_covar=ridge, random_state=self._options.seed
+        ).fit(x)
 
-    def decision_function(self, x: np.ndarray) -> np.ndarray:
-        """Minus the log-density, :math:`[W]`; higher is more abnormal."""
-        return -self.mixture_.score_samples(self.pca_.transform(x))
+    def _score_model(self, x: np.ndarray) -> np.ndarray:
+        return -self.model_.score_samples(x)
 
 
-class FlatNeighbour(_Flat):
-    """Distance to the nearest training window in the principal components of flattened windows.
+class IsolationForest(FlatCompetitor):
+    """How few random cuts isolate a window (Liu, Ting and Zhou, ICDM 2008): 100 trees."""
+
+    def _fit_model(self, x: np.ndarray) -> None:
+        self.model_ = ensemble.IsolationForest(random_state=self._options.seed).fit(x)
+
+    def _score_model(self, x: np.ndarray) -> np.ndarray:
+        return -self.model_.score_samples(x)
+
+
+class OneClassSVM(FlatCompetitor):
+    """Distance outside of a one-class support vector machine's boundary (:func:`one_class_svm`)."""
+
+    def _fit_model(self, x: np.ndarray) -> None:
+        self.model_ = one_class_svm(x, self._options.seed)
+
+    def _score_model(self, x: np.ndarray) -> np.ndarray:
+        return -self.model_.decision_function(x)
+
+
+#: A machine learns from no more rows: its cost grows with their square.
+SVM_ROWS = 10_000
+
+
+def one_class_svm(x: np.ndarray, seed: int) -> svm.OneClassSVM:
+    r"""A one-class support vector machine (Schölkopf et al. 2001) with scikit-learn's RBF kernel.
+
+    ``nu`` is 0.1, ``gamma`` ``"scale"``: one over the number of columns times their variance.
 
     Args:
-        dims: Principal components.
-        random_state: Seed.
+        x: Rows :math:`[N, D]`; of more than 10,000 it learns from that many, drawn at random.
+        seed: Of the draw.
     """
-
-    def fit(self, x: np.ndarray, y: object = None) -> FlatNeighbour:
-        """Remembers normal windows :math:`[W, D]`."""
-        self.neighbours_ = NearestNeighbors(n_neighbors=1).fit(self._fit_pca(x))
-        return self
-
-    def decision_function(self, x: np.ndarray) -> np.ndarray:
-        """The distance, :math:`[W]`; higher is more abnormal."""
-        return self.neighbours_.kneighbors(self.pca_.transform(x))[0][:, 0]
+    if len(x) > SVM_ROWS:
+        x = x[np.random.default_rng(seed).choice(len(x), SVM_ROWS, replace=False)]
+    return svm.OneClassSVM(nu=0.1, gamma="scale").fit(x)

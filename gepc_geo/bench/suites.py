@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import platform
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch_geometric
 
-from gepc_geo._version import __version__
-from gepc_geo.bench import fit, layer, loader, mixture, model, readers
+from gepc_geo.bench import fit, layer, loader, mixture, model, readers, score
 from gepc_geo.files import atomic_path
+from gepc_geo.machine import machine
 
 _Rows = list[dict[str, Any]]
 
@@ -40,6 +37,11 @@ def _fit(device: torch.device, quick: bool) -> _Rows:
     return fit.run(device, **({"clips": 12, "budget": 3_000, "rounds": 1} if quick else {}))
 
 
+def _score(device: torch.device, quick: bool) -> _Rows:
+    small = {"clips": 3, "frames": 60, "rounds": 1, "rows": 20_000}
+    return score.run(device, **(small if quick else {}))
+
+
 def _loader(device: torch.device, quick: bool) -> _Rows:
     return loader.run(quick, device)
 
@@ -55,31 +57,8 @@ SUITES: dict[str, Callable[[torch.device, bool], _Rows]] = {
     "loader": _loader,
     "readers": _readers,
     "mixture": _mixture,
+    "score": _score,
 }
-
-
-def machine(device: torch.device) -> dict[str, Any]:
-    """What the numbers depend on."""
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu(),
-        "threads": torch.get_num_threads(),
-        "gepc_geo": __version__,
-        "torch": torch.__version__,
-        "torch_geometric": torch_geometric.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def _cpu() -> str:
-    """The processor's name, and what PyTorch's kernels make of it."""
-    names = Path("/proc/cpuinfo")
-    found = [
-        line.split(":", 1)[1].strip()
-        for line in (names.read_text().splitlines() if names.exists() else [])
-        if line.startswith("model name")
-    ]
-    return f"{found[0] if found else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def lines(rows: _Rows) -> Iterator[str]:

@@ -9,6 +9,7 @@ from gepc_geo.cli.bench import bench
 from gepc_geo.cli.convert import convert
 from gepc_geo.cli.demo import demo
 from gepc_geo.cli.evaluate import evaluate
+from gepc_geo.cli.experiment import experiment
 from gepc_geo.cli.info import info
 from gepc_geo.cli.merge import merge
 from gepc_geo.cli.refusal import Group
@@ -22,5 +23,5 @@ def main() -> None:
     """Find abnormal human behaviour in tracked poses."""
 
 
-for _command in (demo, train, score, merge, evaluate, convert, info, bench):
+for _command in (demo, train, score, merge, evaluate, experiment, convert, info, bench):
     main.add_command(_command)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.bench.suites import SUITES, lines, machine, write
+from gepc_geo.bench.suites import SUITES, lines, write
 from gepc_geo.cli.data import device_option
 from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
+from gepc_geo.machine import machine
 
 
 @click.command(short_help="Measure speed beside what each part replaces.")

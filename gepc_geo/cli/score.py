@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+import torch
 
+from gepc_geo import distributed
 from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.ranks import ranks
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation import clip_labels
 from gepc_geo.files import check_destination
-from gepc_geo.levels import LEVELS, ScoreOptions, score_table, write_table
+from gepc_geo.levels import LEVELS, ScoreOptions, write_table
 from gepc_geo.options import MODES
-from gepc_geo.parts import origin, score_shard, write_part
+from gepc_geo.parts import origin, score_all, score_shard, write_part
 from gepc_geo.run import Run
 from gepc_geo.scoring import PROTOCOLS
 from gepc_geo.shards import Shard
@@ -60,7 +64,12 @@ def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def load_run(run: Path, frames: int | None, device: str, tracks: PoseTracks | None = None) -> GEPC:
+def load_run(
+    run: Path,
+    frames: int | None,
+    device: str | torch.device,
+    tracks: PoseTracks | None = None,
+) -> GEPC:
     """The run's detector, held against what the command line says about frames."""
     detector = Run(run).load(device)
     if frames is not None and frames != detector.frames:
@@ -72,7 +81,7 @@ def load_run(run: Path, frames: int | None, device: str, tracks: PoseTracks | No
         )
     if tracks is not None:
         note = detector.fps_mismatch(tracks)
-        if note:
+        if note and distributed.is_first():
             click.echo(f"warning: {note}", err=True)
     return detector
 
@@ -125,34 +134,48 @@ def score(
     Example:
 
         gepc-geo score runs/mine poses/test --out scores.csv
+
+    Several processes share the clips:
+
+        torchrun --nproc-per-node 4 -m gepc_geo score runs/mine poses/test --out scores.csv
     """
-    part = None if shard is None else Shard.parse(shard)
-    if part is not None and out.suffix != ".npz":
-        raise InputError(f"{out} has suffix {out.suffix!r}, expected .npz with --shard {part}")
-    if out.suffix not in (".csv", ".npz"):
-        raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
-    check_destination(out)
-    tracks = read_data(data, format_, skeleton, split, fps, labels)
-    detector = load_run(run, frames, device, tracks)
-    names = class_names(normal)
-    level = level or ("frame" if detector.frames is None else "clip")
-    for flag, value, its_level in (("--labels", labels, "frame"), ("--normal", normal, "clip")):
-        if value is not None and level != its_level:
-            raise InputError(
-                f"{flag} is {value}, which only --level {its_level} uses, expected none with "
-                f"--level {level}"
+    with ranks():
+        with distributed.agreement():
+            part = None if shard is None else Shard.parse(shard)
+            if part is not None and out.suffix != ".npz":
+                raise InputError(
+                    f"{out} has suffix {out.suffix!r}, expected .npz with --shard {part}"
+                )
+            if out.suffix not in (".csv", ".npz"):
+                raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
+            if distributed.is_first():
+                check_destination(out)
+            tracks = read_data(data, format_, skeleton, split, fps, labels)
+        target = distributed.own_device(device)
+        with distributed.agreement():
+            detector = load_run(run, frames, target, tracks)
+            names = class_names(normal)
+            level = level or ("frame" if detector.frames is None else "clip")
+            for flag, value, own in (("--labels", labels, "frame"), ("--normal", normal, "clip")):
+                if value is not None and level != own:
+                    raise InputError(
+                        f"{flag} is {value}, which only --level {own} uses, expected none with "
+                        f"--level {level}"
+                    )
+            known: np.ndarray | None = None
+            if names is not None:
+                known = clip_labels(tracks, names)
+            elif level == "frame":
+                known = tracks.frame_labels
+            options = ScoreOptions(
+                mode or detector.mode, protocol, smooth, people_correction, padded
             )
-    known: np.ndarray | None = None
-    if names is not None:
-        known = clip_labels(tracks, names)
-    elif level == "frame":
-        known = tracks.frame_labels
-    mode = mode or detector.mode
-    options = ScoreOptions(mode, protocol, smooth, people_correction, padded)
-    if part is None:
-        columns = score_table(detector, tracks, level, options, known, quiet=False)
-        write_table(columns, out)
-    else:
-        columns = score_shard(detector, tracks, level, options, known, part, quiet=False)
-        write_part(columns, out, part, origin(Run(run).model, tracks, level, options, known))
-    click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")
+        common = partial(origin, Run(run).model, tracks, level, options, known)
+        distributed.check_same(common, "run, poses or options")
+        if part is None:
+            columns = score_all(detector, tracks, level, options, known, quiet=False)
+            distributed.from_first(lambda: write_table(columns, out))
+        else:
+            columns = score_shard(detector, tracks, level, options, known, part, quiet=False)
+            distributed.from_first(lambda: write_part(columns, out, part, common()))
+        click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")

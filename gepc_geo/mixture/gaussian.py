@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-# Values (rows x components x dimensions) held at once: few enough to stay in a CPU's cache (3x faster
+# Values (rows x components x columns) held at once: few enough to stay in a CPU's cache (3x faster
 # than larger pieces at 64 dimensions), enough to keep a GPU busy.
 _CHUNK = {"cpu": 1 << 18, "cuda": 1 << 26}
-# Rows that no kernel for products splits further.
-_ROWS = 64
+# A covariance whose eigenvalues are this far apart may be singular.
+_SINGULAR = 1e-12
+# Rows that no kernel for products splits further, and columns that make whole vectors in all of them.
+_ROWS, _VECTOR = 64, 8
+# Columns of a triangular or a symmetric matrix computed at once: fewer make products slower by more
+# than the zeros, or the twins, that they leave out.
+_ROOT_COLUMNS, _MOMENT_COLUMNS = 32, 64
+# Rows that make a sum of products worth its start.
+_LONG = 512
 
 
 class GaussianComponents:
@@ -55,6 +64,12 @@ class GaussianComponents:
         flat = self.scale_prior if self.diagonal else self.scale_prior.diagonal()
         lift = torch.where(flat > 0, torch.zeros_like(flat), torch.full_like(flat, floor))
         self.scale_prior = self.scale_prior + (lift if self.diagonal else torch.diag(lift))
+        if not self.diagonal:
+            # Columns that depend on one another leave a direction without any, but for rounding.
+            values = torch.linalg.eigvalsh(self.scale_prior)
+            dependent = values[0] < _SINGULAR * values[-1]
+            lift = torch.where(dependent, floor + _SINGULAR * values[-1], 0.0)
+            self.scale_prior = self.scale_prior + torch.diag(lift.expand(x.size(1)))
 
     def maximize(self, x: Tensor, responsibilities: Tensor) -> None:
         """The M step: the posterior given who is responsible for which row."""
@@ -76,12 +91,7 @@ class GaussianComponents:
             self.covariances = scale / self.degrees_of_freedom.unsqueeze(1)
             self.precisions_cholesky = self.covariances.rsqrt()
             return
-        second = x.new_zeros(len(count), size, size)
-        step = _rows_at_once(x, self.means)
-        for part, weight in zip(x.split(step), responsibilities.split(step), strict=True):
-            centred = part - self.mean_prior
-            weighted = centred.T * weight.T.unsqueeze(1)  # [K, D, rows]
-            second.baddbmm_(weighted, centred.expand(len(count), -1, -1))
+        second = _second_moments(x, self.mean_prior, responsibilities)
         outer = offset.unsqueeze(2) * offset.unsqueeze(1)
         scatter = second - count.view(-1, 1, 1) * outer
         scale = self.scale_prior + scatter + shrink.unsqueeze(2) * outer
@@ -194,18 +204,32 @@ class GaussianComponents:
 
     def _square(self, x: Tensor) -> Tensor:
         """Squared distance of each row to each mean in units of the expected covariance."""
-        root, size, parts = self.precisions_cholesky, x.size(1), []
-        for part in x.split(_rows_at_once(x, self.means)):
-            if self.diagonal:
-                y = (part.unsqueeze(1) - self.means) * root
-            else:
-                # One product for all components.
-                flat = root.permute(1, 0, 2).reshape(size, -1)
-                y = ((part - self.mean_prior) @ flat).unflatten(1, (-1, size))
-                centre = self.means - self.mean_prior
-                y = y - torch.einsum("kd,kde->ke", centre, root)
-            parts.append(y.square().sum(2))
-        return torch.cat(parts) if parts else x.new_zeros(0, len(self.means))
+        if not len(x):
+            return x.new_zeros(0, len(self.means))
+        root = self.precisions_cholesky
+        if self.diagonal:
+            rows = x.split(_rows_at_once(x, self.means.numel()))
+            return torch.cat(
+                [((part[:, None] - self.means) * root).square().sum(2) for part in rows]
+            )
+        blocks = self._blocks()
+        rows = x.split(_rows_at_once(x, max(shift.numel() for _, shift in blocks)))
+        return torch.cat([_square_full(part - self.mean_prior, blocks) for part in rows])
+
+    def _blocks(self) -> list[tuple[Tensor, Tensor]]:
+        """The roots of all components side by side, a block of columns at a time, and the means.
+
+        A root has nothing below its diagonal, so a block has as many rows as its last column. Its
+        products with the means, [K, columns], are around the prior's.
+        """
+        centre, blocks = self.means - self.mean_prior, []
+        for first, last in _spans(self.means.size(1), _ROOT_COLUMNS):
+            root = self.precisions_cholesky[:, :last, first:last]
+            flat = root.permute(1, 0, 2).flatten(1)
+            # Of whole vectors: rows that begin amid one are rounded by where they stand.
+            flat = pad(flat, (0, -flat.size(1) % _VECTOR))
+            blocks.append((flat, torch.einsum("kd,kde->ke", centre[:, :last], root)))
+        return blocks
 
     def _half_log_det(self) -> Tensor:
         root = self.precisions_cholesky
@@ -233,7 +257,54 @@ class GaussianComponents:
         return (nu + 1 - size) * beta / (1 + beta) / nu
 
 
-def _rows_at_once(x: Tensor, means: Tensor) -> int:
-    """Whole blocks of a product's kernel: rows left over at the end would be rounded otherwise."""
-    fit = _CHUNK.get(x.device.type, _CHUNK["cuda"]) // means.numel()
-    return max(1, fit // _ROWS) * _ROWS
+def _square_full(centred: Tensor, blocks: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Squared lengths [rows, K] in the coordinates of each component's root, from its mean."""
+    square = centred.new_zeros(())
+    for flat, shift in blocks:
+        # One product for all components.
+        y = (centred[:, : len(flat)] @ flat)[:, : shift.numel()].unflatten(1, shift.shape)
+        square = square + (y - shift).square().sum(2)
+    return square
+
+
+def _second_moments(x: Tensor, centre: Tensor, weights: Tensor) -> Tensor:
+    """Sums of rows' outer products around a centre, weighted for each component: [K, D, D].
+
+    They are symmetric: blocks of columns are computed down to the diagonal.
+    """
+    size, count = x.size(1), weights.size(1)
+    spans = _spans(size, _MOMENT_COLUMNS)
+    sums = [x.new_zeros(count, last, last - first) for first, last in spans]
+    # As many components at once as leave rows enough for a product to be worth its start.
+    group = min(count, max(1, _values_at_once(x) // (_LONG * size)))
+    step = _rows_at_once(x, group * size)
+    for part, weight in zip(x.split(step), weights.split(step), strict=True):
+        centred, weight = (part - centre).T.contiguous(), weight.T.contiguous()
+        for k in range(0, count, group):
+            weighted = centred * weight[k : k + group].unsqueeze(1)  # [group, D, rows]
+            for (first, last), total in zip(spans, sums, strict=True):
+                columns = centred[first:last].T.expand(len(weighted), -1, -1)
+                total[k : k + group].baddbmm_(weighted[:, :last], columns)
+    second = x.new_zeros(count, size, size)
+    for (first, last), total in zip(spans, sums, strict=True):
+        second[:, :last, first:last] = total
+    return second.triu() + second.triu(1).mT
+
+
+def _spans(size: int, width: int) -> list[tuple[int, int]]:
+    """First and last (excluded) of even blocks of columns, none narrower than ``width`` if more."""
+    count = max(1, size // width)
+    borders = [size * i // count for i in range(count + 1)]
+    return list(pairwise(borders))
+
+
+def _rows_at_once(x: Tensor, values: int) -> int:
+    """How many rows are held at once, of which each takes so many values.
+
+    Whole blocks of a product's kernel: rows left over at the end would be rounded otherwise.
+    """
+    return max(1, _values_at_once(x) // values // _ROWS) * _ROWS
+
+
+def _values_at_once(x: Tensor) -> int:
+    return _CHUNK.get(x.device.type, _CHUNK["cuda"])

@@ -139,13 +139,39 @@ def plot_lines(
     xlabel: str,
     ylabel: str,
 ) -> None:
-    """Measurements over one variable, a named line each, both axes from 0."""
+    """Measurements over one variable, a named line each, both axes from 0 (or below)."""
     figure = _figure(6, 4)
     axes = figure.subplots()
     for name, y in lines.items():
         axes.plot(x, y, marker="o", label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     axes.legend()
+    _save(figure, Path(path))
+
+
+def plot_bars(
+    rows: Mapping[str, Mapping[str, tuple[float, float]]], path: str | Path, *, xlabel: str
+) -> None:
+    """Means with standard deviations as bars: a group a row, a colour a column.
+
+    Args:
+        rows: For each row and column mean and deviation (NaN where there is none).
+        path: The PNG file.
+        xlabel: What is measured.
+    """
+    columns = list(dict.fromkeys(name for cells in rows.values() for name in cells))
+    figure = _figure(8, 1 + 0.25 * len(rows) * max(len(columns), 1))
+    axes = figure.subplots()
+    height = 0.8 / max(len(columns), 1)
+    for number, column in enumerate(columns):
+        places = [i + height * number for i, cells in enumerate(rows.values()) if column in cells]
+        values = [cells[column] for cells in rows.values() if column in cells]
+        mean, deviation = np.array(values).T
+        axes.barh(places, mean, 0.9 * height, xerr=np.nan_to_num(deviation), label=column)
+    axes.set_yticks(np.arange(len(rows)) + 0.4 - height / 2, list(rows))
+    axes.invert_yaxis()
+    axes.set_xlabel(xlabel)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8)
     _save(figure, Path(path))

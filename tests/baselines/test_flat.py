@@ -1,15 +1,37 @@
-"""Detectors on flattened windows."""
+"""Competitors on flattened windows, beside scikit-learn on the same rows."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn import ensemble, svm
 
-from gepc_geo.baselines import FlatMixture, FlatNeighbour, flatten
+from gepc_geo.baselines import IsolationForest, Mixture, NearestNeighbour, OneClassSVM, flatten
+from gepc_geo.baselines import flat as module
+from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.options import Options
+
+FLAT = (NearestNeighbour, Mixture, IsolationForest, OneClassSVM)
+
+
+@pytest.fixture(scope="module")
+def others():
+    return simulate_crowd("test", num_clips=3, frames_per_clip=40, seed=1)
+
+
+def rows(model, walkers, others):
+    """The training and the scored rows of a fitted competitor, in its principal components."""
+    pipeline = model.pipeline_
+    windows = pipeline.windows(walkers, 8)
+    windows = windows.subset(~windows.padded)
+    train = np.concatenate([flatten(pipeline, windows, choice) for choice in (0, 1)])
+    test = flatten(pipeline, model.windows(others))
+    return model.pca_.transform(train), model.pca_.transform(test)
 
 
 def test_windows_are_flattened_in_order(walkers):
@@ -51,18 +73,89 @@ def test_cuda_flattens_as_the_cpu_does(walkers):
     np.testing.assert_allclose(there, expected, atol=1e-4)
 
 
-def test_neighbour_is_the_smallest_distance():
-    rng = np.random.default_rng(0)
-    normal, other = rng.normal(size=(40, 8)), rng.normal(size=(5, 8))
-    expected = np.sqrt(((other[:, None] - normal) ** 2).sum(-1)).min(1)
-    # Eight components of eight dimensions lose nothing.
-    scores = FlatNeighbour(dims=8).fit(normal).decision_function(other)
-    np.testing.assert_allclose(scores, expected)
+def test_neighbour_is_the_smallest_distance(walkers, others):
+    model = NearestNeighbour(dims=16).fit(walkers, device="cpu")
+    train, test = rows(model, walkers, others)
+    expected = np.sqrt(((test[:, None].astype(float) - train) ** 2).sum(-1)).min(1)
+    np.testing.assert_allclose(model.decision_function(others), expected, rtol=1e-3)
 
 
-def test_mixture_ranks_what_is_far_from_every_mode():
-    rng = np.random.default_rng(0)
-    normal = np.concatenate([rng.normal(-5, 1, (80, 4)), rng.normal(5, 1, (80, 4))])
-    model = FlatMixture(components=2, dims=4).fit(normal)
-    between, near = model.decision_function(np.zeros((1, 4))), model.decision_function(normal)
-    assert between[0] > near.max()
+def test_mirrored_training_windows_are_as_near_as_plain_ones(walkers):
+    """Of a 2D set the mirrored picture of a training clip is a training clip too."""
+    x = walkers.keypoints.copy()[:, walkers.skeleton.mirror()]
+    x[..., 0] = 856 - x[..., 0]
+    mirrored = walkers.with_(
+        keypoints=x, confidence=walkers.confidence[:, walkers.skeleton.mirror()]
+    )
+    options = Options(score_stride=8)
+    model = NearestNeighbour(options).fit(walkers, device="cpu")
+    windows = model.windows(mirrored)
+    assert model.score_windows(windows)[~windows.padded].max() < 1e-2
+    plain = NearestNeighbour(Options(score_stride=8, augment="none")).fit(walkers, device="cpu")
+    assert np.median(plain.score_windows(windows)[~windows.padded]) > 1
+
+
+def test_components_hold_the_most_variance(walkers):
+    model = NearestNeighbour(dims=4).fit(walkers, device="cpu")
+    windows = model.pipeline_.training_windows(walkers)
+    x = np.concatenate([flatten(model.pipeline_, windows, choice) for choice in (0, 1)])
+    values = np.linalg.svd((x - x.mean(0)).astype(float), compute_uv=False) ** 2
+    np.testing.assert_allclose(
+        model.pca_.explained_variance_ratio_, values[:4] / values.sum(), rtol=0.01
+    )
+
+
+def test_mixture_is_minus_the_log_density(walkers, others):
+    model = Mixture(Options(seed=4), dims=8, components=3).fit(walkers, device="cpu")
+    train, test = rows(model, walkers, others)
+    score = model.decision_function(others)
+    # Every step of EM ends in a mixture whose mean is the data's.
+    np.testing.assert_allclose(
+        model.model_.weights_ @ model.model_.means_, train.mean(0), atol=1e-2
+    )
+    density = np.stack(
+        [
+            np.log(weight) + multivariate_normal(mean, covariance).logpdf(test)
+            for weight, mean, covariance in zip(
+                model.model_.weights_, model.model_.means_, model.model_.covariances_, strict=True
+            )
+        ]
+    )
+    np.testing.assert_allclose(score, -logsumexp(density, axis=0), rtol=1e-4)
+    assert model.model_.get_params()["random_state"] == 4
+
+
+def test_forest_is_of_scikit_learn(walkers, others):
+    model = IsolationForest(Options(seed=4), dims=8).fit(walkers, device="cpu")
+    train, test = rows(model, walkers, others)
+    theirs = ensemble.IsolationForest(random_state=4).fit(train)
+    assert model.model_.get_params() == theirs.get_params()
+    # Rows that rounding moves across a cut make other trees of the same forest.
+    same_order = np.corrcoef(model.decision_function(others), -theirs.score_samples(test))[0, 1]
+    assert same_order > 0.9
+
+
+@pytest.mark.parametrize("most", [40, 10_000])
+def test_machine_is_of_scikit_learn_on_a_seeded_sample(walkers, others, monkeypatch, most):
+    monkeypatch.setattr(module, "SVM_ROWS", most)
+    model = OneClassSVM(Options(seed=2), dims=8).fit(walkers, device="cpu")
+    train, test = rows(model, walkers, others)
+    if most < len(train):
+        train = train[np.random.default_rng(2).choice(len(train), most, replace=False)]
+    theirs = svm.OneClassSVM(nu=0.1, gamma="scale").fit(train)
+    score = model.decision_function(others)
+    expected = -theirs.decision_function(test)
+    np.testing.assert_allclose(score, expected, atol=1e-3 * np.ptp(expected))
+
+
+@pytest.mark.parametrize("kind", FLAT)
+def test_scores_of_clips_repeat_and_are_one_a_person(walkers, others, kind):
+    options = Options(frames=24, seed=3)
+    model = kind(options).fit(walkers, device="cpu")
+    score = model.decision_function(others)
+    assert score.dtype == np.float64 and np.isfinite(score).all()
+    assert len(score) == len(model.windows(others)) == others.num_tracks
+    again = kind(options).fit(walkers, device="cpu").decision_function(others)
+    np.testing.assert_array_equal(score, again)
+    nobody = others.rows(np.zeros(others.num_frames, dtype=bool))
+    assert model.decision_function(nobody).shape == (0,)

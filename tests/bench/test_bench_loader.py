@@ -10,10 +10,21 @@ import torch
 from gepc_geo.bench import loader
 
 
-def test_rows():
+def test_rates_are_windows_in_the_time_of_all_batches(monkeypatch):
+    batches = []
+
+    def milliseconds(ours, theirs, *, seconds, device):
+        batches.append((len(ours()), len(theirs())))
+        return [10.0, 20.0]
+
+    monkeypatch.setattr(loader, "milliseconds", milliseconds)
     rows = loader._rates(3000, torch.device("cpu"))
     assert [row["where"] for row in rows] == ["batch 512, in order", "batch 512, shuffled"]
-    assert all(row["ratio"] > 1 for row in rows)
+    # 30 people of 100 frames, and 2,048 of their windows.
+    assert batches == [(6, 4)] * 2
+    for row in rows:
+        assert (row["ours"], row["theirs"]) == (30 * 89 / 10e-3, 2048 / 20e-3)
+        assert row["ratio"] == row["ours"] / row["theirs"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")

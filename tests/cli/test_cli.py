@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli import main
 from gepc_geo.datasets.simulate import write_crowd
-from gepc_geo.options import NAMES
+from gepc_geo.options import MODES, NAMES
 
 TINY = [
     "--hidden",
@@ -203,7 +203,7 @@ def test_evaluating_frames(files, tmp_path):
     ):
         assert key in metrics and key in text
     assert (metrics["n_frames"], metrics["n_clips"], metrics["smooth"]) == (9 * 60, 9, 3.0)
-    assert set(metrics["auc_by_mode"]) == {"assignment", "max", "latent", "reconstruction", "fused"}
+    assert set(metrics["auc_by_mode"]) == set(MODES)
     assert metrics["auc"] == metrics["auc_by_mode"][metrics["mode"]]
     assert metrics["auc"] == metrics["auc_people_uncorrected"] == metrics["auc_padded_dropped"]
     for name in ("metrics_roc.png", "metrics_timelines.png"):

@@ -113,7 +113,7 @@ def test_parts_that_do_not_fit_together_are_refused(files, tmp_path, walkers):
     path = other(*data[:2], "--shard", "2/2")
     assert f"is one of 2 shards, expected 3 as in {one}" in merge(one, path)
     path = other(*data[:2], "--shard", "2/3", "--mode", "max")
-    assert "other.npz has mode max, expected fused as in" in merge(one, path, three)
+    assert "other.npz has mode max, expected nearest as in" in merge(one, path, three)
     path = other(*data[:2], "--shard", "2/3", "--level", "window")
     assert "other.npz has level window, expected frame as in" in merge(one, path, three)
     path = other(*data[:2], "--shard", "2/3", "--smooth", 2)

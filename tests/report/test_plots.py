@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
-from gepc_geo.report import can_plot, plot_lines, plot_roc, plot_timelines
+from gepc_geo.report import can_plot, plot_bars, plot_lines, plot_roc, plot_timelines
 
 
 def test_plots_are_pngs(tmp_path):
@@ -19,9 +19,11 @@ def test_plots_are_pngs(tmp_path):
     scores = [rng.normal(size=len(clip)) for clip in clips]
     plot_timelines(["a", "b", "c"], clips, scores, tmp_path / "t.png", threshold=1.0, most=2)
     plot_lines([1, 2], {"a": [3, 4], "b": [5, 6]}, tmp_path / "l.png", xlabel="x", ylabel="y")
-    for name in ("roc.png", "t.png", "l.png"):
+    bars = {"ours": {"few": (0.9, 0.1), "many": (0.8, np.nan)}, "other": {"many": (0.7, 0.1)}}
+    plot_bars(bars, tmp_path / "b.png", xlabel="AUC")
+    for name in ("roc.png", "t.png", "l.png", "b.png"):
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_without_matplotlib_plots_say_so(tmp_path, monkeypatch):

@@ -1,0 +1,131 @@
+"""What every competitor shares: windows of tracks in, an anomaly score for each of them out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar, Protocol, TypeVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from gepc_geo.device import pick_device
+from gepc_geo.errors import InputError
+from gepc_geo.inputs import InputPipeline
+from gepc_geo.loader import WindowLoader
+from gepc_geo.options import Options
+from gepc_geo.tracks import PoseTracks
+from gepc_geo.windows import PoseWindows
+
+# Windows a batch has when nothing is learned from it.
+_BATCH = 1024
+
+_Self = TypeVar("_Self", bound="Competitor")
+
+
+class Competitor(Protocol):
+    """What can stand in one table: :class:`~gepc_geo.GEPC` and every estimator of this package."""
+
+    def fit(
+        self: _Self, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
+    ) -> _Self:
+        """Learns from normal poses."""
+
+    def windows(self, tracks: PoseTracks) -> PoseWindows:
+        """The windows that are scored."""
+
+    def decision_function(self, tracks: PoseTracks) -> np.ndarray:
+        r"""Anomaly scores :math:`[W]` of :meth:`windows`; higher is more abnormal."""
+
+
+def inputs(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> Iterator[Tensor]:
+    r"""Batches :math:`[B, T, V, C]` of the network's input of some windows.
+
+    Args:
+        pipeline: A fitted one; the work is done on its device.
+        windows: Which windows.
+        choice: The augmentation applied to each; 0 is none. (default: :obj:`0`)
+    """
+    device = pipeline.mean.device
+    for batch in WindowLoader(windows, _BATCH, device=device):
+        choices = torch.full((batch.num_graphs,), choice, device=device)
+        yield pipeline.tensor(batch, choices)
+
+
+_Window = TypeVar("_Window", bound="WindowCompetitor")
+
+
+class WindowCompetitor(BaseEstimator, ABC):
+    r"""A competitor on the windows that the detector gets: same windows, same normalisation.
+
+    Args:
+        options: Window, input and augmentation options, and the seed (a detector will do, its
+            options are the same). (default: all defaults)
+
+    Attributes:
+        supervised: Whether it learns from the classes of the training clips (``clip_label``), which
+            the detector never sees.
+        levels: What it is meant to score: ``"clip"``, ``"frame"`` or both.
+        pipeline\_: The fitted :class:`~gepc_geo.inputs.InputPipeline`.
+    """
+
+    supervised: ClassVar[bool] = False
+    levels: ClassVar[tuple[str, ...]] = ("clip", "frame")
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options
+
+    @property
+    def _options(self) -> Options:
+        return Options() if self.options is None else self.options
+
+    def fit(
+        self: _Window, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
+    ) -> _Window:
+        """Learns from normal poses.
+
+        Args:
+            tracks: Normal behaviour only. All of its full windows count; padded ones do not.
+            y: Ignored, for scikit-learn.
+            device: Where windows are normalised (and networks run): ``"auto"``, ``"cpu"``,
+                ``"cuda"``.
+
+        Raises:
+            InputError: An option that is not allowed, fewer than 2 full windows.
+        """
+        options, target = self._options, pick_device(device)
+        options.check()
+        pipeline = InputPipeline(tracks.skeleton, tracks.dims, tracks.num_features, options)
+        windows = pipeline.training_windows(tracks)
+        pipeline.to(target).fit(WindowLoader(windows, _BATCH, device=target)).to(target)
+        return self.fit_windows(pipeline, windows)
+
+    def fit_windows(self: _Window, pipeline: InputPipeline, windows: PoseWindows) -> _Window:
+        """Learns from some windows, as a fitted pipeline (e.g. a detector's ``pipeline_``) sees them."""
+        self.pipeline_ = pipeline
+        self._fit(windows)
+        return self
+
+    def windows(self, tracks: PoseTracks) -> PoseWindows:
+        """The windows that are scored: every ``score_stride`` frames, short tracks padded.
+
+        Raises:
+            InputError: Nothing was fitted yet, poses of another kind than in training.
+        """
+        if not hasattr(self, "pipeline_"):
+            raise InputError(f"this {type(self).__name__} is not fitted, expected fit() first")
+        return self.pipeline_.windows(tracks, self.pipeline_.options.score_stride)
+
+    def decision_function(self, tracks: PoseTracks) -> np.ndarray:
+        r"""Anomaly scores :math:`[W]` float64 of :meth:`windows`; higher is more abnormal."""
+        return self.score_windows(self.windows(tracks))
+
+    @abstractmethod
+    def score_windows(self, windows: PoseWindows) -> np.ndarray:
+        r"""Anomaly scores :math:`[W]` float64 of some windows."""
+
+    @abstractmethod
+    def _fit(self, windows: PoseWindows) -> None:
+        """Learns from windows; the pipeline is there already."""

@@ -1,0 +1,109 @@
+"""How people move through the scene, whatever their joints do: a mixture of motion features."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from gepc_geo.baselines.base import WindowCompetitor
+from gepc_geo.options import Options
+from gepc_geo.windows import PoseWindows
+
+# Windows whose frames are held at once.
+_CHUNK = 1 << 16
+
+
+def motion_features(windows: PoseWindows) -> np.ndarray:
+    r"""Eleven numbers about each window's bounding box of joints: :math:`[W, 11]` float64.
+
+    Lengths are in body heights (the box's mean height in y over the window), velocities of the box's
+    centre in body heights a frame. Where somebody is, how large, and whether the way goes left or
+    right (in 3D: in which direction) makes no difference.
+
+    - length of the mean horizontal velocity, and the mean vertical velocity (signed);
+    - standard deviations of horizontal (all horizontal axes together) and vertical velocity;
+    - mean, standard deviation and maximum of the speed;
+    - mean and standard deviation of the logarithm of width over height (in 3D the width is the
+      box's horizontal diagonal);
+    - slope of the logarithm of the height per frame (towards the camera or away, up or down), and
+      the standard deviation of that logarithm.
+
+    Args:
+        windows: Which windows; frames beyond a short track repeat its first and last one.
+    """
+    table = windows.table
+    low, high = table.keypoints.min(1), table.keypoints.max(1)
+    boxes = np.stack([low, high], 1).astype(np.float64)
+    parts = [
+        _features(boxes[windows.rows(slice(start, start + _CHUNK))])
+        for start in range(0, len(windows), _CHUNK)
+    ]
+    return np.concatenate([np.zeros((0, 11)), *parts])
+
+
+def _features(boxes: np.ndarray) -> np.ndarray:
+    """Features [W, 11] of boxes [W, T, 2, C]: their lowest and highest corners over time."""
+    size = boxes[:, :, 1] - boxes[:, :, 0]
+    # A thousandth of a pixel, or a millimetre: joints in one point are no reason to divide by 0.
+    size = np.maximum(size, 1e-3)
+    height = size[..., 1]
+    across = np.linalg.norm(np.delete(size, 1, axis=2), axis=2)
+    body = height.mean(1)[:, None, None]
+    velocity = np.diff(boxes.mean(2), axis=1) / body
+    horizontal, vertical = np.delete(velocity, 1, axis=2), velocity[..., 1]
+    speed = np.linalg.norm(velocity, axis=2)
+    aspect, tall = np.log(across / height), np.log(height)
+    time = np.arange(tall.shape[1]) - (tall.shape[1] - 1) / 2
+    return np.stack(
+        [
+            np.linalg.norm(horizontal.mean(1), axis=1),
+            vertical.mean(1),
+            np.sqrt(horizontal.var(1).sum(1)),
+            vertical.std(1),
+            speed.mean(1),
+            speed.std(1),
+            speed.max(1),
+            aspect.mean(1),
+            aspect.std(1),
+            tall @ time / (time @ time),
+            tall.std(1),
+        ],
+        axis=1,
+    )
+
+
+class MotionMixture(WindowCompetitor):
+    r"""Minus the log-density of standardised :func:`motion_features` under a Gaussian mixture.
+
+    It needs no more than boxes, so it works on any skeleton (also ``box5``).
+
+    Args:
+        options: As in :class:`~gepc_geo.baselines.base.WindowCompetitor`.
+            (default: all defaults)
+        components: Gaussians; no more than there are training windows. (default: :obj:`20`)
+
+    Attributes:
+        model\_: scikit-learn's scaler and mixture.
+    """
+
+    levels: ClassVar[tuple[str, ...]] = ("frame",)
+
+    def __init__(self, options: Options | None = None, components: int = 20) -> None:
+        super().__init__(options)
+        self.components = components
+
+    def _fit(self, windows: PoseWindows) -> None:
+        x = motion_features(windows)
+        mixture = GaussianMixture(
+            min(self.components, len(x)), reg_covar=1e-3, random_state=self._options.seed
+        )
+        self.model_ = make_pipeline(StandardScaler(), mixture).fit(x)
+
+    def score_windows(self, windows: PoseWindows) -> np.ndarray:
+        r"""Anomaly scores :math:`[W]` float64 of some windows."""
+        x = motion_features(windows)
+        return -self.model_.score_samples(x) if len(x) else np.zeros(0)

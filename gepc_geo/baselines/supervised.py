@@ -1,0 +1,233 @@
+"""Competitors that know the classes of the training clips (section 4.2 of the paper)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gepc_geo.baselines.base import WindowCompetitor, inputs
+from gepc_geo.errors import InputError
+from gepc_geo.inputs import InputPipeline
+from gepc_geo.loader import WindowLoader
+from gepc_geo.mixture import DirichletProcessMixture
+from gepc_geo.nn import STBlock
+from gepc_geo.nn.norm import RowNorm
+from gepc_geo.options import Options
+from gepc_geo.precision import autocast, decide
+from gepc_geo.tracks import PoseTracks
+from gepc_geo.windows import PoseWindows
+
+# Of each block: channels in units of four `hidden`, and the temporal stride.
+_BLOCKS = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 1))
+_DROPOUT = 0.1
+# Share of the steps in which the learning rate rises.
+_WARM_UP = 0.1
+
+
+class ActionNetwork(nn.Module):
+    r"""A shallow ST-GCN (Yan et al., AAAI 2018): six blocks, the mean over frames and joints, a layer.
+
+    Spatial convolutions see the skeleton's static adjacency only. Channels are 4, 4, 8, 8, 16 and 16
+    times ``hidden``; the second and the fourth block halve the frames.
+
+    Args:
+        pipeline: Whose input it takes: its joints and channels.
+        classes: How many.
+        options: ``hidden`` and ``kernel_size``.
+
+    Shapes:
+        - **input:** :math:`(B, T, V, C)`
+        - **output:** logits :math:`(B, K)`
+    """
+
+    adj: Tensor
+
+    def __init__(self, pipeline: InputPipeline, classes: int, options: Options) -> None:
+        super().__init__()
+        joints, channels = pipeline.skeleton.num_joints, pipeline.num_channels
+        self.register_buffer("adj", pipeline.skeleton.adjacency())
+        self.norm = RowNorm(joints * channels)
+        sizes = [channels, *(4 * options.hidden * width for width, _ in _BLOCKS)]
+        self.blocks = nn.ModuleList(
+            STBlock(size, wider, joints, ("static",), options.kernel_size, stride, dropout=_DROPOUT)
+            for (size, wider), (_, stride) in zip(itertools.pairwise(sizes), _BLOCKS, strict=True)
+        )
+        self.classify = nn.Linear(sizes[-1], classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of windows."""
+        x = self.norm(x.flatten(2).flatten(0, 1)).view(x.shape)
+        for block in self.blocks:
+            x = block(x, self.adj)
+        return self.classify(x.mean((1, 2)))
+
+
+class ActionClassifier(WindowCompetitor):
+    r"""One minus the largest softmax output of a classifier of the normal classes.
+
+    An :class:`ActionNetwork` learns to tell the training clips' classes (``clip_label``) apart, by
+    cross-entropy, with ``budget`` window passes of random augmentations.
+
+    Args:
+        options: As a detector's; of training it uses ``budget``, ``batch_size``, ``lr`` (the peak of
+            a cosine), ``weight_decay``, ``clip_norm``, ``precision``, ``hidden``, ``kernel_size`` and
+            ``seed``. (default: all defaults)
+
+    Attributes:
+        classes\_: The classes' names, sorted.
+        model\_: The trained :class:`ActionNetwork`.
+    """
+
+    supervised: ClassVar[bool] = True
+
+    def _fit(self, windows: PoseWindows) -> None:
+        options, device = self._options, self.pipeline_.mean.device
+        labels = _labels(windows)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InputError(
+                f"all training clips are of class {str(self.classes_[0])!r}, "
+                "expected at least 2 classes for a classifier"
+            )
+        label = torch.from_numpy(numbers).to(device)
+        self.precision_ = decide(options.precision, device)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(options.seed)
+            self.model_ = ActionNetwork(self.pipeline_, len(self.classes_), options).to(device)
+            self._train(windows, label)
+        self.model_.eval()
+
+    def _train(self, windows: PoseWindows, label: Tensor) -> None:
+        options, device = self._options, label.device
+        size = min(options.batch_size, len(windows))
+        steps = math.ceil(options.budget / size)
+        optimizer = torch.optim.Adam(
+            self.model_.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True
+        )
+        generator = torch.Generator().manual_seed(options.seed)
+        loader = WindowLoader(windows, size, shuffle=True, device=device, generator=generator)
+        epochs = itertools.chain.from_iterable(itertools.repeat(loader))
+        for step, batch in enumerate(itertools.islice(epochs, steps)):
+            done = (step + 1) / steps
+            for group in optimizer.param_groups:
+                group["lr"] = options.lr * min(done / _WARM_UP, (1 + math.cos(math.pi * done)) / 2)
+            count = self.pipeline_.augment.num_choices
+            choice = torch.randint(count, (batch.num_graphs,), device=device)
+            logits = self._logits(self.pipeline_.tensor(batch, choice))
+            loss = F.cross_entropy(logits, label[batch.window])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.model_.parameters(), options.clip_norm)
+            optimizer.step()
+        if not all(bool(weight.isfinite().all()) for weight in self.model_.parameters()):
+            raise InputError(
+                f"the classifier's weights are not all numbers after {steps} steps, expected finite "
+                f"ones (lower the learning rate {options.lr:.3g})"
+            )
+
+    def _logits(self, x: Tensor) -> Tensor:
+        with autocast(x.device, self.precision_):
+            return self.model_(x).float()
+
+    @torch.no_grad()
+    def log_softmax(self, windows: PoseWindows) -> Tensor:
+        r"""Logarithms :math:`[W, K]` float64 of the softmax, averaged over a window's augmentations."""
+        count = self.pipeline_.augment.num_scored
+        every = torch.stack([self._log_softmax(windows, choice) for choice in range(count)])
+        return every.logsumexp(0) - math.log(count)
+
+    def _log_softmax(self, windows: PoseWindows, choice: int) -> Tensor:
+        parts = [torch.zeros(0, len(self.classes_), device=self.pipeline_.mean.device)]
+        parts += [self._logits(x) for x in inputs(self.pipeline_, windows, choice)]
+        return torch.cat(parts).double().log_softmax(1)
+
+    def score_windows(self, windows: PoseWindows) -> np.ndarray:
+        r"""Anomaly scores :math:`[W]` float64 of some windows."""
+        # The sum of all other outputs: near-certain windows keep an order.
+        others = self.log_softmax(windows).sort(1, descending=True).values[:, 1:]
+        return others.exp().sum(1).cpu().numpy()
+
+
+class SoftmaxDirichlet(WindowCompetitor):
+    r"""The normality score of section 3.4 of the paper on a classifier's softmax.
+
+    Minus the log-density of a Dirichlet process mixture of Dirichlet components that is fitted to the
+    softmax outputs of the training windows.
+
+    Args:
+        options: As of :class:`ActionClassifier`, and ``components``. (default: all defaults)
+        classifier: A fitted one, of which both scores are then computed; without, :meth:`fit` trains
+            one. (default: :obj:`None`)
+
+    Attributes:
+        classifier\_: The one in use.
+        mixture\_: The fitted :class:`~gepc_geo.mixture.DirichletProcessMixture`.
+    """
+
+    supervised: ClassVar[bool] = True
+
+    def __init__(
+        self, options: Options | None = None, classifier: ActionClassifier | None = None
+    ) -> None:
+        super().__init__(options)
+        self.classifier = classifier
+
+    @classmethod
+    def from_classifier(cls, classifier: ActionClassifier) -> SoftmaxDirichlet:
+        """One on a fitted classifier, with its options; its :meth:`fit` trains no other."""
+        return cls(classifier.options, classifier)
+
+    def fit(
+        self, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
+    ) -> SoftmaxDirichlet:
+        """Trains the classifier where none was handed over, then fits the mixture to its outputs.
+
+        Args:
+            tracks: Normal behaviour with classes; those of a classifier's training where there is one.
+            y: Ignored, for scikit-learn.
+            device: Where to train; a classifier that was handed over stays where it is.
+
+        Raises:
+            InputError: Training clips of fewer than 2 classes, or without one; as
+                :meth:`ActionClassifier.fit`.
+        """
+        if self.classifier is None:
+            self.classifier_ = ActionClassifier(self._options).fit(tracks, device=device)
+        else:
+            self.classifier_ = self.classifier
+        pipeline = self.classifier_.pipeline_
+        return self.fit_windows(pipeline, pipeline.training_windows(tracks))
+
+    def _fit(self, windows: PoseWindows) -> None:
+        options = self._options
+        self.mixture_ = DirichletProcessMixture(
+            min(options.components, len(windows)),
+            components="dirichlet",
+            random_state=options.seed,
+        ).fit(self.classifier_.log_softmax(windows).exp())
+
+    def score_windows(self, windows: PoseWindows) -> np.ndarray:
+        r"""Anomaly scores :math:`[W]` float64 of some windows."""
+        density = self.mixture_.log_density(self.classifier_.log_softmax(windows).exp())
+        return -density.cpu().numpy()
+
+
+def _labels(windows: PoseWindows) -> np.ndarray:
+    """The class of each window's clip, :math:`[W]`.
+
+    Raises:
+        InputError: A clip without one.
+    """
+    source = windows.table.source
+    labels = np.array(source.clip_label)[windows.clip]
+    lost = labels == ""
+    if lost.any():
+        name = source.clip_names[int(windows.clip[int(np.argmax(lost))])]
+        raise InputError(f"clip {name!r} has no class, expected one for every training clip")
+    return labels

@@ -1,0 +1,62 @@
+"""Frames of surveillance recordings: ShanghaiTech box tracks, official split (section 4.1 of the paper)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gepc_geo.engine import checksum
+from gepc_geo.errors import InputError
+from gepc_geo.experiments.protocol import FRAMES, Protocol, Task
+from gepc_geo.experiments.results import Condition
+from gepc_geo.options import Options
+from gepc_geo.tracks import PoseTracks
+
+
+@dataclass
+class Fine(Protocol):
+    """Trained on recordings of normal behaviour, tested on recordings with frame labels.
+
+    Args:
+        train: Normal recordings.
+        test: Recordings with ``frame_labels``.
+        options: The detector's options.
+
+    Raises:
+        InputError: Test recordings without labels.
+    """
+
+    name, level, base = "fine", "frame", FRAMES
+    supervised = False
+    about = "frames of recordings, tracked person boxes without key points"
+    train: PoseTracks
+    test: PoseTracks
+    options: Options
+
+    def __post_init__(self) -> None:
+        if self.test.frame_labels is None:
+            raise InputError("the test recordings have no frame labels, expected some")
+
+    @property
+    def dims(self) -> int:
+        """Coordinates of the poses."""
+        return self.train.dims
+
+    def conditions(self) -> list[Condition]:
+        """The official split."""
+        return [Condition("official")]
+
+    def task(self, condition: Condition, seed: int) -> Task:
+        """All recordings."""
+        assert self.test.frame_labels is not None
+        return Task(self.train, self.test, self.test.frame_labels)
+
+    def settings(self) -> dict[str, Any]:
+        """The poses and labels, as a checksum."""
+        assert self.test.frame_labels is not None
+        parts = [
+            array
+            for one in (self.train, self.test)
+            for array in (one.clip, one.track, one.frame, one.keypoints)
+        ]
+        return {"checksum": checksum(*parts, self.test.frame_labels)}

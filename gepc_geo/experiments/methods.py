@@ -1,0 +1,227 @@
+"""The rows of a table: our detector with its scoring modes, the published method, competitors."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from gepc_geo.baselines import COMPETITORS, Competitor, SoftmaxDirichlet
+from gepc_geo.detector import GEPC
+from gepc_geo.errors import InputError
+from gepc_geo.options import Options
+from gepc_geo.scoring import clip_scores, frame_scores, person_frame_scores
+from gepc_geo.tracks import PoseTracks
+from gepc_geo.windows import PoseWindows
+
+#: Our detector, and its published form.
+OURS, PAPER = "gepc", "paper"
+#: Options that the protocol ``paper`` takes from the experiment, so that every row has the same
+#: windows and as many passes.
+_SHARED = (
+    "frames",
+    "window",
+    "stride",
+    "score_stride",
+    "batch_size",
+    "budget",
+    "precision",
+    "seed",
+)
+
+
+# Competitors that take what another method has trained: whose.
+_SHARING = {"reconstruction": OURS, "latent_svm": OURS, "softmax_dirichlet": "softmax"}
+# Competitors that take long, and those of positions in an image.
+_SLOW = ("trajectory",)
+_PLANAR = ("trajectory",)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of a table.
+
+    Attributes:
+        name: The row's.
+        unit: The method whose training it is scored with; mostly itself.
+        supervised: Whether it learns from classes.
+        levels: What it is meant to score: ``"clip"``, ``"frame"``.
+        dims: Coordinates that poses may have.
+        default: Whether it is run where nobody says which methods are.
+    """
+
+    name: str
+    unit: str
+    supervised: bool = False
+    levels: tuple[str, ...] = ("clip", "frame")
+    dims: tuple[int, ...] = (2, 3)
+    default: bool = True
+
+
+#: Every method by name, ours first.
+METHODS: dict[str, Method] = {
+    OURS: Method(OURS, OURS),
+    PAPER: Method(PAPER, PAPER, default=False),
+    **{
+        name: Method(
+            name,
+            _SHARING.get(name, name),
+            kind.supervised,
+            kind.levels,
+            (2,) if name in _PLANAR else (2, 3),
+            default=not kind.supervised and name not in _SLOW,
+        )
+        for name, kind in COMPETITORS.items()
+    },
+}
+
+
+def choose_methods(text: str, level: str, dims: int, classes: bool = True) -> list[str]:
+    """Names of methods for a protocol: ``default``, ``all``, or names separated by commas.
+
+    Args:
+        text: Which of them.
+        level: What is scored, ``"clip"`` or ``"frame"``.
+        dims: Coordinates of the poses.
+        classes: Whether there are classes to learn from.
+
+    Raises:
+        InputError: No such method, or one that is not for this protocol or these poses.
+    """
+    there = {
+        name: method
+        for name, method in METHODS.items()
+        if level in method.levels and dims in method.dims and (classes or not method.supervised)
+    }
+    if text == "all":
+        return list(there)
+    if text == "default":
+        return [name for name, method in there.items() if method.default]
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in there:
+            raise InputError(
+                f"--methods has {name!r}, expected default, all or some of {', '.join(there)}"
+            )
+    return list(dict.fromkeys(names))
+
+
+class Scored(NamedTuple):
+    """Anomaly scores :math:`[W]` of windows of the test poses."""
+
+    windows: PoseWindows
+    score: np.ndarray
+
+
+class Trained(NamedTuple):
+    """What one training gave: scores by row, and the seconds that the first of them took."""
+
+    scored: dict[str, Scored]
+    fit_seconds: float
+    score_seconds: float
+
+
+def train_and_score(
+    unit: str, train: PoseTracks, test: PoseTracks, options: Options, level: str, device: str
+) -> Trained:
+    """Fits a method to normal poses and scores others, with everything that shares its training.
+
+    A detector gives its default score as ``unit`` and that of each mode as ``unit:mode``.
+
+    Args:
+        unit: Of :class:`Method`.
+        train: Poses with class labels, which only supervised methods get to see.
+        test: Poses to score.
+        options: The detector's; competitors take windows, normalisation, budget and seed from them.
+        level: What the scores are for: methods that are not meant for it are left out.
+        device: Where to compute.
+
+    Raises:
+        InputError: As the methods' ``fit``.
+    """
+    if not METHODS[unit].supervised:
+        train = train.with_(clip_label=None, frame_labels=None)
+    began = time.perf_counter()
+    if unit in (OURS, PAPER):
+        chosen = published(options, train) if unit == PAPER else options
+        detector = GEPC(**chosen.to_dict()).fit(train, device=device)
+        fitted = time.perf_counter()
+        windows, scores = (found := detector.window_scores(test)).windows, found.scores
+        scored = {unit: Scored(windows, scores[detector.mode])}
+        scored |= {f"{unit}:{mode}": Scored(windows, score) for mode, score in scores.items()}
+        trained: Any = detector
+    else:
+        trained = COMPETITORS[unit](options).fit(train, device=device)
+        fitted = time.perf_counter()
+        scored = {unit: _score(trained, test)}
+    ended = time.perf_counter()
+    for name, owner in _SHARING.items():
+        if owner == unit and level in METHODS[name].levels:
+            scored[name] = _score(_sharing(name, trained).fit(train), test)
+    return Trained(scored, fitted - began, ended - fitted)
+
+
+def _sharing(name: str, trained: Any) -> Competitor:
+    """A competitor on what another method has trained."""
+    if _SHARING[name] == OURS:
+        kind: Any = COMPETITORS[name]
+        return kind.from_detector(trained)
+    return SoftmaxDirichlet.from_classifier(trained)
+
+
+def _score(method: Competitor, test: PoseTracks) -> Scored:
+    return Scored(method.windows(test), method.decision_function(test))
+
+
+def published(options: Options, tracks: PoseTracks) -> Options:
+    """The protocol ``paper`` with the windows, batches and budget of ``options``.
+
+    It divides coordinates by the image size; poses without one (all in 3D) by their RMS size.
+    """
+    changes = {k: v for k, v in Options.preset("paper").items() if k not in _SHARED}
+    if tracks.dims == 3 or np.isnan(tracks.image_size).any():
+        changes["scale"] = "rms"
+    return replace(Options(), **{name: getattr(options, name) for name in _SHARED}, **changes)
+
+
+def clip_level(scored: Scored, tracks: PoseTracks) -> np.ndarray:
+    r"""Scores :math:`[N]` of clips: the most abnormal person decides (section 4.2.4 of the paper).
+
+    Clips with nobody get the lowest score that any window has.
+    """
+    windows, score = scored.windows, torch.as_tensor(scored.score)
+    return clip_scores(
+        score,
+        torch.as_tensor(windows.clip),
+        torch.as_tensor(windows.track),
+        tracks.num_clips,
+        empty_score=_lowest(score),
+    )[0].numpy()
+
+
+def frame_level(scored: Scored, tracks: PoseTracks) -> np.ndarray:
+    r"""Scores of all frames, clip after clip: the most abnormal person decides (section 4.1).
+
+    A person's frame has the mean over the windows that hold it; padded windows do not count. Frames
+    with nobody get the lowest score that any window has.
+    """
+    full = np.flatnonzero(~scored.windows.padded)
+    windows, score = scored.windows.subset(full), torch.as_tensor(scored.score[full])
+    table, offset = windows.table, tracks.frame_offset
+    rows = person_frame_scores(
+        score, torch.as_tensor(windows.first), windows.length, len(table.frame)
+    )
+    return frame_scores(
+        rows,
+        torch.as_tensor(offset[table.clip] + table.frame),
+        torch.as_tensor(table.track),
+        int(offset[-1]),
+        empty_score=_lowest(score),
+    ).score.numpy()
+
+
+def _lowest(score: torch.Tensor) -> float:
+    return float(score.min()) if len(score) else 0.0

@@ -1,0 +1,351 @@
+"""A protocol run to its end: a cell after the other, each kept in a file, so that it can be resumed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import yaml
+
+from gepc_geo.device import pick_device
+from gepc_geo.errors import InputError
+from gepc_geo.experiments.methods import METHODS, clip_level, frame_level, train_and_score
+from gepc_geo.experiments.protocol import Protocol
+from gepc_geo.experiments.results import Condition, Result
+from gepc_geo.files import atomic_path, check_destination, read_npz, read_yaml
+from gepc_geo.machine import machine
+from gepc_geo.metrics import auc
+from gepc_geo.precision import decide
+from gepc_geo.progress import Progress
+from gepc_geo.scoring import smooth
+
+#: Standard deviation, in frames, of the Gaussian that smooths each recording's scores.
+SMOOTH = 20.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: what is trained, under which condition, with which seed."""
+
+    unit: str
+    condition: Condition
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """The cell's name and its file's."""
+        one = self.condition
+        parts = (self.unit, one.split, one.direction, one.variant, f"seed={self.seed}")
+        return "__".join(part for part in parts if part)
+
+
+class Outcome(NamedTuple):
+    """What a cell gave.
+
+    Attributes:
+        rows: Names of the table's rows, :math:`M`.
+        scores: Of clips or frames of the test poses, :math:`[M, N]` float64.
+        labels: Their labels, :math:`[N]` int8.
+        auc: Area under the ROC curve of each row, :math:`[M]`.
+        auc_smoothed: The same of smoothed scores of frames; of clips empty.
+        seconds: Of fitting and of scoring.
+        names: Of the test clips.
+        lengths: Of the test clips, in frames.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    auc: np.ndarray
+    auc_smoothed: np.ndarray
+    seconds: np.ndarray
+    names: np.ndarray
+    lengths: np.ndarray
+
+
+def run_cell(protocol: Protocol, cell: Cell, device: str) -> Outcome:
+    """Trains, scores and measures.
+
+    Raises:
+        InputError: As training and metrics; names the cell.
+    """
+    try:
+        train, test, labels = protocol.task(cell.condition, cell.seed)
+        options = replace(protocol.options_of(cell.condition), seed=cell.seed)
+        trained = train_and_score(cell.unit, train, test, options, protocol.level, device)
+        aggregate = clip_level if protocol.level == "clip" else frame_level
+        scores = np.stack([aggregate(one, test) for one in trained.scored.values()])
+        smoothed = []
+        if protocol.level == "frame":
+            smoothed = [auc(labels, smooth(one, test.frame_offset, SMOOTH)) for one in scores]
+        return Outcome(
+            rows=np.array(list(trained.scored), dtype=np.str_),
+            scores=scores,
+            labels=labels,
+            auc=np.array([auc(labels, one) for one in scores]),
+            auc_smoothed=np.array(smoothed),
+            seconds=np.array([trained.fit_seconds, trained.score_seconds]),
+            names=np.array(test.clip_names, dtype=np.str_),
+            lengths=test.clip_length,
+        )
+    except InputError as error:
+        raise InputError(f"{cell.key}: {error}") from None
+
+
+class Study:
+    """A protocol, the methods to compare, the seeds to train with, and a folder for the results.
+
+    Args:
+        folder: Gets ``config.yaml``, ``cells/KEY.npz`` (:class:`Outcome`), tables and plots. One with
+            results of the same study is resumed: finished cells are not computed again.
+        protocol: What is measured.
+        data: Where the poses come from, for ``config.yaml``.
+        methods: Names of :data:`~gepc_geo.experiments.methods.METHODS`.
+        seeds: Of training.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        protocol: Protocol,
+        data: dict[str, Any],
+        methods: Sequence[str],
+        seeds: Sequence[int],
+    ) -> None:
+        self.folder, self.protocol, self.data = Path(folder), protocol, data
+        self.methods, self.seeds = list(methods), list(seeds)
+        self.config = self.folder / "config.yaml"
+
+    def start(self, command: str, device: str) -> None:
+        """Settles ``precision`` and writes the configuration, or holds it against the one there.
+
+        More methods, seeds and splits than before are allowed: they only add cells.
+
+        Raises:
+            InputError: A folder of something else, or of a study with other settings.
+        """
+        check_destination(self.config)
+        target = pick_device(device)
+        options = self.protocol.options
+        began = None
+        if self.config.exists():
+            began = self.read_config()
+            if options.precision == "auto":
+                options = replace(options, precision=began["options"].get("precision"))
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise InputError(f"{self.folder} is not empty, expected a new folder or a study's")
+        self.protocol.options = replace(options, precision=decide(options.precision, target))
+        settings = self._settings()
+        if began is not None:
+            _check_same(settings, began, self.config)
+            settings["splits"] = began["splits"] | settings["splits"]
+        self._write_config({**settings, "command": command, "machine": machine(target)})
+
+    def run(self, device: str, jobs: int = 1, quiet: bool = False) -> None:
+        """Computes the cells that are missing.
+
+        Args:
+            device: Where to compute.
+            jobs: Processes; they share the cores.
+            quiet: Show no progress.
+
+        Raises:
+            InputError: As :func:`run_cell`, for the first cell that fails; finished cells stay.
+        """
+        missing = [cell for cell in self.cells() if not self.path(cell).exists()]
+        total = len(self.cells())
+        with Progress(
+            self.protocol.name, total, "cells", start=total - len(missing), quiet=quiet
+        ) as bar:
+            for cell, outcome in _outcomes(self.protocol, missing, device, jobs):
+                # Written here and nowhere else: a worker that is stopped leaves nothing.
+                with atomic_path(self.path(cell)) as temporary, temporary.open("wb") as stream:
+                    np.savez_compressed(stream, **outcome._asdict())
+                bar.update(1, f"{cell.key}: AUC {outcome.auc[0]:.3f}")
+
+    def cells(self) -> list[Cell]:
+        """All cells, a seed after the other."""
+        units = dict.fromkeys(METHODS[name].unit for name in self.methods)
+        return [
+            Cell(unit, condition, seed)
+            for seed in self.seeds
+            for condition in self.protocol.conditions()
+            for unit in units
+        ]
+
+    def path(self, cell: Cell) -> Path:
+        """The file of a cell."""
+        return self.folder / "cells" / f"{cell.key}.npz"
+
+    def results(self) -> list[Result]:
+        """Every number of the study's methods, in the order of its cells.
+
+        Raises:
+            InputError: A cell that is missing or damaged.
+        """
+        results = []
+        for cell in self.cells():
+            outcome = self._read(cell)
+            for position, row in enumerate(outcome.rows.tolist()):
+                if row.split(":")[0] not in self.methods:
+                    continue
+                values = {"AUC": outcome.auc[position]}
+                if len(outcome.auc_smoothed):
+                    values["AUC smoothed"] = outcome.auc_smoothed[position]
+                results += [
+                    Result(row, cell.condition, cell.seed, metric, float(value))
+                    for metric, value in values.items()
+                ]
+        return results
+
+    def finish(self) -> dict[str, float]:
+        """Adds to the configuration the mean seconds that a training of each unit took.
+
+        Returns:
+            Those seconds, of fitting and scoring together.
+        """
+        taken: dict[str, list[float]] = {}
+        for cell in self.cells():
+            taken.setdefault(cell.unit, []).append(float(self._read(cell).seconds.sum()))
+        seconds = {unit: round(float(np.mean(each)), 2) for unit, each in taken.items()}
+        self._write_config(self.read_config() | {"seconds_a_training": seconds})
+        return seconds
+
+    def _read(self, cell: Cell) -> Outcome:
+        path = self.path(cell)
+        arrays = read_npz(path, "cell of a study")
+        if set(arrays) != set(Outcome._fields):
+            raise InputError(
+                f"{path} is no cell of a study, expected one (delete it to compute it)"
+            )
+        return Outcome(**arrays)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "experiment": self.protocol.name,
+            "data": self.data,
+            "methods": self.methods,
+            "seeds": self.seeds,
+            "splits": {},
+            **self.protocol.settings(),
+            "options": self.protocol.options.to_dict(),
+        }
+
+    def read_config(self) -> dict[str, Any]:
+        """The resolved configuration.
+
+        Raises:
+            InputError: No such file, or not one of a study.
+        """
+        content = read_yaml(self.config, "study's configuration")
+        if not all(isinstance(content.get(part), dict) for part in ("options", "splits")):
+            raise InputError(
+                f"{self.config} is not a study's configuration, expected another folder"
+            )
+        return content
+
+    def _write_config(self, content: dict[str, Any]) -> None:
+        with atomic_path(self.config) as temporary:
+            temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> None:
+    """Refuses settings under which finished cells would mean something else."""
+    now = {k: v for k, v in settings.items() if k not in ("data", "methods", "seeds", "splits")}
+    for name, value in (now | settings["options"]).items():
+        before = {**began["options"], **began}.get(name)
+        if name == "options" or value == before:
+            continue
+        raise InputError(
+            f"{name} is {value!r}, expected {before!r} as in {path}, with which the study began"
+        )
+    for name, classes in settings["splits"].items():
+        before = began["splits"].get(name, classes)
+        if classes != before:
+            raise InputError(
+                f"split {name!r} is {', '.join(classes)}, expected {', '.join(before)} as in {path}, "
+                "with which the study began"
+            )
+
+
+def _outcomes(
+    protocol: Protocol, cells: list[Cell], device: str, jobs: int
+) -> Iterator[tuple[Cell, Outcome]]:
+    """Cells with what they gave, as they end."""
+    if jobs == 1:
+        for cell in cells:
+            yield cell, run_cell(protocol, cell, device)
+        return
+    others = set(multiprocessing.active_children())
+    with (
+        _threads(max(1, torch.get_num_threads() // jobs)),
+        ProcessPoolExecutor(
+            jobs,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(protocol, device),
+        ) as pool,
+    ):
+        try:
+            futures = {pool.submit(_work, cell): cell for cell in cells}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            # What they are at may take an hour more, and nobody waits for it.
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            if isinstance(error, BrokenProcessPool):
+                raise InputError(
+                    "a worker process was ended from outside, expected memory for "
+                    f"{jobs} of them (--jobs)"
+                ) from None
+            raise
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Processes started meanwhile compute with so many threads each."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+_given: tuple[Protocol, str]
+
+
+def _start_worker(protocol: Protocol, device: str) -> None:
+    """What a worker keeps for all of its cells."""
+    global _given
+    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _given = protocol, device
+
+
+def _end_with_parent() -> None:
+    """Ends this worker when the process that started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(cell: Cell) -> Outcome:
+    return run_cell(_given[0], cell, _given[1])

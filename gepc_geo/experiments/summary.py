@@ -1,0 +1,73 @@
+"""A study's tables as files: ``table.md`` to read, ``table.csv`` to compute with."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from gepc_geo.experiments.results import Result
+from gepc_geo.experiments.study import Study
+from gepc_geo.experiments.tables import Table, means
+from gepc_geo.files import atomic_path
+
+
+def write_summary(study: Study) -> tuple[list[Table], list[str]]:
+    """Writes ``table.md``, ``table.csv`` and the times in ``config.yaml``; all cells must be there.
+
+    Returns:
+        The tables, and sentences to go with them.
+
+    Raises:
+        InputError: A cell that is missing or damaged.
+    """
+    results = study.results()
+    seconds = study.finish()
+    tables, remarks = study.protocol.tables(results), study.protocol.remarks(results)
+    config = study.read_config()
+    heading = f"# {study.protocol.name}: {study.protocol.about}"
+    text = [heading, "", _measured(results), ""]
+    text += [f"{one.markdown()}\n" for one in tables]
+    text += [f"- {line}" for line in remarks]
+    machine = ", ".join(f"{name} {value}" for name, value in config["machine"].items())
+    times = ", ".join(f"{unit} {value:.4g}" for unit, value in seconds.items())
+    text += ["", f"Seconds a training with its scoring takes: {times}.", "", f"Machine: {machine}."]
+    text += ["", f"Command: `{config['command']}`", ""]
+    with atomic_path(study.folder / "table.md") as temporary:
+        temporary.write_text("\n".join(text), encoding="utf-8")
+    _write_csv(study, results, study.folder / "table.csv")
+    return tables, remarks
+
+
+def _measured(results: list[Result]) -> str:
+    """What the numbers are, and over how much they are taken."""
+    splits = len({result.condition.split for result in results})
+    seeds = len({result.seed for result in results})
+    metrics = " and ".join(dict.fromkeys(result.metric for result in results))
+    return (
+        f"{metrics}: mean ± standard deviation over {splits} split{'s' * (splits > 1)} and "
+        f"{seeds} seed{'s' * (seeds > 1)}."
+    )
+
+
+def _write_csv(study: Study, results: list[Result], path: Path) -> None:
+    """A row a method (or variant): its mean and deviation in every column, and in every split."""
+    protocol = study.protocol
+
+    def split(result: Result) -> str:
+        return f"{result.condition.split}, {protocol.column(result)}"
+
+    overall = means(results, protocol.row, protocol.column)
+    each = means(results, protocol.row, split)
+    heads = list(dict.fromkeys(map(protocol.column, results)))
+    splits = list(dict.fromkeys(map(split, results)))
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["method", *(f"{head} {what}" for head in heads for what in ("mean", "sd")), *splits]
+        )
+        for name, cells in overall.items():
+            spread = [value for head in heads for value in cells.get(head, (np.nan, np.nan))]
+            alone = [each[name][head].mean if head in each[name] else np.nan for head in splits]
+            writer.writerow([name, *("" if np.isnan(v) else f"{v:.5f}" for v in spread + alone)])

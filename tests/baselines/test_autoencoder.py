@@ -1,0 +1,93 @@
+"""Scores of the autoencoder alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from helpers import NETWORK
+from sklearn import svm
+
+from gepc_geo import GEPC
+from gepc_geo.baselines import LatentSVM, ReconstructionLoss
+from gepc_geo.baselines import autoencoder as module
+from gepc_geo.datasets.simulate import simulate_crowd
+from gepc_geo.loader import WindowLoader
+from gepc_geo.options import Options
+
+SMALL = NETWORK | dict(budget=64, batch_size=32, score_stride=4)
+
+
+@pytest.fixture(scope="module")
+def others():
+    return simulate_crowd("test", num_clips=3, frames_per_clip=40, seed=1)
+
+
+@pytest.fixture(scope="module")
+def detector(walkers) -> GEPC:
+    return GEPC(**SMALL).fit(walkers, device="cpu")
+
+
+def whole(detector: GEPC, windows, choice: int) -> torch.Tensor:
+    """The network's input of all windows at once."""
+    batch = next(iter(WindowLoader(windows, batch_size=len(windows))))
+    return detector.pipeline_.tensor(batch, torch.full((len(windows),), choice))
+
+
+@torch.no_grad()
+def test_reconstruction_loss_is_the_mean_over_seen_joints(detector, walkers, others):
+    model = ReconstructionLoss.from_detector(detector).fit(walkers)
+    expected = []
+    for choice in (0, 1):
+        x = whole(detector, model.windows(others), choice).numpy()
+        rebuilt = detector.model_(torch.from_numpy(x))[0].numpy()
+        expected.append(
+            [
+                ((one[..., :-1] - other) ** 2)[one[..., -1] > 0].mean(dtype=float)
+                for one, other in zip(x, rebuilt, strict=True)
+            ]
+        )
+        assert (x[..., -1] == 0).any()
+    score = model.decision_function(others)
+    np.testing.assert_allclose(score, np.mean(expected, axis=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("most", [60, 10_000])
+@torch.no_grad()
+def test_machine_on_latents_is_of_scikit_learn(detector, walkers, others, monkeypatch, most):
+    monkeypatch.setattr(module, "SVM_ROWS", most)
+    model = LatentSVM.from_detector(detector).fit(walkers)
+    windows = detector.pipeline_.training_windows(walkers)
+    if 2 * len(windows) > most:
+        chosen = np.random.default_rng(0).choice(len(windows), most // 2, replace=False)
+        windows = windows.subset(chosen)
+    train = [detector.model_.encode(whole(detector, windows, c)).numpy() for c in (0, 1)]
+    theirs = svm.OneClassSVM(nu=0.1, gamma="scale").fit(np.concatenate(train))
+    test = [
+        detector.model_.encode(whole(detector, model.windows(others), c)).numpy() for c in (0, 1)
+    ]
+    expected = -np.mean([theirs.decision_function(one) for one in test], axis=0)
+    score = model.decision_function(others)
+    np.testing.assert_allclose(score, expected, atol=1e-3 * np.ptp(expected))
+
+
+def test_one_training_without_clusters_serves_both(walkers, others, monkeypatch):
+    model = ReconstructionLoss(Options(**SMALL)).fit(walkers, device="cpu")
+    theirs = GEPC(**SMALL | {"cluster_share": 0.0}).fit(walkers, device="cpu")
+    for name, value in model.detector_.model_.state_dict().items():
+        assert torch.equal(value, theirs.model_.state_dict()[name]), name
+    np.testing.assert_array_equal(
+        model.decision_function(others),
+        ReconstructionLoss.from_detector(theirs).fit(walkers).decision_function(others),
+    )
+    # No second training.
+    monkeypatch.setattr(GEPC, "fit", None)
+    other = LatentSVM.from_detector(model.detector_).fit(walkers)
+    assert other.detector_ is model.detector_
+    assert len(other.decision_function(others)) == len(other.windows(others))
+
+
+def test_nobody_has_no_scores(detector, walkers):
+    nobody = walkers.rows(np.zeros(walkers.num_frames, dtype=bool))
+    for kind in (ReconstructionLoss, LatentSVM):
+        assert kind.from_detector(detector).fit(walkers).decision_function(nobody).shape == (0,)

@@ -1,0 +1,121 @@
+"""Competitors that know classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from helpers import NETWORK
+from scipy import stats
+from scipy.special import logsumexp
+
+from gepc_geo.baselines import ActionClassifier, SoftmaxDirichlet
+from gepc_geo.errors import InputError
+from gepc_geo.options import Options
+from gepc_geo.skeleton import SKELETONS
+from gepc_geo.tracks import PoseTracks
+
+SMALL = Options(**NETWORK | dict(frames=12, budget=640, batch_size=16, lr=0.003, hidden=4))
+_HANDS = [SKELETONS["coco17"].joints.index(f"{side}_wrist") for side in ("left", "right")]
+
+
+def movers(seed: int, clips: int = 60) -> PoseTracks:
+    """Clips of one person each whose hands go up and down, or to and fro, in turn."""
+    rng = np.random.default_rng(seed)
+    # The same body in every seed.
+    body = np.random.default_rng(0).uniform(0, 100, (17, 2))
+    time = np.arange(20)[:, None]
+    poses, labels = [], ["sway" if clip % 2 else "wave" for clip in range(clips)]
+    for label in labels:
+        pose = body + rng.normal(0, 1, (20, 17, 2))
+        axis = int(label == "wave")
+        pose[:, _HANDS, axis] += 30 * np.sin(time / 2 + rng.uniform(0, 6))
+        poses.append(pose)
+    count = 20 * clips
+    return PoseTracks.build(
+        np.concatenate(poses),
+        np.ones((count, 17)),
+        np.tile(np.arange(20), clips),
+        np.zeros(count, dtype=int),
+        np.repeat(np.arange(clips), 20),
+        "coco17",
+        [f"clip_{clip}" for clip in range(clips)],
+        clip_label=labels,
+    )
+
+
+@pytest.fixture(scope="module")
+def classifier() -> ActionClassifier:
+    return ActionClassifier(SMALL).fit(movers(1), device="cpu")
+
+
+def test_the_classifier_tells_new_clips_of_its_classes_apart(classifier):
+    new = movers(2)
+    log_p = classifier.log_softmax(classifier.windows(new))
+    assert list(classifier.classes_) == ["sway", "wave"]
+    found = classifier.classes_[log_p.argmax(1).numpy()]
+    assert np.mean(found == np.array(new.clip_label)) > 0.9
+
+
+def test_its_score_is_one_minus_the_largest_softmax(classifier):
+    new = movers(2)
+    p = classifier.log_softmax(classifier.windows(new)).exp().numpy()
+    np.testing.assert_allclose(p.sum(1), 1)
+    np.testing.assert_allclose(classifier.decision_function(new), 1 - p.max(1), atol=1e-12)
+
+
+@torch.no_grad()
+def test_softmax_is_averaged_over_augmentations(classifier):
+    windows = classifier.windows(movers(2))
+    each = [classifier._log_softmax(windows, choice).exp().numpy() for choice in (0, 1)]
+    assert np.abs(each[0] - each[1]).max() > 1e-6
+    found = classifier.log_softmax(windows).exp().numpy()
+    np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-6)
+
+
+def test_the_other_score_is_a_mixture_of_dirichlets_on_one_training(classifier, monkeypatch):
+    monkeypatch.setattr(ActionClassifier, "_train", None)
+    train, new = movers(1), movers(2)
+    model = SoftmaxDirichlet.from_classifier(classifier).fit(train)
+    p = classifier.log_softmax(classifier.windows(new)).exp().numpy()
+    mixture = model.mixture_
+    density = np.stack(
+        [
+            np.log(weight) + [stats.dirichlet(alpha).logpdf(row / row.sum()) for row in p]
+            for weight, alpha in zip(
+                mixture.weights_.numpy(), mixture.components_.concentrations.numpy(), strict=True
+            )
+        ]
+    )
+    np.testing.assert_allclose(
+        model.decision_function(new), -logsumexp(density, axis=0), rtol=1e-6, atol=1e-6
+    )
+    assert model.classifier_ is classifier
+
+
+def test_seeds_repeat():
+    options = Options(**SMALL.to_dict() | {"budget": 64, "seed": 3})
+    train, new = movers(1), movers(2)
+    one, same, other = (
+        ActionClassifier(chosen).fit(train, device="cpu").decision_function(new)
+        for chosen in (options, options, Options(**options.to_dict() | {"seed": 4}))
+    )
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_too_few_classes_are_refused():
+    train = movers(1, clips=4)
+    one = train.select(labels=["sway"])
+    some = train.with_(clip_label=["sway", "", "wave", "sway"])
+    for kind in (ActionClassifier, SoftmaxDirichlet):
+        with pytest.raises(InputError, match="all training clips are of class 'sway', expected at"):
+            kind(SMALL).fit(one, device="cpu")
+        with pytest.raises(InputError, match="clip 'clip_1' has no class, expected one for every"):
+            kind(SMALL).fit(some, device="cpu")
+
+
+def test_a_loss_that_is_no_number_is_refused():
+    wild = Options(**SMALL.to_dict() | {"lr": 1e30, "budget": 64})
+    with pytest.raises(InputError, match=r"not all numbers after 4 steps, .* rate 1e\+30"):
+        ActionClassifier(wild).fit(movers(1), device="cpu")

@@ -1,0 +1,199 @@
+"""``gepc-geo experiment``, used as a user would: a file of clips in, a folder of results out."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from helpers import NETWORK
+
+from gepc_geo.cli import main
+from gepc_geo.experiments import ablation, study
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(
+        main, ["experiment", *(str(a) for a in arguments)], catch_exceptions=False
+    )
+
+
+def good(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    return result.output.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def files(actions, tmp_path_factory) -> Path:
+    """Clips of actions in the native format, splits of their classes, a tiny network's options."""
+    folder = tmp_path_factory.mktemp("actions")
+    actions.save(folder / "actions.npz")
+    (folder / "splits.yaml").write_text("upright: [stand, walk]\nmoving: [run, walk]\n")
+    network = {**NETWORK, "frames": 12, "batch_size": 8}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(network))
+    return folder
+
+
+@pytest.fixture
+def given(files, tmp_path) -> list[object]:
+    """What most commands here begin with."""
+    data = ["--dataset", files / "actions.npz", "--splits", files / "splits.yaml"]
+    return [*data, "--config", files / "tiny.yaml", "--budget", 64, "--out", tmp_path / "out"]
+
+
+def rows(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="") as stream:
+        return {row.pop("method"): row for row in csv.DictReader(stream)}
+
+
+def test_coarse_from_poses_to_tables(given, tmp_path):
+    names = ["--methods", "gepc,nearest_neighbour", "--random", 1, "--seed", 3]
+    text = good("coarse", *given, *names, "--directions", "few-vs-many")
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "cells",
+        "config.yaml",
+        "means.png",
+        "table.csv",
+        "table.md",
+    }
+    assert len(list((out / "cells").iterdir())) == 6
+    table = rows(out / "table.csv")
+    assert {"gepc", "gepc:latent", "nearest_neighbour"} <= set(table)
+    splits = [
+        name for name in table["gepc"] if name.split(",")[0] in ("upright", "moving", "random_1")
+    ]
+    values = [float(table["gepc"][name]) for name in splits]
+    assert len(values) == 3
+    assert float(table["gepc"]["few-vs-many mean"]) == pytest.approx(np.mean(values), abs=1e-5)
+    assert "Splits, few-vs-many" in text and "the best unsupervised competitor" in text
+    config = yaml.safe_load((out / "config.yaml").read_text())
+    assert set(config["splits"]) == {"upright", "moving", "random_1"}
+    assert (config["options"]["budget"], config["options"]["hidden"]) == (64, NETWORK["hidden"])
+    assert set(config["seconds_a_training"]) == {"gepc", "nearest_neighbour"}
+    # The same command again only reads.
+    before = {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
+    assert (
+        good("coarse", *given, *names, "--directions", "few-vs-many").splitlines()[-20:]
+        == (text.splitlines()[-20:])
+    )
+    assert {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()} == before
+    line = refused("coarse", *given, *names, "--set", "clusters=2")
+    assert line.startswith("Error: clusters is 2, expected 3 as in")
+
+
+def test_noise_has_its_curve(given, tmp_path):
+    text = good("noise", *given, "--methods", "nearest_neighbour", "--seeds", "0,1")
+    assert "Loss of AUC" in text
+    assert (tmp_path / "out" / "loss.png").exists()
+    assert len(list((tmp_path / "out" / "cells").iterdir())) == 2 * 6 * 2
+
+
+def test_ablation_has_a_row_for_each_variant(given, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "VARIED", {"target": ("dec", "paper")})
+    text = good(
+        "ablation",
+        *given,
+        "--directions",
+        "few-vs-many",
+        "--set",
+        "encoder_channels=[2]",
+        "--set",
+        "strides=[6]",
+    )
+    assert "target=paper minus default: " in text
+    table = rows(tmp_path / "out" / "table.csv")
+    assert {"default", "target=paper", "pooling=none", "pooling=none:max"} <= set(table)
+
+
+def test_streams_and_fine_on_real_data(real_data, tmp_path):
+    data = real_data("penn_action")
+    chosen = ["--splits", "jumps", "--directions", "few-vs-many", "--methods", "isolation_forest"]
+    less = ["--set", "score_stride=12", "--set", "stride=12"]
+    text = good("streams", "--data", data, *chosen, *less, "--out", tmp_path / "streams")
+    assert "AUC smoothed" in text
+    assert "composed" in (tmp_path / "streams" / "table.md").read_text().splitlines()[0]
+    table = rows(tmp_path / "streams" / "table.csv")
+    assert float(table["isolation_forest"]["few-vs-many mean"]) > 0.6
+
+
+def test_interrupted_it_says_how_to_go_on(given, monkeypatch, tmp_path):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "run_cell", stop)
+    result = run("coarse", *given, "--methods", "nearest_neighbour")
+    assert result.exit_code == 130
+    wanted = f"interrupted; the same command goes on from there (results: {tmp_path / 'out'})"
+    assert wanted in result.output
+    monkeypatch.undo()
+    good("coarse", *given, "--methods", "nearest_neighbour")
+
+
+def test_workers_end_with_the_command(given, tmp_path):
+    """Ctrl-C with two jobs: exit code 130, and cells that are whole."""
+    arguments = [*given, "--methods", "gepc", "--budget", 10_000_000, "--jobs", 2]
+    command = [sys.executable, "-m", "gepc_geo", "experiment", "coarse", *map(str, arguments)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    config = tmp_path / "out" / "config.yaml"
+    for _ in range(1200):
+        if config.exists() or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    assert config.exists(), process.communicate()[1]
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "interrupted; the same command goes on from there" in errors
+    assert not list((tmp_path / "out").glob("cells/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--methods", "knn"], "--methods has 'knn', expected default, all or some of gepc, paper"),
+        (["--seeds", "0,0"], "--seeds is '0,0', expected different whole numbers from 0"),
+        (["--seeds", "a"], "--seeds is 'a', expected different whole numbers"),
+        (["--directions", "all"], "--directions has 'all', expected few-vs-many or many-vs-few"),
+        (["--set", "clusters"], "--set is 'clusters', expected NAME=VALUE"),
+        (["--set", "clusters=[1"], "--set is 'clusters=[1', expected a value in YAML"),
+        (["--set", "clusters=x"], "the command line: clusters is 'x', expected a whole number"),
+        (["--splits", "packaged"], "--splits is 'packaged', expected a YAML file, none or"),
+        (["--splits", "none"], "there are no splits, expected --splits or --random"),
+        (["--splits", "nw_ucla"], "split 'pick_and_drop' has class '1', expected one of the data"),
+        (["--data", "here"], "--data is here, expected none with --dataset"),
+    ],
+)
+def test_what_it_refuses(arguments, message, given, tmp_path):
+    assert message in refused("coarse", *given, *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_without_halves_and_data_that_is_missing(files, given, actions, tmp_path, monkeypatch):
+    actions.with_(clip_split=None).save(tmp_path / "whole.npz")
+    line = refused("coarse", *given, "--dataset", tmp_path / "whole.npz")
+    assert line == (
+        "Error: the data has the splits of clips none, expected official halves train and test"
+    )
+    monkeypatch.delenv("GEPC_GEO_DATA", raising=False)
+    line = refused("coarse", "--dataset", "nw_ucla", "--out", tmp_path / "out")
+    assert line == "Error: --data is missing, expected the folder of nw_ucla"
+    monkeypatch.setenv("GEPC_GEO_DATA", str(tmp_path))
+    assert f"{tmp_path}/nw_ucla/all_sqe has no .json" in refused(
+        "coarse", "--dataset", "nw_ucla", "--out", tmp_path / "out"
+    )

@@ -1,0 +1,136 @@
+"""Rows of tables: which there are, what they learn from, and how windows become clips and frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import NETWORK
+
+from gepc_geo import GEPC
+from gepc_geo.baselines import COMPETITORS, ActionClassifier, LatentSVM, NearestNeighbour
+from gepc_geo.errors import InputError
+from gepc_geo.experiments import METHODS, choose_methods, methods
+from gepc_geo.experiments.methods import (
+    Scored,
+    clip_level,
+    frame_level,
+    published,
+    train_and_score,
+)
+from gepc_geo.levels import ScoreOptions
+from gepc_geo.levels import clip_level as clips_of_detector
+from gepc_geo.levels import frame_level as frames_of_detector
+from gepc_geo.options import MODES, Options
+
+CLIPS = Options(**NETWORK, frames=12, batch_size=8, budget=64)
+
+
+def test_which_methods_there_are():
+    assert list(METHODS)[:2] == ["gepc", "paper"] and set(COMPETITORS) < set(METHODS)
+    chosen = choose_methods("default", "clip", 2)
+    assert "gepc" in chosen and "nearest_neighbour" in chosen
+    assert not any(METHODS[name].supervised for name in chosen)
+    assert "trajectory" not in chosen
+    every = choose_methods("all", "clip", 2)
+    assert set(every) - set(choose_methods("all", "clip", 3)) == {"trajectory"}
+    assert set(chosen) < set(every)
+    assert not any(METHODS[n].supervised for n in choose_methods("all", "frame", 2, classes=False))
+    assert choose_methods("latent_svm, gepc,gepc", "clip", 3) == ["latent_svm", "gepc"]
+    with pytest.raises(
+        InputError, match="--methods has 'knn', expected default, all or some of gep"
+    ):
+        choose_methods("gepc,knn", "clip", 2)
+    with pytest.raises(InputError, match="--methods has 'softmax'"):
+        choose_methods("softmax", "frame", 2, classes=False)
+
+
+def test_only_supervised_methods_see_classes(actions, monkeypatch):
+    seen = {}
+    for kind in (GEPC, NearestNeighbour, ActionClassifier):
+        fit = kind.fit
+
+        def spy(self, tracks, *rest, fit=fit, kind=kind, **more):
+            seen[kind.__name__] = set(tracks.clip_label)
+            return fit(self, tracks, *rest, **more)
+
+        monkeypatch.setattr(kind, "fit", spy)
+    train, test = (actions.select(split=split) for split in ("train", "test"))
+    train = train.select(labels=["walk", "stand"])
+    for unit in ("gepc", "nearest_neighbour", "softmax"):
+        train_and_score(unit, train, test, replace(CLIPS, budget=0), "clip", "cpu")
+    assert seen == {
+        "GEPC": {""},
+        "NearestNeighbour": {""},
+        "ActionClassifier": {"walk", "stand"},
+    }
+
+
+def test_one_training_serves_all_that_share_it(actions, monkeypatch):
+    fits = []
+    fit = GEPC.fit
+    monkeypatch.setattr(GEPC, "fit", lambda *a, **k: fits.append(1) or fit(*a, **k))
+    train, test = (actions.select(split=split) for split in ("train", "test"))
+    found = train_and_score("gepc", train, test, CLIPS, "clip", "cpu")
+    assert len(fits) == 1
+    assert set(found.scored) == {
+        "gepc",
+        *(f"gepc:{mode}" for mode in MODES),
+        "reconstruction",
+        "latent_svm",
+    }
+    detector = fit(GEPC(**CLIPS.to_dict()), train.with_(clip_label=None), device="cpu")
+    np.testing.assert_allclose(
+        found.scored["gepc:latent"].score, detector.decision_function(test, "latent")
+    )
+    machine = LatentSVM.from_detector(detector).fit(train)
+    np.testing.assert_allclose(found.scored["latent_svm"].score, machine.decision_function(test))
+    np.testing.assert_allclose(
+        clip_level(found.scored["gepc"], test),
+        clips_of_detector(detector, detector.window_scores(test), test, ScoreOptions())[0],
+    )
+
+
+def test_a_classifier_has_two_scores(actions):
+    train, test = (actions.select(split=split) for split in ("train", "test"))
+    found = train_and_score("softmax", train, test, CLIPS, "clip", "cpu")
+    assert set(found.scored) == {"softmax", "softmax_dirichlet"}
+    assert all(len(one.score) == test.num_clips for one in found.scored.values())
+
+
+def test_frames_are_those_of_the_detectors_own_protocol(walkers):
+    options = Options(**NETWORK, budget=0, score_stride=2)
+    detector = GEPC(**options.to_dict()).fit(walkers, device="cpu")
+    late = walkers.rows(walkers.frame >= 5)
+    scored = detector.window_scores(late)
+    ours = frame_level(Scored(scored.windows, scored.scores["latent"]), late)
+    wanted = frames_of_detector(detector, scored, late, ScoreOptions(mode="latent"))
+    people = wanted.person.numpy() >= 0
+    assert people.any() and not people.all()
+    np.testing.assert_array_equal(ours[people], wanted.score.numpy()[people])
+    full = ~scored.windows.padded
+    assert (ours[~people] == scored.scores["latent"][full].min()).all()
+
+
+def test_clips_with_nobody_are_as_normal_as_any(actions):
+    some = actions.rows(actions.clip != 2)
+    model = NearestNeighbour(CLIPS).fit(some)
+    scored = Scored(model.windows(some), model.decision_function(some))
+    score = clip_level(scored, some)
+    assert len(score) == actions.num_clips and score[2] == scored.score.min()
+
+
+def test_the_published_method_with_this_experiments_windows(actions):
+    given = replace(CLIPS, clusters=7, precision="bf16", seed=3)
+    found = published(given, actions)
+    paper = {**Options().to_dict(), **Options.preset("paper")}
+    changed = {name for name, value in found.to_dict().items() if value != paper[name]}
+    assert changed == {"frames", "batch_size", "budget", "precision", "seed"}
+    assert (found.clusters, found.frames, found.seed, found.scale) == (20, 12, 3, "image")
+    assert published(given, actions.with_(image_size=None)).scale == "rms"
+
+
+def test_competitors_of_every_name_can_be_trained():
+    assert set(methods._SHARING) <= set(COMPETITORS)
+    assert {METHODS[name].unit for name in METHODS} <= set(METHODS)

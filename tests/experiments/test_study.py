@@ -1,0 +1,246 @@
+"""Studies: what is kept, what is computed again, what a stop leaves behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from helpers import NETWORK
+from sklearn.metrics import roc_auc_score
+
+from gepc_geo.errors import InputError
+from gepc_geo.experiments import Coarse, Noise, Split, Streams, Study, study
+from gepc_geo.experiments.methods import Scored, Trained
+from gepc_geo.inputs import InputPipeline
+from gepc_geo.options import MODES, Options
+from gepc_geo.scoring import smooth
+
+SPLITS = [Split("upright", ("stand", "walk")), Split("moving", ("run", "walk"))]
+FEW = ["few-vs-many"]
+
+
+def options(**changes) -> Options:
+    return Options(**NETWORK, frames=12, batch_size=8, budget=64, **changes)
+
+
+def coarse(actions, **changes) -> Coarse:
+    return Coarse(actions, SPLITS, FEW, options(**changes))
+
+
+def begun(folder, protocol, names=("nearest_neighbour",), seeds=(0,)) -> Study:
+    one = Study(folder, protocol, {"dataset": "actions"}, names, seeds)
+    one.start("the command", "cpu")
+    return one
+
+
+@pytest.fixture
+def calls(monkeypatch) -> list[str]:
+    """Instead of training: the mean height of each test clip as its score; what was asked for."""
+    asked = []
+
+    def fake(unit, train, test, options, level, device):
+        asked.append(f"{unit} {options.seed} {sorted(set(train.clip_label))}")
+        pipeline = InputPipeline(test.skeleton, 2, 0, options)
+        windows = pipeline.windows(test, 1)
+        score = windows.table.keypoints[windows.rows(), :, 1].mean((1, 2))
+        return Trained({unit: Scored(windows, score)}, 1.5, 0.5)
+
+    monkeypatch.setattr(study, "train_and_score", fake)
+    return asked
+
+
+def test_finished_cells_are_not_computed_again(actions, tmp_path, calls):
+    first = begun(tmp_path / "s", coarse(actions))
+    first.run("cpu", quiet=True)
+    assert calls == ["nearest_neighbour 0 ['stand', 'walk']", "nearest_neighbour 0 ['run', 'walk']"]
+    again = begun(tmp_path / "s", coarse(actions))
+    again.run("cpu", quiet=True)
+    assert len(calls) == 2 and again.results() == first.results()
+    # What is missing, and only that.
+    again.path(again.cells()[1]).unlink()
+    again.run("cpu", quiet=True)
+    assert calls[2:] == ["nearest_neighbour 0 ['run', 'walk']"]
+
+
+def test_more_methods_and_seeds_add_cells(actions, tmp_path, calls):
+    begun(tmp_path / "s", coarse(actions)).run("cpu", quiet=True)
+    names = ("nearest_neighbour", "gaussian_mixture")
+    more = begun(tmp_path / "s", coarse(actions), names, (0, 1))
+    more.run("cpu", quiet=True)
+    assert len(calls) == 8
+    config = yaml.safe_load(more.config.read_text())
+    assert config["methods"] == list(names) and config["seeds"] == [0, 1]
+
+
+def test_more_splits_add_cells_and_others_of_the_same_name_are_refused(actions, tmp_path, calls):
+    one = Coarse(actions, SPLITS[:1], FEW, options())
+    begun(tmp_path / "s", one).run("cpu", quiet=True)
+    two = begun(tmp_path / "s", coarse(actions))
+    two.run("cpu", quiet=True)
+    assert len(calls) == 2
+    assert list(yaml.safe_load(two.config.read_text())["splits"]) == ["upright", "moving"]
+    other = Coarse(actions, [Split("moving", ("run",))], FEW, options())
+    with pytest.raises(
+        InputError, match=r"split 'moving' is run, expected run, walk as in .*config"
+    ):
+        begun(tmp_path / "s", other)
+
+
+def test_other_settings_are_refused(actions, tmp_path, calls):
+    begun(tmp_path / "s", coarse(actions))
+    before = (tmp_path / "s" / "config.yaml").read_text()
+    with pytest.raises(InputError, match="clusters is 4, expected 3 as in .*config.yaml"):
+        begun(
+            tmp_path / "s",
+            Coarse(actions, SPLITS, FEW, Options(**{**options().to_dict(), "clusters": 4})),
+        )
+    moved = actions.with_(keypoints=actions.keypoints + 1)
+    with pytest.raises(InputError, match="checksum is "):
+        begun(tmp_path / "s", coarse(moved))
+    with pytest.raises(InputError, match="experiment is 'noise', expected 'coarse'"):
+        begun(tmp_path / "s", Noise(actions, SPLITS, FEW, options()))
+    assert (tmp_path / "s" / "config.yaml").read_text() == before
+    (tmp_path / "s" / "config.yaml").write_text("options: {}\n")
+    with pytest.raises(InputError, match="config.yaml is not a study's configuration"):
+        begun(tmp_path / "s", coarse(actions))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(InputError, match="mine is not empty, expected a new folder or a study's"):
+        begun(tmp_path / "mine", coarse(actions))
+
+
+def test_what_auto_precision_stood_for_is_kept(actions, tmp_path, calls, monkeypatch):
+    monkeypatch.setattr(study, "decide", lambda precision, _: precision.replace("auto", "bf16"))
+    auto = Options(**{**options().to_dict(), "precision": "auto"})
+    begun(tmp_path / "s", Coarse(actions, SPLITS, FEW, auto))
+    monkeypatch.setattr(study, "decide", lambda precision, _: precision.replace("auto", "fp32"))
+    again = begun(tmp_path / "s", Coarse(actions, SPLITS, FEW, auto))
+    assert again.protocol.options.precision == "bf16"
+
+
+def test_a_stop_leaves_finished_cells_and_no_half_file(actions, tmp_path, calls, monkeypatch):
+    one = begun(tmp_path / "s", coarse(actions))
+    save = np.savez_compressed
+
+    def stop(stream, **arrays):
+        if len(calls) == 1:
+            return save(stream, **arrays)
+        stream.write(b"PK half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez_compressed", stop)
+    with pytest.raises(KeyboardInterrupt):
+        one.run("cpu", quiet=True)
+    assert [path.name for path in (one.folder / "cells").iterdir()] == [f"{one.cells()[0].key}.npz"]
+    with pytest.raises(InputError, match="moving.* does not exist, expected a cell"):
+        one.results()
+    monkeypatch.setattr(np, "savez_compressed", save)
+    one.run("cpu", quiet=True)
+    assert len(calls) == 3 and len(one.results()) == 2
+
+
+def test_a_failing_cell_is_named_and_the_others_stay(actions, tmp_path, monkeypatch, calls):
+    fake = study.train_and_score
+
+    def fail(unit, train, *rest):
+        if "run" in train.clip_label:
+            raise InputError("no luck with these poses")
+        return fake(unit, train, *rest)
+
+    monkeypatch.setattr(study, "train_and_score", fail)
+    one = begun(tmp_path / "s", coarse(actions))
+    name = "nearest_neighbour__moving__few-vs-many__seed=0"
+    with pytest.raises(InputError, match=f"^{name}: no luck with these poses$"):
+        one.run("cpu", quiet=True)
+    assert [path.exists() for path in map(one.path, one.cells())] == [True, False]
+
+
+def test_a_cell_holds_the_scores_that_its_auc_is_of(actions, tmp_path, calls):
+    one = begun(tmp_path / "s", coarse(actions))
+    one.run("cpu", quiet=True)
+    with np.load(one.path(one.cells()[0])) as cell:
+        test = actions.select(split="test")
+        assert cell["names"].tolist() == list(test.clip_names)
+        np.testing.assert_array_equal(
+            cell["labels"], [c in ("bow", "run") for c in test.clip_label]
+        )
+        wanted = roc_auc_score(cell["labels"], cell["scores"][0])
+        assert cell["auc"].tolist() == [pytest.approx(wanted)]
+        assert cell["auc_smoothed"].shape == (0,) and cell["seconds"].tolist() == [1.5, 0.5]
+    (first, _) = one.results()
+    assert (first.row, first.metric, first.value) == ("nearest_neighbour", "AUC", wanted)
+    assert one.finish() == {"nearest_neighbour": 2.0}
+    config = yaml.safe_load(one.config.read_text())
+    assert config["seconds_a_training"] == {"nearest_neighbour": 2.0}
+    assert config["command"] == "the command" and config["machine"]["torch"] == torch.__version__
+
+
+def test_frames_are_measured_plain_and_smoothed(actions, tmp_path, calls):
+    frames = Options(**{**options().to_dict(), "frames": None})
+    one = begun(tmp_path / "s", Streams(actions, SPLITS[:1], FEW, frames, streams=2))
+    one.run("cpu", quiet=True)
+    with np.load(one.path(one.cells()[0])) as cell:
+        labels, (score,) = cell["labels"], cell["scores"]
+        assert len(labels) == cell["lengths"].sum() == len(score)
+        borders = np.concatenate([[0], np.cumsum(cell["lengths"])])
+    plain, smoothed = one.results()
+    assert (plain.metric, smoothed.metric) == ("AUC", "AUC smoothed")
+    assert plain.value == pytest.approx(roc_auc_score(labels, score))
+    assert smoothed.value == pytest.approx(roc_auc_score(labels, smooth(score, borders, 20)))
+
+
+def test_damaged_and_strange_cells(actions, tmp_path, calls):
+    one = begun(tmp_path / "s", coarse(actions))
+    one.run("cpu", quiet=True)
+    path = one.path(one.cells()[0])
+    np.savez(path, scores=np.zeros(3))
+    with pytest.raises(InputError, match="is no cell of a study"):
+        one.results()
+    path.write_bytes(b"nothing")
+    with pytest.raises(InputError, match="is not a readable cell of a study"):
+        one.results()
+
+
+@pytest.fixture(scope="module")
+def one_job(actions, tmp_path_factory) -> Study:
+    """Our detector and a competitor, trained in this process on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        one = begun(tmp_path_factory.mktemp("one"), coarse(actions), ("gepc", "nearest_neighbour"))
+        one.run("cpu", quiet=True)
+    finally:
+        torch.set_num_threads(threads)
+    return one
+
+
+def test_one_training_gives_every_mode(one_job):
+    rows = {result.row for result in one_job.results()}
+    assert {"gepc", "nearest_neighbour", *(f"gepc:{mode}" for mode in MODES)} == rows
+    with np.load(one_job.path(one_job.cells()[0])) as cell:
+        # Beside what was asked for.
+        assert {"reconstruction", "latent_svm"} <= set(cell["rows"].tolist())
+    by_row = {(r.row, r.condition): r.value for r in one_job.results()}
+    for condition in one_job.protocol.conditions():
+        assert by_row["gepc", condition] == by_row["gepc:fused", condition]
+
+
+def test_two_jobs_give_what_one_gives(one_job, actions, tmp_path):
+    torch_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        two = begun(tmp_path / "two", coarse(actions), ("gepc", "nearest_neighbour"))
+        two.run("cpu", jobs=2, quiet=True)
+    finally:
+        torch.set_num_threads(torch_threads)
+    assert two.results() == one_job.results()
+
+
+def test_a_cell_that_fails_in_a_worker_ends_the_study(actions, tmp_path):
+    short = Coarse(actions, SPLITS, FEW, options(holdout=0.5))
+    short.options.clusters = 50
+    one = begun(tmp_path / "s", short, ("gepc",))
+    with pytest.raises(InputError, match="^gepc__.*: clusters is 50, expected at most"):
+        one.run("cpu", jobs=2, quiet=True)
+    assert not (one.folder / "cells").exists()

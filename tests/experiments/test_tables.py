@@ -1,0 +1,172 @@
+"""Tables of numbers worked by hand."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from gepc_geo.experiments import Ablation, Coarse, Noise, Split, Study, write_summary
+from gepc_geo.experiments.results import Condition, Result
+from gepc_geo.experiments.tables import Table, best_competitor, comparison, comparison_lines, means
+from gepc_geo.options import Options
+
+FEW, MANY = "few-vs-many", "many-vs-few"
+
+
+def results(values: dict[str, dict[tuple[str, str, int], float]]) -> list[Result]:
+    return [
+        Result(row, Condition(split, direction), seed, "AUC", value)
+        for row, cells in values.items()
+        for (split, direction, seed), value in cells.items()
+    ]
+
+
+#: Two splits, two seeds, one direction.
+SOME = results(
+    {
+        "gepc": {("a", FEW, 0): 0.8, ("a", FEW, 1): 0.9, ("b", FEW, 0): 0.6, ("b", FEW, 1): 0.7},
+        "gepc:max": {
+            ("a", FEW, 0): 0.99,
+            ("a", FEW, 1): 0.99,
+            ("b", FEW, 0): 0.9,
+            ("b", FEW, 1): 0.9,
+        },
+        "nearest_neighbour": {
+            ("a", FEW, 0): 0.7,
+            ("a", FEW, 1): 0.7,
+            ("b", FEW, 0): 0.7,
+            ("b", FEW, 1): 0.7,
+        },
+        "isolation_forest": {
+            ("a", FEW, 0): 0.9,
+            ("a", FEW, 1): 0.9,
+            ("b", FEW, 0): 0.2,
+            ("b", FEW, 1): 0.2,
+        },
+    }
+)
+
+
+@pytest.fixture
+def protocol(actions) -> Coarse:
+    return Coarse(actions, [Split("a", ("run",)), Split("b", ("bow",))], [FEW], Options(frames=12))
+
+
+def test_means_are_over_splits_and_seeds(protocol):
+    found = protocol.means(SOME)
+    assert list(found) == ["gepc", "nearest_neighbour", "isolation_forest"]
+    spread = found["gepc"][FEW]
+    assert spread.mean == pytest.approx(0.75)
+    # Deviations of 0.05, 0.15, -0.15, -0.05 from the mean, one degree of freedom gone.
+    assert spread.deviation == pytest.approx((2 * (0.05**2 + 0.15**2) / 3) ** 0.5)
+    assert str(spread) == "0.750 ± 0.129"
+    assert str(found["nearest_neighbour"][FEW]) == "0.700 ± 0.000"
+
+
+def test_comparisons_pair_splits_after_the_mean_over_seeds():
+    found = comparison(SOME, lambda one: one.row, "gepc", "nearest_neighbour")
+    assert found.pairs == 2  # 0.85 - 0.7 and 0.65 - 0.7
+    assert found.difference == pytest.approx(0.05)
+    assert (found.low, found.high) == (pytest.approx(-0.05), pytest.approx(0.15))
+    alone = [one for one in SOME if one.condition.split == "a"]
+    assert comparison(alone, lambda one: one.row, "gepc", "nearest_neighbour").pairs == 2  # seeds
+
+
+def test_the_best_competitor_is_neither_ours_nor_a_mode(protocol):
+    assert best_competitor(SOME) == "nearest_neighbour"
+    (line,) = comparison_lines(SOME, protocol.column)
+    assert line == (
+        "few-vs-many: gepc minus nearest_neighbour, the best unsupervised competitor: "
+        "+0.050 [-0.050, +0.150] (2 pairs)"
+    )
+    ours = [one for one in SOME if one.row.startswith("gepc")]
+    assert best_competitor(ours) is None and comparison_lines(ours, protocol.column) == []
+
+
+def test_tables_of_means_modes_and_splits(protocol):
+    overall, modes, splits = protocol.tables(SOME)
+    assert overall.columns == [FEW] and list(overall.rows) == list(protocol.means(SOME))
+    assert modes.rows == {"gepc:max": ["0.945 ± 0.052"]}
+    assert (splits.title, splits.columns) == ("Splits, few-vs-many", ["a", "b"])
+    assert splits.rows["isolation_forest"] == ["0.900 ± 0.000", "0.200 ± 0.000"]
+    assert "gepc:max" not in splits.rows
+
+
+def test_a_variant_is_compared_with_the_default_over_splits_and_directions(actions):
+    ablation = Ablation(actions, [Split("a", ("run",))], [FEW, MANY], Options(frames=12))
+    values = {
+        ("default", FEW): 0.8,
+        ("default", MANY): 0.7,
+        ("clusters=5", FEW): 0.9,
+        ("clusters=5", MANY): 0.5,
+    }
+    given = [
+        Result(row, Condition("a", direction, variant), 0, "AUC", value)
+        for (variant, direction), value in values.items()
+        for row in ("gepc", "gepc:max")
+    ]
+    overall, modes = ablation.tables(given)
+    assert overall.columns == [FEW, MANY]
+    assert overall.rows == {"default": ["0.800", "0.700"], "clusters=5": ["0.900", "0.500"]}
+    assert modes.columns == ["max"] and modes.rows["default"] == ["0.750 ± 0.071"]
+    assert ablation.remarks(given) == [
+        "clusters=5 minus default: -0.050 [-0.200, +0.100] (2 pairs)"
+    ]
+
+
+def test_curves_of_loss_start_at_nothing(actions):
+    noise = Noise(
+        actions, [Split("a", ("run", "bow"))], [FEW], Options(frames=12), shares=(0, 5, 20)
+    )
+    given = [
+        Result(row, Condition("a", FEW, f"noise={share}"), seed, "AUC", value + 0.1 * seed)
+        for row, each in {"gepc": (0.9, 0.88, 0.8), "nearest_neighbour": (0.7, 0.7, 0.75)}.items()
+        for share, value in zip((0, 5, 20), each, strict=True)
+        for seed in (0, 1)
+    ]
+    shares, curves = noise.curves(given)
+    assert shares == [0, 5, 20]
+    assert curves["gepc"] == pytest.approx([0, 0.02, 0.1])
+    assert curves["nearest_neighbour"] == pytest.approx([0, 0, -0.05])
+    assert noise.tables(given)[0].rows["gepc"] == ["0.020 ± 0.000", "0.100 ± 0.000"]
+
+
+def test_text_and_markdown():
+    table = Table("Means", "method", ["few"], {"gepc": ["0.9"], "other": ["0.85"]})
+    assert table.lines() == ["method   few", "gepc     0.9", "other   0.85"]
+    assert table.markdown().splitlines() == [
+        "## Means",
+        "",
+        "| method |  few |",
+        "|---|---:|",
+        "| gepc   |  0.9 |",
+        "| other  | 0.85 |",
+    ]
+
+
+def test_rows_without_a_number_in_a_column():
+    given = [*SOME, Result("one_class_svm", Condition("c", MANY), 0, "AUC", 0.5)]
+    found = means(given, lambda one: one.row, lambda one: one.condition.direction)
+    assert set(found["one_class_svm"]) == {MANY}
+
+
+def test_files_of_a_study(protocol, tmp_path, monkeypatch):
+    study = Study(tmp_path, protocol, {"dataset": "actions"}, ["gepc"], [0, 1])
+    study.start("gepc-geo experiment coarse", "cpu")
+    monkeypatch.setattr(study, "results", lambda: SOME)
+    times = {"gepc": 12.5}
+    monkeypatch.setattr(study, "finish", lambda: times)
+    tables, remarks = write_summary(study)
+    text = (tmp_path / "table.md").read_text()
+    assert text.startswith("# coarse: whole clips")
+    assert "mean ± standard deviation over 2 splits and 2 seeds" in text
+    assert "Command: `gepc-geo experiment coarse`" in text and "gepc 12.5" in text
+    assert all(table.markdown() in text for table in tables) and f"- {remarks[0]}" in text
+    with (tmp_path / "table.csv").open(newline="") as stream:
+        rows = {row.pop("method"): row for row in csv.DictReader(stream)}
+    assert list(rows) == ["gepc", "gepc:max", "nearest_neighbour", "isolation_forest"]
+    assert list(rows["gepc"]) == [f"{FEW} mean", f"{FEW} sd", f"a, {FEW}", f"b, {FEW}"]
+    numbers = np.array([float(value) for value in rows["gepc"].values()])
+    np.testing.assert_allclose(numbers, [0.75, 0.12910, 0.85, 0.65], atol=1e-5)

@@ -1,0 +1,130 @@
+"""Distances to the nearest learned row against a plain loop in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gepc_geo import neighbours
+from gepc_geo.neighbours import NearestDistance
+
+
+def learned(x: torch.Tensor, group: torch.Tensor, seed: int = 0) -> NearestDistance:
+    nearest = NearestDistance().measure(x, seed)
+    return nearest.fit(nearest.project(x), group)
+
+
+def rows(count: int, dims: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, dims, generator=generator) * torch.linspace(2, 0.5, dims)
+
+
+def expected(x: np.ndarray, group: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """The definition, with 10 neighbours, power 0.4 and a floor of 0.01, in all dimensions."""
+    squares = []
+    for i in range(len(x)):
+        apart = sorted(np.sum((x[i] - x[j]) ** 2) for j in range(len(x)) if group[j] != group[i])
+        squares.append(np.mean(apart[:10]))
+    floor = 1e-4 * np.mean(squares)
+    scales = np.sqrt(np.array(squares) + floor)
+    return np.array(
+        [
+            min(
+                np.log(np.sqrt(np.sum((q - row) ** 2) + floor) / scale**0.4)
+                for row, scale in zip(x, scales, strict=True)
+            )
+            for q in query
+        ]
+    )
+
+
+def test_equals_the_definition():
+    x, query = rows(60, 5, 0), rows(20, 5, 1)
+    group = torch.arange(60) // 3
+    nearest = learned(x, group)
+    ours = nearest(nearest.project(query)).numpy()
+    wanted = expected(x.double().numpy(), group.numpy(), query.double().numpy())
+    np.testing.assert_allclose(ours, wanted, atol=1e-4)
+
+
+def test_a_row_at_the_same_distance_counts_more_beside_dense_rows():
+    dense, sparse = rows(40, 3, 0) * 0.1, rows(40, 3, 1) + torch.tensor([50.0, 0, 0])
+    nearest = learned(torch.cat([dense, sparse]), torch.arange(80))
+    away = torch.stack([dense.mean(0), sparse.mean(0)]) + torch.tensor([0, 20.0, 0])
+    by_dense, by_sparse = nearest(nearest.project(away)).tolist()
+    assert by_dense > by_sparse
+
+
+def test_only_principal_components_count(monkeypatch):
+    monkeypatch.setattr(neighbours, "_DIMS", 2)
+    x = rows(50, 4, 0) * torch.tensor([1.0, 1, 1e-4, 1e-4])
+    nearest = learned(x, torch.arange(50))
+    kept = x[:, :2].double().numpy()
+    ours = nearest(nearest.project(x[:10] + torch.tensor([0.5, 0, 0, 0]))).numpy()
+    wanted = expected(kept, np.arange(50), kept[:10] + [0.5, 0])
+    np.testing.assert_allclose(ours, wanted, atol=1e-3)
+
+
+def test_learned_rows_have_finite_scores_and_gradients():
+    x = rows(30, 4, 0)
+    nearest = learned(x, torch.arange(30))
+    query = x[:5].clone().requires_grad_(True)
+    score = nearest(nearest.project(query))
+    (gradient,) = torch.autograd.grad(score.sum(), query)
+    assert score.isfinite().all() and gradient.isfinite().all()
+    assert (score < nearest(nearest.project(x[:5] + 1))).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 12])
+def test_rows_of_one_group_and_equal_rows_are_taken(count):
+    x = torch.ones(count, 3)
+    nearest = learned(x, torch.zeros(count, dtype=torch.long))
+    score = nearest(nearest.project(torch.cat([x, x + 1])))
+    assert score.isfinite().all()
+    x = rows(max(count, 2), 3, 0)
+    nearest = learned(x, torch.zeros(len(x), dtype=torch.long))
+    near, far = nearest(nearest.project(torch.stack([x[0], x[0] + 9]))).tolist()
+    assert near < far
+
+
+def test_of_many_rows_some_are_kept(monkeypatch):
+    monkeypatch.setattr(neighbours, "_ROWS", 20)
+    x = rows(50, 4, 0)
+    nearest = learned(x, torch.arange(50))
+    assert torch.equal(nearest.points, nearest.project(x)[::3])
+
+
+def test_many_rows_are_scored_some_at_a_time(monkeypatch):
+    x = rows(50, 4, 0)
+    nearest = learned(x, torch.arange(50))
+    query = nearest.project(rows(45, 4, 1))
+    whole, none = nearest(query), nearest(query[:0])
+    monkeypatch.setattr(neighbours, "_BLOCK", 10)
+    sizes, inner = [], neighbours._squares
+    monkeypatch.setattr(neighbours, "_squares", lambda a, b: sizes.append(len(a)) or inner(a, b))
+    torch.testing.assert_close(nearest(query), whole)
+    assert sizes == [10, 10, 10, 10, 5] and none.shape == (0,)
+
+
+def test_the_seed_repeats_and_the_state_restores():
+    x, group = rows(200, 150, 0), torch.arange(200)
+    torch.manual_seed(1)
+    first = learned(x, group)
+    torch.manual_seed(2)
+    again = learned(x, group)
+    other = NearestDistance()
+    other.load_state_dict(first.state_dict())
+    points = first.project(x[:9] + 1)
+    assert torch.equal(points, again.project(x[:9] + 1))
+    assert torch.equal(first(points), again(points)) and torch.equal(first(points), other(points))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_moves_to_cuda_with_everything():
+    x = rows(60, 5, 0)
+    nearest = learned(x, torch.arange(60))
+    here = nearest(nearest.project(x + 1))
+    nearest.to(torch.device("cuda"))
+    there = nearest(nearest.project((x + 1).cuda())).cpu()
+    torch.testing.assert_close(there, here, atol=1e-4, rtol=1e-4)
