@@ -274,6 +274,10 @@ _LIMBS = (
     "right_elbow-right_wrist left_hip-left_knee left_knee-left_ankle right_hip-right_knee "
     "right_knee-right_ankle "
 )
+_FEET = (
+    "left_ankle-left_big_toe left_big_toe-left_small_toe left_ankle-left_heel "
+    "right_ankle-right_big_toe right_big_toe-right_small_toe right_ankle-right_heel "
+)
 _SHOULDERS, _HIPS = "left_shoulder-right_shoulder", "left_hip-right_hip"
 
 #: The built-in skeletons by name.
@@ -302,6 +306,56 @@ SKELETONS: dict[str, Skeleton] = {
             _LIMBS + "neck-nose neck-left_shoulder neck-right_shoulder neck-left_hip "
             "neck-right_hip nose-left_eye nose-right_eye left_eye-left_ear right_eye-right_ear",
             "neck",
+            _SHOULDERS,
+            _HIPS,
+        ),
+        # OpenPose's BODY_25: coco18, a middle hip, and feet.
+        _named(
+            "body25",
+            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist "
+            "mid_hip right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye "
+            "left_eye right_ear left_ear left_big_toe left_small_toe left_heel right_big_toe "
+            "right_small_toe right_heel",
+            _LIMBS + _FEET + "neck-nose neck-left_shoulder neck-right_shoulder neck-mid_hip "
+            "mid_hip-left_hip mid_hip-right_hip nose-right_eye nose-left_eye right_eye-right_ear "
+            "left_eye-left_ear",
+            "neck",
+            _SHOULDERS,
+            _HIPS,
+        ),
+        # Halpe's 26 body key points (AlphaPose, RTMPose's body models): coco17, then the rest.
+        _named(
+            "halpe26",
+            "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow "
+            "right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle "
+            "right_ankle head neck hip left_big_toe right_big_toe left_small_toe right_small_toe "
+            "left_heel right_heel",
+            _LIMBS + _FEET + "head-neck head-nose neck-left_shoulder neck-right_shoulder neck-hip "
+            "hip-left_hip hip-right_hip nose-left_eye nose-right_eye left_eye-left_ear "
+            "right_eye-right_ear",
+            "neck",
+            _SHOULDERS,
+            _HIPS,
+        ),
+        # MediaPipe's pose landmarks; its drawing leaves head and body apart, here the nose joins them.
+        _named(
+            "mediapipe33",
+            "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer "
+            "left_ear right_ear left_mouth right_mouth left_shoulder right_shoulder left_elbow "
+            "right_elbow left_wrist right_wrist left_pinky right_pinky left_index right_index "
+            "left_thumb right_thumb left_hip right_hip left_knee right_knee left_ankle right_ankle "
+            "left_heel right_heel left_foot_index right_foot_index",
+            _LIMBS + "nose-left_eye_inner left_eye_inner-left_eye left_eye-left_eye_outer "
+            "left_eye_outer-left_ear nose-right_eye_inner right_eye_inner-right_eye "
+            "right_eye-right_eye_outer right_eye_outer-right_ear left_mouth-right_mouth "
+            "nose-left_mouth nose-right_mouth nose-left_shoulder nose-right_shoulder "
+            "left_shoulder-right_shoulder left_shoulder-left_hip right_shoulder-right_hip "
+            "left_hip-right_hip left_wrist-left_thumb left_wrist-left_pinky left_wrist-left_index "
+            "left_pinky-left_index right_wrist-right_thumb right_wrist-right_pinky "
+            "right_wrist-right_index right_pinky-right_index left_ankle-left_heel "
+            "left_heel-left_foot_index left_ankle-left_foot_index right_ankle-right_heel "
+            "right_heel-right_foot_index right_ankle-right_foot_index",
+            "nose",
             _SHOULDERS,
             _HIPS,
         ),

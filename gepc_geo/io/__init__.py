@@ -1,20 +1,30 @@
-"""Reading tracked poses from files: one registry, one small module for each format."""
+"""Reading poses from files, and writing them: one registry, one small module for each format."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import alphapose, native, nw_ucla, penn_action, shanghaitech
+from gepc_geo.io import (
+    alphapose,
+    native,
+    nw_ucla,
+    openpose,
+    penn_action,
+    shanghaitech,
+    ultralytics,
+)
+from gepc_geo.io.frames import clip_of
 from gepc_geo.skeleton import SKELETONS, Skeleton, coco17_to_coco18
 from gepc_geo.tracks import PoseTracks
 
-__all__ = ["FORMATS", "read"]
+__all__ = ["FORMATS", "WRITABLE", "count_formats", "read", "write"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +35,12 @@ class Format:
         name: What ``--format`` calls it.
         suffix: The ending of its files, in lower case; files may have it in upper case.
         detect: Whether a file is of this format, by its content.
-        read: Reads one file.
+        read: Reads one file; where ``per_frame``, all files of a clip.
         any_skeleton: Whether the files do not say what their joints are, so that ``read`` takes a
             skeleton too.
+        per_frame: Whether a file is one frame, and the files of a folder whose names differ in the
+            frame number alone (:func:`gepc_geo.io.frames.clip_of`) are one clip.
+        write: Writes poses to a file or a folder, and returns the files; ``None``: not written.
     """
 
     name: str
@@ -35,22 +48,49 @@ class Format:
     detect: Callable[[Path], bool]
     read: Callable[..., PoseTracks]
     any_skeleton: bool = False
+    per_frame: bool = False
+    write: Callable[[PoseTracks, Path], list[Path]] | None = None
 
 
 _FORMATS = (
-    Format("native", ".npz", native.detect, native.read_native),
+    Format("native", ".npz", native.detect, native.read_native, write=native.write_native),
     Format(
         "alphapose-tracks",
         ".json",
         alphapose.detect_tracks,
         alphapose.read_alphapose_tracks,
         any_skeleton=True,
+        write=alphapose.write_alphapose,
     ),
     Format(
         "alphapose-results",
         ".json",
         alphapose.detect_results,
         alphapose.read_alphapose_results,
+        any_skeleton=True,
+    ),
+    Format(
+        "openpose",
+        ".json",
+        openpose.detect,
+        openpose.read_openpose,
+        any_skeleton=True,
+        per_frame=True,
+        write=openpose.write_openpose,
+    ),
+    Format(
+        "ultralytics-labels",
+        ".txt",
+        ultralytics.detect_labels,
+        ultralytics.read_ultralytics_labels,
+        any_skeleton=True,
+        per_frame=True,
+    ),
+    Format(
+        "ultralytics-json",
+        ".json",
+        ultralytics.detect_json,
+        ultralytics.read_ultralytics_json,
         any_skeleton=True,
     ),
     Format("nw-ucla", ".json", nw_ucla.detect, nw_ucla.read_nw_ucla),
@@ -61,6 +101,9 @@ _FORMATS = (
 #: The names of all formats.
 FORMATS = tuple(form.name for form in _FORMATS)
 
+#: The names of the formats that :func:`write` writes.
+WRITABLE = tuple(form.name for form in _FORMATS if form.write is not None)
+
 # What lies beside data and is none, though its ending may be that of data.
 _DOCUMENTS = re.compile(r"(read[-_ ]?me|licen[cs]e|copying|notice|changelog)\b.*", re.IGNORECASE)
 
@@ -70,42 +113,101 @@ def read(
     format: str = "auto",
     skeleton: str | Path | Skeleton = "auto",
     fps: float | None = None,
+    image_size: tuple[float, float] | None = None,
 ) -> PoseTracks:
     """Reads a file, or all files in a folder (and its folders), sorted by path, a clip a file.
 
-    In a folder, hidden files, documents (``README``, ``LICENSE``) and files whose ending no format
-    found there has (``.npy`` masks) are left alone; endings may be in upper case. Any other file is
-    data, and an error where it is malformed: a clip is never passed over in silence.
+    Of formats with a file for every frame (OpenPose, Ultralytics labels) a clip is the files of one
+    folder whose names differ in the frame number alone. In a folder, hidden files, documents
+    (``README``, ``LICENSE``) and files whose ending no format found there has (``.npy`` masks) are
+    left alone; endings may be in upper case. Any other file is data, and an error where it is
+    malformed: a clip is never passed over in silence.
+
+    People of files without person ids get them from :func:`gepc_geo.tracking.track_poses`.
 
     Args:
         path: File or folder.
         format: One of :data:`FORMATS`; or ``"auto"``: each file's, by its content.
-        skeleton: ``"auto"``: what the format says (AlphaPose: COCO's by the joint count); or a
-            skeleton the joints are named by. ``coco18`` of 17 COCO joints adds the neck.
+        skeleton: ``"auto"``: what the format says (COCO's by the joint count where it does not);
+            or a skeleton the joints are named by. ``coco18`` of 17 COCO joints adds the neck.
         fps: Frames a second of clips that do not say.
+        image_size: Width and height in pixels of clips that do not say. Coordinates that are shares
+            of the image (then the size of an image is 1 by 1) become pixels.
 
     Raises:
         InputError: No such path, nothing readable in it, a malformed file, another joint count,
             files whose poses differ in kind, two clips of one name.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist, expected a file or folder of poses")
-    if format != "auto" and format not in FORMATS:
-        raise InputError(f"format is {format!r}, expected auto or {', '.join(FORMATS)}")
     wanted = None
     if not (isinstance(skeleton, str) and skeleton == "auto"):
         wanted = Skeleton.get(skeleton)
-    if path.is_dir():
-        tracks = _read_folder(path, format, wanted)
-    else:
-        tracks = _read_file(path, _form_of(path, format), wanted)
+    chosen = _plan(path, format)
+    parts = [_read_clip(form, files, wanted) for form, files in chosen]
+    tracks = _join([files[0] for _, files in chosen], parts) if path.is_dir() else parts[0]
+    if image_size is not None:
+        tracks = _with_image_size(tracks, image_size, str(path))
     if fps is not None:
         tracks = tracks.with_(fps=np.where(np.isnan(tracks.fps), fps, tracks.fps), origin=str(path))
     return tracks
 
 
-def _read_folder(folder: Path, format: str, wanted: Skeleton | None) -> PoseTracks:
+def write(tracks: PoseTracks, path: str | Path, format: str = "native") -> list[Path]:
+    """Writes poses in one of the formats :data:`WRITABLE`.
+
+    Args:
+        tracks: What to write.
+        path: A file (``native``), or the folder of the files.
+        format: The format's name.
+
+    Returns:
+        The written files.
+
+    Raises:
+        InputError: Another format, poses that the format has no form for, a path that cannot be
+            written to.
+    """
+    form = next((form for form in _FORMATS if form.name == format), None)
+    if form is None or form.write is None:
+        raise InputError(f"format to write is {format!r}, expected {', '.join(WRITABLE)}")
+    return form.write(tracks, Path(path))
+
+
+def count_formats(path: str | Path, format: str = "auto") -> dict[str, int]:
+    """As what :func:`read` would read the files of ``path``: the number of files of each format.
+
+    Raises:
+        InputError: As :func:`read`, for what is wrong before a file is read.
+    """
+    counts: Counter[str] = Counter()
+    for form, files in _plan(Path(path), format):
+        counts[form.name] += len(files)
+    return dict(counts)
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+# The files of one clip and how to read them.
+_Clip = tuple[Format, list[Path]]
+
+
+def _plan(path: Path, format: str) -> list[_Clip]:
+    """What there is to read, in the order of the clips' first files."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist, expected a file or folder of poses")
+    if format != "auto" and format not in FORMATS:
+        raise InputError(f"format is {format!r}, expected auto or {', '.join(FORMATS)}")
+    if not path.is_dir():
+        return [(_form_of(path, format), [path])]
+    clips: dict[object, _Clip] = {}
+    for file, form in _forms_in(path, format):
+        key = (form.name, file.parent, clip_of(file)) if form.per_frame else file
+        clips.setdefault(key, (form, []))[1].append(file)
+    return list(clips.values())
+
+
+def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
+    """The files of a folder that hold poses, and their formats."""
     forms = [form for form in _FORMATS if format in ("auto", form.name)]
     suffixes = {form.suffix for form in forms}
     files = sorted(
@@ -120,32 +222,39 @@ def _read_folder(folder: Path, format: str, wanted: Skeleton | None) -> PoseTrac
         raise InputError(
             f"{folder} has no file of poses, expected some ending in {', '.join(sorted(suffixes))}"
         )
-    if format == "auto":
-        found = {
-            file: next(
-                (f for f in forms if f.suffix == file.suffix.lower() and f.detect(file)), None
-            )
-            for file in files
-        }
-        # A file that no format knows is read as the first known one of its ending is: it is
-        # damaged, and that format's reader says best how.
-        usual: dict[str, Format] = {}
-        for form in found.values():
-            if form is not None:
-                usual.setdefault(form.suffix, form)
-        if not usual:
-            raise InputError(
-                f"{files[0]} is of no known format, expected one of {', '.join(FORMATS)}"
-            )
-        chosen = [
-            (file, form or usual[file.suffix.lower()])
-            for file, form in found.items()
-            if file.suffix.lower() in usual
-        ]
-    else:
-        chosen = [(file, forms[0]) for file in files]
-    files = [file for file, _ in chosen]
-    return _join(files, [_read_file(file, form, wanted) for file, form in chosen])
+    if format != "auto":
+        return [(file, forms[0]) for file in files]
+    found = {
+        file: next((f for f in forms if f.suffix == file.suffix.lower() and f.detect(file)), None)
+        for file in files
+    }
+    # A file that no format knows is read as the first known one of its ending is: it is damaged (or
+    # a frame with nobody), and that format's reader says best how.
+    usual: dict[str, Format] = {}
+    for form in found.values():
+        if form is not None:
+            usual.setdefault(form.suffix, form)
+    if not usual:
+        raise InputError(f"{files[0]} is of no known format, expected one of {', '.join(FORMATS)}")
+    return [
+        (file, form or usual[file.suffix.lower()])
+        for file, form in found.items()
+        if file.suffix.lower() in usual
+    ]
+
+
+def _with_image_size(
+    tracks: PoseTracks, image_size: tuple[float, float], origin: str
+) -> PoseTracks:
+    """Gives clips of unknown image size this one, and pixels to those in shares of the image."""
+    shares = (tracks.image_size == 1).all(axis=1)
+    unknown = np.isnan(tracks.image_size).any(axis=1)
+    size = np.where((shares | unknown)[:, None], np.float32(image_size), tracks.image_size)
+    keypoints = tracks.keypoints
+    if tracks.dims == 2 and shares.any():
+        scale = np.where(shares[:, None], size, np.float32(1))
+        keypoints = keypoints * scale[tracks.clip][:, None, :]
+    return tracks.with_(keypoints=keypoints, image_size=size, origin=origin)
 
 
 def _join(files: list[Path], parts: list[PoseTracks]) -> PoseTracks:
@@ -185,8 +294,10 @@ def _form_of(path: Path, format: str) -> Format:
     raise InputError(f"{path} is of no known format, expected one of {', '.join(FORMATS)}")
 
 
-def _read_file(path: Path, form: Format, wanted: Skeleton | None) -> PoseTracks:
-    tracks = form.read(path, wanted) if form.any_skeleton else form.read(path)
+def _read_clip(form: Format, files: Sequence[Path], wanted: Skeleton | None) -> PoseTracks:
+    path = files[0]
+    source = files if form.per_frame else path
+    tracks = form.read(source, wanted) if form.any_skeleton else form.read(source)
     if wanted is None or wanted == tracks.skeleton:
         return tracks
     neck, without = SKELETONS["coco18"], SKELETONS["coco17"]

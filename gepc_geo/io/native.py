@@ -22,3 +22,9 @@ def detect(path: Path) -> bool:
 def read_native(path: Path) -> PoseTracks:
     """Reads a native ``.npz``."""
     return PoseTracks.load(path)
+
+
+def write_native(tracks: PoseTracks, path: Path) -> list[Path]:
+    """Writes a native ``.npz``."""
+    tracks.save(path)
+    return [path]

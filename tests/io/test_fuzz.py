@@ -24,6 +24,9 @@ SUFFIX = {
     "native": ".npz",
     "alphapose-tracks": ".json",
     "alphapose-results": ".json",
+    "openpose": ".json",
+    "ultralytics-labels": ".txt",
+    "ultralytics-json": ".json",
     "nw-ucla": ".json",
     "penn-action": ".mat",
     "shanghaitech-boxes": ".txt",
@@ -47,6 +50,16 @@ def valid(form: str) -> bytes:
         return json.dumps(
             [{"image_id": f"{i}.jpg", "idx": 1, "keypoints": pose, "score": 1.0} for i in range(2)]
         ).encode()
+    if form == "openpose":
+        people = [{"person_id": [i], "pose_keypoints_2d": [1.5] * 75} for i in range(2)]
+        return json.dumps({"version": 1.3, "people": people}).encode()
+    if form == "ultralytics-labels":
+        line = " ".join(["0", "0.5", "0.5", "0.1", "0.2", *["0.25"] * 51, "0.9"])
+        return f"{line} 1\n{line} 2\n".encode()
+    if form == "ultralytics-json":
+        joints = {"x": [1.5] * 17, "y": [1.5] * 17, "visible": [0.5] * 17}
+        one = {"name": "person", "class": 0, "track_id": 3, "keypoints": joints}
+        return json.dumps([[one], [], [one]]).encode()
     if form == "nw-ucla":
         content = {"file_name": "a01_s01_e00_v01", "skeletons": [[[1.0] * 3] * 20] * 2, "label": 1}
         return json.dumps(content).encode()
@@ -84,7 +97,7 @@ def assert_read_or_refused(path: Path, form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_good_seed_is_read(form, tmp_path):
-    path = tmp_path / f"seed_file{SUFFIX[form]}"
+    path = tmp_path / f"seed_file_1{SUFFIX[form]}"
     path.write_bytes(valid(form))
     assert read(path).num_frames >= 2
     assert read(path, format=form).num_clips == 1
@@ -107,7 +120,7 @@ def test_damaged_bytes(form, tmp_path, data):
             content[at:at] = data.draw(st.binary(min_size=1, max_size=8))
         else:
             del content[at : at + data.draw(st.integers(1, 40))]
-    path = tmp_path / f"broken{SUFFIX[form]}"
+    path = tmp_path / f"broken_1{SUFFIX[form]}"
     path.write_bytes(bytes(content))
     assert_read_or_refused(path, form)
 
@@ -116,7 +129,7 @@ def test_damaged_bytes(form, tmp_path, data):
 @FUZZ
 @given(content=st.binary(max_size=300))
 def test_random_bytes(form, tmp_path, content):
-    path = tmp_path / f"random{SUFFIX[form]}"
+    path = tmp_path / f"random_1{SUFFIX[form]}"
     path.write_bytes(content)
     assert_read_or_refused(path, form)
 
@@ -132,7 +145,7 @@ JSON = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["0", "1", "-3", "x", "keypoints", "idx", "image_id", "score", "skeletons"]
+                ["0", "1", "-3", "x", "keypoints", "idx", "image_id", "score", "skeletons", "people"]
             ),
             inner,
             max_size=4,
@@ -153,11 +166,11 @@ def changed(value: object, draw: st.DataObject) -> object:
     return draw.draw(JSON)
 
 
-@pytest.mark.parametrize("form", ["alphapose-tracks", "alphapose-results", "nw-ucla"])
+@pytest.mark.parametrize("form", [form for form in FORMATS if SUFFIX[form] == ".json"])
 @FUZZ
 @given(data=st.data())
 def test_wrong_shapes_and_values_in_json(form, tmp_path, data):
-    path = tmp_path / "wrong.json"
+    path = tmp_path / "wrong_1.json"
     path.write_text(json.dumps(changed(json.loads(valid(form)), data)))
     assert_read_or_refused(path, form)
 
@@ -278,7 +291,7 @@ def test_wrong_arrays_in_matlab_files(tmp_path, name, value, compressed):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_command_line_says_one_sentence_and_exits_with_2(form, tmp_path):
-    path = tmp_path / f"cut{SUFFIX[form]}"
+    path = tmp_path / f"cut_1{SUFFIX[form]}"
     path.write_bytes(valid(form)[: len(valid(form)) * 2 // 3] + b"\xff\x00 junk")
     result = CliRunner().invoke(
         main, ["convert", str(path), "--format", form, "--out", str(tmp_path / "o.npz")]

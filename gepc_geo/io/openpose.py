@@ -1,0 +1,115 @@
+"""OpenPose: a JSON file for every frame, as ``--write_json`` writes them.
+
+``NAME_000000000012_keypoints.json`` holds ``{"version": ..., "people": [...]}``, each of the people
+``pose_keypoints_2d`` (x, y, score of each joint; 25 of BODY_25 or 18 of COCO) and ``person_id``
+(``[-1]`` without tracking). Versions before 1.3 call the key points ``pose_keypoints``. Source: the
+OpenPose documentation, "Output". Face, hands and part candidates are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.files import atomic_path
+from gepc_geo.io.frames import clip_of, frames_of
+from gepc_geo.io.people import build_clip, check_writable, flat_poses, pose_array, skeleton_of
+from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.skeleton import SKELETONS, Skeleton
+from gepc_geo.tracks import PoseTracks
+
+_KIND = "an OpenPose key point file"
+_BY_JOINTS = {25: SKELETONS["body25"], 18: SKELETONS["coco18"]}
+
+
+def detect(path: Path) -> bool:
+    """A JSON object with ``people`` at its beginning."""
+    return bool(
+        re.match(
+            r'\s*\{\s*("version"\s*:\s*[^,]{1,20},\s*)?"people"\s*:\s*\[', head(path)
+        )
+    )
+
+
+def read_openpose(files: Sequence[Path], skeleton: Skeleton | None = None) -> PoseTracks:
+    """Reads one clip.
+
+    Args:
+        files: Its frames.
+        skeleton: Names the joints; ``None``: BODY_25 or COCO-18, by their number.
+    """
+    frame, person, poses = [], [], []
+    for number, path in zip(frames_of(files), files, strict=True):
+        for one in _people(path):
+            pose = one.get("pose_keypoints_2d", one.get("pose_keypoints"))
+            if pose == []:
+                # Only a face or a hand was found.
+                continue
+            if not isinstance(pose, list) or len(pose) % 3:
+                raise InputError(
+                    f"{path} has a person without pose_keypoints_2d, "
+                    "expected x, y, score of each joint"
+                )
+            if poses and len(pose) != len(poses[0]):
+                raise InputError(
+                    f"{path} has a pose of {len(pose) // 3} joints, expected "
+                    f"{len(poses[0]) // 3} as in the frames before"
+                )
+            pose_array([pose], path)
+            frame.append(number)
+            poses.append(pose)
+            person.append(_id(one.get("person_id", -1), path))
+    values = pose_array(poses, files[0])
+    named = skeleton_of(values.shape[1] if poses else None, skeleton, _BY_JOINTS, files[0])
+    length = max(frames_of(files)) + 1
+    return build_clip(clip_of(files[0]), values, frame, person, named, files[0], length)
+
+
+def write_openpose(tracks: PoseTracks, folder: Path) -> list[Path]:
+    """Writes a folder a clip, in it a file a frame; positions and scores to three decimals.
+
+    Raises:
+        InputError: Poses of another skeleton than BODY_25 or COCO-18, or in 3D; negative ids.
+    """
+    check_writable(tracks, _BY_JOINTS, "OpenPose")
+    if (tracks.track < 0).any():
+        raise InputError(f"the poses have person {tracks.track.min()}, OpenPose's ids are 0 or more")
+    poses = flat_poses(tracks)
+    written = []
+    for clip, name in enumerate(tracks.clip_names):
+        people: list[list[dict[str, Any]]] = [[] for _ in range(tracks.clip_length[clip])]
+        for row in np.flatnonzero(tracks.clip == clip):
+            one = {"person_id": [int(tracks.track[row])], "pose_keypoints_2d": poses[row]}
+            people[tracks.frame[row]].append(one)
+        for frame, present in enumerate(people):
+            path = folder / name / f"{Path(name).name}_{frame:012d}_keypoints.json"
+            with atomic_path(path) as temporary:
+                content = {"version": 1.3, "people": present}
+                temporary.write_text(json.dumps(content), encoding="utf-8")
+            written.append(path)
+    return written
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _people(path: Path) -> list[dict[str, Any]]:
+    content = read_json(path, _KIND)
+    people = content.get("people") if isinstance(content, dict) else None
+    if not isinstance(people, list) or not all(isinstance(one, dict) for one in people):
+        raise InputError(f"{path} has no list of people, expected {_KIND}")
+    return people
+
+
+def _id(value: Any, path: Path) -> int | None:
+    """A person's number; OpenPose gives -1 to those that it does not track."""
+    if isinstance(value, list):
+        value = value[0] if len(value) == 1 else None
+    number = whole_number(value, path, "person_id")
+    return None if number < 0 else number

@@ -1,0 +1,182 @@
+"""From detected people to a clip: what the readers of pose estimators' output share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.skeleton import SKELETONS, Skeleton
+from gepc_geo.tracking import track_poses
+from gepc_geo.tracks import PoseTracks
+
+#: What most pose estimators' files mean by their number of joints.
+COCO = {17: SKELETONS["coco17"], 18: SKELETONS["coco18"], 26: SKELETONS["halpe26"]}
+
+
+def kind_of(value: Any) -> str:
+    """What a value of JSON is, in words for errors."""
+    names = {dict: "object", list: "list", str: "string", type(None): "null", bool: "truth value"}
+    return names.get(type(value), "number")
+
+
+def skeleton_of(
+    joints: int | None, wanted: Skeleton | None, known: Mapping[int, Skeleton], path: Path
+) -> Skeleton:
+    """What names the joints of a file.
+
+    Args:
+        joints: Their number; ``None``: nobody is in the file.
+        wanted: What the user names them by.
+        known: What the format's files mean by a number of joints, the usual one first.
+        path: The file, for errors.
+
+    Raises:
+        InputError: Nothing names that many joints.
+    """
+    if joints is None:
+        return wanted or next(iter(known.values()))
+    if wanted is not None and wanted.num_joints == joints:
+        return wanted
+    if joints in known:
+        return known[joints]
+    expected = (
+        " or ".join(f"{number} ({skeleton.name})" for number, skeleton in known.items())
+        + ", or a skeleton of that many (--skeleton)"
+        if wanted is None
+        else f"{wanted.num_joints} (skeleton {wanted.name!r})"
+    )
+    raise InputError(f"{path} has poses of {joints} joints, expected {expected}")
+
+
+def pose_array(poses: Sequence[Any], path: Path, width: int = 3) -> np.ndarray:
+    """Flat lists of ``width`` values a joint as :math:`[F, V, width]` float64.
+
+    Raises:
+        InputError: No lists of numbers, of different lengths, NaN or infinite ones.
+    """
+    for pose in poses:
+        if not isinstance(pose, list) or not pose or len(pose) % width:
+            found = f"{len(pose)} values" if isinstance(pose, list) else f"a {kind_of(pose)}"
+            raise InputError(
+                f"{path} has {found} as key points, expected {width} values for each joint"
+            )
+    lengths = sorted({len(pose) // width for pose in poses})
+    if len(lengths) > 1:
+        raise InputError(
+            f"{path} has poses of {lengths[0]} and of {lengths[-1]} joints, expected one number"
+        )
+    return finite_array(poses, path).reshape(len(poses), -1 if poses else 0, width)
+
+
+def finite_array(values: Any, path: Path) -> np.ndarray:
+    """Nested lists of numbers as float64.
+
+    Raises:
+        InputError: Lists of different lengths, NaN, infinite, or anything but numbers.
+    """
+    try:
+        array = np.array(values)
+    except (TypeError, ValueError, OverflowError):
+        array = np.array(None)
+    if array.dtype.kind not in "iuf" and array.size:
+        raise InputError(f"{path} has key points that are no numbers, expected numbers")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise InputError(
+            f"{path} has a key point that is NaN or infinite, expected finite numbers"
+        )
+    return array
+
+
+def build_clip(
+    name: str,
+    values: np.ndarray,
+    frame: Sequence[int],
+    person: Sequence[int | None],
+    skeleton: Skeleton,
+    path: Path,
+    length: int | None = None,
+    **clip: Any,
+) -> PoseTracks:
+    """One clip of detected people; those without an id get one.
+
+    Joints at the origin, where estimators put what they did not find, are missing; people without
+    any joint are left out. People without an id are tracked among themselves and numbered after
+    all that have one.
+
+    Args:
+        name: The clip's name.
+        values: :math:`[F, V, 3]`: x, y and score; scores above 1 are taken for 1.
+        frame: Frame numbers.
+        person: Person ids; ``None`` where there is none.
+        skeleton: Names the joints.
+        path: The file, for errors.
+        length: Frames in the clip; ``None``: to the last with somebody in it.
+        **clip: Further attributes of the clip (``image_size``, ``fps``, ...).
+
+    Raises:
+        InputError: What :meth:`PoseTracks.build` refuses.
+    """
+    values = values.reshape(len(frame), skeleton.num_joints, 3)
+    confidence = np.clip(values[..., 2], 0, 1)
+    confidence[(values[..., :2] == 0).all(-1)] = 0
+    keypoints = np.where(confidence[..., None] > 0, values[..., :2], 0)
+    found = (confidence > 0).any(-1)
+    keypoints, confidence = keypoints[found], confidence[found]
+    frames = np.array(frame, dtype=np.int64)[found]
+    unnamed = np.array([one is None for one in person], dtype=bool)[found]
+    track = np.array([one or 0 for one in person], dtype=np.int64)[found]
+    if unnamed.any():
+        first = max(int(track[~unnamed].max(initial=-1)) + 1, 0)
+        rows = (keypoints[unnamed], confidence[unnamed], frames[unnamed])
+        track[unnamed] = first + track_poses(*rows)
+    # A length that the file claims never hides a person.
+    last = int(frames.max(initial=-1)) + 1
+    return PoseTracks.build(
+        keypoints,
+        confidence,
+        frames,
+        track,
+        np.zeros(len(frames), dtype=np.int64),
+        skeleton,
+        [name],
+        clip_length=[last if length is None else max(last, length)],
+        origin=str(path),
+        **clip,
+    )
+
+
+def check_writable(
+    tracks: PoseTracks, joints: Mapping[int, Skeleton], format: str
+) -> None:
+    """Makes sure that poses have a form in a format of pixels and joints by their number.
+
+    Raises:
+        InputError: Poses in 3D, or of joints that the format has not.
+    """
+    if tracks.dims != 2:
+        raise InputError(f"the poses have {tracks.dims} coordinates, {format} files have 2")
+    if tracks.skeleton not in joints.values():
+        raise InputError(
+            f"the poses are of skeleton {tracks.skeleton.name!r}, {format} files have "
+            f"{' or '.join(skeleton.name for skeleton in joints.values())}"
+        )
+
+
+def flat_poses(tracks: PoseTracks, digits: int = 3) -> list[list[float]]:
+    """x, y, score of each joint, one list a person-frame; rounded, missing joints at the origin.
+
+    A joint that is there keeps a score and a place by which it is known to be.
+    """
+    least = 10.0**-digits
+    values = np.concatenate([tracks.keypoints, tracks.confidence[..., None]], axis=2)
+    values = np.round(values.astype(np.float64), digits)
+    values[..., 2] = np.maximum(values[..., 2], least)
+    values[(values[..., :2] == 0).all(-1), 0] = least
+    values[tracks.confidence == 0] = 0
+    flat: list[list[float]] = values.reshape(len(values), -1).tolist()
+    return flat

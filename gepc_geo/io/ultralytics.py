@@ -1,0 +1,188 @@
+"""Ultralytics YOLO-pose: a label file for every frame, or a JSON file for every video.
+
+``yolo pose track ... save_txt=True`` writes ``labels/NAME_12.txt``, a person a line: class, box
+(centre, width, height), x, y and score of each joint, then with ``save_conf=True`` the box's score
+and, from ``track``, the person's id. Positions are shares of the image's width and height.
+
+A video's JSON file is a list with an entry a frame, each a list of what ``Results.summary()`` gives:
+``{"class", "box", "track_id", "keypoints": {"x": [...], "y": [...], "visible": [...]}}`` in pixels.
+Source: the Ultralytics documentation, "Results" and ``Results.save_txt``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.io.frames import clip_of, frames_of
+from gepc_geo.io.people import COCO, build_clip, finite_array, kind_of, skeleton_of
+from gepc_geo.io.text import head, read_json, read_text, whole_number
+from gepc_geo.skeleton import Skeleton
+from gepc_geo.tracks import PoseTracks
+
+_LABELS_KIND = "an Ultralytics pose label file"
+_JSON_KIND = "a list of Ultralytics results, one a frame"
+# Class and box.
+_LEADING = 5
+_SHARE = r"(0(\.\d+)?|1(\.0*)?|\d(\.\d+)?e-\d+)"
+
+
+def detect_labels(path: Path) -> bool:
+    """A first line of a class, a box in shares of the image, and at least two joints."""
+    return bool(
+        re.match(rf"\d+( {_SHARE}){{4}}( -?[\d.]+(e[-+]?\d+)?){{6,}}\s*(\n|$)", head(path), re.ASCII)
+    )
+
+
+def detect_json(path: Path) -> bool:
+    """A JSON list of lists, or one of objects that begin with a ``name`` and ``class``."""
+    start = head(path)
+    return bool(re.match(r'\s*\[\s*(\[|\{\s*"name"\s*:\s*"[^"]*"\s*,\s*"class")', start))
+
+
+def read_ultralytics_labels(files: Sequence[Path], skeleton: Skeleton | None = None) -> PoseTracks:
+    """Reads one clip; its image size is 1 by 1, as positions are shares of the image.
+
+    Whether there are scores of boxes and ids behind the key points, the number of values says; one
+    value more is an id where it is a whole number in all lines. A missing file is a frame with
+    nobody.
+
+    Args:
+        files: Its frames.
+        skeleton: Names the joints; ``None``: COCO's, by their number.
+    """
+    frame: list[int] = []
+    owner: list[Path] = []
+    lines: list[list[str]] = []
+    numbers = frames_of(files)
+    for number, path in zip(numbers, files, strict=True):
+        new = [line.split() for line in read_text(path, _LABELS_KIND).splitlines() if line.strip()]
+        lines += new
+        frame += [number] * len(new)
+        owner += [path] * len(new)
+    joints, width = _layout({len(line) for line in lines}, skeleton, files[0], lines, owner)
+    table = [_floats(line, path) for line, path in zip(lines, owner, strict=True)]
+    end = _LEADING + joints * width
+    tails = [line[end:] for line in lines]
+    # Scores are written with a point, ids without.
+    alone = [tail[0] for tail in tails if len(tail) == 1]
+    whole = all(value.isascii() and value.isdigit() for value in alone)
+    person = [
+        whole_number(_whole(tail[-1]), path, "track id")
+        if len(tail) == 2 or (tail and whole)
+        else None
+        for tail, path in zip(tails, owner, strict=True)
+    ]
+    points = np.array([row[_LEADING:end] for row in table]).reshape(len(table), joints, width)
+    if width == 2:
+        points = np.concatenate([points, np.ones_like(points[..., :1])], axis=2)
+    named = skeleton_of(joints if lines else None, skeleton, COCO, files[0])
+    return build_clip(
+        clip_of(files[0]),
+        points,
+        frame,
+        person,
+        named,
+        files[0],
+        max(numbers) + 1,
+        image_size=[[1, 1]],
+    )
+
+
+def read_ultralytics_json(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+    """Reads one video; the clip is named after the file.
+
+    Args:
+        path: The file.
+        skeleton: Names the joints; ``None``: COCO's, by their number.
+    """
+    content = read_json(path, _JSON_KIND)
+    if not isinstance(content, list):
+        raise InputError(f"{path} holds a {kind_of(content)}, expected {_JSON_KIND}")
+    frame, person, poses = [], [], []
+    for number, people in enumerate(content):
+        if not isinstance(people, list):
+            raise InputError(
+                f"{path} has a {kind_of(people)} as frame {number}, expected a list of people "
+                "(one file holds all frames of a video)"
+            )
+        for one in people:
+            frame.append(number)
+            poses.append(_points(one, path, number))
+            track = one.get("track_id")
+            person.append(None if track is None else whole_number(track, path, "track_id"))
+    lengths = sorted({len(pose) for pose in poses})
+    if len(lengths) > 1:
+        raise InputError(
+            f"{path} has poses of {lengths[0]} and of {lengths[-1]} joints, expected one number"
+        )
+    named = skeleton_of(lengths[0] if poses else None, skeleton, COCO, path)
+    values = np.array(poses).reshape(len(poses), named.num_joints, 3)
+    return build_clip(path.stem, values, frame, person, named, path, len(content))
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _layout(
+    widths: set[int],
+    wanted: Skeleton | None,
+    path: Path,
+    lines: list[list[str]],
+    owner: list[Path],
+) -> tuple[int, int]:
+    """The number of joints, and of values of each, with which lines can be read."""
+    if not widths:
+        return (wanted or COCO[17]).num_joints, 3
+    candidates = [wanted.num_joints] if wanted is not None else []
+    candidates += [joints for joints in COCO if joints not in candidates]
+    for joints in candidates:
+        for width in (3, 2):
+            if all(0 <= count - _LEADING - joints * width <= 2 for count in widths):
+                return joints, width
+    usual = _LEADING + candidates[0] * 3
+    odd = next(i for i, line in enumerate(lines) if not usual <= len(line) <= usual + 2)
+    raise InputError(
+        f"{owner[odd]} has a line of {len(lines[odd])} values, expected {usual} to {usual + 2} for "
+        f"{candidates[0]} joints, or a skeleton of another number (--skeleton)"
+    )
+
+
+def _floats(line: list[str], path: Path) -> list[float]:
+    try:
+        row = [float(value) for value in line]
+    except ValueError:
+        shown = " ".join(line)[:40]
+        raise InputError(f"{path} has line {shown!r}, expected numbers") from None
+    if not np.isfinite(row).all():
+        raise InputError(f"{path} has NaN or infinite values, expected finite numbers")
+    return row
+
+
+def _whole(text: str) -> int | float | str:
+    """``"12"`` or ``"1.2e+06"`` (Ultralytics shortens numbers to six digits) as a number."""
+    return int(text) if text.isascii() and text.isdigit() else float(text)
+
+
+def _points(one: Any, path: Path, frame: int) -> list[tuple[float, float, float]]:
+    points = one.get("keypoints") if isinstance(one, dict) else None
+    if not isinstance(points, dict) or not {"x", "y"} <= set(points):
+        raise InputError(
+            f"{path} has a person without keypoints in frame {frame}, expected their x and y "
+            "(results of a pose model)"
+        )
+    x, y = points["x"], points["y"]
+    lists = [x, y, points.get("visible", [1.0] * len(x) if isinstance(x, list) else None)]
+    if not all(isinstance(values, list) and len(values) == len(x) for values in lists):
+        raise InputError(
+            f"{path} has keypoints in frame {frame} whose x, y and visible do not go together, "
+            "expected lists of one length"
+        )
+    finite_array(list(chain.from_iterable(lists)), path)
+    return list(zip(*lists, strict=True))

@@ -1,0 +1,185 @@
+"""OpenPose folders: known answers, ids, round trip, broken files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from gepc_geo.errors import InputError
+from gepc_geo.io import count_formats, read, write
+from gepc_geo.skeleton import SKELETONS
+from gepc_geo.tracking import idf1
+from gepc_geo.tracks import PoseTracks
+
+
+def person(joints: int = 25, x: float = 100.0, y: float = 50.0, number: int = -1) -> dict:
+    """A person as OpenPose 1.7 writes one, joint j at (x + j, y + 4 j)."""
+    pose = [v for j in range(joints) for v in (x + j, y + 4 * j, 0.75)]
+    rest = dict.fromkeys(("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d"))
+    return {"person_id": [number], "pose_keypoints_2d": pose, **{key: [] for key in rest}}
+
+
+def fill(folder, name: str, frames: dict[int, list[dict]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for frame, people in frames.items():
+        content = json.dumps({"version": 1.3, "people": people})
+        (folder / f"{name}_{frame:012d}_keypoints.json").write_text(content)
+
+
+def test_a_folder_of_frames_is_a_clip(tmp_path):
+    fill(tmp_path, "gate", {10: [person()], 11: [], 12: [person(x=103.0), person(x=900.0)], 13: []})
+    tracks = read(tmp_path)
+    assert tracks.clip_names == ("gate",)
+    assert tracks.skeleton == SKELETONS["body25"]
+    np.testing.assert_array_equal(tracks.frame, [10, 12, 12])
+    # The one who stays keeps the id, the other gets one; the last frame has nobody, and is one.
+    np.testing.assert_array_equal(tracks.track, [0, 0, 1])
+    np.testing.assert_array_equal(tracks.clip_length, [14])
+    np.testing.assert_array_equal(tracks.keypoints[0, 8], [108, 82])
+    assert tracks.skeleton.joints[8] == "mid_hip"
+    assert tracks.confidence[0, 8] == 0.75
+    assert count_formats(tmp_path) == {"openpose": 4}
+
+
+def test_many_clips_in_one_folder_and_in_several(tmp_path):
+    fill(tmp_path / "a", "gate", {0: [person()], 1: [person()]})
+    fill(tmp_path / "a", "yard_2", {5: [person()]})
+    fill(tmp_path / "b", "door", {0: [person()]})
+    tracks = read(tmp_path)
+    assert tracks.clip_names == ("gate", "yard_2", "door")
+    np.testing.assert_array_equal(tracks.clip_length, [2, 6, 1])
+    fill(tmp_path / "b", "gate", {0: [person()]})
+    with pytest.raises(InputError, match=r"b.gate_0.*has a clip named 'gate' and so has .*a.gate"):
+        read(tmp_path)
+
+
+def test_files_named_by_their_frame_alone_are_of_their_folders_clip(tmp_path):
+    (tmp_path / "north").mkdir()
+    for frame in (1, 2):
+        content = json.dumps({"people": [person()]})
+        (tmp_path / "north" / f"{frame:04d}_keypoints.json").write_text(content)
+    tracks = read(tmp_path)
+    assert tracks.clip_names == ("north",)
+    np.testing.assert_array_equal(tracks.frame, [1, 2])
+
+
+def test_ids_that_the_files_have_are_kept(tmp_path):
+    fill(tmp_path, "a", {0: [person(number=7), person(x=500, number=3)], 1: [person(number=3)]})
+    np.testing.assert_array_equal(read(tmp_path).track, [3, 3, 7])
+    # Who has none is numbered after those who have one.
+    fill(tmp_path, "a", {2: [person(), person(x=900, number=3)]})
+    np.testing.assert_array_equal(read(tmp_path).track, [3, 3, 3, 7, 8])
+
+
+def test_joints_and_people_that_were_not_found(tmp_path):
+    lost, nobody = person(18), person(18)
+    lost["pose_keypoints_2d"][3:6] = [0, 0, 0]
+    nobody["pose_keypoints_2d"] = [0] * 54
+    face = {**person(), "pose_keypoints_2d": []}
+    fill(tmp_path, "a", {0: [lost, nobody, face]})
+    tracks = read(tmp_path)
+    assert tracks.skeleton == SKELETONS["coco18"]
+    assert tracks.num_frames == 1
+    assert np.flatnonzero(tracks.confidence[0] == 0).tolist() == [1]
+
+
+def test_older_versions_call_them_pose_keypoints(tmp_path):
+    pose = person(18)["pose_keypoints_2d"]
+    path = tmp_path / "a_000000000000_keypoints.json"
+    path.write_text(json.dumps({"version": 1.0, "people": [{"pose_keypoints": pose}]}))
+    assert read(path).num_frames == 1
+
+
+def test_round_trip(walkers, tmp_path):
+    rng = np.random.default_rng(0)
+    parts = [walkers.select(clips=[0, 3]), walkers.select(clips=[5])]
+    keypoints = rng.uniform(1, 800, (parts[0].num_frames, 25, 2))
+    body = parts[0].with_(
+        keypoints=keypoints,
+        confidence=rng.choice([0, 0.2, 1], keypoints.shape[:2], p=[0.1, 0.4, 0.5]),
+        skeleton="body25",
+    )
+    files = write(body, tmp_path / "out", "openpose")
+    assert len(files) == int(body.clip_length.sum())
+    again = read(tmp_path / "out")
+    assert again.clip_names == body.clip_names
+    for name in ("frame", "track", "clip", "clip_length"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(body, name))
+    seen = body.confidence > 0
+    np.testing.assert_array_equal(again.confidence > 0, seen)
+    np.testing.assert_allclose(again.keypoints[seen], body.keypoints[seen], atol=6e-4)
+    np.testing.assert_allclose(again.confidence, body.confidence, atol=6e-4)
+    with pytest.raises(InputError, match="of skeleton 'coco17', OpenPose files have body25 or"):
+        write(parts[1], tmp_path / "none", "openpose")
+    assert not (tmp_path / "none").exists()
+
+
+def test_ids_are_found_again_where_the_files_lose_them(walkers, tmp_path):
+    crowd = walkers.select(clips=[0, 1, 2])
+    eighteen = read_as_coco18(crowd, tmp_path)
+    for path in write(eighteen, tmp_path / "out", "openpose"):
+        content = json.loads(path.read_text())
+        for one in content["people"]:
+            one["person_id"] = [-1]
+        path.write_text(json.dumps(content))
+    again = read(tmp_path / "out")
+    order = np.lexsort((again.keypoints[:, 1, 0], again.frame, again.clip))
+    true = np.lexsort((eighteen.keypoints[:, 1, 0], eighteen.frame, eighteen.clip))
+    score = idf1(
+        eighteen.track[true] + 1000 * eighteen.clip[true],
+        again.track[order] + 1000 * again.clip[order],
+    )
+    print(f"IDF1 {score:.3f}: {again.num_frames} poses through OpenPose files without ids")
+    assert score > 0.9
+
+
+def read_as_coco18(tracks: PoseTracks, folder) -> PoseTracks:
+    tracks.save(folder / "poses.npz")
+    return read(folder / "poses.npz", skeleton="coco18")
+
+
+GOOD = json.dumps({"version": 1.3, "people": [person()]})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (GOOD[:200], "is not valid JSON"),
+        ('{"version": 1.3, "people": 4}', "no list of people"),
+        ('{"version": 1.3, "people": [4]}', "no list of people"),
+        ('{"version": 1.3, "people": [{}]}', "without pose_keypoints_2d"),
+        (GOOD.replace("100.0, ", "", 1), "without pose_keypoints_2d"),
+        (GOOD.replace("100.0", "NaN", 1), "NaN or infinite"),
+        (GOOD.replace("100.0", '"x"', 1), "no numbers"),
+        (GOOD.replace("[-1]", '"x"', 1), "person_id 'x'"),
+        (json.dumps({"people": [person(24)]}), r"pose of 24 joints, expected 25"),
+        (json.dumps({"people": [person(number=1)] * 2}), "person 1 twice in frame 1"),
+    ],
+)
+def test_broken_files_are_named(content, message, tmp_path):
+    fill(tmp_path, "a", {0: [person()]})
+    path = tmp_path / "a_000000000001_keypoints.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_joint_counts_that_nothing_names(tmp_path):
+    fill(tmp_path, "a", {0: [person(15)]})
+    with pytest.raises(InputError, match=r"15 joints, expected 25 \(body25\) or 18 \(coco18\), or"):
+        read(tmp_path)
+    with pytest.raises(InputError, match=r"15 joints, expected 13 \(skeleton 'penn13'\)"):
+        read(tmp_path, skeleton="penn13")
+
+
+def test_names_without_a_frame_number_and_frames_twice(tmp_path):
+    (tmp_path / "gate_keypoints.json").write_text(GOOD)
+    with pytest.raises(InputError, match=r"gate_keypoints.json has no frame number"):
+        read(tmp_path)
+    (tmp_path / "gate_keypoints.json").rename(tmp_path / "gate_7_keypoints.json")
+    (tmp_path / "gate_07_keypoints.json").write_text(GOOD)
+    with pytest.raises(InputError, match=r"gate_7_.* is frame 7 and so is .*gate_07_"):
+        read(tmp_path)
