@@ -46,7 +46,7 @@ def track_poses(
     seen = np.asarray(confidence) > 0
     known = _People(keypoints.shape[1:])
     order = np.argsort(frame, kind="stable")
-    starts = np.flatnonzero(np.diff(np.asarray(frame)[order], prepend=-1)) if len(order) else []
+    _, starts = np.unique(np.asarray(frame)[order], return_index=True)
     for rows in np.split(order, starts[1:]) if len(order) else []:
         now = int(frame[rows[0]])
         known.forget(now - max_gap - 1)
@@ -117,7 +117,7 @@ def _squared_size(keypoints: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """The mean of the squared extents of the seen joints, :math:`[N]`."""
     low = np.where(seen[..., None], keypoints, np.inf).min(1, initial=np.inf)
     high = np.where(seen[..., None], keypoints, -np.inf).max(1, initial=-np.inf)
-    extent = np.where(seen.any(1)[:, None], high - low, 0.0)
+    extent = np.where(seen.any(axis=1, keepdims=True), high - low, 0.0)
     return np.asarray(np.square(extent).mean(-1))
 
 

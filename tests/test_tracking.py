@@ -19,7 +19,9 @@ def walk(paths, frames, noise=0.0, lost=0.0, seed=0):
     keypoints, frame, person = [], [], []
     for number, path in enumerate(paths):
         for t in range(frames):
-            swing = 12 * np.sin(t / 3 + number) * np.array([[0, 0], [0, 0], [1, 0], [-1, 0], [1, 0]])
+            swing = (
+                12 * np.sin(t / 3 + number) * np.array([[0, 0], [0, 0], [1, 0], [-1, 0], [1, 0]])
+            )
             keypoints.append(FIGURE + path(t) + swing)
             frame.append(t)
             person.append(number)

@@ -6,15 +6,28 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.cli.data import class_names, data_options, read_data
+from gepc_geo.cli.data import class_names, data_options, image_size_option, read_data
+from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
+from gepc_geo.io import WRITABLE, write
 
 
-@click.command(short_help="Convert poses to the native format.")
+@click.command(short_help="Convert poses to the native format, or to another.")
 @data_options
+@image_size_option
 @click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Native pose file (.npz)."
+    "--to",
+    type=click.Choice(WRITABLE),
+    default="native",
+    show_default=True,
+    help="Format to write.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Native pose file (.npz); of other formats the folder of the files.",
 )
 def convert(
     data: Path,
@@ -23,20 +36,25 @@ def convert(
     split: str | None,
     normal: str | None,
     fps: float | None,
+    image_size: tuple[float, float] | None,
     labels: Path | None,
+    to: str,
     out: Path,
 ) -> None:
-    """Convert the poses in DATA to the native format; --normal keeps those classes only.
+    """Convert the poses in DATA to the native format, or to another; --normal keeps those classes only.
 
     Example:
 
         gepc-geo convert poses/test --labels poses/masks --out test.npz
     """
-    check_destination(out)
-    tracks = read_data(data, format_, skeleton, split, fps, labels)
+    if to == "native":
+        check_destination(out)
+    elif out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file, expected the folder to write {to} files into")
+    tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     names = class_names(normal)
     if names is not None:
         tracks = tracks.select(labels=names)
-    tracks.save(out)
+    written = write(tracks, out, to)
     click.echo(f"{tracks!r}")
-    click.echo(f"poses: {out}")
+    click.echo(f"poses: {out}" + ("" if to == "native" else f" ({len(written)} {to} files)"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,16 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def image_size_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--image-size``."""
+    return click.option(
+        "--image-size",
+        metavar="WIDTHxHEIGHT",
+        callback=lambda context, parameter, value: _image_size(value),
+        help="Pixels of the images, where the data does not say; makes pixels of shares of them.",
+    )(command)
+
+
 def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--device``."""
     return click.option(
@@ -58,16 +69,27 @@ def read_data(
     split: str | None,
     fps: float | None,
     labels: Path | None = None,
+    image_size: tuple[float, float] | None = None,
 ) -> PoseTracks:
     """The poses a command line names, with frame labels from ``labels``."""
     if fps is not None and not fps > 0:
         raise InputError(f"--fps is {fps}, expected more than 0")
-    tracks = read(data, format=format_, skeleton=skeleton, fps=fps)
+    tracks = read(data, format=format_, skeleton=skeleton, fps=fps, image_size=image_size)
     if split is not None:
         tracks = tracks.select(split=split)
     if labels is not None:
         tracks = read_frame_labels(labels, tracks)
     return tracks
+
+
+def _image_size(text: str | None) -> tuple[float, float] | None:
+    """``"1920x1080"`` as numbers."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text)
+    if match is None or not (int(match[1]) and int(match[2])):
+        raise InputError(f"--image-size is {text!r}, expected WIDTHxHEIGHT as in 1920x1080")
+    return float(match[1]), float(match[2])
 
 
 def class_names(normal: str | None) -> list[str] | None:

@@ -8,31 +8,58 @@ from typing import Any
 import click
 import numpy as np
 
-from gepc_geo.cli.data import class_names, data_options, read_data
+from gepc_geo.checks import find_faults
+from gepc_geo.cli.data import class_names, data_options, image_size_option, read_data
 from gepc_geo.detector import GEPC
+from gepc_geo.errors import InputError
+from gepc_geo.files import check_destination
+from gepc_geo.io import count_formats
 from gepc_geo.nn import count_flops
 from gepc_geo.options import Options
+from gepc_geo.report.picture import draw_pose
 from gepc_geo.run import Run
 from gepc_geo.tracks import PoseTracks
 
 
 @click.command(short_help="Tell what is in poses or in a run.")
 @data_options
-def info(data: Path, normal: str | None, **reading: Any) -> None:
+@image_size_option
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="PNG to draw one pose of DATA into."
+)
+def info(
+    data: Path, format_: str, normal: str | None, picture: Path | None, **reading: Any
+) -> None:
     """Tell what is in DATA: poses (--normal: of those classes), or a run (its folder or model.pt).
+
+    Of poses it also tells what looks wrong, as far as the numbers show it.
 
     Example:
 
         gepc-geo info poses/train
     """
+    is_run = Run(data).config.exists() or Run(data).model.exists()
+    if picture is not None:
+        if data.suffix == ".pt" or is_run:
+            raise InputError(f"--picture is {picture}, expected only with poses: {data} is a run")
+        if picture.suffix.lower() != ".png":
+            raise InputError(f"{picture} has suffix {picture.suffix!r}, expected .png")
+        check_destination(picture)
     if data.suffix == ".pt":
         _show_model(GEPC.load(data, device="cpu"))
-    elif Run(data).config.exists() or Run(data).model.exists():
+    elif is_run:
         _show_model(Run(data).load(device="cpu"))
     else:
-        tracks = read_data(data, **reading)
+        tracks = read_data(data, format_, **reading)
         names = class_names(normal)
-        _show_poses(tracks if names is None else tracks.select(labels=names))
+        tracks = tracks if names is None else tracks.select(labels=names)
+        formats = count_formats(data, format_)
+        files = [f"{name} ({n:,} file{'s'[: n > 1]})" for name, n in formats.items()]
+        click.echo(f"format          {', '.join(files)}")
+        _show_poses(tracks)
+        if picture is not None:
+            draw_pose(tracks, picture)
+            click.echo(f"picture         {picture}")
 
 
 def _show_poses(tracks: PoseTracks) -> None:
@@ -42,6 +69,15 @@ def _show_poses(tracks: PoseTracks) -> None:
     click.echo(f"person-frames   {tracks.num_frames:,}")
     skeleton = tracks.skeleton
     click.echo(f"joints          {skeleton.num_joints} ({skeleton.name}), {tracks.dims}D")
+    seen = tracks.keypoints[tracks.confidence > 0]
+    if len(seen):
+        ends = zip("xyz", seen.min(0), seen.max(0), strict=False)
+        ranges = ", ".join(f"{axis} {low:.4g} to {high:.4g}" for axis, low, high in ends)
+        click.echo(f"coordinates     {ranges}")
+    sizes = np.unique(tracks.image_size[~np.isnan(tracks.image_size).any(axis=1)], axis=0)[:5]
+    if tracks.dims == 2:
+        shown = ", ".join(f"{width:g} x {height:g}" for width, height in sizes) or "unknown"
+        click.echo(f"image size      {shown}")
     known = tracks.fps[~np.isnan(tracks.fps)]
     rates = ", ".join(f"{rate:g}" for rate in np.unique(known)[:5]) or "unknown"
     click.echo(f"fps             {rates}")
@@ -61,6 +97,8 @@ def _show_poses(tracks: PoseTracks) -> None:
         for v in np.argsort(-missing, kind="stable")[:5]:
             if missing[v]:
                 click.echo(f"  {skeleton.joints[v]:20s}{missing[v]:.1%}")
+    for fault in find_faults(tracks):
+        click.echo(f"looks wrong     {fault}")
 
 
 def _show_model(detector: GEPC) -> None:

@@ -13,10 +13,17 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.io import (
     alphapose,
+    coco_results,
+    deeplabcut,
+    kinetics,
+    mediapipe,
+    mmpose,
     native,
+    ntu,
     nw_ucla,
     openpose,
     penn_action,
+    pyskl,
     shanghaitech,
     ultralytics,
 )
@@ -62,6 +69,15 @@ _FORMATS = (
         any_skeleton=True,
         write=alphapose.write_alphapose,
     ),
+    # Before AlphaPose's, which has one entry more.
+    Format(
+        "coco-results",
+        ".json",
+        coco_results.detect,
+        coco_results.read_coco_results,
+        any_skeleton=True,
+        write=coco_results.write_coco_results,
+    ),
     Format(
         "alphapose-results",
         ".json",
@@ -93,6 +109,19 @@ _FORMATS = (
         ultralytics.read_ultralytics_json,
         any_skeleton=True,
     ),
+    Format("mmpose", ".json", mmpose.detect, mmpose.read_mmpose, any_skeleton=True),
+    Format("mediapipe", ".json", mediapipe.detect, mediapipe.read_mediapipe),
+    Format(
+        "kinetics-skeleton",
+        ".json",
+        kinetics.detect,
+        kinetics.read_kinetics,
+        any_skeleton=True,
+        write=kinetics.write_kinetics,
+    ),
+    Format("ntu", ".skeleton", ntu.detect, ntu.read_ntu),
+    Format("pyskl", ".pkl", pyskl.detect, pyskl.read_pyskl, any_skeleton=True),
+    Format("deeplabcut", ".csv", deeplabcut.detect, deeplabcut.read_deeplabcut, any_skeleton=True),
     Format("nw-ucla", ".json", nw_ucla.detect, nw_ucla.read_nw_ucla),
     Format("penn-action", ".mat", penn_action.detect, penn_action.read_penn_action),
     Format("shanghaitech-boxes", ".txt", shanghaitech.detect, shanghaitech.read_shanghaitech_boxes),
@@ -249,7 +278,9 @@ def _with_image_size(
     """Gives clips of unknown image size this one, and pixels to those in shares of the image."""
     shares = (tracks.image_size == 1).all(axis=1)
     unknown = np.isnan(tracks.image_size).any(axis=1)
-    size = np.where((shares | unknown)[:, None], np.float32(image_size), tracks.image_size)
+    size = np.where(
+        (shares | unknown)[:, None], np.array(image_size, dtype=np.float32), tracks.image_size
+    )
     keypoints = tracks.keypoints
     if tracks.dims == 2 and shares.any():
         scale = np.where(shares[:, None], size, np.float32(1))

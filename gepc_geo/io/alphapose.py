@@ -19,15 +19,15 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
 from gepc_geo.io.bulk import Pose, decode, decode_poses
+from gepc_geo.io.people import COCO, kind_of, skeleton_of
 from gepc_geo.io.text import head, parse_json, read_text, whole_number
-from gepc_geo.skeleton import SKELETONS, Skeleton
+from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
 
 _TRACKED = "_alphapose_tracked_person"
 _RESULTS = "alphapose-results"
 _TRACKS_KIND = "an AlphaPose tracked-person file"
 _RESULTS_KIND = "an AlphaPose result list"
-_BY_JOINTS = {17: SKELETONS["coco17"], 18: SKELETONS["coco18"]}
 
 
 def detect_tracks(path: Path) -> bool:
@@ -52,7 +52,7 @@ def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> PoseT
 
     Args:
         path: The file.
-        skeleton: Names the joints; ``None``: COCO's of 17 or 18, by their number.
+        skeleton: Names the joints; ``None``: COCO's of 17 or 18 or Halpe's of 26, by their number.
     """
     text = read_text(path, _TRACKS_KIND)
     people, frames, points = _bulk_tracks(text, path) or _careful_tracks(text, path)
@@ -67,15 +67,19 @@ def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> Pose
 
     Args:
         path: The file.
-        skeleton: Names the joints; ``None``: COCO's of 17 or 18, by their number.
+        skeleton: Names the joints; ``None``: COCO's of 17 or 18 or Halpe's of 26, by their number.
     """
     text = read_text(path, _RESULTS_KIND)
     people, frames, points = _bulk_results(text, path) or _careful_results(text, path)
+    return _tracks(path, result_clip(path), people, frames, points, skeleton)
+
+
+def result_clip(path: Path) -> str:
+    """The name of a result list's clip: that of the file, or of its folder."""
     # AlphaPose always writes this one name, into a folder a video; resolved, so that a file of the
     # working directory has a folder too.
     folder = path.resolve().parent.name if path.stem == _RESULTS else ""
-    name = folder or path.stem.removesuffix(f"_{_RESULTS}") or path.stem
-    return _tracks(path, name, people, frames, points, skeleton)
+    return folder or path.stem.removesuffix(f"_{_RESULTS}") or path.stem
 
 
 def write_alphapose(tracks: PoseTracks, folder: str | Path) -> list[Path]:
@@ -83,13 +87,13 @@ def write_alphapose(tracks: PoseTracks, folder: str | Path) -> list[Path]:
     thousandth. :func:`read_alphapose_tracks` gives the same tracks back, to this rounding.
 
     Raises:
-        InputError: Poses in other than two dimensions or of other than 17 or 18 joints.
+        InputError: Poses in other than two dimensions or of other than 17, 18 or 26 joints.
     """
     if tracks.dims != 2:
         raise InputError(f"the poses have {tracks.dims} coordinates, AlphaPose files have 2")
-    if tracks.num_joints not in _BY_JOINTS:
+    if tracks.num_joints not in COCO:
         raise InputError(
-            f"the poses have {tracks.num_joints} joints, AlphaPose files have 17 or 18"
+            f"the poses have {tracks.num_joints} joints, AlphaPose files have 17, 18 or 26"
         )
     written = []
     values = np.concatenate([tracks.keypoints, tracks.confidence[..., None]], axis=2)
@@ -154,14 +158,14 @@ def _careful_tracks(text: str, path: Path) -> _Rows:
     """Any tracked-person file; says what is wrong with a broken one."""
     content = parse_json(text, path, _TRACKS_KIND)
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {_kind(content)}, expected an object of persons")
+        raise InputError(f"{path} holds a {kind_of(content)}, expected an object of persons")
     people, frames, points = [], [], []
     for person, parts in content.items():
         track = whole_number(person, path, "person")
         for part in parts if isinstance(parts, list) else [parts]:
             if not isinstance(part, dict):
                 raise InputError(
-                    f"{path} has a {_kind(part)} for person {person}, expected frames by number"
+                    f"{path} has a {kind_of(part)} for person {person}, expected frames by number"
                 )
             for frame, pose in part.items():
                 people.append(track)
@@ -195,11 +199,11 @@ def _careful_results(text: str, path: Path) -> _Rows:
     """Any result list; says what is wrong with a broken one."""
     content = parse_json(text, path, _RESULTS_KIND)
     if not isinstance(content, list):
-        raise InputError(f"{path} holds a {_kind(content)}, expected a list of poses")
+        raise InputError(f"{path} holds a {kind_of(content)}, expected a list of poses")
     people, frames, scores, points = [], [], [], []
     for i, pose in enumerate(content):
         if not isinstance(pose, dict):
-            raise InputError(f"{path} has a {_kind(pose)} at position {i}, expected an object")
+            raise InputError(f"{path} has a {kind_of(pose)} at position {i}, expected an object")
         frames.append(_frame_of(pose.get("image_id"), path, i))
         people.append(_person_of(pose.get("idx"), path, i))
         score = pose.get("score", 0.0)
@@ -221,15 +225,10 @@ def _best(people: list[int], frames: list[int], scores: list[float]) -> list[int
     return list(best.values())
 
 
-def _kind(value: Any) -> str:
-    names = {dict: "object", list: "list", str: "string", type(None): "null", bool: "truth value"}
-    return names.get(type(value), "number")
-
-
 def _points(pose: Any, path: Path, where: str) -> list[Any]:
     points = pose.get("keypoints") if isinstance(pose, dict) else None
     if not isinstance(points, list) or not points or len(points) % 3:
-        found = f"{len(points)} values" if isinstance(points, list) else _kind(points)
+        found = f"{len(points)} values" if isinstance(points, list) else kind_of(points)
         raise InputError(
             f"{path} has {found} as key points at {where}, expected x, y, score of each joint"
         )
@@ -282,7 +281,7 @@ def _tracks(
     points: np.ndarray,
     wanted: Skeleton | None,
 ) -> PoseTracks:
-    skeleton = _skeleton(points.shape[1] // 3 if people else None, wanted, path)
+    skeleton = skeleton_of(points.shape[1] // 3 if people else None, wanted, COCO, path)
     values = points.reshape(len(people), skeleton.num_joints, 3)
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0][0])
@@ -304,17 +303,3 @@ def _tracks(
         [name],
         origin=str(path),
     )
-
-
-def _skeleton(joints: int | None, wanted: Skeleton | None, path: Path) -> Skeleton:
-    """What names ``joints`` joints; ``None``: a file with nobody in it."""
-    if joints is None:
-        return wanted or _BY_JOINTS[17]
-    if wanted is not None and wanted.num_joints == joints:
-        return wanted
-    if joints in _BY_JOINTS:
-        return _BY_JOINTS[joints]
-    expected = "17 or 18 (COCO)"
-    if wanted is not None:
-        expected = f"{wanted.num_joints} (skeleton {wanted.name!r})"
-    raise InputError(f"{path} has poses of {joints} joints, expected {expected}")

@@ -30,11 +30,7 @@ _BY_JOINTS = {25: SKELETONS["body25"], 18: SKELETONS["coco18"]}
 
 def detect(path: Path) -> bool:
     """A JSON object with ``people`` at its beginning."""
-    return bool(
-        re.match(
-            r'\s*\{\s*("version"\s*:\s*[^,]{1,20},\s*)?"people"\s*:\s*\[', head(path)
-        )
-    )
+    return bool(re.match(r'\s*\{\s*("version"\s*:\s*[^,]{1,20},\s*)?"people"\s*:\s*\[', head(path)))
 
 
 def read_openpose(files: Sequence[Path], skeleton: Skeleton | None = None) -> PoseTracks:
@@ -44,7 +40,9 @@ def read_openpose(files: Sequence[Path], skeleton: Skeleton | None = None) -> Po
         files: Its frames.
         skeleton: Names the joints; ``None``: BODY_25 or COCO-18, by their number.
     """
-    frame, person, poses = [], [], []
+    frame: list[int] = []
+    person: list[int | None] = []
+    poses: list[list[Any]] = []
     for number, path in zip(frames_of(files), files, strict=True):
         for one in _people(path):
             pose = one.get("pose_keypoints_2d", one.get("pose_keypoints"))
@@ -79,7 +77,9 @@ def write_openpose(tracks: PoseTracks, folder: Path) -> list[Path]:
     """
     check_writable(tracks, _BY_JOINTS, "OpenPose")
     if (tracks.track < 0).any():
-        raise InputError(f"the poses have person {tracks.track.min()}, OpenPose's ids are 0 or more")
+        raise InputError(
+            f"the poses have person {tracks.track.min()}, OpenPose's ids are 0 or more"
+        )
     poses = flat_poses(tracks)
     written = []
     for clip, name in enumerate(tracks.clip_names):

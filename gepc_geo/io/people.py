@@ -86,9 +86,7 @@ def finite_array(values: Any, path: Path) -> np.ndarray:
         raise InputError(f"{path} has key points that are no numbers, expected numbers")
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
-        raise InputError(
-            f"{path} has a key point that is NaN or infinite, expected finite numbers"
-        )
+        raise InputError(f"{path} has a key point that is NaN or infinite, expected finite numbers")
     return array
 
 
@@ -150,9 +148,7 @@ def build_clip(
     )
 
 
-def check_writable(
-    tracks: PoseTracks, joints: Mapping[int, Skeleton], format: str
-) -> None:
+def check_writable(tracks: PoseTracks, joints: Mapping[int, Skeleton], format: str) -> None:
     """Makes sure that poses have a form in a format of pixels and joints by their number.
 
     Raises:

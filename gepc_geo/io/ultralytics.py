@@ -36,7 +36,9 @@ _SHARE = r"(0(\.\d+)?|1(\.0*)?|\d(\.\d+)?e-\d+)"
 def detect_labels(path: Path) -> bool:
     """A first line of a class, a box in shares of the image, and at least two joints."""
     return bool(
-        re.match(rf"\d+( {_SHARE}){{4}}( -?[\d.]+(e[-+]?\d+)?){{6,}}\s*(\n|$)", head(path), re.ASCII)
+        re.match(
+            rf"\d+( {_SHARE}){{4}}( -?[\d.]+(e[-+]?\d+)?){{6,}}\s*(\n|$)", head(path), re.ASCII
+        )
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gepc_geo.cli import main
 from gepc_geo.errors import InputError
 from gepc_geo.io import FORMATS, read
 from gepc_geo.io.labels import read_frame_labels
+from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
 
 SUFFIX = {
@@ -27,6 +29,13 @@ SUFFIX = {
     "openpose": ".json",
     "ultralytics-labels": ".txt",
     "ultralytics-json": ".json",
+    "coco-results": ".json",
+    "mmpose": ".json",
+    "mediapipe": ".json",
+    "kinetics-skeleton": ".json",
+    "ntu": ".skeleton",
+    "pyskl": ".pkl",
+    "deeplabcut": ".csv",
     "nw-ucla": ".json",
     "penn-action": ".mat",
     "shanghaitech-boxes": ".txt",
@@ -60,6 +69,40 @@ def valid(form: str) -> bytes:
         joints = {"x": [1.5] * 17, "y": [1.5] * 17, "visible": [0.5] * 17}
         one = {"name": "person", "class": 0, "track_id": 3, "keypoints": joints}
         return json.dumps([[one], [], [one]]).encode()
+    if form == "coco-results":
+        return json.dumps(
+            [{"image_id": i, "category_id": 1, "keypoints": pose, "score": 1.0} for i in range(2)]
+        ).encode()
+    if form == "mmpose":
+        one = {"keypoints": [[1.5, 2.5]] * 17, "keypoint_scores": [0.5] * 17}
+        info = [{"frame_id": i, "instances": [one]} for i in range(2)]
+        return json.dumps({"meta_info": {}, "instance_info": info}).encode()
+    if form == "mediapipe":
+        people = [[{"x": 0.5, "y": 0.5, "visibility": 0.9}] * 33]
+        frames = [{"frame": i, "pose_landmarks": people} for i in range(2)]
+        return json.dumps({"image_size": [640, 480], "fps": 25, "frames": frames}).encode()
+    if form == "kinetics-skeleton":
+        people = [{"pose": [0.5] * 36, "score": [0.5] * 18}]
+        frames = [{"frame_index": i, "skeleton": people} for i in range(2)]
+        return json.dumps({"data": frames, "label": "jump", "label_index": 3}).encode()
+    if form == "ntu":
+        body = (
+            "72057594037931101 0 1 1 1 1 0 0.1 0.2 2\n25\n" + "0.1 0.2 3 1 2 3 4 0 0 0 0 2\n" * 25
+        )
+        return f"2\n1\n{body}1\n{body}".encode()
+    if form == "pyskl":
+        keypoint = np.full((1, 2, 17, 2), 5, dtype=np.float16)
+        one = {"frame_dir": "a", "total_frames": 2, "label": 1, "img_shape": (480, 640)}
+        one |= {"keypoint": keypoint, "keypoint_score": np.ones((1, 2, 17), dtype=np.float16)}
+        return pickle.dumps({"split": {"xsub_train": ["a"]}, "annotations": [one]})
+    if form == "deeplabcut":
+        heads = [["scorer", *["net"] * 6], ["bodyparts", *["nose"] * 3, *["tail"] * 3]]
+        rows = [
+            *heads,
+            ["coords", *["x", "y", "likelihood"] * 2],
+            *[[str(i), *"123456"] for i in (0, 1)],
+        ]
+        return "".join(",".join(row) + "\n" for row in rows).encode()
     if form == "nw-ucla":
         content = {"file_name": "a01_s01_e00_v01", "skeletons": [[[1.0] * 3] * 20] * 2, "label": 1}
         return json.dumps(content).encode()
@@ -84,10 +127,15 @@ def _folder(tmp_path):
     valid.folder = tmp_path  # type: ignore[attr-defined]
 
 
+def skeleton(form: str) -> Skeleton | str:
+    """What has to be said of the joints."""
+    return Skeleton("rod", ("nose", "tail"), ((0, 1),), 0) if form == "deeplabcut" else "auto"
+
+
 def assert_read_or_refused(path: Path, form: str) -> None:
     for asked in (form, "auto"):
         try:
-            tracks = read(path, format=asked)
+            tracks = read(path, format=asked, skeleton=skeleton(form))
         except InputError as error:
             assert str(path) in str(error), str(error)
             assert "\n" not in str(error)
@@ -99,8 +147,8 @@ def assert_read_or_refused(path: Path, form: str) -> None:
 def test_good_seed_is_read(form, tmp_path):
     path = tmp_path / f"seed_file_1{SUFFIX[form]}"
     path.write_bytes(valid(form))
-    assert read(path).num_frames >= 2
-    assert read(path, format=form).num_clips == 1
+    assert read(path, skeleton=skeleton(form)).num_frames >= 2
+    assert read(path, format=form, skeleton=skeleton(form)).num_clips == 1
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -145,7 +193,18 @@ JSON = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["0", "1", "-3", "x", "keypoints", "idx", "image_id", "score", "skeletons", "people"]
+                [
+                    "0",
+                    "1",
+                    "-3",
+                    "x",
+                    "keypoints",
+                    "idx",
+                    "image_id",
+                    "score",
+                    "skeletons",
+                    "people",
+                ]
             ),
             inner,
             max_size=4,

@@ -58,7 +58,9 @@ def test_alphapose_results_without_ids_are_refused(tmp_path):
     del pose["idx"]
     write(tmp_path / "a.json", [pose])
     with pytest.raises(InputError, match=r"a.json has no person id \(idx\) at position 0"):
-        read(tmp_path / "a.json")
+        read(tmp_path / "a.json", format="alphapose-results")
+    # Without them it is a list of COCO results, and people get ids.
+    assert read(tmp_path / "a.json").num_tracks == 1
 
 
 @pytest.mark.parametrize("padded", [True, False])
@@ -217,7 +219,11 @@ def test_every_format_is_detected_as_itself(real_data):
     ("name", "content", "message"),
     [
         ("a.json", '{"1": {"0": {"keypoints": [1, 2]}}}', "2 values as key points"),
-        ("a.json", '{"1": {"0": {"keypoints": [1, 2, 3]}}}', "1 joints, expected 17 or 18"),
+        (
+            "a.json",
+            '{"1": {"0": {"keypoints": [1, 2, 3]}}}',
+            "1 joints, expected 17 \\(coco17\\) or 18",
+        ),
         ("a.json", '{"1": {"x": {"keypoints": [1, 2, 3]}}}', "frame 'x', expected a whole"),
         ("a.json", '{"1": [3]}', "a number for person 1"),
         ("a.json", "[]", None),
@@ -329,7 +335,7 @@ def test_written_joints_are_read_again_however_small(data, joints, tmp_path_fact
 
 def test_poses_that_alphapose_has_no_form_for(tmp_path):
     boxes = PoseTracks.build(np.ones((1, 5, 2)), np.ones((1, 5)), [0], [0], [0], "box5", ["a"])
-    with pytest.raises(InputError, match="have 5 joints, AlphaPose files have 17 or 18"):
+    with pytest.raises(InputError, match="have 5 joints, AlphaPose files have 17, 18 or 26"):
         write_alphapose(boxes, tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -92,7 +92,9 @@ def test_other_joints(tmp_path):
         tracks = read(tmp_path / folder, skeleton=tmp_path / "dog.json")
         assert (tracks.num_joints, tracks.track[0]) == (5, 7)
     assert tracks.confidence[0, 0] == 1
-    with pytest.raises(InputError, match="a line of 22 values, expected 56 to 58 for 17 joints, or"):
+    with pytest.raises(
+        InputError, match="a line of 22 values, expected 56 to 58 for 17 joints, or"
+    ):
         read(tmp_path / "three")
     assert read(tmp_path / "three", skeleton=tmp_path / "dog.json").skeleton.name == "dog"
     fill(tmp_path / "seventeen", {"a_1": line(1)})

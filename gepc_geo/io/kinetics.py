@@ -1,0 +1,135 @@
+"""Kinetics-skeleton, the JSON files of ST-GCN (Yan et al., AAAI 2018): one clip a file.
+
+``{"data": [{"frame_index": 1, "skeleton": [{"pose": [x, y, ...], "score": [...]}]}], "label": ...,
+"label_index": ...}`` with OpenPose's 18 joints in shares of the image (the published files come from
+videos of 340 by 256 pixels) and no person ids. Source: ST-GCN's data description and its feeder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.files import atomic_path
+from gepc_geo.io.people import build_clip, check_writable, finite_array, kind_of, skeleton_of
+from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.skeleton import SKELETONS, Skeleton
+from gepc_geo.tracks import PoseTracks
+
+_KIND = "a Kinetics-skeleton file"
+_BY_JOINTS = {18: SKELETONS["coco18"]}
+
+
+def detect(path: Path) -> bool:
+    """A JSON object that begins with a list of frames called ``data``."""
+    return bool(
+        re.match(r'\s*\{\s*"data"\s*:\s*\[\s*(\]|\{\s*"(frame_index|skeleton)")', head(path))
+    )
+
+
+def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+    """Reads one clip; its class is ``label``, its image size 1 by 1 as positions are shares of it.
+
+    Args:
+        path: The file.
+        skeleton: Names the joints; ``None``: COCO's of OpenPose.
+    """
+    content = read_json(path, _KIND)
+    data = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(data, list):
+        raise InputError(f"{path} has no list of frames called data, expected {_KIND}")
+    frame: list[int] = []
+    poses: list[np.ndarray] = []
+    length = 0
+    for entry in data:
+        people = entry.get("skeleton") if isinstance(entry, dict) else None
+        if not isinstance(people, list):
+            raise InputError(f"{path} has a frame without a list called skeleton, expected {_KIND}")
+        number = whole_number(entry.get("frame_index"), path, "frame_index")
+        length = max(length, number + 1)
+        for one in people:
+            poses.append(_pose(one, path, number))
+            frame.append(number)
+    counts = sorted({len(pose) for pose in poses})
+    if len(counts) > 1:
+        raise InputError(
+            f"{path} has poses of {counts[0]} and of {counts[-1]} joints, expected one number"
+        )
+    named = skeleton_of(counts[0] if poses else None, skeleton, _BY_JOINTS, path)
+    values = np.array(poses).reshape(len(poses), named.num_joints, 3)
+    label = content.get("label", "")
+    return build_clip(
+        path.stem,
+        values,
+        frame,
+        [None] * len(frame),
+        named,
+        path,
+        length,
+        image_size=[[1, 1]],
+        clip_label=[label if isinstance(label, str) else ""],
+    )
+
+
+def write_kinetics(tracks: PoseTracks, folder: Path) -> list[Path]:
+    """Writes one file a clip, positions to six decimals of the image's size; person ids are lost.
+
+    ``label_index`` counts the classes in alphabetical order.
+
+    Raises:
+        InputError: Poses of another skeleton than ``coco18``, or of an unknown image size.
+    """
+    check_writable(tracks, _BY_JOINTS, "Kinetics-skeleton")
+    unknown = np.isnan(tracks.image_size).any(axis=1)
+    if unknown.any():
+        name = tracks.clip_names[int(np.flatnonzero(unknown)[0])]
+        raise InputError(
+            f"clip {name!r} has an unknown image size, expected one (--image-size): positions in "
+            "Kinetics-skeleton files are shares of it"
+        )
+    shares = tracks.keypoints.astype(np.float64) / tracks.image_size[tracks.clip][:, None]
+    shares = np.where(tracks.confidence[..., None] > 0, np.round(shares, 6), 0)
+    # A joint in the very corner would be taken for a missing one.
+    corner = (shares == 0).all(-1) & (tracks.confidence > 0)
+    shares[corner, 0] = 1e-6
+    scores = np.round(tracks.confidence.astype(np.float64), 3)
+    scores[tracks.confidence > 0] = np.maximum(scores[tracks.confidence > 0], 0.001)
+    classes = sorted(set(tracks.clip_label))
+    written = []
+    for clip, name in enumerate(tracks.clip_names):
+        data: list[dict[str, Any]] = [
+            {"frame_index": frame, "skeleton": []} for frame in range(tracks.clip_length[clip])
+        ]
+        for row in np.flatnonzero(tracks.clip == clip):
+            one = {"pose": shares[row].ravel().tolist(), "score": scores[row].tolist()}
+            data[tracks.frame[row]]["skeleton"].append(one)
+        label = tracks.clip_label[clip]
+        content = {"data": data, "label": label, "label_index": classes.index(label)}
+        path = folder / f"{name}.json"
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(content), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _pose(one: Any, path: Path, frame: int) -> np.ndarray:
+    """x, y, score of each joint, :math:`[V, 3]`."""
+    if not isinstance(one, dict):
+        raise InputError(
+            f"{path} has a {kind_of(one)} as a person in frame {frame}, expected {_KIND}"
+        )
+    pose, score = (finite_array(one.get(name, []), path) for name in ("pose", "score"))
+    if pose.ndim != 1 or score.ndim != 1 or not len(score) or len(pose) != 2 * len(score):
+        raise InputError(
+            f"{path} has a pose of shape {list(pose.shape)} and a score of {list(score.shape)} in "
+            f"frame {frame}, expected x and y, and a score, of each joint"
+        )
+    return np.concatenate([pose.reshape(-1, 2), score[:, None]], axis=1)

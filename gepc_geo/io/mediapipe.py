@@ -1,0 +1,100 @@
+"""MediaPipe pose landmarks as JSON, in the layout below: MediaPipe itself writes no files.
+
+.. code-block:: json
+
+    {"image_size": [1920, 1080], "fps": 25,
+     "frames": [{"frame": 0, "pose_landmarks": [[{"x": 0.5, "y": 0.5, "visibility": 0.9}]]}]}
+
+``pose_landmarks`` is that of ``PoseLandmarkerResult``: a list of people, each a list of 33 landmarks
+in shares of the image's width and height. ``image_size`` and ``fps`` may be left out, and so may
+``frame`` (then frames are counted from 0) and ``visibility`` (then 1); further entries (``z``,
+``presence``, ``pose_world_landmarks``) are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.io.people import build_clip, finite_array, kind_of, skeleton_of
+from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.skeleton import SKELETONS
+from gepc_geo.tracks import PoseTracks
+
+_KIND = "MediaPipe pose landmarks"
+_BY_JOINTS = {33: SKELETONS["mediapipe33"]}
+
+
+def detect(path: Path) -> bool:
+    """A JSON object of nothing but ``image_size``, ``fps`` and ``frames``."""
+    return bool(re.match(r'\s*\{\s*("(image_size|fps)"\s*:[^"]*)*"frames"\s*:', head(path)))
+
+
+def read_mediapipe(path: Path) -> PoseTracks:
+    """Reads one video, in pixels where the file has an ``image_size``, else in shares of a 1 by 1
+    image; the clip is named after the file. Visibility is the confidence."""
+    content = read_json(path, _KIND)
+    entries = content.get("frames") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise InputError(f"{path} has no list of frames, expected {_KIND}")
+    size = content.get("image_size", [1, 1])
+    if not (isinstance(size, list) and len(size) == 2 and all(_is_positive(v) for v in size)):
+        raise InputError(f"{path} has image_size {size!r:.40}, expected width and height in pixels")
+    fps = content.get("fps")
+    if fps is not None and not _is_positive(fps):
+        raise InputError(f"{path} has fps {fps!r:.40}, expected a number above 0")
+    frame: list[int] = []
+    poses: list[list[list[float]]] = []
+    length = 0
+    for position, entry in enumerate(entries):
+        people = entry.get("pose_landmarks") if isinstance(entry, dict) else None
+        if not isinstance(people, list):
+            raise InputError(
+                f"{path} has no list of people called pose_landmarks at position {position} of its "
+                f"frames, expected {_KIND}"
+            )
+        number = whole_number(entry.get("frame", position), path, "frame")
+        length = max(length, number + 1)
+        for one in people:
+            poses.append(_pose(one, path, number))
+            frame.append(number)
+    for pose in poses:
+        skeleton_of(len(pose), None, _BY_JOINTS, path)
+    values = finite_array(poses, path).reshape(len(poses), 33, 3)
+    values[..., :2] *= np.array(size, dtype=np.float64)
+    return build_clip(
+        path.stem,
+        values,
+        frame,
+        [None] * len(frame),
+        _BY_JOINTS[33],
+        path,
+        length,
+        image_size=[size],
+        fps=None if fps is None else [fps],
+    )
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e9
+
+
+def _pose(one: Any, path: Path, frame: int) -> list[list[float]]:
+    """x, y, visibility of each landmark; not yet known to be numbers."""
+    if not isinstance(one, list):
+        raise InputError(
+            f"{path} has a {kind_of(one)} as a person in frame {frame}, expected a list of landmarks"
+        )
+    for landmark in one:
+        if not isinstance(landmark, dict) or not {"x", "y"} <= set(landmark):
+            raise InputError(
+                f"{path} has a landmark without x and y in frame {frame}, expected {_KIND}"
+            )
+    return [[mark["x"], mark["y"], mark.get("visibility", 1.0)] for mark in one]

@@ -1,0 +1,107 @@
+"""MMPose and RTMPose: the predictions of a video as JSON.
+
+``demo/topdown_demo_with_mmdet.py --save-predictions`` writes ``{"meta_info": {...},
+"instance_info": [...]}``, ``MMPoseInferencer(pred_out_dir=...)`` the list alone. Its entries are
+``{"frame_id": 1, "instances": [{"keypoints": [[x, y], ...], "keypoint_scores": [...]}]}``; an
+instance has a ``track_id`` where something tracked it. Source: MMPose 1.x, demo and inferencer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.io.people import COCO, build_clip, finite_array, kind_of, skeleton_of
+from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.skeleton import Skeleton
+from gepc_geo.tracks import PoseTracks
+
+_KIND = "MMPose's predictions of a video"
+
+
+def detect(path: Path) -> bool:
+    """A JSON object that begins with ``meta_info`` or its frames, or the list of frames."""
+    return bool(
+        re.match(
+            r'\s*(\{\s*"(meta_info|instance_info)"|\[\s*\{\s*"(frame_id|instances)")', head(path)
+        )
+    )
+
+
+def read_mmpose(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+    """Reads one video; the clip is named after the file, without the demo's ``results_``.
+
+    Args:
+        path: The file.
+        skeleton: Names the joints; ``None``: COCO's or Halpe's by their number, where the names in
+            ``meta_info``, if it has them, are the same.
+    """
+    content = read_json(path, _KIND)
+    meta = content.get("meta_info") if isinstance(content, dict) else None
+    info = content.get("instance_info") if isinstance(content, dict) else content
+    if not isinstance(info, list):
+        raise InputError(f"{path} has no list of frames called instance_info, expected {_KIND}")
+    frame: list[int] = []
+    person: list[int | None] = []
+    poses: list[np.ndarray] = []
+    length = 0
+    for entry in info:
+        people = entry.get("instances") if isinstance(entry, dict) else None
+        if not isinstance(people, list):
+            raise InputError(f"{path} has a frame without a list of instances, expected {_KIND}")
+        number = whole_number(entry.get("frame_id"), path, "frame_id")
+        length = max(length, number + 1)
+        for one in people:
+            poses.append(_pose(one, path, number))
+            frame.append(number)
+            track = one.get("track_id")
+            person.append(None if track is None else whole_number(track, path, "track_id"))
+    counts = sorted({len(pose) for pose in poses})
+    if len(counts) > 1:
+        raise InputError(
+            f"{path} has poses of {counts[0]} and of {counts[-1]} joints, expected one number"
+        )
+    named = skeleton_of(counts[0] if poses else None, skeleton, COCO, path)
+    if skeleton is None:
+        _check_names(meta, named, path)
+    values = np.array(poses).reshape(len(poses), named.num_joints, 3)
+    name = path.stem.removeprefix("results_") or path.stem
+    return build_clip(name, values, frame, person, named, path, length)
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _check_names(meta: Any, skeleton: Skeleton, path: Path) -> None:
+    """Other data sets have 17 joints too (Human3.6M), under other names."""
+    names = meta.get("keypoint_id2name") if isinstance(meta, Mapping) else None
+    if not isinstance(names, Mapping):
+        return
+    for joint, expected in enumerate(skeleton.joints):
+        found = names.get(str(joint), expected)
+        if found != expected:
+            raise InputError(
+                f"{path} calls joint {joint} {found!r:.40}, expected {expected!r} as in skeleton "
+                f"{skeleton.name!r}, or a skeleton of its own (--skeleton)"
+            )
+
+
+def _pose(one: Any, path: Path, frame: int) -> np.ndarray:
+    """x, y, score of each joint, :math:`[V, 3]`."""
+    if not isinstance(one, dict):
+        raise InputError(
+            f"{path} has a {kind_of(one)} as an instance of frame {frame}, expected {_KIND}"
+        )
+    points = finite_array(one.get("keypoints", []), path)
+    scores = finite_array(one.get("keypoint_scores", []), path)
+    if points.ndim != 2 or points.shape[1:] != (2,) or scores.shape != points.shape[:1]:
+        raise InputError(
+            f"{path} has keypoints of shape {list(points.shape)} and keypoint_scores of "
+            f"{list(scores.shape)} in frame {frame}, expected joints by 2, and a score of each"
+        )
+    return np.concatenate([points, scores[:, None]], axis=1)

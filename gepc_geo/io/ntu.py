@@ -1,0 +1,137 @@
+"""NTU RGB+D skeleton files (Shahroudy et al., CVPR 2016): text, one clip a file, Kinect v2.
+
+The number of frames; for each frame the number of bodies; for each body a line of ten values (the
+first is its id), the number of joints (25), and a line of twelve values a joint: x, y, z in metres,
+positions in the depth and colour images, orientation, and the tracking state (0 not tracked, 1
+inferred, 2 tracked). Source: the data set's published MATLAB reader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.io.text import head, read_text, whole_number
+from gepc_geo.tracks import PoseTracks
+
+_KIND = "an NTU RGB+D skeleton file"
+_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+_JOINTS = 25
+_FPS = 30.0
+# The training subjects of the cross-subject protocols; those up to 40 are NTU RGB+D 60's.
+_TRAIN = frozenset(
+    [1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50]
+    + [52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94]
+    + [95, 97, 98, 100, 103]
+)
+_CONFIDENCE = np.array([0.0, 0.5, 1.0])
+
+
+def detect(path: Path) -> bool:
+    """Two counts and a body's line of ten values (or no body), or the data set's name of a clip."""
+    return bool(
+        re.match(r"\s*\d+\s*\n\s*(0\s*(\n|$)|\d+\s*\n\s*\d+( -?\S+){9}\s*\n)", head(path, 1024))
+    ) or (bool(_NAME.fullmatch(path.stem)) and path.suffix.lower() == ".skeleton")
+
+
+def read_ntu(path: Path) -> PoseTracks:
+    """Reads one clip: 25 joints in metres; the confidence of an inferred joint is 0.5.
+
+    At most two bodies are people: of more, the two that move most (the standard deviations of x, y
+    and z over joints and frames, added up) are kept, as Kinect takes furniture for people. Person 0
+    is the one that moves most. A frame without a body is a frame with nobody, a body whose joints all
+    lie at the origin is not there, and a clip without any body is an empty clip.
+
+    From the name ``SsssCcccPpppRrrrAaaa``, where the file has it: the class is the action's number as
+    text (``"43"``), the camera ``"c1"`` to ``"c3"``, the split the cross-subject protocol's.
+    """
+    rows = iter(read_text(path, _KIND).splitlines())
+    frames = _count(rows, path, "frames")
+    frame: list[int] = []
+    body: list[int] = []
+    joints: list[list[list[str]]] = []
+    for number in range(frames):
+        for _ in range(_count(rows, path, "bodies")):
+            head_line = _values(rows, path, 10)
+            frame.append(number)
+            body.append(whole_number(head_line[0], path, "body id"))
+            count = _count(rows, path, "joints")
+            if count != _JOINTS:
+                raise InputError(f"{path} has a body of {count} joints, expected {_JOINTS}")
+            joints.append([_values(rows, path, 12) for _ in range(_JOINTS)])
+    if any(row.strip() for row in rows):
+        raise InputError(f"{path} goes on after its {frames} frames, expected {_KIND}")
+    try:
+        table = np.array(joints, dtype=np.float64).reshape(len(joints), _JOINTS, 12)
+    except ValueError as error:
+        raise InputError(
+            f"{path} has a value that is no number, expected {_KIND}: {error}"
+        ) from None
+    keypoints, state = table[..., :3], table[..., 11]
+    if not np.isin(state, (0, 1, 2)).all():
+        bad = state[~np.isin(state, (0, 1, 2))][0]
+        raise InputError(f"{path} has tracking state {bad:g}, expected 0, 1 or 2")
+    if not np.isfinite(keypoints).all():
+        raise InputError(f"{path} has a joint that is NaN or infinite, expected finite numbers")
+    confidence = _CONFIDENCE[state.astype(np.int64)]
+    confidence[(keypoints == 0).all(-1)] = 0
+    track = _people(keypoints, confidence, np.array(body, dtype=np.int64))
+    keep = track >= 0
+    match = _NAME.fullmatch(path.stem)
+    known = {}
+    if match is not None:
+        known = {
+            "camera": [f"c{int(match[2])}"],
+            "clip_label": [str(int(match[5]))],
+            "clip_split": ["train" if int(match[3]) in _TRAIN else "test"],
+        }
+    return PoseTracks.build(
+        keypoints[keep],
+        confidence[keep],
+        np.array(frame, dtype=np.int64)[keep],
+        track[keep],
+        np.zeros(int(keep.sum()), dtype=np.int64),
+        "ntu25",
+        [path.stem],
+        clip_length=[frames],
+        fps=[_FPS],
+        origin=str(path),
+        **known,
+    )
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _people(keypoints: np.ndarray, confidence: np.ndarray, body: np.ndarray) -> np.ndarray:
+    """0 and 1 for the rows of the two bodies that move most; -1 for all others."""
+    there = (confidence > 0).any(-1)
+    bodies = list(dict.fromkeys(body[there].tolist()))
+    motion = [keypoints[there & (body == one)].std(axis=(0, 1)).sum() for one in bodies]
+    track = np.full(len(body), -1, dtype=np.int64)
+    for number, i in enumerate(np.argsort(-np.array(motion), kind="stable")[:2]):
+        track[there & (body == bodies[i])] = number
+    return track
+
+
+def _values(rows: Iterator[str], path: Path, count: int) -> list[str]:
+    row = next(rows, None)
+    if row is None:
+        raise InputError(f"{path} ends in the middle of a frame, expected {_KIND}")
+    values = row.split()
+    if len(values) != count:
+        raise InputError(
+            f"{path} has row {row.strip()[:40]!r} of {len(values)} values, expected {count}"
+        )
+    return values
+
+
+def _count(rows: Iterator[str], path: Path, what: str) -> int:
+    count = whole_number(_values(rows, path, 1)[0], path, f"number of {what}")
+    if count < 0:
+        raise InputError(f"{path} has {count} {what}, expected 0 or more")
+    return count

@@ -1,0 +1,127 @@
+"""Annotation pickles of PYSKL and MMAction2's skeleton models: all clips in one file.
+
+``{"split": {"xsub_train": [names], ...}, "annotations": [...]}``, or the list alone; an annotation has
+``frame_dir`` (the clip's name), ``total_frames``, ``label``, ``keypoint`` [M, T, V, C] of M people, for
+2D ``keypoint_score`` [M, T, V] and ``img_shape`` (height, width). Source: PYSKL's data documentation.
+The file is not trusted: :mod:`gepc_geo.io.unpickle`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.io.people import COCO, skeleton_of
+from gepc_geo.io.text import whole_number
+from gepc_geo.io.unpickle import Array, read_pickle
+from gepc_geo.skeleton import SKELETONS, Skeleton
+from gepc_geo.tracks import PoseTracks
+
+_KIND = "an annotation file of PYSKL"
+_BY_JOINTS_3D = {25: SKELETONS["ntu25"]}
+_SPLITS = (("_train", "train"), ("_val", "test"), ("_test", "test"))
+
+
+def detect(path: Path) -> bool:
+    """A pickle of protocol 2 or later, or one that begins with a dict or a list."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(2)
+    except OSError:
+        return False
+    return (start[:1] == b"\x80" and start[1:] in (b"\2", b"\3", b"\4", b"\5")) or start in (
+        b"(d",
+        b"(l",
+    )
+
+
+def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+    """Reads all clips; person ``m`` of an annotation is track ``m``, its class the label as text.
+
+    A joint at the origin is missing, a person without any joint in a frame is not there. The split is
+    that of the first protocol in the file (``xsub_train`` and ``xsub_val``: ``train`` and ``test``).
+
+    Args:
+        path: The file.
+        skeleton: Names the joints; ``None``: by their number COCO's, in 3D Kinect v2's.
+    """
+    content = read_pickle(path, _KIND)
+    annotations = content.get("annotations") if isinstance(content, dict) else content
+    if not isinstance(annotations, list) or not annotations:
+        raise InputError(f"{path} has no list of annotations, expected {_KIND}")
+    split = _splits(content.get("split") if isinstance(content, dict) else None, path)
+    return PoseTracks.concat([_clip(one, split, skeleton, path) for one in annotations])
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _splits(content: Any, path: Path) -> dict[str, str]:
+    """Each clip's split in the first protocol."""
+    split: dict[str, str] = {}
+    protocol = None
+    if content is not None and not isinstance(content, dict):
+        raise InputError(f"{path} has a split that is no dict, expected names by split")
+    for name, clips in (content or {}).items():
+        for ending, half in _SPLITS:
+            text = f"_{name}"
+            if not text.endswith(ending) or not isinstance(clips, list):
+                continue
+            protocol = text.removesuffix(ending) if protocol is None else protocol
+            if text.removesuffix(ending) == protocol:
+                split |= {clip: half for clip in clips if isinstance(clip, str)}
+    return split
+
+
+def _clip(one: Any, split: dict[str, str], wanted: Skeleton | None, path: Path) -> PoseTracks:
+    name = one.get("frame_dir") if isinstance(one, dict) else None
+    if not isinstance(name, str) or not name:
+        raise InputError(f"{path} has an annotation without a name (frame_dir), expected {_KIND}")
+    where = f"{path}: clip {name!r:.60}"
+    keypoint = _numbers(one.get("keypoint"), 4, where, "keypoint")
+    _, frames, joints, dims = keypoint.shape
+    if dims not in (2, 3):
+        raise InputError(f"{where} has {dims} coordinates a joint, expected 2 or 3")
+    named = skeleton_of(joints, wanted, COCO if dims == 2 else _BY_JOINTS_3D, path)
+    confidence = (keypoint != 0).any(-1).astype(np.float32)
+    if one.get("keypoint_score") is not None:
+        score = _numbers(one["keypoint_score"], 3, where, "keypoint_score")
+        if score.shape != keypoint.shape[:3]:
+            raise InputError(
+                f"{where} has keypoint_score of shape {list(score.shape)}, expected "
+                f"{list(keypoint.shape[:3])}"
+            )
+        confidence *= np.clip(score, 0, 1)
+    track, frame = np.nonzero((confidence > 0).any(-1))
+    total = whole_number(one.get("total_frames", frames), path, "total_frames")
+    size = one.get("img_shape")
+    known = isinstance(size, tuple) and len(size) >= 2 and dims == 2
+    label = one.get("label", "")
+    return PoseTracks.build(
+        keypoint[track, frame],
+        confidence[track, frame],
+        frame,
+        track,
+        np.zeros(len(frame), dtype=np.int64),
+        named,
+        [name],
+        clip_length=[max(total, frames)],
+        image_size=[[size[1], size[0]]] if known else None,
+        clip_label=[str(label) if isinstance(label, (int, str)) else ""],
+        clip_split=[split.get(name, "")],
+        origin=where,
+    )
+
+
+def _numbers(value: Any, dims: int, where: str, name: str) -> np.ndarray:
+    array = value.value if isinstance(value, Array) else None
+    if array is None or array.ndim != dims or array.dtype.kind not in "iuf":
+        found = "none" if array is None else f"one of shape {list(array.shape)} of {array.dtype}"
+        raise InputError(f"{where} has {found} as {name}, expected an array of {dims} dimensions")
+    array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise InputError(f"{where} has {name} that is NaN or infinite, expected finite numbers")
+    return array

@@ -1,0 +1,173 @@
+"""Pickles of numbers, text, plain containers and NumPy arrays, read without running anything in them.
+
+A pickle is a program: it names functions and calls them. Here every name but those by which NumPy
+pickles its arrays is refused, and these do not call NumPy either, which trusts what it is given
+(sizes, types, flags): they call the few lines below, which check it.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+
+_TYPES = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[SU]\d{1,4})")
+
+
+class _Type:
+    """``numpy.dtype``: numbers, truth values and text; nothing that holds objects."""
+
+    def __init__(self, name: Any, *rest: Any) -> None:
+        if not isinstance(name, str) or not _TYPES.fullmatch(name):
+            raise pickle.UnpicklingError(f"an array of type {name!r:.40}")
+        self.dtype = np.dtype(name)
+
+    def restore(self, state: Any) -> None:
+        # (version, byte order, and what only types of other types have)
+        if not (isinstance(state, tuple) and len(state) > 2 and state[1] in ("<", ">", "|", "=")):
+            raise pickle.UnpicklingError("an array of an unknown type")
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class Array:
+    """``numpy.ndarray``: its values are in ``value`` when it has been read."""
+
+    def __init__(self, value: np.ndarray | None = None) -> None:
+        self.value = value
+
+    def restore(self, state: Any) -> None:
+        """Takes NumPy's state: version, shape, type, column order, bytes."""
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise pickle.UnpicklingError("an array of an unknown form")
+        _, shape, dtype, by_columns, content = state
+        self.value = _array(content, dtype, shape, "F" if by_columns else "C")
+
+
+class _Class:
+    """What stands for ``numpy.ndarray`` where it is named as an argument."""
+
+
+def _array(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
+    if not isinstance(content, (bytes, bytearray)) or not isinstance(dtype, _Type):
+        raise pickle.UnpicklingError("an array of an unknown form")
+    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+        raise pickle.UnpicklingError(f"an array of shape {shape!r:.40}")
+    if order not in ("C", "F") or len(shape) > 32:
+        raise pickle.UnpicklingError("an array of an unknown form")
+    if math.prod(shape) * dtype.dtype.itemsize != len(content):
+        raise pickle.UnpicklingError(f"an array of shape {shape!r:.40} in {len(content)} bytes")
+    return np.frombuffer(bytes(content), dtype.dtype).reshape(shape, order=order)
+
+
+def _reconstruct(kind: Any, shape: Any, code: Any) -> Array:
+    return Array()
+
+
+def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> Array:
+    return Array(_array(content, dtype, shape, order))
+
+
+def _scalar(dtype: Any, content: Any) -> Any:
+    return _array(content, dtype, (), "C").item()
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    # Bytes in pickles of the old protocols.
+    if not isinstance(text, str) or encoding != "latin1":
+        raise pickle.UnpicklingError("bytes of an unknown form")
+    return text.encode("latin1")
+
+
+_NAMES: dict[str, Any] = {"numpy.ndarray": _Class, "numpy.dtype": _Type, "_codecs.encode": _encode}
+# NumPy 1 and 2 call the same module differently.
+for _core in ("numpy.core", "numpy._core"):
+    _NAMES |= {
+        f"{_core}.multiarray._reconstruct": _reconstruct,
+        f"{_core}.multiarray.scalar": _scalar,
+        f"{_core}.numeric._frombuffer": _from_buffer,
+    }
+_CALLED = (_Type, _reconstruct, _scalar, _from_buffer, _encode)
+
+
+class _Unpickler(pickle._Unpickler):
+    """Python's own in Python: of the operations that call something, only those below are left."""
+
+    # What each operation of the pickle machine does, by its code.
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]]
+    stack: list[Any]
+    read: Callable[[int], bytes]
+
+    def find_class(self, module: str, name: str) -> Any:
+        full = f"{module}.{name}"
+        if full not in _NAMES:
+            raise pickle.UnpicklingError(f"the name {full!r:.60}")
+        return _NAMES[full]
+
+    def load_reduce(self) -> None:
+        arguments = self.stack.pop()
+        function = self.stack[-1]
+        if not any(function is one for one in _CALLED) or not isinstance(arguments, tuple):
+            raise pickle.UnpicklingError("a call")
+        self.stack[-1] = function(*arguments)
+
+    def load_build(self) -> None:
+        state = self.stack.pop()
+        if not isinstance(self.stack[-1], (_Type, Array)):
+            raise pickle.UnpicklingError("an object")
+        self.stack[-1].restore(state)
+
+    def load_bytearray8(self) -> None:
+        # Python's own makes room for as much as the file claims to hold.
+        self.stack.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
+
+    def refuse(self) -> None:
+        raise pickle.UnpicklingError("an object")
+
+
+_Unpickler.dispatch = {
+    **pickle._Unpickler.dispatch,
+    pickle.REDUCE[0]: _Unpickler.load_reduce,
+    pickle.BUILD[0]: _Unpickler.load_build,
+    pickle.BYTEARRAY8[0]: _Unpickler.load_bytearray8,
+    **dict.fromkeys(
+        [
+            code[0]
+            for code in (
+                *(pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX),
+                *(pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.PERSID, pickle.BINPERSID),
+            )
+        ],
+        _Unpickler.refuse,
+    ),
+}
+
+
+def read_pickle(path: Path, kind: str) -> Any:
+    """What is pickled in a file; arrays are :class:`Array`.
+
+    Raises:
+        InputError: No such file, a damaged one, or one that holds anything but numbers, text, lists,
+            tuples, dicts, sets and arrays; ``kind`` says what was expected.
+    """
+    try:
+        return _Unpickler(io.BytesIO(path.read_bytes())).load()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read, expected {kind}: {error}") from None
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} holds {str(error) or 'no pickle'}, expected {kind} of nothing but arrays and "
+            "plain containers"
+        ) from None
+    except Exception as error:
+        # A damaged program fails anywhere in the machine that runs it.
+        raise InputError(
+            f"{path} is no readable pickle, expected {kind}: {type(error).__name__}"
+        ) from None

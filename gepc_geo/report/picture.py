@@ -1,0 +1,58 @@
+"""One pose as a PNG file, its joints named (needs the extra ``plots``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.report.plots import _figure, _save
+from gepc_geo.tracks import PoseTracks
+
+
+def draw_pose(tracks: PoseTracks, path: str | Path) -> None:
+    """Draws the pose of which most joints were seen: left joints red, right ones blue.
+
+    Poses in 3D are drawn as seen along their last axis.
+
+    Raises:
+        InputError: No poses, no matplotlib, a path that cannot be written to.
+    """
+    if not tracks.num_frames:
+        raise InputError("there is nobody in the poses, expected somebody to draw")
+    skeleton = tracks.skeleton
+    seen = tracks.confidence > 0
+    row = int(np.lexsort((tracks.confidence.sum(1), seen.sum(1)))[-1])
+    points = tracks.keypoints[row, :, :2]
+    colors = ["0.3"] * skeleton.num_joints
+    for left, right in skeleton.pairs:
+        colors[left], colors[right] = "tab:red", "tab:blue"
+    figure = _figure(6, 8)
+    axes = figure.subplots()
+    for a, b in skeleton.bones:
+        if seen[row, a] and seen[row, b]:
+            color = colors[a] if colors[a] == colors[b] else "0.6"
+            axes.plot(*points[[a, b]].T, color=color, linewidth=2)
+    for joint in np.flatnonzero(seen[row]):
+        axes.plot(*points[joint], "o", color=colors[joint], markersize=5)
+        axes.annotate(
+            skeleton.joints[joint],
+            points[joint],
+            textcoords="offset points",
+            xytext=(5, 3),
+            fontsize=7,
+        )
+    axes.set_aspect("equal")
+    if tracks.dims == 2:
+        # Images have their first row on top; metres grow upwards.
+        axes.invert_yaxis()
+    axes.margins(0.25, 0.1)
+    axes.set_xlabel("x")
+    axes.set_ylabel("y")
+    axes.set_title(
+        f"clip {tracks.clip_names[tracks.clip[row]]}, person {tracks.track[row]}, frame "
+        f"{tracks.frame[row]} ({skeleton.name})\nred: left, blue: right",
+        fontsize=9,
+    )
+    _save(figure, Path(path))
