@@ -1,0 +1,284 @@
+"""Pose estimators' JSON files (COCO results, MMPose, MediaPipe, Kinetics-skeleton): known answers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from gepc_geo.errors import InputError
+from gepc_geo.io import count_formats, read, write
+from gepc_geo.skeleton import SKELETONS
+from gepc_geo.tracking import idf1
+
+
+def save(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def refused(path, content, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read(save(path, content))
+    assert path.name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def same_poses(one, other, atol):
+    """The same poses in the same frames of the same clips; ids may be others."""
+    assert one.clip_names == other.clip_names
+    order = [np.lexsort((t.keypoints[:, 5, 0].round(1), t.frame, t.clip)) for t in (one, other)]
+    a, b = (t.rows(rows) for t, rows in zip((one, other), order, strict=True))
+    np.testing.assert_array_equal(a.frame, b.frame)
+    np.testing.assert_array_equal(a.confidence > 0, b.confidence > 0)
+    np.testing.assert_allclose(a.confidence, b.confidence, atol=1.1e-3)
+    seen = a.confidence > 0
+    np.testing.assert_allclose(a.keypoints[seen], b.keypoints[seen], atol=atol)
+    return idf1(a.track + 1000 * a.clip, b.track + 1000 * b.clip)
+
+
+# -- COCO results -----------------------------------------------------------------------------------
+
+
+def result(image, x=100.0, joints=17, **more):
+    keypoints = [v for j in range(joints) for v in (x + 2 * j, 50.0 + 5 * j, 0.75)]
+    return {"image_id": image, "category_id": 1, "keypoints": keypoints, "score": 0.9, **more}
+
+
+def test_coco_results_get_ids(tmp_path):
+    content = [result(4), result(4, x=700), result(5, x=702), result(5, x=103), result(6, x=1400)]
+    tracks = read(save(tmp_path / "gate.json", content))
+    assert tracks.clip_names == ("gate",) and tracks.skeleton == SKELETONS["coco17"]
+    np.testing.assert_array_equal(tracks.track, [0, 0, 1, 1, 2])
+    np.testing.assert_array_equal(tracks.frame, [4, 5, 4, 5, 6])
+    np.testing.assert_array_equal(tracks.keypoints[0, 3], [106, 65])
+    assert tracks.confidence[0, 3] == 0.75
+    assert count_formats(tmp_path) == {"coco-results": 1}
+
+
+def test_coco_results_with_ids_and_image_names(tmp_path):
+    content = [
+        result("gate_0004.jpg", track_id=3),
+        result("yard_0001.jpg", track_id=3),
+        result("gate_0005.jpg", track_id=8),
+    ]
+    tracks = read(save(tmp_path / "all.json", content))
+    assert tracks.clip_names == ("gate", "yard")
+    np.testing.assert_array_equal(tracks.track, [3, 8, 3])
+    np.testing.assert_array_equal(tracks.frame, [4, 5, 1])
+    # One clip's images are the file's.
+    assert read(save(tmp_path / "one.json", content[:1])).clip_names == ("one",)
+    # AlphaPose without tracking calls its files all alike, in a folder a video.
+    path = save(tmp_path / "door" / "alphapose-results.json", [result("12.jpg")])
+    assert read(path).clip_names == ("door",)
+
+
+def test_coco_results_round_trip(walkers, tmp_path):
+    files = write(walkers, tmp_path, "coco-results")
+    assert [path.name for path in files] == [f"{name}.json" for name in walkers.clip_names]
+    again = read(tmp_path)
+    np.testing.assert_array_equal(again.track, walkers.track)
+    assert same_poses(walkers, again, 6e-4) == 1
+
+
+COCO = json.dumps([result(1), result(2)])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (COCO[:500], "is not valid JSON"),
+        (COCO.replace("100.0, ", "", 1), "has 50 values as key points, expected 3 values"),
+        (COCO.replace("100.0", "NaN", 1), "NaN or infinite"),
+        (COCO.replace("100.0", "[1]", 1), "no numbers"),
+        (COCO.replace('"image_id": 1', '"image_id": null'), "image_id None at position 0"),
+        (COCO.replace('"image_id": 1', '"image_id": "x.jpg"'), "image_id 'x.jpg' at position 0"),
+        (json.dumps([result(1), 7]), "a number at position 1, expected an object"),
+        (json.dumps([result(1), result(2, joints=16)]), "poses of 16 and of 17 joints"),
+        (json.dumps([result(1, joints=21)]), "poses of 21 joints, expected 17"),
+        (json.dumps([result(1, track_id=2)] * 2), "person 2 twice in frame 1"),
+    ],
+)
+def test_broken_coco_results(content, message, tmp_path):
+    refused(tmp_path / "gate.json", content, message)
+
+
+# -- MMPose -----------------------------------------------------------------------------------------
+
+
+def instance(x=100.0, joints=17, **more):
+    return {
+        "keypoints": [[x + j, 50.0 + 3 * j] for j in range(joints)],
+        "keypoint_scores": [0.5] * joints,
+        "bbox": [[1.0, 2.0, 3.0, 4.0]],
+        "bbox_score": 0.9,
+        **more,
+    }
+
+
+def frames(*people):
+    return [{"frame_id": i + 1, "instances": list(some)} for i, some in enumerate(people)]
+
+
+def meta(skeleton):
+    names = {str(i): name for i, name in enumerate(SKELETONS[skeleton].joints)}
+    return {"dataset_name": "x", "keypoint_id2name": names}
+
+
+def test_mmpose_demo_and_inferencer(tmp_path):
+    info = frames([instance(), instance(900)], [], [instance(103)])
+    content = {"meta_info": meta("coco17"), "instance_info": info}
+    tracks = read(save(tmp_path / "results_gate.json", content))
+    assert tracks.clip_names == ("gate",)
+    np.testing.assert_array_equal(tracks.track, [0, 0, 1])
+    np.testing.assert_array_equal(tracks.frame, [1, 3, 1])
+    np.testing.assert_array_equal(tracks.keypoints[1, 2], [105, 56])
+    assert tracks.confidence[0, 0] == 0.5
+    assert count_formats(tmp_path) == {"mmpose": 1}
+    listed = read(save(tmp_path / "list" / "yard.json", info))
+    np.testing.assert_array_equal(listed.keypoints, tracks.keypoints)
+    tracked = frames([instance(track_id=5)], [instance(track_id=5)])
+    np.testing.assert_array_equal(read(save(tmp_path / "ids.json", tracked)).track, [5, 5])
+
+
+def test_rtmpose_with_26_joints(tmp_path):
+    content = {"meta_info": meta("halpe26"), "instance_info": frames([instance(joints=26)])}
+    assert read(save(tmp_path / "a.json", content)).skeleton.name == "halpe26"
+
+
+MMPOSE = json.dumps(frames([instance()], [instance()]))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (MMPOSE[:300], "is not valid JSON"),
+        ({"meta_info": {}, "instance_info": 3}, "no list of frames called instance_info"),
+        (MMPOSE.replace('"frame_id": 1', '"frame_id": 1.5'), "frame_id 1.5"),
+        (MMPOSE.replace("[100.0, 50.0]", "[NaN, 50.0]", 1), "NaN or infinite"),
+        (MMPOSE.replace("[100.0, 50.0]", "[100.0]", 1), "no numbers"),
+        (MMPOSE.replace("0.5, ", "", 1), r"shape \[17, 2\] and keypoint_scores of \[16\]"),
+        (frames([instance()], [instance(joints=15)]), "poses of 15 and of 17 joints"),
+        (frames([instance(joints=133)]), "poses of 133 joints, expected 17"),
+        (frames(["x"]), "a string as an instance of frame 1"),
+        (
+            {"meta_info": {"keypoint_id2name": {"0": "root"}}, "instance_info": frames([instance()])},
+            "calls joint 0 'root', expected 'nose' as in skeleton 'coco17'",
+        ),
+    ],
+)
+def test_broken_mmpose(content, message, tmp_path):
+    refused(tmp_path / "gate.json", content, message)
+
+
+# -- MediaPipe --------------------------------------------------------------------------------------
+
+
+def landmarks(x=0.25, joints=33):
+    return [{"x": x + j / 1000, "y": 0.5, "z": -0.1, "visibility": 0.75} for j in range(joints)]
+
+
+def mediapipe(*people, **more):
+    return {**more, "frames": [{"frame": i, "pose_landmarks": list(p)} for i, p in enumerate(people)]}
+
+
+def test_mediapipe_in_pixels_and_in_shares(tmp_path):
+    people = [[landmarks()], [], [landmarks(0.253), landmarks(0.9)]]
+    content = mediapipe(*people, image_size=[640, 480], fps=25)
+    tracks = read(save(tmp_path / "gate.json", content))
+    assert tracks.clip_names == ("gate",) and tracks.skeleton == SKELETONS["mediapipe33"]
+    np.testing.assert_array_equal(tracks.frame, [0, 2, 2])
+    np.testing.assert_array_equal(tracks.track, [0, 0, 1])
+    np.testing.assert_allclose(tracks.keypoints[0, 10], [640 * 0.26, 240], rtol=1e-6)
+    assert (tracks.fps[0], tracks.confidence[0, 0]) == (25, 0.75)
+    np.testing.assert_array_equal(tracks.image_size, [[640, 480]])
+    shares = read(save(tmp_path / "shares" / "gate.json", mediapipe(*people)))
+    np.testing.assert_array_equal(shares.image_size, [[1, 1]])
+    np.testing.assert_allclose(shares.keypoints * [640, 480], tracks.keypoints, rtol=1e-6)
+    assert count_formats(tmp_path) == {"mediapipe": 2}
+
+
+MEDIAPIPE = json.dumps(mediapipe([landmarks()]))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (MEDIAPIPE[:300], "is not valid JSON"),
+        (mediapipe([landmarks(joints=32)]), r"32 joints, expected 33 \(mediapipe33\)"),
+        (MEDIAPIPE.replace("0.25,", "NaN,", 1), "NaN or infinite"),
+        (MEDIAPIPE.replace("0.25,", '"x",', 1), "no numbers"),
+        (MEDIAPIPE.replace('"y"', '"w"', 1), "a landmark without x and y in frame 0"),
+        ({"frames": [{"landmarks": []}]}, "no list of people called pose_landmarks at position 0"),
+        ({"frames": [{"pose_landmarks": [{"x": 1}]}]}, "an? object as a person in frame 0"),
+        (mediapipe([landmarks()], image_size=[640]), r"image_size \[640\]"),
+        (mediapipe([landmarks()], fps=0), "fps 0, expected a number above 0"),
+    ],
+)
+def test_broken_mediapipe(content, message, tmp_path):
+    refused(tmp_path / "gate.json", content, message)
+
+
+# -- Kinetics-skeleton ------------------------------------------------------------------------------
+
+
+def kinetics(*people, label="juggling balls"):
+    data = [{"frame_index": i + 1, "skeleton": list(some)} for i, some in enumerate(people)]
+    return {"data": data, "label": label, "label_index": 10}
+
+
+def skeleton18(x=0.25):
+    pose = [v for j in range(18) for v in (x + j / 1000, 0.5)]
+    return {"pose": pose, "score": [0.0, *[0.5] * 17]}
+
+
+def test_kinetics_skeleton(tmp_path):
+    content = kinetics([skeleton18()], [skeleton18(0.9), skeleton18(0.252)], [])
+    tracks = read(save(tmp_path / "-_DPXTP1.json", content), image_size=(340, 256))
+    assert (tracks.clip_names, tracks.clip_label) == (("-_DPXTP1",), ("juggling balls",))
+    assert tracks.skeleton == SKELETONS["coco18"]
+    np.testing.assert_array_equal(tracks.track, [0, 0, 1])
+    np.testing.assert_array_equal(tracks.frame, [1, 2, 2])
+    np.testing.assert_array_equal(tracks.clip_length, [4])
+    np.testing.assert_allclose(tracks.keypoints[0, 10], [340 * 0.26, 128], rtol=1e-6)
+    assert (tracks.confidence == 0).sum(1).tolist() == [1, 1, 1]
+    assert count_formats(tmp_path) == {"kinetics-skeleton": 1}
+    assert read(save(tmp_path / "none.json", {"data": [], "label": "x"})).num_frames == 0
+
+
+def test_kinetics_round_trip(walkers, tmp_path):
+    walkers.select(clips=[0, 1, 2]).save(tmp_path / "in" / "poses.npz")
+    tracks = read(tmp_path / "in", skeleton="coco18")
+    write(tracks, tmp_path / "out", "kinetics-skeleton")
+    again = read(tmp_path / "out", image_size=tuple(tracks.image_size[0]))
+    assert again.clip_label == tracks.clip_label
+    np.testing.assert_array_equal(again.clip_length, tracks.clip_length)
+    score = same_poses(tracks, again, 2e-3)
+    print(f"IDF1 {score:.3f}: {again.num_frames} poses through Kinetics-skeleton files")
+    assert score > 0.9
+    with pytest.raises(InputError, match="unknown image size, expected one"):
+        write(tracks.with_(image_size=None), tmp_path / "none", "kinetics-skeleton")
+    assert not (tmp_path / "none").exists()
+
+
+KINETICS = json.dumps(kinetics([skeleton18()]))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (KINETICS[:100], "is not valid JSON"),
+        ('{"data": [], "label": 3', "is not valid JSON"),
+        (KINETICS.replace("0.25,", "", 1), r"a pose of shape \[35\] and a score of \[18\]"),
+        (KINETICS.replace("0.25,", "NaN,", 1), "NaN or infinite"),
+        (KINETICS.replace("0.25,", "{},", 1), "no numbers"),
+        (KINETICS.replace('"frame_index": 1', '"frame_index": "x"'), "frame_index 'x'"),
+        (KINETICS.replace('"frame_index": 1', '"frame_index": -1'), "frame number -1"),
+        (kinetics([{"pose": [0.5] * 34, "score": [0.5] * 17}]), "17 joints, expected 18"),
+        (kinetics([3]), "a number as a person in frame 1"),
+        ({"data": [{"frame_index": 1}]}, "a frame without a list called skeleton"),
+    ],
+)
+def test_broken_kinetics(content, message, tmp_path):
+    refused(tmp_path / "gate.json", content, message)
