@@ -86,6 +86,18 @@ def _encode(text: Any, encoding: Any) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    # An empty array's, in pickles of the old protocols.
+    return b""
+
+
+def _set(items: Any) -> set[Any]:
+    # Sets, in pickles of the old protocols.
+    if not isinstance(items, list):
+        raise pickle.UnpicklingError("a set of an unknown form")
+    return set(items)
+
+
 _NAMES: dict[str, Any] = {"numpy.ndarray": _Class, "numpy.dtype": _Type, "_codecs.encode": _encode}
 # NumPy 1 and 2 call the same module differently.
 for _core in ("numpy.core", "numpy._core"):
@@ -94,7 +106,10 @@ for _core in ("numpy.core", "numpy._core"):
         f"{_core}.multiarray.scalar": _scalar,
         f"{_core}.numeric._frombuffer": _from_buffer,
     }
-_CALLED = (_Type, _reconstruct, _scalar, _from_buffer, _encode)
+# So do Python 2 and 3.
+for _builtins in ("__builtin__", "builtins"):
+    _NAMES |= {f"{_builtins}.bytes": _no_bytes, f"{_builtins}.set": _set}
+_CALLED = (_Type, _reconstruct, _scalar, _from_buffer, _encode, _no_bytes, _set)
 
 
 class _Unpickler(pickle._Unpickler):

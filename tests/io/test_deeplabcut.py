@@ -1,0 +1,93 @@
+"""DeepLabCut tables: one animal, several, joints by name, broken files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from gepc_geo.errors import InputError
+from gepc_geo.io import count_formats, read
+
+MOUSE = {"name": "mouse", "joints": ["nose", "spine", "tail"], "bones": [[0, 1], [1, 2]], "center": 1}
+
+ONE = """scorer,net,net,net,net,net,net,net,net,net,net,net,net
+bodyparts,tail,tail,tail,nose,nose,nose,spine,spine,spine,lamp,lamp,lamp
+coords,x,y,likelihood,x,y,likelihood,x,y,likelihood,x,y,likelihood
+0,1.5,2.5,0.9,3.5,4.5,0.8,5.5,6.5,0.7,0.1,0.2,1.0
+1,,,,3.6,4.6,0.8,5.6,6.6,0.7,0.1,0.2,1.0
+2,,,,,,,,,,0.1,0.2,1.0
+"""
+SEVERAL = """scorer,net,net,net,net,net,net,net,net,net,net,net,net,net
+individuals,m1,m1,m1,m1,m1,m1,m2,m2,m2,m2,m2,m2,single
+bodyparts,nose,nose,nose,tail,tail,tail,nose,nose,nose,tail,tail,tail,lamp
+coords,x,y,likelihood,x,y,likelihood,x,y,likelihood,x,y,likelihood,x
+0,1,2,0.9,3,4,0.8,,,,,,,7
+1,1,2,0.9,3,4,0.8,5,6,0.7,7,8,0.6,7
+"""
+
+
+@pytest.fixture
+def mouse(tmp_path):
+    path = tmp_path / "mouse.json"
+    path.write_text(json.dumps(MOUSE))
+    return path
+
+
+def test_one_animal(tmp_path, mouse):
+    path = tmp_path / "box" / "cage1DLC_resnet50_mouseMay1shuffle1_100000.csv"
+    path.parent.mkdir()
+    path.write_text(ONE)
+    tracks = read(path.parent, skeleton=mouse)
+    assert tracks.clip_names == ("cage1",) and tracks.skeleton.name == "mouse"
+    np.testing.assert_array_equal(tracks.frame, [0, 1])
+    np.testing.assert_array_equal(tracks.clip_length, [3])
+    # In the skeleton's order, whatever that of the table.
+    np.testing.assert_array_equal(tracks.keypoints[0], [[3.5, 4.5], [5.5, 6.5], [1.5, 2.5]])
+    np.testing.assert_allclose(tracks.confidence, [[0.8, 0.7, 0.9], [0.8, 0.7, 0]])
+    assert count_formats(path.parent) == {"deeplabcut": 1}
+
+
+def test_several_animals(tmp_path):
+    (tmp_path / "a.csv").write_text(SEVERAL)
+    rod = {"name": "rod", "joints": ["nose", "tail"], "bones": [[0, 1]], "center": 0}
+    (tmp_path / "rod.json").write_text(json.dumps(rod))
+    tracks = read(tmp_path / "a.csv", skeleton=tmp_path / "rod.json")
+    np.testing.assert_array_equal(tracks.track, [0, 0, 1])
+    np.testing.assert_array_equal(tracks.frame, [0, 1, 1])
+    np.testing.assert_array_equal(tracks.keypoints[2], [[5, 6], [7, 8]])
+
+
+def test_the_skeleton_is_the_users(tmp_path):
+    (tmp_path / "a.csv").write_text(ONE)
+    message = r"body parts tail, nose, spine, lamp and does not say .* \(--skeleton\)"
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "a.csv")
+    with pytest.raises(InputError, match="no x of 'left_eye', expected all joints of .*'coco17'"):
+        read(tmp_path / "a.csv", skeleton="coco17")
+    with pytest.raises(InputError, match="no body part of skeleton 'box5', expected center, left"):
+        read(tmp_path / "a.csv", skeleton="box5")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (ONE[:90], "no rows scorer, bodyparts and coords"),
+        (ONE[:-20], "values, expected 13"),
+        (ONE.replace("3.5,", "x,", 1), "a value that is no number"),
+        (ONE.replace("3.5,", "nan,", 1), "NaN or infinite"),
+        (ONE.replace("3.5,", "inf,", 1), "NaN or infinite"),
+        (ONE.replace("\n1,", "\n1.5,", 1), "frame 1.5, expected a whole number"),
+        (ONE.replace("\n1,", "\n,", 1), "frame nan, expected a whole number"),
+        (ONE.replace("\n1,", "\n0,", 1), "twice in frame 0"),
+        (ONE.replace("lamp", "nose"), "two columns of one name"),
+        (ONE.replace("bodyparts", "parts"), "no rows scorer, bodyparts and coords"),
+        ("scorer,\n", "no rows scorer, bodyparts and coords"),
+    ],
+)
+def test_broken_tables_are_named(content, message, tmp_path, mouse):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read(tmp_path / "a.csv", skeleton=mouse)
+    assert "a.csv" in str(caught.value) and "\n" not in str(caught.value)
