@@ -10,7 +10,12 @@ import pytest
 from gepc_geo.errors import InputError
 from gepc_geo.io import count_formats, read
 
-MOUSE = {"name": "mouse", "joints": ["nose", "spine", "tail"], "bones": [[0, 1], [1, 2]], "center": 1}
+MOUSE = {
+    "name": "mouse",
+    "joints": ["nose", "spine", "tail"],
+    "bones": [[0, 1], [1, 2]],
+    "center": 1,
+}
 
 ONE = """scorer,net,net,net,net,net,net,net,net,net,net,net,net
 bodyparts,tail,tail,tail,nose,nose,nose,spine,spine,spine,lamp,lamp,lamp

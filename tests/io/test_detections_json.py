@@ -163,7 +163,10 @@ MMPOSE = json.dumps(frames([instance()], [instance()]))
         (frames([instance(joints=133)]), "poses of 133 joints, expected 17"),
         (frames(["x"]), "a string as an instance of frame 1"),
         (
-            {"meta_info": {"keypoint_id2name": {"0": "root"}}, "instance_info": frames([instance()])},
+            {
+                "meta_info": {"keypoint_id2name": {"0": "root"}},
+                "instance_info": frames([instance()]),
+            },
             "calls joint 0 'root', expected 'nose' as in skeleton 'coco17'",
         ),
     ],
@@ -180,7 +183,10 @@ def landmarks(x=0.25, joints=33):
 
 
 def mediapipe(*people, **more):
-    return {**more, "frames": [{"frame": i, "pose_landmarks": list(p)} for i, p in enumerate(people)]}
+    return {
+        **more,
+        "frames": [{"frame": i, "pose_landmarks": list(p)} for i, p in enumerate(people)],
+    }
 
 
 def test_mediapipe_in_pixels_and_in_shares(tmp_path):

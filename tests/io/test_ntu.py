@@ -44,9 +44,7 @@ def test_one_person(tmp_path):
 
 def test_the_two_that_move_most_are_people(tmp_path):
     """A chair that Kinect takes for a body, someone who moves a little, and someone who moves a lot."""
-    frames = [
-        [body(11, 1.0), body(12, 2.0 + 0.01 * t), body(13, 3.0 + 0.5 * t)] for t in range(6)
-    ]
+    frames = [[body(11, 1.0), body(12, 2.0 + 0.01 * t), body(13, 3.0 + 0.5 * t)] for t in range(6)]
     path = tmp_path / "any_name.skeleton"
     path.write_text(clip(*frames))
     tracks = read(path)

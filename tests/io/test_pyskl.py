@@ -132,7 +132,9 @@ ARRAY = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntC\x01bt
     [
         # Pointers of the attacker's choice as objects; flags that say they are none.
         b"\x80\x03" + ARRAY + b"(I1\n(I1\nt" + dtype_of(b"O8") + b"I00\nC\x08AAAAAAAAtb.",
-        b"\x80\x03" + ARRAY + b"(I1\n(I1\nt"
+        b"\x80\x03"
+        + ARRAY
+        + b"(I1\n(I1\nt"
         + dtype_of(b"f8", b"(I3\nV|\nNNNI-1\nI-1\nI0\ntb")
         + b"I00\nC\x04AAAAtb.",
         # A shape larger than its bytes, a negative one, one of no numbers.
@@ -202,7 +204,12 @@ def test_broken_annotations_are_named(changes, message, tmp_path):
 def test_broken_files_are_named(tmp_path):
     path = save(tmp_path / "ntu.pkl", annotation())
     whole = path.read_bytes()
-    for content in (whole[: len(whole) // 2], b"\x80\x04", pickle.dumps({"x": 1}), pickle.dumps([])):
+    for content in (
+        whole[: len(whole) // 2],
+        b"\x80\x04",
+        pickle.dumps({"x": 1}),
+        pickle.dumps([]),
+    ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"ntu\.pkl (is no readable|holds|has no list)"):
             read(path)

@@ -1,0 +1,132 @@
+"""``convert`` from and to other tools' formats, and what ``info`` says of their files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gepc_geo.cli import main
+from gepc_geo.io import WRITABLE, read
+from gepc_geo.tracks import PoseTracks
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+    return result.exit_code, result.output
+
+
+def good(*arguments: object) -> str:
+    code, output = run(*arguments)
+    assert code == 0, output
+    return output
+
+
+def refused(*arguments: object) -> str:
+    code, output = run(*arguments)
+    assert code == 2, output
+    assert output.startswith("Error: ") and len(output.strip().splitlines()) == 1
+    return output
+
+
+@pytest.fixture(scope="module")
+def poses(walkers, tmp_path_factory):
+    """Two clips of 18 joints, which all formats that are written have."""
+    folder = tmp_path_factory.mktemp("poses")
+    walkers.select(clips=[0, 1]).save(folder / "coco17.npz")
+    good("convert", folder / "coco17.npz", "--skeleton", "coco18", "--out", folder / "coco18.npz")
+    return folder / "coco18.npz"
+
+
+@pytest.mark.parametrize("to", WRITABLE)
+def test_there_and_back(to, poses, tmp_path):
+    """The way of every format: native, the format, native again."""
+    there = tmp_path / ("there.npz" if to == "native" else "there")
+    text = good("convert", poses, "--to", to, "--out", there)
+    assert f"poses: {there}" in text
+    shape = ("--image-size", "856x480", "--fps", 24)
+    good("convert", there, *shape, "--out", tmp_path / "back.npz")
+    before, after = PoseTracks.load(poses), PoseTracks.load(tmp_path / "back.npz")
+    assert after.clip_names == before.clip_names and after.skeleton == before.skeleton
+    np.testing.assert_array_equal(after.image_size, before.image_size)
+    order = [np.lexsort((t.keypoints[:, 1, 0].round(1), t.frame, t.clip)) for t in (before, after)]
+    seen = before.confidence[order[0]] > 0
+    np.testing.assert_array_equal(after.confidence[order[1]] > 0, seen)
+    found = after.keypoints[order[1]][seen]
+    np.testing.assert_allclose(found, before.keypoints[order[0]][seen], atol=0.011)
+    if to != "kinetics-skeleton":
+        np.testing.assert_array_equal(after.track, before.track)
+    assert f"format          {to} (" in good("info", there)
+
+
+def test_what_cannot_be_written(poses, tmp_path):
+    assert "of skeleton 'coco17', OpenPose files have" in refused(
+        *("convert", poses.with_name("coco17.npz"), "--to", "openpose", "--out", tmp_path / "x")
+    )
+    file = tmp_path / "file"
+    file.write_text("x")
+    assert "file is a file, expected the folder to write openpose files into" in refused(
+        "convert", poses, "--to", "openpose", "--out", file
+    )
+    for size in ("856", "0x5", "axb"):
+        assert "expected WIDTHxHEIGHT as in 1920x1080" in refused(
+            "convert", poses, "--image-size", size, "--out", tmp_path / "x.npz"
+        )
+    assert not (tmp_path / "x").exists() and not (tmp_path / "x.npz").exists()
+    assert run("convert", poses, "--to", "ntu", "--out", tmp_path / "x")[0] == 2
+
+
+def test_info_of_another_tools_files(tmp_path):
+    """Labels of an Ultralytics run: shares of the image, an id that jumps."""
+    for frame in range(30):
+        x = 0.2 + frame / 1000 if frame < 20 else 0.9
+        joints = " ".join(f"{x + 0.001 * v:g} {0.4 + 0.01 * v:g} 0.9" for v in range(17))
+        (tmp_path / f"gate_{frame}.txt").write_text(f"0 {x:g} 0.5 0.1 0.2 {joints} 7\n")
+    text = good("info", tmp_path)
+    for expected in (
+        "format          ultralytics-labels (30 files)",
+        "clips           1",
+        "people          1 tracks",
+        "frames          30",
+        "joints          17 (coco17), 2D",
+        "coordinates     x 0.2 to 0.916, y 0.4 to 0.56",
+        "image size      1 x 1",
+        "fps             unknown",
+        "looks wrong     coordinates are shares of the image's width and height",
+        "looks wrong     ids jump 1 times, in 1 of 1 tracks: person 7 of clip 'gate' moves by",
+    ):
+        assert expected in text
+    text = good("info", tmp_path, "--image-size", "1920x1080", "--fps", 25)
+    assert "shares" not in text and "coordinates     x 384 to 1759" in text
+
+
+def test_info_draws_a_pose(poses, tmp_path):
+    picture = tmp_path / "pose.png"
+    text = good("info", poses, "--picture", picture)
+    assert f"picture         {picture}" in text and "looks wrong" not in text
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "suffix '.jpg', expected .png" in refused("info", poses, "--picture", tmp_path / "a.jpg")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("")
+    message = refused("info", tmp_path / "run", "--picture", picture)
+    assert "expected only with poses" in message
+
+
+def test_people_without_ids_can_be_scored_straight_away(tmp_path):
+    """COCO results of another tool give tracks that are long enough for windows."""
+    rng = np.random.default_rng(0)
+    figure = rng.uniform(0, 80, (17, 2))
+    content = []
+    for frame in range(40):
+        for x in (100 + 5 * frame, 500 - 5 * frame):
+            points = np.column_stack([figure + [x, 60], np.full(17, 0.9)]) + rng.normal(
+                0, 0.5, (17, 3)
+            )
+            one = {"image_id": frame, "category_id": 1, "score": 0.9}
+            content.append({**one, "keypoints": np.clip(points, 0.1, 900).ravel().tolist()})
+    (tmp_path / "gate.json").write_text(json.dumps(content))
+    tracks = read(tmp_path / "gate.json")
+    assert tracks.num_tracks == 2
+    np.testing.assert_array_equal(np.bincount(tracks.track), [40, 40])

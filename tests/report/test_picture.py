@@ -1,0 +1,42 @@
+"""A pose as a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gepc_geo.errors import InputError
+from gepc_geo.report import picture
+from gepc_geo.tracks import PoseTracks
+
+matplotlib_image = pytest.importorskip("matplotlib.image")
+
+
+def test_the_pose_with_most_joints_is_drawn(walkers, tmp_path, monkeypatch):
+    figures = []
+    save = picture._save
+    monkeypatch.setattr(
+        picture, "_save", lambda figure, path: figures.append(figure) or save(figure, path)
+    )
+    seen = (walkers.confidence > 0).sum(1)
+    picture.draw_pose(walkers, tmp_path / "pose.png")
+    (axes,) = figures[0].axes
+    names = {text.get_text() for text in axes.texts}
+    assert len(names) == seen.max() and names <= set(walkers.skeleton.joints)
+    points = {line.get_color() for line in axes.lines if line.get_marker() == "o"}
+    assert points == {"tab:red", "tab:blue", "0.3"}
+    # Images have their first row on top.
+    low, high = axes.get_ylim()
+    assert low > high
+    pixels = matplotlib_image.imread(tmp_path / "pose.png")
+    assert pixels.shape[0] > 500 and np.ptp(pixels[..., 0]) == 1
+
+
+def test_3d_and_nobody(tmp_path):
+    poses = np.random.default_rng(0).normal(size=(2, 20, 3))
+    tracks = PoseTracks.build(poses, np.ones((2, 20)), [0, 1], [0, 0], [0, 0], "kinect20", ["a"])
+    picture.draw_pose(tracks, tmp_path / "pose.png")
+    assert (tmp_path / "pose.png").stat().st_size > 5000
+    with pytest.raises(InputError, match="nobody in the poses"):
+        picture.draw_pose(tracks.rows(np.zeros(2, dtype=bool)), tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
