@@ -41,7 +41,7 @@ SUFFIX = {
     "shanghaitech-boxes": ".txt",
 }
 FUZZ = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
