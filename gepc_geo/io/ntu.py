@@ -62,16 +62,18 @@ def read_ntu(path: Path) -> PoseTracks:
             count = _count(rows, path, "joints")
             if count != _JOINTS:
                 raise InputError(f"{path} has a body of {count} joints, expected {_JOINTS}")
-            joints.append([_values(rows, path, 12) for _ in range(_JOINTS)])
+            lines = [_values(rows, path, 12) for _ in range(_JOINTS)]
+            # Positions in the images and orientations are not always numbers, and not needed.
+            joints.append([[*line[:3], line[11]] for line in lines])
     if any(row.strip() for row in rows):
         raise InputError(f"{path} goes on after its {frames} frames, expected {_KIND}")
     try:
-        table = np.array(joints, dtype=np.float64).reshape(len(joints), _JOINTS, 12)
+        table = np.array(joints, dtype=np.float64).reshape(len(joints), _JOINTS, 4)
     except ValueError as error:
         raise InputError(
             f"{path} has a value that is no number, expected {_KIND}: {error}"
         ) from None
-    keypoints, state = table[..., :3], table[..., 11]
+    keypoints, state = table[..., :3], table[..., 3]
     if not np.isin(state, (0, 1, 2)).all():
         bad = state[~np.isin(state, (0, 1, 2))][0]
         raise InputError(f"{path} has tracking state {bad:g}, expected 0, 1 or 2")

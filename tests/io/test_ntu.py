@@ -15,7 +15,7 @@ NAME = "S001C002P003R001A050.skeleton"
 def body(number: int, x: float = 0.0, state: int = 2, joints: int = 25) -> str:
     """A body whose joint j is at (x, j / 10, 3), as the data set's MATLAB reader expects it."""
     row = "\n".join(
-        f"{x} {j / 10} 3.0 250.1 200.2 900.3 500.4 0.1 0.2 0.3 0.4 {state}" for j in range(joints)
+        f"{x} {j / 10} 3.0 250.1 200.2 900.3 -1.#IND 0.1 0.2 0.3 0.4 {state}" for j in range(joints)
     )
     return f"{number} 0 1 1 1 1 0 0.01 -0.2 2\n{joints}\n{row}\n"
 
