@@ -16,7 +16,14 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
-from gepc_geo.io.people import build_clip, check_writable, finite_array, kind_of, skeleton_of
+from gepc_geo.io.people import (
+    build_clip,
+    check_writable,
+    finite_array,
+    joints_of,
+    kind_of,
+    skeleton_of,
+)
 from gepc_geo.io.text import head, read_json, whole_number
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -55,12 +62,7 @@ def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
         for one in people:
             poses.append(_pose(one, path, number))
             frame.append(number)
-    counts = sorted({len(pose) for pose in poses})
-    if len(counts) > 1:
-        raise InputError(
-            f"{path} has poses of {counts[0]} and of {counts[-1]} joints, expected one number"
-        )
-    named = skeleton_of(counts[0] if poses else None, skeleton, _BY_JOINTS, path)
+    named = skeleton_of(joints_of(poses, path), skeleton, _BY_JOINTS, path)
     values = np.array(poses).reshape(len(poses), named.num_joints, 3)
     label = content.get("label", "")
     return build_clip(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.io.people import COCO, build_clip, finite_array, kind_of, skeleton_of
+from gepc_geo.io.people import COCO, build_clip, finite_array, joints_of, kind_of, skeleton_of
 from gepc_geo.io.text import head, read_json, whole_number
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -61,12 +61,7 @@ def read_mmpose(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
             frame.append(number)
             track = one.get("track_id")
             person.append(None if track is None else whole_number(track, path, "track_id"))
-    counts = sorted({len(pose) for pose in poses})
-    if len(counts) > 1:
-        raise InputError(
-            f"{path} has poses of {counts[0]} and of {counts[-1]} joints, expected one number"
-        )
-    named = skeleton_of(counts[0] if poses else None, skeleton, COCO, path)
+    named = skeleton_of(joints_of(poses, path), skeleton, COCO, path)
     if skeleton is None:
         _check_names(meta, named, path)
     values = np.array(poses).reshape(len(poses), named.num_joints, 3)

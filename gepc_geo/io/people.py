@@ -52,24 +52,32 @@ def skeleton_of(
     raise InputError(f"{path} has poses of {joints} joints, expected {expected}")
 
 
-def pose_array(poses: Sequence[Any], path: Path, width: int = 3) -> np.ndarray:
-    """Flat lists of ``width`` values a joint as :math:`[F, V, width]` float64.
+def joints_of(poses: Sequence[Any], path: Path) -> int | None:
+    """The number of joints of all poses; ``None`` where there are none.
+
+    Raises:
+        InputError: Poses of different numbers.
+    """
+    counts = sorted({len(pose) for pose in poses})
+    if len(counts) > 1:
+        raise InputError(
+            f"{path} has poses of {counts[0]} and of {counts[-1]} joints, expected one number"
+        )
+    return counts[0] if counts else None
+
+
+def pose_array(poses: Sequence[Any], path: Path) -> np.ndarray:
+    """Flat lists of x, y, score of each joint as :math:`[F, V, 3]` float64.
 
     Raises:
         InputError: No lists of numbers, of different lengths, NaN or infinite ones.
     """
     for pose in poses:
-        if not isinstance(pose, list) or not pose or len(pose) % width:
+        if not isinstance(pose, list) or not pose or len(pose) % 3:
             found = f"{len(pose)} values" if isinstance(pose, list) else f"a {kind_of(pose)}"
-            raise InputError(
-                f"{path} has {found} as key points, expected {width} values for each joint"
-            )
-    lengths = sorted({len(pose) // width for pose in poses})
-    if len(lengths) > 1:
-        raise InputError(
-            f"{path} has poses of {lengths[0]} and of {lengths[-1]} joints, expected one number"
-        )
-    return finite_array(poses, path).reshape(len(poses), -1 if poses else 0, width)
+            raise InputError(f"{path} has {found} as key points, expected 3 values for each joint")
+    joints = joints_of([pose[::3] for pose in poses], path)
+    return finite_array(poses, path).reshape(len(poses), joints or 0, 3)
 
 
 def finite_array(values: Any, path: Path) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.io.frames import clip_of, frames_of
-from gepc_geo.io.people import COCO, build_clip, finite_array, kind_of, skeleton_of
+from gepc_geo.io.people import COCO, build_clip, finite_array, joints_of, kind_of, skeleton_of
 from gepc_geo.io.text import head, read_json, read_text, whole_number
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -119,12 +119,7 @@ def read_ultralytics_json(path: Path, skeleton: Skeleton | None = None) -> PoseT
             poses.append(_points(one, path, number))
             track = one.get("track_id")
             person.append(None if track is None else whole_number(track, path, "track_id"))
-    lengths = sorted({len(pose) for pose in poses})
-    if len(lengths) > 1:
-        raise InputError(
-            f"{path} has poses of {lengths[0]} and of {lengths[-1]} joints, expected one number"
-        )
-    named = skeleton_of(lengths[0] if poses else None, skeleton, COCO, path)
+    named = skeleton_of(joints_of(poses, path), skeleton, COCO, path)
     values = np.array(poses).reshape(len(poses), named.num_joints, 3)
     return build_clip(path.stem, values, frame, person, named, path, len(content))
 
