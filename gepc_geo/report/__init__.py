@@ -1,5 +1,7 @@
 """Pictures of results."""
 
+from gepc_geo.report.content import gather
+from gepc_geo.report.page import make_page, plotting_script, write_page
 from gepc_geo.report.plots import (
     can_plot,
     plot_bars,
@@ -11,9 +13,13 @@ from gepc_geo.report.plots import (
 
 __all__ = [
     "can_plot",
+    "gather",
+    "make_page",
     "plot_bars",
     "plot_lines",
     "plot_roc",
     "plot_throughput",
     "plot_timelines",
+    "plotting_script",
+    "write_page",
 ]
