@@ -9,6 +9,7 @@ import click
 
 from gepc_geo.cli.data import class_names, data_options, device_option, read_data
 from gepc_geo.cli.score import load_run, score_options
+from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
 from gepc_geo.levels import ScoreOptions
@@ -71,12 +72,7 @@ def report(
     plotting_script()
     tracks = read_data(data, format_, skeleton, split, fps, labels)
     detector = load_run(run, frames, device, tracks)
-    training, why = _training_poses(Run(run), train, skeleton)
-    if training is not None and training.skeleton != detector.skeleton_:
-        raise InputError(
-            f"{train} has skeleton {training.skeleton.name!r}, expected "
-            f"{detector.skeleton_.name!r} as in {run}"
-        )
+    training, why = _training_poses(Run(run), train, skeleton, detector)
     if why:
         click.echo(f"note: {why}", err=True)
     content = gather(
@@ -95,10 +91,16 @@ def report(
     )
 
 
-def _training_poses(run: Run, train: Path | None, skeleton: str) -> tuple[PoseTracks | None, str]:
+def _training_poses(
+    run: Run, train: Path | None, skeleton: str, detector: GEPC
+) -> tuple[PoseTracks | None, str]:
     """Poses to show as normal, or why there are none."""
     if train is not None:
         tracks = read_data(train, "auto", skeleton, None, None)
+        try:
+            detector.pipeline_.check(tracks)
+        except InputError as error:
+            raise InputError(f"{train} cannot be compared with: {error}") from None
         return tracks.select(split="train") if "train" in tracks.clip_split else tracks, ""
     if not run.config.exists():
         return None, f"{run.config} does not exist: no training poses to compare with (--train)"
@@ -107,12 +109,12 @@ def _training_poses(run: Run, train: Path | None, skeleton: str) -> tuple[PoseTr
     path = run.folder / "poses" / "train" if "simulated" in config else config.get("path")
     if path is None or not Path(path).exists():
         return None, f"the poses of the training, {path}, are not there any more (--train)"
-    reading = {name: config.get(name) for name in ("split", "fps")}
+    format_, joints = (config.get(name) or "auto" for name in ("format", "skeleton"))
     try:
-        tracks = read_data(
-            Path(path), config.get("format") or "auto", config.get("skeleton") or "auto", **reading
-        )
+        tracks = read_data(Path(path), format_, joints, config.get("split"), config.get("fps"))
         normal = config.get("normal")
-        return tracks if normal is None else tracks.select(labels=normal), ""
+        tracks = tracks if normal is None else tracks.select(labels=normal)
+        detector.pipeline_.check(tracks)
     except InputError as error:
-        return None, f"the poses of the training cannot be read (--train): {error}"
+        return None, f"the poses of the training cannot be shown (--train): {error}"
+    return tracks, ""

@@ -12,6 +12,14 @@ from gepc_geo.report.scenes import Normal
 _TYPICAL, _WORDS = 3, 100
 
 
+def typical_windows(normal: Normal, cluster: int, most: int) -> np.ndarray:
+    """Of a cluster's windows those that are its most surely, each of another person."""
+    own = np.flatnonzero(normal.assignment.argmax(1) == cluster)
+    own = own[np.argsort(-normal.assignment[own, cluster], kind="stable")]
+    _, where = np.unique(normal.person()[own], return_index=True)
+    return own[np.sort(where)[:most]]
+
+
 def action_words(normal: Normal, seen: np.ndarray | None) -> list[dict[str, Any]]:
     r"""The clusters, the most frequent first.
 
@@ -32,13 +40,9 @@ def action_words(normal: Normal, seen: np.ndarray | None) -> list[dict[str, Any]
     other = None
     if seen is not None:
         other = np.bincount(seen.argmax(1), minlength=clusters) / max(len(seen), 1)
-    person = normal.person()
     words = []
     for cluster in np.argsort(-share, kind="stable")[:_WORDS]:
-        own = np.flatnonzero(word == cluster)
-        own = own[np.argsort(-normal.assignment[own, cluster], kind="stable")]
-        _, where = np.unique(person[own], return_index=True)
-        chosen = own[np.sort(where)[:_TYPICAL]]
+        chosen = typical_windows(normal, int(cluster), _TYPICAL)
         words.append(
             {
                 "cluster": int(cluster),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,17 +87,10 @@ def test_what_cannot_be_used_is_refused(files, tmp_path, monkeypatch, arguments,
     assert not list(tmp_path.iterdir())
 
 
-def test_training_poses_of_another_skeleton_are_refused(files, tmp_path, actions):
-    actions.save(tmp_path / "other.npz")
+def test_training_poses_of_another_skeleton_are_refused(files, tmp_path, walkers):
+    other = tmp_path / "other.npz"
+    walkers.with_(skeleton=replace(walkers.skeleton, name="mine")).save(other)
     page = tmp_path / "page.html"
-    result = run(
-        "report",
-        files / "run",
-        files / "test.npz",
-        "--out",
-        page,
-        "--train",
-        tmp_path / "other.npz",
-    )
-    assert result.exit_code == 2 and "expected 'coco17' as in" in result.output
+    result = run("report", files / "run", files / "test.npz", "--out", page, "--train", other)
+    assert result.exit_code == 2 and "other.npz cannot be compared with" in result.output
     assert not page.exists()
