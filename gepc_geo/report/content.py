@@ -15,7 +15,7 @@ from gepc_geo.evaluation import clip_labels, frame_threshold
 from gepc_geo.levels import ScoreOptions, check_level, clip_level, frame_level
 from gepc_geo.metrics import runs
 from gepc_geo.report.curves import histogram, quality
-from gepc_geo.report.encode import evenly, pack, thin
+from gepc_geo.report.encode import evenly, join_near, pack, thin
 from gepc_geo.report.scenes import Normal, Peak, Stage, find_peaks, nearest_normal
 from gepc_geo.report.words import action_words
 from gepc_geo.tracks import PoseTracks
@@ -192,7 +192,7 @@ def _clips(
                 "label": int(label[0]) if level == "clip" else None,
                 "x": pack(keep.astype(np.float32)),
                 "y": pack(line[keep]),
-                "abnormal": runs(label == 1).tolist() if level == "frame" else [],
+                "abnormal": _abnormal(label).tolist() if level == "frame" else [],
                 "labelled": bool((label >= 0).any()),
                 "peaks": [],
             }
@@ -200,6 +200,11 @@ def _clips(
     # Every clip's highest peak comes before any clip's second.
     ranks = [sorted(filter(None, rank), key=lambda p: -p.score) for rank in zip_longest(*peaks)]
     return clips, [peak for rank in ranks for peak in rank]
+
+
+def _abnormal(label: np.ndarray) -> np.ndarray:
+    """Runs of abnormal frames, as many as a line has points: smaller gaps cannot be seen."""
+    return join_near(runs(label == 1), -(-len(label) // _POINTS))
 
 
 def _clip_peak(stage: Stage, clip: int, score: float, person: int) -> Peak:

@@ -41,6 +41,15 @@ def thin(score: np.ndarray, most: int) -> np.ndarray:
     )
 
 
+def join_near(spans: np.ndarray, gap: int) -> np.ndarray:
+    """Rising spans (start, end), those of fewer than ``gap`` frames between them as one."""
+    if not len(spans):
+        return spans
+    new = np.concatenate([[True], spans[1:, 0] - spans[:-1, 1] >= gap])
+    first = np.flatnonzero(new)
+    return np.stack([spans[first, 0], spans[np.append(first[1:], len(spans)) - 1, 1]], axis=1)
+
+
 def evenly(count: int, most: int) -> np.ndarray:
     """At most ``most`` of ``count`` positions, evenly chosen, the first and the last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -8,8 +8,8 @@ import numpy as np
 
 from gepc_geo.report.scenes import Normal
 
-#: Sequences shown of a word, and words shown at most.
-_TYPICAL, _WORDS = 3, 100
+# Sequences shown of a word, words at most, and the characters of all sequences together.
+_TYPICAL, _WORDS, _ROOM = 3, 100, 2_500_000
 
 
 def typical_windows(normal: Normal, cluster: int, most: int) -> np.ndarray:
@@ -32,7 +32,8 @@ def action_words(normal: Normal, seen: np.ndarray | None) -> list[dict[str, Any]
 
     Returns:
         For each word ``cluster`` (its number), ``share`` of the windows shown, ``seen`` (its share
-        of the scored windows, or ``None``) and, where any window is its, ``poses``.
+        of the scored windows, or ``None``) and ``poses``, or ``None`` where no window is its or
+        there is no more room.
     """
     clusters = normal.assignment.shape[1]
     word = normal.assignment.argmax(1)
@@ -40,15 +41,18 @@ def action_words(normal: Normal, seen: np.ndarray | None) -> list[dict[str, Any]
     other = None
     if seen is not None:
         other = np.bincount(seen.argmax(1), minlength=clusters) / max(len(seen), 1)
-    words = []
+    words: list[dict[str, Any]] = []
+    room = _ROOM
     for cluster in np.argsort(-share, kind="stable")[:_WORDS]:
         chosen = typical_windows(normal, int(cluster), _TYPICAL)
+        poses = normal.sequences(chosen) if len(chosen) and room > 0 else None
+        room -= 0 if poses is None else len(poses["xy"])
         words.append(
             {
                 "cluster": int(cluster),
                 "share": round(float(share[cluster]), 5),
                 "seen": None if other is None else round(float(other[cluster]), 5),
-                "poses": normal.sequences(chosen) if len(chosen) else None,
+                "poses": poses,
             }
         )
     return words

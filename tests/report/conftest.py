@@ -46,6 +46,14 @@ def hundred(detector, crowd, walkers) -> dict[str, Any]:
     return gather(detector, PoseTracks.concat(parts), train=walkers)
 
 
+@pytest.fixture(scope="session")
+def whole_clips(walkers) -> dict[str, Any]:
+    """What a detector of whole clips finds."""
+    options = {**NETWORK, "strides": [1, 1, 2], "decoder_channels": [2], "budget": 128}
+    detector = GEPC(**options, frames=16, mode="reconstruction").fit(walkers, device="cpu")
+    return gather(detector, walkers, train=walkers)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A real Chromium without a window; skips where there is none."""

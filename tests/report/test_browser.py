@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,13 +40,16 @@ def open_page(browser: Any, url: str, screen: tuple[int, int] = DESKTOP) -> None
     )
 
 
-def keep(browser: Any, path: Any, screen: tuple[int, int]) -> None:
-    """A screenshot of the whole page as it is at that width."""
+def keep(browser: Any, folder: Path, name: str, screen: tuple[int, int]) -> None:
+    """Screenshots: of the screen, and of the whole page as it is at that width."""
+    assert browser.save_screenshot(str(folder / f"{name}.png"))
     height = browser.execute_script("return document.documentElement.scrollHeight")
     size(browser, screen[0], min(height, 8000))
     time.sleep(0.5)
-    assert browser.save_screenshot(str(path))
+    assert browser.save_screenshot(str(folder / f"{name}_whole.png"))
     size(browser, *screen)
+    for kind in ("", "_whole"):
+        assert (folder / f"{name}{kind}.png").stat().st_size > 10_000
 
 
 def drawn(browser: Any, selector: str = "#player") -> str:
@@ -88,8 +92,7 @@ def test_it_loads_without_a_word_and_fits(browser, url, shots, name, screen):
     # Nothing sticks out to the side.
     width = browser.execute_script("return document.documentElement.scrollWidth")
     assert width <= screen[0]
-    keep(browser, shots / f"report_{name}.png", screen)
-    assert (shots / f"report_{name}.png").stat().st_size > 20_000
+    keep(browser, shots, f"report_{name}", screen)
     assert browser.get_log("browser") == []
 
 
@@ -202,3 +205,16 @@ def test_a_hundred_clips_open_quickly(browser, hundred, tmp_path):
     assert time.perf_counter() - start < 2
     assert rows[-1].get_attribute("aria-current") == "true"
     assert browser.get_log("browser") == []
+
+
+def test_whole_clips_have_bars_that_can_be_clicked(browser, whole_clips, tmp_path, shots):
+    path = tmp_path / "clips.html"
+    write_page(whole_clips, path)
+    open_page(browser, path.as_uri())
+    bars = browser.find_elements(By.CSS_SELECTOR, "#timeline .barlayer .point path")
+    assert len(bars) == 12
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", bars[2])
+    ActionChains(browser).move_to_element(bars[2]).pause(0.3).click().perform()
+    assert text(browser, "clip-name") == whole_clips["clips"][2]["name"] and moves(browser)
+    assert browser.get_log("browser") == []
+    keep(browser, shots, "report_clips", DESKTOP)

@@ -9,14 +9,13 @@ import re
 
 import numpy as np
 import pytest
-from helpers import NETWORK
 
-from gepc_geo import GEPC, InputError, Skeleton
+from gepc_geo import InputError, Skeleton
 from gepc_geo.evaluation import evaluate
 from gepc_geo.levels import ScoreOptions, frame_level, score_table
 from gepc_geo.report import gather, make_page, write_page
 from gepc_geo.report.curves import histogram, quality
-from gepc_geo.report.encode import evenly, pack_poses, thin
+from gepc_geo.report.encode import evenly, join_near, pack_poses, thin
 from gepc_geo.report.plane import to_plane
 from gepc_geo.report.scenes import Normal, find_peaks, nearest_normal
 from gepc_geo.report.words import action_words
@@ -45,6 +44,14 @@ def test_a_spike_of_one_frame_survives_a_day_of_frames():
     score = np.zeros(2_000_000)
     score[1_234_567] = 1
     assert 1_234_567 in thin(score, 800)
+
+
+def test_spans_that_are_near_one_another_are_joined():
+    spans = np.array([[0, 3], [4, 6], [9, 10], [11, 12]])
+    assert join_near(spans, 1).tolist() == spans.tolist()
+    assert join_near(spans, 2).tolist() == [[0, 6], [9, 12]]
+    assert join_near(spans, 4).tolist() == [[0, 12]]
+    assert len(join_near(spans[:0], 4)) == 0
 
 
 def test_even_choices():
@@ -270,14 +277,18 @@ def test_without_training_poses_words_come_from_the_data(detector, crowd):
     assert not any("normal" in scene for scene in found["scenes"])
 
 
-def test_clips_of_a_clip_detector(walkers):
-    options = {**NETWORK, "strides": [1, 1, 2], "decoder_channels": [2], "budget": 128}
-    detector = GEPC(**options, frames=16, mode="reconstruction").fit(walkers, device="cpu")
-    found = gather(detector, walkers, train=walkers)
-    assert found["level"] == "clip" and found["threshold"] is None
-    assert [len(clip["peaks"]) for clip in found["clips"]] == [1] * 12
-    assert found["scenes"][0]["poses"]["shape"][1] == 16
-    make_page(found)
+def test_clips_of_a_clip_detector(whole_clips):
+    assert whole_clips["level"] == "clip" and whole_clips["threshold"] is None
+    assert [len(clip["peaks"]) for clip in whole_clips["clips"]] == [1] * 12
+    assert whole_clips["scenes"][0]["poses"]["shape"][1] == 16
+
+
+def test_words_without_room_keep_their_shares(detector, walkers, monkeypatch):
+    monkeypatch.setattr("gepc_geo.report.words._ROOM", 1)
+    normal = Normal.of(detector, detector.pipeline_.training_windows(walkers))
+    words = action_words(normal, None)
+    assert [word["poses"] is None for word in words] == [False, True, True]
+    assert sum(word["share"] for word in words) == pytest.approx(1, abs=1e-3)
 
 
 def test_a_calibrated_threshold_is_taken(detector, crowd, monkeypatch):

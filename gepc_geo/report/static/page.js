@@ -529,7 +529,7 @@
       walkers.set(picture, one);
       card.append(picture);
       seeing.observe(picture);
-    } else card.append(make("p", { class: "note" }, "No window is nearest to this word."));
+    } else card.append(make("p", { class: "note" }, word.share ? "Left out to keep this page small." : "No window belongs to this word."));
     card.append(entries);
     $("words").append(card);
   });
