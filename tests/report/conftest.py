@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers import NETWORK
 
@@ -44,6 +45,29 @@ def hundred(detector, crowd, walkers) -> dict[str, Any]:
     few = crowd.rows(crowd.track < 2)
     parts = [few.with_(clip_names=[f"{n}_{name}" for name in few.clip_names]) for n in range(12)]
     return gather(detector, PoseTracks.concat(parts), train=walkers)
+
+
+@pytest.fixture(scope="session")
+def crowded(detector, walkers) -> dict[str, Any]:
+    """What is found in 210 clips of a quarter of an hour each, with labels that change all the time."""
+    clips, frames = 210, 20_000
+    one = walkers.rows((walkers.clip == 0) & (walkers.track == walkers.track[0]))
+    count = one.num_frames
+    rng = np.random.default_rng(0)
+    tracks = PoseTracks.build(
+        np.tile(one.keypoints, (clips, 1, 1)) + rng.normal(size=(clips * count, 17, 2)),
+        np.tile(one.confidence, (clips, 1)),
+        np.tile(one.frame, clips),
+        np.tile(one.track, clips),
+        np.repeat(np.arange(clips), count),
+        one.skeleton,
+        [f"camera_{i}" for i in range(clips)],
+        clip_length=[frames] * clips,
+        image_size=[[856, 480]] * clips,
+        fps=[24] * clips,
+        frame_labels=rng.integers(0, 2, clips * frames),
+    )
+    return gather(detector, tracks, train=walkers)
 
 
 @pytest.fixture(scope="session")

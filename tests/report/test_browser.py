@@ -193,16 +193,18 @@ def test_finding_a_clip(browser, url):
     assert len(shown) == 1 and "jumping" in shown[0].text
 
 
-def test_a_hundred_clips_open_quickly(browser, hundred, tmp_path):
+@pytest.mark.parametrize("name", ["hundred", "crowded"])
+def test_many_clips_open_quickly(browser, request, tmp_path, name):
+    many = request.getfixturevalue(name)
     path = tmp_path / "many.html"
-    write_page(hundred, path)
+    write_page(many, path)
     start = time.perf_counter()
     open_page(browser, path.as_uri())
     rows = browser.find_elements(By.CSS_SELECTOR, "#list button")
-    assert len(rows) == 108 and time.perf_counter() - start < 20
+    assert len(rows) == len(many["clips"]) > 100 and time.perf_counter() - start < 20
     start = time.perf_counter()
     browser.execute_script("arguments[0].click()", rows[-1])
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 4
     assert rows[-1].get_attribute("aria-current") == "true"
     assert browser.get_log("browser") == []
 

@@ -320,6 +320,14 @@ def test_a_page_of_a_hundred_clips_is_small(hundred, tmp_path):
     assert all(clip["peaks"] for clip in hundred["clips"])
 
 
+def test_a_page_of_days_is_small_too(crowded, tmp_path):
+    assert len(crowded["clips"]) == 200 and crowded["totals"]["clips"] == 210
+    assert max(len(clip["abnormal"]) for clip in crowded["clips"]) <= 800
+    path = tmp_path / "page.html"
+    write_page(crowded, path)
+    assert path.stat().st_size < 20e6
+
+
 def test_scenes_stop_where_the_room_does(detector, crowd, walkers, content, monkeypatch):
     whole = content
     size = sum(len(json.dumps(scene)) for scene in whole["scenes"])

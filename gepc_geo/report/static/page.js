@@ -194,11 +194,13 @@
     svg.setAttribute("aria-hidden", "true");
     const across = (f) => 72 * f / Math.max(clip.length - 1, 1);
     const up = (s) => 21 - 20 * (s - lowest) / Math.max(highest - lowest, 1e-9);
-    for (const [from, to] of clip.abnormal) {
-      const box = document.createElementNS(NS, "rect");
-      for (const [name, value] of Object.entries({ x: across(from), y: 0, width: across(to - from), height: 22, fill: "#f6ccd1" })) box.setAttribute(name, value);
-      svg.append(box);
-    }
+    // Shaded pixel for pixel: there may be more labelled spans than pixels.
+    const shaded = new Set();
+    for (const [from, to] of clip.abnormal) for (let x = Math.floor(across(from)); x < Math.max(across(to), across(from) + 1); x++) shaded.add(x);
+    const shade = document.createElementNS(NS, "path");
+    shade.setAttribute("d", [...shaded].map((x) => `M${x} 0h1v22h-1z`).join(""));
+    shade.setAttribute("fill", "#f6ccd1");
+    svg.append(shade);
     const path = document.createElementNS(NS, "polyline");
     // The highest of each pixel's points.
     const pixels = new Map();
