@@ -332,6 +332,27 @@ class GEPC(Options, BaseEstimator):
         with torch.no_grad():
             return self.assignment_.soft_assignment(self._latents(tracks)).cpu().numpy()
 
+    @torch.no_grad()
+    def places(self, windows: PoseWindows) -> tuple[np.ndarray, np.ndarray]:
+        r"""Where windows lie: among the clusters, and among other windows.
+
+        Args:
+            windows: Of poses of the detector's skeleton, e.g. some of :meth:`windows`; taken as they
+                are, without augmentation.
+
+        Returns:
+            Soft assignments (eq. 1) :math:`[W, K]`, and the coordinates in which mode ``nearest``
+            measures distances, :math:`[W, d]`; both float64.
+        """
+        self._check_fitted()
+        assignment, nearest = [], []
+        for batch, count in self._full_batches(windows):
+            encoded = self._encode_batch(batch, 0)
+            assignment.append(encoded.log_p.double().exp()[:count])
+            nearest.append(self.normality_.project(encoded).nearest.double()[:count])
+        dims = self.normality_.nearest.basis.size(1)
+        return _stack(assignment, self.clusters), _stack(nearest, dims)
+
     def joint_scores(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
         r"""Each joint's share in the window's score, :math:`[W, V]`; rows sum to one.
 

@@ -109,7 +109,7 @@ def evaluate(
         per_clip = (np.split(labels, borders), np.split(scores, borders))
         metrics = dict(frame_metrics(*per_clip))
         protocol = options.protocol
-        threshold = _frame_threshold(detector, mode, options)
+        threshold = frame_threshold(detector, mode, options)
         metrics["events"] = {
             "iou": EVENT_IOU,
             "threshold": threshold,
@@ -140,7 +140,7 @@ def _check_labels(labels: np.ndarray, what: str) -> None:
         )
 
 
-def _frame_threshold(detector: GEPC, mode: str, options: ScoreOptions) -> float:
+def frame_threshold(detector: GEPC, mode: str, options: ScoreOptions) -> float:
     """The score that a share ``contamination`` of held-out normal people's frames exceeds."""
     if options.people_correction:
         return float(-np.log(detector.contamination))

@@ -13,6 +13,8 @@ from gepc_geo.cli.experiment import experiment
 from gepc_geo.cli.info import info
 from gepc_geo.cli.merge import merge
 from gepc_geo.cli.refusal import Group
+from gepc_geo.cli.render import render
+from gepc_geo.cli.report import report
 from gepc_geo.cli.score import score
 from gepc_geo.cli.train import train
 
@@ -23,5 +25,17 @@ def main() -> None:
     """Find abnormal human behaviour in tracked poses."""
 
 
-for _command in (demo, train, score, merge, evaluate, experiment, convert, info, bench):
+for _command in (
+    demo,
+    train,
+    score,
+    merge,
+    evaluate,
+    report,
+    render,
+    experiment,
+    convert,
+    info,
+    bench,
+):
     main.add_command(_command)

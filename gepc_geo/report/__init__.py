@@ -1,5 +1,8 @@
 """Pictures of results."""
 
+from gepc_geo.report.axes import plot_clusters, plot_skeleton, plot_timeline
+from gepc_geo.report.content import gather
+from gepc_geo.report.page import make_page, plotting_script, write_page
 from gepc_geo.report.plots import (
     can_plot,
     plot_bars,
@@ -11,9 +14,16 @@ from gepc_geo.report.plots import (
 
 __all__ = [
     "can_plot",
+    "gather",
+    "make_page",
     "plot_bars",
+    "plot_clusters",
     "plot_lines",
     "plot_roc",
+    "plot_skeleton",
     "plot_throughput",
+    "plot_timeline",
     "plot_timelines",
+    "plotting_script",
+    "write_page",
 ]

@@ -1,0 +1,601 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const joints = data.skeleton.joints, bones = data.skeleton.bones;
+  const ABSENT = -32768;
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const $ = (id) => document.getElementById(id);
+
+  // Text from files only ever becomes text: elements are made by hand, never parsed.
+  function make(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name === "class") element.className = value;
+      else element.setAttribute(name, value);
+    }
+    element.append(...children);
+    return element;
+  }
+  const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+  function bytes(text) {
+    const raw = atob(text), array = new Uint8Array(raw.length);
+    for (let i = 0; i < raw.length; i++) array[i] = raw.charCodeAt(i);
+    return array.buffer;
+  }
+  const floats = (text) => new Float32Array(bytes(text));
+  const fixed = (value) => {
+    const size = Math.abs(value);
+    return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+  };
+  const percent = (share) => {
+    const value = 100 * share;
+    return (value >= 9.95 || value === 0 ? value.toFixed(0) : value.toFixed(1)) + " %";
+  };
+  const count = (number) => number.toLocaleString("en");
+  const many = (number, one, more) => `${count(number)} ${number === 1 ? one : more}`;
+  function moment(clip, frame) {
+    if (!clip.fps) return `frame ${frame}`;
+    const seconds = frame / clip.fps, minutes = Math.floor(seconds / 60);
+    return `${minutes}:${(seconds - 60 * minutes).toFixed(1).padStart(4, "0")}`;
+  }
+
+  // -- drawing ---------------------------------------------------------------------------------
+
+  const SCALE = [[0, [150, 163, 176]], [0.3, [120, 130, 140]], [0.55, [236, 151, 31]], [1, [208, 24, 48]]];
+  function colour(share) {
+    // 1: four times the share that every joint would have if all had the same.
+    const t = Math.min(1, share * joints.length / 4);
+    let i = 1;
+    while (SCALE[i][0] < t) i++;
+    const [low, from] = SCALE[i - 1], [high, to] = SCALE[i];
+    const mix = from.map((c, k) => Math.round(c + (to[k] - c) * (t - low) / (high - low)));
+    return `rgb(${mix})`;
+  }
+  document.querySelector(".legend i").style.background =
+    `linear-gradient(90deg, ${[0, .25, .5, .75, 1].map((t) => colour(4 * t / joints.length))})`;
+
+  function poses(packed) {
+    const [people, frames, count] = packed.shape;
+    return { people, frames, joints: count, width: packed.width, height: packed.height, xy: new Int16Array(bytes(packed.xy)) };
+  }
+
+  // A canvas as large as it is on the screen, in its real pixels.
+  function fit(canvas) {
+    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const width = canvas.clientWidth, height = canvas.clientHeight;
+    const w = Math.round(width * ratio), h = Math.round(height * ratio);
+    if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+    const context = canvas.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    return { context, width, height };
+  }
+
+  // One person at one moment; returns the top of the head, or null for somebody who is not there.
+  function person(context, sequence, who, frame, place, look) {
+    const at = (who * sequence.frames + frame) * sequence.joints * 2;
+    if (sequence.xy[at] === ABSENT) return null;
+    const points = [];
+    for (let v = 0; v < sequence.joints; v++) {
+      const x = sequence.xy[at + 2 * v], y = sequence.xy[at + 2 * v + 1];
+      const seen = x >= 0;
+      points.push([place.x + place.scale * (seen ? x : -1 - x), place.y + place.scale * y, seen]);
+    }
+    context.lineCap = "round";
+    context.globalAlpha = look.alpha;
+    for (const [a, b] of bones) {
+      const [p, q] = [points[a], points[b]];
+      if (look.shares) {
+        const gradient = context.createLinearGradient(p[0], p[1], q[0], q[1]);
+        gradient.addColorStop(0, colour(look.shares[a]));
+        gradient.addColorStop(1, colour(look.shares[b]));
+        context.strokeStyle = gradient;
+      } else context.strokeStyle = look.colour;
+      context.lineWidth = look.line;
+      context.beginPath();
+      context.moveTo(p[0], p[1]);
+      context.lineTo(q[0], q[1]);
+      context.stroke();
+    }
+    let top = points[0];
+    points.forEach((point, v) => {
+      if (point[1] < top[1]) top = point;
+      const share = look.shares ? Math.min(1, look.shares[v] * joints.length / 4) : 0;
+      const paint = look.shares ? colour(look.shares[v]) : look.colour;
+      context.beginPath();
+      context.arc(point[0], point[1], look.dot * (1 + 1.1 * share), 0, 2 * Math.PI);
+      context.fillStyle = point[2] ? paint : "#fff";
+      context.fill();
+      if (!point[2]) {
+        context.strokeStyle = paint;
+        context.lineWidth = 1;
+        context.stroke();
+      }
+    });
+    context.globalAlpha = 1;
+    return top;
+  }
+
+  function inside(sequence, x, y, width, height, edge) {
+    const scale = Math.min((width - 2 * edge) / Math.max(sequence.width, 1), (height - 2 * edge) / Math.max(sequence.height, 1));
+    return { x: x + (width - scale * sequence.width) / 2, y: y + (height - scale * sequence.height) / 2, scale };
+  }
+
+  // The middle and the size of a person at one moment; null for somebody who is not there.
+  function box(sequence, who, frame) {
+    const at = (who * sequence.frames + frame) * sequence.joints * 2;
+    if (sequence.xy[at] === ABSENT) return null;
+    let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+    for (let v = 0; v < sequence.joints; v++) {
+      const raw = sequence.xy[at + 2 * v], x = raw >= 0 ? raw : -1 - raw, y = sequence.xy[at + 2 * v + 1];
+      [left, right, top, bottom] = [Math.min(left, x), Math.max(right, x), Math.min(top, y), Math.max(bottom, y)];
+    }
+    return { x: (left + right) / 2, y: (top + bottom) / 2, width: right - left, height: bottom - top };
+  }
+
+  // Sequences of one person each, side by side, all in the same clock.
+  function parade(canvas, sequence, only, frame) {
+    const { context, width, height } = fit(canvas);
+    const shown = only === null ? [...Array(sequence.people).keys()] : [only];
+    shown.forEach((who, i) => {
+      const place = inside(sequence, i * width / shown.length, 0, width / shown.length, height, 12);
+      person(context, sequence, who, frame, place, { alpha: 1, colour: "#1f5f99", line: 3, dot: 2.4 });
+    });
+  }
+
+  // -- what moves: one clock, and only what can be seen ------------------------------------------
+
+  const moving = new Set();
+  let last = null;
+  function tick(now) {
+    const passed = last === null ? 0 : Math.min(now - last, 100) / 1000;
+    last = now;
+    for (const one of moving) one(passed);
+    if (moving.size) requestAnimationFrame(tick);
+    else last = null;
+  }
+  function start(one) {
+    const idle = !moving.size;
+    moving.add(one);
+    if (idle) requestAnimationFrame(tick);
+  }
+  const stop = (one) => moving.delete(one);
+
+  // -- head --------------------------------------------------------------------------------------
+
+  const about = data.about, totals = data.totals;
+  $("lead").textContent = `Poses “${about.data || "without a name"}”, judged by the run “${about.run || "without a name"}”.`;
+  const seconds = data.clips.every((clip) => clip.fps) && totals.clips === data.clips.length
+    ? data.clips.reduce((sum, clip) => sum + clip.length / clip.fps, 0) : null;
+  const length = seconds === null ? null
+    : seconds < 120 ? `${seconds.toFixed(0)} s` : seconds < 7200 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
+  for (const [name, value, kind] of [
+    ["clips", count(totals.clips), ""],
+    ["people's tracks", count(totals.people), ""],
+    ["length", length || `${count(totals.frames)} frames`, ""],
+    ["alarms", totals.alarms === null ? null : count(totals.alarms), "alarm"],
+    ["labelled abnormal", totals.abnormal === null ? null : percent(totals.abnormal / (data.level === "frame" ? totals.frames : totals.clips)), ""],
+    ["AUC", data.quality ? data.quality.auc.toFixed(3) : null, ""],
+  ]) if (value !== null) $("totals").append(make("div", { class: kind }, make("dt", {}, name), make("dd", {}, value)));
+
+  // -- clips -------------------------------------------------------------------------------------
+
+  let chosen = null, scene = null, sequence = null, neighbours = null, focus = 0, frame = 0, clock = 0, closeup = null;
+  const frames = data.level === "frame";
+  const lines = data.clips.map((clip) => ({ x: floats(clip.x), y: floats(clip.y) }));
+  const finite = lines.flatMap((line) => [Math.min(...line.y), Math.max(...line.y)]).filter(Number.isFinite);
+  const lowest = Math.min(...finite), highest = Math.max(...finite, data.threshold === null ? -Infinity : data.threshold);
+
+  function spark(number) {
+    const NS = "http://www.w3.org/2000/svg", line = lines[number], clip = data.clips[number];
+    const svg = document.createElementNS(NS, "svg");
+    svg.setAttribute("viewBox", "0 0 72 22");
+    svg.setAttribute("aria-hidden", "true");
+    const across = (f) => 72 * f / Math.max(clip.length - 1, 1);
+    const up = (s) => 21 - 20 * (s - lowest) / Math.max(highest - lowest, 1e-9);
+    // Shaded pixel for pixel: there may be more labelled spans than pixels.
+    const shaded = new Set();
+    for (const [from, to] of clip.abnormal) for (let x = Math.floor(across(from)); x < Math.max(across(to), across(from) + 1); x++) shaded.add(x);
+    const shade = document.createElementNS(NS, "path");
+    shade.setAttribute("d", [...shaded].map((x) => `M${x} 0h1v22h-1z`).join(""));
+    shade.setAttribute("fill", "#f6ccd1");
+    svg.append(shade);
+    const path = document.createElementNS(NS, "polyline");
+    // The highest of each pixel's points.
+    const pixels = new Map();
+    line.x.forEach((x, i) => {
+      const pixel = Math.round(across(x));
+      pixels.set(pixel, Math.max(pixels.has(pixel) ? pixels.get(pixel) : -Infinity, line.y[i]));
+    });
+    path.setAttribute("points", [...pixels].map(([x, y]) => `${x},${up(y).toFixed(1)}`).join(" "));
+    path.setAttribute("fill", "none");
+    path.setAttribute("stroke", "#1f5f99");
+    svg.append(path);
+    return svg;
+  }
+
+  const rows = data.clips.map((clip, number) => {
+    const over = data.threshold !== null && clip.top !== null && clip.top >= data.threshold;
+    const picture = frames ? spark(number) : make("span", {}, clip.class);
+    const button = make("button", { type: "button", class: over ? "over" : "", title: clip.name },
+      make("span", { class: "name" }, clip.name), picture,
+      make("span", { class: "top" }, clip.top === null ? "–" : fixed(clip.top)));
+    button.addEventListener("click", () => choose(number));
+    const row = make("li", {}, button);
+    $("list").append(row);
+    return row;
+  });
+  $("list").addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const open = rows.filter((row) => !row.hidden);
+    const next = open[open.indexOf(document.activeElement.parentElement) + step];
+    if (next) next.firstChild.focus();
+  });
+  $("find").addEventListener("input", () => {
+    const wanted = $("find").value.trim().toLowerCase();
+    data.clips.forEach((clip, i) => { rows[i].hidden = !clip.name.toLowerCase().includes(wanted); });
+  });
+  $("list-note").textContent = (totals.clips > data.clips.length
+    ? `The ${data.clips.length} clips of ${count(totals.clips)} with the highest scores. ` : "") +
+    (frames ? "Each clip's line, and its highest score." : "Each clip's score.");
+
+  const BASE = { displayModeBar: false, responsive: true };
+  const narrow = () => window.innerWidth <= 760;
+  function layout(more) {
+    return Object.assign({
+      margin: { l: 52, r: 12, t: 12, b: 44 }, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
+      font: { family: "system-ui, sans-serif", size: 13, color: "#1c2733" }, showlegend: false,
+      // A finger that moves over a chart scrolls the page.
+      dragmode: narrow() ? false : "zoom", hoverlabel: { bgcolor: "#fff" },
+    }, more);
+  }
+  const axis = (text, more) => Object.assign({ title: { text }, gridcolor: "#e8ecf0", zeroline: false, automargin: true }, more);
+  const chart = $("timeline");
+  let bound = false;
+
+  function timeline() {
+    const clip = data.clips[chosen], line = lines[chosen], rate = clip.fps || 1;
+    const marked = clip.peaks.map((number) => data.scenes[number]);
+    const current = clip.peaks.indexOf(scene);
+    const shapes = clip.abnormal.map(([from, to]) => ({
+      type: "rect", xref: "x", yref: "paper", x0: from / rate, x1: to / rate, y0: 0, y1: 1,
+      fillcolor: "#f6ccd1", opacity: 0.75, line: { width: 0 }, layer: "below",
+    }));
+    const annotations = [];
+    if (data.threshold !== null) {
+      shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: data.threshold, y1: data.threshold, line: { color: "#5a6875", width: 1.5, dash: "dash" } });
+      annotations.push({ xref: "paper", x: 1, y: data.threshold, xanchor: "right", yanchor: "bottom", text: "threshold", showarrow: false, font: { size: 12, color: "#5a6875" } });
+    }
+    const pad = 0.08 * Math.max(highest - lowest, 1e-9);
+    Plotly.react(chart, [
+      { x: Array.from(line.x, (f) => f / rate), y: Array.from(line.y), customdata: Array.from(line.x), mode: "lines",
+        line: { color: "#1f5f99", width: 1.8 }, hovertemplate: "score %{y:.2f}<br>frame %{customdata}<extra></extra>" },
+      { x: marked.map((one) => one.frame / rate), y: marked.map((one) => one.value), mode: "markers", cliponaxis: false,
+        marker: { opacity: 1, size: marked.map((_, i) => i === current ? 17 : 12), color: marked.map((one) => data.threshold !== null && one.value >= data.threshold ? "#c92a3c" : "#e08a00"), line: { color: marked.map((_, i) => i === current ? "#1c2733" : "#fff"), width: 2 } },
+        hovertemplate: "peak %{y:.2f}: click to see it<extra></extra>" },
+    ], layout({
+      xaxis: axis(clip.fps ? "seconds" : "frame", { range: [0, Math.max(clip.length - 1, 1) / rate] }),
+      yaxis: axis("score", { range: [lowest - pad, highest + 2 * pad] }), shapes, annotations, hovermode: "closest",
+    }), BASE);
+    bind((point) => nearest(point.x * rate));
+    chart.setAttribute("aria-label", `Score of the clip ${clip.name} over time, ${many(marked.length, "peak", "peaks")} marked`);
+  }
+
+  function bars() {
+    const paint = { 1: "#c92a3c", 0: "#1f5f99", "-1": "#7a8793" };
+    Plotly.react(chart, [{
+      type: "bar", x: data.clips.map((_, i) => i + 1), y: data.clips.map((clip) => clip.top),
+      marker: { color: data.clips.map((clip) => paint[clip.label]), line: { color: "#1c2733", width: data.clips.map((_, i) => i === chosen ? 3 : 0) } },
+      text: data.clips.map((clip) => plain(clip.name)), textposition: "none", hovertemplate: "%{text}: %{y:.2f}<extra></extra>",
+    }], layout({ xaxis: axis("clips, the highest score first"), yaxis: axis("score"), hovermode: "closest" }), BASE);
+    bind((point) => { choose(Math.round(point.x) - 1, true); });
+    chart.setAttribute("aria-label", "Scores of all clips shown, the highest first");
+  }
+
+  function bind(act) {
+    if (!bound) chart.on("plotly_click", (event) => chart.act(event.points[0]));
+    bound = true;
+    chart.act = act;
+  }
+  // Anywhere on the line: the peak that is nearest in time.
+  function nearest(at) {
+    const near = [...data.clips[chosen].peaks].sort((a, b) => Math.abs(data.scenes[a].frame - at) - Math.abs(data.scenes[b].frame - at));
+    if (near.length) show(near[0], true);
+  }
+  chart.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step) {
+      event.preventDefault();
+      if (!frames) {
+        choose(Math.min(Math.max(chosen + step, 0), data.clips.length - 1));
+        return;
+      }
+      const order = [...data.clips[chosen].peaks].sort((a, b) => data.scenes[a].frame - data.scenes[b].frame);
+      const next = order[order.indexOf(scene) + step];
+      if (next !== undefined) show(next, false);
+    } else if (event.key === "Enter" && scene !== null) {
+      event.preventDefault();
+      play(true);
+    } else if (event.key === " " && scene !== null) {
+      event.preventDefault();
+      play(!playing());
+    }
+  });
+
+  function choose(number, go = false) {
+    chosen = number;
+    const clip = data.clips[number];
+    rows.forEach((row, i) => row.firstChild.setAttribute("aria-current", String(i === number)));
+    // Only the list scrolls, not the page.
+    const row = rows[number], list = $("list");
+    if (row.offsetTop < list.scrollTop || row.offsetTop + row.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = row.offsetTop - list.clientHeight / 2;
+    $("clip-name").textContent = clip.name;
+    const parts = [clip.fps ? `${(clip.length / clip.fps).toFixed(1)} s at ${+clip.fps.toFixed(2)} frames a second` : `${count(clip.length)} frames, rate unknown`];
+    if (clip.class) parts.push(`class ${clip.class}`);
+    if (clip.alarmed !== null) parts.push(clip.alarmed ? `above the threshold in ${percent(clip.alarmed / clip.length)} of the time` : "never above the threshold");
+    if (frames) parts.push(clip.labelled ? (clip.abnormal.length ? "shaded: labelled abnormal" : "labelled normal throughout") : "without labels");
+    else if (clip.label >= 0) parts.push(clip.label ? "labelled abnormal" : "labelled normal");
+    $("clip-note").textContent = parts.join(" · ");
+    const box = $("peaks");
+    box.replaceChildren();
+    for (const one of clip.peaks) {
+      const peak = data.scenes[one], over = data.threshold !== null && peak.value >= data.threshold;
+      const button = make("button", { type: "button", class: over ? "peak over" : "peak", "data-scene": one },
+        frames ? moment(clip, peak.frame) + " · score " : "play · score ", make("b", {}, fixed(peak.value)));
+      button.addEventListener("click", () => show(one, true));
+      box.append(button);
+    }
+    $("timeline-help").textContent = !frames ? "Click a bar to see that clip. Red: labelled abnormal." : clip.peaks.length
+      ? "Click a marked peak to see who was there."
+      : clip.top === null || !Number.isFinite(clip.top) ? "This clip has no frames." : "Nobody was scored here, or there was no room for this clip's peaks.";
+    show(clip.peaks.length ? clip.peaks[0] : null, go);
+  }
+
+  // -- the scene ---------------------------------------------------------------------------------
+
+  const canvas = $("player");
+  const advance = (passed) => {
+    if (!sequence) return;
+    const rate = (data.clips[chosen].fps || 12) * Number($("speed").value);
+    clock = (clock + passed * rate) % sequence.frames;
+    if (Math.floor(clock) !== frame) seek(Math.floor(clock));
+  };
+  const playing = () => moving.has(advance);
+  function play(on) {
+    if (on && sequence) start(advance);
+    else stop(advance);
+    $("play").textContent = playing() ? "Pause" : "Play";
+  }
+  function seek(to) {
+    frame = to;
+    if (Math.floor(clock) !== to) clock = to;
+    $("time").value = to;
+    draw();
+  }
+
+  function show(number, go) {
+    scene = number;
+    for (const button of $("peaks").children) button.setAttribute("aria-pressed", String(Number(button.dataset.scene) === number));
+    if (frames) timeline();
+    else bars();
+    const none = number === null;
+    document.querySelector(".stage").hidden = none;
+    sequence = none ? null : poses(data.scenes[number].poses);
+    play(false);
+    if (none) return;
+    const one = data.scenes[number];
+    neighbours = one.normal ? poses(one.normal) : null;
+    const box = $("normal");
+    box.replaceChildren();
+    for (let i = 0; neighbours && i < neighbours.people; i++) box.append(make("canvas", { role: "img", "aria-label": `Normal movement ${i + 1}, moving with the scene` }));
+    $("normal-note").textContent = neighbours ? "From training, the nearest first; each of another person."
+      : about.train || "There are no training poses at hand to compare with (option --train).";
+    const people = $("people");
+    people.replaceChildren();
+    one.people.forEach((each, i) => {
+      const button = make("button", { type: "button" }, `person ${each.id} · ${fixed(each.score)}`);
+      button.addEventListener("click", () => look(i));
+      people.append(button);
+    });
+    people.hidden = one.people.length < 2;
+    $("time").max = sequence.frames - 1;
+    clock = 0;
+    frame = 0;
+    look(0);
+    seek(Math.min(one.people[0].from, sequence.frames - 1));
+    play(go);
+  }
+
+  function look(who) {
+    focus = who;
+    // One scale for the whole scene: somebody who falls does not grow.
+    closeup = { width: 1, height: 1 };
+    for (let t = 0; t < sequence.frames; t++) {
+      const about = box(sequence, who, t);
+      if (!about) continue;
+      closeup.width = Math.max(closeup.width, about.width);
+      closeup.height = Math.max(closeup.height, about.height);
+    }
+    [...$("people").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === who)));
+    const one = data.scenes[scene], each = one.people[who], clip = data.clips[chosen];
+    const order = joints.map((_, v) => v).sort((a, b) => each.shares[b] - each.shares[a]).slice(0, 3);
+    const parts = order.map((v) => `${joints[v].replace(/_/g, " ")} ${percent(each.shares[v])}`).join(", ");
+    const when = frames ? `${moment(clip, one.start + each.from)} to ${moment(clip, one.start + each.to)}` : "the whole clip";
+    const decides = who === 0 ? (frames ? "decides this moment" : "decides this clip") : "is there too";
+    $("caption").textContent = `Person ${each.id} ${decides}: window score ${fixed(each.score)} (${when}). Largest shares: ${parts}.`;
+    canvas.setAttribute("aria-label", `Skeletons of ${many(one.people.length, "person", "people")}, moving. ${$("caption").textContent}`);
+    draw();
+  }
+
+  function draw() {
+    if (!sequence) return;
+    const one = data.scenes[scene], { context, width, height } = fit(canvas);
+    // Everybody where they are, and beside it (on a narrow screen above it) the one who is looked at.
+    const wide = width > 560;
+    const [left, top] = wide ? [0.62 * width, height] : [width, 0.42 * height];
+    const place = inside(sequence, 0, wide ? 0 : height - top, left, top - 10, 26);
+    const order = one.people.map((_, i) => i).filter((i) => i !== focus).concat(focus);
+    for (const who of order) {
+      const each = one.people[who], own = who === focus;
+      const head = person(context, sequence, who, frame, place, own
+        ? { alpha: 1, shares: each.shares, line: 3.5, dot: 2.4 } : { alpha: 0.65, colour: "#9fb0bf", line: 2.2, dot: 1.6 });
+      if (!head) continue;
+      context.font = `${own ? "600 " : ""}13px system-ui, sans-serif`;
+      context.textAlign = "center";
+      context.fillStyle = own ? "#1c2733" : "#7a8793";
+      context.fillText(`${each.id}`, Math.min(Math.max(head[0], 12), left - 12), Math.max(head[1] - 10, 14));
+    }
+    const near = wide ? { x: left, y: 0, width: width - left, height: height - 14 } : { x: 0, y: 0, width, height: height - top };
+    context.fillStyle = "#fff";
+    context.fillRect(near.x, near.y, near.width, near.height);
+    context.fillStyle = "#d9e0e6";
+    if (wide) context.fillRect(left, 0, 1, near.height);
+    else context.fillRect(0, near.height, width, 1);
+    context.fillStyle = "#5a6875";
+    context.font = "13px system-ui, sans-serif";
+    context.textAlign = "left";
+    const about = box(sequence, focus, frame);
+    context.fillText(`person ${one.people[focus].id}${about ? "" : ": not in view"}`, near.x + 10, 20);
+    if (about) {
+      const scale = Math.min((near.width - 40) / closeup.width, (near.height - 64) / closeup.height);
+      const at = { x: near.x + near.width / 2 - scale * about.x, y: near.y + near.height / 2 + 10 - scale * about.y, scale };
+      person(context, sequence, focus, frame, at, { alpha: 1, shares: one.people[focus].shares, line: 6, dot: 4 });
+    }
+    // The window that was scored, on the time line.
+    const each = one.people[focus], step = (width - 24) / Math.max(sequence.frames - 1, 1);
+    context.fillStyle = "#d9e0e6";
+    context.fillRect(12, height - 9, width - 24, 3);
+    context.fillStyle = "#c92a3c";
+    context.fillRect(12 + step * each.from, height - 9, step * (Math.min(each.to, sequence.frames - 1) - each.from), 3);
+    context.beginPath();
+    context.arc(12 + step * frame, height - 7.5, 4.5, 0, 2 * Math.PI);
+    context.fillStyle = "#1c2733";
+    context.fill();
+    const clip = data.clips[chosen];
+    $("clock").textContent = frames ? moment(clip, one.start + frame) : `${frame + 1} of ${sequence.frames}`;
+    if (neighbours) [...$("normal").children].forEach((small, i) => parade(small, neighbours, i, frame % neighbours.frames));
+  }
+
+  $("play").addEventListener("click", () => play(!playing()));
+  canvas.addEventListener("click", () => play(!playing()));
+  $("time").addEventListener("input", () => {
+    play(false);
+    seek(Number($("time").value));
+  });
+
+  // -- action words ------------------------------------------------------------------------------
+
+  const trained = data.words_from === "training";
+  $("words-note").textContent = `What people did, in ${many(data.words.length, "word", "words")} that training found by itself, ` +
+    `with the most typical sequences of each (${trained ? "from training" : "from these clips: " + (about.train || "there are no training poses at hand")}).`;
+  const most = Math.max(...data.words.map((word) => Math.max(word.share, word.seen || 0)), 1e-9);
+  const walkers = new Map();
+  let still = calm;
+  const seeing = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const one = walkers.get(entry.target);
+      one.visible = entry.isIntersecting;
+      if (one.visible) one.draw();
+      if (one.visible && !still) start(one.advance);
+      else stop(one.advance);
+    }
+  });
+  data.words.forEach((word, number) => {
+    const ratio = word.seen !== null && word.share ? word.seen / word.share : null;
+    const title = make("h3", {}, `Word ${number + 1}`);
+    if (ratio !== null && ratio >= 1.5 && word.seen >= 0.01) title.append(make("span", {}, `${ratio.toFixed(1)} × as often here`));
+    const entries = make("dl");
+    for (const [name, share, kind] of [[trained ? "training" : "these clips", word.share, ""], ["these clips", word.seen, "here"]]) {
+      if (share === null) continue;
+      const bar = make("i", { class: kind });
+      bar.style.width = `${100 * share / most}%`;
+      entries.append(make("dt", {}, name), make("div", { class: "bar" }, bar), make("dd", {}, percent(share)));
+    }
+    const card = make("article", { class: "word" }, title);
+    if (word.poses) {
+      const picture = make("canvas", { role: "img", "aria-label": `${many(word.poses.shape[0], "typical sequence", "typical sequences")} of word ${number + 1}, moving` });
+      const shown = poses(word.poses), one = { clock: 0, frame: 0, visible: false };
+      one.draw = () => parade(picture, shown, null, one.frame);
+      one.advance = (passed) => {
+        // A breath between the end and the beginning.
+        one.clock = (one.clock + 10 * passed) % (shown.frames + 4);
+        const next = Math.min(Math.floor(one.clock), shown.frames - 1);
+        if (next !== one.frame) {
+          one.frame = next;
+          one.draw();
+        }
+      };
+      walkers.set(picture, one);
+      card.append(picture);
+      seeing.observe(picture);
+    } else card.append(make("p", { class: "note" }, word.share ? "Left out to keep this page small." : "No window belongs to this word."));
+    card.append(entries);
+    $("words").append(card);
+  });
+  function rest(on) {
+    still = on;
+    $("pause").textContent = still ? "Play the words" : "Pause the words";
+    for (const one of walkers.values()) {
+      if (one.visible && !still) start(one.advance);
+      else stop(one.advance);
+    }
+  }
+  $("pause").addEventListener("click", () => rest(!still));
+  rest(still);
+
+  // -- how good ----------------------------------------------------------------------------------
+
+  const scale = data.histogram, middle = scale.edges.slice(1).map((edge, i) => (edge + scale.edges[i]) / 2);
+  const paint = { normal: "#1f5f99", abnormal: "#c92a3c", unlabelled: "#7a8793" };
+  const shapes = data.threshold === null ? [] : [{ type: "line", yref: "paper", x0: data.threshold, x1: data.threshold, y0: 0, y1: 1, line: { color: "#5a6875", dash: "dash", width: 1.5 } }];
+  const kinds = Object.entries(scale.counts);
+  Plotly.newPlot($("histogram"), kinds.map(([kind, counts]) => {
+    const total = counts.reduce((a, b) => a + b, 0);
+    return { type: "bar", name: kind, x: middle, y: counts.map((c) => c / total), width: scale.edges[1] - scale.edges[0], opacity: 0.6, marker: { color: paint[kind] }, hovertemplate: "%{y:.1%} near %{x:.2f}" };
+  }), layout({ barmode: "overlay", bargap: 0, shapes, showlegend: kinds.length > 1, legend: { x: 1, xanchor: "right", y: 1 }, xaxis: axis("score"), yaxis: axis("share", { tickformat: ".0%" }) }), BASE);
+  const things = frames ? "frames" : "clips";
+  $("histogram-note").textContent = `Scores of all ${things}` + (kinds.length > 1 ? ", each kind adding up to 100 %" : "") + "; the last bar holds what lies above." + (data.threshold === null ? "" : " Dashed: the threshold.");
+  const quality = data.quality;
+  document.querySelectorAll(".labelled").forEach((figure) => { figure.hidden = !quality; });
+  document.querySelector(".charts").classList.toggle("alone", !quality);
+  const meaning = data.threshold === null ? "" : ` The threshold, ${fixed(data.threshold)}, is ${data.threshold_meaning}.`;
+  if (!quality) $("quality-note").textContent = `Without labels of both kinds nobody can tell; here is how the scores are spread.${meaning}`;
+  else {
+    $("quality-note").textContent = `Held against the labels of ${things}. AUC ${quality.auc.toFixed(3)} (0.5 is chance, 1 perfect), equal error rate ${percent(quality.eer)}.${meaning}`;
+    const at = quality.at;
+    const point = (x, y) => x === null || y === null ? [] : [{ x: [x], y: [y], mode: "markers", marker: { size: 11, color: "#c92a3c", line: { color: "#fff", width: 2 } }, hovertemplate: "the threshold<extra></extra>" }];
+    const curve = (pair, text) => ({ x: Array.from(floats(pair[0])), y: Array.from(floats(pair[1])), mode: "lines", line: { color: "#1f5f99", width: 2 }, hovertemplate: text });
+    const chance = (x, y) => ({ x, y, mode: "lines", line: { color: "#b9c3cc", width: 1, dash: "dot" }, hoverinfo: "skip" });
+    const unit = { range: [-0.02, 1.02], tickformat: ".0%" };
+    Plotly.newPlot($("roc"), [chance([0, 1], [0, 1]), curve(quality.roc, "%{y:.0%} found at %{x:.0%} false alarms<extra></extra>"), ...(at ? point(at.false, at.true) : [])], layout({ xaxis: axis(`normal ${things} alarmed`, unit), yaxis: axis(`abnormal ${things} found`, unit) }), BASE);
+    Plotly.newPlot($("pr"), [chance([0, 1], [quality.base, quality.base]), curve(quality.pr, "precision %{y:.0%} at %{x:.0%} found<extra></extra>"), ...(at ? point(at.true, at.precision) : [])], layout({ xaxis: axis(`abnormal ${things} found (recall)`, unit), yaxis: axis("precision", unit) }), BASE);
+    $("roc-note").textContent = `ROC, AUC ${quality.auc.toFixed(3)}.` + (at ? ` At the threshold ${percent(at.true)} of the abnormal ${things} are found and ${percent(at.false)} of the normal ones alarmed.` : "");
+    $("pr-note").textContent = `Precision and recall, average precision ${quality.ap.toFixed(3)}; by chance it would be ${quality.base.toFixed(3)}.`;
+  }
+
+  // -- options -----------------------------------------------------------------------------------
+
+  function table(title, entries) {
+    const body = make("tbody");
+    for (const [name, value] of entries) body.append(make("tr", {}, make("th", { scope: "row" }, name.replace(/_/g, " ")), make("td", {}, value === null ? "–" : Array.isArray(value) ? value.join(", ") : String(value))));
+    $("options").append(make("table", {}, make("caption", {}, title), body));
+  }
+  table("Scores", [...Object.entries(data.options.scoring), ["threshold", data.threshold === null ? null : data.threshold.toPrecision(5)], ["made by", `gepc_geo ${about.version}`]]);
+  const own = Object.entries(data.options.detector), half = Math.ceil(own.length / 2);
+  table("Detector", own.slice(0, half));
+  table("Detector, continued", own.slice(half));
+
+  if (data.clips.length) choose(0);
+  else document.querySelector(".browser").hidden = true;
+  let waiting = null;
+  window.addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      draw();
+      for (const one of walkers.values()) if (one.visible) one.draw();
+    }, 100);
+  });
+})();

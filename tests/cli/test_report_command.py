@@ -1,0 +1,96 @@
+"""``gepc-geo report`` from files to a page."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from helpers import NETWORK
+
+from gepc_geo.cli import main
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.options import Options
+from gepc_geo.run import Run
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def data_of(page: Path) -> dict:
+    found = re.search(
+        r'<script id="data" type="application/json">(.*?)</script>', page.read_text(), re.S
+    )
+    return json.loads(found[1])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, walkers) -> Path:
+    """Poses, and a run that knows where it was trained."""
+    folder = tmp_path_factory.mktemp("files")
+    walkers.save(folder / "train.npz")
+    simulate_crowd("test", num_clips=3, frames_per_clip=36, seed=3).save(folder / "test.npz")
+    options = Options(**{**NETWORK, "budget": 64, "augment": "none", "score_stride": 6})
+    made = Run(folder / "run")
+    made.start(resume=False)
+    made.write_config(options, data={"path": str(folder / "train.npz")})
+    made.train(walkers, options, device="cpu", quiet=True)
+    return folder
+
+
+def test_a_page_with_the_runs_own_training_poses(files, tmp_path):
+    page = tmp_path / "page.html"
+    result = run("report", files / "run", files / "test.npz", "--out", page, "--mode", "max")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"3 clips, \d+ peaks in .*page\.html \(\d\.\d MB\)", result.output)
+    found = data_of(page)
+    assert found["words_from"] == "training" and found["mode"] == "max"
+    assert all("normal" in scene for scene in found["scenes"])
+    assert found["about"]["run"] == "run" and found["quality"] is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_lost_training_poses_are_said_to_be_lost(files, tmp_path):
+    run_folder, page = tmp_path / "moved", tmp_path / "page.html"
+    run_folder.mkdir()
+    (run_folder / "model.pt").write_bytes((files / "run" / "model.pt").read_bytes())
+    result = run("report", run_folder, files / "test.npz", "--out", page)
+    assert result.exit_code == 0 and "no training poses" in result.output
+    found = data_of(page)
+    assert "no training poses" in found["about"]["train"] and found["words_from"] == "data"
+    given = run(
+        "report", run_folder, files / "test.npz", "--out", page, "--train", files / "train.npz"
+    )
+    assert given.exit_code == 0 and data_of(page)["words_from"] == "training"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "page.pdf"], "page.pdf has suffix '.pdf', expected .html"),
+        (["--out", "page.html", "--train", "nowhere"], "nowhere does not exist"),
+        (["--out", "page.html", "--smooth", "-1"], "smooth is -1.0, expected 0 or more frames"),
+        (
+            ["--out", "page.html", "--labels", "masks", "--normal", "a"],
+            "--labels is masks (for frames) and --normal a (for whole clips)",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_refused(files, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = run("report", files / "run", files / "test.npz", *arguments)
+    assert result.exit_code == 2 and message in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_poses_of_another_skeleton_are_refused(files, tmp_path, walkers):
+    other = tmp_path / "other.npz"
+    walkers.with_(skeleton=replace(walkers.skeleton, name="mine")).save(other)
+    page = tmp_path / "page.html"
+    result = run("report", files / "run", files / "test.npz", "--out", page, "--train", other)
+    assert result.exit_code == 2 and "other.npz cannot be compared with" in result.output
+    assert not page.exists()

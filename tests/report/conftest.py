@@ -1,0 +1,108 @@
+"""A small detector and what it finds in a small crowd, for every test of reports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import NETWORK
+
+from gepc_geo import GEPC, PoseTracks
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.report import gather
+
+
+@pytest.fixture(scope="session")
+def detector(walkers) -> GEPC:
+    small = {**NETWORK, "budget": 320, "batch_size": 32, "score_stride": 6, "mode": "fused"}
+    small["augment"] = "none"
+    return GEPC(**small).fit(walkers, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def crowd() -> PoseTracks:
+    """9 test clips with labels, one of which is named by somebody who means harm."""
+    tracks = simulate_crowd("test", num_clips=9, frames_per_clip=48, seed=3)
+    names = list(tracks.clip_names)
+    names[3] = "</script><script>window.harm=1</script><img src=x onerror='window.harm=1'>"
+    return tracks.with_(clip_names=names)
+
+
+@pytest.fixture(scope="session")
+def content(detector, crowd, walkers) -> dict[str, Any]:
+    about = {"run": "</title><b>small", "data": "crowd"}
+    return gather(detector, crowd, train=walkers, about=about)
+
+
+@pytest.fixture(scope="session")
+def hundred(detector, crowd, walkers) -> dict[str, Any]:
+    """What is found in 108 clips: those of the crowd twelve times, two people in each."""
+    few = crowd.rows(crowd.track < 2)
+    parts = [few.with_(clip_names=[f"{n}_{name}" for name in few.clip_names]) for n in range(12)]
+    return gather(detector, PoseTracks.concat(parts), train=walkers)
+
+
+@pytest.fixture(scope="session")
+def crowded(detector, walkers) -> dict[str, Any]:
+    """What is found in 210 clips of a quarter of an hour each, with labels that change all the time."""
+    clips, frames = 210, 20_000
+    one = walkers.rows((walkers.clip == 0) & (walkers.track == walkers.track[0]))
+    count = one.num_frames
+    rng = np.random.default_rng(0)
+    tracks = PoseTracks.build(
+        np.tile(one.keypoints, (clips, 1, 1)) + rng.normal(size=(clips * count, 17, 2)),
+        np.tile(one.confidence, (clips, 1)),
+        np.tile(one.frame, clips),
+        np.tile(one.track, clips),
+        np.repeat(np.arange(clips), count),
+        one.skeleton,
+        [f"camera_{i}" for i in range(clips)],
+        clip_length=[frames] * clips,
+        image_size=[[856, 480]] * clips,
+        fps=[24] * clips,
+        frame_labels=rng.integers(0, 2, clips * frames),
+    )
+    return gather(detector, tracks, train=walkers)
+
+
+@pytest.fixture(scope="session")
+def whole_clips(walkers) -> dict[str, Any]:
+    """What a detector of whole clips finds."""
+    options = {**NETWORK, "strides": [1, 1, 2], "decoder_channels": [2], "budget": 128}
+    detector = GEPC(**options, frames=16, mode="reconstruction").fit(walkers, device="cpu")
+    return gather(detector, walkers, train=walkers)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium without a window; skips where there is none."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("chromium and chromedriver are not on the path")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory) -> Path:
+    """Where screenshots are kept."""
+    folder = os.environ.get("GEPC_GEO_SHOTS")
+    path = Path(folder) if folder else tmp_path_factory.mktemp("shots")
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,222 @@
+"""The page in a real browser: nothing goes wrong, and it does what a reader and a keyboard ask."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gepc_geo.report import write_page
+
+pytest.importorskip("selenium")
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+DESKTOP, PHONE = (1400, 900), (390, 844)
+
+
+def size(browser: Any, width: int, height: int) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 800},
+    )
+
+
+def open_page(browser: Any, url: str, screen: tuple[int, int] = DESKTOP) -> None:
+    """Opens it and waits until its charts and the first clip are there."""
+    size(browser, *screen)
+    browser.get_log("browser")
+    browser.get(url)
+    WebDriverWait(browser, 20).until(
+        lambda b: (
+            b.find_elements(By.CSS_SELECTOR, "#timeline .main-svg")
+            and b.find_elements(By.CSS_SELECTOR, "#histogram .main-svg")
+        )
+    )
+
+
+def keep(browser: Any, folder: Path, name: str, screen: tuple[int, int]) -> None:
+    """Screenshots: of the screen, and of the whole page as it is at that width."""
+    assert browser.save_screenshot(str(folder / f"{name}.png"))
+    height = browser.execute_script("return document.documentElement.scrollHeight")
+    size(browser, screen[0], min(height, 8000))
+    time.sleep(0.5)
+    assert browser.save_screenshot(str(folder / f"{name}_whole.png"))
+    size(browser, *screen)
+    for kind in ("", "_whole"):
+        assert (folder / f"{name}{kind}.png").stat().st_size > 10_000
+
+
+def drawn(browser: Any, selector: str = "#player") -> str:
+    """A checksum of a canvas's pixels."""
+    picture = browser.execute_script(
+        "return document.querySelector(arguments[0]).toDataURL()", selector
+    )
+    return hashlib.sha256(picture.encode()).hexdigest()
+
+
+def moves(browser: Any, selector: str = "#player") -> bool:
+    """Whether its pixels change within a few seconds."""
+    before = drawn(browser, selector)
+    for _ in range(30):
+        time.sleep(0.1)
+        if drawn(browser, selector) != before:
+            return True
+    return False
+
+
+def text(browser: Any, identity: str) -> str:
+    return browser.find_element(By.ID, identity).text
+
+
+@pytest.fixture(scope="module")
+def url(content, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_page(content, path)
+    return path.as_uri()
+
+
+@pytest.mark.parametrize(("name", "screen"), [("desktop", DESKTOP), ("phone", PHONE)])
+def test_it_loads_without_a_word_and_fits(browser, url, shots, name, screen):
+    open_page(browser, url, screen)
+    assert browser.get_log("browser") == []
+    # The name that means harm is shown as text and has done nothing.
+    assert browser.execute_script("return window.harm === undefined")
+    names = [e.text for e in browser.find_elements(By.CSS_SELECTOR, "#list .name")]
+    assert any("<script>" in one for one in names) and len(names) == 9
+    # Nothing sticks out to the side.
+    width = browser.execute_script("return document.documentElement.scrollWidth")
+    assert width <= screen[0]
+    keep(browser, shots, f"report_{name}", screen)
+    assert browser.get_log("browser") == []
+
+
+def test_it_asks_no_network(browser, url):
+    open_page(browser, url)
+    asked = browser.execute_script(
+        "return performance.getEntriesByType('resource').map((one) => one.name)"
+    )
+    assert [one for one in asked if not one.startswith(("data:", "blob:"))] == []
+
+
+def test_a_click_on_a_peak_of_the_line_plays_it(browser, url):
+    open_page(browser, url)
+    assert not moves(browser)
+    points = browser.find_elements(By.CSS_SELECTOR, "#timeline .scatterlayer .points path")
+    buttons = browser.find_elements(By.CSS_SELECTOR, "button.peak")
+    assert len(points) == len(buttons) > 0
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", points[-1])
+    ActionChains(browser).move_to_element(points[-1]).pause(0.3).click().perform()
+    assert moves(browser)
+    pressed = browser.find_elements(By.CSS_SELECTOR, "button.peak[aria-pressed=true]")
+    assert pressed == [buttons[-1]] and text(browser, "play") == "Pause"
+    assert browser.get_log("browser") == []
+
+
+def test_a_peaks_button_plays_and_the_player_pauses(browser, url, content):
+    open_page(browser, url)
+    browser.find_elements(By.CSS_SELECTOR, "button.peak")[0].click()
+    assert moves(browser)
+    first = content["scenes"][content["clips"][0]["peaks"][0]]
+    assert f"Person {first['people'][0]['id']} decides" in text(browser, "caption")
+    # The normal movements beside it move in the same clock.
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#normal canvas")) == 3
+    assert moves(browser, "#normal canvas")
+    browser.find_element(By.ID, "play").click()
+    assert not moves(browser) and text(browser, "play") == "Play"
+    # Another person's joints are coloured instead.
+    before = drawn(browser)
+    browser.find_elements(By.CSS_SELECTOR, "#people button")[1].click()
+    assert drawn(browser) != before
+    assert f"Person {first['people'][1]['id']} is there too" in text(browser, "caption")
+
+
+def test_the_keyboard_is_enough(browser, url):
+    open_page(browser, url)
+    active = lambda: browser.switch_to.active_element  # noqa: E731
+    press = lambda *keys: ActionChains(browser).send_keys(*keys).perform()  # noqa: E731
+    press(Keys.TAB, Keys.ENTER)  # skip to the clips
+    press(Keys.TAB)
+    assert active().get_attribute("id") == "find"
+    press(Keys.TAB)
+    if active().tag_name != "button":  # a list that scrolls can have the focus itself
+        press(Keys.TAB)
+    press(Keys.ARROW_DOWN, Keys.ENTER)
+    names = [
+        e.get_attribute("title") for e in browser.find_elements(By.CSS_SELECTOR, "#list button")
+    ]
+    shown = browser.execute_script("return document.getElementById('clip-name').textContent")
+    assert shown == names[1]
+    for _ in range(20):
+        press(Keys.TAB)
+        if active().get_attribute("id") == "timeline":
+            break
+    assert active().get_attribute("id") == "timeline"
+    assert not moves(browser)
+    press(Keys.ENTER)
+    assert moves(browser)
+    press(Keys.SPACE)
+    assert not moves(browser)
+    # Left and right go from peak to peak.
+    pressed = lambda: browser.find_element(  # noqa: E731
+        By.CSS_SELECTOR, "button.peak[aria-pressed=true]"
+    ).get_attribute("data-scene")
+    if len(browser.find_elements(By.CSS_SELECTOR, "button.peak")) > 1:
+        before = pressed()
+        press(Keys.ARROW_LEFT)
+        if pressed() == before:
+            press(Keys.ARROW_RIGHT)
+        assert pressed() != before
+    press(Keys.TAB)
+    assert "peak" in active().get_attribute("class")
+
+
+def test_words_move_and_can_be_stopped(browser, url):
+    open_page(browser, url)
+    picture = browser.find_element(By.CSS_SELECTOR, ".word canvas")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", picture)
+    assert moves(browser, ".word canvas")
+    browser.find_element(By.ID, "pause").click()
+    time.sleep(0.3)
+    assert not moves(browser, ".word canvas")
+
+
+def test_finding_a_clip(browser, url):
+    open_page(browser, url)
+    browser.find_element(By.ID, "find").send_keys("jumping")
+    shown = [e for e in browser.find_elements(By.CSS_SELECTOR, "#list li") if e.is_displayed()]
+    assert len(shown) == 1 and "jumping" in shown[0].text
+
+
+@pytest.mark.parametrize("name", ["hundred", "crowded"])
+def test_many_clips_open_quickly(browser, request, tmp_path, name):
+    many = request.getfixturevalue(name)
+    path = tmp_path / "many.html"
+    write_page(many, path)
+    start = time.perf_counter()
+    open_page(browser, path.as_uri())
+    rows = browser.find_elements(By.CSS_SELECTOR, "#list button")
+    assert len(rows) == len(many["clips"]) > 100 and time.perf_counter() - start < 20
+    start = time.perf_counter()
+    browser.execute_script("arguments[0].click()", rows[-1])
+    assert time.perf_counter() - start < 4
+    assert rows[-1].get_attribute("aria-current") == "true"
+    assert browser.get_log("browser") == []
+
+
+def test_whole_clips_have_bars_that_can_be_clicked(browser, whole_clips, tmp_path, shots):
+    path = tmp_path / "clips.html"
+    write_page(whole_clips, path)
+    open_page(browser, path.as_uri())
+    bars = browser.find_elements(By.CSS_SELECTOR, "#timeline .barlayer .point path")
+    assert len(bars) == 12
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", bars[2])
+    ActionChains(browser).move_to_element(bars[2]).pause(0.3).click().perform()
+    assert text(browser, "clip-name") == whole_clips["clips"][2]["name"] and moves(browser)
+    assert browser.get_log("browser") == []
+    keep(browser, shots, "report_clips", DESKTOP)
