@@ -80,6 +80,8 @@ class GEPC(Options, BaseEstimator):
         most_normal\_: For each mode the lowest anomaly score seen in training.
         precision\_: What ``precision`` was decided to be: ``fp32`` or ``bf16``.
         fps\_: Median frames a second of the training clips; NaN if unknown.
+        alarm\_: What :mod:`gepc_geo.alarms` chose from normal poses, as plain values; ``None``
+            before that.
 
     Example:
         >>> detector = GEPC(budget=50_000).fit(train_tracks)  # doctest: +SKIP
@@ -127,6 +129,7 @@ class GEPC(Options, BaseEstimator):
         self.dims_ = tracks.dims
         self.num_features_ = tracks.num_features
         self.fps_ = _fps(tracks)
+        self.alarm_: dict[str, Any] | None = None
         self.pipeline_ = InputPipeline(
             self.skeleton_, self.dims_, self.num_features_, self._options
         )
@@ -497,6 +500,7 @@ class GEPC(Options, BaseEstimator):
                 },
                 "most_normal": self.most_normal_,
                 "threshold": self.threshold_,
+                "alarm": self.alarm_,
             },
             path,
             kind=KIND,
@@ -543,6 +547,8 @@ class GEPC(Options, BaseEstimator):
             }
             self.most_normal_ = {m: float(v) for m, v in state["most_normal"].items()}
             self.threshold_ = float(state["threshold"])
+            # Files from before there were alarms have none.
+            self.alarm_ = state.get("alarm")
         except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{path} does not fit together, expected a {KIND}: {reason}") from None

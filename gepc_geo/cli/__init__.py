@@ -6,6 +6,7 @@ import click
 
 from gepc_geo._version import __version__
 from gepc_geo.cli.bench import bench
+from gepc_geo.cli.calibrate import calibrate
 from gepc_geo.cli.convert import convert
 from gepc_geo.cli.demo import demo
 from gepc_geo.cli.evaluate import evaluate
@@ -15,6 +16,7 @@ from gepc_geo.cli.merge import merge
 from gepc_geo.cli.refusal import Group
 from gepc_geo.cli.score import score
 from gepc_geo.cli.train import train
+from gepc_geo.cli.watch import watch
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,4 +26,6 @@ def main() -> None:
 
 
 for _command in (demo, train, score, merge, evaluate, experiment, convert, info, bench):
+    main.add_command(_command)
+for _command in (calibrate, watch):
     main.add_command(_command)
