@@ -60,6 +60,22 @@ class Alarm:
         return stored
 
 
+def alarm_threshold(detector: GEPC) -> tuple[str, float]:
+    """Scoring mode and threshold of a detector's alarms.
+
+    Without a stored alarm the threshold is what a share ``contamination`` of held-out normal people's
+    frames exceeds.
+
+    Raises:
+        InputError: As :meth:`Alarm.of`.
+    """
+    alarm = Alarm.of(detector)
+    if alarm is not None:
+        return alarm.mode, alarm.threshold
+    mode = detector.mode
+    return mode, detector.person_calibrators_[mode].quantile(1 - detector.contamination)
+
+
 @dataclass(frozen=True)
 class Series:
     """Frame scores of one clip and its frames a second."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gepc_geo._version import __version__
+from gepc_geo.cli.adapt import adapt
 from gepc_geo.cli.bench import bench
 from gepc_geo.cli.calibrate import calibrate
 from gepc_geo.cli.convert import convert
@@ -27,5 +28,5 @@ def main() -> None:
 
 for _command in (demo, train, score, merge, evaluate, experiment, convert, info, bench):
     main.add_command(_command)
-for _command in (calibrate, watch):
+for _command in (calibrate, watch, adapt):
     main.add_command(_command)

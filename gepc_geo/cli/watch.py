@@ -13,7 +13,7 @@ from typing import TextIO
 
 import click
 
-from gepc_geo.alarms import Alarm
+from gepc_geo.alarms import alarm_threshold
 from gepc_geo.alerts import Alert, AlertTracker
 from gepc_geo.cli.data import device_option
 from gepc_geo.cli.score import load_run
@@ -71,16 +71,12 @@ def watch(run: Path, fps: float | None, device: str) -> None:
             if fps == fps
             else f"{run} does not know the frames a second, expected --fps, as gaps are counted by time"
         )
-    alarm = Alarm.of(detector)
-    if alarm is None:
-        mode = detector.mode
-        threshold = detector.person_calibrators_[mode].quantile(1 - detector.contamination)
+    mode, threshold = alarm_threshold(detector)
+    if detector.alarm_ is None:
         _warn(
             f"the run has no alarm threshold, took the one that {detector.contamination:.0%} of "
             "normal people's frames exceed (gepc-geo calibrate stores a better one)"
         )
-    else:
-        mode, threshold = alarm.mode, alarm.threshold
     scorer = OnlineScorer(detector)
     tracker = AlertTracker(threshold, fps, detector.length, mode)
     writer = _Writer(sys.stdout)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from streams import line, lines_of, small_run
+from streams import all_joints, line, lines_of, small_run
 
 from gepc_geo.alarms import alarm_runs, clip_series
 from gepc_geo.alerts import Alert
@@ -38,9 +38,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def crowd():
-    tracks = simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4)
-    there = tracks.rows(tracks.confidence.any(1))
-    return there.with_(confidence=np.ones_like(there.confidence))
+    return all_joints(simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4))
 
 
 def watch(folder: Path, text: str | bytes, *arguments: str):
@@ -112,7 +110,7 @@ def test_without_calibration_a_threshold_is_taken_and_said(folder, tmp_path):
     assert result.exit_code == 2 and "--fps is 0" in result.stderr
 
 
-def start(folder: Path, **pipes) -> subprocess.Popen:
+def start(folder: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "gepc_geo", "watch", str(folder / "run"), "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -121,7 +119,8 @@ def start(folder: Path, **pipes) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,
-        **pipes,
+        # A shell's background jobs ignore Ctrl-C, and so would the child of one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
