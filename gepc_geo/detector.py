@@ -423,20 +423,20 @@ class GEPC(Options, BaseEstimator):
         choices = torch.full((batch.num_graphs,), choice, device=batch.x.device)
         return self.pipeline_.tensor(batch, choices)
 
-    def _batch_scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Every direct mode's scores of one batch, averaged over the augmentations."""
-        encoded = [self._encode_batch(batch, c) for c in range(self._choices)]
-        project = self.normality_.project
-        return _average([self.normality_.single_scores(project(one)) for one in encoded])
-
     @torch.no_grad()
     def batch_scores(self, windows: PoseWindows) -> dict[str, np.ndarray]:
         r"""Anomaly scores :math:`[W]` of a few windows in every mode, at the least cost.
 
-        Unlike :meth:`window_scores` batches are no larger than they must be: what a window is scored
-        with changes its score by rounding. Scores that are not finite numbers stay as they are.
+        Unlike in :meth:`window_scores` batches are no larger than they must be, and all augmentations go
+        through the network together: what a window is scored with changes its score by rounding.
+        Scores that are not finite numbers stay as they are.
         """
-        parts = [self._batch_scores(batch) for batch in self._loader(windows)]
+        parts = []
+        for batch in self._loader(windows):
+            x = torch.cat([self._input(batch, choice) for choice in range(self._choices)])
+            encoded = encode_input(self.model_, self.assignment_, x, self.precision_)
+            copies = self.normality_.single_scores(self.normality_.project(encoded))
+            parts.append({mode: s.view(self._choices, -1).mean(0) for mode, s in copies.items()})
         if not parts:
             return {mode: np.zeros(0) for mode in MODES}
         scores = {mode: torch.cat([part[mode] for part in parts]) for mode in SINGLE}
@@ -446,10 +446,14 @@ class GEPC(Options, BaseEstimator):
     @torch.no_grad()
     def _single_scores(self, windows: PoseWindows, quiet: bool) -> dict[str, Tensor]:
         """Every direct mode's scores [W], averaged over the augmentations, in flat memory."""
+        normality = self.normality_
         parts: list[dict[str, Tensor]] = []
         with Progress("scoring", len(windows), "windows", quiet=quiet) as bar:
             for batch, count in self._full_batches(windows):
-                parts.append(self._batch_scores(batch))
+                encoded = [self._encode_batch(batch, c) for c in range(self._choices)]
+                parts.append(
+                    _average([normality.single_scores(normality.project(one)) for one in encoded])
+                )
                 bar.update(count)
         device = next(self.model_.parameters()).device
         empty = torch.zeros(0, dtype=torch.float64, device=device)

@@ -1,0 +1,106 @@
+"""Latency of scoring people as their frames come: milliseconds from a frame to its scores, as a table.
+
+    python benchmarks/online_latency.py
+
+One camera with --people people at --fps: each frame is pushed when the camera takes it, or at once
+where the one before it took longer, as a camera's queue would have it; latency counts from the moment
+the frame was taken. The network has its default size and weights of a short training (speed does not
+depend on them), and as many neighbours as a model keeps at most. A stride over 1 scores only every so
+many windows of a person, and people then take turns.
+"""
+
+from __future__ import annotations
+
+import time
+
+import click
+import numpy as np
+import torch
+
+from gepc_geo import GEPC, Frame, OnlineScorer
+from gepc_geo.cli.refusal import Command
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.device import pick_device
+from gepc_geo.machine import machine
+
+# As many neighbours as a detector keeps (gepc_geo.neighbours).
+_NEIGHBOURS = 20_000
+
+
+def model(hidden: int, precision: str, device: str, stride: int) -> GEPC:
+    """A detector of full size, hardly trained."""
+    train = simulate_crowd("train", num_clips=2, frames_per_clip=30, seed=0)
+    detector = GEPC(
+        hidden=hidden, budget=64, stride=24, score_stride=stride, precision=precision
+    ).fit(train, device=device)
+    nearest = detector.normality_.nearest
+    times = -(-_NEIGHBOURS // len(nearest.points))
+    nearest.points = nearest.points.repeat(times, 1)[:_NEIGHBOURS]
+    nearest.log_scale = nearest.log_scale.repeat(times)[:_NEIGHBOURS]
+    return detector
+
+
+def measure(detector: GEPC, people: int, fps: float, frames: int) -> tuple[np.ndarray, float]:
+    """Latency of each frame in seconds, and people scored a second of work."""
+    scorer = OnlineScorer(detector)
+    rng = np.random.default_rng(0)
+    pose = rng.uniform(0, 100, (people, detector.skeleton_.num_joints, detector.dims_))
+    place = np.zeros((people, 1, detector.dims_))
+    warm = detector.window + detector.max_gap + scorer.wait + 5
+    latency, busy, scored = [], 0.0, 0
+    start = 0.0
+    for number in range(warm + frames):
+        # People come one after the other, so that with a stride they take turns.
+        there = np.arange(min(people, number + 1))
+        place += rng.normal(0, 2, place.shape)
+        shaken = (pose + place + rng.normal(0, 1, pose.shape))[there]
+        if number == warm:
+            start = time.perf_counter()
+        taken = start + (number - warm) / fps
+        if number >= warm:
+            time.sleep(max(0.0, taken - time.perf_counter()))
+        began = time.perf_counter()
+        scores = scorer.push(Frame("camera", number, there, shaken))
+        ended = time.perf_counter()
+        if number >= warm:
+            latency.append(ended - taken)
+            busy += ended - began
+            scored += len(scores)
+    return np.array(latency), scored / busy
+
+
+@click.command(cls=Command)
+@click.option("--people", default=20, show_default=True, help="People in the picture.")
+@click.option("--fps", default=25.0, show_default=True, help="Frames a second.")
+@click.option("--frames", default=250, show_default=True, help="Frames to measure.")
+@click.option("--hidden", default=8, show_default=True, help="Channel unit of the network.")
+@click.option("--device", default="auto", show_default=True)
+@click.option(
+    "--strides", default="1,2,4", show_default=True, help="Values of score_stride, by commas."
+)
+@click.option("--precisions", default="fp32,bf16", show_default=True)
+def main(
+    people: int, fps: float, frames: int, hidden: int, device: str, strides: str, precisions: str
+) -> None:
+    """Measure how long people in a stream wait for their scores."""
+    target = pick_device(device)
+    for name, value in machine(target).items():
+        click.echo(f"{name:16s}{value}")
+    click.echo(f"threads         {torch.get_num_threads()}")
+    click.echo(f"\n{people} people at {fps:g} frames a second, hidden {hidden}, {frames} frames")
+    click.echo("precision  stride  p50 ms  p99 ms  windows/s  keeps up")
+    for precision in precisions.split(","):
+        detector = model(hidden, precision, device, 1)
+        for stride in map(int, strides.split(",")):
+            detector.set_params(score_stride=stride)
+            latency, rate = measure(detector, people, fps, frames)
+            p50, p99 = np.percentile(latency * 1e3, [50, 99])
+            needed = people * fps / stride
+            click.echo(
+                f"{precision:9s}{stride:8d}{p50:8.0f}{p99:8.0f}{rate:11.0f}  "
+                f"{'yes' if rate >= needed else 'no'}"
+            )
+
+
+if __name__ == "__main__":
+    main()
