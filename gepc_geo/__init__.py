@@ -3,7 +3,17 @@
 from gepc_geo._version import __version__
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.online import Frame, OnlineScorer, OnlineScores
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
 
-__all__ = ["GEPC", "InputError", "PoseTracks", "Skeleton", "__version__"]
+__all__ = [
+    "GEPC",
+    "Frame",
+    "InputError",
+    "OnlineScorer",
+    "OnlineScores",
+    "PoseTracks",
+    "Skeleton",
+    "__version__",
+]

@@ -80,6 +80,8 @@ class GEPC(Options, BaseEstimator):
         most_normal\_: For each mode the lowest anomaly score seen in training.
         precision\_: What ``precision`` was decided to be: ``fp32`` or ``bf16``.
         fps\_: Median frames a second of the training clips; NaN if unknown.
+        alarm\_: What :mod:`gepc_geo.alarms` chose from normal poses, as plain values; ``None``
+            before that.
 
     Example:
         >>> detector = GEPC(budget=50_000).fit(train_tracks)  # doctest: +SKIP
@@ -127,6 +129,7 @@ class GEPC(Options, BaseEstimator):
         self.dims_ = tracks.dims
         self.num_features_ = tracks.num_features
         self.fps_ = _fps(tracks)
+        self.alarm_: dict[str, Any] | None = None
         self.pipeline_ = InputPipeline(
             self.skeleton_, self.dims_, self.num_features_, self._options
         )
@@ -442,6 +445,26 @@ class GEPC(Options, BaseEstimator):
         return self.pipeline_.tensor(batch, choices)
 
     @torch.no_grad()
+    def batch_scores(self, windows: PoseWindows) -> dict[str, np.ndarray]:
+        r"""Anomaly scores :math:`[W]` of a few windows in every mode, at the least cost.
+
+        Unlike in :meth:`window_scores` batches are no larger than they must be, and all augmentations go
+        through the network together: what a window is scored with changes its score by rounding.
+        Scores that are not finite numbers stay as they are.
+        """
+        parts = []
+        for batch in self._loader(windows):
+            x = torch.cat([self._input(batch, choice) for choice in range(self._choices)])
+            encoded = encode_input(self.model_, self.assignment_, x, self.precision_)
+            copies = self.normality_.single_scores(self.normality_.project(encoded))
+            parts.append({mode: s.view(self._choices, -1).mean(0) for mode, s in copies.items()})
+        if not parts:
+            return {mode: np.zeros(0) for mode in MODES}
+        scores = {mode: torch.cat([part[mode] for part in parts]) for mode in SINGLE}
+        scores["fused"] = self.normality_.fused_score(scores)
+        return {mode: score.cpu().numpy() for mode, score in scores.items()}
+
+    @torch.no_grad()
     def _single_scores(self, windows: PoseWindows, quiet: bool) -> dict[str, Tensor]:
         """Every direct mode's scores [W], averaged over the augmentations, in flat memory."""
         normality = self.normality_
@@ -502,6 +525,7 @@ class GEPC(Options, BaseEstimator):
                 },
                 "most_normal": self.most_normal_,
                 "threshold": self.threshold_,
+                "alarm": self.alarm_,
             },
             path,
             kind=KIND,
@@ -548,6 +572,8 @@ class GEPC(Options, BaseEstimator):
             }
             self.most_normal_ = {m: float(v) for m, v in state["most_normal"].items()}
             self.threshold_ = float(state["threshold"])
+            # Files from before there were alarms have none.
+            self.alarm_ = state.get("alarm")
         except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{path} does not fit together, expected a {KIND}: {reason}") from None

@@ -62,19 +62,40 @@ class NearestDistance:
         """
         step = -(-len(points) // _ROWS)
         self.points, group = points[::step], group[::step]
-        spacing = []
-        for rows, own in zip(self.points.split(_BLOCK), group.split(_BLOCK), strict=True):
-            square = _squares(rows, self.points)
-            square.masked_fill_(own[:, None] == group, torch.inf)
-            nearest = square.topk(min(_NEIGHBOURS, len(group)), largest=False).values
-            known = nearest.isfinite()
-            spacing.append(nearest.where(known, 0.0).sum(1) / known.sum(1))
-        square = torch.cat(spacing)
+        square = _spacing(self.points, group, self.points, group)
         # Rows of the only group there is have nobody to be compared with.
         square = square.where(square.isfinite(), torch.ones_like(square))
         self.least = 1e-4 * square.mean().clamp(min=1e-12)
         self.log_scale = _POWER * (square + self.least).log() / 2
         return self
+
+    def extended(self, points: Tensor, group: Tensor) -> NearestDistance:
+        """A copy that has learned more projected rows beside those it has, which stay as they are.
+
+        A new row reaches no farther than half of the old ones do: of what is rare only its like becomes
+        normal, not all that lies around it. At most twice as many rows are kept as :meth:`fit` keeps:
+        of many new ones 20,000, and of the old ones as many as there is room for, evenly chosen.
+
+        Args:
+            points: :math:`[N, d]`, from :meth:`project`.
+            group: :math:`[N]`, as in :meth:`fit`.
+        """
+        step = -(-len(points) // _ROWS)
+        points, group = points[::step], group[::step]
+        old = torch.full((len(self.points),), -1, device=group.device)
+        square = _spacing(
+            points, group, torch.cat([self.points, points]), torch.cat([old, group - group.min()])
+        )
+        scale = _POWER * (square + self.least).log() / 2
+        room = min(len(self.points), 2 * _ROWS - len(points))
+        kept = torch.linspace(0, len(self.points) - 1, room, device=group.device).round().long()
+        more = NearestDistance()
+        more.load_state_dict(self.state_dict())
+        more.points = torch.cat([self.points[kept], points.to(self.points)])
+        more.log_scale = torch.cat(
+            [self.log_scale[kept], scale.to(self.log_scale).clamp(max=self.log_scale.median())]
+        )
+        return more
 
     def __call__(self, points: Tensor) -> Tensor:
         """The score of projected rows, :math:`[N]` float64; memory does not grow with their number."""
@@ -97,6 +118,18 @@ class NearestDistance:
         """Takes over what :meth:`state_dict` gave."""
         for name in self.state_dict():
             setattr(self, name, state[name])
+
+
+def _spacing(points: Tensor, group: Tensor, others: Tensor, of: Tensor) -> Tensor:
+    """Mean squared distance of rows to their nearest of ``others`` in other groups; NaN: none are."""
+    spacing = []
+    for rows, own in zip(points.split(_BLOCK), group.split(_BLOCK), strict=True):
+        square = _squares(rows, others)
+        square.masked_fill_(own[:, None] == of, torch.inf)
+        nearest = square.topk(min(_NEIGHBOURS, len(of)), largest=False).values
+        known = nearest.isfinite()
+        spacing.append(nearest.where(known, 0.0).sum(1) / known.sum(1))
+    return torch.cat(spacing)
 
 
 def _squares(a: Tensor, b: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ SINGLE = ("assignment", "max", "latent", "reconstruction", "nearest")
 #: What ``fused`` combines: chosen on the training halves of Penn Action and NW-UCLA alone
 #: (benchmarks/choose_defaults.py); what the latent adds there is mostly noise.
 FUSED = ("nearest", "reconstruction")
+# The most rows of what was learned, and of what is new, that mixtures are refitted to.
+_DRAWN = 10_000
 
 
 class Whitening:
@@ -184,6 +186,31 @@ class Normality:
             mixture.fit(getattr(points, part))
         self.nearest.fit(points.nearest, person)
         return self
+
+    @torch.no_grad()
+    def extended(self, points: Points, person: Tensor) -> Normality:
+        """A copy that knows more windows beside those it was fitted to, which are not at hand any more.
+
+        Mixtures are refitted to rows drawn from themselves (as many as they were fitted to, at most
+        10,000) and the new ones together; neighbours gain rows. Whitening and calibration stay.
+
+        Args:
+            points: The new windows, from :meth:`project`.
+            person: Whose each is, :math:`[N]`, numbers from 0.
+        """
+        more = Normality(self.options)
+        more.whitening, more.calibrators = self.whitening, dict(self.calibrators)
+        more.nearest = self.nearest.extended(points.nearest, person)
+        for part, mixture in self.mixtures.items():
+            new = getattr(points, part)
+            new = new[:: -(-len(new) // _DRAWN)]
+            count = round(float((mixture.weight_concentration_[0] - 1).sum()))
+            drawn, _ = mixture.sample(max(mixture.n_components, min(count, _DRAWN)))
+            rows = torch.cat([drawn.to(new), new])
+            start = mixture.predict_proba(rows)
+            again = DirichletProcessMixture(**mixture.state_dict()["parameters"])
+            more.mixtures[part] = again.fit(rows, responsibilities=start)
+        return more
 
     def calibrate(self, scores: dict[str, Tensor]) -> None:
         """Learns each mode's distribution on windows that were held out of training."""

@@ -80,13 +80,23 @@ def fill(tracks: PoseTracks, max_gap: int = 3) -> FilledTracks:
     if max_gap < 0:
         raise InputError(f"max_gap is {max_gap}, expected 0 or more frames")
     tracks = _without_empty_rows(tracks)
+    joined = _same_track(tracks) & (np.diff(tracks.frame) <= max_gap + 1)
+    return fill_pieces(tracks, joined, joined)
+
+
+def fill_pieces(tracks: PoseTracks, joined: np.ndarray, inserted: np.ndarray) -> FilledTracks:
+    r"""Fills the holes of pieces that are known already, as :func:`fill` does.
+
+    Args:
+        tracks: :math:`F` person-frames with confidence in some joint each.
+        joined: :math:`[F - 1]` bool, whether a row and the next are of one piece.
+        inserted: :math:`[F - 1]` bool, whether the frames missing between them become rows, too;
+            only where they are joined.
+    """
     rows = tracks.num_frames
-    step = np.diff(tracks.frame)
-    same = _same_track(tracks)
-    joined = same & (step <= max_gap + 1)
     # Every row is followed by the frames that are missing up to the next row of its piece.
     count = np.ones(rows, dtype=np.int64)
-    count[:-1][joined] = step[joined]
+    count[:-1][inserted] = np.diff(tracks.frame)[inserted]
     place = np.concatenate([[0], np.cumsum(count)])
     left = np.repeat(np.arange(rows), count)
     offset = np.arange(place[-1]) - place[left]
@@ -207,14 +217,24 @@ class PoseWindows(Dataset):
     def __init__(
         self, tracks: PoseTracks, length: int = 12, stride: int = 1, max_gap: int = 3
     ) -> None:
-        super().__init__()
         for name, value in (("window length", length), ("window stride", stride)):
             if value < 1:
                 raise InputError(f"{name} is {value}, expected at least 1 frame")
+        self._cut(fill(tracks, max_gap), length, stride, max_gap)
+
+    @classmethod
+    def of_table(cls, table: FilledTracks, length: int, max_gap: int = 3) -> PoseWindows:
+        """The windows, one frame apart, of pieces that were filled already."""
+        self = cls.__new__(cls)
+        self._cut(table, length, 1, max_gap)
+        return self
+
+    def _cut(self, table: FilledTracks, length: int, stride: int, max_gap: int) -> None:
+        super().__init__()
         self.length, self.stride, self.max_gap = length, stride, max_gap
-        self.table = fill(tracks, max_gap)
-        self.skeleton = tracks.skeleton
-        self._edges = tracks.skeleton.partition()
+        self.table = table
+        self.skeleton = table.source.skeleton
+        self._edges = self.skeleton.partition()
         size = np.diff(self.table.piece)
         spare = np.maximum(size - length, 0)
         count = -(-spare // stride) + 1

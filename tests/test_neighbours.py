@@ -128,3 +128,40 @@ def test_moves_to_cuda_with_everything():
     nearest.to(torch.device("cuda"))
     there = nearest(nearest.project((x + 1).cuda())).cpu()
     torch.testing.assert_close(there, here, atol=1e-4, rtol=1e-4)
+
+
+def test_more_rows_are_learned_beside_the_old_ones():
+    generator = torch.Generator().manual_seed(0)
+    old = torch.randn(300, 4, generator=generator, dtype=torch.float64)
+    nearest = NearestDistance().measure(old.float(), 0)
+    nearest.fit(nearest.project(old.float()), torch.arange(300))
+    before = {name: value.clone() for name, value in nearest.state_dict().items()}
+    # A handful far away from everything, of one person.
+    new = nearest.project(
+        (8 + 0.1 * torch.randn(5, 4, generator=generator, dtype=torch.float64)).float()
+    )
+    more = nearest.extended(new, torch.zeros(5, dtype=torch.long))
+    assert len(more.points) == 305
+    assert (more.log_scale[300:] <= nearest.log_scale.median() + 1e-6).all()
+    probes = torch.cat([nearest.points[:50] + 0.1, new + 0.01, new + 3])
+    was, now = nearest(probes), more(probes)
+    assert (now <= was + 1e-9).all()
+    assert (now[50:55] < nearest(nearest.points + 0.3).median()).all()
+    # What lies three away from the new rows is still abnormal.
+    assert (now[55:] > nearest(nearest.points + 0.3).max()).all()
+    for name, value in nearest.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_rows_are_bounded_and_new_ones_come_first(monkeypatch):
+    monkeypatch.setattr("gepc_geo.neighbours._ROWS", 50)
+    rows = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    nearest = NearestDistance().measure(rows, 0)
+    nearest.fit(nearest.project(rows), torch.arange(50))
+    for _ in range(3):
+        new = nearest.project(torch.randn(30, 3))
+        nearest = nearest.extended(new, torch.arange(30))
+        assert len(nearest.points) == len(nearest.log_scale) <= 100
+        assert torch.equal(nearest.points[-30:], new)
+    nearest = nearest.extended(nearest.project(torch.randn(500, 3)), torch.arange(500))
+    assert len(nearest.points) == 100

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from gepc_geo._version import __version__
+from gepc_geo.cli.adapt import adapt
 from gepc_geo.cli.bench import bench
+from gepc_geo.cli.calibrate import calibrate
 from gepc_geo.cli.convert import convert
 from gepc_geo.cli.demo import demo
 from gepc_geo.cli.evaluate import evaluate
@@ -17,6 +19,7 @@ from gepc_geo.cli.render import render
 from gepc_geo.cli.report import report
 from gepc_geo.cli.score import score
 from gepc_geo.cli.train import train
+from gepc_geo.cli.watch import watch
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,4 +41,6 @@ for _command in (
     info,
     bench,
 ):
+    main.add_command(_command)
+for _command in (calibrate, watch, adapt):
     main.add_command(_command)

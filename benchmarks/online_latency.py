@@ -1,0 +1,109 @@
+"""Latency of scoring people as their frames come: milliseconds from a frame to its scores, as a table.
+
+    python benchmarks/online_latency.py
+
+One camera with --people people at --fps: each frame is pushed when the camera takes it, or at once
+where the one before it took longer, as a camera's queue would have it; latency counts from the moment
+the frame was taken. The network has its default size and weights of a short training (speed does not
+depend on them), and as many neighbours as a model keeps at most. CPU ms is the time that all threads
+together work on a frame, which says most where other programs run on the machine, too. A stride over 1 scores only every so
+many windows of a person, and people then take turns.
+"""
+
+from __future__ import annotations
+
+import time
+
+import click
+import numpy as np
+import torch
+
+from gepc_geo import GEPC, Frame, OnlineScorer
+from gepc_geo.cli.refusal import Command
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.device import pick_device
+from gepc_geo.machine import machine
+
+# As many neighbours as a detector keeps (gepc_geo.neighbours).
+_NEIGHBOURS = 20_000
+
+
+def model(hidden: int, precision: str, device: str) -> GEPC:
+    """A detector of full size, hardly trained."""
+    train = simulate_crowd("train", num_clips=2, frames_per_clip=30, seed=0)
+    options = dict(hidden=hidden, budget=64, stride=24, holdout=0.0, precision=precision)
+    detector = GEPC(**options).fit(train, device=device)
+    nearest = detector.normality_.nearest
+    times = -(-_NEIGHBOURS // len(nearest.points))
+    nearest.points = nearest.points.repeat(times, 1)[:_NEIGHBOURS]
+    nearest.log_scale = nearest.log_scale.repeat(times)[:_NEIGHBOURS]
+    return detector
+
+
+def measure(
+    detector: GEPC, people: int, fps: float, frames: int
+) -> tuple[np.ndarray, float, float]:
+    """Latency of each frame in seconds, windows scored a second of work, processor seconds a frame."""
+    scorer = OnlineScorer(detector)
+    rng = np.random.default_rng(0)
+    pose = rng.uniform(0, 100, (people, detector.skeleton_.num_joints, detector.dims_))
+    place = np.zeros((people, 1, detector.dims_))
+    warm = detector.window + detector.max_gap + scorer.wait + 5
+    latency, busy, scored = [], 0.0, 0
+    start = processor = 0.0
+    for number in range(warm + frames):
+        # People come one after the other, so that with a stride they take turns.
+        there = np.arange(min(people, number + 1))
+        place += rng.normal(0, 2, place.shape)
+        shaken = (pose + place + rng.normal(0, 1, pose.shape))[there]
+        if number == warm:
+            start, processor = time.perf_counter(), time.process_time()
+        taken = start + (number - warm) / fps
+        if number >= warm:
+            time.sleep(max(0.0, taken - time.perf_counter()))
+        began = time.perf_counter()
+        scores = scorer.push(Frame("camera", number, there, shaken))
+        ended = time.perf_counter()
+        if number >= warm:
+            latency.append(ended - taken)
+            busy += ended - began
+            scored += len(scores)
+    processor = (time.process_time() - processor) / frames
+    return np.array(latency), scored / busy, processor
+
+
+@click.command(cls=Command)
+@click.option("--people", default=20, show_default=True, help="People in the picture.")
+@click.option("--fps", default=25.0, show_default=True, help="Frames a second.")
+@click.option("--frames", default=250, show_default=True, help="Frames to measure.")
+@click.option("--hidden", default=8, show_default=True, help="Channel unit of the network.")
+@click.option("--device", default="auto", show_default=True)
+@click.option(
+    "--strides", default="1,2,4", show_default=True, help="Values of score_stride, by commas."
+)
+@click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True
+)
+def main(
+    people: int, fps: float, frames: int, hidden: int, device: str, strides: str, precision: str
+) -> None:
+    """Measure how long people in a stream wait for their scores."""
+    target = pick_device(device)
+    for name, value in machine(target).items():
+        click.echo(f"{name:16s}{value}")
+    click.echo(f"threads         {torch.get_num_threads()}")
+    click.echo(f"\n{people} people at {fps:g} frames a second, hidden {hidden}, {frames} frames")
+    click.echo("precision  stride  p50 ms  p99 ms  windows/s  CPU ms  keeps up")
+    detector = model(hidden, precision, device)
+    for stride in map(int, strides.split(",")):
+        detector.set_params(score_stride=stride)
+        latency, rate, processor = measure(detector, people, fps, frames)
+        p50, p99 = np.percentile(latency * 1e3, [50, 99])
+        keeps_up = "yes" if rate >= people * fps / stride else "no"
+        click.echo(
+            f"{detector.precision_:9s}{stride:8d}{p50:8.0f}{p99:8.0f}{rate:11.0f}{processor * 1e3:8.0f}  {keeps_up}"
+        )
+
+
+if __name__ == "__main__":
+    main()

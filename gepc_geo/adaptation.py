@@ -1,0 +1,311 @@
+"""What is normal, learned anew with the encoder as it is: a new camera, or alarms that were false."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gepc_geo.alarms import (
+    Alarm,
+    Series,
+    alarm_threshold,
+    check_fps,
+    choose_threshold,
+)
+from gepc_geo.alerts import Alert
+from gepc_geo.calibration import TailCalibrator
+from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.errors import InputError
+from gepc_geo.levels import ScoreOptions, frame_level
+from gepc_geo.metrics import runs
+from gepc_geo.normality import SINGLE, Normality, Points
+from gepc_geo.options import MODES
+from gepc_geo.scoring import person_frame_scores
+from gepc_geo.tracks import PoseTracks
+from gepc_geo.windows import PoseWindows
+
+# Scores that stand for an old distribution, and the most new ones that are weighed against them.
+_SCORES = 2000
+
+
+@dataclass
+class Recall:
+    """Events of labelled poses that raised the alarm.
+
+    Attributes:
+        found: Runs of abnormal frames with an alarmed frame in them.
+        events: All runs of abnormal frames.
+    """
+
+    found: int
+    events: int
+
+    def __str__(self) -> str:
+        return f"{self.found / self.events:.3f} ({self.found} of {self.events} events)"
+
+
+def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
+    """A detector that takes all behaviour in new poses for normal, too; the old one stays as it is.
+
+    Neighbours, mixtures, calibration and thresholds are learned anew, the encoder is not. New scores
+    for calibration and thresholds are of each half of the clips (of a single clip: of its time) by
+    neighbours of the other half. Both thresholds are the higher of the old one and the one that the new
+    poses need, so that neither the old cameras nor the new one raise more false alarms than wanted.
+
+    Args:
+        detector: A fitted detector of frames.
+        tracks: Normal poses.
+
+    Raises:
+        InputError: Poses without a full window or of another kind than the detector's; with a stored
+            alarm, clips without frames a second.
+    """
+    _check(detector)
+    alarm = Alarm.of(detector)
+    if alarm is not None:
+        check_fps(tracks)
+    windows = detector.pipeline_.windows(tracks, detector.stride)
+    windows = windows.subset(np.flatnonzero(~windows.padded))
+    if not len(windows):
+        raise InputError(
+            f"the new poses have no window of {detector.length} frames, expected longer tracks"
+        )
+    points, person = _points(detector, windows)
+    adapted = _copy(detector, detector.normality_.extended(points, person))
+    # Of the other half: whoever is among the neighbours is nearer to them than anybody new.
+    later = _later(tracks, windows.clip, windows.frame)
+    scored: list[WindowScores] = []
+    series: list[Series] = []
+    copies = len(person) // len(windows)
+    for half in (False, True):
+        others = torch.as_tensor(np.tile(later != half, copies), device=person.device)
+        part = _half(tracks, half)
+        judge = _copy(adapted, copy.copy(adapted.normality_))
+        judge.normality_.nearest = detector.normality_.nearest
+        if others.any():
+            judge.normality_.nearest = detector.normality_.nearest.extended(
+                points.nearest[others], person[others]
+            )
+        if part.num_frames:
+            scores = judge.window_scores(part, padded=False)
+            scored.append(scores)
+            if alarm is not None:
+                series += _series(judge, part, scores, alarm.mode, half)
+    _calibrate(adapted, scored)
+    if alarm is not None:
+        adapted.alarm_ = _raised(alarm, series).to_dict()
+    return adapted
+
+
+def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert]) -> GEPC:
+    """A detector to which some alarms were false: they do not fire any more.
+
+    What everybody did in the frames of the events becomes normal; nothing else of the poses does. Where
+    an event still fires after that, the alarm's threshold rises above it.
+
+    Args:
+        detector: A fitted detector of frames with a stored alarm (:func:`gepc_geo.alarms.calibrate`).
+        tracks: The poses the alarms were raised on; clips are the events' cameras by name.
+        events: Alerts; open ones count up to the end they name.
+
+    Raises:
+        InputError: No alarm in the detector, no events, a camera that no clip is, an event without a
+            full window of anybody.
+    """
+    _check(detector)
+    alarm = Alarm.of(detector)
+    if alarm is None:
+        raise InputError("the run has no alarm threshold, expected gepc-geo calibrate first")
+    if not events:
+        raise InputError("there are no events to learn from, expected lines of gepc-geo watch")
+    places = {name: clip for clip, name in enumerate(tracks.clip_names)}
+    for event in events:
+        if event.camera not in places:
+            raise InputError(
+                f"camera {event.camera!r} of an event is no clip of the poses, expected one of "
+                f"{', '.join(list(places)[:5])}"
+            )
+    tracks = tracks.select(clips=sorted({places[event.camera] for event in events}))
+    places = {name: clip for clip, name in enumerate(tracks.clip_names)}
+    windows = detector.windows(tracks)
+    windows = windows.subset(np.flatnonzero(~windows.padded))
+    first, last = windows.frame, windows.frame + windows.length - 1
+    marked = np.zeros(len(windows), dtype=bool)
+    for event in events:
+        inside = windows.clip == places[event.camera]
+        inside &= (first <= event.end) & (last >= event.start)
+        if not inside.any():
+            raise InputError(
+                f"frames {event.start} to {event.end} of clip {event.camera!r} have no window of "
+                "anybody, expected the poses on which the alarm was raised"
+            )
+        marked |= inside
+    chosen = windows.subset(np.flatnonzero(marked))
+    points, person = _points(detector, chosen)
+    adapted = _copy(detector, detector.normality_.extended(points, person))
+    scored = adapted.window_scores(tracks, padded=False)
+    _calibrate(adapted, [_subset(scored, marked)])
+    # Fused scores depend on the calibration.
+    scored = adapted.window_scores(tracks, padded=False)
+    frames = frame_level(adapted, scored, tracks, ScoreOptions(mode=alarm.mode)).score.numpy()
+    offset = tracks.frame_offset
+    worst = max(
+        float(frames[offset[clip] :][event.start : event.end + 1].max())
+        for event in events
+        for clip in [places[event.camera]]
+    )
+    if worst >= alarm.threshold:
+        # Far enough that no rounding of another batch reaches it.
+        alarm = replace(alarm, threshold=worst + 1e-3 * max(1.0, abs(worst)))
+    adapted.alarm_ = alarm.to_dict()
+    return adapted
+
+
+def recall(detector: GEPC, tracks: PoseTracks) -> Recall:
+    """How many of the labelled abnormal events raise a detector's alarm.
+
+    Raises:
+        InputError: Poses without abnormal frames.
+    """
+    if tracks.frame_labels is None or not (tracks.frame_labels == 1).any():
+        raise InputError(
+            "the poses have no abnormal frames, expected labelled anomalies (--labels)"
+        )
+    mode, threshold = alarm_threshold(detector)
+    scored = detector.window_scores(tracks, padded=False)
+    frames = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
+    borders = tracks.frame_offset[1:-1]
+    found = events = 0
+    for labels, scores in zip(
+        np.split(tracks.frame_labels, borders), np.split(frames, borders), strict=True
+    ):
+        for start, end in runs(labels == 1):
+            events += 1
+            found += bool((scores[start:end] >= threshold).any())
+    return Recall(found, events)
+
+
+def _check(detector: GEPC) -> None:
+    detector._check_fitted()
+    if detector.frames is not None:
+        raise InputError(
+            f"this detector scores whole clips (frames {detector.frames}), "
+            "expected one that scores windows"
+        )
+
+
+def _copy(detector: GEPC, normality: Normality) -> GEPC:
+    """The same detector with other notions of what is normal."""
+    other = copy.copy(detector)
+    other.normality_ = normality
+    return other
+
+
+@torch.no_grad()
+def _points(detector: GEPC, windows: PoseWindows) -> tuple[Points, Tensor]:
+    """Windows in the coordinates of scores, under every scored augmentation, and whose each is."""
+    parts = [
+        detector.normality_.project(encoded)
+        for choice in range(detector._choices)
+        for encoded in detector._encode(detector._loader(windows), choice)
+    ]
+    points = Points(*map(torch.cat, zip(*parts, strict=True)))
+    _, person = np.unique(np.stack([windows.clip, windows.track]), axis=1, return_inverse=True)
+    each = torch.as_tensor(person).flatten().to(points.nearest.device)
+    return points, each.repeat(detector._choices)
+
+
+def _later(tracks: PoseTracks, clip: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Which half something is in: every other clip, or of a single clip its second half."""
+    populated = np.unique(tracks.clip)
+    if len(populated) == 1:
+        return frame >= tracks.clip_length[populated[0]] // 2
+    return np.searchsorted(populated, clip) % 2 == 1
+
+
+def _half(tracks: PoseTracks, later: bool) -> PoseTracks:
+    """One of the halves; the clips stay."""
+    return tracks.rows(_later(tracks, tracks.clip, tracks.frame) == later)
+
+
+def _series(
+    detector: GEPC, tracks: PoseTracks, scored: WindowScores, mode: str, later: bool
+) -> list[Series]:
+    """Frame scores of the clips, or of the part of the only clip, that a half has."""
+    scores = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
+    clip = np.repeat(np.arange(tracks.num_clips), tracks.clip_length)
+    here = np.isin(clip, tracks.clip)
+    return [
+        Series(scores[(clip == one) & here], float(tracks.fps[one]))
+        for one in np.unique(tracks.clip)
+    ]
+
+
+def _calibrate(detector: GEPC, scored: Sequence[WindowScores]) -> None:
+    """Calibration of old and new normal scores; both thresholds rise where the new ones need it.
+
+    Of the old scores only their distributions are known, under the old neighbours. More neighbours make
+    nobody more abnormal, so what comes of them is on the safe side.
+    """
+    normality = detector.normality_
+    together = {mode: np.concatenate([one.scores[mode] for one in scored]) for mode in SINGLE}
+    device = next(detector.model_.parameters()).device
+    new = {mode: torch.as_tensor(scores).to(device) for mode, scores in together.items()}
+    for mode in SINGLE:
+        normality.calibrators[mode] = _pooled(normality.calibrators[mode], new[mode])
+    new["fused"] = normality.fused_score(new)
+    bounds = np.cumsum([len(one.windows) for one in scored])[:-1]
+    calibrators = {}
+    for mode in MODES:
+        parts = np.split(new[mode].cpu().numpy(), bounds)
+        rows = [_covered(one.windows, part) for one, part in zip(scored, parts, strict=True)]
+        calibrators[mode] = _pooled(detector.person_calibrators_[mode], torch.cat(rows).to(device))
+    detector.person_calibrators_ = calibrators
+    detector.most_normal_ = {
+        mode: min(detector.most_normal_[mode], float(new[mode].min())) for mode in MODES
+    }
+    own = float(np.quantile(new[detector.mode].cpu().numpy(), 1 - detector.contamination))
+    detector.threshold_ = max(detector.threshold_, own)
+
+
+def _pooled(old: TailCalibrator, new: Tensor) -> TailCalibrator:
+    """A calibrator of an old distribution and new scores, which weigh no more than it."""
+    levels = (np.arange(_SCORES) + 0.5) / _SCORES
+    known = torch.tensor([old.quantile(float(level)) for level in levels], dtype=torch.float64)
+    new = new.double().sort().values
+    if len(new) > _SCORES:
+        chosen = torch.linspace(0, len(new) - 1, _SCORES, device=new.device).round().long()
+        new = new[chosen]
+    return TailCalibrator().fit(torch.cat([known.to(new.device), new]))
+
+
+def _covered(windows: PoseWindows, scores: np.ndarray) -> Tensor:
+    """Scores of the person-frames that windows cover."""
+    rows = person_frame_scores(
+        torch.as_tensor(scores),
+        torch.as_tensor(windows.first),
+        windows.length,
+        len(windows.table.frame),
+    )
+    return rows[~rows.isnan()]
+
+
+def _subset(scored: WindowScores, chosen: np.ndarray) -> WindowScores:
+    at = np.flatnonzero(chosen)
+    return WindowScores(
+        scored.windows.subset(at), {mode: score[at] for mode, score in scored.scores.items()}
+    )
+
+
+def _raised(alarm: Alarm, series: Sequence[Series]) -> Alarm:
+    """The alarm with a threshold that new normal poses keep to, if they are long enough to say."""
+    hours = sum(one.hours for one in series)
+    if hours * alarm.per_hour < 1:
+        return alarm
+    threshold = max(alarm.threshold, choose_threshold(series, alarm.per_hour))
+    return replace(alarm, threshold=threshold, hours=alarm.hours + hours)

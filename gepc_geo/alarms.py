@@ -1,0 +1,220 @@
+"""Alarms of scored frames: runs above a threshold, and the threshold for a wanted rate of false ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import grey_closing
+
+from gepc_geo.detector import GEPC
+from gepc_geo.errors import InputError
+from gepc_geo.levels import ScoreOptions, frame_level
+from gepc_geo.metrics import runs
+from gepc_geo.options import MODES
+from gepc_geo.tracks import PoseTracks
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """When a detector raises the alarm, and how that was chosen.
+
+    Attributes:
+        threshold: Frame score (the most abnormal person's) from which on a frame is alarmed.
+        mode: Scoring mode of the threshold.
+        per_hour: False alarms an hour that were asked for.
+        hours: Hours of normal poses that it was chosen on.
+    """
+
+    threshold: float
+    mode: str
+    per_hour: float
+    hours: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, detector: GEPC) -> Alarm | None:
+        """The one stored in a detector.
+
+        Raises:
+            InputError: What is stored is none.
+        """
+        if detector.alarm_ is None:
+            return None
+        try:
+            stored = cls(**detector.alarm_)
+            numbers = (stored.threshold, stored.per_hour, stored.hours)
+            sound = stored.mode in MODES and all(math.isfinite(one) for one in numbers)
+        except TypeError:
+            sound = False
+        if not sound:
+            raise InputError(
+                f"the model's alarm is {detector.alarm_!r}, expected what gepc-geo calibrate stores"
+            )
+        return stored
+
+
+def alarm_threshold(detector: GEPC) -> tuple[str, float]:
+    """Scoring mode and threshold of a detector's alarms.
+
+    Without a stored alarm the threshold is what a share ``contamination`` of held-out normal people's
+    frames exceeds.
+
+    Raises:
+        InputError: As :meth:`Alarm.of`.
+    """
+    alarm = Alarm.of(detector)
+    if alarm is not None:
+        return alarm.mode, alarm.threshold
+    mode = detector.mode
+    return mode, detector.person_calibrators_[mode].quantile(1 - detector.contamination)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Frame scores of one clip and its frames a second."""
+
+    scores: np.ndarray
+    fps: float
+
+    @property
+    def hours(self) -> float:
+        """Its length in hours."""
+        return len(self.scores) / self.fps / 3600
+
+
+def merged_gap(fps: float) -> int:
+    """The distance of two alarmed frames from which on they are two alarms: a second or more between."""
+    return math.ceil(fps) + 1
+
+
+def alarm_runs(series: Series, threshold: float) -> np.ndarray:
+    """Alarms as rows (first frame, frame after the last): ``threshold`` and above, gaps merged."""
+    return runs(_closed(series) >= threshold)
+
+
+def clip_series(detector: GEPC, tracks: PoseTracks, mode: str, quiet: bool = True) -> list[Series]:
+    """Frame scores of every clip, as :func:`gepc_geo.levels.frame_level` gives them.
+
+    Raises:
+        InputError: A clip without frames a second; a detector of whole clips.
+    """
+    check_fps(tracks)
+    scored = detector.window_scores(tracks, padded=False, quiet=quiet)
+    scores = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
+    parts = np.split(scores, tracks.frame_offset[1:-1])
+    return [Series(part, float(fps)) for part, fps in zip(parts, tracks.fps, strict=True)]
+
+
+def check_fps(tracks: PoseTracks) -> None:
+    """Makes sure that every clip's frames a second are known.
+
+    Raises:
+        InputError: The first clip without.
+    """
+    unknown = np.isnan(tracks.fps)
+    if unknown.any():
+        name = tracks.clip_names[int(unknown.argmax())]
+        raise InputError(
+            f"clip {name!r} has no frames a second, expected --fps, as alarms are counted by time"
+        )
+
+
+def choose_threshold(series: Sequence[Series], per_hour: float) -> float:
+    """The lowest threshold at which, and above which, alarms are no more frequent than wanted.
+
+    Args:
+        series: Frame scores of normal behaviour.
+        per_hour: False alarms an hour.
+    """
+    allowed = math.floor(per_hour * sum(one.hours for one in series) + 1e-9)
+    everything, peaks, valleys = [], [], []
+    for one in series:
+        closed = _closed(one)
+        before = np.concatenate([[-np.inf], closed[:-1]])
+        # A run begins here at thresholds over the frame before and up to this one.
+        rising = closed > before
+        everything.append(closed)
+        peaks.append(closed[rising])
+        valleys.append(before[rising])
+    top, bottom = np.sort(np.concatenate(peaks)), np.sort(np.concatenate(valleys))
+    level = np.unique(np.concatenate(everything))
+    count = (len(top) - np.searchsorted(top, level)) - (
+        len(bottom) - np.searchsorted(bottom, level)
+    )
+    too_many = np.flatnonzero(count > allowed)
+    if not len(too_many):
+        return float(level[0])
+    # Between the highest level with too many alarms and the next one.
+    last = int(too_many[-1])
+    if last + 1 == len(level):
+        return float(np.nextafter(level[last], np.inf))
+    return float(level[last] + (level[last + 1] - level[last]) / 2)
+
+
+def false_alarms(series: Sequence[Series], threshold: float) -> int:
+    """Alarms in frame scores of normal behaviour."""
+    return sum(len(alarm_runs(one, threshold)) for one in series)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What :func:`calibrate` found.
+
+    Attributes:
+        alarm: The threshold from all normal poses.
+        alarms: False alarms on each half of them at the threshold chosen on the other, together.
+        hours: Hours of both halves.
+    """
+
+    alarm: Alarm
+    alarms: int
+    hours: float
+
+
+def calibrate(series: Sequence[Series], mode: str, per_hour: float) -> Calibration:
+    """Chooses a threshold on normal behaviour, and measures on held-out clips what that is worth.
+
+    Every other clip is one half, the rest the other (of a single clip its first and second half).
+
+    Args:
+        series: Frame scores of each clip, all normal, from :func:`clip_series`.
+        mode: Their scoring mode.
+        per_hour: False alarms an hour.
+
+    Raises:
+        InputError: ``per_hour`` is not above 0, or the poses are too short for a single one.
+    """
+    if not 0 < per_hour < math.inf:
+        raise InputError(f"false alarms per hour is {per_hour}, expected more than 0")
+    series = [one for one in series if len(one.scores)]
+    hours = sum(one.hours for one in series)
+    if hours * per_hour < 1:
+        raise InputError(
+            f"the normal poses are {hours:.3g} hours long, expected at least {1 / per_hour:.3g} "
+            f"for {per_hour:g} false alarms an hour"
+        )
+    parts = series
+    if len(series) == 1:
+        (one,) = series
+        parts = [Series(half, one.fps) for half in np.array_split(one.scores, 2)]
+    halves = (parts[::2], parts[1::2])
+    alarms = sum(
+        false_alarms(held_out, choose_threshold(chosen_on, per_hour))
+        for chosen_on, held_out in (halves, halves[::-1])
+    )
+    threshold = choose_threshold(series, per_hour)
+    return Calibration(Alarm(threshold, mode, per_hour, hours), alarms, hours)
+
+
+def _closed(series: Series) -> np.ndarray:
+    """Scores whose valleys of under a second are filled: their runs are the alarms at any threshold."""
+    size = math.ceil(series.fps)
+    padded = np.pad(series.scores.astype(np.float64), size, constant_values=-np.inf)
+    return grey_closing(padded, size=size, mode="constant", cval=-np.inf)[size:-size]

@@ -1,0 +1,166 @@
+"""Alerts of a stream: who raised the alarm from when to when, as it happens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from gepc_geo.alarms import merged_gap
+from gepc_geo.errors import InputError
+from gepc_geo.online import OnlineScores
+
+
+@dataclass
+class Alert:
+    """A run of alarmed frames of one camera, gaps under a second merged.
+
+    Attributes:
+        camera: Name of the camera.
+        state: ``"open"`` when it begins (then ``end`` is its last frame so far), ``"closed"`` when it
+            is over.
+        start: Its first frame.
+        peak: The frame with the highest score.
+        end: Its last frame.
+        person: Who had the highest score.
+        score: The highest score.
+    """
+
+    camera: str
+    state: str
+    start: int
+    peak: int
+    end: int
+    person: int
+    score: float
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Alert:
+        """Reads what :meth:`to_json` wrote.
+
+        Raises:
+            InputError: Another line.
+        """
+        try:
+            values = json.loads(line)
+            alert = cls(**{name: values[name] for name in cls.__dataclass_fields__})
+            whole = (alert.start, alert.peak, alert.end, alert.person)
+            sound = isinstance(alert.camera, str) and alert.start <= alert.end
+            if not sound or any(type(number) is not int for number in whole):
+                raise ValueError("camera is no text or a frame no whole number")
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise InputError(
+                f"{line.strip()[:80]!r} is no alert, expected a line of gepc-geo watch: {reason}"
+            ) from None
+        return alert
+
+
+class AlertTracker:
+    """From window scores to alerts: what :func:`gepc_geo.alarms.alarm_runs` finds in whole clips.
+
+    A person's score in a frame is the mean over the windows that contain it, the most abnormal person
+    decides the frame, and it is judged when no window to come contains it.
+
+    Args:
+        threshold: Frame scores from here on are alarmed.
+        fps: Frames a second.
+        length: Frames of a window.
+        mode: Scoring mode.
+    """
+
+    def __init__(self, threshold: float, fps: float, length: int, mode: str) -> None:
+        if not fps > 0:
+            raise InputError(f"fps is {fps}, expected more than 0")
+        self.threshold, self.length, self.mode = threshold, length, mode
+        self.gap = merged_gap(fps)
+        self._streams: dict[tuple[str, int], _Stream] = {}
+
+    def add(self, scores: OnlineScores) -> list[Alert]:
+        """Takes the scores of a push; what opened and closed by them."""
+        camera = np.array(scores.camera, dtype=np.str_)
+        alerts: list[Alert] = []
+        for key, settled in scores.settled.items():
+            stream = self._streams.setdefault(key, _Stream())
+            mine = np.flatnonzero((camera == key[0]) & (scores.session == key[1]))
+            if len(mine):
+                stream.take(scores.first[mine], scores.person[mine], scores.scores[self.mode][mine])
+            for frame, person, score in stream.judge(settled, self.length, self.threshold):
+                alerts += self._alarmed(stream, key[0], frame, person, score)
+            if stream.alert is not None and (
+                settled is None or settled + 1 - stream.alert.end >= self.gap
+            ):
+                alerts.append(stream.closed())
+            if settled is None:
+                del self._streams[key]
+        return alerts
+
+    def _alarmed(
+        self, stream: _Stream, camera: str, frame: int, person: int, score: float
+    ) -> list[Alert]:
+        alert, alerts = stream.alert, []
+        if alert is not None and frame - alert.end >= self.gap:
+            alerts.append(stream.closed())
+            alert = None
+        if alert is None:
+            stream.alert = Alert(camera, "open", frame, frame, frame, person, score)
+            return [*alerts, Alert(**vars(stream.alert))]
+        alert.end = frame
+        if score > alert.score:
+            alert.peak, alert.person, alert.score = frame, person, score
+        return alerts
+
+
+class _Stream:
+    """The windows of one camera that have frames still to be judged, and its open alert."""
+
+    def __init__(self) -> None:
+        self.first = np.zeros(0, np.int64)
+        self.person = np.zeros(0, np.int64)
+        self.score = np.zeros(0)
+        self.judged = -1
+        self.alert: Alert | None = None
+
+    def take(self, first: np.ndarray, person: np.ndarray, score: np.ndarray) -> None:
+        self.first = np.concatenate([self.first, first])
+        self.person = np.concatenate([self.person, person])
+        self.score = np.concatenate([self.score, score])
+
+    def judge(
+        self, settled: int | None, length: int, threshold: float
+    ) -> list[tuple[int, int, float]]:
+        """Alarmed frames up to ``settled`` (``None``: all): number, person, score."""
+        if not len(self.first):
+            return []
+        last = int(self.first.max()) + length - 1
+        until = last if settled is None else min(settled, last)
+        if until <= self.judged:
+            return []
+        frame = (self.first[:, None] + np.arange(length)).reshape(-1)
+        due = (frame > self.judged) & (frame <= until)
+        places = np.stack([frame, np.repeat(self.person, length)])[:, due]
+        (number, person), group = np.unique(places, axis=1, return_inverse=True)
+        group = group.reshape(-1)
+        total = np.bincount(group, np.repeat(self.score, length)[due], len(number))
+        mean = total / np.bincount(group, minlength=len(number))
+        # The worst of each frame comes last in it.
+        order = np.lexsort((mean, number))
+        worst = order[np.append(np.diff(number[order]) > 0, True)] if len(order) else order
+        worst = worst[mean[worst] >= threshold]
+        self.judged = until
+        kept = self.first + length - 1 > until
+        self.first, self.person, self.score = self.first[kept], self.person[kept], self.score[kept]
+        return list(
+            zip(number[worst].tolist(), person[worst].tolist(), mean[worst].tolist(), strict=True)
+        )
+
+    def closed(self) -> Alert:
+        alert = self.alert
+        assert alert is not None
+        self.alert, alert.state = None, "closed"
+        return alert

@@ -1,0 +1,79 @@
+"""``gepc-geo calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from gepc_geo import alarms
+from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.score import load_run
+from gepc_geo.errors import InputError
+from gepc_geo.files import check_destination
+from gepc_geo.options import MODES
+from gepc_geo.run import Run
+
+
+@click.command(short_help="Choose an alarm threshold by its rate of false alarms.")
+@click.argument("run", type=click.Path(path_type=Path))
+@data_options
+@click.option(
+    "--false-alarms-per-hour",
+    type=float,
+    required=True,
+    metavar="X",
+    help="The most false alarms an hour of normal behaviour.",
+)
+@click.option("--mode", type=click.Choice(MODES), help="Scoring mode.  [default: the run's]")
+@device_option
+def calibrate(
+    run: Path,
+    data: Path,
+    format_: str,
+    skeleton: str,
+    split: str | None,
+    normal: str | None,
+    fps: float | None,
+    false_alarms_per_hour: float,
+    mode: str | None,
+    device: str,
+) -> None:
+    """Choose the alarm threshold of RUN on the normal poses in DATA, and store it in its model.
+
+    A false alarm is one run of alarmed frames of a camera; gaps under a second are merged. What the
+    threshold is worth is measured on clips that it was not chosen on: each half of them by the
+    other's threshold. The one that is stored is chosen on all. DATA must not be what was trained on.
+
+    Example:
+
+        gepc-geo calibrate runs/mine poses/normal --false-alarms-per-hour 2
+    """
+    check_destination(Run(run).model)
+    tracks = read_data(data, format_, skeleton, split, fps)
+    names = class_names(normal)
+    if names is not None:
+        tracks = tracks.select(labels=names)
+    alarms.check_fps(tracks)
+    if tracks.frame_labels is not None and (tracks.frame_labels == 1).any():
+        raise InputError(
+            f"{data} has {int((tracks.frame_labels == 1).sum())} abnormal frames, "
+            "expected normal behaviour only"
+        )
+    detector = load_run(run, None, device, tracks)
+    mode = mode or detector.mode
+    series = alarms.clip_series(detector, tracks, mode, quiet=False)
+    found = alarms.calibrate(series, mode, false_alarms_per_hour)
+    detector.alarm_ = found.alarm.to_dict()
+    detector.save(Run(run).model)
+    known = float(np.sum([one.hours for one in series]))
+    click.echo(f"wanted        {false_alarms_per_hour:g} false alarms an hour")
+    click.echo(
+        f"on held-out   {found.alarms / found.hours:.3g} an hour "
+        f"({found.alarms} in {found.hours:.3g} hours)"
+    )
+    on_all = alarms.false_alarms(series, found.alarm.threshold)
+    click.echo(f"on all        {on_all / known:.3g} an hour ({on_all} in {known:.3g} hours)")
+    click.echo(f"threshold     {found.alarm.threshold:.6g} ({mode})")
+    click.echo(f"model: {Run(run).model}")

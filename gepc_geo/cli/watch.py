@@ -1,0 +1,220 @@
+"""``gepc-geo watch``."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from gepc_geo.alarms import alarm_threshold
+from gepc_geo.alerts import Alert, AlertTracker
+from gepc_geo.cli.data import device_option
+from gepc_geo.cli.score import load_run
+from gepc_geo.detector import GEPC
+from gepc_geo.errors import InputError
+from gepc_geo.online import Frame, OnlineScorer
+
+# Lines that wait to be scored, lines scored in one pass, and alerts that wait to be read.
+_LINES, _TOGETHER, _ALERTS = 1024, 64, 10_000
+# Bytes without a line's end that are held before they count as a broken line.
+_LONGEST = 1 << 24
+
+
+@click.command(short_help="Watch a stream of frames, write alerts.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--fps", type=float, help="Frames a second.  [default: as in training]")
+@device_option
+def watch(run: Path, fps: float | None, device: str) -> None:
+    """Watch frames on standard input with the detector of RUN; alerts go to standard output.
+
+    A line of input is one frame of one camera:
+
+    \b
+        {"camera": "gate", "frame": 17, "people": [
+          {"id": 3, "keypoints": [[x, y, confidence], ...]}, ...]}
+
+    all in one line; "camera" may be left out where there is one only. Frames are numbered from 0 at
+    the camera's rate; "keypoints" has one entry for each joint of the skeleton, [x, y, z, confidence]
+    for 3D, confidence from 0 (missing) to 1. "image_size": [width, height] is needed by runs with
+    scale image, a person's "features" by runs with features. Lines of several cameras may alternate.
+    A line that cannot be used is left out with a warning.
+
+    A line of output is an alert: a run of a camera's frames that score at least the threshold of
+    gepc-geo calibrate, gaps under a second merged. It is written when it opens and again when it is
+    over, with "state" "open" and "closed":
+
+    \b
+        {"camera": "gate", "state": "closed", "start": 40, "peak": 52, "end": 61,
+         "person": 3, "score": 4.2}
+
+    start, peak and end are frame numbers, person and score are those of the peak. A frame is judged
+    when every window that contains it is complete (with the defaults 18 frames later). Ctrl-C closes
+    open alerts and ends.
+
+    Example:
+
+        gepc-geo watch runs/mine < frames.jsonl > alerts.jsonl
+    """
+    detector = load_run(run, None, device)
+    if fps is None:
+        fps = detector.fps_
+    if not fps > 0:
+        raise InputError(
+            f"--fps is {fps}, expected more than 0"
+            if fps == fps
+            else f"{run} does not know the frames a second, expected --fps, as gaps are counted by time"
+        )
+    mode, threshold = alarm_threshold(detector)
+    if detector.alarm_ is None:
+        _warn(
+            f"the run has no alarm threshold, took the one that {detector.contamination:.0%} of "
+            "normal people's frames exceed (gepc-geo calibrate stores a better one)"
+        )
+    scorer = OnlineScorer(detector)
+    tracker = AlertTracker(threshold, fps, detector.length, mode)
+    writer = _Writer(sys.stdout)
+    try:
+        for lines in _batches(sys.stdin):
+            frames = _frames(lines, scorer)
+            if frames:
+                writer.write(tracker.add(scorer.push(*frames)))
+            if writer.gone:
+                break
+    except KeyboardInterrupt:
+        _warn("interrupted, open alerts are closed")
+    writer.write(tracker.add(scorer.close()))
+    for reason, count in scorer.dropped.items():
+        if count:
+            _warn(f"{reason}: {count}")
+    writer.finish()
+
+
+def _frames(lines: list[tuple[int, str]], scorer: OnlineScorer) -> list[Frame]:
+    """The frames of the lines that can be used; of the others a warning."""
+    frames = []
+    for number, line in lines:
+        if not line.strip():
+            continue
+        try:
+            frame = parse_frame(line, scorer.detector)
+            scorer.check(frame)
+        except InputError as error:
+            _warn(f"line {number} is left out: {error}")
+        else:
+            frames.append(frame)
+    return frames
+
+
+def parse_frame(line: str, detector: GEPC) -> Frame:
+    """The frame that a line of JSON tells of; what is in it is checked by the scorer.
+
+    Raises:
+        InputError: A line that is no frame.
+    """
+    try:
+        values = json.loads(line)
+        people = values["people"]
+        joints = [person["keypoints"] for person in people]
+        size = detector.dims_ + 1
+        if any(len(joint) != size for one in joints for joint in one):
+            raise ValueError(f"a key point has not {size} numbers")
+        return Frame(
+            camera=str(values.get("camera", "")),
+            frame=values["frame"],
+            ids=[person["id"] for person in people],
+            keypoints=[[joint[:-1] for joint in one] for one in joints],
+            confidence=[[joint[-1] for joint in one] for one in joints],
+            features=[p["features"] for p in people] if detector.num_features_ else None,
+            image_size=values.get("image_size"),
+        )
+    except KeyError as error:
+        raise InputError(f"it lacks {error}, expected frame and people") from None
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"it is no frame: {reason}") from None
+
+
+def _batches(stream: TextIO) -> Iterator[list[tuple[int, str]]]:
+    """Numbered lines, as many at a time as are there; reading goes on while they are scored."""
+    lines: queue.Queue[tuple[int, str] | None] = queue.Queue(_LINES)
+
+    def read() -> None:
+        for number, line in enumerate(_raw_lines(stream), 1):
+            # Bytes that are no text make a broken line, not the end.
+            lines.put((number, line.decode("utf-8", "replace")))
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    ended = False
+    while not ended:
+        batch = [lines.get()]
+        while len(batch) < _TOGETHER and not lines.empty():
+            batch.append(lines.get())
+        ended = batch[-1] is None
+        yield [line for line in batch if line is not None]
+
+
+def _raw_lines(stream: TextIO) -> Iterator[bytes]:
+    """Lines of a stream as bytes, read past its buffer where it is a file of the system.
+
+    A thread that waits inside of the buffer would hold the lock that Python needs to end.
+    """
+    try:
+        number = stream.fileno()
+    except OSError:
+        yield from stream.buffer
+        return
+    rest = b""
+    while chunk := os.read(number, 1 << 16):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+        if len(rest) > _LONGEST:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
+
+
+class _Writer:
+    """Writes alerts in a thread of its own, so that a slow reader of them holds nothing up."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.gone = False
+        self._stream = stream
+        self._alerts: queue.Queue[Alert | None] = queue.Queue(_ALERTS)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def write(self, alerts: list[Alert]) -> None:
+        for alert in alerts:
+            try:
+                self._alerts.put_nowait(alert)
+            except queue.Full:
+                _warn(f"nobody reads the alerts, this one is lost: {alert.to_json()}")
+
+    def finish(self) -> None:
+        """Waits for the alerts that are still to be read."""
+        self._alerts.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (alert := self._alerts.get()) is not None:
+            if self.gone:
+                continue
+            try:
+                self._stream.write(alert.to_json() + "\n")
+                self._stream.flush()
+            except (OSError, ValueError):
+                self.gone = True
+                _warn("nobody takes the alerts any more")
+
+
+def _warn(text: str) -> None:
+    click.echo(f"warning: {text}", err=True)

@@ -1,0 +1,111 @@
+"""``gepc-geo adapt``: alerts of ``watch`` in, a run beside the old one out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from streams import all_joints, lines_of, small_run
+
+from gepc_geo import GEPC
+from gepc_geo.alerts import Alert
+from gepc_geo.cli import main
+from gepc_geo.cli.adapt import read_events
+from gepc_geo.datasets import simulate_crowd
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("adapt")
+    detector = small_run(folder)
+    today = all_joints(simulate_crowd("test", num_clips=3, frames_per_clip=40, seed=4))
+    today.save(folder / "today.npz")
+    simulate_crowd("train", num_clips=3, frames_per_clip=40, seed=5).save(folder / "new.npz")
+    scores = detector.window_scores(today, padded=False).scores["nearest"]
+    threshold = float(np.quantile(scores, 0.8))
+    detector.alarm_ = {"threshold": threshold, "mode": "nearest", "per_hour": 600.0, "hours": 1.0}
+    detector.save(folder / "run" / "model.pt")
+    return folder
+
+
+def run(*arguments: object, **options):
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False, **options)
+
+
+def test_false_alarms_of_watch_stop_firing(folder, tmp_path):
+    """Watch, mark the first alert, adapt, watch again: the other alerts go on."""
+    old = (folder / "run" / "model.pt").read_bytes()
+    text = "\n".join(lines_of(simulate_from(folder))) + "\n"
+    result = run("watch", folder / "run", input=text)
+    fired = [one for one in map(Alert.from_json, result.stdout.splitlines()) if one.end > one.start]
+    closed = [one for one in fired if one.state == "closed"]
+    assert closed
+    (tmp_path / "false.jsonl").write_text(closed[0].to_json() + "\n\n")
+    out = tmp_path / "adapted"
+    result = run(
+        *("adapt", folder / "run", folder / "today.npz", "--out", out),
+        *("--normal-events", tmp_path / "false.jsonl", "--anomalies", folder / "today.npz"),
+    )
+    assert result.exit_code == 0, result.output
+    assert re.search(r"recall before \S+ \(\d+ of \d+ events\)\nrecall after ", result.output)
+    assert (folder / "run" / "model.pt").read_bytes() == old
+    again = [Alert.from_json(one) for one in run("watch", out, input=text).stdout.splitlines()]
+    assert not [
+        one
+        for one in again
+        if one.camera == closed[0].camera
+        and one.state == "closed"
+        and one.start <= closed[0].end
+        and one.end >= closed[0].start
+    ]
+
+
+def simulate_from(folder: Path):
+    from gepc_geo import PoseTracks
+
+    return PoseTracks.load(folder / "today.npz")
+
+
+def test_a_new_camera(folder, tmp_path):
+    out = tmp_path / "adapted"
+    result = run("adapt", folder / "run", folder / "new.npz", "--out", out)
+    assert result.exit_code == 0, result.output
+    old, new = (GEPC.load(f / "model.pt", device="cpu") for f in (folder / "run", out))
+    rows = [len(one.normality_.nearest.points) for one in (old, new)]
+    assert rows[1] > rows[0]
+    assert "recall" not in result.output and "threshold after" in result.output
+    again = run("adapt", folder / "run", folder / "new.npz", "--out", out)
+    assert again.exit_code == 2 and "holds a run already" in again.output
+
+
+def test_refuses_in_one_sentence(folder, tmp_path):
+    for arguments, said in (
+        (["--normal-events", tmp_path / "none.jsonl"], "cannot be read"),
+        (["--labels", tmp_path], "expected --anomalies with it"),
+        (["--anomalies", folder / "new.npz"], "no abnormal frames"),
+    ):
+        result = run(
+            "adapt", folder / "run", folder / "new.npz", "--out", tmp_path / "out", *arguments
+        )
+        assert result.exit_code == 2 and said in result.output
+        assert not (tmp_path / "out").exists()
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    result = run(
+        *("adapt", folder / "run", folder / "new.npz", "--out", tmp_path / "out"),
+        *("--normal-events", tmp_path / "bad.jsonl"),
+    )
+    assert result.exit_code == 2 and "bad.jsonl: line 1: '{}' is no alert" in result.output
+
+
+def test_the_end_of_an_alert_replaces_its_beginning(tmp_path):
+    lines = [
+        Alert("a", "open", 5, 5, 5, 1, 2.0),
+        Alert("b", "open", 5, 6, 7, 1, 2.0),
+        Alert("a", "closed", 5, 8, 9, 1, 3.0),
+    ]
+    (tmp_path / "events.jsonl").write_text("\n".join(one.to_json() for one in lines))
+    events = read_events(tmp_path / "events.jsonl")
+    assert [(e.camera, e.state, e.end) for e in events] == [("a", "closed", 9), ("b", "open", 7)]

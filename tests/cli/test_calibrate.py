@@ -1,0 +1,86 @@
+"""``gepc-geo calibrate``: files in, a threshold in the model, its rate on the screen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from streams import small_run
+
+from gepc_geo import GEPC
+from gepc_geo.alarms import clip_series, false_alarms
+from gepc_geo.cli import main
+from gepc_geo.datasets import simulate_crowd
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("calibrate")
+    small_run(folder)
+    normal = simulate_crowd("train", num_clips=6, frames_per_clip=96, seed=9)
+    normal.save(folder / "normal.npz")
+    normal.with_(fps=None).save(folder / "no_fps.npz")
+    simulate_crowd("test", num_clips=4, frames_per_clip=48, seed=9).save(folder / "test.npz")
+    return folder
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def test_stores_the_threshold_and_prints_what_it_is_worth(folder):
+    hours = 6 * 96 / 24 / 3600
+    result = run("calibrate", folder / "run", folder / "normal.npz", "--false-alarms-per-hour", 450)
+    assert result.exit_code == 0, result.output
+    detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
+    alarm = detector.alarm_
+    assert alarm["per_hour"] == 450 and alarm["mode"] == "nearest"
+    assert alarm["hours"] == pytest.approx(hours)
+    tracks = simulate_crowd("train", num_clips=6, frames_per_clip=96, seed=9)
+    series = clip_series(detector, tracks, "nearest")
+    # 450 an hour are three in these 24 seconds.
+    assert false_alarms(series, alarm["threshold"]) <= 3
+    worst = max(one.scores.max() for one in series)
+    assert alarm["threshold"] <= worst
+    printed = re.search(r"on held-out +(\S+) an hour \((\d+) in (\S+) hours\)", result.output)
+    assert float(printed[1]) == pytest.approx(int(printed[2]) / hours, rel=0.01)
+    assert float(printed[3]) == pytest.approx(hours, rel=0.01)
+    assert f"{alarm['threshold']:.6g} (nearest)" in result.output
+
+
+def test_models_from_before_alarms_still_load(folder, tmp_path):
+    state = torch.load(folder / "run" / "model.pt", weights_only=True)
+    state.pop("alarm")
+    torch.save(state, tmp_path / "model.pt")
+    detector = GEPC.load(tmp_path / "model.pt", device="cpu")
+    assert detector.alarm_ is None
+    detector.save(tmp_path / "again.pt")
+    assert GEPC.load(tmp_path / "again.pt", device="cpu").alarm_ is None
+
+
+@pytest.mark.parametrize(
+    ("data", "rate", "said"),
+    [
+        ("no_fps.npz", 450, "has no frames a second, expected --fps"),
+        ("normal.npz", 1, "hours long, expected at least 1 for 1 false alarms an hour"),
+        ("normal.npz", -1, "expected more than 0"),
+        ("test.npz", 450, "abnormal frames, expected normal behaviour only"),
+    ],
+)
+def test_refuses_in_one_sentence(data, rate, said, folder):
+    before = (folder / "run" / "model.pt").read_bytes()
+    result = run("calibrate", folder / "run", folder / data, "--false-alarms-per-hour", rate)
+    assert result.exit_code == 2
+    assert said in result.output.strip().splitlines()[-1]
+    assert (folder / "run" / "model.pt").read_bytes() == before
+    assert np.all([p.suffix in (".pt", ".yaml") for p in (folder / "run").iterdir()])
+
+
+def test_fps_from_the_command_line(folder):
+    arguments = ("--false-alarms-per-hour", 450, "--fps", 24)
+    result = run("calibrate", folder / "run", folder / "no_fps.npz", *arguments)
+    assert result.exit_code == 0, result.output

@@ -1,0 +1,195 @@
+"""``gepc-geo watch`` as a process: lines in, alerts out, whatever happens to either."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from streams import all_joints, line, lines_of, small_run
+
+from gepc_geo.alarms import alarm_runs, clip_series
+from gepc_geo.alerts import Alert
+from gepc_geo.cli import main
+from gepc_geo.datasets import simulate_crowd
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A run with an alarm threshold that a tenth of a test set's frames exceeds."""
+    folder = tmp_path_factory.mktemp("watch")
+    detector = small_run(folder)
+    tracks = crowd()
+    scores = np.concatenate([one.scores for one in clip_series(detector, tracks, "nearest")])
+    level = np.unique(scores)
+    usual = simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4)
+    usual_scores = np.concatenate([one.scores for one in clip_series(detector, usual, "nearest")])
+    at = np.searchsorted(level, np.quantile(usual_scores, 0.9))
+    # Between two scores: no rounding of a stream's decides.
+    threshold = float(level[at - 1 : at + 1].mean())
+    detector.alarm_ = {"threshold": threshold, "mode": "nearest", "per_hour": 1.0, "hours": 1.0}
+    detector.save(folder / "run" / "model.pt")
+    return folder
+
+
+def crowd():
+    return all_joints(simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4))
+
+
+def watch(folder: Path, text: str | bytes, *arguments: str):
+    return CliRunner().invoke(
+        main, ["watch", str(folder / "run"), *arguments], input=text, catch_exceptions=False
+    )
+
+
+def alerts_of(text: str) -> list[Alert]:
+    return [Alert.from_json(one) for one in text.splitlines()]
+
+
+def test_alerts_are_the_alarms_of_the_same_poses(folder):
+    from gepc_geo import GEPC
+
+    tracks = crowd()
+    result = watch(folder, "\n".join(lines_of(tracks)) + "\n")
+    assert result.exit_code == 0 and result.stderr == ""
+    detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
+    series = clip_series(detector, tracks, "nearest")
+    closed = [alert for alert in alerts_of(result.stdout) if alert.state == "closed"]
+    found = 0
+    for name, one in zip(tracks.clip_names, series, strict=True):
+        mine = [[a.start, a.end + 1] for a in closed if a.camera == name]
+        assert mine == alarm_runs(one, detector.alarm_["threshold"]).tolist()
+        found += len(mine)
+    assert found == len(closed) > 0
+
+
+def test_broken_lines_cost_a_warning_each(folder):
+    good = lines_of(crowd())
+    expected = watch(folder, "\n".join(good) + "\n").stdout
+    broken = [
+        "nonsense",
+        "[1, 2]",
+        '{"frame": 3}',
+        '{"frame": 3, "people": [{"id": 1}]}',
+        '{"frame": 3, "people": [{"id": 1, "keypoints": [[1, 2]]}]}',
+        '{"frame": 3, "people": [{"id": 1, "keypoints": [[1, 2, 0.5]]}]}',
+        '{"frame": -3, "people": []}',
+        '{"frame": 3, "people": [{"id": "x", "keypoints": []}]}',
+        '{"frame": 3, "people": 7}',
+        line("normal_00", 0, [1], np.full((1, 17, 2), np.nan), np.ones((1, 17))),
+        "[" * 100_000,
+    ]
+    lines = list(good)
+    for number, one in enumerate(broken):
+        lines.insert(10 * number, one)
+    text = ("\n".join(lines) + "\n\n").encode() + b"\xff\xfe\n"
+    result = watch(folder, text)
+    assert result.exit_code == 0
+    # How many lines are scored together changes the last digits.
+    one, other = (
+        [(a.camera, a.state, a.start, a.end, a.person) for a in alerts_of(text)]
+        for text in (result.stdout, expected)
+    )
+    assert sorted(one) == sorted(other)
+    warned = [int(n) for n in re.findall(r"warning: line (\d+) is left out: ", result.stderr)]
+    assert warned == [*(10 * n + 1 for n in range(len(broken))), len(lines) + 2]
+
+
+def test_without_calibration_a_threshold_is_taken_and_said(folder, tmp_path):
+    from gepc_geo import GEPC
+
+    detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
+    detector.alarm_, detector.fps_ = None, float("nan")
+    detector.save(tmp_path / "run" / "model.pt")
+    result = watch(tmp_path, "\n".join(lines_of(crowd())), "--fps", "24")
+    assert result.exit_code == 0 and result.stdout
+    assert "the run has no alarm threshold" in result.stderr
+    result = watch(tmp_path, "")
+    assert result.exit_code == 2 and "expected --fps" in result.stderr
+    result = watch(tmp_path, "", "--fps", "0")
+    assert result.exit_code == 2 and "--fps is 0" in result.stderr
+
+
+def start(folder: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "gepc_geo", "watch", str(folder / "run"), "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        # A shell's background jobs ignore Ctrl-C, and so would the child of one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def test_ctrl_c_closes_open_alerts(folder):
+    """Somebody folded to a point, jumping about, is alarmed for as long as the stream goes on."""
+    process = start(folder)
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        points = rng.uniform(0, 400, (1, 17, 2))
+        text = line("gate", number, [5], points, np.ones((1, 17))) + "\n"
+        process.stdin.write(text.encode())
+    process.stdin.flush()
+    opened = Alert.from_json(process.stdout.readline().decode())
+    assert (opened.state, opened.camera, opened.person) == ("open", "gate", 5)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    (closed,) = alerts_of(out.decode())
+    assert closed.state == "closed" and closed.start == opened.start == 0
+    assert closed.end >= 30
+    assert err.decode().startswith("warning: interrupted")
+    assert "Traceback" not in err.decode()
+
+
+def test_a_consumer_that_does_not_read_holds_nothing_up(folder):
+    """More alerts than a pipe holds: all frames are taken; the alerts are there when it reads."""
+    process = start(folder)
+    rng = np.random.default_rng(0)
+    text = ""
+    for camera in range(30):
+        name = f"{camera}" + "x" * 4000
+        for number in range(14):
+            points = rng.uniform(0, 400, (1, 17, 2)).round(1)
+            text += line(name, number, [1], points, np.ones((1, 17))) + "\n"
+    process.stdin.write(text.encode())
+    process.stdin.close()
+    process.stdin = None
+    time.sleep(1)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert len(out) > 2**16
+    assert len(alerts_of(out.decode())) == 60
+
+
+def test_a_consumer_that_is_gone_ends_it(folder):
+    process = start(folder)
+    process.stdout.close()
+    text = "\n".join(lines_of(crowd())) + "\n"
+    process.stdin.write(text.encode())
+    process.stdin.close()
+    assert process.wait(timeout=100) == 0
+    err = process.stderr.read().decode()
+    process.stderr.close()
+    assert "nobody takes the alerts any more" in err and "Traceback" not in err
+
+
+def test_lines_of_the_help_are_lines_it_takes(folder):
+    """The format that the help shows has the keys that are read and written."""
+    text = CliRunner().invoke(main, ["watch", "--help"]).output
+    for key in json.loads(Alert("a", "open", 0, 0, 0, 0, 0.0).to_json()):
+        assert f'"{key}"' in text
+    for key in ("camera", "frame", "people", "id", "keypoints", "image_size", "features"):
+        assert f'"{key}"' in text

@@ -1,0 +1,70 @@
+"""A run on a small crowd, and crowds as lines of frames: what tests of streams share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from gepc_geo import GEPC, PoseTracks
+from gepc_geo.datasets import simulate_crowd
+
+SMALL = dict(
+    encoder_channels=[2, 2, 2],
+    strides=[1, 2, 3],
+    decoder_channels=[2, 2],
+    hidden=1,
+    clusters=3,
+    components=2,
+    augment="none",
+    precision="fp32",
+    budget=320,
+    batch_size=32,
+    stride=4,
+    holdout=0.2,
+)
+
+
+def small_run(folder: Path) -> GEPC:
+    """A detector in ``folder/run/model.pt``."""
+    train = simulate_crowd("train", num_clips=10, frames_per_clip=40, seed=1)
+    detector = GEPC(**SMALL).fit(train, device="cpu")
+    detector.save(folder / "run" / "model.pt")
+    return detector
+
+
+def all_joints(tracks: PoseTracks) -> PoseTracks:
+    """Every joint seen of whoever is there: nothing that a stream would have to wait for."""
+    there = tracks.rows(tracks.confidence.any(1))
+    seen = there.confidence[..., None] > 0
+    mean = np.where(seen, there.keypoints, 0).sum(1, keepdims=True) / seen.sum(1, keepdims=True)
+    return there.with_(
+        keypoints=np.where(seen, there.keypoints, mean), confidence=np.ones_like(there.confidence)
+    )
+
+
+def line(camera: str, frame: int, ids, keypoints, confidence) -> str:
+    people = [
+        {"id": int(i), "keypoints": np.column_stack([points, seen]).tolist()}
+        for i, points, seen in zip(ids, keypoints, confidence, strict=True)
+    ]
+    return json.dumps({"camera": camera, "frame": frame, "people": people})
+
+
+def lines_of(tracks: PoseTracks) -> list[str]:
+    """All clips as cameras, a frame of each in turn."""
+    found = []
+    for number in range(int(tracks.clip_length.max())):
+        for clip in np.flatnonzero(tracks.clip_length > number):
+            at = np.flatnonzero((tracks.clip == clip) & (tracks.frame == number))
+            found.append(
+                line(
+                    tracks.clip_names[clip],
+                    number,
+                    tracks.track[at],
+                    tracks.keypoints[at],
+                    tracks.confidence[at],
+                )
+            )
+    return found

@@ -1,0 +1,170 @@
+"""Adapted detectors: what was marked does not fire, what is abnormal still does, nothing old is touched."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from streams import SMALL, all_joints
+
+from gepc_geo import GEPC, InputError, PoseTracks
+from gepc_geo.adaptation import adapt_to_events, adapt_to_poses, recall
+from gepc_geo.alarms import Alarm, alarm_runs, clip_series, false_alarms
+from gepc_geo.alerts import Alert
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.options import MODES
+
+
+@pytest.fixture(scope="module")
+def detector() -> GEPC:
+    train = simulate_crowd("train", num_clips=8, frames_per_clip=40, seed=1)
+    detector = GEPC(**SMALL).fit(train, device="cpu")
+    normal = simulate_crowd("train", num_clips=4, frames_per_clip=60, seed=2)
+    scores = np.concatenate([one.scores for one in clip_series(detector, normal, "nearest")])
+    detector.alarm_ = Alarm(float(np.quantile(scores, 0.98)), "nearest", 600.0, 0.01).to_dict()
+    return detector
+
+
+@pytest.fixture(scope="module")
+def crowd() -> PoseTracks:
+    return all_joints(simulate_crowd("test", num_clips=6, frames_per_clip=60, seed=4))
+
+
+def tilted(num_clips: int, seed: int) -> PoseTracks:
+    """Normal people before a camera that lies on its side."""
+    tracks = simulate_crowd("train", num_clips=num_clips, frames_per_clip=60, seed=seed)
+    turned = np.stack([tracks.keypoints[..., 1], -tracks.keypoints[..., 0]], -1)
+    return tracks.with_(keypoints=turned)
+
+
+def alerts(detector: GEPC, tracks: PoseTracks, mode: str | None = None) -> list[Alert]:
+    alarm = Alarm.of(detector)
+    series = clip_series(detector, tracks, mode or alarm.mode)
+    return [
+        Alert(name, "closed", start, start, end - 1, 0, 0.0)
+        for name, one in zip(tracks.clip_names, series, strict=True)
+        for start, end in alarm_runs(one, alarm.threshold).tolist()
+    ]
+
+
+def state(detector: GEPC) -> dict[str, torch.Tensor]:
+    normality = detector.normality_
+    return {
+        "points": normality.nearest.points.clone(),
+        "means": normality.mixtures["latent"].means_.clone(),
+        "knots": detector.person_calibrators_["nearest"].knots_.clone(),
+        "threshold": torch.tensor(detector.threshold_),
+        "alarm": torch.tensor(detector.alarm_["threshold"]),
+    }
+
+
+def test_marked_false_alarms_do_not_fire_any_more(detector, crowd, tmp_path):
+    before, fired = state(detector), alerts(detector, crowd)
+    assert len(fired) >= 3
+    marked = fired[:2]
+    adapted = adapt_to_events(detector, crowd, marked)
+    adapted.save(tmp_path / "model.pt")
+    adapted = GEPC.load(tmp_path / "model.pt", device="cpu")
+    series = dict(zip(crowd.clip_names, clip_series(adapted, crowd, "nearest"), strict=True))
+    for event in marked:
+        worst = series[event.camera].scores[event.start : event.end + 1].max()
+        assert worst < adapted.alarm_["threshold"]
+    # Neighbours were enough: the threshold is what it was.
+    assert adapted.alarm_ == detector.alarm_
+    # What was not marked is as alarming as before, or nearly.
+    kept = {(one.camera, one.start) for one in alerts(adapted, crowd)}
+    others = [one for one in fired if one.camera not in {e.camera for e in marked}]
+    assert sum((one.camera, one.start) in kept for one in others) >= len(others) / 2
+    for name, value in state(detector).items():
+        assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_marked_false_alarms_stop_in_every_mode(mode, detector, crowd):
+    """Where a density has no room for a few windows, the threshold rises."""
+    series = clip_series(detector, crowd, mode)
+    threshold = float(np.quantile(np.concatenate([one.scores for one in series]), 0.8))
+    other = GEPC(**SMALL)
+    other.__dict__.update(vars(detector))
+    other.alarm_ = Alarm(threshold, mode, 600.0, 0.01).to_dict()
+    marked = alerts(other, crowd)[:1]
+    adapted = adapt_to_events(other, crowd, marked)
+    (series,) = clip_series(
+        adapted, crowd.select(clips=[crowd.clip_names.index(marked[0].camera)]), mode
+    )
+    worst = series.scores[marked[0].start : marked[0].end + 1].max()
+    assert worst < adapted.alarm_["threshold"]
+    assert adapted.alarm_["threshold"] >= threshold
+
+
+def test_a_new_camera_becomes_normal(detector):
+    """A camera on its side: everybody is abnormal, and after adaptation on others nobody is."""
+    new, fresh = tilted(6, 7), tilted(3, 8)
+    old_scores = detector.decision_function(fresh)
+    adapted = adapt_to_poses(detector, new)
+    assert np.median(adapted.decision_function(fresh)) < np.median(old_scores)
+    series = clip_series(adapted, fresh, "nearest")
+    alarm = Alarm.of(adapted)
+    # 600 an hour: the rate that the alarm was chosen for, on clips never seen.
+    hours = sum(one.hours for one in series)
+    assert false_alarms(series, alarm.threshold) <= 2 * 600 * hours + 2
+    assert alarm.threshold >= detector.alarm_["threshold"]
+    for mode in MODES:
+        assert np.isfinite(adapted.decision_function(fresh, mode)).all()
+    # The old camera's people stay as normal as they were.
+    old = simulate_crowd("train", num_clips=2, frames_per_clip=40, seed=2)
+    change = adapted.decision_function(old) - detector.decision_function(old)
+    assert change.max() < 1e-6
+
+
+def test_adapting_to_one_clip_and_without_an_alarm(detector):
+    one = tilted(1, 9)
+    adapted = adapt_to_poses(detector, one)
+    assert adapted.alarm_["threshold"] >= detector.alarm_["threshold"]
+    plain = GEPC(**SMALL)
+    plain.__dict__.update(vars(detector))
+    plain.alarm_ = None
+    adapted = adapt_to_poses(plain, one.with_(fps=None))
+    assert adapted.alarm_ is None
+    assert adapted.threshold_ >= detector.threshold_
+
+
+def test_recall_counts_events_with_an_alarmed_frame(detector):
+    tracks = simulate_crowd("test", num_clips=6, frames_per_clip=60, seed=4)
+    found = recall(detector, tracks)
+    expected = events = 0
+    offset = tracks.frame_offset
+    for clip, one in enumerate(clip_series(detector, tracks, "nearest")):
+        labels = tracks.frame_labels[offset[clip] : offset[clip + 1]] == 1
+        begins = np.flatnonzero(labels & ~np.concatenate([[False], labels[:-1]]))
+        for start in begins:
+            stop = start
+            while stop < len(labels) and labels[stop]:
+                stop += 1
+            events += 1
+            expected += one.scores[start:stop].max() >= detector.alarm_["threshold"]
+    assert (found.found, found.events) == (expected, events)
+    assert f"({expected} of {events} events)" in str(found)
+
+
+def test_refuses_in_one_sentence(detector, crowd):
+    event = Alert(crowd.clip_names[0], "closed", 0, 0, 10, 0, 0.0)
+    with pytest.raises(InputError, match="no events"):
+        adapt_to_events(detector, crowd, [])
+    with pytest.raises(InputError, match="camera 'elsewhere' of an event is no clip"):
+        adapt_to_events(detector, crowd, [Alert("elsewhere", "closed", 0, 0, 1, 0, 0.0)])
+    with pytest.raises(InputError, match="no window of anybody"):
+        adapt_to_events(
+            detector, crowd, [Alert(crowd.clip_names[0], "closed", 900, 900, 950, 0, 0.0)]
+        )
+    with pytest.raises(InputError, match="has no frames a second"):
+        adapt_to_poses(detector, crowd.with_(fps=None))
+    with pytest.raises(InputError, match="expected longer tracks"):
+        adapt_to_poses(detector, crowd.rows(crowd.frame < 5))
+    with pytest.raises(InputError, match="no abnormal frames"):
+        recall(detector, crowd.with_(frame_labels=None))
+    plain = GEPC(**SMALL)
+    plain.__dict__.update(vars(detector))
+    plain.alarm_ = None
+    with pytest.raises(InputError, match="expected gepc-geo calibrate first"):
+        adapt_to_events(plain, crowd, [event])

@@ -1,0 +1,310 @@
+"""Scores of streams against those of batches: the same windows, the same numbers, bounded memory."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from helpers import NETWORK
+
+from gepc_geo import GEPC, Frame, InputError, OnlineScorer, PoseTracks
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.detector import WindowScores
+from gepc_geo.online import OnlineScores
+from gepc_geo.options import MODES, Options
+
+SMALL = {**NETWORK, "budget": 320, "batch_size": 32, "stride": 8, "holdout": 0.2}
+
+
+@pytest.fixture(scope="module")
+def detector(walkers) -> GEPC:
+    few = walkers.select(clips=range(5))
+    return GEPC(**SMALL).fit(few, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def crowd() -> PoseTracks:
+    """Clips with occluded joints, missed frames and switched ids, and longer gaps cut into them."""
+    tracks = simulate_crowd("test", num_clips=3, frames_per_clip=40, seed=3)
+    rng = np.random.default_rng(0)
+    confidence = tracks.confidence.copy()
+    # Nothing of a person for one to eight frames: some gaps are filled, some split the track.
+    for row in rng.integers(0, tracks.num_frames, 40):
+        confidence[row : row + rng.integers(1, 9)] = 0
+    # Single joints for longer than a window; one that a person never has.
+    for row in rng.integers(0, tracks.num_frames, 40):
+        confidence[row : row + rng.integers(1, 20), rng.integers(0, 17)] = 0
+    confidence[(tracks.clip == 0) & (tracks.track == tracks.track[0]), 5] = 0
+    return tracks.with_(confidence=confidence)
+
+
+def frames_of(tracks: PoseTracks, clip: int | None = None) -> list[Frame]:
+    """A frame after the other of all clips at once."""
+    clips = range(tracks.num_clips) if clip is None else [clip]
+    frames = []
+    for number in range(int(tracks.clip_length.max())):
+        for one in clips:
+            at = np.flatnonzero((tracks.clip == one) & (tracks.frame == number))
+            frames.append(
+                Frame(
+                    tracks.clip_names[one],
+                    number,
+                    tracks.track[at],
+                    tracks.keypoints[at],
+                    tracks.confidence[at],
+                )
+            )
+    return frames
+
+
+def table(parts: list[OnlineScores], mode: str = "nearest") -> dict[tuple, float]:
+    """Scores by camera, person and first frame; no window comes twice."""
+    rows = [
+        ((part.camera[i], int(part.person[i]), int(part.first[i])), part.scores[mode][i])
+        for part in parts
+        for i in range(len(part))
+    ]
+    assert len(dict(rows)) == len(rows)
+    return dict(rows)
+
+
+def batch_table(
+    detector: GEPC,
+    tracks: PoseTracks,
+    mode: str = "nearest",
+    scored: WindowScores | None = None,
+) -> dict[tuple, float]:
+    scored = scored or detector.window_scores(tracks, padded=False)
+    windows = scored.windows
+    keys = zip(
+        [tracks.clip_names[c] for c in windows.clip],
+        windows.track.tolist(),
+        windows.frame.tolist(),
+        strict=True,
+    )
+    return dict(zip(keys, scored.scores[mode].tolist(), strict=True))
+
+
+def assert_same(found: dict[tuple, float], expected: dict[tuple, float]) -> None:
+    assert found.keys() == expected.keys()
+    np.testing.assert_allclose(
+        [found[key] for key in expected], list(expected.values()), rtol=1e-4, atol=1e-4
+    )
+
+
+def all_joints(tracks: PoseTracks) -> PoseTracks:
+    """Every joint seen of whoever is there at all."""
+    there = tracks.rows(tracks.confidence.any(1))
+    return there.with_(confidence=np.ones_like(there.confidence))
+
+
+@pytest.mark.parametrize(("stride", "max_gap"), [(1, 3), (4, 3), (15, 2), (1, 0)])
+def test_equals_batch_scores(stride, max_gap, detector, crowd):
+    """All windows of all clips in every mode, known to the end: gaps, strides, last windows."""
+    other = copy.deepcopy(detector).set_params(score_stride=stride, max_gap=max_gap)
+    other.pipeline_.options = Options(**other.to_dict())
+    scorer = OnlineScorer(other, wait=60)
+    parts = [scorer.push(*frames_of(crowd)), scorer.close()]
+    assert len(parts[0]) == 0 and scorer.held == 0
+    scored = other.window_scores(crowd, padded=False)
+    assert len(scored.windows) > 20
+    for mode in MODES:
+        assert_same(table(parts, mode), batch_table(other, crowd, mode, scored))
+
+
+def test_equals_batch_scores_where_every_joint_is_seen(detector, crowd):
+    """Nothing has to be waited for: gaps of whole people are closed by the row behind them."""
+    whole = all_joints(crowd)
+    for wait in (0, 3):
+        scorer = OnlineScorer(detector, wait=wait)
+        parts = [scorer.push(frame) for frame in frames_of(whole)]
+        assert_same(table([*parts, scorer.close()]), batch_table(detector, whole))
+
+
+@pytest.mark.parametrize("wait", [0, 2])
+def test_equals_batch_scores_of_what_is_known(wait, detector, crowd):
+    """Each window as the batch scores it in the track so far, long-occluded joints and all."""
+    clip = 1
+    scorer = OnlineScorer(detector, wait=wait)
+    checked = 0
+    for frame in frames_of(crowd, clip):
+        got = table([scorer.push(frame)])
+        if got and frame.frame % 3 == 0:
+            known = crowd.rows((crowd.clip == clip) & (crowd.frame <= frame.frame))
+            expected = batch_table(detector, known)
+            assert_same(got, {key: expected[key] for key in got})
+            checked += len(got)
+    assert checked > 10
+
+
+def test_windows_come_as_soon_as_they_are_complete(detector, crowd):
+    scorer = OnlineScorer(detector, wait=2)
+    for frame in frames_of(crowd, 1):
+        part = scorer.push(frame)
+        last = part.first + detector.window - 1
+        assert (last <= frame.frame - 2).all()
+        gaps = last < frame.frame - 2
+        # Later ones end in a gap, and were known when the person was back.
+        assert (frame.frame - 2 - last[gaps] <= detector.max_gap + 1).all()
+
+
+def test_grouping_and_order_of_frames_do_not_matter(detector, crowd):
+    frames = frames_of(crowd)
+    one_by_one = OnlineScorer(detector, wait=4)
+    expected = table([*(one_by_one.push(frame) for frame in frames), one_by_one.close()])
+    grouped = OnlineScorer(detector, wait=4)
+    parts = [grouped.push(*frames[i : i + 37]) for i in range(0, len(frames), 37)]
+    assert_same(table([*parts, grouped.close()]), expected)
+    # Late by up to four frames of the camera, which are in between one another.
+    whole = all_joints(crowd)
+    frames = frames_of(whole)
+    order = np.argsort(
+        [f.frame for f in frames] + np.random.default_rng(0).uniform(0, 4, len(frames))
+    )
+    shuffled = OnlineScorer(detector, wait=4)
+    parts = [shuffled.push(frames[i]) for i in order]
+    assert_same(table([*parts, shuffled.close()]), batch_table(detector, whole))
+    assert not any(shuffled.dropped.values())
+
+
+def test_late_and_duplicate_frames_are_dropped_and_counted(detector, crowd):
+    frames = frames_of(crowd, 2)
+    people = sum(len(scorer_ids(frame)) for frame in frames)
+    scorer = OnlineScorer(detector, wait=3)
+    parts = []
+    for number, frame in enumerate(frames):
+        parts.append(scorer.push(frame, frame))
+        if number >= 10:
+            parts.append(scorer.push(frames[number - 10]))
+    assert scorer.dropped["duplicate"] == people
+    assert scorer.dropped["late"] == sum(len(scorer_ids(frame)) for frame in frames[:-10])
+    plain = OnlineScorer(detector, wait=3)
+    assert_same(
+        table([*parts, scorer.close()]),
+        table([*(plain.push(frame) for frame in frames), plain.close()]),
+    )
+
+
+def scorer_ids(frame: Frame) -> np.ndarray:
+    return frame.ids[(frame.confidence > 0).any(1)]
+
+
+def test_memory_is_bounded(detector, crowd):
+    """Ten people for 900 frames, who leave and return, with a joint that is long gone."""
+    at = np.flatnonzero((crowd.clip == 1) & (crowd.frame == 20))[:1]
+    pose, scorer = crowd.keypoints[at[0]], OnlineScorer(detector)
+    rng = np.random.default_rng(1)
+    most = 0
+    for number in range(900):
+        ids = [i for i in range(10) if (number // 50 + i) % 7]
+        confidence = (rng.uniform(size=(len(ids), 17)) > 0.3).astype(np.float32)
+        confidence[:, 3] = number < 10
+        keypoints = pose + rng.normal(0, 1, (len(ids), 17, 2))
+        scorer._take_due = _unscored(scorer)  # what is held does not depend on the network
+        scorer.push(Frame("gate", number, ids, keypoints, confidence))
+        most = max(most, scorer.held)
+    # A window, what it waits for, and at most one row for each joint.
+    assert most <= 10 * (detector.window + detector.max_gap + scorer.wait + 17)
+    scorer.push(Frame("gate", 910, [], []))
+    assert scorer.held == 0
+
+
+def _unscored(scorer):
+    def take(name, camera, horizon):
+        OnlineScorer._take_due(scorer, name, camera, horizon)
+        return []
+
+    return take
+
+
+def test_people_leave_return_and_swap_ids(detector, crowd):
+    """Two people who swap ids are two new windows' worth of people, as in a batch."""
+    clip = 1
+    here = crowd.rows(crowd.clip == clip)
+    two = np.unique(here.track, return_counts=True)
+    first, second = two[0][np.argsort(two[1])[-2:]]
+    swapped = here.track.copy()
+    late = here.frame >= 30
+    swapped[late & (here.track == first)] = second
+    swapped[late & (here.track == second)] = first
+    tracks = here.with_(track=swapped)
+    scorer = OnlineScorer(detector, wait=60)
+    parts = [scorer.push(frame) for frame in frames_of(tracks, clip)]
+    assert_same(table([*parts, scorer.close()]), batch_table(detector, tracks))
+
+
+def test_a_camera_begins_anew(detector, crowd):
+    frames = frames_of(crowd, 1)
+    scorer = OnlineScorer(detector, wait=2)
+    before = [scorer.push(frame) for frame in frames]
+    jump = scorer.push(Frame(frames[0].camera, 5000, [], []))
+    again = [scorer.push(frame) for frame in frames]
+    end = scorer.close()
+    assert scorer.dropped["restart"] == 1
+    assert set(np.concatenate([part.session for part in again])) == {1}
+    assert again[0].settled[frames[0].camera, 0] is None
+    assert end.settled == {(frames[0].camera, 1): None}
+    late = {key: value for key, value in table([*again, end]).items()}
+    assert_same(late, table([*before, jump]))
+
+
+def test_cameras_do_not_mix(detector, crowd):
+    both = OnlineScorer(detector)
+    parts = [both.push(*frames_of(crowd)), both.close("no such camera"), both.close()]
+    alone = OnlineScorer(detector)
+    single = [alone.push(*frames_of(crowd, 2)), alone.close()]
+    name = crowd.clip_names[2]
+    assert_same({k: v for k, v in table(parts).items() if k[0] == name}, table(single))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"frame": -1}, "expected 0 to"),
+        ({"frame": 1.5}, "not whole"),
+        ({"ids": [1.5, 2.0]}, "expected whole numbers"),
+        ({"ids": [1]}, r"shape \[2, 17, 2\], expected \[1, 17, 2\]"),
+        ({"keypoints": np.full((2, 17, 2), np.nan)}, "not finite"),
+        ({"keypoints": [[1, 2], [3]]}, "uneven"),
+        ({"confidence": np.full((2, 17), 1.5)}, "outside of 0 to 1"),
+        ({"keypoints": [["a"]]}, "expected numbers"),
+        ({"image_size": (0, 5)}, "expected width, height"),
+    ],
+)
+def test_refuses_frames_in_one_sentence(change, said, detector):
+    good = dict(camera="a", frame=0, ids=[1, 2], keypoints=np.zeros((2, 17, 2)))
+    scorer = OnlineScorer(detector)
+    with pytest.raises(InputError, match=said):
+        scorer.push(Frame(**good), Frame(**{**good, **change}))
+    assert scorer.held == 0
+    scorer.push(Frame(**good))
+    assert scorer.held == 2
+
+
+def test_refuses_detectors_it_cannot_stream(detector):
+    with pytest.raises(InputError, match="not fitted"):
+        OnlineScorer(GEPC())
+    with pytest.raises(InputError, match="wait is -1"):
+        OnlineScorer(detector, wait=-1)
+    detector.set_params(frames=12)
+    try:
+        with pytest.raises(InputError, match="whole clips"):
+            OnlineScorer(detector)
+    finally:
+        detector.set_params(frames=None)
+
+
+def test_scores_that_are_no_numbers_are_left_out(detector, crowd, monkeypatch):
+    scorer = OnlineScorer(detector)
+    real = GEPC.batch_scores
+
+    def broken(self, windows):
+        scores = real(self, windows)
+        scores["latent"][:1] = np.nan
+        return scores
+
+    monkeypatch.setattr(GEPC, "batch_scores", broken)
+    part = scorer.push(*frames_of(crowd, 1))
+    assert scorer.dropped["unscored"] == 1
+    assert np.isfinite(part.scores["nearest"]).all() and len(part)
