@@ -10,6 +10,7 @@ from gepc_geo.cli.convert import convert
 from gepc_geo.cli.demo import demo
 from gepc_geo.cli.evaluate import evaluate
 from gepc_geo.cli.experiment import experiment
+from gepc_geo.cli.export import export_command
 from gepc_geo.cli.info import info
 from gepc_geo.cli.merge import merge
 from gepc_geo.cli.refusal import Group
@@ -23,5 +24,5 @@ def main() -> None:
     """Find abnormal human behaviour in tracked poses."""
 
 
-for _command in (demo, train, score, merge, evaluate, experiment, convert, info, bench):
+for _command in (demo, train, score, merge, evaluate, experiment, convert, export_command, info, bench):
     main.add_command(_command)
