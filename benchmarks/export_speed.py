@@ -44,7 +44,9 @@ def rate(work: Callable[[], object], windows: int, repeats: int) -> float:
 @click.command(cls=Command)
 @click.option("--run", type=click.Path(path_type=Path), help="A trained run.")
 @click.option("--hidden", default=8, show_default=True, help="Channel unit, without --run.")
-@click.option("--batch", "batches", type=int, multiple=True, default=(1, 64, 512), show_default=True)
+@click.option(
+    "--batch", "batches", type=int, multiple=True, default=(1, 64, 512), show_default=True
+)
 @click.option("--repeats", default=3, show_default=True)
 def main(run: Path | None, hidden: int, batches: tuple[int, ...], repeats: int) -> None:
     """Print the table."""

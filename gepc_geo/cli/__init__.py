@@ -24,5 +24,16 @@ def main() -> None:
     """Find abnormal human behaviour in tracked poses."""
 
 
-for _command in (demo, train, score, merge, evaluate, experiment, convert, export_command, info, bench):
+for _command in (
+    demo,
+    train,
+    score,
+    merge,
+    evaluate,
+    experiment,
+    convert,
+    export_command,
+    info,
+    bench,
+):
     main.add_command(_command)

@@ -13,9 +13,7 @@ from gepc_geo.run import Run
 
 @click.command("export", short_help="Write a run as one ONNX or PyTorch graph.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--format", "format_", type=click.Choice(FORMATS), default="onnx", show_default=True
-)
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="onnx", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="File to write (.onnx or .pt2)."
 )
