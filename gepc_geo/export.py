@@ -199,8 +199,9 @@ def save_onnx(program: torch.export.ExportedProgram, graph: ScoringGraph, path: 
 def _onnx_searchsorted(knots: Any, x: Any, **_: Any) -> Any:
     """``torch.searchsorted`` of rising knots, which ONNX lacks: how many of them are smaller."""
     import onnx
-    from onnxscript import opset18 as op
+    import onnxscript
 
+    op: Any = onnxscript.opset18
     smaller = op.Less(op.Unsqueeze(knots, [0]), op.Unsqueeze(x, [1]))
     return op.ReduceSum(op.Cast(smaller, to=onnx.TensorProto.INT64), [1], keepdims=0)
 
