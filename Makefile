@@ -4,6 +4,7 @@
 #   make test     the tests, with coverage
 #   make lint     ruff and mypy
 #   make bench    the benchmarks, small
+#   make docs     the documentation, in build/site
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed-$(SCATTER)
 
-.PHONY: setup demo test lint format bench clean
+.PHONY: setup demo test lint format bench docs clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -55,6 +56,9 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/gepc-geo bench --quick
+
+docs: $(STAMP)
+	$(BIN)/python -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

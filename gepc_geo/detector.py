@@ -585,6 +585,15 @@ class GEPC(Options, BaseEstimator):
     def _options(self) -> Options:
         return Options(**self.to_dict())
 
+    def scoring_mode(self, mode: str | None) -> str:
+        """The scoring mode of that name; of ``None`` the option ``mode``.
+
+        Raises:
+            InputError: A detector that is not fitted, or an unknown mode.
+        """
+        self._check_fitted()
+        return self._mode(mode)
+
     def _mode(self, mode: str | None) -> str:
         mode = self.mode if mode is None else mode
         if mode not in MODES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -148,10 +149,14 @@ class InputPipeline:
         return self
 
     def _normalized(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
+        batch, dtype = copy.copy(batch), batch.x.dtype
+        # Far from the image's corner the differences between joints keep few of float32's digits, and
+        # scores would differ in the fourth digit from runtime to runtime.
+        batch.x = batch.x.double()
         batch = self.align(batch)
         if choice is not None and self.augment.num_choices > 1:
             batch = self.augment.apply(batch, choice)
         x = to_dense(self.normalize(batch).x, self.skeleton.num_joints)
         # The confidence goes last, so that what is to be reconstructed is x[..., :-1].
         coordinates, confidence, rest = x.split([self.dims, 1, x.size(-1) - self.dims - 1], dim=-1)
-        return torch.cat([coordinates, rest, confidence], dim=-1)
+        return torch.cat([coordinates, rest, confidence], dim=-1).to(dtype)

@@ -100,10 +100,13 @@ class NearestDistance:
     def __call__(self, points: Tensor) -> Tensor:
         """The score of projected rows, :math:`[N]` float64; memory does not grow with their number."""
         scores = [points.new_zeros(0, dtype=torch.float64)]
-        for rows in points.split(_BLOCK):
-            log_distance = (_squares(rows, self.points) + self.least).log() / 2
-            scores.append((log_distance - self.log_scale).min(1).values)
+        scores += [self.compare(rows) for rows in points.split(_BLOCK)]
         return torch.cat(scores)
+
+    def compare(self, points: Tensor) -> Tensor:
+        """The score of projected rows, all compared with every learned row at once."""
+        log_distance = (_squares(points, self.points) + self.least).log() / 2
+        return (log_distance - self.log_scale).min(1).values
 
     def to(self, device: torch.device) -> NearestDistance:
         """Moves everything learned to a device."""

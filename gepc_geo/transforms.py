@@ -230,8 +230,7 @@ class AddMotion(_PoseTransform):
         coordinates, confidence = self._split(data)
         size, sizes = _body_size(self.skeleton, coordinates, confidence, self.by)
         center = coordinates.mean(dim=1)
-        moved = torch.gradient(center, dim=1)[0] if center.size(1) > 1 else torch.zeros_like(center)
-        velocity = moved / size[:, None, None]
+        velocity = _differences(center) / size[:, None, None]
         speed = (velocity.norm(dim=-1, keepdim=True) + _SPEED_FLOOR).log()
         growth = sizes.log()
         growth = (growth - growth.mean(dim=1, keepdim=True))[..., None]
@@ -330,7 +329,7 @@ class Augment(_PoseTransform):
             self.to(device)._matrix = self._exact.to(device, dtype)
         choice = choice.to(device)
         x = data.x.unflatten(0, (-1, self.skeleton.num_joints))
-        graph = torch.arange(len(x), device=device)[:, None]
+        graph = torch.arange(x.size(0), device=device)[:, None]
         x = x[graph, self._order[choice]]
         if self._times is not None:
             x = _read_at(x, self._times[choice])
@@ -400,6 +399,17 @@ def _mean(coordinates: Tensor, weight: Tensor, over: tuple[int, ...]) -> Tensor:
     weight = weight[..., None]
     weight = torch.where(weight.sum(over, keepdim=True) > 0, weight, 1.0)
     return (weight * coordinates).sum(over, keepdim=True) / weight.sum(over, keepdim=True)
+
+
+def _differences(x: Tensor) -> Tensor:
+    """Differences of [B, T, C] from frame to frame: central ones, one-sided at the ends, of one frame 0.
+
+    ``torch.gradient`` gives the same, and cannot be exported for batches of any size.
+    """
+    if x.size(1) < 2:
+        return torch.zeros_like(x)
+    inner = (x[:, 2:] - x[:, :-2]) / 2
+    return torch.cat([x[:, 1:2] - x[:, :1], inner, x[:, -1:] - x[:, -2:-1]], dim=1)
 
 
 def _turn(coordinates: Tensor, confidence: Tensor, matrix: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from gepc_geo.cli.convert import convert
 from gepc_geo.cli.demo import demo
 from gepc_geo.cli.evaluate import evaluate
 from gepc_geo.cli.experiment import experiment
+from gepc_geo.cli.export import export_command
 from gepc_geo.cli.info import info
 from gepc_geo.cli.merge import merge
 from gepc_geo.cli.refusal import Group
@@ -34,13 +35,15 @@ for _command in (
     score,
     merge,
     evaluate,
+    calibrate,
+    watch,
+    adapt,
     report,
     render,
     experiment,
     convert,
+    export_command,
     info,
     bench,
 ):
-    main.add_command(_command)
-for _command in (calibrate, watch, adapt):
     main.add_command(_command)

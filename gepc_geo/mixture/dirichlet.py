@@ -58,7 +58,11 @@ class DirichletComponents:
         r"""Log density of each row under each component, :math:`(N, K)`."""
         alpha = self.concentrations
         constant = torch.lgamma(alpha.sum(1)) - torch.lgamma(alpha).sum(1)
-        return constant + _log(x) @ (alpha - 1).T
+        return constant + self.exponent(x)
+
+    def exponent(self, x: Tensor) -> Tensor:
+        r"""What of :meth:`log_likelihood` depends on the rows, :math:`(N, K)`."""
+        return _log(x) @ (self.concentrations - 1).T
 
     def log_predictive(self, x: Tensor) -> Tensor:
         """As :meth:`log_likelihood`: concentrations are point estimates."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +23,26 @@ _ROWS, _VECTOR = 64, 8
 _ROOT_COLUMNS, _MOMENT_COLUMNS = 32, 64
 # Rows that make a sum of products worth its start.
 _LONG = 512
+
+
+class StudentT(NamedTuple):
+    r"""Student-t densities of :math:`K` components as functions of squared distances.
+
+    Attributes:
+        constant: Log density at a mean, :math:`(K)`.
+        power: Half the sum of degrees of freedom and dimensions, :math:`(K)`.
+        factor: What squared distances are multiplied by, :math:`(K)`.
+        freedom: Degrees of freedom, :math:`(K)`.
+    """
+
+    constant: Tensor
+    power: Tensor
+    factor: Tensor
+    freedom: Tensor
+
+    def __call__(self, square: Tensor) -> Tensor:
+        r"""Log densities :math:`(N, K)` at squared distances :math:`(N, K)`."""
+        return self.constant - self.power * torch.log1p(self.factor * square / self.freedom)
 
 
 class GaussianComponents:
@@ -119,19 +140,22 @@ class GaussianComponents:
 
         Bishop (2006), eq. 10.81 and 10.82.
         """
-        size = x.size(1)
+        return self.predictive()(self._square(x))
+
+    def predictive(self) -> StudentT:
+        """What of :meth:`log_predictive` does not depend on the rows."""
+        size = self.means.size(1)
         freedom = self.degrees_of_freedom + 1 - size
         # The predictive's precision is a multiple of the expected one.
         factor = self._predictive_factor()
-        square = factor * self._square(x)
-        return (
+        constant = (
             torch.lgamma((freedom + size) / 2)
             - torch.lgamma(freedom / 2)
             - 0.5 * size * (freedom * math.pi).log()
             + self._half_log_det()
             + 0.5 * size * factor.log()
-            - 0.5 * (freedom + size) * torch.log1p(square / freedom)
         )
+        return StudentT(constant, 0.5 * (freedom + size), factor, freedom)
 
     def penalty(self, count: Tensor) -> Tensor:
         r"""What the bound loses: KL divergence from the prior, and the noise of ``reg_covar``.
@@ -206,15 +230,20 @@ class GaussianComponents:
         """Squared distance of each row to each mean in units of the expected covariance."""
         if not len(x):
             return x.new_zeros(0, len(self.means))
-        root = self.precisions_cholesky
+        measure, values = self.distances()
+        return torch.cat([measure(part) for part in x.split(_rows_at_once(x, values))])
+
+    def distances(self) -> tuple[Callable[[Tensor], Tensor], int]:
+        r"""A function from rows to squared distances :math:`(N, K)`, and the values it holds for each.
+
+        In units of the expected covariance; what does not depend on the rows is computed here.
+        """
         if self.diagonal:
-            rows = x.split(_rows_at_once(x, self.means.numel()))
-            return torch.cat(
-                [((part[:, None] - self.means) * root).square().sum(2) for part in rows]
-            )
-        blocks = self._blocks()
-        rows = x.split(_rows_at_once(x, max(shift.numel() for _, shift in blocks)))
-        return torch.cat([_square_full(part - self.mean_prior, blocks) for part in rows])
+            means, root = self.means, self.precisions_cholesky
+            return lambda x: ((x[:, None] - means) * root).square().sum(2), means.numel()
+        centre, blocks = self.mean_prior, self._blocks()
+        most = max(shift.numel() for _, shift in blocks)
+        return lambda x: _square_full(x - centre, blocks), most
 
     def _blocks(self) -> list[tuple[Tensor, Tensor]]:
         """The roots of all components side by side, a block of columns at a time, and the means.

@@ -1,0 +1,113 @@
+"""Sizes of a detector's files and windows a second of ours, onnxruntime and the exported program.
+
+    python benchmarks/export_speed.py
+    python benchmarks/export_speed.py --run runs/mine --batch 1 --batch 64 --batch 512
+
+Without --run: an untrained network of default size, fitted to a simulated crowd. Every runtime gets
+one thread and the same windows of key points; ours is ``GEPC.window_scores``, which computes every
+mode and finds the windows too (batches of 512 whatever is asked for). Medians of repeats after a warm-up; in float32.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+from gepc_geo import GEPC
+from gepc_geo.cli.refusal import Command
+from gepc_geo.datasets.simulate import simulate_crowd
+from gepc_geo.errors import InputError
+from gepc_geo.export import FORMATS, export
+from gepc_geo.loader import WindowLoader
+from gepc_geo.nn import to_dense
+from gepc_geo.run import Run
+
+
+def rate(work: Callable[[], object], windows: int, repeats: int) -> float:
+    """Windows a second of some work, its first run not counted."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return windows / statistics.median(times)
+
+
+@click.command(cls=Command)
+@click.option("--run", type=click.Path(path_type=Path), help="A trained run.")
+@click.option("--hidden", default=8, show_default=True, help="Channel unit, without --run.")
+@click.option(
+    "--batch", "batches", type=int, multiple=True, default=(1, 64, 512), show_default=True
+)
+@click.option("--repeats", default=3, show_default=True)
+def main(run: Path | None, hidden: int, batches: tuple[int, ...], repeats: int) -> None:
+    """Print the table."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise InputError(
+            "onnxruntime is missing, expected pip install 'gepc_geo[export]'"
+        ) from None
+    torch.set_num_threads(1)
+    crowd = simulate_crowd("train", num_clips=12, frames_per_clip=72, seed=0)
+    if run is None:
+        detector = GEPC(budget=0, hidden=hidden, precision="fp32").fit(crowd, device="cpu")
+    else:
+        detector = Run(run).load(device="cpu")
+        detector.precision_ = "fp32"
+    windows = detector.windows(crowd)
+    if len(windows) < max(batches) or min(batches) < 1:
+        raise InputError(f"batch is {max(batches)}, expected between 1 and {len(windows)}")
+    chosen = torch.arange(max(batches))
+    batch = WindowLoader(windows, batch_size=len(chosen)).gather(chosen)
+    x = to_dense(batch.x, detector.skeleton_.num_joints).contiguous()
+    image_size = batch.image_size
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    with tempfile.TemporaryDirectory() as folder:
+        files = dict(zip(FORMATS, (Path(folder) / "m.onnx", Path(folder) / "m.pt2"), strict=True))
+        for format_, path in files.items():
+            graph = export(detector, path, format_)
+        detector.save(Path(folder) / "model.pt")
+        size = {name: path.stat().st_size / 1e6 for name, path in files.items()}
+        size["ours"] = (Path(folder) / "model.pt").stat().st_size / 1e6
+        session = onnxruntime.InferenceSession(files["onnx"], settings)
+        program = torch.export.load(files["torch"]).module()
+
+    def inputs(count: int) -> tuple[torch.Tensor, ...]:
+        return (x[:count], image_size[:count]) if graph.needs_image_size else (x[:count],)
+
+    def onnx(count: int) -> np.ndarray:
+        names = [one.name for one in session.get_inputs()]
+        feeds = {n: one.numpy() for n, one in zip(names, inputs(count), strict=True)}
+        return session.run(["score"], feeds)[0]
+
+    def torch_program(count: int) -> np.ndarray:
+        with torch.no_grad():
+            return program(*inputs(count))[0].numpy()
+
+    ours = detector.window_scores(crowd).scores[detector.mode][: len(chosen)]
+    own_rate = rate(lambda: detector.window_scores(crowd), len(windows), repeats)
+    click.echo(f"| {detector.mode} | MB | largest difference | windows/s |")
+    click.echo("|---|---|---|---|")
+    click.echo(f"| ours, all modes | {size['ours']:.1f} | | {own_rate:,.0f} |")
+    for name, label, work in (
+        ("onnx", "onnxruntime", onnx),
+        ("torch", "exported torch", torch_program),
+    ):
+        gap = np.abs(work(len(chosen)) - ours).max()
+        for count in batches:
+            speed = rate(lambda work=work, count=count: work(count), count, repeats)
+            click.echo(f"| {label}, batch {count} | {size[name]:.1f} | {gap:.0e} | {speed:,.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""A detector as one graph for other runtimes: from windows of key points to scores."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+
+from gepc_geo.detector import GEPC
+from gepc_geo.engine import Encoded, window_residual
+from gepc_geo.errors import InputError
+from gepc_geo.files import atomic_path, check_destination
+from gepc_geo.mixture import DirichletProcessMixture
+from gepc_geo.mixture.gaussian import GaussianComponents
+from gepc_geo.normality import FUSED
+
+#: What a graph can be written as.
+FORMATS = ("onnx", "torch")
+#: The graph's outputs, in order.
+OUTPUTS = ("score", "assignment")
+# The part of a window's points that each directly scored mode is computed from.
+_PARTS = {"assignment": "assignment", "latent": "latent", "reconstruction": "residual"}
+
+
+class ScoringGraph(nn.Module):
+    r"""Everything between key points and scores of a fitted detector as one module without branches.
+
+    Alignment, normalisation and motion, the augmented copies that scores are averaged over, the
+    network, the mode's density or distances and, for ``fused``, calibration. Memory grows with the
+    batch: in the modes ``nearest`` and ``fused`` by up to 20,000 float64 numbers a window.
+
+    Runs in float32 whatever the run's ``precision`` is (scores, as everywhere, in float64).
+
+    Args:
+        detector: A fitted detector; the module lives on its device and shares its tensors.
+        mode: A scoring mode. (default: the detector's)
+
+    Shapes:
+        - **input:** windows of key points :math:`(B, T, V, C)` float32: coordinates as in the
+          training poses (pixels, or metres), confidence, features; missing frames and joints
+          interpolated, with confidence 0, as :class:`~gepc_geo.windows.PoseWindows` does it; with
+          the option ``scale="image"`` also the image's width and height :math:`(B, 2)` float32
+        - **output:** anomaly scores :math:`(B)` float64, higher is more abnormal; soft assignments
+          :math:`(B, K)` float32 of the windows as they are, rows sum to one
+
+    Raises:
+        InputError: A detector that is not fitted, or an unknown mode.
+    """
+
+    def __init__(self, detector: GEPC, mode: str | None = None) -> None:
+        super().__init__()
+        self.mode = detector.scoring_mode(mode)
+        self.needs_image_size = detector.scale == "image"
+        self.model, self.clusters = detector.model_.eval(), detector.assignment_.eval()
+        self.pipeline, self.normality = detector.pipeline_, detector.normality_
+        self.copies = detector.pipeline_.augment.num_scored
+        modes = FUSED if self.mode == "fused" else (self.mode,)
+        self.scorers = {one: self._scorer(one) for one in modes}
+
+    def forward(self, keypoints: Tensor, image_size: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Anomaly scores and soft assignments."""
+        count = keypoints.size(0)
+        encoded = self._encode(keypoints, image_size)
+        scores = {
+            mode: scorer(encoded).unflatten(0, (self.copies, count)).mean(0)
+            for mode, scorer in self.scorers.items()
+        }
+        score = self.normality.fused_score(scores) if self.mode == "fused" else scores[self.mode]
+        return score, encoded.log_p[:count].exp()
+
+    def _encode(self, keypoints: Tensor, image_size: Tensor | None) -> Encoded:
+        """All windows as they are, then all of them under the next augmentation, and so on."""
+        x = keypoints.transpose(1, 2).repeat(self.copies, 1, 1, 1)
+        batch = Batch(_base_cls=Data, x=x.flatten(0, 1))
+        if image_size is not None:
+            batch.image_size = image_size.repeat(self.copies, 1)
+        each = torch.zeros_like(keypoints[:, 0, 0, 0], dtype=torch.long)
+        x = self.pipeline.tensor(batch, torch.cat([each + copy for copy in range(self.copies)]))
+        reconstruction, latent = self.model(x)
+        residual = window_residual(reconstruction, x)
+        return Encoded(latent, self.clusters(latent), residual, x[..., :-1].flatten(1))
+
+    def _scorer(self, mode: str) -> Callable[[Encoded], Tensor]:
+        """The mode's score of encoded windows, what does not depend on them computed beforehand."""
+        normality = self.normality
+        if mode == "max":
+            return lambda encoded: -torch.expm1(normality.project(encoded).largest)
+        if mode == "nearest":
+            return lambda encoded: normality.nearest.compare(normality.project(encoded).nearest)
+        part = _PARTS[mode]
+        density = _density(normality.mixtures[part])
+        return lambda encoded: -density(getattr(normality.project(encoded), part))
+
+
+def _density(mixture: DirichletProcessMixture) -> Callable[[Tensor], Tensor]:
+    """A mixture's log density of rows; no runtime is asked for the log-gammas of its constants."""
+    log_weights, components = mixture.weights_.log(), mixture.components_
+    if isinstance(components, GaussianComponents):
+        predictive, (measure, _) = components.predictive(), components.distances()
+        return lambda x: (log_weights + predictive(measure(x))).logsumexp(1)
+    # At the logarithm 0 of every part there is nothing but the constants.
+    size = components.concentrations.size(1)
+    constant = components.log_likelihood(log_weights.new_ones(1, size))
+    return lambda x: (log_weights + constant + components.exponent(x)).logsumexp(1)
+
+
+def example(detector: GEPC, batch: int) -> tuple[Tensor, ...]:
+    r"""Inputs of the graph, of the right shapes: standing bodies whose joints are drawn at random.
+
+    Args:
+        detector: A fitted detector.
+        batch: Windows.
+    """
+    device = detector.pipeline_.mean.device
+    generator = torch.Generator().manual_seed(0)
+    joints, dims = detector.skeleton_.num_joints, detector.dims_
+    size = (batch, detector.length, joints, dims + 1 + detector.num_features_)
+    pose = 100 * torch.rand(batch, 1, *size[2:], generator=generator)
+    x = pose + torch.rand(size, generator=generator)
+    x[..., dims] = 1
+    sizes = (torch.full((batch, 2), 200.0),) if detector.scale == "image" else ()
+    return tuple(one.to(device) for one in (x, *sizes))
+
+
+def export(
+    detector: GEPC, path: str | Path, format: str = "onnx", mode: str | None = None
+) -> ScoringGraph:
+    """Writes a detector as one graph of dynamic batch size.
+
+    Args:
+        detector: A fitted detector.
+        path: File to write: ``.onnx`` (one file, weights inside), or ``.pt2`` for
+            ``torch.export.load(path).module()``.
+        format: ``"onnx"`` or ``"torch"``. (default: ``"onnx"``)
+        mode: A scoring mode. (default: the detector's)
+
+    Returns:
+        The module that was written.
+
+    Raises:
+        InputError: An unknown format or mode, a name with another ending, a path that cannot be
+            written, or packages of the extra ``export`` that are missing.
+    """
+    if format not in FORMATS:
+        raise InputError(f"format is {format!r}, expected {' or '.join(FORMATS)}")
+    ending = ".onnx" if format == "onnx" else ".pt2"
+    if Path(path).suffix != ending:
+        raise InputError(f"{path} has another ending, expected {ending} for format {format}")
+    check_destination(path)
+    if format == "onnx":
+        _need_onnx()
+    graph = ScoringGraph(detector, mode).eval()
+    program = trace(graph, detector)
+    with atomic_path(path) as temporary:
+        if format == "torch":
+            torch.export.save(program, temporary)
+        else:
+            save_onnx(program, graph, temporary)
+    return graph
+
+
+def trace(graph: ScoringGraph, detector: GEPC) -> torch.export.ExportedProgram:
+    """The graph as PyTorch's exported program, for any number of windows from 1 on."""
+    inputs = example(detector, 3)
+    batch = torch.export.Dim("batch", min=1)
+    with torch.no_grad():
+        return torch.export.export(
+            graph, inputs, dynamic_shapes=tuple({0: batch} for _ in inputs), strict=False
+        )
+
+
+def save_onnx(program: torch.export.ExportedProgram, graph: ScoringGraph, path: Path) -> None:
+    """Writes what :func:`trace` gave as ONNX, in one file."""
+    names = ["keypoints", "image_size"] if graph.needs_image_size else ["keypoints"]
+    # The exporter tells of its steps on standard output and warns of its own future.
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        onnx = torch.onnx.export(
+            program,
+            (),
+            input_names=names,
+            output_names=list(OUTPUTS),
+            dynamo=True,
+            verbose=False,
+            custom_translation_table={torch.ops.aten.searchsorted.Tensor: _onnx_searchsorted},
+        )
+    assert onnx is not None
+    onnx.save(str(path), external_data=False)
+
+
+def _onnx_searchsorted(knots: Any, x: Any, **_: Any) -> Any:
+    """``torch.searchsorted`` of rising knots, which ONNX lacks: how many of them are smaller."""
+    import onnx
+    import onnxscript
+
+    op: Any = onnxscript.opset18
+    smaller = op.Less(op.Unsqueeze(knots, [0]), op.Unsqueeze(x, [1]))
+    return op.ReduceSum(op.Cast(smaller, to=onnx.TensorProto.INT64), [1], keepdims=0)
+
+
+def _need_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"format onnx needs {error.name}, expected pip install 'gepc_geo[export]'"
+        ) from None
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)

@@ -1,0 +1,126 @@
+"""Every code block of docs/ runs (long ones at a declared small size), and the site builds strictly."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from helpers import ROOT
+from test_readme import SMALL
+
+from gepc_geo.cli import main
+from gepc_geo.datasets.simulate import write_crowd
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+# What makes a block's training or crowd small; everything else runs as it stands.
+SMALLER = {
+    "budget=40_000, hidden=4": "budget=320, hidden=1, encoder_channels=[2, 2], strides=[2, 3], "
+    "decoder_channels=[2], clusters=3, components=2, score_stride=6, augment='none'",
+    '("train", seed': '("train", num_clips=12, frames_per_clip=48, seed',
+}
+# Commands whose data nobody has here, or that a scheduler runs: parsed (or looked up), not run.
+ELSEWHERE = ("PATH/", "runs/validation", "$SLURM", "parts/*")
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and text of each of a page's code blocks."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.M | re.S)
+
+
+def lines(page: Path) -> list[str]:
+    every = [line for kind, block in blocks(page) if kind == "" for line in block.splitlines()]
+    return [line for line in every if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def poses(tmp_path_factory) -> Path:
+    """A folder with poses as the guides name them, and a small run trained on them."""
+    folder = tmp_path_factory.mktemp("docs")
+    write_crowd(folder / "poses", seed=2, train_clips=12, test_clips=9, frames_per_clip=48)
+    (folder / "poses" / "test_masks").rename(folder / "poses" / "masks")
+    words = ["train", str(folder / "poses/train"), "--out", str(folder / "runs/mine"), *SMALL]
+    result = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_kinds_of_blocks_are_those_that_run():
+    kinds = {kind for page in PAGES for kind, _ in blocks(page)}
+    assert kinds == {"", "python"}
+    tools = {shlex.split(line)[0] for page in PAGES for line in lines(page)}
+    assert tools <= {"gepc-geo", "python", "torchrun", "sbatch"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_run(page, poses, tmp_path, monkeypatch):
+    shutil.copytree(poses, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for line in lines(page):
+        tool, *words = shlex.split(line)
+        if tool == "gepc-geo" and not any(part in line for part in ELSEWHERE):
+            if words[0] == "train":
+                shutil.rmtree(tmp_path / "runs/mine")
+                words += SMALL
+            result = CliRunner().invoke(main, words, catch_exceptions=False)
+            assert result.exit_code == 0, (line, result.output)
+        elif tool == "python":
+            script, *flags = words
+            text = (ROOT / script).read_text(encoding="utf-8")
+            names = [flag.strip("-") for flag in flags if flag.startswith("--")]
+            assert all(re.search(rf"--{name}\b", text) for name in names), line
+        else:
+            # Two processes run such commands in test_distributed.py, a shard's in test_readme.py.
+            if tool == "torchrun":
+                words = words[words.index("gepc_geo") + 1 :]
+            elif tool == "sbatch":
+                words = shlex.split(words[-1].replace("$SLURM_ARRAY_TASK_ID", "1"))[1:]
+            command, *rest = words
+            parsed = main.commands[command]
+            if command == "experiment":
+                command, *rest = rest
+                parsed = parsed.commands[command]
+            parsed.make_context(command, rest)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_blocks_run(page, poses, tmp_path, monkeypatch):
+    code = [block for kind, block in blocks(page) if kind == "python"]
+    if not code:
+        return
+    if "onnxruntime" in "".join(code):
+        pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    shutil.copytree(poses, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for block in code:
+        for large, small in SMALLER.items():
+            block = block.replace(large, small)
+        exec(compile(block, page.name, "exec"), {})
+
+
+def test_every_page_is_in_the_navigation_and_links_lead_somewhere():
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert str(page.relative_to(ROOT / "docs")) in config
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_site_builds_strictly(tmp_path):
+    for package in ("mkdocs", "material", "mkdocstrings"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed (extra docs)")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "s")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "s" / "api" / "detector.html").read_text(encoding="utf-8")
+    assert "decision_function" in page and ":math:" not in page
+    # Nothing is fetched from elsewhere when a page opens.
+    assert not re.findall(r'<(?:script|link)[^>]*(?:src|href)="(https?:[^"]+)"', page)

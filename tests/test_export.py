@@ -1,0 +1,141 @@
+"""Exported graphs give the detector's own scores, for any number of windows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from helpers import NETWORK
+from torch import Tensor
+
+from gepc_geo import GEPC, InputError
+from gepc_geo.cli import main
+from gepc_geo.datasets.simulate import simulate_crowd
+from gepc_geo.detector import WindowScores
+from gepc_geo.export import ScoringGraph, example, export, save_onnx, trace
+from gepc_geo.loader import WindowLoader
+from gepc_geo.nn import to_dense
+from gepc_geo.options import MODES
+
+ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+# Smaller still: what takes time here is tracing.
+TINY = {**NETWORK, "encoder_channels": [2, 2], "strides": [2, 3], "decoder_channels": [2]}
+# Scores of the graph and of the detector agree to this, relative to scores above 1.
+CLOSE = 1e-4
+
+
+def keypoints(detector: GEPC, result: WindowScores) -> tuple[Tensor, Tensor]:
+    """All windows as the graph takes them, and the image sizes."""
+    loader = WindowLoader(result.windows, batch_size=len(result.windows))
+    (batch,) = loader
+    return to_dense(batch.x, detector.skeleton_.num_joints).contiguous(), batch.image_size
+
+
+@pytest.fixture(scope="module")
+def detector(walkers):
+    return GEPC(**TINY, budget=640, batch_size=32).fit(walkers)
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    return simulate_crowd("test", num_clips=2, frames_per_clip=40, seed=9)
+
+
+@pytest.fixture(scope="module")
+def scored(detector, crowd):
+    return detector.window_scores(crowd)
+
+
+def run_onnx(path, *inputs: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+    feeds = {name: one.numpy() for name, one in zip(names, inputs, strict=True)}
+    return tuple(session.run(["score", "assignment"], feeds))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_runtimes_agree_with_the_detector(detector, crowd, scored, tmp_path, mode):
+    x, _ = keypoints(detector, scored)
+    p = detector.soft_assignment(crowd)
+    graph = ScoringGraph(detector, mode).eval()
+    program = trace(graph, detector)
+    save_onnx(program, graph, tmp_path / "graph.onnx")
+    module = program.module()
+    for count in (1, 2, len(x)):
+        with torch.no_grad():
+            ours = tuple(one.numpy() for one in module(x[:count]))
+        for score, assignment in (ours, run_onnx(tmp_path / "graph.onnx", x[:count])):
+            assert score.shape == (count,) and score.dtype == np.float64
+            np.testing.assert_allclose(score, scored.scores[mode][:count], atol=CLOSE, rtol=CLOSE)
+            np.testing.assert_allclose(assignment, p[:count], atol=CLOSE, rtol=CLOSE)
+
+
+def test_other_densities_and_image_scale_agree(walkers, crowd, tmp_path):
+    options = {
+        **TINY,
+        "scale": "image",
+        "augment": "none",
+        "density": "dirichlet",
+        "mode": "assignment",
+        "assignment": "student",
+    }
+    detector = GEPC(**options, budget=320, batch_size=32).fit(walkers)
+    result = detector.window_scores(crowd)
+    x, size = keypoints(detector, result)
+    export(detector, tmp_path / "graph.onnx")
+    score, _ = run_onnx(tmp_path / "graph.onnx", x, size)
+    np.testing.assert_allclose(score, result.scores["assignment"], atol=CLOSE, rtol=CLOSE)
+
+
+def test_command_writes_a_graph_that_runs_without_the_package(
+    detector, scored, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    detector.save("run/model.pt")
+    words = ["export", "run", "--format", "torch", "--out", "graph.pt2"]
+    result = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "score [windows] float64 (nearest)" in result.output
+    x, _ = keypoints(detector, scored)
+    torch.save(x, "x.pt")
+    code = (
+        "import sys, torch; sys.path = [p for p in sys.path if p]\n"
+        "x = torch.load('x.pt')\n"
+        "score, _ = torch.export.load('graph.pt2').module()(x)\n"
+        "assert 'gepc_geo' not in sys.modules\n"
+        "torch.save(score.detach(), 'score.pt')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ours = scored.scores["nearest"]
+    np.testing.assert_allclose(torch.load("score.pt").numpy(), ours, atol=CLOSE, rtol=CLOSE)
+
+
+def test_bad_input_is_refused_and_nothing_written(detector, tmp_path):
+    with pytest.raises(InputError, match=r"format is 'caffe', expected onnx or torch"):
+        export(detector, tmp_path / "graph.onnx", "caffe")
+    with pytest.raises(InputError, match=r"expected \.pt2 for format torch"):
+        export(detector, tmp_path / "graph.onnx", "torch")
+    with pytest.raises(InputError, match="mode is 'best'"):
+        export(detector, tmp_path / "graph.onnx", mode="best")
+    with pytest.raises(InputError, match="not fitted"):
+        export(GEPC(), tmp_path / "graph.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_extra_is_named(detector, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(InputError, match=r"needs onnxscript, expected pip install"):
+        export(detector, tmp_path / "graph.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_example_inputs_have_the_shapes_of_windows(detector, scored):
+    x, _ = keypoints(detector, scored)
+    (drawn,) = example(detector, 5)
+    assert drawn.shape == (5, *x.shape[1:]) and drawn.dtype == x.dtype
