@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gepc_geo._version import __version__
+from gepc_geo.alarms import Alarm, Series, alarm_runs
 from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.evaluation import clip_labels, frame_threshold
 from gepc_geo.levels import ScoreOptions, check_level, clip_level, frame_level
@@ -126,10 +127,10 @@ def gather(
 
 def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float | None, str]:
     """Where frames count as alarms, and what that means."""
-    own = getattr(detector, "threshold", None)
-    plain = mode == detector.mode and options == ScoreOptions(options.mode)
-    if plain and isinstance(own, int | float):
-        return float(own), "calibrated on normal poses for the wanted rate of false alarms"
+    alarm = Alarm.of(detector)
+    # Smoothed or corrected scores are other scores than those the threshold was chosen on.
+    if alarm is not None and alarm.mode == mode and options == ScoreOptions(options.mode):
+        return alarm.threshold, f"chosen on normal poses for {alarm.per_hour:g} false alarms an hour"
     if options.protocol != "corrected":
         return None, ""
     share = f"{100 * detector.contamination:g} %"
@@ -140,9 +141,12 @@ def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float 
 
 
 def _alarms(tracks: PoseTracks, score: np.ndarray, threshold: float) -> int:
-    """Runs of alarmed frames, none across two clips."""
-    parts = np.split(score >= threshold, tracks.frame_offset[1:-1])
-    return sum(len(runs(part)) for part in parts)
+    """Runs of alarmed frames, none across two clips; gaps under a second merged where time is known."""
+    parts = np.split(score, tracks.frame_offset[1:-1])
+    return sum(
+        len(runs(part >= threshold) if np.isnan(fps) else alarm_runs(Series(part, fps), threshold))
+        for part, fps in zip(parts, tracks.fps.tolist(), strict=True)
+    )
 
 
 def _stage(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import builtins
+import dataclasses
 import json
 import re
 
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 
 from gepc_geo import InputError, Skeleton
+from gepc_geo.alarms import Alarm
 from gepc_geo.evaluation import evaluate
 from gepc_geo.levels import ScoreOptions, frame_level, score_table
 from gepc_geo.report import gather, make_page, write_page
+from gepc_geo.report.content import _alarms
 from gepc_geo.report.curves import histogram, quality
 from gepc_geo.report.encode import evenly, join_near, pack_poses, thin
 from gepc_geo.report.plane import to_plane
@@ -158,11 +161,16 @@ def test_scores_and_metrics_are_the_detectors(detector, crowd, content):
     metrics = evaluate(detector, crowd).metrics
     assert content["quality"]["auc"] == metrics["auc"]
     assert content["threshold"] == metrics["events"]["threshold"]
+    alarmed = np.split(frames.score.numpy() >= content["threshold"], crowd.frame_offset[1:-1])
+    numbers = [np.flatnonzero(part) for part in alarmed]
+    # A gap of less than a second, 25 frames of this crowd, does not part two alarms.
+    alarms = sum(1 + int((np.diff(n) > 25).sum()) for n in numbers if len(n))
+    assert 0 < alarms <= metrics["events"]["n_alarms"]
     assert content["totals"] == {
         "clips": 9,
         "people": crowd.num_tracks,
         "frames": 9 * 48,
-        "alarms": metrics["events"]["n_alarms"],
+        "alarms": alarms,
         "abnormal": int((crowd.frame_labels == 1).sum()),
         "peaks_left_out": 0,
     }
@@ -292,11 +300,23 @@ def test_words_without_room_keep_their_shares(detector, walkers, monkeypatch):
 
 
 def test_a_calibrated_threshold_is_taken(detector, crowd, monkeypatch):
-    monkeypatch.setattr(detector, "threshold", 1.25, raising=False)
+    alarm = Alarm(threshold=1.25, mode=detector.mode, per_hour=2.0, hours=1.0)
+    monkeypatch.setattr(detector, "alarm_", alarm.to_dict())
     found = gather(detector, crowd)
-    assert found["threshold"] == 1.25 and "calibrated" in found["threshold_meaning"]
+    assert found["threshold"] == 1.25 and "2 false alarms an hour" in found["threshold_meaning"]
     other = gather(detector, crowd, options=ScoreOptions(people_correction=True))
     assert other["threshold"] != 1.25
+    other = gather(detector, crowd, options=ScoreOptions(mode="max"))
+    assert other["threshold"] != 1.25
+
+
+def test_alarms_less_than_a_second_apart_are_one(crowd):
+    score = np.zeros(int(crowd.clip_length.sum()))
+    score[[0, 10, 40]] = 2.0  # of a first clip at 25 frames a second
+    assert crowd.clip_length[0] > 40
+    known = dataclasses.replace(crowd, fps=np.full(crowd.num_clips, 25, dtype=np.float32))
+    unknown = dataclasses.replace(crowd, fps=np.full(crowd.num_clips, np.nan, dtype=np.float32))
+    assert _alarms(known, score, 1.0) == 2 and _alarms(unknown, score, 1.0) == 3
 
 
 # -- the page --------------------------------------------------------------------------------------
