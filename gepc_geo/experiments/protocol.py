@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -32,6 +33,19 @@ class Task(NamedTuple):
     train: PoseTracks
     test: PoseTracks
     labels: np.ndarray
+
+
+def fingerprint(*data: PoseTracks) -> int:
+    """A checksum of everything that poses hold, labels and splits of clips included."""
+    arrays = []
+    for tracks in data:
+        for field in fields(tracks):
+            value = getattr(tracks, field.name)
+            value = json.dumps(value.to_dict()) if field.name == "skeleton" else value
+            array = np.zeros(0) if value is None else np.asarray(value)
+            # Its name and shape keep apart what would be the same bytes in a row.
+            arrays += [np.array(f"{field.name} {array.dtype.str} {array.shape}"), array]
+    return checksum(*arrays)
 
 
 class Protocol(ABC):
@@ -165,9 +179,8 @@ class ClassProtocol(Protocol):
 
     def settings(self) -> dict[str, Any]:
         """The poses (as a checksum) and the classes of the splits."""
-        tracks = self.tracks
         return {
-            "checksum": checksum(tracks.clip, tracks.track, tracks.frame, tracks.keypoints),
+            "checksum": fingerprint(self.tracks),
             "splits": {split.name: list(split.classes) for split in self.splits},
         }
 

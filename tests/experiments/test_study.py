@@ -95,9 +95,18 @@ def test_other_settings_are_refused(actions, tmp_path, calls):
             tmp_path / "s",
             Coarse(actions, SPLITS, FEW, Options(**{**options().to_dict(), "clusters": 4})),
         )
-    moved = actions.with_(keypoints=actions.keypoints + 1)
-    with pytest.raises(InputError, match="checksum is "):
-        begun(tmp_path / "s", coarse(moved))
+    other = {
+        "keypoints": actions.keypoints + 1,
+        "confidence": actions.confidence * np.float32(0.5),
+        "features": np.ones((*actions.confidence.shape, 1), np.float32),
+        "image_size": actions.image_size + 1,
+        "clip_length": actions.clip_length + 1,
+        "clip_label": actions.clip_label[::-1],
+        "clip_split": actions.clip_split[::-1],
+    }
+    for name, value in other.items():
+        with pytest.raises(InputError, match="checksum is "):
+            begun(tmp_path / "s", coarse(actions.with_(**{name: value})))
     with pytest.raises(InputError, match="experiment is 'noise', expected 'coarse'"):
         begun(tmp_path / "s", Noise(actions, SPLITS, FEW, options()))
     assert (tmp_path / "s" / "config.yaml").read_text() == before
