@@ -62,6 +62,7 @@ class Outcome(NamedTuple):
         seconds: Of fitting and of scoring.
         names: Of the test clips.
         lengths: Of the test clips, in frames.
+        machine: Names and values of what the numbers depend on, :math:`[K, 2]` text.
     """
 
     rows: np.ndarray
@@ -72,6 +73,7 @@ class Outcome(NamedTuple):
     seconds: np.ndarray
     names: np.ndarray
     lengths: np.ndarray
+    machine: np.ndarray
 
 
 def run_cell(protocol: Protocol, cell: Cell, device: str) -> Outcome:
@@ -98,6 +100,7 @@ def run_cell(protocol: Protocol, cell: Cell, device: str) -> Outcome:
             seconds=np.array([trained.fit_seconds, trained.score_seconds]),
             names=np.array(test.clip_names, dtype=np.str_),
             lengths=test.clip_length,
+            machine=np.array(list(machine(pick_device(device)).items()), dtype=np.str_),
         )
     except InputError as error:
         raise InputError(f"{cell.key}: {error}") from None
@@ -130,7 +133,8 @@ class Study:
     def start(self, command: str, device: str) -> None:
         """Settles ``precision`` and writes the configuration, or holds it against the one there.
 
-        More methods, seeds and splits than before are allowed: they only add cells.
+        More methods, seeds and splits than before are allowed: they only add cells. As long as no
+        cell is finished everything may change.
 
         Raises:
             InputError: A folder of something else, or of a study with other settings.
@@ -140,8 +144,9 @@ class Study:
         options = self.protocol.options
         began = None
         if self.config.exists():
-            began = self.read_config()
-            if options.precision == "auto":
+            before = self.read_config()
+            began = before if any(self.folder.glob("cells/[!.]*.npz")) else None
+            if began is not None and options.precision == "auto":
                 options = replace(options, precision=began["options"].get("precision"))
         elif self.folder.exists() and any(self.folder.iterdir()):
             raise InputError(f"{self.folder} is not empty, expected a new folder or a study's")
@@ -150,7 +155,7 @@ class Study:
         if began is not None:
             _check_same(settings, began, self.config)
             settings["splits"] = began["splits"] | settings["splits"]
-        self._write_config({**settings, "command": command, "machine": machine(target)})
+        self._write_config({**settings, "command": command})
 
     def run(self, device: str, jobs: int = 1, quiet: bool = False) -> None:
         """Computes the cells that are missing.
@@ -161,9 +166,13 @@ class Study:
             quiet: Show no progress.
 
         Raises:
-            InputError: As :func:`run_cell`, for the first cell that fails; finished cells stay.
+            InputError: A damaged cell, before anything is computed; as :func:`run_cell`, for the
+                first cell that fails; finished cells stay.
         """
         missing = [cell for cell in self.cells() if not self.path(cell).exists()]
+        for cell in self.cells():
+            if cell not in missing:
+                self._read(cell)
         total = len(self.cells())
         with Progress(
             self.protocol.name, total, "cells", start=total - len(missing), quiet=quiet
@@ -210,22 +219,28 @@ class Study:
         return results
 
     def finish(self) -> dict[str, float]:
-        """Adds to the configuration the mean seconds that a training of each unit took.
+        """Adds to the configuration each unit's mean seconds a training, and the machines used.
 
         Returns:
             Those seconds, of fitting and scoring together.
         """
         taken: dict[str, list[float]] = {}
+        machines: list[dict[str, str]] = []
         for cell in self.cells():
-            taken.setdefault(cell.unit, []).append(float(self._read(cell).seconds.sum()))
+            outcome = self._read(cell)
+            taken.setdefault(cell.unit, []).append(float(outcome.seconds.sum()))
+            one = dict(outcome.machine.tolist())
+            if one not in machines:
+                machines.append(one)
         seconds = {unit: round(float(np.mean(each)), 2) for unit, each in taken.items()}
-        self._write_config(self.read_config() | {"seconds_a_training": seconds})
+        found = {"seconds_a_training": seconds, "machines": machines}
+        self._write_config(self.read_config() | found)
         return seconds
 
     def _read(self, cell: Cell) -> Outcome:
         path = self.path(cell)
         arrays = read_npz(path, "cell of a study")
-        if set(arrays) != set(Outcome._fields):
+        if not _is_outcome(arrays, self.protocol.level):
             raise InputError(
                 f"{path} is no cell of a study, expected one (delete it to compute it)"
             )
@@ -258,6 +273,28 @@ class Study:
     def _write_config(self, content: dict[str, Any]) -> None:
         with atomic_path(self.config) as temporary:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def _is_outcome(arrays: dict[str, np.ndarray], level: str) -> bool:
+    """Whether arrays of a file are those of an :class:`Outcome`, of types and shapes that fit."""
+    if set(arrays) != set(Outcome._fields) or arrays["scores"].ndim != 2:
+        return False
+    rows, scored = arrays["scores"].shape
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {
+        "rows": ("U", (rows,)),
+        "scores": ("f", (rows, scored)),
+        "labels": ("biu", (scored,)),
+        "auc": ("f", (rows,)),
+        "auc_smoothed": ("f", (rows if level == "frame" else 0,)),
+        "seconds": ("f", (2,)),
+        "names": ("U", arrays["lengths"].shape),
+        "lengths": ("iu", (arrays["lengths"].size,)),
+        "machine": ("U", (arrays["machine"].size // 2, 2)),
+    }
+    return rows > 0 and all(
+        arrays[name].dtype.kind in kinds and arrays[name].shape == shape
+        for name, (kinds, shape) in wanted.items()
+    )
 
 
 def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> None:
