@@ -281,6 +281,12 @@ def _options(kind: type[Protocol], given: dict[str, Any]) -> Options:
             flags[name] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise InputError(f"--set is {change!r}, expected a value in YAML") from None
+        if name == "seed":
+            raise InputError(f"--set is {change!r}, expected --seeds {value} for seeds of training")
+        if flags[name] is None:
+            raise InputError(
+                f"--set is {change!r}, expected a value (null is for a file of options, --config)"
+            )
     return resolve(flags, given["config"], "default", base=kind.base)
 
 

@@ -142,7 +142,8 @@ class ClassProtocol(Protocol):
         options: The detector's options.
 
     Raises:
-        InputError: No official halves, or a condition without clips to train or test on.
+        InputError: No official halves, a direction or a name of splits twice, or a condition without
+            clips to train or test on.
     """
 
     tracks: PoseTracks
@@ -154,6 +155,9 @@ class ClassProtocol(Protocol):
         self._check_halves()
         if not self.splits:
             raise InputError("there are no splits, expected --splits or --random")
+        names = [split.name for split in self.splits]
+        _check_different("split", names, "each name once (--random draws random_1, random_2, ...)")
+        _check_different("direction", self.directions, "each once")
         for split in self.splits:
             split.check(self.classes, "the data")
             for direction in self.directions:
@@ -217,3 +221,9 @@ class ClassProtocol(Protocol):
                     f"split {condition.split!r} ({condition.direction}) has no {what} clip in the "
                     f"{half} half, expected some"
                 )
+
+
+def _check_different(kind: str, names: Sequence[str], wanted: str) -> None:
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise InputError(f"{kind} {name!r} is asked for twice, expected {wanted}")

@@ -115,7 +115,8 @@ def test_ablation_has_a_row_for_each_variant(given, tmp_path, monkeypatch):
         "--set",
         "strides=[6]",
     )
-    assert "target=paper minus default: " in text
+    assert "target=paper minus default, nearest: " in text
+    assert "target=paper minus default, assignment: " in text
     table = rows(tmp_path / "out" / "table.csv")
     assert {"default", "target=paper", "pooling=none", "pooling=none:max"} <= set(table)
 
@@ -170,6 +171,12 @@ def test_workers_end_with_the_command(given, tmp_path):
         (["--seeds", "0,0"], "--seeds is '0,0', expected different whole numbers from 0"),
         (["--seeds", "a"], "--seeds is 'a', expected different whole numbers"),
         (["--directions", "all"], "--directions has 'all', expected few-vs-many or many-vs-few"),
+        (
+            ["--directions", "few-vs-many,few-vs-many"],
+            "direction 'few-vs-many' is asked for twice, expected each once",
+        ),
+        (["--set", "seed=5"], "--set is 'seed=5', expected --seeds 5 for seeds of training"),
+        (["--set", "frames=null"], "--set is 'frames=null', expected a value (null is for a file"),
         (["--set", "clusters"], "--set is 'clusters', expected NAME=VALUE"),
         (["--set", "clusters=[1"], "--set is 'clusters=[1', expected a value in YAML"),
         (["--set", "clusters=x"], "the command line: clusters is 'x', expected a whole number"),

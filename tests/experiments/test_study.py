@@ -193,9 +193,7 @@ def test_a_cell_holds_the_scores_that_its_auc_is_of(actions, tmp_path, calls):
     assert [each["torch"] for each in config["machines"]] == [torch.__version__]
 
 
-def test_the_report_lists_every_machine_that_computed_a_cell(
-    actions, tmp_path, calls, monkeypatch
-):
+def test_the_report_lists_every_machine_that_computed_a_cell(actions, tmp_path, calls, monkeypatch):
     for seeds, day in (((0,), "2026-01-01"), ((0, 1), "2026-02-02")):
         monkeypatch.setattr(study, "machine", lambda _, day=day: {"date": day, "threads": 2})
         one = begun(tmp_path / "s", coarse(actions), seeds=seeds)
