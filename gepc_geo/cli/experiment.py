@@ -305,8 +305,8 @@ def _run(protocol: Protocol, given: dict[str, Any]) -> None:
     methods = choose_methods(given["methods"], protocol.level, protocol.dims, protocol.supervised)
     data = {"dataset": given["dataset"], "path": str(given["data"] or given["dataset"])}
     study = Study(given["out"], protocol, data, methods, _seeds(given["seeds"]))
-    study.start(shlex.join(["gepc-geo", *sys.argv[1:]]), given["device"])
     try:
+        study.start(shlex.join(["gepc-geo", *sys.argv[1:]]), given["device"])
         study.run(given["device"], given["jobs"])
     except KeyboardInterrupt:
         text = f"interrupted; the same command goes on from there (results: {study.folder})"

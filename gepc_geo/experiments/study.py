@@ -7,11 +7,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -325,6 +326,7 @@ def _outcomes(
             yield cell, run_cell(protocol, cell, device)
         return
     others = set(multiprocessing.active_children())
+    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
     with (
         _threads(max(1, torch.get_num_threads() // jobs)),
         ProcessPoolExecutor(
@@ -336,13 +338,17 @@ def _outcomes(
     ):
         try:
             futures = {pool.submit(_work, cell): cell for cell in cells}
-            for future in as_completed(futures):
+            for future in futures:
+                future.add_done_callback(ended.put)
+            # Not as_completed: interrupted, it may keep locks that the pool waits for at the end.
+            for _ in futures:
+                future = ended.get()
                 yield futures[future], future.result()
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             # What they are at may take an hour more, and nobody waits for it.
             for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
+                process.kill()
             if isinstance(error, BrokenProcessPool):
                 raise InputError(
                     "a worker process was ended from outside, expected memory for "

@@ -145,7 +145,8 @@ def test_interrupted_it_says_how_to_go_on(given, monkeypatch, tmp_path):
     good("coarse", *given, "--methods", "nearest_neighbour")
 
 
-def test_workers_end_with_the_command(given, tmp_path):
+@pytest.mark.parametrize("seconds", [0, 1, 5])
+def test_workers_end_with_the_command(seconds, given, tmp_path):
     """Ctrl-C with two jobs: exit code 130, and cells that are whole."""
     arguments = [*given, "--methods", "gepc", "--budget", 10_000_000, "--jobs", 2]
     command = [sys.executable, "-m", "gepc_geo", "experiment", "coarse", *map(str, arguments)]
@@ -156,9 +157,10 @@ def test_workers_end_with_the_command(given, tmp_path):
             break
         time.sleep(0.1)
     assert config.exists(), process.communicate()[1]
-    time.sleep(1)
+    # Before workers are started, while they are, while they compute.
+    time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "interrupted; the same command goes on from there" in errors
     assert not list((tmp_path / "out").glob("cells/*"))
