@@ -70,7 +70,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """YAML 1.2's numbers: to 1.1, which PyYAML speaks, ``1e-3`` is text for want of a point."""
+    """YAML 1.2's numbers: to 1.1, which PyYAML speaks, ``1e-3`` is text for want of a point.
+
+    A name that is there twice is an error; PyYAML would take the last one.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        twice = [name for position, name in enumerate(names) if name in names[:position]]
+        if twice:
+            raise ValueError(f"{twice[0]!r} is there twice")
+        return super().construct_mapping(node, deep)
 
 
 _YamlLoader.add_implicit_resolver(

@@ -292,7 +292,7 @@ def commands(*arguments: list[str]) -> list[subprocess.CompletedProcess]:
         command = [sys.executable, "-m", "gepc_geo", *line]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         processes.append(subprocess.Popen(command, env=environment, **pipes))
-    ends = [process.communicate(timeout=60) for process in processes]
+    ends = [process.communicate(timeout=300) for process in processes]
     return [
         subprocess.CompletedProcess(process.args, process.returncode, *end)
         for process, end in zip(processes, ends, strict=True)

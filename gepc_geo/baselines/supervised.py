@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -111,9 +112,9 @@ class ActionClassifier(WindowCompetitor):
             self.model_.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True
         )
         generator = torch.Generator().manual_seed(options.seed)
-        loader = WindowLoader(windows, size, shuffle=True, device=device, generator=generator)
-        epochs = itertools.chain.from_iterable(itertools.repeat(loader))
-        for step, batch in enumerate(itertools.islice(epochs, steps)):
+        loader = WindowLoader(windows, size, device=device)
+        for step, index in enumerate(itertools.islice(_batches(loader, generator), steps)):
+            batch = loader.gather(index)
             done = (step + 1) / steps
             for group in optimizer.param_groups:
                 group["lr"] = options.lr * min(done / _WARM_UP, (1 + math.cos(math.pi * done)) / 2)
@@ -216,6 +217,14 @@ class SoftmaxDirichlet(WindowCompetitor):
         r"""Anomaly scores :math:`[W]` float64 of some windows."""
         density = self.mixture_.log_density(self.classifier_.log_softmax(windows).exp())
         return -density.cpu().numpy()
+
+
+def _batches(loader: WindowLoader, generator: torch.Generator) -> Iterator[Tensor]:
+    """Shuffled batches without end, all of them full: as many window passes as a detector's."""
+    count = len(loader.windows)
+    while True:
+        order = torch.randperm(count, generator=generator)
+        yield from order[: count - count % loader.batch_size].split(loader.batch_size)
 
 
 def _labels(windows: PoseWindows) -> np.ndarray:

@@ -281,6 +281,12 @@ def _options(kind: type[Protocol], given: dict[str, Any]) -> Options:
             flags[name] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise InputError(f"--set is {change!r}, expected a value in YAML") from None
+        if name == "seed":
+            raise InputError(f"--set is {change!r}, expected --seeds {value} for seeds of training")
+        if flags[name] is None:
+            raise InputError(
+                f"--set is {change!r}, expected a value (null is for a file of options, --config)"
+            )
     return resolve(flags, given["config"], "default", base=kind.base)
 
 
@@ -299,8 +305,8 @@ def _run(protocol: Protocol, given: dict[str, Any]) -> None:
     methods = choose_methods(given["methods"], protocol.level, protocol.dims, protocol.supervised)
     data = {"dataset": given["dataset"], "path": str(given["data"] or given["dataset"])}
     study = Study(given["out"], protocol, data, methods, _seeds(given["seeds"]))
-    study.start(shlex.join(["gepc-geo", *sys.argv[1:]]), given["device"])
     try:
+        study.start(shlex.join(["gepc-geo", *sys.argv[1:]]), given["device"])
         study.run(given["device"], given["jobs"])
     except KeyboardInterrupt:
         text = f"interrupted; the same command goes on from there (results: {study.folder})"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gepc_geo.engine import checksum
 from gepc_geo.errors import InputError
-from gepc_geo.experiments.protocol import FRAMES, Protocol, Task
+from gepc_geo.experiments.protocol import FRAMES, Protocol, Task, fingerprint
 from gepc_geo.experiments.results import Condition
 from gepc_geo.options import Options
 from gepc_geo.tracks import PoseTracks
@@ -53,10 +52,4 @@ class Fine(Protocol):
 
     def settings(self) -> dict[str, Any]:
         """The poses and labels, as a checksum."""
-        assert self.test.frame_labels is not None
-        parts = [
-            array
-            for one in (self.train, self.test)
-            for array in (one.clip, one.track, one.frame, one.keypoints)
-        ]
-        return {"checksum": checksum(*parts, self.test.frame_labels)}
+        return {"checksum": fingerprint(self.train, self.test)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -32,6 +33,19 @@ class Task(NamedTuple):
     train: PoseTracks
     test: PoseTracks
     labels: np.ndarray
+
+
+def fingerprint(*data: PoseTracks) -> int:
+    """A checksum of everything that poses hold, labels and splits of clips included."""
+    arrays = []
+    for tracks in data:
+        for field in fields(tracks):
+            value = getattr(tracks, field.name)
+            value = json.dumps(value.to_dict()) if field.name == "skeleton" else value
+            array = np.zeros(0) if value is None else np.asarray(value)
+            # Its name and shape keep apart what would be the same bytes in a row.
+            arrays += [np.array(f"{field.name} {array.dtype.str} {array.shape}"), array]
+    return checksum(*arrays)
 
 
 class Protocol(ABC):
@@ -128,7 +142,8 @@ class ClassProtocol(Protocol):
         options: The detector's options.
 
     Raises:
-        InputError: No official halves, or a condition without clips to train or test on.
+        InputError: No official halves, a direction or a name of splits twice, or a condition without
+            clips to train or test on.
     """
 
     tracks: PoseTracks
@@ -140,6 +155,9 @@ class ClassProtocol(Protocol):
         self._check_halves()
         if not self.splits:
             raise InputError("there are no splits, expected --splits or --random")
+        names = [split.name for split in self.splits]
+        _check_different("split", names, "each name once (--random draws random_1, random_2, ...)")
+        _check_different("direction", self.directions, "each once")
         for split in self.splits:
             split.check(self.classes, "the data")
             for direction in self.directions:
@@ -165,9 +183,8 @@ class ClassProtocol(Protocol):
 
     def settings(self) -> dict[str, Any]:
         """The poses (as a checksum) and the classes of the splits."""
-        tracks = self.tracks
         return {
-            "checksum": checksum(tracks.clip, tracks.track, tracks.frame, tracks.keypoints),
+            "checksum": fingerprint(self.tracks),
             "splits": {split.name: list(split.classes) for split in self.splits},
         }
 
@@ -204,3 +221,9 @@ class ClassProtocol(Protocol):
                     f"split {condition.split!r} ({condition.direction}) has no {what} clip in the "
                     f"{half} half, expected some"
                 )
+
+
+def _check_different(kind: str, names: Sequence[str], wanted: str) -> None:
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise InputError(f"{kind} {name!r} is asked for twice, expected {wanted}")

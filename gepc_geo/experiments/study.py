@@ -7,11 +7,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +63,7 @@ class Outcome(NamedTuple):
         seconds: Of fitting and of scoring.
         names: Of the test clips.
         lengths: Of the test clips, in frames.
+        machine: Names and values of what the numbers depend on, :math:`[K, 2]` text.
     """
 
     rows: np.ndarray
@@ -72,6 +74,7 @@ class Outcome(NamedTuple):
     seconds: np.ndarray
     names: np.ndarray
     lengths: np.ndarray
+    machine: np.ndarray
 
 
 def run_cell(protocol: Protocol, cell: Cell, device: str) -> Outcome:
@@ -98,6 +101,7 @@ def run_cell(protocol: Protocol, cell: Cell, device: str) -> Outcome:
             seconds=np.array([trained.fit_seconds, trained.score_seconds]),
             names=np.array(test.clip_names, dtype=np.str_),
             lengths=test.clip_length,
+            machine=np.array(list(machine(pick_device(device)).items()), dtype=np.str_),
         )
     except InputError as error:
         raise InputError(f"{cell.key}: {error}") from None
@@ -130,7 +134,8 @@ class Study:
     def start(self, command: str, device: str) -> None:
         """Settles ``precision`` and writes the configuration, or holds it against the one there.
 
-        More methods, seeds and splits than before are allowed: they only add cells.
+        More methods, seeds and splits than before are allowed: they only add cells. As long as no
+        cell is finished everything may change.
 
         Raises:
             InputError: A folder of something else, or of a study with other settings.
@@ -140,8 +145,9 @@ class Study:
         options = self.protocol.options
         began = None
         if self.config.exists():
-            began = self.read_config()
-            if options.precision == "auto":
+            before = self.read_config()
+            began = before if any(self.folder.glob("cells/[!.]*.npz")) else None
+            if began is not None and options.precision == "auto":
                 options = replace(options, precision=began["options"].get("precision"))
         elif self.folder.exists() and any(self.folder.iterdir()):
             raise InputError(f"{self.folder} is not empty, expected a new folder or a study's")
@@ -150,7 +156,7 @@ class Study:
         if began is not None:
             _check_same(settings, began, self.config)
             settings["splits"] = began["splits"] | settings["splits"]
-        self._write_config({**settings, "command": command, "machine": machine(target)})
+        self._write_config({**settings, "command": command})
 
     def run(self, device: str, jobs: int = 1, quiet: bool = False) -> None:
         """Computes the cells that are missing.
@@ -161,9 +167,13 @@ class Study:
             quiet: Show no progress.
 
         Raises:
-            InputError: As :func:`run_cell`, for the first cell that fails; finished cells stay.
+            InputError: A damaged cell, before anything is computed; as :func:`run_cell`, for the
+                first cell that fails; finished cells stay.
         """
         missing = [cell for cell in self.cells() if not self.path(cell).exists()]
+        for cell in self.cells():
+            if cell not in missing:
+                self._read(cell)
         total = len(self.cells())
         with Progress(
             self.protocol.name, total, "cells", start=total - len(missing), quiet=quiet
@@ -210,22 +220,28 @@ class Study:
         return results
 
     def finish(self) -> dict[str, float]:
-        """Adds to the configuration the mean seconds that a training of each unit took.
+        """Adds to the configuration each unit's mean seconds a training, and the machines used.
 
         Returns:
             Those seconds, of fitting and scoring together.
         """
         taken: dict[str, list[float]] = {}
+        machines: list[dict[str, str]] = []
         for cell in self.cells():
-            taken.setdefault(cell.unit, []).append(float(self._read(cell).seconds.sum()))
+            outcome = self._read(cell)
+            taken.setdefault(cell.unit, []).append(float(outcome.seconds.sum()))
+            one = dict(outcome.machine.tolist())
+            if one not in machines:
+                machines.append(one)
         seconds = {unit: round(float(np.mean(each)), 2) for unit, each in taken.items()}
-        self._write_config(self.read_config() | {"seconds_a_training": seconds})
+        found = {"seconds_a_training": seconds, "machines": machines}
+        self._write_config(self.read_config() | found)
         return seconds
 
     def _read(self, cell: Cell) -> Outcome:
         path = self.path(cell)
         arrays = read_npz(path, "cell of a study")
-        if set(arrays) != set(Outcome._fields):
+        if not _is_outcome(arrays, self.protocol.level):
             raise InputError(
                 f"{path} is no cell of a study, expected one (delete it to compute it)"
             )
@@ -260,6 +276,28 @@ class Study:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
+def _is_outcome(arrays: dict[str, np.ndarray], level: str) -> bool:
+    """Whether arrays of a file are those of an :class:`Outcome`, of types and shapes that fit."""
+    if set(arrays) != set(Outcome._fields) or arrays["scores"].ndim != 2:
+        return False
+    rows, scored = arrays["scores"].shape
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {
+        "rows": ("U", (rows,)),
+        "scores": ("f", (rows, scored)),
+        "labels": ("biu", (scored,)),
+        "auc": ("f", (rows,)),
+        "auc_smoothed": ("f", (rows if level == "frame" else 0,)),
+        "seconds": ("f", (2,)),
+        "names": ("U", arrays["lengths"].shape),
+        "lengths": ("iu", (arrays["lengths"].size,)),
+        "machine": ("U", (arrays["machine"].size // 2, 2)),
+    }
+    return rows > 0 and all(
+        arrays[name].dtype.kind in kinds and arrays[name].shape == shape
+        for name, (kinds, shape) in wanted.items()
+    )
+
+
 def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> None:
     """Refuses settings under which finished cells would mean something else."""
     now = {k: v for k, v in settings.items() if k not in ("data", "methods", "seeds", "splits")}
@@ -288,6 +326,7 @@ def _outcomes(
             yield cell, run_cell(protocol, cell, device)
         return
     others = set(multiprocessing.active_children())
+    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
     with (
         _threads(max(1, torch.get_num_threads() // jobs)),
         ProcessPoolExecutor(
@@ -299,13 +338,17 @@ def _outcomes(
     ):
         try:
             futures = {pool.submit(_work, cell): cell for cell in cells}
-            for future in as_completed(futures):
+            for future in futures:
+                future.add_done_callback(ended.put)
+            # Not as_completed: interrupted, it may keep locks that the pool waits for at the end.
+            for _ in futures:
+                future = ended.get()
                 yield futures[future], future.result()
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             # What they are at may take an hour more, and nobody waits for it.
             for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
+                process.kill()
             if isinstance(error, BrokenProcessPool):
                 raise InputError(
                     "a worker process was ended from outside, expected memory for "

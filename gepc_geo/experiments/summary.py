@@ -30,9 +30,13 @@ def write_summary(study: Study) -> tuple[list[Table], list[str]]:
     text = [heading, "", _measured(results), ""]
     text += [f"{one.markdown()}\n" for one in tables]
     text += [f"- {line}" for line in remarks]
-    machine = ", ".join(f"{name} {value}" for name, value in config["machine"].items())
+    machines = [
+        f"Machine: {', '.join(f'{name} {value}' for name, value in one.items())}."
+        for one in config["machines"]
+    ]
     times = ", ".join(f"{unit} {value:.4g}" for unit, value in seconds.items())
-    text += ["", f"Seconds a training with its scoring takes: {times}.", "", f"Machine: {machine}."]
+    text += ["", f"Seconds a training with its scoring takes: {times}."]
+    text += [line for one in machines for line in ("", one)]
     text += ["", f"Command: `{config['command']}`", ""]
     with atomic_path(study.folder / "table.md") as temporary:
         temporary.write_text("\n".join(text), encoding="utf-8")

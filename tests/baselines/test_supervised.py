@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from scipy.special import logsumexp
 
 from gepc_geo.baselines import ActionClassifier, SoftmaxDirichlet
 from gepc_geo.errors import InputError
+from gepc_geo.loader import WindowLoader
 from gepc_geo.options import Options
 from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
@@ -119,3 +122,15 @@ def test_a_loss_that_is_no_number_is_refused():
     wild = Options(**SMALL.to_dict() | {"lr": 1e30, "budget": 64})
     with pytest.raises(InputError, match=r"not all numbers after 4 steps, .* rate 1e\+30"):
         ActionClassifier(wild).fit(movers(1), device="cpu")
+
+
+def test_every_step_takes_a_full_batch(monkeypatch):
+    """40 passes in batches of 16 are 3 steps, whatever is left of the 20 windows of an epoch."""
+    sizes = []
+    gather = WindowLoader.gather
+    monkeypatch.setattr(
+        WindowLoader, "gather", lambda self, index: sizes.append(len(index)) or gather(self, index)
+    )
+    few = movers(1, clips=20)
+    ActionClassifier(replace(SMALL, budget=40)).fit(few, device="cpu")
+    assert sizes[-3:] == [16, 16, 16]

@@ -115,7 +115,8 @@ def test_ablation_has_a_row_for_each_variant(given, tmp_path, monkeypatch):
         "--set",
         "strides=[6]",
     )
-    assert "target=paper minus default: " in text
+    assert "target=paper minus default, nearest: " in text
+    assert "target=paper minus default, assignment: " in text
     table = rows(tmp_path / "out" / "table.csv")
     assert {"default", "target=paper", "pooling=none", "pooling=none:max"} <= set(table)
 
@@ -144,7 +145,8 @@ def test_interrupted_it_says_how_to_go_on(given, monkeypatch, tmp_path):
     good("coarse", *given, "--methods", "nearest_neighbour")
 
 
-def test_workers_end_with_the_command(given, tmp_path):
+@pytest.mark.parametrize("seconds", [0, 1, 5])
+def test_workers_end_with_the_command(seconds, given, tmp_path):
     """Ctrl-C with two jobs: exit code 130, and cells that are whole."""
     arguments = [*given, "--methods", "gepc", "--budget", 10_000_000, "--jobs", 2]
     command = [sys.executable, "-m", "gepc_geo", "experiment", "coarse", *map(str, arguments)]
@@ -155,9 +157,10 @@ def test_workers_end_with_the_command(given, tmp_path):
             break
         time.sleep(0.1)
     assert config.exists(), process.communicate()[1]
-    time.sleep(1)
+    # Before workers are started, while they are, while they compute.
+    time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "interrupted; the same command goes on from there" in errors
     assert not list((tmp_path / "out").glob("cells/*"))
@@ -170,6 +173,12 @@ def test_workers_end_with_the_command(given, tmp_path):
         (["--seeds", "0,0"], "--seeds is '0,0', expected different whole numbers from 0"),
         (["--seeds", "a"], "--seeds is 'a', expected different whole numbers"),
         (["--directions", "all"], "--directions has 'all', expected few-vs-many or many-vs-few"),
+        (
+            ["--directions", "few-vs-many,few-vs-many"],
+            "direction 'few-vs-many' is asked for twice, expected each once",
+        ),
+        (["--set", "seed=5"], "--set is 'seed=5', expected --seeds 5 for seeds of training"),
+        (["--set", "frames=null"], "--set is 'frames=null', expected a value (null is for a file"),
         (["--set", "clusters"], "--set is 'clusters', expected NAME=VALUE"),
         (["--set", "clusters=[1"], "--set is 'clusters=[1', expected a value in YAML"),
         (["--set", "clusters=x"], "the command line: clusters is 'x', expected a whole number"),

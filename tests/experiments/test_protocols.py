@@ -146,3 +146,17 @@ def test_the_official_split_of_recordings(real_data):
     (condition,) = fine.conditions()
     labels = fine.task(condition, 0).labels
     assert len(labels) == 40_791 and np.sum(labels == 1) == 17_326
+
+
+def test_splits_and_directions_of_the_same_name_are_refused(actions):
+    """A split of a file may be called as one that is drawn."""
+    own = Split("random_1", ("run",))
+    with pytest.raises(InputError, match="split 'random_1' is asked for twice, expected each name"):
+        Coarse(actions, [own, Split("random_1", ("walk",))], BOTH, Options())
+    with pytest.raises(InputError, match="direction 'few-vs-many' is asked for twice, expected"):
+        Coarse(actions, [own], [*BOTH, "few-vs-many"], Options())
+
+
+def test_every_augmentation_is_a_variant():
+    names = variants(Options(augment="none"))
+    assert {f"augment={one}" for one in ("flip", "vary", "paper")} <= set(names)

@@ -10,7 +10,7 @@ from helpers import NETWORK
 from sklearn.metrics import roc_auc_score
 
 from gepc_geo.errors import InputError
-from gepc_geo.experiments import Coarse, Noise, Split, Streams, Study, study
+from gepc_geo.experiments import Coarse, Noise, Split, Streams, Study, study, write_summary
 from gepc_geo.experiments.methods import Scored, Trained
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.options import MODES, Options
@@ -87,17 +87,33 @@ def test_more_splits_add_cells_and_others_of_the_same_name_are_refused(actions, 
         begun(tmp_path / "s", other)
 
 
-def test_other_settings_are_refused(actions, tmp_path, calls):
+def test_until_a_cell_is_finished_settings_may_change(actions, tmp_path, calls):
     begun(tmp_path / "s", coarse(actions))
+    two = Coarse(actions, SPLITS, FEW, Options(**{**options().to_dict(), "clusters": 2}))
+    one = begun(tmp_path / "s", two)
+    assert yaml.safe_load(one.config.read_text())["options"]["clusters"] == 2
+
+
+def test_other_settings_are_refused(actions, tmp_path, calls):
+    begun(tmp_path / "s", coarse(actions)).run("cpu", quiet=True)
     before = (tmp_path / "s" / "config.yaml").read_text()
     with pytest.raises(InputError, match="clusters is 4, expected 3 as in .*config.yaml"):
         begun(
             tmp_path / "s",
             Coarse(actions, SPLITS, FEW, Options(**{**options().to_dict(), "clusters": 4})),
         )
-    moved = actions.with_(keypoints=actions.keypoints + 1)
-    with pytest.raises(InputError, match="checksum is "):
-        begun(tmp_path / "s", coarse(moved))
+    other = {
+        "keypoints": actions.keypoints + 1,
+        "confidence": actions.confidence * np.float32(0.5),
+        "features": np.ones((*actions.confidence.shape, 1), np.float32),
+        "image_size": actions.image_size + 1,
+        "clip_length": actions.clip_length + 1,
+        "clip_label": actions.clip_label[::-1],
+        "clip_split": actions.clip_split[::-1],
+    }
+    for name, value in other.items():
+        with pytest.raises(InputError, match="checksum is "):
+            begun(tmp_path / "s", coarse(actions.with_(**{name: value})))
     with pytest.raises(InputError, match="experiment is 'noise', expected 'coarse'"):
         begun(tmp_path / "s", Noise(actions, SPLITS, FEW, options()))
     assert (tmp_path / "s" / "config.yaml").read_text() == before
@@ -113,7 +129,7 @@ def test_other_settings_are_refused(actions, tmp_path, calls):
 def test_what_auto_precision_stood_for_is_kept(actions, tmp_path, calls, monkeypatch):
     monkeypatch.setattr(study, "decide", lambda precision, _: precision.replace("auto", "bf16"))
     auto = Options(**{**options().to_dict(), "precision": "auto"})
-    begun(tmp_path / "s", Coarse(actions, SPLITS, FEW, auto))
+    begun(tmp_path / "s", Coarse(actions, SPLITS, FEW, auto)).run("cpu", quiet=True)
     monkeypatch.setattr(study, "decide", lambda precision, _: precision.replace("auto", "fp32"))
     again = begun(tmp_path / "s", Coarse(actions, SPLITS, FEW, auto))
     assert again.protocol.options.precision == "bf16"
@@ -173,7 +189,19 @@ def test_a_cell_holds_the_scores_that_its_auc_is_of(actions, tmp_path, calls):
     assert one.finish() == {"nearest_neighbour": 2.0}
     config = yaml.safe_load(one.config.read_text())
     assert config["seconds_a_training"] == {"nearest_neighbour": 2.0}
-    assert config["command"] == "the command" and config["machine"]["torch"] == torch.__version__
+    assert config["command"] == "the command"
+    assert [each["torch"] for each in config["machines"]] == [torch.__version__]
+
+
+def test_the_report_lists_every_machine_that_computed_a_cell(actions, tmp_path, calls, monkeypatch):
+    for seeds, day in (((0,), "2026-01-01"), ((0, 1), "2026-02-02")):
+        monkeypatch.setattr(study, "machine", lambda _, day=day: {"date": day, "threads": 2})
+        one = begun(tmp_path / "s", coarse(actions), seeds=seeds)
+        one.run("cpu", quiet=True)
+        write_summary(one)
+    text = (tmp_path / "s" / "table.md").read_text()
+    assert "Machine: date 2026-01-01, threads 2." in text
+    assert "Machine: date 2026-02-02, threads 2." in text
 
 
 def test_frames_are_measured_plain_and_smoothed(actions, tmp_path, calls):
@@ -194,12 +222,20 @@ def test_damaged_and_strange_cells(actions, tmp_path, calls):
     one = begun(tmp_path / "s", coarse(actions))
     one.run("cpu", quiet=True)
     path = one.path(one.cells()[0])
+    with np.load(path) as cell:
+        whole = dict(cell)
     np.savez(path, scores=np.zeros(3))
     with pytest.raises(InputError, match="is no cell of a study"):
         one.results()
+    np.savez(path, **(whole | {"auc": np.zeros(0)}))
+    with pytest.raises(InputError, match="is no cell of a study"):
+        one.run("cpu", quiet=True)
     path.write_bytes(b"nothing")
-    with pytest.raises(InputError, match="is not a readable cell of a study"):
-        one.results()
+    # Before anything that is missing is computed.
+    one.path(one.cells()[1]).unlink()
+    with pytest.raises(InputError, match=f"{path} is not a readable cell of a study"):
+        one.run("cpu", quiet=True)
+    assert len(calls) == 2
 
 
 @pytest.fixture(scope="module")

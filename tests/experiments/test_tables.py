@@ -105,14 +105,15 @@ def test_a_variant_is_compared_with_the_default_over_splits_and_directions(actio
     given = [
         Result(row, Condition("a", direction, variant), 0, "AUC", value)
         for (variant, direction), value in values.items()
-        for row in ("gepc", "gepc:max")
+        for row in ("gepc", "gepc:assignment")
     ]
     overall, modes = ablation.tables(given)
     assert overall.columns == [FEW, MANY]
     assert overall.rows == {"default": ["0.800", "0.700"], "clusters=5": ["0.900", "0.500"]}
-    assert modes.columns == ["max"] and modes.rows["default"] == ["0.750 ± 0.071"]
+    assert modes.columns == ["assignment"] and modes.rows["default"] == ["0.750 ± 0.071"]
     assert ablation.remarks(given) == [
-        "clusters=5 minus default: -0.050 [-0.200, +0.100] (2 pairs)"
+        f"clusters=5 minus default, {mode}: -0.050 [-0.200, +0.100] (2 pairs)"
+        for mode in ("nearest", "assignment")
     ]
 
 
@@ -157,6 +158,8 @@ def test_files_of_a_study(protocol, tmp_path, monkeypatch):
     study.start("gepc-geo experiment coarse", "cpu")
     monkeypatch.setattr(study, "results", lambda: SOME)
     times = {"gepc": 12.5}
+    config = {"machines": [{"threads": "2"}], "command": "gepc-geo experiment coarse"}
+    monkeypatch.setattr(study, "read_config", lambda: config)
     monkeypatch.setattr(study, "finish", lambda: times)
     tables, remarks = write_summary(study)
     text = (tmp_path / "table.md").read_text()
