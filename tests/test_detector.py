@@ -218,7 +218,6 @@ def test_joint_scores_find_a_faulty_joint(reconstructing, others, joint):
     before = reconstructing.joint_scores(others)
     shares = reconstructing.joint_scores(others.with_(keypoints=keypoints))
     np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-4)
-    assert shares.mean(0).argmax() == joint
     gain = (shares - before)[~reconstructing.windows(others).padded]
     assert gain.mean(0).argmax() == joint
     assert (gain.argmax(1) == joint).mean() > 0.5

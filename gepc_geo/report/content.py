@@ -130,7 +130,10 @@ def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float 
     alarm = Alarm.of(detector)
     # Smoothed or corrected scores are other scores than those the threshold was chosen on.
     if alarm is not None and alarm.mode == mode and options == ScoreOptions(options.mode):
-        return alarm.threshold, f"chosen on normal poses for {alarm.per_hour:g} false alarms an hour"
+        return (
+            alarm.threshold,
+            f"chosen on normal poses for {alarm.per_hour:g} false alarms an hour",
+        )
     if options.protocol != "corrected":
         return None, ""
     share = f"{100 * detector.contamination:g} %"

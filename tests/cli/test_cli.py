@@ -514,7 +514,7 @@ def test_poses_with_a_bad_file_among_them(files, tmp_path):
     bad = folder / "zz_alphapose_tracked_person.json"
     bad.write_text('{"1": {"0": {"keypoints": [1, 2, 3]}}}')
     line = refused("score", files / "run", folder, "--out", tmp_path / "s.csv")
-    assert "zz_alphapose_tracked_person.json has poses of 1 joints, expected 17 or 18" in line
+    assert "zz_alphapose_tracked_person.json has poses of 1 joints, expected 17 (coco17)" in line
 
 
 def test_corrupt_model(files, tmp_path):
