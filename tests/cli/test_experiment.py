@@ -150,7 +150,13 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
     """Ctrl-C with two jobs: exit code 130, and cells that are whole."""
     arguments = [*given, "--methods", "gepc", "--budget", 10_000_000, "--jobs", 2]
     command = [sys.executable, "-m", "gepc_geo", "experiment", "coarse", *map(str, arguments)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl-C, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     config = tmp_path / "out" / "config.yaml"
     for _ in range(1200):
         if config.exists() or process.poll() is not None:
@@ -160,7 +166,11 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
     # Before workers are started, while they are, while they compute.
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=300)
+    try:
+        _, errors = process.communicate(timeout=120)
+    finally:
+        # Workers end with it.
+        process.kill()
     assert process.returncode == 130, errors
     assert "interrupted; the same command goes on from there" in errors
     assert not list((tmp_path / "out").glob("cells/*"))
