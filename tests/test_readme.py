@@ -81,6 +81,8 @@ def test_commands_of_the_command_line_section_run_in_order(folder):
             rest, source = rest[: rest.index("<")], rest[rest.index("<") + 1]
             text = (folder / source).read_text()
         more = SMALL if name in ("train", "demo") else []
+        if name == "calibrate":
+            more = ["--false-alarms-per-hour", "1000"]  # seconds of poses are no half an hour
         words = [name, *rest, *more]
         result = CliRunner().invoke(main, words, input=text, catch_exceptions=False)
         assert result.exit_code == 0, result.output
