@@ -206,7 +206,7 @@ class GEPC(Options, BaseEstimator):
 
     @torch.no_grad()
     def _fit_normality(self, loader: WindowLoader, held_out: PoseTracks, quiet: bool) -> None:
-        """Mixtures on all training windows and augmentations; calibration on held-out windows."""
+        """Mixtures and neighbours of the training windows; calibration on held-out windows."""
         count = len(loader.windows)
         varied = min(_ROWS // count, _VARIATIONS, self.pipeline_.augment.num_choices)
         choices = range(max(self._choices, varied))
@@ -301,7 +301,7 @@ class GEPC(Options, BaseEstimator):
         Args:
             mode: One of ``assignment`` (the paper's: log-probability of the soft assignment),
                 ``max`` (one minus the largest soft assignment), ``latent``, ``reconstruction``,
-                ``fused``; default: the option ``mode``.
+                ``nearest``, ``fused``; default: the option ``mode``.
         """
         return self.window_scores(tracks).scores[self._mode(mode)]
 

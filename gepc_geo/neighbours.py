@@ -60,8 +60,8 @@ class NearestDistance:
             group: :math:`[N]`; rows of one group are no neighbours of one another: windows of the
                 same person overlap, and would make normal behaviour look denser than it is.
         """
-        step = -(-len(points) // _ROWS)
-        self.points, group = points[::step], group[::step]
+        kept = _evenly(points, _ROWS)
+        self.points, group = points[kept], group[kept]
         square = _spacing(self.points, group, self.points, group)
         # Rows of the only group there is have nobody to be compared with.
         square = square.where(square.isfinite(), torch.ones_like(square))
@@ -80,15 +80,14 @@ class NearestDistance:
             points: :math:`[N, d]`, from :meth:`project`.
             group: :math:`[N]`, as in :meth:`fit`.
         """
-        step = -(-len(points) // _ROWS)
-        points, group = points[::step], group[::step]
+        chosen = _evenly(points, _ROWS)
+        points, group = points[chosen], group[chosen]
         old = torch.full((len(self.points),), -1, device=group.device)
         square = _spacing(
             points, group, torch.cat([self.points, points]), torch.cat([old, group - group.min()])
         )
         scale = _POWER * (square + self.least).log() / 2
-        room = min(len(self.points), 2 * _ROWS - len(points))
-        kept = torch.linspace(0, len(self.points) - 1, room, device=group.device).round().long()
+        kept = _evenly(self.points, 2 * _ROWS - len(points))
         more = NearestDistance()
         more.load_state_dict(self.state_dict())
         more.points = torch.cat([self.points[kept], points.to(self.points)])
@@ -121,6 +120,14 @@ class NearestDistance:
         """Takes over what :meth:`state_dict` gave."""
         for name in self.state_dict():
             setattr(self, name, state[name])
+
+
+def _evenly(points: Tensor, most: int) -> Tensor:
+    """Indices of at most so many rows, spread over all of them."""
+    # In float64: float32 does not hold every index of many rows.
+    count = min(len(points), most)
+    place = torch.linspace(0, len(points) - 1, count, dtype=torch.float64, device=points.device)
+    return place.round().long()
 
 
 def _spacing(points: Tensor, group: Tensor, others: Tensor, of: Tensor) -> Tensor:

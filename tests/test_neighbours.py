@@ -92,7 +92,8 @@ def test_of_many_rows_some_are_kept(monkeypatch):
     monkeypatch.setattr(neighbours, "_ROWS", 20)
     x = rows(50, 4, 0)
     nearest = learned(x, torch.arange(50))
-    assert torch.equal(nearest.points, nearest.project(x)[::3])
+    even = np.linspace(0, 49, 20).round().astype(int)
+    assert torch.equal(nearest.points, nearest.project(x)[even])
 
 
 def test_many_rows_are_scored_some_at_a_time(monkeypatch):
@@ -165,3 +166,10 @@ def test_rows_are_bounded_and_new_ones_come_first(monkeypatch):
         assert torch.equal(nearest.points[-30:], new)
     nearest = nearest.extended(nearest.project(torch.randn(500, 3)), torch.arange(500))
     assert len(nearest.points) == 100
+
+
+def test_rows_just_over_the_most_lose_only_what_is_too_many():
+    """Of 20,001 rows 20,000 are kept, from the first to the last: not every second one."""
+    points = torch.arange(20_001, dtype=torch.float32)[:, None]
+    kept = NearestDistance().fit(points, torch.arange(20_001)).points
+    assert len(kept.unique()) == 20_000 and kept[0] == 0 and kept[-1] == 20_000
