@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 
 from gepc_geo import GEPC, PoseTracks
+from gepc_geo.alerts import Alert
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.io import read
 
 SMALL = dict(
     encoder_channels=[2, 2, 2],
@@ -50,6 +53,16 @@ def line(camera: str, frame: int, ids, keypoints, confidence) -> str:
         for i, points, seen in zip(ids, keypoints, confidence, strict=True)
     ]
     return json.dumps({"camera": camera, "frame": frame, "people": people})
+
+
+def write_another_day(folder: Path) -> None:
+    """Beside ``folder/poses/test``: poses of other days, a stream of them, an operator's false alarm."""
+    for name in ("normal", "today"):
+        shutil.copytree(folder / "poses" / "test", folder / "poses" / name)
+    today = read(folder / "poses" / "today")
+    (folder / "frames.jsonl").write_text("".join(f"{line}\n" for line in lines_of(today)))
+    false = Alert(today.clip_names[0], "closed", 10, 15, 20, int(today.track[0]), 1.0)
+    (folder / "false.jsonl").write_text(false.to_json() + "\n")
 
 
 def lines_of(tracks: PoseTracks) -> list[str]:

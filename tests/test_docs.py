@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from helpers import ROOT
-from test_readme import SMALL
+from streams import write_another_day
+from test_readme import NEEDS, SMALL, run
 
 from gepc_geo.cli import main
 from gepc_geo.datasets.simulate import write_crowd
@@ -48,6 +49,7 @@ def poses(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
     write_crowd(folder / "poses", seed=2, train_clips=12, test_clips=9, frames_per_clip=48)
     (folder / "poses" / "test_masks").rename(folder / "poses" / "masks")
+    write_another_day(folder)
     words = ["train", str(folder / "poses/train"), "--out", str(folder / "runs/mine"), *SMALL]
     result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -70,9 +72,9 @@ def test_commands_run(page, poses, tmp_path, monkeypatch):
         if tool == "gepc-geo" and not any(part in line for part in ELSEWHERE):
             if words[0] == "train":
                 shutil.rmtree(tmp_path / "runs/mine")
-                words += SMALL
-            result = CliRunner().invoke(main, words, catch_exceptions=False)
-            assert result.exit_code == 0, (line, result.output)
+            needed = NEEDS.get(words[0])
+            if needed is None or importlib.util.find_spec(needed) is not None:
+                run(*words)
         elif tool == "python":
             script, *flags = words
             text = (ROOT / script).read_text(encoding="utf-8")

@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from streams import lines_of
+from streams import write_another_day
 
-from gepc_geo.alerts import Alert
 from gepc_geo.cli import main
 from gepc_geo.datasets.simulate import write_crowd
-from gepc_geo.io import read
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 # What makes a training or a demo small; everything else of a command runs as it stands.
@@ -60,14 +57,21 @@ def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     write_crowd(tmp_path / "poses", seed=2, train_clips=12, test_clips=9, frames_per_clip=48)
     (tmp_path / "poses" / "test_masks").rename(tmp_path / "poses" / "masks")
-    # Another day of the same cameras, what a stream of it looks like, and an alarm of an operator's.
-    for name in ("normal", "today"):
-        shutil.copytree(tmp_path / "poses" / "test", tmp_path / "poses" / name)
-    today = read(tmp_path / "poses" / "today")
-    (tmp_path / "frames.jsonl").write_text("".join(f"{line}\n" for line in lines_of(today)))
-    false = Alert(today.clip_names[0], "closed", 10, 15, 20, int(today.track[0]), 1.0)
-    (tmp_path / "false.jsonl").write_text(false.to_json() + "\n")
+    write_another_day(tmp_path)
     return tmp_path
+
+
+def run(name: str, *words: str) -> None:
+    """A command at its small size, in the working directory; ``<`` feeds it a file."""
+    text = None
+    if "<" in words:
+        place = words.index("<")
+        words, text = words[:place], Path(words[place + 1]).read_text(encoding="utf-8")
+    more = SMALL if name in ("train", "demo") else []
+    if name == "calibrate":
+        more = ["--false-alarms-per-hour", "1000"]  # seconds of poses are no half an hour
+    result = CliRunner().invoke(main, [name, *words, *more], input=text, catch_exceptions=False)
+    assert result.exit_code == 0, (name, words, result.output)
 
 
 def test_commands_of_the_command_line_section_run_in_order(folder):
@@ -76,16 +80,7 @@ def test_commands_of_the_command_line_section_run_in_order(folder):
     for _, name, *rest in section:
         if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
             continue
-        text = None
-        if "<" in rest:
-            rest, source = rest[: rest.index("<")], rest[rest.index("<") + 1]
-            text = (folder / source).read_text()
-        more = SMALL if name in ("train", "demo") else []
-        if name == "calibrate":
-            more = ["--false-alarms-per-hour", "1000"]  # seconds of poses are no half an hour
-        words = [name, *rest, *more]
-        result = CliRunner().invoke(main, words, input=text, catch_exceptions=False)
-        assert result.exit_code == 0, result.output
+        run(name, *rest)
     assert (folder / "merged.csv").read_bytes() == (folder / "scores.csv").read_bytes()
     for name in (
         "scores.csv",
