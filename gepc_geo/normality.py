@@ -16,7 +16,7 @@ from gepc_geo.options import Options
 #: The modes scored directly; ``fused`` is made of those in :data:`FUSED`.
 SINGLE = ("assignment", "max", "latent", "reconstruction", "nearest")
 #: What ``fused`` combines: chosen on the training halves of Penn Action and NW-UCLA alone
-#: (benchmarks/choose_defaults.py); what the latent adds there is mostly noise.
+#: (docs/results.md); what the latent adds there is mostly noise.
 FUSED = ("nearest", "reconstruction")
 # The most rows of what was learned, and of what is new, that mixtures are refitted to.
 _DRAWN = 10_000

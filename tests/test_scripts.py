@@ -7,14 +7,8 @@ import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-import torch
-from helpers import ROOT, script
-
-from gepc_geo import GEPC
-from gepc_geo.engine import Encoded
-from gepc_geo.normality import Normality
+from helpers import ROOT
 
 
 def output(*arguments: object) -> str:
@@ -87,35 +81,6 @@ def test_scoring_memory_prints_and_draws(tmp_path):
     )
     assert len(re.findall(r"^ +[\d,]+( +\d+){3}$", text, flags=re.M)) == 2
     assert path.read_bytes().startswith(b"\x89PNG")
-
-
-def test_choose_defaults_scores_every_mode_and_fusion():
-    """On made encodings: single modes are the detector's own, fusions the sums of their log tails."""
-    module = script("benchmarks/choose_defaults.py")
-    generator = torch.Generator().manual_seed(0)
-
-    def encoded(count: int) -> Encoded:
-        latent, residual, window = (torch.randn(count, 6, generator=generator) for _ in range(3))
-        log_p = torch.randn(count, 3, generator=generator).log_softmax(1)
-        return Encoded(latent, log_p, residual, window)
-
-    parts = {name: encoded(count) for name, count in zip(module.PARTS, (200, 60, 40), strict=True)}
-    arrays = {
-        f"{name}_{field}_0": getattr(part, field).numpy()
-        for name, part in parts.items()
-        for field in Encoded._fields
-    }
-    arrays["train_person"] = person = np.arange(200)
-    scores = module.mode_scores(arrays, GEPC(components=2, whitened_dims=4))
-    assert len(scores) == 5 + 10 + 10 + 5 + 1
-    normality = Normality(GEPC(components=2, whitened_dims=4)).measure(parts["train"])
-    normality.fit(normality.project(parts["train"]), torch.as_tensor(person))
-    held_out, test = (
-        normality.single_scores(normality.project(parts[name])) for name in ("held_out", "test")
-    )
-    normality.calibrate(held_out)
-    np.testing.assert_allclose(scores["latent"], test["latent"])
-    np.testing.assert_allclose(scores["reconstruction+nearest"], normality.fused_score(test))
 
 
 def test_choose_training_trains_variants_on_validation_crowds():
