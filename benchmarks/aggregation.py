@@ -8,14 +8,13 @@ thread; every row is the median of repeats after a warm-up.
 
 from __future__ import annotations
 
-import statistics
-import time
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
 
+from gepc_geo.bench.measure import median_seconds
 from gepc_geo.cli.refusal import Command
 from gepc_geo.files import check_destination
 from gepc_geo.report import can_plot, plot_lines
@@ -40,13 +39,7 @@ def seconds(windows: int, repeats: int) -> float:
         rows = person_frame_scores(score, first, LENGTH, len(track), low=low, high=low + FRAMES - 1)
         return frame_scores(rows, slot, track, clips * FRAMES, empty_score=0.0)
 
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    return median_seconds(work, repeats)
 
 
 @click.command(cls=Command)

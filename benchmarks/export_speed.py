@@ -10,9 +10,7 @@ mode and finds the windows too (batches of 512 whatever is asked for). Medians o
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import numpy as np
 import torch
 
 from gepc_geo import GEPC
+from gepc_geo.bench.measure import median_seconds
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.errors import InputError
@@ -32,13 +31,7 @@ from gepc_geo.run import Run
 
 def rate(work: Callable[[], object], windows: int, repeats: int) -> float:
     """Windows a second of some work, its first run not counted."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return windows / statistics.median(times)
+    return windows / median_seconds(work, repeats)
 
 
 @click.command(cls=Command)

@@ -33,6 +33,17 @@ def milliseconds(*works: Work, seconds: float, device: torch.device) -> list[flo
     return [statistics.median(taken) for taken in times]
 
 
+def median_seconds(work: Work, repeats: int) -> float:
+    """The median time of so many calls on the CPU, after one to warm up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
 def peak_megabytes(work: Work, device: torch.device) -> float:
     """The most that tensors took at once beyond what was there before."""
     work()

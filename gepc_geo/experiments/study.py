@@ -170,10 +170,12 @@ class Study:
             InputError: A damaged cell, before anything is computed; as :func:`run_cell`, for the
                 first cell that fails; finished cells stay.
         """
-        missing = [cell for cell in self.cells() if not self.path(cell).exists()]
+        missing = []
         for cell in self.cells():
-            if cell not in missing:
+            if self.path(cell).exists():
                 self._read(cell)
+            else:
+                missing.append(cell)
         total = len(self.cells())
         with Progress(
             self.protocol.name, total, "cells", start=total - len(missing), quiet=quiet
