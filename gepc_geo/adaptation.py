@@ -215,9 +215,8 @@ def _points(detector: GEPC, windows: PoseWindows) -> tuple[Points, Tensor]:
         for encoded in detector._encode(detector._loader(windows), choice)
     ]
     points = Points(*map(torch.cat, zip(*parts, strict=True)))
-    _, person = np.unique(np.stack([windows.clip, windows.track]), axis=1, return_inverse=True)
-    each = torch.as_tensor(person).flatten().to(points.nearest.device)
-    return points, each.repeat(detector._choices)
+    person = torch.as_tensor(windows.person).to(points.nearest.device)
+    return points, person.repeat(detector._choices)
 
 
 def _later(tracks: PoseTracks, clip: np.ndarray, frame: np.ndarray) -> np.ndarray:

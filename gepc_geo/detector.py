@@ -39,8 +39,6 @@ KIND, VERSION = "gepc_geo model", 5
 _SCORE_BATCH = 512
 # Raw latents and residuals that are held at once to measure their principal components.
 _SAMPLE = 20_000
-# Of few training windows the mixtures see variations too, up to so many rows and so many of each.
-_ROWS, _VARIATIONS = 20_000, 10
 # Fewer clips than this are split by person, not by clip, for calibration.
 _FEW_CLIPS = 10
 
@@ -206,10 +204,11 @@ class GEPC(Options, BaseEstimator):
 
     @torch.no_grad()
     def _fit_normality(self, loader: WindowLoader, held_out: PoseTracks, quiet: bool) -> None:
-        """Mixtures and neighbours of the training windows; calibration on held-out windows."""
+        """Mixtures of the training windows, neighbours of all; calibration on held-out windows."""
         count = len(loader.windows)
-        varied = min(_ROWS // count, _VARIATIONS, self.pipeline_.augment.num_choices)
-        choices = range(max(self._choices, varied))
+        # Neighbours are the held-out windows too: of a small set every clip counts.
+        rest = _full(self.pipeline_.windows(held_out, self.stride))
+        choices = range(self.pipeline_.augment.copies(count + len(rest)))
         some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
         # Each rank encodes its share of the windows; measured and fitted it is on the first.
         shown = some[distributed.share(len(some))]
@@ -226,20 +225,47 @@ class GEPC(Options, BaseEstimator):
                 for c in choices
             ]
         everything = _cat(passes)
-        person = _person(loader.windows).to(loader.device).repeat(len(choices))
-        self.normality_ = _first(lambda: normality.fit(everything, person), loader.device)
-        train_scores = _average(
-            [self.normality_.single_scores(part) for part in passes[: self._choices]]
+        person = torch.as_tensor(loader.windows.person).to(loader.device)
+        neighbours, whose = [everything.nearest], [person.repeat(len(choices))]
+        # In the numbers of people those held out come after those trained on.
+        offset = int(person.max()) + 1
+        if len(rest):
+            part = _share(rest)
+            # A rank that has none of them encodes one all the same, and takes no row of it.
+            batches = self._loader(part if len(part) else rest.subset([0]))
+            for choice in choices:
+                points = _cat(map(normality.project, self._encode(batches, choice)))
+                neighbours.append(distributed.gather(points.nearest[: len(part)]))
+            theirs = torch.as_tensor(rest.person).to(loader.device) + offset
+            whose.append(theirs.repeat(len(choices)))
+        self.normality_ = _first(
+            lambda: normality.fit(everything, torch.cat(neighbours), torch.cat(whose)),
+            loader.device,
         )
+        # Whoever is among the neighbours is scored without them, as somebody new would be.
+        train_scores = _average(
+            [self.normality_.single_scores(one, person) for one in passes[: self._choices]]
+        )
+        self._calibrate(loader.windows, train_scores, held_out, offset, quiet)
+
+    def _calibrate(
+        self,
+        trained: PoseWindows,
+        train_scores: dict[str, Tensor],
+        held_out: PoseTracks,
+        offset: int,
+        quiet: bool,
+    ) -> None:
+        """Calibration, threshold and lowest scores; people held out are numbered from ``offset``."""
         windows = _full(self.pipeline_.windows(held_out, self.score_stride))
         if len(windows):
-            share = windows.subset(np.arange(len(windows))[distributed.share(len(windows))])
+            part = _share(windows)
             with distributed.agreement():
-                scores = self._single_scores(share, quiet)
+                scores = self._single_scores(part, quiet, part.person + offset)
             scores = {mode: distributed.gather(scores[mode]) for mode in SINGLE}
         else:
             # Nothing could be held out (a handful of tracks): the training windows must do.
-            windows, scores = loader.windows, train_scores
+            windows, scores = trained, train_scores
         self.normality_.calibrate(scores)
         scores["fused"] = self.normality_.fused_score(scores)
         train_scores["fused"] = self.normality_.fused_score(train_scores)
@@ -250,26 +276,6 @@ class GEPC(Options, BaseEstimator):
         self.person_calibrators_ = {
             mode: TailCalibrator().fit(_covered(windows, scores[mode])) for mode in MODES
         }
-        # Calibrated, neighbours are the held-out windows too: of a small set every clip counts.
-        rest = _full(self.pipeline_.windows(held_out, self.stride))
-        if len(rest):
-            self.normality_ = _first(
-                lambda: self._with_held_out(everything, person, rest, choices), loader.device
-            )
-
-    def _with_held_out(
-        self, points: Points, person: Tensor, rest: PoseWindows, choices: range
-    ) -> Normality:
-        """What was fitted to the training windows' points, with more windows among the neighbours."""
-        loader = self._loader(rest)
-        more = _cat(
-            map(self.normality_.project, (e for c in choices for e in self._encode(loader, c)))
-        )
-        theirs = _person(rest).to(person.device).repeat(len(choices)) + person.max() + 1
-        self.normality_.nearest.fit(
-            torch.cat([points.nearest, more.nearest]), torch.cat([person, theirs])
-        )
-        return self.normality_
 
     # -- scores --------------------------------------------------------------------------------
 
@@ -465,18 +471,30 @@ class GEPC(Options, BaseEstimator):
         return {mode: score.cpu().numpy() for mode, score in scores.items()}
 
     @torch.no_grad()
-    def _single_scores(self, windows: PoseWindows, quiet: bool) -> dict[str, Tensor]:
-        """Every direct mode's scores [W], averaged over the augmentations, in flat memory."""
+    def _single_scores(
+        self, windows: PoseWindows, quiet: bool, person: np.ndarray | None = None
+    ) -> dict[str, Tensor]:
+        """Every direct mode's scores [W], averaged over the augmentations, in flat memory.
+
+        With ``person`` [W] learned windows of the same person are no neighbours.
+        """
         normality = self.normality_
+        device = next(self.model_.parameters()).device
+        own = None if person is None else torch.as_tensor(person).to(device)
         parts: list[dict[str, Tensor]] = []
         with Progress("scoring", len(windows), "windows", quiet=quiet) as bar:
+            done = 0
             for batch, count in self._full_batches(windows):
-                encoded = [self._encode_batch(batch, c) for c in range(self._choices)]
-                parts.append(
-                    _average([normality.single_scores(normality.project(one)) for one in encoded])
-                )
+                points = [
+                    normality.project(self._encode_batch(batch, c)) for c in range(self._choices)
+                ]
+                whose = None
+                if own is not None:
+                    # What fills the batch up is cut off below, whosever it is.
+                    whose = pad(own[done : done + count], (0, batch.num_graphs - count))
+                parts.append(_average([normality.single_scores(one, whose) for one in points]))
+                done += count
                 bar.update(count)
-        device = next(self.model_.parameters()).device
         empty = torch.zeros(0, dtype=torch.float64, device=device)
         every = {mode: torch.cat([empty, *(part[mode] for part in parts)]) for mode in SINGLE}
         scores = {mode: score[: len(windows)] for mode, score in every.items()}
@@ -636,10 +654,9 @@ def _full(windows: PoseWindows) -> PoseWindows:
     return windows.subset(np.flatnonzero(~windows.padded))
 
 
-def _person(windows: PoseWindows) -> Tensor:
-    """Whose each window is: a number for each person of each clip."""
-    _, person = np.unique(np.stack([windows.clip, windows.track]), axis=1, return_inverse=True)
-    return torch.as_tensor(person).flatten()
+def _share(windows: PoseWindows) -> PoseWindows:
+    """This rank's."""
+    return windows.subset(distributed.share(len(windows)))
 
 
 def _fps(tracks: PoseTracks) -> float:

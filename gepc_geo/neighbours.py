@@ -36,6 +36,8 @@ class NearestDistance:
         self.log_scale = torch.zeros(0)
         # Added to squared distances, a hundredth of the spacing: nearer than that is as good as equal.
         self.least = torch.zeros(())
+        # Whose each learned row is; only calibration needs to know, so it is not kept in files.
+        self.group = torch.zeros(0, dtype=torch.long)
 
     def measure(self, x: Tensor, seed: int) -> NearestDistance:
         """Finds the principal components of the rows of ``x``, :math:`[N, D]`."""
@@ -61,8 +63,8 @@ class NearestDistance:
                 same person overlap, and would make normal behaviour look denser than it is.
         """
         kept = _evenly(points, _ROWS)
-        self.points, group = points[kept], group[kept]
-        square = _spacing(self.points, group, self.points, group)
+        self.points, self.group = points[kept], group[kept]
+        square = _spacing(self.points, self.group, self.points, self.group)
         # Rows of the only group there is have nobody to be compared with.
         square = square.where(square.isfinite(), torch.ones_like(square))
         self.least = 1e-4 * square.mean().clamp(min=1e-12)
@@ -96,25 +98,38 @@ class NearestDistance:
         )
         return more
 
-    def __call__(self, points: Tensor) -> Tensor:
-        """The score of projected rows, :math:`[N]` float64; memory does not grow with their number."""
+    def __call__(self, points: Tensor, group: Tensor | None = None) -> Tensor:
+        """The score of projected rows, :math:`[N]` float64; memory does not grow with their number.
+
+        Args:
+            points: :math:`[N, d]`, from :meth:`project`.
+            group: :math:`[N]`, of the groups that :meth:`fit` was given: learned rows of a row's own
+                group do not count, as those of a person never seen before would not. Where there is no
+                other group, they do. Not after a state was loaded.
+        """
         scores = [points.new_zeros(0, dtype=torch.float64)]
-        scores += [self.compare(rows) for rows in points.split(_BLOCK)]
+        own = [None] * len(points) if group is None else group.split(_BLOCK)
+        scores += [self.compare(*pair) for pair in zip(points.split(_BLOCK), own, strict=False)]
         return torch.cat(scores)
 
-    def compare(self, points: Tensor) -> Tensor:
+    def compare(self, points: Tensor, group: Tensor | None = None) -> Tensor:
         """The score of projected rows, all compared with every learned row at once."""
-        log_distance = (_squares(points, self.points) + self.least).log() / 2
+        square = _squares(points, self.points)
+        if group is not None:
+            own = group[:, None] == self.group
+            square = square.masked_fill(own & ~own.all(1, keepdim=True), torch.inf)
+        log_distance = (square + self.least).log() / 2
         return (log_distance - self.log_scale).min(1).values
 
     def to(self, device: torch.device) -> NearestDistance:
         """Moves everything learned to a device."""
         self.load_state_dict({name: value.to(device) for name, value in self.state_dict().items()})
+        self.group = self.group.to(device)
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
         """Plain tensors."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name != "group"}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Takes over what :meth:`state_dict` gave."""

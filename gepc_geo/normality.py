@@ -175,16 +175,17 @@ class Normality:
             nearest=self.nearest.project(_side_by_side(encoded)),
         )
 
-    def fit(self, points: Points, person: Tensor) -> Normality:
-        """Fits mixtures and neighbours to the training windows.
+    def fit(self, points: Points, neighbours: Tensor, person: Tensor) -> Normality:
+        """Fits mixtures to the training windows, and neighbours to those that are to be neighbours.
 
         Args:
-            points: All of them, from :meth:`project`.
-            person: Whose each is, :math:`[N]`.
+            points: All training windows, from :meth:`project`.
+            neighbours: The ``nearest`` of :meth:`project` of them and of others, :math:`[N, d']`.
+            person: Whose each of the neighbours is, :math:`[N]`.
         """
         for part, mixture in self.mixtures.items():
             mixture.fit(getattr(points, part))
-        self.nearest.fit(points.nearest, person)
+        self.nearest.fit(neighbours, person)
         return self
 
     @torch.no_grad()
@@ -216,15 +217,21 @@ class Normality:
         """Learns each mode's distribution on windows that were held out of training."""
         self.calibrators = {mode: TailCalibrator().fit(scores[mode]) for mode in SINGLE}
 
-    def single_scores(self, points: Points) -> dict[str, Tensor]:
-        """Anomaly scores [N] (float64, higher is more abnormal) of the directly scored modes."""
+    def single_scores(self, points: Points, person: Tensor | None = None) -> dict[str, Tensor]:
+        """Anomaly scores [N] (float64, higher is more abnormal) of the directly scored modes.
+
+        Args:
+            points: From :meth:`project`.
+            person: Whose each is, :math:`[N]`, by the numbers of :meth:`fit`: nobody is their own
+                neighbour then.
+        """
         return {
             "assignment": -self.mixtures["assignment"]._log_density(points.assignment),
             # 1 - max p, from the log so that near-certain windows keep an order.
             "max": -torch.expm1(points.largest),
             "latent": -self.mixtures["latent"]._log_density(points.latent),
             "reconstruction": -self.mixtures["residual"]._log_density(points.residual),
-            "nearest": self.nearest(points.nearest),
+            "nearest": self.nearest(points.nearest, person),
         }
 
     def fused_score(self, scores: dict[str, Tensor]) -> Tensor:

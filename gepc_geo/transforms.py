@@ -34,6 +34,8 @@ _LEAST_OF_WAY = 0.01
 # Variations of "vary", each also mirrored: the first is the window as it is, the others are turned by up
 # to so many degrees, and begin, end and bend in time by up to this share of the window.
 _VARIATIONS, _TURN, _BEND = 32, {2: 5.0, 3: 15.0}, 0.1
+# Of few windows so many copies are learned from, as long as that makes no more than so many rows.
+_COPIES, _LEARNED = 10, 20_000
 # Added to speeds (body sizes a frame) before the logarithm: about the noise of standing still.
 _SPEED_FLOOR = 0.01
 
@@ -307,6 +309,15 @@ class Augment(_PoseTransform):
     def num_choices(self) -> int:
         """How many augmentations there are, the identity (choice 0) included."""
         return len(self._matrix)
+
+    def copies(self, count: int) -> int:
+        """How many of the first choices are learned from beside one another, of ``count`` windows.
+
+        Those that are scored, and of few windows up to 10, as long as that makes no more than 20,000
+        copies in all.
+        """
+        room = _LEARNED // max(count, 1)
+        return max(self.num_scored, min(room, _COPIES, self.num_choices))
 
     def forward(self, data: Data) -> Data:
         """Applies an augmentation drawn at random for each window."""

@@ -265,6 +265,14 @@ class PoseWindows(Dataset):
         return self.table.track[self.low]
 
     @property
+    def person(self) -> np.ndarray:
+        """:math:`[W]` int64, a number for each person of each clip, the same in every subset."""
+        start = self.table.piece[:-1]
+        pairs = np.stack([self.table.clip[start], self.table.track[start]])
+        _, number = np.unique(pairs, axis=1, return_inverse=True)
+        return number.reshape(-1)[self.piece]
+
+    @property
     def frame(self) -> np.ndarray:
         """:math:`[W]` int64, number of the window's first real frame."""
         return self.table.frame[np.maximum(self.first, self.low)]

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from gepc_geo import GEPC, InputError, PoseTracks, checkpoint
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.detector import KIND, VERSION
+from gepc_geo.loader import WindowLoader
 from gepc_geo.options import MODES, Options
 
 SMALL = {
@@ -93,13 +94,58 @@ def test_modes_without_a_density_are_refused(detector, crowd):
         detector.score_samples(crowd, "max")
 
 
-def test_threshold_holds_its_share_of_held_out_windows(walkers):
-    """In a mode without neighbours, which held-out windows are in the end."""
-    detector = GEPC(**SMALL, mode="reconstruction").fit(walkers, device="cpu")
-    _, held_out = detector._hold_out(walkers)
-    scored = detector.window_scores(held_out, padded=False)
-    share = (scored.scores[detector.mode] > detector.threshold_).mean()
-    assert abs(share - detector.contamination) < 0.02
+def plain_nearest(detector, windows, choice, person) -> torch.Tensor:
+    """Distances of some windows to the learned rows of other people, by the definition."""
+    batch = next(iter(WindowLoader(windows, batch_size=len(windows))))
+    x = detector.pipeline_.tensor(batch, torch.full((len(windows),), choice))
+    with torch.no_grad():
+        rebuilt, _ = detector.model_(x)
+    rest = torch.where(x[..., -1:] > 0, x[..., :-1] - rebuilt, 0)
+    both = torch.cat([x[..., :-1].flatten(1), rest.flatten(1)], dim=1)
+    nearest = detector.normality_.nearest
+    rows = ((both - nearest.mean) @ nearest.basis).double()
+    square = torch.cdist(rows, nearest.points.double()).square() + nearest.least
+    distance = square.log() / 2 - nearest.log_scale
+    return torch.stack(
+        [one[nearest.group != own].min() for one, own in zip(distance, person, strict=True)]
+    )
+
+
+@pytest.mark.parametrize("holdout", [0.2, 0.0])
+def test_nobody_is_their_own_neighbour_in_calibration(walkers, holdout):
+    """Threshold and most normal score are those of neighbours of all other people."""
+    detector = GEPC(**{**SMALL, "budget": 96, "holdout": holdout, "score_stride": 3})
+    detector.fit(walkers, device="cpu")
+    train, held_out = detector._hold_out(walkers)
+    learned = detector.pipeline_.training_windows(train)
+    windows, person = learned, torch.as_tensor(learned.person)
+    scores = [plain_nearest(detector, windows, choice, person) for choice in (0, 1)]
+    lowest = float(((scores[0] + scores[1]) / 2).min())
+    assert detector.most_normal_["nearest"] == pytest.approx(lowest, abs=1e-3)
+    if holdout:
+        windows = detector.pipeline_.windows(held_out, 3)
+        windows = windows.subset(~windows.padded)
+        person = torch.as_tensor(windows.person) + int(learned.person.max()) + 1
+        scores = [plain_nearest(detector, windows, choice, person) for choice in (0, 1)]
+    scores = ((scores[0] + scores[1]) / 2).numpy()
+    assert detector.threshold_ == pytest.approx(np.quantile(scores, 0.95), abs=1e-3)
+
+
+def test_a_person_alone_is_calibrated_by_their_own_windows(walkers):
+    alone = walkers.rows((walkers.clip == 0) & (walkers.track == walkers.track[0]))
+    detector = GEPC(**{**SMALL, "budget": 96, "stride": 1}).fit(alone, device="cpu")
+    assert np.isfinite([detector.threshold_, *detector.most_normal_.values()]).all()
+    assert np.isfinite(detector.decision_function(walkers)).all()
+
+
+@pytest.mark.parametrize("mode", ["nearest", "reconstruction", "fused"])
+def test_threshold_holds_its_share_of_new_windows(walkers, mode):
+    """Of people never seen before, who walk as those held out did."""
+    detector = GEPC(**SMALL, mode=mode).fit(walkers, device="cpu")
+    new = simulate_crowd("train", num_clips=40, frames_per_clip=72, seed=77)
+    scored = detector.window_scores(new, padded=False)
+    share = (scored.scores[mode] > detector.threshold_).mean()
+    assert share < 4 * detector.contamination
 
 
 def test_held_out_clips_are_never_trained_on(detector, walkers):

@@ -48,6 +48,28 @@ def test_equals_the_definition():
     np.testing.assert_allclose(ours, wanted, atol=1e-4)
 
 
+def test_rows_of_the_own_group_are_left_out():
+    """As of a detector that never saw the group, but for the spacing, which is kept."""
+    x, group = rows(60, 5, 0), torch.arange(60) // 6
+    nearest = learned(x, group)
+    points = nearest.project(x)
+    ours = nearest(points, group)
+    for one in range(10):
+        without = NearestDistance()
+        without.load_state_dict(nearest.state_dict())
+        without.points = nearest.points[group != one]
+        without.log_scale = nearest.log_scale[group != one]
+        torch.testing.assert_close(ours[group == one], without(points[group == one]))
+    assert torch.equal(nearest(points, group + 100), nearest(points))
+
+
+def test_the_only_group_there_is_counts():
+    x = rows(12, 3, 0)
+    nearest = learned(x, torch.zeros(12, dtype=torch.long))
+    points = nearest.project(x + 1)
+    assert torch.equal(nearest(points, torch.zeros(12, dtype=torch.long)), nearest(points))
+
+
 def test_a_row_at_the_same_distance_counts_more_beside_dense_rows():
     dense, sparse = rows(40, 3, 0) * 0.1, rows(40, 3, 1) + torch.tensor([50.0, 0, 0])
     nearest = learned(torch.cat([dense, sparse]), torch.arange(80))

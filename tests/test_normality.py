@@ -34,7 +34,8 @@ def people(count: int = 300) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def fitted() -> Normality:
     normality = Normality(Options(components=3, whitened_dims=5)).measure(encoded())
-    normality.fit(normality.project(encoded()), people())
+    points = normality.project(encoded())
+    normality.fit(points, points.nearest, people())
     normality.calibrate(normality.single_scores(normality.project(encoded(seed=1))))
     return normality
 
@@ -99,6 +100,14 @@ def test_modes_by_their_definitions(fitted):
     # All 16 columns are kept, so that distances are those of windows and residuals.
     both = torch.cat([other.window, other.residual], dim=1)
     torch.testing.assert_close(torch.pdist(points.nearest), torch.pdist(both), atol=1e-4, rtol=1e-4)
+
+
+def test_only_neighbours_know_whose_a_window_is(fitted):
+    points = fitted.project(encoded())
+    plain, apart = fitted.single_scores(points), fitted.single_scores(points, people())
+    for mode in SINGLE[:-1]:
+        assert torch.equal(plain[mode], apart[mode])
+    assert (plain["nearest"] + 1 < apart["nearest"]).all()
 
 
 def test_a_noisy_direction_does_not_drown_a_quiet_one(fitted):

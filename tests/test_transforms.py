@@ -366,6 +366,22 @@ def test_small_turns_and_changes_of_speed(skeleton, dims):
         torch.testing.assert_close(other[..., dims:], mirrored[..., dims:], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "name, count, copies",
+    [
+        ("vary", 100, 10),
+        ("vary", 4_000, 5),
+        ("vary", 15_000, 2),
+        ("vary", 10**7, 2),
+        ("flip", 100, 2),
+        ("paper", 10**7, 5),
+        ("none", 0, 1),
+    ],
+)
+def test_few_windows_are_learned_from_in_more_copies(name, count, copies):
+    assert Augment(PENN, 2, name).copies(count) == copies
+
+
 def test_each_window_has_its_own_augmentation():
     augment = Augment(PENN, 2, "paper")
     many = [window(seed) for seed in range(5)]

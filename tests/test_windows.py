@@ -229,6 +229,16 @@ def test_clips_are_told_apart_where_track_ids_are_not():
     assert table.piece.tolist() == [0, 2, 4]
 
 
+def test_people_have_the_same_numbers_in_all_windows_of_their_tracks():
+    """In two pieces, in another clip by the same id, at other strides and in subsets."""
+    people = {(0, 7): [*range(6), *range(20, 25)], (0, 9): list(range(5)), (1, 7): list(range(4))}
+    windows = PoseWindows(tracks_of(people), length=4)
+    assert windows.person.tolist() == [0] * 5 + [1] * 2 + [2]
+    assert windows[[7, 3]].person.tolist() == [2, 0]
+    assert PoseWindows(tracks_of(people), length=4, stride=3).person.tolist() == [0] * 4 + [1, 1, 2]
+    assert PoseWindows(tracks_of({}), length=4).person.tolist() == []
+
+
 def test_subsets():
     windows = PoseWindows(tracks_of({(0, 1): list(range(9)), (1, 2): [0, 1]}), length=4)
     assert windows.padded.tolist() == [False] * 6 + [True]

@@ -103,8 +103,8 @@ class ReconstructionLoss(AutoencoderCompetitor):
 class LatentSVM(AutoencoderCompetitor):
     r"""A one-class SVM on latents :math:`z` (:func:`~gepc_geo.baselines.flat.one_class_svm`).
 
-    It learns from the training windows in all augmentations; of more than 10,000 of those together,
-    from windows drawn at random.
+    It learns from as many copies of the training windows as the flat competitors do; of more than
+    10,000 copies in all from that many, drawn at random.
 
     Attributes:
         model\_: scikit-learn's machine.
@@ -112,14 +112,19 @@ class LatentSVM(AutoencoderCompetitor):
 
     @torch.no_grad()
     def _fit(self, windows: PoseWindows) -> None:
-        choices = range(self.pipeline_.augment.num_scored)
-        seed, most = self._options.seed, SVM_ROWS // len(choices)
-        if len(windows) > most:
-            # Drawn before they are encoded: a latent has a thousand numbers.
-            generator = np.random.default_rng(seed)
-            windows = windows.subset(generator.choice(len(windows), most, replace=False))
-        batches = (x for choice in choices for x in inputs(self.pipeline_, windows, choice))
-        self.model_ = one_class_svm(np.concatenate([self._latent(x) for x in batches]), seed)
+        seed, count = self._options.seed, len(windows)
+        drawn = np.arange(self.pipeline_.augment.copies(count) * count)
+        if len(drawn) > SVM_ROWS:
+            # Before they are encoded: a latent has a thousand numbers.
+            drawn = np.random.default_rng(seed).choice(drawn, SVM_ROWS, replace=False)
+        latents = [
+            self._latent(x)
+            for choice in range(self.pipeline_.augment.copies(count))
+            for x in inputs(
+                self.pipeline_, windows.subset(drawn[drawn // count == choice] % count), choice
+            )
+        ]
+        self.model_ = one_class_svm(np.concatenate(latents), seed)
 
     def _latent(self, x: Tensor) -> np.ndarray:
         with autocast(x.device, self.detector_.precision_):

@@ -1,16 +1,18 @@
-"""Plain scikit-learn on flattened windows: the input itself, without any learned embedding."""
+"""Simple scores of flattened windows: the input itself, without any learned embedding."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 
 import numpy as np
+import torch
 from sklearn import ensemble, mixture, neighbors, svm
 from sklearn.decomposition import PCA
 from torch import Tensor
 
 from gepc_geo.baselines.base import WindowCompetitor, inputs
 from gepc_geo.inputs import InputPipeline
+from gepc_geo.neighbours import NearestDistance
 from gepc_geo.options import Options
 from gepc_geo.windows import PoseWindows
 
@@ -33,10 +35,17 @@ def _flat(x: Tensor) -> np.ndarray:
     return x[..., :-1].flatten(1).cpu().numpy()
 
 
+def _copies(pipeline: InputPipeline, windows: PoseWindows) -> np.ndarray:
+    """Training windows flattened, a copy after the other: [A W, T V C]."""
+    choices = range(pipeline.augment.copies(len(windows)))
+    return np.concatenate([flatten(pipeline, windows, choice) for choice in choices])
+
+
 class FlatCompetitor(WindowCompetitor):
     r"""Principal components of flattened windows, shared by the competitors below.
 
-    The training windows come in every augmentation, scored ones as they are.
+    Training windows come in as many copies (:meth:`~gepc_geo.transforms.Augment.copies`) as the
+    detector's neighbours do, scored ones as they are.
 
     Args:
         options: As in :class:`~gepc_geo.baselines.base.WindowCompetitor`.
@@ -53,8 +62,7 @@ class FlatCompetitor(WindowCompetitor):
         self.dims = dims
 
     def _fit(self, windows: PoseWindows) -> None:
-        choices = range(self.pipeline_.augment.num_scored)
-        x = np.concatenate([flatten(self.pipeline_, windows, choice) for choice in choices])
+        x = _copies(self.pipeline_, windows)
         self.pca_ = PCA(min(self.dims, *x.shape), random_state=self._options.seed)
         self._fit_model(self.pca_.fit_transform(x))
 
@@ -83,6 +91,31 @@ class NearestNeighbour(FlatCompetitor):
 
     def _score_model(self, x: np.ndarray) -> np.ndarray:
         return self.model_.kneighbors(x)[0][:, 0]
+
+
+class RelativeNeighbour(WindowCompetitor):
+    r"""The detector's own distance (mode ``nearest``) on the input alone: no network is learned.
+
+    Distances are those of :class:`~gepc_geo.neighbours.NearestDistance`, in 128 principal components
+    of the copies that every flat competitor learns from.
+
+    Attributes:
+        model\_: The learned :class:`~gepc_geo.neighbours.NearestDistance`.
+    """
+
+    def _fit(self, windows: PoseWindows) -> None:
+        x = torch.from_numpy(_copies(self.pipeline_, windows))
+        person = torch.from_numpy(windows.person).repeat(len(x) // len(windows))
+        self.model_ = NearestDistance().measure(x, self._options.seed)
+        self.model_.fit(self.model_.project(x), person)
+
+    def score_windows(self, windows: PoseWindows) -> np.ndarray:
+        r"""Anomaly scores :math:`[W]` float64 of some windows, a batch at a time."""
+        parts = [
+            self.model_(self.model_.project(torch.from_numpy(_flat(x)))).numpy()
+            for x in inputs(self.pipeline_, windows)
+        ]
+        return np.concatenate([np.zeros(0), *parts])
 
 
 class Mixture(FlatCompetitor):
