@@ -18,12 +18,12 @@ from gepc_geo import checkpoint, distributed
 from gepc_geo._version import __version__
 from gepc_geo.calibration import TailCalibrator
 from gepc_geo.device import pick_device
-from gepc_geo.engine import Encoded, Trainer, checksum, encode_input, latents
+from gepc_geo.engine import Encoded, Trainer, autoencoder, checksum, encode_input, latents
 from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.memory import kept_memory
-from gepc_geo.nn import STGCAE, SoftAssignment
+from gepc_geo.nn import SoftAssignment
 from gepc_geo.normality import SINGLE, Normality, Points
 from gepc_geo.options import MODES, Options
 from gepc_geo.precision import PRECISIONS
@@ -35,8 +35,8 @@ from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a saved model.
 KIND, VERSION = "gepc_geo model", 5
-# Windows a forward pass takes when nothing is learned.
-_SCORE_BATCH = 512
+# Windows a forward pass takes when nothing is learned; a GPU is not kept busy by as few as a CPU is.
+_SCORE_BATCH = {"cpu": 512, "cuda": 4096}
 # Raw latents and residuals that are held at once to measure their principal components.
 _SAMPLE = 20_000
 # Fewer clips than this are split by person, not by clip, for calibration.
@@ -138,7 +138,7 @@ class GEPC(Options, BaseEstimator):
                     f"{name} is {getattr(self, name)}, expected at most {len(windows)}, "
                     "the number of training windows"
                 )
-        loader = WindowLoader(windows, batch_size=_SCORE_BATCH, device=target)
+        loader = WindowLoader(windows, batch_size=_score_batch(target), device=target)
         self.pipeline_.to(target).fit(loader).to(target)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
@@ -184,20 +184,7 @@ class GEPC(Options, BaseEstimator):
     def _build(self, device: torch.device) -> None:
         """Makes the networks for the pipeline's input."""
         channels = self.pipeline_.num_channels
-        self.model_ = STGCAE(
-            channels,
-            self.skeleton_.num_joints,
-            self.length,
-            adj=self.skeleton_.adjacency(),
-            out_channels=channels - 1,
-            hidden=self.hidden,
-            encoder_channels=self.encoder_channels,
-            strides=self.strides,
-            decoder_channels=self.decoder_channels,
-            branches=self.branches,
-            kernel_size=self.kernel_size,
-            dropout=self.dropout,
-        ).to(device)
+        self.model_ = autoencoder(self._options, self.skeleton_, channels).to(device)
         self.assignment_ = SoftAssignment(
             self.clusters, self.model_.latent_dim, form=self.assignment
         ).to(device)
@@ -219,7 +206,7 @@ class GEPC(Options, BaseEstimator):
         if len(some) == count:
             passes = [normality.project(part) for part in sample]
         else:
-            mine = torch.arange(count)[distributed.share(count)]
+            mine = torch.arange(count, device=loader.device)[distributed.share(count)]
             passes = [
                 _gather(map(normality.project, self._encode(loader.batches(mine), c)))
                 for c in choices
@@ -418,7 +405,7 @@ class GEPC(Options, BaseEstimator):
 
     def _loader(self, windows: PoseWindows) -> WindowLoader:
         device = next(self.model_.parameters()).device
-        return WindowLoader(windows, batch_size=_SCORE_BATCH, device=device)
+        return WindowLoader(windows, batch_size=_score_batch(device), device=device)
 
     def _full_batches(self, windows: PoseWindows) -> Iterator[tuple[Batch, int]]:
         """Batches of one size, and how many windows of each count: the last is filled with others.
@@ -427,9 +414,10 @@ class GEPC(Options, BaseEstimator):
         for all a window has the same score whatever is scored with it.
         """
         loader = self._loader(windows)
-        for index in torch.arange(len(windows)).split(_SCORE_BATCH):
+        order = torch.arange(len(windows), device=loader.device)
+        for index in order.split(loader.batch_size):
             if len(index):
-                missing = _SCORE_BATCH - len(index)
+                missing = loader.batch_size - len(index)
                 yield loader.gather(pad(index, (0, missing))), len(index)
 
     def _latents(self, tracks: PoseTracks) -> Tensor:
@@ -623,6 +611,10 @@ class GEPC(Options, BaseEstimator):
             raise InputError("this detector is not fitted, expected fit() or load() first")
 
 
+def _score_batch(device: torch.device) -> int:
+    return _SCORE_BATCH.get(device.type, _SCORE_BATCH["cpu"])
+
+
 def _average(scores: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {mode: torch.stack([one[mode] for one in scores]).mean(0) for mode in SINGLE}
 
@@ -641,6 +633,8 @@ def _gather(parts: Iterable[_Tensors]) -> _Tensors:
 
 def _first(make: Callable[[], Normality], device: torch.device) -> Normality:
     """What the first rank makes, on all ranks' devices: the CPU's is what can be sent."""
+    if distributed.world() == 1:
+        return make()
     return distributed.from_first(lambda: make().to(torch.device("cpu"))).to(device)
 
 

@@ -10,6 +10,7 @@ were. Only dropout differs: every rank draws masks of its own.
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 import zlib
@@ -35,8 +36,9 @@ from gepc_geo.nn import (
     target_distribution,
 )
 from gepc_geo.options import Options
-from gepc_geo.precision import autocast, decide
+from gepc_geo.precision import autocast, decide, tensor_float
 from gepc_geo.progress import Progress
+from gepc_geo.skeleton import Skeleton
 
 #: Kind and version of a training checkpoint.
 KIND, VERSION = "gepc_geo training checkpoint", 4
@@ -147,7 +149,8 @@ class Trainer:
         passes = None if state is None else self._passes()
         with distributed.agreement():
             self.journal = Journal(folder, passes=passes, tensorboard=self.tensorboard)
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+        cuda = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda), tensor_float(self.precision):
             if self.stage == "reconstruction":
                 self._run_stage(self._reconstruction_step)
                 self._next_stage("clustering")
@@ -284,7 +287,7 @@ class Trainer:
     def _latents(self) -> Tensor:
         """Latents of this rank's share of the training windows, in evaluation mode."""
         self.model.eval()
-        mine = torch.arange(self.count)[distributed.share(self.count)]
+        mine = torch.arange(self.count, device=self.device)[distributed.share(self.count)]
         batches = self.loader.batches(mine)
         latent = latents(self.model, self.pipeline, batches, self.precision)
         self.model.train()
@@ -367,7 +370,7 @@ class Trainer:
         checkpoint.save(
             {
                 "options": self.options.to_dict(),
-                "data": self._fingerprint(),
+                "data": self._fingerprint,
                 "stage": self.stage,
                 "step": self.step,
                 "precision": self.precision,
@@ -382,6 +385,7 @@ class Trainer:
             version=VERSION,
         )
 
+    @functools.cached_property
     def _fingerprint(self) -> dict[str, int]:
         """Which training windows these are: their number, and a checksum of poses and places."""
         windows, table = self.loader.windows, self.loader.windows.table
@@ -397,7 +401,7 @@ class Trainer:
     def _load(self, state: dict[str, Any]) -> None:
         assert self.folder is not None
         path = self.folder / "checkpoint.pt"
-        mine, theirs = self._fingerprint(), state["data"]
+        mine, theirs = self._fingerprint, state["data"]
         if theirs != mine:
             raise InputError(
                 f"{path} was written for {theirs['windows']} training windows with checksum "
@@ -439,6 +443,24 @@ class Trainer:
             f"the {self.stage} {what} at step {self.step}, expected finite numbers "
             f"(lower the learning rate {self.optimizer.param_groups[0]['lr']:.3g}); {kept}"
         )
+
+
+def autoencoder(options: Options, skeleton: Skeleton, channels: int) -> STGCAE:
+    """The network that options ask for; of the input's channels all but the confidence come out."""
+    return STGCAE(
+        channels,
+        skeleton.num_joints,
+        options.length,
+        adj=skeleton.adjacency(),
+        out_channels=channels - 1,
+        hidden=options.hidden,
+        encoder_channels=options.encoder_channels,
+        strides=options.strides,
+        decoder_channels=options.decoder_channels,
+        branches=options.branches,
+        kernel_size=options.kernel_size,
+        dropout=options.dropout,
+    )
 
 
 def encode_input(

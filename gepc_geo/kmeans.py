@@ -81,14 +81,15 @@ def kmeans(
 def _plus_plus(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """K-means++: each further centre is a row drawn by its squared distance to the chosen ones."""
     draws = torch.rand(count, generator=generator, dtype=torch.float64).to(x.device)
-    first = (draws[0] * len(x)).long().clamp(max=len(x) - 1)
-    chosen = [x[first]]
+    # Rows are picked by tensors of one index: a number would have to be waited for on a GPU.
+    first = (draws[:1] * len(x)).long().clamp(max=len(x) - 1)
+    chosen = [x[first].squeeze(0)]
     nearest = (x - chosen[0]).square().sum(1).double()
     for k in range(1, count):
         cumulated = nearest.cumsum(0)
         # Where all rows stand on centres already every total is 0, and the last row is taken.
-        pick = torch.searchsorted(cumulated, draws[k] * cumulated[-1], right=True)
-        chosen.append(x[pick.clamp(max=len(x) - 1)])
+        pick = torch.searchsorted(cumulated, draws[k : k + 1] * cumulated[-1], right=True)
+        chosen.append(x[pick.clamp(max=len(x) - 1)].squeeze(0))
         nearest = torch.minimum(nearest, (x - chosen[-1]).square().sum(1).double())
     return torch.stack(chosen)
 
@@ -119,7 +120,7 @@ def _lloyd(x: Tensor, centers: Tensor, max_iter: int, limit: float) -> KMeansRes
     n_iter = 0
     while n_iter < max_iter:
         n_iter += 1
-        size = torch.bincount(labels, minlength=count)
+        size = torch.zeros_like(labels[:count]).index_add_(0, labels, torch.ones_like(labels))
         total = _totals(x, labels, count)
         moved = total / size.clamp(min=1).unsqueeze(1).to(x.dtype)
         # A centre that lost all its rows goes to the row farthest from its own.

@@ -132,8 +132,9 @@ class Options:
     clip_norm: float = _option(1.0, "Largest gradient norm.", low=1e-6)
     precision: str = _option(
         "auto",
-        "Arithmetic of the network; auto: bf16 on devices that are at least 1.5 times as fast in it.",
-        choices=("auto", "fp32", "bf16"),
+        "Arithmetic of the network; auto: bf16 on devices that are at least 1.5 times as fast in "
+        "it, else fp32; tf32: fp32 with TensorFloat-32 products on a GPU.",
+        choices=("auto", "fp32", "tf32", "bf16"),
     )
     compile: bool = _option(
         False, "Compile the training step (torch.compile; on a GPU with CUDA graphs)."

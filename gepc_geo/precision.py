@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from gepc_geo.nn.pointwise import pointwise
 
-#: What the option ``precision`` may be once it is decided.
-PRECISIONS = ("fp32", "bf16")
+#: What the option ``precision`` may be once it is decided. TensorFloat-32 is float32 but for products
+#: on a GPU, whose factors it rounds to 10 bits; elsewhere it is float32.
+PRECISIONS = ("fp32", "tf32", "bf16")
 # bfloat16 costs digits; it has to be worth them.
 _WORTH = 1.5
 # Enough to keep the device busy for much longer than it takes to start a kernel.
@@ -18,9 +21,27 @@ _WINDOWS = {"cpu": 256, "cuda": 2048}
 _REPEATS = 10
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
+@contextmanager
+def autocast(device: torch.device, precision: str) -> Iterator[None]:
     """The context the network runs in."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    enabled = precision == "bf16"
+    with tensor_float(precision), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
+        yield
+
+
+@contextmanager
+def tensor_float(precision: str) -> Iterator[None]:
+    """Products on a GPU in TensorFloat-32 if that is the precision, else not.
+
+    Left alone, PyTorch would compute convolutions in it and matrix products not.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def decide(precision: str, device: torch.device) -> str:

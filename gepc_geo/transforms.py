@@ -293,22 +293,21 @@ class Augment(_PoseTransform):
                 drawn * torch.tensor([_TURN[dims], *[_BEND] * 3])
             ).tolist():
                 choices += [(mirrored, turn, (begin, end, bend)) for mirrored in (False, True)]
-        self._exact = torch.stack([_matrix(dims, m, degrees) for m, degrees, _ in choices])
-        self._matrix = self._exact.float()
+        self._turns = torch.stack([_matrix(dims, m, degrees) for m, degrees, _ in choices])
         self._times = torch.tensor([times for _, _, times in choices]) if name == "vary" else None
         order = {False: list(range(skeleton.num_joints)), True: skeleton.mirror()}
         self._order = torch.tensor([order[mirrored] for mirrored, _, _ in choices])
 
     def to(self, device: torch.device) -> Augment:
         """Moves the tables to a device, so that no batch there has to wait for them."""
-        self._matrix, self._order = self._matrix.to(device), self._order.to(device)
+        self._turns, self._order = self._turns.to(device), self._order.to(device)
         self._times = None if self._times is None else self._times.to(device)
         return self
 
     @property
     def num_choices(self) -> int:
         """How many augmentations there are, the identity (choice 0) included."""
-        return len(self._matrix)
+        return len(self._turns)
 
     def copies(self, count: int) -> int:
         """How many of the first choices are learned from beside one another, of ``count`` windows.
@@ -334,10 +333,10 @@ class Augment(_PoseTransform):
             choice: :math:`[B]` int64, 0 to ``num_choices - 1``.
         """
         data = copy.copy(data)
-        device, dtype = data.x.device, data.x.dtype
-        if self._matrix.device != device or self._matrix.dtype != dtype:
+        device = data.x.device
+        if self._turns.device != device:
             # Once; after that a batch needs nothing from the host.
-            self.to(device)._matrix = self._exact.to(device, dtype)
+            self.to(device)
         choice = choice.to(device)
         x = data.x.unflatten(0, (-1, self.skeleton.num_joints))
         graph = torch.arange(x.size(0), device=device)[:, None]
@@ -346,7 +345,8 @@ class Augment(_PoseTransform):
             x = _read_at(x, self._times[choice])
         data.x = x.flatten(0, 1)
         coordinates, confidence = self._split(data)
-        return self._with(data, _turn(coordinates, confidence, self._matrix[choice]))
+        turns = self._turns[choice].to(coordinates.dtype)
+        return self._with(data, _turn(coordinates, confidence, turns))
 
     def source_joints(self, choice: int) -> Tensor:
         r"""Which joint of a window each joint comes from under an augmentation: :math:`[V]` int64."""

@@ -56,7 +56,7 @@ def test_every_mode_scores_every_window(mode, detector, crowd):
 
 def test_scores_do_not_depend_on_the_batch(detector, crowd, monkeypatch):
     expected = detector.window_scores(crowd).scores
-    monkeypatch.setattr("gepc_geo.detector._SCORE_BATCH", 7)
+    monkeypatch.setattr("gepc_geo.detector._SCORE_BATCH", {"cpu": 7})
     for mode, score in detector.window_scores(crowd).scores.items():
         np.testing.assert_allclose(score, expected[mode], rtol=1e-3, atol=1e-3)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.errors import InputError
@@ -20,6 +21,36 @@ def fitted(walkers) -> tuple[InputPipeline, WindowLoader]:
     pipeline = InputPipeline(walkers.skeleton, 2, 0, Options())
     loader = WindowLoader(pipeline.windows(walkers, 4), batch_size=50)
     return pipeline.fit(loader), loader
+
+
+class NoUpload(TorchDispatchMode):
+    """Fails where something goes from the host to the device, here the one named "meta"."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func.overloadpacket.__name__ == "_to_copy" and args[0].device.type == "cpu":
+            assert torch.device(kwargs.get("device", "cpu")).type == "cpu", args[0].shape
+        return func(*args, **kwargs)
+
+
+@pytest.mark.parametrize("augment", ["none", "flip", "vary", "paper"])
+def test_no_batch_waits_for_the_host(walkers, augment):
+    """From the first one on; what fails is a copy of a table of the host's."""
+    pipeline = InputPipeline(walkers.skeleton, 2, 0, Options(augment=augment))
+    windows = pipeline.windows(walkers, 4)
+    meta = torch.device("meta")
+    pipeline.fit(WindowLoader(windows, batch_size=50)).to(meta)
+    loader = WindowLoader(windows, batch_size=50, device=meta)
+    index = torch.arange(50, device=meta)
+    batch = loader.gather(index)
+    with NoUpload():
+        x = pipeline.tensor(batch, torch.zeros(50, dtype=torch.long, device=meta))
+    assert x.shape == (50, 12, 17, 7) and x.device.type == "meta"
+
+
+def test_a_copy_to_the_device_is_seen():
+    with pytest.raises(AssertionError), NoUpload():
+        torch.zeros(3).to("meta")
 
 
 def inputs(pipeline: InputPipeline, loader: WindowLoader) -> torch.Tensor:

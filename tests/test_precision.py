@@ -24,7 +24,40 @@ def speed(monkeypatch):
 def test_auto_takes_bfloat16_where_it_is_worth_it(speed, measured, decided):
     speed(measured)
     assert precision.decide("auto", CPU) == decided
-    assert [precision.decide(name, CPU) for name in precision.PRECISIONS] == ["fp32", "bf16"]
+    for name in ("fp32", "tf32", "bf16"):
+        assert precision.decide(name, CPU) == name
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)])
+def test_tensor_float_is_what_was_asked_for_and_only_inside(name, allowed):
+    """For convolutions and matrix products alike, which PyTorch has different defaults for."""
+    backends = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [one.allow_tf32 for one in backends]
+    with pytest.raises(ValueError, match="out"), precision.autocast(CPU, name):
+        assert [one.allow_tf32 for one in backends] == [allowed] * 2
+        assert torch.is_autocast_enabled("cpu") == (name == "bf16")
+        raise ValueError("out")
+    assert [one.allow_tf32 for one in backends] == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(("name", "tolerance"), [("tf32", 1e-2), ("bf16", 5e-2)])
+def test_faster_precisions_are_close_to_float32_on_a_gpu(tracks, name, tolerance):
+    """Latents of the same weights, as shares of their deviation."""
+    exact = GEPC(**OPTIONS | {"precision": "fp32"}).fit(tracks, device="cuda")
+    expected = exact.embed(tracks)
+    exact.precision_ = name
+    gap = abs(exact.embed(tracks) - expected).max() / expected.std()
+    assert 0 < gap < tolerance
+
+
+def test_bfloat16_is_close_to_float32(tracks):
+    """Latents of the same weights, as shares of their deviation."""
+    exact = GEPC(**OPTIONS | {"precision": "fp32"}).fit(tracks, device="cpu")
+    expected = exact.embed(tracks)
+    exact.precision_ = "bf16"
+    gap = abs(exact.embed(tracks) - expected) / expected.std()
+    assert 0 < gap.mean() < 0.01 and gap.max() < 0.1
 
 
 def test_probe_measures_once_and_draws_no_random_numbers():
@@ -59,5 +92,7 @@ def test_a_model_file_with_another_precision_is_refused(tracks, tmp_path):
     detector = GEPC(**OPTIONS).fit(tracks, device="cpu")
     detector.precision_ = "fp8"
     detector.save(tmp_path / "model.pt")
-    with pytest.raises(InputError, match=r"model\.pt has precision 'fp8', expected fp32 or bf16"):
+    with pytest.raises(
+        InputError, match=r"model\.pt has precision 'fp8', expected fp32 or tf32 or bf16"
+    ):
         GEPC.load(tmp_path / "model.pt", device="cpu")

@@ -22,11 +22,11 @@ from gepc_geo.bench.ordinary import OrdinarySTGCAE
 from gepc_geo.bench.resident import in_a_process
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.detector import GEPC
-from gepc_geo.engine import Trainer, latents
+from gepc_geo.engine import Trainer, autoencoder, latents
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.io import read
 from gepc_geo.mixture import ilr
-from gepc_geo.nn import STGCAE, SoftAssignment
+from gepc_geo.nn import SoftAssignment
 from gepc_geo.options import Options
 from gepc_geo.windows import PoseWindows
 
@@ -57,15 +57,7 @@ def ordinary_fit(folder: Path, options: Options, device: torch.device) -> Bayesi
     windows = pipeline.windows(tracks, options.stride)
     loader: Any = CollatingLoader(windows, 512, device)
     pipeline.to(device).fit(loader).to(device)
-    channels, skeleton = pipeline.num_channels, tracks.skeleton
-    ours = STGCAE(
-        channels,
-        skeleton.num_joints,
-        options.length,
-        adj=skeleton.adjacency(),
-        out_channels=channels - 1,
-        hidden=options.hidden,
-    )
+    ours = autoencoder(options, tracks.skeleton, pipeline.num_channels)
     model: Any = OrdinarySTGCAE(ours).to(device)
     assignment = SoftAssignment(options.clusters, model.latent_dim).to(device)
     Trainer(model, assignment, pipeline, loader, options, quiet=True).run()

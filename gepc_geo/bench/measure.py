@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -64,11 +64,23 @@ def peak_megabytes(work: Work, device: torch.device) -> float:
     return peak / 2**20
 
 
-def roofline(device: torch.device, size: int = 2048) -> dict[str, float]:
-    """What the machine reaches: ``fp32`` and ``bf16`` matrix products in GFLOP/s, ``copy`` in GB/s."""
+def roofline(
+    device: torch.device, precisions: Sequence[str] = ("fp32", "bf16"), size: int | None = None
+) -> dict[str, float]:
+    """What the machine reaches: matrix products of each precision in GFLOP/s, ``copy`` in GB/s.
+
+    Args:
+        device: Where to compute.
+        precisions: Some of ``fp32`` and ``bf16``.
+        size: Rows and columns of a product; default: 2048, on a GPU 8192, where less would mostly
+            measure how long a kernel takes to start.
+    """
     result = {}
-    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        a = torch.ones(size, size, device=device, dtype=dtype)
+    if size is None:
+        size = 8192 if device.type == "cuda" else 2048
+    types = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    for name in precisions:
+        a = torch.ones(size, size, device=device, dtype=types[name])
         (taken,) = milliseconds(lambda a=a: a @ a, seconds=0.5, device=device)  # type: ignore[misc]
         result[name] = 2 * size**3 / taken / 1e6
     source = torch.ones(64 << 20, device=device)
