@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,9 @@ def _study_options(methods: str | None) -> Callable[[Callable[..., Any]], Any]:
                 help="Window passes a training.  [default: the experiment's]",
             ),
             click.option(
-                "--seeds", default="0", show_default=True, metavar="A,B,C", help="Of training."
+                "--seeds",
+                metavar="A,B,C",
+                help="Of training.  [default: that of --config, or 0]",
             ),
             *((chosen,) if methods is not None else ()),
             click.option(
@@ -290,7 +293,10 @@ def _options(kind: type[Protocol], given: dict[str, Any]) -> Options:
     return resolve(flags, given["config"], "default", base=kind.base)
 
 
-def _seeds(text: str) -> list[int]:
+def _seeds(text: str | None, options: Options) -> list[int]:
+    """Seeds of training: those asked for, or the options' one."""
+    if text is None:
+        return [options.seed]
     try:
         seeds = [int(one) for one in text.split(",")]
     except ValueError:
@@ -304,7 +310,10 @@ def _run(protocol: Protocol, given: dict[str, Any]) -> None:
     """Runs a protocol to its end, prints its tables and draws its plots."""
     methods = choose_methods(given["methods"], protocol.level, protocol.dims, protocol.supervised)
     data = {"dataset": given["dataset"], "path": str(given["data"] or given["dataset"])}
-    study = Study(given["out"], protocol, data, methods, _seeds(given["seeds"]))
+    seeds = _seeds(given["seeds"], protocol.options)
+    # Each training has its own; what is written down is the list of them.
+    protocol.options = replace(protocol.options, seed=Options().seed)
+    study = Study(given["out"], protocol, data, methods, seeds)
     try:
         study.start(shlex.join(["gepc-geo", *sys.argv[1:]]), given["device"])
         study.run(given["device"], given["jobs"])

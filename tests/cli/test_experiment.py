@@ -103,6 +103,21 @@ def test_noise_has_its_curve(given, tmp_path):
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 2 * 6 * 2
 
 
+def test_a_seed_in_the_file_of_options_is_that_of_training(given, files, tmp_path):
+    network = yaml.safe_load((files / "tiny.yaml").read_text())
+    (tmp_path / "seeded.yaml").write_text(yaml.safe_dump({**network, "seed": 7}))
+    names = ["--methods", "nearest_neighbour", "--directions", "few-vs-many"]
+    given[given.index("--config") + 1] = tmp_path / "seeded.yaml"
+    good("coarse", *given, *names)
+    out = tmp_path / "out"
+    config = yaml.safe_load((out / "config.yaml").read_text())
+    assert config["seeds"] == [7]
+    assert all("seed=7" in path.name for path in (out / "cells").iterdir())
+    # Other seeds only add to it.
+    good("coarse", *given, *names, "--seeds", "7,8")
+    assert len(list((out / "cells").iterdir())) == 4
+
+
 def test_ablation_has_a_row_for_each_variant(given, tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "VARIED", {"target": ("dec", "paper")})
     text = good(
