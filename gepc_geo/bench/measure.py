@@ -5,8 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from gepc_geo.precision import tensor_float
 
 Work = Callable[[], object]
 
@@ -25,10 +30,10 @@ def milliseconds(*works: Work, seconds: float, device: torch.device) -> list[flo
     end = time.perf_counter() + seconds
     while len(times[0]) < 3 or time.perf_counter() < end:
         for work, taken in zip(works, times, strict=True):
-            _wait(device)
+            wait(device)
             start = time.perf_counter()
             work()
-            _wait(device)
+            wait(device)
             taken.append(1e3 * (time.perf_counter() - start))
     return [statistics.median(taken) for taken in times]
 
@@ -71,17 +76,18 @@ def roofline(
 
     Args:
         device: Where to compute.
-        precisions: Some of ``fp32`` and ``bf16``.
+        precisions: Some of ``fp32``, ``tf32`` and ``bf16``.
         size: Rows and columns of a product; default: 2048, on a GPU 8192, where less would mostly
             measure how long a kernel takes to start.
     """
     result = {}
     if size is None:
         size = 8192 if device.type == "cuda" else 2048
-    types = {"fp32": torch.float32, "bf16": torch.bfloat16}
     for name in precisions:
-        a = torch.ones(size, size, device=device, dtype=types[name])
-        (taken,) = milliseconds(lambda a=a: a @ a, seconds=0.5, device=device)  # type: ignore[misc]
+        dtype = torch.bfloat16 if name == "bf16" else torch.float32
+        a = torch.ones(size, size, device=device, dtype=dtype)
+        with tensor_float(name):
+            (taken,) = milliseconds(lambda a=a: a @ a, seconds=0.5, device=device)  # type: ignore[misc]
         result[name] = 2 * size**3 / taken / 1e6
     source = torch.ones(64 << 20, device=device)
     target = torch.empty_like(source)
@@ -90,6 +96,33 @@ def roofline(
     return result
 
 
-def _wait(device: torch.device) -> None:
+class Traffic(TorchDispatchMode):
+    """Adds up the bytes of what operators take and give, views left out: as if nothing was fused.
+
+    Attributes:
+        total: Bytes so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Runs one operator."""
+        out = func(*args, **(kwargs or {}))
+        taken, given = (_tensors(one) for one in ((args, kwargs), out))
+        held = {one.untyped_storage().data_ptr() for one in taken}
+        seen = all(one.untyped_storage().data_ptr() in held for one in given)
+        if func._schema.is_mutable or not seen:
+            self.total += sum(one.nbytes for one in (*taken, *given))
+        return out
+
+
+def _tensors(tree: object) -> list[torch.Tensor]:
+    return [one for one in tree_leaves(tree) if isinstance(one, torch.Tensor)]
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was told to."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

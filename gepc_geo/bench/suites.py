@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gepc_geo.bench import fit, layer, loader, mixture, model, readers, score
+from gepc_geo.bench import fit, kernels, layer, loader, mixture, model, readers, score
 from gepc_geo.files import atomic_path
 from gepc_geo.machine import machine
 
@@ -25,8 +25,13 @@ def _layer(device: torch.device, quick: bool) -> _Rows:
 def _model(device: torch.device, quick: bool) -> _Rows:
     if quick:
         return model.run(device, rounds=1, seconds=4.0)
-    batches = (256,) if device.type == "cpu" else (256, 1024, 4096, 16384)
+    batches = (64, 256, 1024) if device.type == "cpu" else (256, 1024, 4096, 16384)
     return model.run(device, batches=batches)
+
+
+def _kernels(device: torch.device, quick: bool) -> _Rows:
+    batch = 256 if device.type == "cpu" else 4096
+    return kernels.run(device, batch=64 if quick else batch)
 
 
 def _mixture(device: torch.device, quick: bool) -> _Rows:
@@ -53,6 +58,7 @@ def _readers(device: torch.device, quick: bool) -> _Rows:
 SUITES: dict[str, Callable[[torch.device, bool], _Rows]] = {
     "layer": _layer,
     "model": _model,
+    "kernels": _kernels,
     "fit": _fit,
     "loader": _loader,
     "readers": _readers,

@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
 
-from gepc_geo.bench import fit, layer, measure, mixture, model, suites
+from gepc_geo.bench import fit, kernels, layer, measure, mixture, model, suites
 from gepc_geo.cli import main
 
 CPU = torch.device("cpu")
@@ -78,7 +78,9 @@ def test_layer_rows_compare_with_the_first_of_their_group():
 def test_model_rows_come_from_processes_of_their_own(monkeypatch):
     # And none is in bfloat16 where that is slower.
     monkeypatch.setattr(model, "bf16_speed", lambda device: 0.3)
-    monkeypatch.setattr(model, "roofline", lambda device, names: dict.fromkeys(names, 50.0))
+    monkeypatch.setattr(
+        model, "roofline", lambda device, names: {**dict.fromkeys(names, 50.0), "copy": 5.0}
+    )
     rows = model.run(CPU, batches=(2,), rounds=1, seconds=0.05)
     by = {(row["where"], row["name"]): row for row in rows}
     assert len(by) == 5
@@ -87,6 +89,10 @@ def test_model_rows_come_from_processes_of_their_own(monkeypatch):
     flops = model.ordinary_flops()["train"]
     assert ours["gflops"] == pytest.approx(flops * ours["rate"] / 1e9)
     assert ours["of_peak"] == ours["gflops"] / 50 and ours["rate_tuned"] > 0
+    # At 5 GB/s moving the bytes takes longer than the products do.
+    moved = model.ordinary_bytes()["train"]
+    assert moved / 5e9 > flops / 50e9
+    assert ours["of_roofline"] == pytest.approx(ours["rate"] * moved / 5e9)
     assert "bf16" not in by["machine", "measured peak"]
 
 
@@ -94,6 +100,27 @@ def test_ordinary_flops_are_those_of_the_public_sizes():
     flops = model.ordinary_flops()
     # 84 and 571 MFLOP in the public implementation, whose layers differ a little.
     assert 70e6 < flops["encode"] < 100e6 and 450e6 < flops["train"] < 700e6
+
+
+def test_traffic_counts_what_operators_read_and_write():
+    x = torch.ones(4, 5)
+    with measure.Traffic() as traffic:
+        y = x.t() @ x
+        y.view(-1).relu_()
+    # 20 and 20 numbers make 25, which are read and written in place; views cost nothing.
+    assert traffic.total == 4 * (20 + 20 + 25 + 25 + 25)
+
+
+def test_a_step_is_shared_out_among_operators(monkeypatch):
+    monkeypatch.setattr(kernels, "everyone", lambda device: model.WHO[:2])
+    rows = kernels.run(CPU, batch=2, steps=1, most=3)
+    for who in ("ordinary, fp32", "gepc_geo, fp32"):
+        mine = [row for row in rows if row["where"] == who]
+        shares = [row["share"] for row in mine[:-1]]
+        assert len(shares) == 5 and shares[:3] == sorted(shares[:3], reverse=True)
+        assert sum(shares) == pytest.approx(1, abs=0.1) and min(shares) >= 0
+        assert any("convolution" in row["name"] for row in mine)
+        assert mine[-1]["milliseconds"] > 0 and mine[-1]["megabytes"] > 0
 
 
 def test_mixtures_agree_at_equal_iterations_from_one_start():
