@@ -20,6 +20,7 @@ NETWORK = dict(
     hidden=1,
     clusters=3,
     components=2,
+    stride=4,
     augment="flip",
     precision="fp32",
 )

@@ -37,7 +37,7 @@ def keypoints(detector: GEPC, result: WindowScores) -> tuple[Tensor, Tensor]:
 
 @pytest.fixture(scope="module")
 def detector(walkers):
-    return GEPC(**TINY, budget=640, batch_size=32, stride=4).fit(walkers)
+    return GEPC(**TINY, budget=640, batch_size=32).fit(walkers)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_other_densities_and_image_scale_agree(walkers, crowd, tmp_path):
         "mode": "assignment",
         "assignment": "student",
     }
-    detector = GEPC(**options, budget=320, batch_size=32, stride=4).fit(walkers)
+    detector = GEPC(**options, budget=320, batch_size=32).fit(walkers)
     result = detector.window_scores(crowd)
     x, size = keypoints(detector, result)
     export(detector, tmp_path / "graph.onnx")

@@ -120,7 +120,9 @@ def test_flags_of_the_table_exist():
 def test_python_blocks_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first, *others = blocks("python")
-    small = first.replace("budget=40_000, hidden=4", "budget=640, hidden=1, stride=4, score_stride=6")
+    small = first.replace(
+        "budget=40_000, hidden=4", "budget=640, hidden=1, stride=4, score_stride=6"
+    )
     small = small.replace('"train", seed', '"train", num_clips=12, frames_per_clip=48, seed')
     small = small.replace('"test", seed', '"test", num_clips=9, frames_per_clip=48, seed')
     assert small.count("frames_per_clip=48") == 2

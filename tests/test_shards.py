@@ -64,7 +64,7 @@ def test_a_part_is_what_selecting_its_clips_gives(walkers):
 
 @pytest.fixture(scope="module")
 def detector(walkers) -> GEPC:
-    return GEPC(**{**NETWORK, "budget": 64, "batch_size": 32, "stride": 4, "score_stride": 4}).fit(
+    return GEPC(**{**NETWORK, "budget": 64, "batch_size": 32, "score_stride": 4}).fit(
         walkers, device="cpu"
     )
 
