@@ -169,7 +169,7 @@ def test_results_commands_run_small_on_real_data(real_data, tmp_path, monkeypatc
     small = []
     for flag, value in zip(SMALL[::2], SMALL[1::2], strict=True):
         if flag != "--budget":
-            value = f"[{value}]" if "," in value else value
+            value = f"[{value}]" if flag.endswith(("channels", "strides")) else value
             small += ["--set", f"{flag.strip('-').replace('-', '_')}={value}"]
     for _, name, *rest in chosen:
         rest = [part.replace("PATH/nw_ucla", str(real_data("nw_ucla"))) for part in rest]
