@@ -68,7 +68,7 @@ def megabytes(entry: str) -> float:
 def child(windows: int, stride: int) -> None:
     """Scores and prints windows, rows of the table, megabytes before, and the peak."""
     crowd = simulate_crowd("train", num_clips=12, frames_per_clip=250, seed=0)
-    detector = GEPC(**TINY, score_stride=stride).fit(crowd, device="cpu")
+    detector = GEPC(**TINY, stride=stride, score_stride=stride).fit(crowd, device="cpu")
     tracks = repeated(crowd, -(-windows // len(detector.windows(crowd))))
     count = len(detector.windows(crowd)) * (tracks.num_clips // crowd.num_clips)
     before = megabytes("VmRSS")

@@ -69,11 +69,24 @@ def draw(windows: PoseWindows, share: np.ndarray, title: str, out: Path) -> None
 )
 @click.option("--budget", default=40_000, show_default=True, help="Window passes of training.")
 @click.option("--hidden", default=4, show_default=True, help="Channel unit of the network.")
+@click.option(
+    "--clips",
+    default=36,
+    show_default=True,
+    type=click.IntRange(9),
+    help="Simulated clips, training and test; from 9 on every kind is among them.",
+)
+@click.option("--frames", default=240, show_default=True, help="Frames in each clip.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-def main(kind: str, out: Path, budget: int, hidden: int, device: str, seed: int) -> None:
+def main(
+    kind: str, out: Path, budget: int, hidden: int, clips: int, frames: int, device: str, seed: int
+) -> None:
     """Draw the most abnormal window of a kind and name its most telling joints and frame."""
-    train, test = (simulate_crowd(split, seed=seed) for split in ("train", "test"))
+    train, test = (
+        simulate_crowd(split, num_clips=clips, frames_per_clip=frames, seed=seed)
+        for split in ("train", "test")
+    )
     detector = GEPC(budget=budget, hidden=hidden, score_stride=4, seed=seed)
     detector.fit(train, device=device, quiet=False)
     windows, score = most_abnormal(detector, test.select(labels=[kind]))

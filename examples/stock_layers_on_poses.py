@@ -105,14 +105,18 @@ def frame_auc(scores: Tensor, windows: PoseWindows, tracks: PoseTracks) -> float
     type=click.IntRange(2),
     help="Simulated clips, training and test.",
 )
+@click.option("--frames", default=240, show_default=True, help="Frames in each clip.")
 @click.option("--epochs", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--device", default="auto", show_default=True)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-def main(layer: str, clips: int, epochs: int, device: str, seed: int) -> None:
+def main(layer: str, clips: int, frames: int, epochs: int, device: str, seed: int) -> None:
     """Train on normal clips and print how well the error tells abnormal windows."""
     target = pick_device(device)
     torch.manual_seed(seed)
-    train, test = (simulate_crowd(split, num_clips=clips, seed=seed) for split in ("train", "test"))
+    train, test = (
+        simulate_crowd(split, num_clips=clips, frames_per_clip=frames, seed=seed)
+        for split in ("train", "test")
+    )
     unroll = Compose([normalize(train.skeleton, 2), ToSpatioTemporalGraph()])
     windows = PoseWindows(train, length=12, stride=8)
     loader = WindowLoader(windows, 64, shuffle=True, device=target, transform=unroll)

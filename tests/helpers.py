@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+from pytest import MonkeyPatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 ROOT = Path(__file__).parent.parent
@@ -17,6 +20,7 @@ NETWORK = dict(
     hidden=1,
     clusters=3,
     components=2,
+    stride=4,
     augment="flip",
     precision="fp32",
 )
@@ -28,6 +32,14 @@ def script(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def shrink_demo(monkeypatch: MonkeyPatch) -> None:
+    """The command ``demo`` on a crowd of few short clips, every kind of anomaly among them."""
+    crowd = {"train_clips": 12, "test_clips": 9, "frames_per_clip": 60}
+    # The package's attribute of that name is the command, not the module.
+    module = sys.modules["gepc_geo.cli.demo"]
+    monkeypatch.setattr(module, "run_demo", partial(module.run_demo, crowd=crowd))
 
 
 class NoReading(TorchDispatchMode):

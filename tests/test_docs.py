@@ -25,7 +25,7 @@ COMMANDS = [page for page in PAGES if page.stem != "formats"]
 # What makes a block's training or crowd small; everything else runs as it stands.
 SMALLER = {
     "budget=40_000, hidden=4": "budget=320, hidden=1, encoder_channels=[2, 2], strides=[2, 3], "
-    "decoder_channels=[2], clusters=3, components=2, score_stride=6, augment='none'",
+    "decoder_channels=[2], clusters=3, components=2, stride=4, score_stride=6, augment='none'",
     '("train", seed': '("train", num_clips=12, frames_per_clip=48, seed',
 }
 # Commands whose data nobody has here, or that a scheduler runs: parsed (or looked up), not run.

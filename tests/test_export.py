@@ -10,13 +10,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 from helpers import NETWORK
-from torch import Tensor
+from torch import Tensor, nn
 
 from gepc_geo import GEPC, InputError
 from gepc_geo.cli import main
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.detector import WindowScores
-from gepc_geo.export import ScoringGraph, example, export, save_onnx, trace
+from gepc_geo.export import OUTPUTS, ScoringGraph, example, export, save_onnx, trace
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
 from gepc_geo.options import MODES
@@ -50,28 +50,67 @@ def scored(detector, crowd):
     return detector.window_scores(crowd)
 
 
-def run_onnx(path, *inputs: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def run_onnx(path, *inputs: Tensor, outputs: tuple[str, ...] = OUTPUTS) -> tuple[np.ndarray, ...]:
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
     feeds = {name: one.numpy() for name, one in zip(names, inputs, strict=True)}
-    return tuple(session.run(["score", "assignment"], feeds))
+    return tuple(session.run(outputs, feeds))
+
+
+class EveryMode(nn.Module):
+    """The graphs of all modes as one: the network, which takes most of the tracing, is in it once."""
+
+    needs_image_size = False
+
+    def __init__(self, detector: GEPC) -> None:
+        super().__init__()
+        self.graphs = nn.ModuleList(ScoringGraph(detector, mode) for mode in MODES)
+
+    def forward(self, keypoints: Tensor) -> tuple[Tensor, ...]:
+        encoded = self.graphs[0]._encode(keypoints, None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ScoringGraph, "_encode", lambda *_: encoded)
+            results = [graph(keypoints) for graph in self.graphs]
+        return (*(score for score, _ in results), results[0][1])
+
+
+@pytest.fixture(scope="module")
+def runtimes(detector, scored, tmp_path_factory) -> list[dict[str, np.ndarray]]:
+    """What PyTorch and ONNX Runtime give for one window, two, and all: scores by mode, assignments."""
+    x, _ = keypoints(detector, scored)
+    path = tmp_path_factory.mktemp("export") / "graph.onnx"
+    names = (*MODES, "assignments")
+    graph = EveryMode(detector).eval()
+    program = trace(graph, detector)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gepc_geo.export.OUTPUTS", names)
+        save_onnx(program, graph, path)
+    module = program.module()
+    results = []
+    for count in (1, 2, len(x)):
+        with torch.no_grad():
+            ours = [one.numpy() for one in module(x[:count])]
+        for values in (ours, run_onnx(path, x[:count], outputs=names)):
+            assert {len(one) for one in values} == {count}
+            results.append(dict(zip(names, values, strict=True)))
+    return results
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_runtimes_agree_with_the_detector(detector, crowd, scored, tmp_path, mode):
-    x, _ = keypoints(detector, scored)
+def test_runtimes_agree_with_the_detector(runtimes, scored, mode):
+    assert len(runtimes) == 6
+    for result in runtimes:
+        score = result[mode]
+        assert score.ndim == 1 and score.dtype == np.float64
+        expected = scored.scores[mode][: len(score)]
+        np.testing.assert_allclose(score, expected, atol=CLOSE, rtol=CLOSE)
+
+
+def test_runtimes_agree_with_the_detectors_assignments(runtimes, detector, crowd):
     p = detector.soft_assignment(crowd)
-    graph = ScoringGraph(detector, mode).eval()
-    program = trace(graph, detector)
-    save_onnx(program, graph, tmp_path / "graph.onnx")
-    module = program.module()
-    for count in (1, 2, len(x)):
-        with torch.no_grad():
-            ours = tuple(one.numpy() for one in module(x[:count]))
-        for score, assignment in (ours, run_onnx(tmp_path / "graph.onnx", x[:count])):
-            assert score.shape == (count,) and score.dtype == np.float64
-            np.testing.assert_allclose(score, scored.scores[mode][:count], atol=CLOSE, rtol=CLOSE)
-            np.testing.assert_allclose(assignment, p[:count], atol=CLOSE, rtol=CLOSE)
+    for result in runtimes:
+        assignments = result["assignments"]
+        np.testing.assert_allclose(assignments, p[: len(assignments)], atol=CLOSE, rtol=CLOSE)
 
 
 def test_other_densities_and_image_scale_agree(walkers, crowd, tmp_path):

@@ -71,7 +71,7 @@ def test_probe_measures_once_and_draws_no_random_numbers():
 
 @pytest.fixture(scope="module")
 def tracks():
-    return simulate_crowd("train", seed=0, num_clips=3)
+    return simulate_crowd("train", seed=0, num_clips=3, frames_per_clip=48)
 
 
 def test_a_resumed_run_and_a_saved_model_keep_what_was_decided(speed, tracks, tmp_path):

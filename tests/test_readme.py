@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from helpers import shrink_demo
 from streams import write_another_day
 
 from gepc_geo.cli import main
@@ -20,11 +21,11 @@ SMALL = [
     "--hidden",
     "1",
     "--encoder-channels",
-    "2,2,2",
-    "--strides",
-    "1,2,3",
-    "--decoder-channels",
     "2,2",
+    "--strides",
+    "2,3",
+    "--decoder-channels",
+    "2",
     "--budget",
     "640",
     "--batch-size",
@@ -33,6 +34,8 @@ SMALL = [
     "3",
     "--components",
     "2",
+    "--stride",
+    "4",
     "--score-stride",
     "6",
     "--augment",
@@ -55,6 +58,7 @@ def commands() -> list[list[str]]:
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    shrink_demo(monkeypatch)
     write_crowd(tmp_path / "poses", seed=2, train_clips=12, test_clips=9, frames_per_clip=48)
     (tmp_path / "poses" / "test_masks").rename(tmp_path / "poses" / "masks")
     write_another_day(tmp_path)
@@ -116,7 +120,9 @@ def test_flags_of_the_table_exist():
 def test_python_blocks_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first, *others = blocks("python")
-    small = first.replace("budget=40_000, hidden=4", "budget=640, hidden=1, score_stride=6")
+    small = first.replace(
+        "budget=40_000, hidden=4", "budget=640, hidden=1, stride=4, score_stride=6"
+    )
     small = small.replace('"train", seed', '"train", num_clips=12, frames_per_clip=48, seed')
     small = small.replace('"test", seed', '"test", num_clips=9, frames_per_clip=48, seed')
     assert small.count("frames_per_clip=48") == 2
@@ -163,7 +169,7 @@ def test_results_commands_run_small_on_real_data(real_data, tmp_path, monkeypatc
     small = []
     for flag, value in zip(SMALL[::2], SMALL[1::2], strict=True):
         if flag != "--budget":
-            value = f"[{value}]" if "," in value else value
+            value = f"[{value}]" if flag.endswith(("channels", "strides")) else value
             small += ["--set", f"{flag.strip('-').replace('-', '_')}={value}"]
     for _, name, *rest in chosen:
         rest = [part.replace("PATH/nw_ucla", str(real_data("nw_ucla"))) for part in rest]

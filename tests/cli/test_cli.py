@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from helpers import shrink_demo
 
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli import main
@@ -526,7 +527,8 @@ def test_corrupt_model(files, tmp_path):
     assert "model.pt cannot be read, expected a gepc_geo model" in line
 
 
-def test_demo_at_a_small_size(tmp_path):
+def test_demo_at_a_small_size(tmp_path, monkeypatch):
+    shrink_demo(monkeypatch)
     out = tmp_path / "demo"
     text = good("demo", "--out", out, *TINY, "--budget", 320, "--score-stride", 6, "--seed", 1)
     auc = json.loads((out / "metrics.json").read_text())["auc"]

@@ -32,7 +32,7 @@ def refused(*arguments: object) -> str:
 def files(tmp_path_factory, walkers) -> Path:
     """A run, and labelled clips: 7 with people, one without (the 4th) and one without frames."""
     folder = tmp_path_factory.mktemp("merge")
-    small = {**NETWORK, "budget": 64, "batch_size": 32, "score_stride": 2}
+    small = {**NETWORK, "budget": 64, "batch_size": 32, "score_stride": 6}
     (folder / "run").mkdir()
     GEPC(**small).fit(walkers, device="cpu").save(folder / "run" / "model.pt")
     part = walkers.select(clips=np.arange(7))

@@ -126,7 +126,7 @@ def test_the_published_method_with_this_experiments_windows(actions):
     found = published(given, actions)
     paper = {**Options().to_dict(), **Options.preset("paper")}
     changed = {name for name, value in found.to_dict().items() if value != paper[name]}
-    assert changed == {"frames", "batch_size", "budget", "precision", "seed"}
+    assert changed == {"frames", "stride", "batch_size", "budget", "precision", "seed"}
     assert (found.clusters, found.frames, found.seed, found.scale) == (20, 12, 3, "image")
     assert published(given, actions.with_(image_size=None)).scale == "rms"
 
