@@ -139,14 +139,12 @@ def test_a_person_alone_is_calibrated_by_their_own_windows(walkers):
     assert np.isfinite(detector.decision_function(walkers)).all()
 
 
-@pytest.mark.parametrize("mode", ["nearest", "reconstruction", "fused"])
-def test_threshold_holds_its_share_of_new_windows(walkers, mode):
-    """Of people never seen before, who walk as those held out did."""
-    detector = GEPC(**SMALL, mode=mode).fit(walkers, device="cpu")
-    new = simulate_crowd("train", num_clips=40, frames_per_clip=72, seed=77)
+def test_threshold_holds_its_share_of_new_windows(detector):
+    """Of people never seen before, who walk as those held out did; those are 11 people."""
+    new = simulate_crowd("train", num_clips=12, frames_per_clip=72, seed=77)
     scored = detector.window_scores(new, padded=False)
-    share = (scored.scores[mode] > detector.threshold_).mean()
-    assert share < 4 * detector.contamination
+    share = (scored.scores[detector.mode] > detector.threshold_).mean()
+    assert 0 < share < 4 * detector.contamination
 
 
 def test_held_out_clips_are_never_trained_on(detector, walkers):
