@@ -78,6 +78,20 @@ def test_what_cannot_be_written(poses, tmp_path):
     assert run("convert", poses, "--to", "ntu", "--out", tmp_path / "x")[0] == 2
 
 
+def test_names_of_clips_that_files_cannot_have(poses, tmp_path):
+    tracks = PoseTracks.load(poses)
+    tracks.with_(clip_names=["x/a", "b"]).save(tmp_path / "folders.npz")
+    out = ("--to", "openpose", "--out", tmp_path / "out")
+    assert "note: clip 'x/a' is called 'x_a' in the files" in good(
+        "convert", tmp_path / "folders.npz", *out
+    )
+    assert "is there already" in refused("convert", tmp_path / "folders.npz", *out)
+    tracks.with_(clip_names=["../../evil", "b"]).save(tmp_path / "evil.npz")
+    message = refused("convert", tmp_path / "evil.npz", "--to", "openpose", "--out", tmp_path / "x")
+    assert "clip '../../evil' cannot give its name to a file" in message
+    assert not (tmp_path / "x").exists()
+
+
 def test_info_of_another_tools_files(tmp_path):
     """Labels of an Ultralytics run: shares of the image, an id that jumps."""
     for frame in range(30):
