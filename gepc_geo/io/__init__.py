@@ -106,6 +106,7 @@ _FORMATS = (
         ultralytics.read_ultralytics_labels,
         any_skeleton=True,
         per_frame=True,
+        write=ultralytics.write_ultralytics_labels,
     ),
     Format(
         "ultralytics-json",
@@ -121,6 +122,7 @@ _FORMATS = (
         mmpose.read_mmpose,
         keys=("instances",),
         any_skeleton=True,
+        write=mmpose.write_mmpose,
     ),
     Format(
         "mmpose-images",
@@ -149,7 +151,14 @@ _FORMATS = (
     ),
     Format("ntu", ".skeleton", ntu.detect, ntu.read_ntu),
     Format("pyskl", ".pkl", pyskl.detect, pyskl.read_pyskl, any_skeleton=True),
-    Format("deeplabcut", ".csv", deeplabcut.detect, deeplabcut.read_deeplabcut, any_skeleton=True),
+    Format(
+        "deeplabcut",
+        ".csv",
+        deeplabcut.detect,
+        deeplabcut.read_deeplabcut,
+        any_skeleton=True,
+        write=deeplabcut.write_deeplabcut,
+    ),
     Format("nw-ucla", ".json", nw_ucla.detect, nw_ucla.read_nw_ucla, keys=("skeletons",)),
     Format("penn-action", ".mat", penn_action.detect, penn_action.read_penn_action),
     Format("shanghaitech-boxes", ".txt", shanghaitech.detect, shanghaitech.read_shanghaitech_boxes),

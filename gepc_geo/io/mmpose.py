@@ -9,16 +9,28 @@ the instances of each into a file of the image's name. Source: MMPose 1.x, demo 
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.files import write_files
 from gepc_geo.io.frames import clip_of, frames_of
-from gepc_geo.io.people import COCO, build_clip, finite_array, joints_of, kind_of, skeleton_of
+from gepc_geo.io.names import file_names
+from gepc_geo.io.people import (
+    COCO,
+    build_clip,
+    check_writable,
+    finite_array,
+    flat_poses,
+    joints_of,
+    kind_of,
+    skeleton_of,
+)
 from gepc_geo.io.text import head, read_json, whole_number
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -79,7 +91,35 @@ def read_mmpose_images(files: Sequence[Path], skeleton: Skeleton | None = None) 
     return _clip(clip_of(files[0]), frames, skeleton, files[0])
 
 
+def write_mmpose(tracks: PoseTracks, folder: Path) -> list[Path]:
+    """Writes one ``results_NAME.json`` a clip, as the demo does, with ``track_id``; positions and
+    scores to three decimals.
+
+    Raises:
+        InputError: Poses of a skeleton that these files do not have, or in 3D.
+    """
+    check_writable(tracks, COCO, "MMPose")
+    return write_files(folder, _files(tracks))
+
+
 # -- inner -----------------------------------------------------------------------------------------
+
+
+def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
+    poses = np.array(flat_poses(tracks)).reshape(-1, tracks.num_joints, 3)
+    meta = {"keypoint_id2name": dict(enumerate(tracks.skeleton.joints))}
+    for clip, name in enumerate(file_names(tracks.clip_names)):
+        info: list[dict[str, Any]] = [
+            {"frame_id": frame, "instances": []} for frame in range(tracks.clip_length[clip])
+        ]
+        for row in np.flatnonzero(tracks.clip == clip):
+            one = {
+                "keypoints": poses[row, :, :2].tolist(),
+                "keypoint_scores": poses[row, :, 2].tolist(),
+                "track_id": int(tracks.track[row]),
+            }
+            info[tracks.frame[row]]["instances"].append(one)
+        yield f"results_{name}.json", json.dumps({"meta_info": meta, "instance_info": info})
 
 
 def _clip(
@@ -100,7 +140,7 @@ def _clip(
             track = one.get("track_id")
             person.append(None if track is None else whole_number(track, path, "track_id"))
     named = skeleton_of(joints_of(poses, origin), skeleton, COCO, origin)
-    if skeleton is None:
+    if skeleton is None and poses:
         _check_names(meta, named, origin)
     values = np.array(poses).reshape(len(poses), named.num_joints, 3)
     length = max((number + 1 for number, _, _ in frames), default=0)
