@@ -19,7 +19,11 @@ from gepc_geo.tracks import PoseTracks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 BLOCKS = dict(
-    re.findall(r"^(OpenPose|Ultralytics|AlphaPose)\b[^`]*?:\n\n```\n(.*?)```", PAGE, re.M | re.S)
+    re.findall(
+        r"^(OpenPose|Ultralytics|AlphaPose)\b[^`]*```text\n[^`]*```\n\n```\n(.*?)```",
+        PAGE,
+        re.M | re.S,
+    )
 )
 
 
