@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,57 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             reason = error.strerror or error
             raise InputError(f"{path} cannot be written, expected room for it: {reason}") from None
         raise
+
+
+def write_files(folder: str | Path, files: Iterable[tuple[str, str]]) -> list[Path]:
+    """Writes texts into a folder: all of them, or where anything fails none.
+
+    Files are replaced. Folders below ``folder`` are not, as what they hold already would be mixed
+    with what is new.
+
+    Args:
+        folder: Made where it does not exist.
+        files: Names within it, and texts. They may raise :class:`InputError` too.
+
+    Returns:
+        The written files.
+
+    Raises:
+        InputError: ``folder`` is a file or cannot be written to, one of the folders below it is
+            there already, or writing fails.
+    """
+    folder = Path(folder)
+    nearest = next(one for one in (folder, *folder.parents) if os.path.exists(one))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(
+            f"{folder} cannot be written to, expected a writable folder: {nearest} is none"
+        )
+    written = []
+    try:
+        # On the file system of the folder, so that what is written need only be renamed; hidden, so
+        # that nobody takes it for poses.
+        with tempfile.TemporaryDirectory(prefix=".writing.", dir=nearest) as temporary:
+            for name, text in files:
+                path = Path(temporary, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("w", encoding="utf-8") as stream:
+                    stream.write(text)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                written.append(folder / name)
+            entries = sorted(Path(temporary).iterdir())
+            for entry in entries:
+                target = folder / entry.name
+                if target.is_dir() or (entry.is_dir() and target.exists()):
+                    raise InputError(f"{target} is there already, expected a new name for it")
+            folder.mkdir(parents=True, exist_ok=True)
+            for entry in entries:
+                os.replace(entry, folder / entry.name)
+    except OSError as error:
+        # Its own words name the temporary folder.
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"{folder} cannot be written to, expected room for it: {reason}") from None
+    return written
 
 
 class _YamlLoader(yaml.SafeLoader):

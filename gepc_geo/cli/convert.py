@@ -10,6 +10,7 @@ from gepc_geo.cli.data import class_names, data_options, image_size_option, read
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
 from gepc_geo.io import WRITABLE, write
+from gepc_geo.io.names import file_names
 
 
 @click.command(short_help="Convert poses to the native format, or to another.")
@@ -56,5 +57,9 @@ def convert(
     if names is not None:
         tracks = tracks.select(labels=names)
     written = write(tracks, out, to)
+    if to != "native":
+        for clip, name in zip(tracks.clip_names, file_names(tracks.clip_names), strict=True):
+            if name != clip:
+                click.echo(f"note: clip {clip!r} is called {name!r} in the files", err=True)
     click.echo(f"{tracks!r}")
     click.echo(f"poses: {out}" + ("" if to == "native" else f" ({len(written)} {to} files)"))

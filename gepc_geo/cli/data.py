@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def read_data(
     split: str | None,
     fps: float | None,
     labels: Path | None = None,
-    image_size: tuple[float, float] | None = None,
+    image_size: Sequence[float] | None = None,
 ) -> PoseTracks:
     """The poses a command line names, with frame labels from ``labels``."""
     if fps is not None and not fps > 0:

@@ -9,7 +9,13 @@ from typing import Any
 import click
 import numpy as np
 
-from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.data import (
+    class_names,
+    data_options,
+    device_option,
+    image_size_option,
+    read_data,
+)
 from gepc_geo.cli.score import load_run, score_options
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation import Evaluation
@@ -23,6 +29,7 @@ from gepc_geo.tracks import PoseTracks
 @click.command(short_help="Measure a run on labelled poses.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
+@image_size_option
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Metrics to write (.json)."
 )
@@ -40,6 +47,7 @@ def evaluate(
     split: str | None,
     normal: str | None,
     fps: float | None,
+    image_size: tuple[float, float] | None,
     out: Path,
     labels: Path | None,
     plots: bool,
@@ -67,7 +75,7 @@ def evaluate(
             "expected one of them"
         )
     check_destination(out)
-    tracks = read_data(data, format_, skeleton, split, fps, labels)
+    tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     detector = load_run(run, frames, device, tracks)
     if labels is not None and tracks.frame_labels is not None:
         unknown = np.split(tracks.frame_labels < 0, tracks.frame_offset[1:-1])

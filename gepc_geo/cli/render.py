@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.cli.data import class_names, data_options, read_data
+from gepc_geo.cli.data import class_names, data_options, image_size_option, read_data
 from gepc_geo.report.video import read_scores
 from gepc_geo.report.video import render as make_film
 
 
 @click.command(short_help="Film skeletons coloured by score.")
 @data_options
+@image_size_option
 @click.option(
     "--scores",
     type=click.Path(path_type=Path),
@@ -35,6 +36,7 @@ def render(
     split: str | None,
     normal: str | None,
     fps: float | None,
+    image_size: tuple[float, float] | None,
     scores: Path,
     out: Path,
     clip: str | None,
@@ -49,7 +51,7 @@ def render(
 
         gepc-geo render poses/test --scores scores.csv --out clip.mp4
     """
-    tracks = read_data(data, format_, skeleton, split, fps)
+    tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
     names = class_names(normal)
     if names is not None:
         tracks = tracks.select(labels=names)

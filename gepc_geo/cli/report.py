@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.data import (
+    class_names,
+    data_options,
+    device_option,
+    image_size_option,
+    read_data,
+)
 from gepc_geo.cli.score import load_run, score_options
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
@@ -21,6 +27,7 @@ from gepc_geo.tracks import PoseTracks
 @click.command(short_help="Write a page that shows what a run finds in poses.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
+@image_size_option
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Page to write (.html)."
 )
@@ -41,6 +48,7 @@ def report(
     split: str | None,
     normal: str | None,
     fps: float | None,
+    image_size: tuple[float, float] | None,
     out: Path,
     labels: Path | None,
     train: Path | None,
@@ -70,9 +78,9 @@ def report(
         )
     check_destination(out)
     plotting_script()
-    tracks = read_data(data, format_, skeleton, split, fps, labels)
+    tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     detector = load_run(run, frames, device, tracks)
-    training, why = _training_poses(Run(run), train, skeleton, detector)
+    training, why = _training_poses(Run(run), train, skeleton, image_size, detector)
     if why:
         click.echo(f"note: {why}", err=True)
     content = gather(
@@ -92,11 +100,15 @@ def report(
 
 
 def _training_poses(
-    run: Run, train: Path | None, skeleton: str, detector: GEPC
+    run: Run,
+    train: Path | None,
+    skeleton: str,
+    image_size: tuple[float, float] | None,
+    detector: GEPC,
 ) -> tuple[PoseTracks | None, str]:
     """Poses to show as normal, or why there are none."""
     if train is not None:
-        tracks = read_data(train, "auto", skeleton, None, None)
+        tracks = read_data(train, "auto", skeleton, None, None, image_size=image_size)
         try:
             detector.pipeline_.check(tracks)
         except InputError as error:
@@ -111,7 +123,14 @@ def _training_poses(
         return None, f"the poses of the training, {path}, are not there any more (--train)"
     format_, joints = (config.get(name) or "auto" for name in ("format", "skeleton"))
     try:
-        tracks = read_data(Path(path), format_, joints, config.get("split"), config.get("fps"))
+        tracks = read_data(
+            Path(path),
+            format_,
+            joints,
+            config.get("split"),
+            config.get("fps"),
+            image_size=config.get("image_size"),
+        )
         normal = config.get("normal")
         tracks = tracks if normal is None else tracks.select(labels=normal)
         detector.pipeline_.check(tracks)

@@ -12,7 +12,13 @@ import numpy as np
 import torch
 
 from gepc_geo import distributed
-from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.data import (
+    class_names,
+    data_options,
+    device_option,
+    image_size_option,
+    read_data,
+)
 from gepc_geo.cli.ranks import ranks
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
@@ -89,6 +95,7 @@ def load_run(
 @click.command(short_help="Score poses with a run.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
+@image_size_option
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Table to write (.csv or .npz)."
 )
@@ -115,6 +122,7 @@ def score(
     split: str | None,
     normal: str | None,
     fps: float | None,
+    image_size: tuple[float, float] | None,
     out: Path,
     level: str | None,
     labels: Path | None,
@@ -150,7 +158,7 @@ def score(
                 raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
             if distributed.is_first():
                 check_destination(out)
-            tracks = read_data(data, format_, skeleton, split, fps, labels)
+            tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
         target = distributed.own_device(device)
         with distributed.agreement():
             detector = load_run(run, frames, target, tracks)

@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from gepc_geo import distributed
-from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.data import (
+    class_names,
+    data_options,
+    device_option,
+    image_size_option,
+    read_data,
+)
 from gepc_geo.cli.ranks import ranks
 from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.device import pick_device
@@ -17,6 +23,7 @@ from gepc_geo.run import Run
 
 @click.command(short_help="Train a detector on normal poses.")
 @data_options
+@image_size_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
 @click.option(
@@ -37,6 +44,7 @@ def train(
     split: str | None,
     normal: str | None,
     fps: float | None,
+    image_size: tuple[float, float] | None,
     out: Path,
     config: Path | None,
     preset: str,
@@ -67,10 +75,11 @@ def train(
             names = class_names(normal)
             reading: dict[str, Any] = {"format": format_, "skeleton": skeleton, "split": split}
             reading |= {"normal": names, "fps": fps}
+            reading["image_size"] = None if image_size is None else list(image_size)
             if began is not None and distributed.is_first():
                 # Where the data lies may have changed; the checkpoint knows whether it is the same.
                 run.check_resumed(options, reading)
-            tracks = read_data(data, format_, skeleton, split, fps)
+            tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
             if names is not None:
                 tracks = tracks.select(labels=names)
         click.echo(f"{tracks!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ from gepc_geo.io import (
     ultralytics,
 )
 from gepc_geo.io.frames import clip_of
+from gepc_geo.io.names import is_passed_over
+from gepc_geo.io.text import head, json_keys
 from gepc_geo.skeleton import SKELETONS, Skeleton, coco17_to_coco18
 from gepc_geo.tracks import PoseTracks
 
@@ -43,6 +44,8 @@ class Format:
         suffix: The ending of its files, in lower case; files may have it in upper case.
         detect: Whether a file is of this format, by its content.
         read: Reads one file; where ``per_frame``, all files of a clip.
+        keys: Names of JSON that are in its files, wherever ``detect`` did not look: entries of the
+            object, of the first of a list, of the first in a list of these.
         any_skeleton: Whether the files do not say what their joints are, so that ``read`` takes a
             skeleton too.
         per_frame: Whether a file is one frame, and the files of a folder whose names differ in the
@@ -54,6 +57,7 @@ class Format:
     suffix: str
     detect: Callable[[Path], bool]
     read: Callable[..., PoseTracks]
+    keys: tuple[str, ...] = ()
     any_skeleton: bool = False
     per_frame: bool = False
     write: Callable[[PoseTracks, Path], list[Path]] | None = None
@@ -90,6 +94,7 @@ _FORMATS = (
         ".json",
         openpose.detect,
         openpose.read_openpose,
+        keys=("people", "pose_keypoints_2d"),
         any_skeleton=True,
         per_frame=True,
         write=openpose.write_openpose,
@@ -101,6 +106,7 @@ _FORMATS = (
         ultralytics.read_ultralytics_labels,
         any_skeleton=True,
         per_frame=True,
+        write=ultralytics.write_ultralytics_labels,
     ),
     Format(
         "ultralytics-json",
@@ -109,20 +115,51 @@ _FORMATS = (
         ultralytics.read_ultralytics_json,
         any_skeleton=True,
     ),
-    Format("mmpose", ".json", mmpose.detect, mmpose.read_mmpose, any_skeleton=True),
-    Format("mediapipe", ".json", mediapipe.detect, mediapipe.read_mediapipe),
+    Format(
+        "mmpose",
+        ".json",
+        mmpose.detect,
+        mmpose.read_mmpose,
+        keys=("instances",),
+        any_skeleton=True,
+        write=mmpose.write_mmpose,
+    ),
+    Format(
+        "mmpose-images",
+        ".json",
+        mmpose.detect_images,
+        mmpose.read_mmpose_images,
+        keys=("keypoints", "keypoint_scores"),
+        any_skeleton=True,
+        per_frame=True,
+    ),
+    Format(
+        "mediapipe",
+        ".json",
+        mediapipe.detect,
+        mediapipe.read_mediapipe,
+        keys=("frames", "pose_landmarks"),
+    ),
     Format(
         "kinetics-skeleton",
         ".json",
         kinetics.detect,
         kinetics.read_kinetics,
+        keys=("data", "skeleton"),
         any_skeleton=True,
         write=kinetics.write_kinetics,
     ),
     Format("ntu", ".skeleton", ntu.detect, ntu.read_ntu),
     Format("pyskl", ".pkl", pyskl.detect, pyskl.read_pyskl, any_skeleton=True),
-    Format("deeplabcut", ".csv", deeplabcut.detect, deeplabcut.read_deeplabcut, any_skeleton=True),
-    Format("nw-ucla", ".json", nw_ucla.detect, nw_ucla.read_nw_ucla),
+    Format(
+        "deeplabcut",
+        ".csv",
+        deeplabcut.detect,
+        deeplabcut.read_deeplabcut,
+        any_skeleton=True,
+        write=deeplabcut.write_deeplabcut,
+    ),
+    Format("nw-ucla", ".json", nw_ucla.detect, nw_ucla.read_nw_ucla, keys=("skeletons",)),
     Format("penn-action", ".mat", penn_action.detect, penn_action.read_penn_action),
     Format("shanghaitech-boxes", ".txt", shanghaitech.detect, shanghaitech.read_shanghaitech_boxes),
 )
@@ -133,20 +170,17 @@ FORMATS = tuple(form.name for form in _FORMATS)
 #: The names of the formats that :func:`write` writes.
 WRITABLE = tuple(form.name for form in _FORMATS if form.write is not None)
 
-# What lies beside data and is none, though its ending may be that of data.
-_DOCUMENTS = re.compile(r"(read[-_ ]?me|licen[cs]e|copying|notice|changelog)\b.*", re.IGNORECASE)
-
 
 def read(
     path: str | Path,
     format: str = "auto",
     skeleton: str | Path | Skeleton = "auto",
     fps: float | None = None,
-    image_size: tuple[float, float] | None = None,
+    image_size: Sequence[float] | None = None,
 ) -> PoseTracks:
     """Reads a file, or all files in a folder (and its folders), sorted by path, a clip a file.
 
-    Of formats with a file for every frame (OpenPose, Ultralytics labels) a clip is the files of one
+    Of formats with a file for every frame (OpenPose, Ultralytics labels, MMPose's of images) a clip is the files of one
     folder whose names differ in the frame number alone. In a folder, hidden files, documents
     (``README``, ``LICENSE``) and files whose ending no format found there has (``.npy`` masks) are
     left alone; endings may be in upper case. Any other file is data, and an error where it is
@@ -182,7 +216,10 @@ def read(
 
 
 def write(tracks: PoseTracks, path: str | Path, format: str = "native") -> list[Path]:
-    """Writes poses in one of the formats :data:`WRITABLE`.
+    """Writes poses in one of the formats :data:`WRITABLE`: all of them, or where it fails none.
+
+    Files are named after the clips (:func:`gepc_geo.io.names.file_names`). A file of that name is
+    replaced; a folder of that name, of formats with a file a frame, is refused.
 
     Args:
         tracks: What to write.
@@ -193,8 +230,8 @@ def write(tracks: PoseTracks, path: str | Path, format: str = "native") -> list[
         The written files.
 
     Raises:
-        InputError: Another format, poses that the format has no form for, a path that cannot be
-            written to.
+        InputError: Another format, poses that the format has no form for, a clip whose name no file
+            can have, a path that cannot be written to.
     """
     form = next((form for form in _FORMATS if form.name == format), None)
     if form is None or form.write is None:
@@ -243,8 +280,7 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
         file
         for file in folder.rglob("*")
         if file.suffix.lower() in suffixes
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and not _DOCUMENTS.fullmatch(file.stem)
+        and not is_passed_over(file.relative_to(folder))
         and file.is_file()
     )
     if not files:
@@ -254,28 +290,46 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
     if format != "auto":
         return [(file, forms[0]) for file in files]
     found = {
-        file: next((f for f in forms if f.suffix == file.suffix.lower() and f.detect(file)), None)
+        file: _detect(file, [form for form in forms if form.suffix == file.suffix.lower()])
         for file in files
     }
     # A file that no format knows is read as the first known one of its ending is: it is damaged (or
-    # a frame with nobody), and that format's reader says best how.
+    # a frame with nobody), and that format's reader says best how. An empty list tells least.
     usual: dict[str, Format] = {}
-    for form in found.values():
+    for file in sorted(files, key=_is_empty_list):
+        form = found[file]
         if form is not None:
             usual.setdefault(form.suffix, form)
     if not usual:
         raise InputError(f"{files[0]} is of no known format, expected one of {', '.join(FORMATS)}")
-    return [
-        (file, form or usual[file.suffix.lower()])
-        for file, form in found.items()
-        if file.suffix.lower() in usual
-    ]
+    chosen = []
+    for file, form in found.items():
+        other = usual.get(file.suffix.lower())
+        if form is None or (other is not None and other.per_frame and _is_empty_list(file)):
+            form = other
+        if form is not None:
+            chosen.append((file, form))
+    return chosen
 
 
-def _with_image_size(
-    tracks: PoseTracks, image_size: tuple[float, float], origin: str
-) -> PoseTracks:
+def _detect(file: Path, forms: Sequence[Format]) -> Format | None:
+    """The first of the formats that the file is of: by its beginning, else by names in its JSON."""
+    known = next((form for form in forms if form.detect(file)), None)
+    if known is not None or not any(form.keys for form in forms):
+        return known
+    keys = json_keys(file)
+    return next((form for form in forms if form.keys and keys.issuperset(form.keys)), None)
+
+
+def _is_empty_list(file: Path) -> bool:
+    """Whether it is JSON of nobody, which says nothing about the format."""
+    return head(file, 64).strip() == "[]"
+
+
+def _with_image_size(tracks: PoseTracks, image_size: Sequence[float], origin: str) -> PoseTracks:
     """Gives clips of unknown image size this one, and pixels to those in shares of the image."""
+    if len(image_size) != 2 or not all(side > 0 for side in image_size):
+        raise InputError(f"image_size is {image_size}, expected width and height in pixels")
     shares = (tracks.image_size == 1).all(axis=1)
     unknown = np.isnan(tracks.image_size).any(axis=1)
     size = np.where(
@@ -319,10 +373,11 @@ def _join(files: list[Path], parts: list[PoseTracks]) -> PoseTracks:
 
 
 def _form_of(path: Path, format: str) -> Format:
-    for form in _FORMATS:
-        if form.name == format or (format == "auto" and form.detect(path)):
-            return form
-    raise InputError(f"{path} is of no known format, expected one of {', '.join(FORMATS)}")
+    known = [form for form in _FORMATS if form.name == format]
+    form = known[0] if known else _detect(path, _FORMATS)
+    if form is None:
+        raise InputError(f"{path} is of no known format, expected one of {', '.join(FORMATS)}")
+    return form
 
 
 def _read_clip(form: Format, files: Sequence[Path], wanted: Skeleton | None) -> PoseTracks:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import msgspec
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.files import write_files
 from gepc_geo.io.bulk import Pose, decode, decode_poses
+from gepc_geo.io.names import file_names
 from gepc_geo.io.people import COCO, kind_of, skeleton_of
 from gepc_geo.io.text import head, parse_json, read_text, whole_number
 from gepc_geo.skeleton import Skeleton
@@ -95,7 +97,13 @@ def write_alphapose(tracks: PoseTracks, folder: str | Path) -> list[Path]:
         raise InputError(
             f"the poses have {tracks.num_joints} joints, AlphaPose files have 17, 18 or 26"
         )
-    written = []
+    return write_files(folder, _files(tracks))
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     values = np.concatenate([tracks.keypoints, tracks.confidence[..., None]], axis=2)
     values = np.round(values.astype(np.float64), 2)
     values[..., 2] = np.round(tracks.confidence.astype(np.float64), 3)
@@ -106,21 +114,14 @@ def write_alphapose(tracks: PoseTracks, folder: str | Path) -> list[Path]:
     origin = (values[..., :2] == 0).all(-1)
     values[origin, 0] = np.copysign(0.01, tracks.keypoints[origin][:, 0])
     values[missing] = 0
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(len(values), 3 * tracks.num_joints)
     starts = np.searchsorted(tracks.clip, np.arange(tracks.num_clips + 1))
-    for clip, name in enumerate(tracks.clip_names):
+    for clip, name in enumerate(file_names(tracks.clip_names)):
         people: dict[str, dict[str, Any]] = {}
         for row in range(starts[clip], starts[clip + 1]):
             frames = people.setdefault(str(tracks.track[row]), {})
             frames[f"{tracks.frame[row]:04d}"] = {"keypoints": flat[row].tolist()}
-        path = Path(folder) / f"{name}{_TRACKED}.json"
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(people), encoding="utf-8")
-        written.append(path)
-    return written
-
-
-# -- inner -----------------------------------------------------------------------------------------
+        yield f"{name}{_TRACKED}.json", json.dumps(people)
 
 
 # Persons, frame numbers, and x, y, score of each joint: [F, 3 V] float32.

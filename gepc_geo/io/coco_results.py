@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.files import write_files
 from gepc_geo.io.alphapose import result_clip
 from gepc_geo.io.frames import frame_of
+from gepc_geo.io.names import file_names
 from gepc_geo.io.people import (
     COCO,
     build_clip,
@@ -61,13 +63,13 @@ def read_coco_results(path: Path, skeleton: Skeleton | None = None) -> PoseTrack
         if not isinstance(one, dict):
             raise InputError(f"{path} has a {kind_of(one)} at position {i}, expected an object")
         clip, number = frame_of(one.get("image_id"), path, f"position {i}")
-        rows.setdefault(clip, []).append(i)
+        rows.setdefault(clip or path.stem, []).append(i)
         frame.append(number)
         track = one.get("track_id")
         person.append(None if track is None else whole_number(track, path, "track_id"))
     values = pose_array([one.get("keypoints") for one in content], path)
     named = skeleton_of(values.shape[1] if content else None, skeleton, COCO, path)
-    names = [result_clip(path)] if len(rows) < 2 else [name or path.stem for name in rows]
+    names = [result_clip(path)] if len(rows) < 2 else list(rows)
     return PoseTracks.concat(
         [
             build_clip(
@@ -90,9 +92,15 @@ def write_coco_results(tracks: PoseTracks, folder: Path) -> list[Path]:
         InputError: Poses of a skeleton that COCO results do not have, or in 3D.
     """
     check_writable(tracks, COCO, "COCO results")
+    return write_files(folder, _files(tracks))
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     poses = flat_poses(tracks)
-    written = []
-    for clip, name in enumerate(tracks.clip_names):
+    for clip, name in enumerate(file_names(tracks.clip_names)):
         content: list[dict[str, Any]] = [
             {
                 "image_id": int(tracks.frame[row]),
@@ -103,8 +111,4 @@ def write_coco_results(tracks: PoseTracks, folder: Path) -> list[Path]:
             }
             for row in np.flatnonzero(tracks.clip == clip)
         ]
-        path = folder / f"{name}.json"
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(content), encoding="utf-8")
-        written.append(path)
-    return written
+        yield f"{name}.json", json.dumps(content)

@@ -8,17 +8,24 @@ not found. Source: the DeepLabCut documentation, ``analyze_videos(..., save_as_c
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.files import write_files
+from gepc_geo.io.names import file_names
+from gepc_geo.io.people import flat_poses
 from gepc_geo.io.text import head, read_text, whole_number
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
 
 _KIND = "a DeepLabCut table"
 _HEADS = ("scorer", "individuals", "bodyparts", "coords")
+_COORDS = ("x", "y", "likelihood")
 
 
 def detect(path: Path) -> bool:
@@ -60,7 +67,7 @@ def read_deeplabcut(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     values = np.full((len(animals), frames, joints, 3), np.nan)
     for a, animal in enumerate(animals):
         for v, joint in enumerate(skeleton.joints):
-            for c, coordinate in enumerate(("x", "y", "likelihood")):
+            for c, coordinate in enumerate(_COORDS):
                 key = _key(animal, joint, coordinate)
                 if key in column:
                     values[a, :, v, c] = table[:, 1 + column[key]]
@@ -89,7 +96,40 @@ def read_deeplabcut(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     )
 
 
+def write_deeplabcut(tracks: PoseTracks, folder: Path) -> list[Path]:
+    """Writes one table a clip, each person an individual in the order of their ids (which readers
+    number anew); positions and scores to three decimals.
+
+    Raises:
+        InputError: Poses in 3D.
+    """
+    if tracks.dims != 2:
+        raise InputError(f"the poses have {tracks.dims} coordinates, DeepLabCut tables have 2")
+    return write_files(folder, _files(tracks))
+
+
 # -- inner -----------------------------------------------------------------------------------------
+
+
+def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
+    poses = flat_poses(tracks)
+    joints = tracks.skeleton.joints
+    for clip, name in enumerate(file_names(tracks.clip_names)):
+        rows = np.flatnonzero(tracks.clip == clip)
+        # A table has columns even where nobody is.
+        people = np.unique(tracks.track[rows]).tolist() or [0]
+        columns = [(one, joint, c) for one in people for joint in joints for c in _COORDS]
+        cells = {(tracks.track[row], tracks.frame[row]): poses[row] for row in rows}
+        empty = [""] * (3 * len(joints))
+        stream = io.StringIO()
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["scorer", *["gepc_geo"] * len(columns)])
+        for label, values in zip(_HEADS[1:], zip(*columns, strict=True), strict=True):
+            table.writerow([label, *values])
+        for frame in range(tracks.clip_length[clip]):
+            parts = (cells.get((one, frame), empty) for one in people)
+            table.writerow([frame, *chain.from_iterable(parts)])
+        yield f"{name}.csv", stream.getvalue()
 
 
 def _key(animal: str, joint: str, coordinate: str) -> tuple[str, ...]:

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.files import write_files
+from gepc_geo.io.names import file_names
 from gepc_geo.io.people import (
     build_clip,
+    check_image_size,
     check_writable,
     finite_array,
     joints_of,
     kind_of,
+    share_poses,
     skeleton_of,
 )
 from gepc_geo.io.text import head, read_json, whole_number
@@ -87,39 +91,26 @@ def write_kinetics(tracks: PoseTracks, folder: Path) -> list[Path]:
         InputError: Poses of another skeleton than ``coco18``, or of an unknown image size.
     """
     check_writable(tracks, _BY_JOINTS, "Kinetics-skeleton")
-    unknown = np.isnan(tracks.image_size).any(axis=1)
-    if unknown.any():
-        name = tracks.clip_names[int(np.flatnonzero(unknown)[0])]
-        raise InputError(
-            f"clip {name!r} has an unknown image size, expected one (--image-size): positions in "
-            "Kinetics-skeleton files are shares of it"
-        )
-    shares = tracks.keypoints.astype(np.float64) / tracks.image_size[tracks.clip][:, None]
-    shares = np.where(tracks.confidence[..., None] > 0, np.round(shares, 6), 0)
-    # A joint in the very corner would be taken for a missing one.
-    corner = (shares == 0).all(-1) & (tracks.confidence > 0)
-    shares[corner, 0] = 1e-6
-    scores = np.round(tracks.confidence.astype(np.float64), 3)
-    scores[tracks.confidence > 0] = np.maximum(scores[tracks.confidence > 0], 0.001)
+    check_image_size(tracks, "Kinetics-skeleton")
+    return write_files(folder, _files(tracks))
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
+    poses = share_poses(tracks)
     classes = sorted(set(tracks.clip_label))
-    written = []
-    for clip, name in enumerate(tracks.clip_names):
+    for clip, name in enumerate(file_names(tracks.clip_names)):
         data: list[dict[str, Any]] = [
             {"frame_index": frame, "skeleton": []} for frame in range(tracks.clip_length[clip])
         ]
         for row in np.flatnonzero(tracks.clip == clip):
-            one = {"pose": shares[row].ravel().tolist(), "score": scores[row].tolist()}
+            one = {"pose": poses[row, :, :2].ravel().tolist(), "score": poses[row, :, 2].tolist()}
             data[tracks.frame[row]]["skeleton"].append(one)
         label = tracks.clip_label[clip]
         content = {"data": data, "label": label, "label_index": classes.index(label)}
-        path = folder / f"{name}.json"
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(content), encoding="utf-8")
-        written.append(path)
-    return written
-
-
-# -- inner -----------------------------------------------------------------------------------------
+        yield f"{name}.json", json.dumps(content)
 
 
 def _pose(one: Any, path: Path, frame: int) -> np.ndarray:

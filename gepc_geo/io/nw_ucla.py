@@ -17,7 +17,7 @@ _NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)")
 
 def detect(path: Path) -> bool:
     """A JSON object that begins with its file name or its skeletons."""
-    return bool(re.match(r'\s*\{\s*"(file_name|skeletons|label)"', head(path)))
+    return bool(re.match(r'\s*\{\s*"(file_name|skeletons)"', head(path)))
 
 
 def read_nw_ucla(path: Path) -> PoseTracks:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.files import write_files
 from gepc_geo.io.frames import clip_of, frames_of
+from gepc_geo.io.names import file_names
 from gepc_geo.io.people import build_clip, check_writable, flat_poses, pose_array, skeleton_of
 from gepc_geo.io.text import head, read_json, whole_number
 from gepc_geo.skeleton import SKELETONS, Skeleton
@@ -49,17 +50,17 @@ def read_openpose(files: Sequence[Path], skeleton: Skeleton | None = None) -> Po
             if pose == []:
                 # Only a face or a hand was found.
                 continue
-            if not isinstance(pose, list) or len(pose) % 3:
+            if pose is None:
                 raise InputError(
                     f"{path} has a person without pose_keypoints_2d, "
                     "expected x, y, score of each joint"
                 )
+            pose_array([pose], path)
             if poses and len(pose) != len(poses[0]):
                 raise InputError(
                     f"{path} has a pose of {len(pose) // 3} joints, expected "
                     f"{len(poses[0]) // 3} as in the frames before"
                 )
-            pose_array([pose], path)
             frame.append(number)
             poses.append(pose)
             person.append(_id(one.get("person_id", -1), path))
@@ -80,23 +81,22 @@ def write_openpose(tracks: PoseTracks, folder: Path) -> list[Path]:
         raise InputError(
             f"the poses have person {tracks.track.min()}, OpenPose's ids are 0 or more"
         )
+    return write_files(folder, _files(tracks))
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     poses = flat_poses(tracks)
-    written = []
-    for clip, name in enumerate(tracks.clip_names):
+    for clip, name in enumerate(file_names(tracks.clip_names)):
         people: list[list[dict[str, Any]]] = [[] for _ in range(tracks.clip_length[clip])]
         for row in np.flatnonzero(tracks.clip == clip):
             one = {"person_id": [int(tracks.track[row])], "pose_keypoints_2d": poses[row]}
             people[tracks.frame[row]].append(one)
         for frame, present in enumerate(people):
-            path = folder / name / f"{Path(name).name}_{frame:012d}_keypoints.json"
-            with atomic_path(path) as temporary:
-                content = {"version": 1.3, "people": present}
-                temporary.write_text(json.dumps(content), encoding="utf-8")
-            written.append(path)
-    return written
-
-
-# -- inner -----------------------------------------------------------------------------------------
+            text = json.dumps({"version": 1.3, "people": present})
+            yield f"{name}/{name}_{frame:012d}_keypoints.json", text
 
 
 def _people(path: Path) -> list[dict[str, Any]]:

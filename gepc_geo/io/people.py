@@ -16,6 +16,9 @@ from gepc_geo.tracks import PoseTracks
 #: What most pose estimators' files mean by their number of joints.
 COCO = {17: SKELETONS["coco17"], 18: SKELETONS["coco18"], 26: SKELETONS["halpe26"]}
 
+# Room for people who are numbered after all others.
+_MOST = 2**62
+
 
 def kind_of(value: Any) -> str:
     """What a value of JSON is, in words for errors."""
@@ -73,6 +76,11 @@ def pose_array(poses: Sequence[Any], path: Path) -> np.ndarray:
         InputError: No lists of numbers, of different lengths, NaN or infinite ones.
     """
     for pose in poses:
+        if isinstance(pose, list) and pose and isinstance(pose[0], list):
+            raise InputError(
+                f"{path} has lists within its key points, expected one list of x, y, score of each "
+                "joint"
+            )
         if not isinstance(pose, list) or not pose or len(pose) % 3:
             found = f"{len(pose)} values" if isinstance(pose, list) else f"a {kind_of(pose)}"
             raise InputError(f"{path} has {found} as key points, expected 3 values for each joint")
@@ -137,9 +145,14 @@ def build_clip(
     unnamed = np.array([one is None for one in person], dtype=bool)[found]
     track = np.array([one or 0 for one in person], dtype=np.int64)[found]
     if unnamed.any():
-        first = max(int(track[~unnamed].max(initial=-1)) + 1, 0)
+        last_id = int(track[~unnamed].max(initial=-1))
+        if last_id >= _MOST:
+            raise InputError(
+                f"{path} has person {last_id} beside people without an id, who are numbered after "
+                f"all others, expected ids below {_MOST}"
+            )
         rows = (keypoints[unnamed], confidence[unnamed], frames[unnamed])
-        track[unnamed] = first + track_poses(*rows)
+        track[unnamed] = max(last_id + 1, 0) + track_poses(*rows)
     # A length that the file claims never hides a person.
     last = int(frames.max(initial=-1)) + 1
     return PoseTracks.build(
@@ -171,16 +184,43 @@ def check_writable(tracks: PoseTracks, joints: Mapping[int, Skeleton], format: s
         )
 
 
-def flat_poses(tracks: PoseTracks, digits: int = 3) -> list[list[float]]:
-    """x, y, score of each joint, one list a person-frame; rounded, missing joints at the origin.
+def check_image_size(tracks: PoseTracks, format: str) -> None:
+    """Makes sure that poses have a form in a format of shares of the image.
+
+    Raises:
+        InputError: A clip of unknown image size.
+    """
+    unknown = np.isnan(tracks.image_size).any(axis=1)
+    if unknown.any():
+        name = tracks.clip_names[int(np.flatnonzero(unknown)[0])]
+        raise InputError(
+            f"clip {name!r} has an unknown image size, expected one (--image-size): positions in "
+            f"{format} files are shares of it"
+        )
+
+
+def share_poses(tracks: PoseTracks) -> np.ndarray:
+    """x and y in shares of the image, score of each joint, as :func:`_rounded`."""
+    shares = tracks.keypoints.astype(np.float64) / tracks.image_size[tracks.clip][:, None]
+    return _rounded(shares, tracks.confidence, digits=6)
+
+
+def flat_poses(tracks: PoseTracks) -> list[list[float]]:
+    """x, y, score of each joint, one list a person-frame, as :func:`_rounded`."""
+    values = _rounded(tracks.keypoints, tracks.confidence, digits=3)
+    flat: list[list[float]] = values.reshape(len(values), 3 * tracks.num_joints).tolist()
+    return flat
+
+
+def _rounded(keypoints: np.ndarray, confidence: np.ndarray, digits: int) -> np.ndarray:
+    """x and y to so many decimals, scores to three, :math:`[F, V, 3]`; missing joints are zero.
 
     A joint that is there keeps a score and a place by which it is known to be.
     """
     least = 10.0**-digits
-    values = np.concatenate([tracks.keypoints, tracks.confidence[..., None]], axis=2)
-    values = np.round(values.astype(np.float64), digits)
-    values[..., 2] = np.maximum(values[..., 2], least)
+    values = np.concatenate([keypoints, confidence[..., None]], axis=2).astype(np.float64)
+    values[..., :2] = np.round(values[..., :2], digits)
+    values[..., 2] = np.maximum(np.round(values[..., 2], 3), 0.001)
     values[(values[..., :2] == 0).all(-1), 0] = least
-    values[tracks.confidence == 0] = 0
-    flat: list[list[float]] = values.reshape(len(values), -1).tolist()
-    return flat
+    values[confidence == 0] = 0
+    return values

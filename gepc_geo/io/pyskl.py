@@ -8,6 +8,7 @@ The file is not trusted: :mod:`gepc_geo.io.unpickle`.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,14 @@ def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     if not isinstance(annotations, list) or not annotations:
         raise InputError(f"{path} has no list of annotations, expected {_KIND}")
     split = _splits(content.get("split") if isinstance(content, dict) else None, path)
-    return PoseTracks.concat([_clip(one, split, skeleton, path) for one in annotations])
+    clips = [_clip(one, split, skeleton, path) for one in annotations]
+    names = Counter(clip.clip_names[0] for clip in clips)
+    name, count = names.most_common(1)[0]
+    if count > 1:
+        raise InputError(
+            f"{path} has {count} annotations named {name!r:.60} (frame_dir), expected different names"
+        )
+    return PoseTracks.concat(clips)
 
 
 # -- inner -----------------------------------------------------------------------------------------
@@ -66,13 +74,21 @@ def _splits(content: Any, path: Path) -> dict[str, str]:
     if content is not None and not isinstance(content, dict):
         raise InputError(f"{path} has a split that is no dict, expected names by split")
     for name, clips in (content or {}).items():
+        if (
+            not isinstance(name, str)
+            or not isinstance(clips, list)
+            or not all(isinstance(clip, str) for clip in clips)
+        ):
+            raise InputError(
+                f"{path} has a split {name!r:.60} that is no list of names, expected names by split"
+            )
         for ending, half in _SPLITS:
             text = f"_{name}"
-            if not text.endswith(ending) or not isinstance(clips, list):
+            if not text.endswith(ending):
                 continue
             protocol = text.removesuffix(ending) if protocol is None else protocol
             if text.removesuffix(ending) == protocol:
-                split |= {clip: half for clip in clips if isinstance(clip, str)}
+                split |= dict.fromkeys(clips, half)
     return split
 
 
@@ -100,6 +116,8 @@ def _clip(one: Any, split: dict[str, str], wanted: Skeleton | None, path: Path) 
     size = one.get("img_shape")
     known = isinstance(size, tuple) and len(size) >= 2 and dims == 2
     label = one.get("label", "")
+    if isinstance(label, bool) or not isinstance(label, (int, str)):
+        raise InputError(f"{where} has label {label!r:.40}, expected a number or text")
     return PoseTracks.build(
         keypoint[track, frame],
         confidence[track, frame],
@@ -110,7 +128,7 @@ def _clip(one: Any, split: dict[str, str], wanted: Skeleton | None, path: Path) 
         [name],
         clip_length=[max(total, frames)],
         image_size=[[size[1], size[0]]] if known else None,
-        clip_label=[str(label) if isinstance(label, (int, str)) else ""],
+        clip_label=[str(label)],
         clip_split=[split.get(name, "")],
         origin=where,
     )

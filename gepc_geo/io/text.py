@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,24 @@ def parse_json(text: str, path: Path, kind: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON, expected {kind}: {error}") from None
+
+
+def json_keys(path: Path) -> set[str]:
+    """The names in a JSON file's object, or in the first of its list, and in the first of each list
+    of these; none of anything else."""
+    try:
+        content = json.loads(path.read_bytes()) if re.match(r"\s*[\[{]", head(path, 64)) else None
+    except (OSError, ValueError, RecursionError):
+        return set()
+    outer = _first_object(content)
+    return set(outer).union(*map(_first_object, outer.values()))
+
+
+def _first_object(content: Any) -> dict[str, Any]:
+    """An object, or the first thing in a list where it is one; else an empty one."""
+    if isinstance(content, list) and content:
+        content = content[0]
+    return content if isinstance(content, dict) else {}
 
 
 def head(path: Path, size: int = 4096) -> str:

@@ -12,7 +12,7 @@ Source: the Ultralytics documentation, "Results" and ``Results.save_txt``.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,20 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.files import write_files
 from gepc_geo.io.frames import clip_of, frames_of
-from gepc_geo.io.people import COCO, build_clip, finite_array, joints_of, kind_of, skeleton_of
+from gepc_geo.io.names import file_names
+from gepc_geo.io.people import (
+    COCO,
+    build_clip,
+    check_image_size,
+    check_writable,
+    finite_array,
+    joints_of,
+    kind_of,
+    share_poses,
+    skeleton_of,
+)
 from gepc_geo.io.text import head, read_json, read_text, whole_number
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -124,7 +136,42 @@ def read_ultralytics_json(path: Path, skeleton: Skeleton | None = None) -> PoseT
     return build_clip(path.stem, values, frame, person, named, path, len(content))
 
 
+def write_ultralytics_labels(tracks: PoseTracks, folder: Path) -> list[Path]:
+    """Writes a folder a clip, in it a file a frame, empty where nobody is; shares to six decimals.
+
+    The box is that of the joints. Negative ids are not Ultralytics', but read back.
+
+    Raises:
+        InputError: Poses of a skeleton that label files do not have, in 3D, or of an unknown image
+            size.
+    """
+    check_writable(tracks, COCO, "Ultralytics label")
+    check_image_size(tracks, "Ultralytics label")
+    return write_files(folder, _label_files(tracks))
+
+
 # -- inner -----------------------------------------------------------------------------------------
+
+
+def _label_files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
+    poses = share_poses(tracks)
+    for clip, name in enumerate(file_names(tracks.clip_names)):
+        lines: list[list[str]] = [[] for _ in range(tracks.clip_length[clip])]
+        for row in np.flatnonzero(tracks.clip == clip):
+            lines[tracks.frame[row]].append(_line(poses[row], int(tracks.track[row])))
+        for frame, present in enumerate(lines):
+            yield f"{name}/{name}_{frame}.txt", "".join(present)
+
+
+def _line(pose: np.ndarray, person: int) -> str:
+    """Class, box (centre and size, within the image), joints, score and id."""
+    there = pose[pose[:, 2] > 0]
+    first, last = (np.clip(edge(there[:, :2], axis=0), 0, 1) for edge in (np.min, np.max))
+    box = np.concatenate([(first + last) / 2, last - first])
+    joints = " ".join(f"{x:.6f} {y:.6f} {score:.3f}" for x, y, score in pose)
+    return (
+        f"0 {' '.join(f'{side:.6f}' for side in box)} {joints} {there[:, 2].mean():.3f} {person}\n"
+    )
 
 
 def _layout(
@@ -164,7 +211,7 @@ def _floats(line: list[str], path: Path) -> list[float]:
 
 def _whole(text: str) -> int | float | str:
     """``"12"`` or ``"1.2e+06"`` (Ultralytics shortens numbers to six digits) as a number."""
-    return int(text) if text.isascii() and text.isdigit() else float(text)
+    return int(text) if re.fullmatch(r"-?\d+", text, re.ASCII) else float(text)
 
 
 def _points(one: Any, path: Path, frame: int) -> list[tuple[float, float, float]]:

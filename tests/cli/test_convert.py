@@ -47,6 +47,9 @@ def test_there_and_back(to, poses, tmp_path):
     text = good("convert", poses, "--to", to, "--out", there)
     assert f"poses: {there}" in text
     shape = ("--image-size", "856x480", "--fps", 24)
+    # Whose tables name joints, and do not say how they are connected.
+    joints = ("--skeleton", "coco18") if to == "deeplabcut" else ()
+    shape = (*shape, *joints)
     good("convert", there, *shape, "--out", tmp_path / "back.npz")
     before, after = PoseTracks.load(poses), PoseTracks.load(tmp_path / "back.npz")
     assert after.clip_names == before.clip_names and after.skeleton == before.skeleton
@@ -56,9 +59,9 @@ def test_there_and_back(to, poses, tmp_path):
     np.testing.assert_array_equal(after.confidence[order[1]] > 0, seen)
     found = after.keypoints[order[1]][seen]
     np.testing.assert_allclose(found, before.keypoints[order[0]][seen], atol=0.011)
-    if to != "kinetics-skeleton":
+    if to not in ("kinetics-skeleton", "deeplabcut"):
         np.testing.assert_array_equal(after.track, before.track)
-    assert f"format          {to} (" in good("info", there)
+    assert f"format          {to} (" in good("info", there, *joints)
 
 
 def test_what_cannot_be_written(poses, tmp_path):
@@ -76,6 +79,20 @@ def test_what_cannot_be_written(poses, tmp_path):
         )
     assert not (tmp_path / "x").exists() and not (tmp_path / "x.npz").exists()
     assert run("convert", poses, "--to", "ntu", "--out", tmp_path / "x")[0] == 2
+
+
+def test_names_of_clips_that_files_cannot_have(poses, tmp_path):
+    tracks = PoseTracks.load(poses)
+    tracks.with_(clip_names=["x/a", "b"]).save(tmp_path / "folders.npz")
+    out = ("--to", "openpose", "--out", tmp_path / "out")
+    assert "note: clip 'x/a' is called 'x_a' in the files" in good(
+        "convert", tmp_path / "folders.npz", *out
+    )
+    assert "is there already" in refused("convert", tmp_path / "folders.npz", *out)
+    tracks.with_(clip_names=["../../evil", "b"]).save(tmp_path / "evil.npz")
+    message = refused("convert", tmp_path / "evil.npz", "--to", "openpose", "--out", tmp_path / "x")
+    assert "clip '../../evil' cannot give its name to a file" in message
+    assert not (tmp_path / "x").exists()
 
 
 def test_info_of_another_tools_files(tmp_path):

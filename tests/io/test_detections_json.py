@@ -91,7 +91,8 @@ COCO = json.dumps([result(1), result(2)])
         (COCO[:500], "is not valid JSON"),
         (COCO.replace("100.0, ", "", 1), "has 50 values as key points, expected 3 values"),
         (COCO.replace("100.0", "NaN", 1), "NaN or infinite"),
-        (COCO.replace("100.0", "[1]", 1), "no numbers"),
+        (COCO.replace("100.0", "[1]", 1), "has lists within its key points"),
+        (COCO.replace("50.0", "[1]", 1), "no numbers"),
         (COCO.replace('"image_id": 1', '"image_id": null'), "image_id None at position 0"),
         (COCO.replace('"image_id": 1', '"image_id": "x.jpg"'), "image_id 'x.jpg' at position 0"),
         (json.dumps([result(1), 7]), "a number at position 1, expected an object"),
@@ -288,3 +289,63 @@ KINETICS = json.dumps(kinetics([skeleton18()]))
 )
 def test_broken_kinetics(content, message, tmp_path):
     refused(tmp_path / "gate.json", content, message)
+
+
+# -- Order of the entries ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [
+        (kinetics([skeleton18()]), "kinetics-skeleton"),
+        (mediapipe([landmarks()], fps=25), "mediapipe"),
+        ({"meta_info": {}, "instance_info": frames([instance()])}, "mmpose"),
+        ({"people": [{"person_id": [3], "pose_keypoints_2d": [1.5] * 75}]}, "openpose"),
+        (
+            {"file_name": "a01_s01_e00_v01", "skeletons": [[[1.0] * 3] * 20], "label": 1},
+            "nw-ucla",
+        ),
+    ],
+)
+def test_formats_are_known_by_whatever_order_their_entries_have(content, form, tmp_path):
+    path = tmp_path / "gate_1.json"
+    for first in ("label", "a", *content):
+        ordered = {first: content.get(first, "x"), **content}
+        save(path, ordered)
+        assert count_formats(path) == count_formats(tmp_path) == {form: 1}
+        assert read(path).num_frames == 1
+    save(path, {name: content[name] for name in reversed(content)})
+    assert read(path).num_frames == 1
+
+
+@pytest.mark.parametrize(
+    "content", [{"label": 3}, {"label": 3, "data": [1]}, {"x": [{"y": 1}]}, [1], [[]] * 2000 + [1]]
+)
+def test_other_json_is_of_no_format(content, tmp_path):
+    if content == {"label": 3}:
+        refused(tmp_path / "x.json", content, "of no known format")
+    else:
+        with pytest.raises(InputError) as caught:
+            read(save(tmp_path / "x.json", content))
+        assert "Northwestern" not in str(caught.value)
+
+
+# -- MMPose of images -------------------------------------------------------------------------------
+
+
+def test_mmpose_of_a_folder_of_images(tmp_path):
+    images = {10: [instance(104)], 2: [instance(), instance(900)], 9: []}
+    for number, people in images.items():
+        save(tmp_path / f"gate_{number}.json", json.dumps(people, indent="  "))
+    tracks = read(tmp_path)
+    assert tracks.clip_names == ("gate",)
+    np.testing.assert_array_equal(tracks.frame, [2, 10, 2])
+    np.testing.assert_array_equal(tracks.track, [0, 0, 1])
+    np.testing.assert_array_equal(tracks.keypoints[1, 2], [106, 56])
+    assert count_formats(tmp_path) == {"mmpose-images": 3}
+    save(tmp_path / "gate_11.json", [instance(), {"keypoints": [[1, 2]]}])
+    with pytest.raises(InputError, match=r"gate_11\.json has keypoints of shape \[1, 2\] and"):
+        read(tmp_path)
+    save(tmp_path / "gate_11.json", {"x": 1})
+    with pytest.raises(InputError, match=r"gate_11\.json holds an? object, expected MMPose's"):
+        read(tmp_path)

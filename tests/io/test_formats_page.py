@@ -28,7 +28,7 @@ def test_the_joints_are_built_in_skeletons():
 
 def test_the_commands_parse():
     lines = re.findall(r"^gepc-geo (\w+) (.*)$", PAGE, re.MULTILINE)
-    assert len(lines) == 3
+    assert len(lines) == 9
     for name, rest in lines:
         main.commands[name].make_context(name, rest.split())
 

@@ -31,6 +31,7 @@ SUFFIX = {
     "ultralytics-json": ".json",
     "coco-results": ".json",
     "mmpose": ".json",
+    "mmpose-images": ".json",
     "mediapipe": ".json",
     "kinetics-skeleton": ".json",
     "ntu": ".skeleton",
@@ -77,6 +78,9 @@ def valid(form: str) -> bytes:
         one = {"keypoints": [[1.5, 2.5]] * 17, "keypoint_scores": [0.5] * 17}
         info = [{"frame_id": i, "instances": [one]} for i in range(2)]
         return json.dumps({"meta_info": {}, "instance_info": info}).encode()
+    if form == "mmpose-images":
+        one = {"keypoints": [[1.5, 2.5]] * 17, "keypoint_scores": [0.5] * 17}
+        return json.dumps([one, one]).encode()
     if form == "mediapipe":
         people = [[{"x": 0.5, "y": 0.5, "visibility": 0.9}] * 33]
         frames = [{"frame": i, "pose_landmarks": people} for i in range(2)]

@@ -192,6 +192,8 @@ def test_the_program_above_is_an_array_where_it_tells_the_truth(tmp_path):
         ({"keypoint_score": np.ones((1, 3, 16))}, r"keypoint_score of shape \[1, 3, 16\]"),
         ({"frame_dir": None}, "an annotation without a name"),
         ({"total_frames": "x"}, "total_frames 'x'"),
+        ({"label": [3]}, r"clip 'a' has label \[3\], expected a number or text"),
+        ({"label": 1.5}, "label 1.5"),
     ],
 )
 def test_broken_annotations_are_named(changes, message, tmp_path):
@@ -216,6 +218,10 @@ def test_broken_files_are_named(tmp_path):
     path = save(tmp_path / "ntu.pkl", annotation(), split=[1])
     with pytest.raises(InputError, match="a split that is no dict"):
         read(path)
+    for names in (3, [3], "a", {"a": 1}):
+        path = save(tmp_path / "ntu.pkl", annotation(), split={"xsub_train": names})
+        with pytest.raises(InputError, match=r"ntu\.pkl has a split 'xsub_train' that is no list"):
+            read(path)
     path = save(tmp_path / "ntu.pkl", annotation("a"), annotation("a"))
-    with pytest.raises(InputError, match="two clips named 'a'"):
+    with pytest.raises(InputError, match=r"ntu\.pkl has 2 annotations named 'a'"):
         read(path)
