@@ -8,7 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from helpers import ROOT
+import torch
+from click.testing import CliRunner
+from helpers import ROOT, script
 
 
 def output(*arguments: object) -> str:
@@ -81,6 +83,45 @@ def test_scoring_memory_prints_and_draws(tmp_path):
     )
     assert len(re.findall(r"^ +[\d,]+( +\d+){3}$", text, flags=re.M)) == 2
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def benchmark(name: str, *arguments: object) -> str:
+    """What a benchmark prints, run in this process."""
+    main = script(f"benchmarks/{name}.py").main
+    result = CliRunner().invoke(main, [str(one) for one in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_online_latency_prints_a_row_a_stride():
+    text = benchmark(
+        *("online_latency", "--people", 2, "--fps", 1000, "--frames", 4, "--hidden", 1),
+        *("--strides", "1,8", "--device", "cpu", "--precision", "fp32"),
+    )
+    assert len(re.findall(r"^fp32 +[18]( +\d+){4}  (?:yes|no)$", text, flags=re.M)) == 2
+
+
+def test_export_speed_compares_the_runtimes():
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    threads = torch.get_num_threads()
+    try:
+        text = benchmark("export_speed", "--hidden", 1, "--batch", 2, "--repeats", 1)
+    finally:
+        torch.set_num_threads(threads)
+    rows = re.findall(r"^\| (onnxruntime|exported torch), batch 2 \| \S+ \| (\S+) ", text, re.M)
+    assert len(rows) == 2 and all(float(gap) < 1e-2 for _, gap in rows)
+
+
+def test_adapt_speed_prints_seconds(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    text = benchmark(
+        *("adapt_speed", "--windows", 50, "--hidden", 1),
+        *("--device", "cpu", "--precision", "fp32"),
+    )
+    scored, learned = re.search(r"windows +(\d+) scored, (\d+) of them learned\n", text).groups()
+    assert int(scored) > int(learned) > 0
+    assert re.search(r"seconds +\d+\.\d \(goal: 60\)", text)
 
 
 def test_choose_training_trains_variants_on_validation_crowds():

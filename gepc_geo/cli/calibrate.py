@@ -44,7 +44,7 @@ def calibrate(
 
     A false alarm is one run of alarmed frames of a camera; gaps under a second are merged. What the
     threshold is worth is measured on clips that it was not chosen on: each half of them by the
-    other's threshold. The one that is stored is chosen on all. DATA must not be what was trained on.
+    other's threshold; gepc-geo info RUN shows it again. The one that is stored is chosen on all. DATA must not be what was trained on.
 
     Example:
 
@@ -65,15 +65,12 @@ def calibrate(
     mode = mode or detector.mode
     series = alarms.clip_series(detector, tracks, mode, quiet=False)
     found = alarms.calibrate(series, mode, false_alarms_per_hour)
-    detector.alarm_ = found.alarm.to_dict()
+    detector.alarm_ = found.to_dict()
     detector.save(Run(run).model)
     known = float(np.sum([one.hours for one in series]))
     click.echo(f"wanted        {false_alarms_per_hour:g} false alarms an hour")
-    click.echo(
-        f"on held-out   {found.alarms / found.hours:.3g} an hour "
-        f"({found.alarms} in {found.hours:.3g} hours)"
-    )
-    on_all = alarms.false_alarms(series, found.alarm.threshold)
+    click.echo(f"on held-out   {found.held_out}")
+    on_all = alarms.false_alarms(series, found.threshold)
     click.echo(f"on all        {on_all / known:.3g} an hour ({on_all} in {known:.3g} hours)")
-    click.echo(f"threshold     {found.alarm.threshold:.6g} ({mode})")
+    click.echo(f"threshold     {found.threshold:.6g} ({mode})")
     click.echo(f"model: {Run(run).model}")
