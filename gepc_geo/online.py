@@ -96,7 +96,7 @@ class OnlineScorer:
       the camera began anew, or its latest number was wrong.
 
     Held are, for each person present, the last ``window + max_gap + wait`` frames (or the stride, where
-    that is longer) and for each joint the last row that had it.
+    that is longer) and for each joint the last row that had it. A camera that is over is held until it is closed.
 
     Args:
         detector: A fitted one that scores frames, not whole clips.
@@ -499,6 +499,7 @@ def _numbers(value: Any, what: str, kinds: str) -> np.ndarray:
     if array.size == 0:
         array = array.astype(np.int64)
     if array.dtype.kind not in kinds:
-        kind = "whole numbers" if kinds == "iu" else "numbers"
+        # Larger ones beside small ones become floating point numbers.
+        kind = f"whole numbers up to {_LAST_ID}" if kinds == "iu" else "numbers"
         raise InputError(f"{what} holds {array.dtype}, expected {kind}")
     return array

@@ -313,17 +313,17 @@ def test_cameras_count_for_years(detector, crowd):
 
 def test_what_was_known_in_time_scores_as_whole_clips_do(detector):
     """With the default wait and occlusions: windows whose holes had ended by then; most others, too."""
-    tracks = simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=11)
+    tracks = simulate_crowd("test", num_clips=2, frames_per_clip=48, seed=11)
     assert (tracks.confidence == 0).any()
     scorer = OnlineScorer(detector)
     found = table([scorer.push(*frames_of(tracks)), scorer.close()])
     expected = batch_table(detector, tracks)
     assert found.keys() == expected.keys()
     known = {key: score for key, score in expected.items() if _known_in_time(tracks, key, scorer)}
-    assert 0.3 * len(expected) < len(known) < len(expected)
+    assert 0.5 * len(expected) < len(known) < len(expected)
     assert_same({key: found[key] for key in known}, known)
     differs = [abs(found[key] - score) > 1e-3 for key, score in expected.items()]
-    assert np.mean(differs) < 0.3
+    assert np.mean(differs) < 0.2
 
 
 def _known_in_time(tracks: PoseTracks, key: tuple, scorer: OnlineScorer) -> bool:
@@ -355,7 +355,8 @@ def test_cameras_do_not_mix(detector, crowd):
         ({"keypoints": [[1, 2], [3]]}, "uneven"),
         ({"confidence": np.full((2, 17), -0.5)}, "below 0 or NaN"),
         ({"confidence": np.full((2, 17), np.nan)}, "below 0 or NaN"),
-        ({"ids": [1, 2**63]}, f"person id {2**63}, expected at most {2**63 - 1}"),
+        ({"ids": [2**63, 2**63 + 1]}, f"person id {2**63 + 1}, expected at most {2**63 - 1}"),
+        ({"ids": [1, 2**63]}, f"expected whole numbers up to {2**63 - 1}"),
         ({"frame": 10**10 + 1}, "is out of range"),
         ({"keypoints": [["a"]]}, "expected numbers"),
         ({"image_size": (0, 5)}, "expected width, height"),

@@ -6,11 +6,14 @@ import json
 import re
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 import torch
 from click.testing import CliRunner
 from helpers import ROOT, script
+
+from gepc_geo.datasets import simulate_crowd
 
 
 def output(*arguments: object) -> str:
@@ -85,28 +88,33 @@ def test_scoring_memory_prints_and_draws(tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def benchmark(name: str, *arguments: object) -> str:
+def printed(module: ModuleType, *arguments: object) -> str:
     """What a benchmark prints, run in this process."""
-    main = script(f"benchmarks/{name}.py").main
-    result = CliRunner().invoke(main, [str(one) for one in arguments], catch_exceptions=False)
+    result = CliRunner().invoke(
+        module.main, [str(one) for one in arguments], catch_exceptions=False
+    )
     assert result.exit_code == 0, result.output
     return result.output
 
 
 def test_online_latency_prints_a_row_a_stride():
-    text = benchmark(
-        *("online_latency", "--people", 2, "--fps", 1000, "--frames", 4, "--hidden", 1),
+    text = printed(
+        script("benchmarks/online_latency.py"),
+        *("--people", 2, "--fps", 1000, "--frames", 4, "--hidden", 1),
         *("--strides", "1,8", "--device", "cpu", "--precision", "fp32"),
     )
     assert len(re.findall(r"^fp32 +[18]( +\d+){4}  (?:yes|no)$", text, flags=re.M)) == 2
 
 
-def test_export_speed_compares_the_runtimes():
+def test_export_speed_compares_the_runtimes(monkeypatch):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
+    module = script("benchmarks/export_speed.py")
+    few = simulate_crowd("train", num_clips=2, frames_per_clip=24, seed=0)
+    monkeypatch.setattr(module, "simulate_crowd", lambda *_, **__: few)
     threads = torch.get_num_threads()
     try:
-        text = benchmark("export_speed", "--hidden", 1, "--batch", 2, "--repeats", 1)
+        text = printed(module, "--hidden", 1, "--batch", 2, "--repeats", 1)
     finally:
         torch.set_num_threads(threads)
     rows = re.findall(r"^\| (onnxruntime|exported torch), batch 2 \| \S+ \| (\S+) ", text, re.M)
@@ -115,8 +123,12 @@ def test_export_speed_compares_the_runtimes():
 
 def test_adapt_speed_prints_seconds(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    text = benchmark(
-        *("adapt_speed", "--windows", 50, "--hidden", 1),
+    module = script("benchmarks/adapt_speed.py")
+    few = simulate_crowd("train", num_clips=2, frames_per_clip=24, seed=1)
+    monkeypatch.setattr(module, "simulate_crowd", lambda *_, **__: few)
+    text = printed(
+        module,
+        *("--windows", 50, "--hidden", 1),
         *("--device", "cpu", "--precision", "fp32"),
     )
     scored, learned = re.search(r"windows +(\d+) scored, (\d+) of them learned\n", text).groups()
