@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
@@ -11,8 +12,9 @@ from types import ModuleType
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers import ROOT, script
+from helpers import NETWORK, ROOT, script
 
+from gepc_geo import GEPC, PoseTracks
 from gepc_geo.datasets import simulate_crowd
 
 
@@ -97,20 +99,32 @@ def printed(module: ModuleType, *arguments: object) -> str:
     return result.output
 
 
-def test_online_latency_prints_a_row_a_stride():
+@pytest.fixture
+def few() -> PoseTracks:
+    """The smallest crowd, instead of a benchmark's."""
+    return simulate_crowd("train", num_clips=2, frames_per_clip=24, seed=0)
+
+
+# Tracing a network of default size takes a minute.
+_small = functools.partial(GEPC, **{**NETWORK, "augment": "none"})
+
+
+def test_online_latency_prints_a_row_a_stride(monkeypatch):
+    module = script("benchmarks/online_latency.py")
+    monkeypatch.setattr(module, "GEPC", _small)
     text = printed(
-        script("benchmarks/online_latency.py"),
+        module,
         *("--people", 2, "--fps", 1000, "--frames", 4, "--hidden", 1),
         *("--strides", "1,8", "--device", "cpu", "--precision", "fp32"),
     )
     assert len(re.findall(r"^fp32 +[18]( +\d+){4}  (?:yes|no)$", text, flags=re.M)) == 2
 
 
-def test_export_speed_compares_the_runtimes(monkeypatch):
+def test_export_speed_compares_the_runtimes(few, monkeypatch):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     module = script("benchmarks/export_speed.py")
-    few = simulate_crowd("train", num_clips=2, frames_per_clip=24, seed=0)
+    monkeypatch.setattr(module, "GEPC", _small)
     monkeypatch.setattr(module, "simulate_crowd", lambda *_, **__: few)
     threads = torch.get_num_threads()
     try:
@@ -121,10 +135,10 @@ def test_export_speed_compares_the_runtimes(monkeypatch):
     assert len(rows) == 2 and all(float(gap) < 1e-2 for _, gap in rows)
 
 
-def test_adapt_speed_prints_seconds(monkeypatch):
+def test_adapt_speed_prints_seconds(few, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     module = script("benchmarks/adapt_speed.py")
-    few = simulate_crowd("train", num_clips=2, frames_per_clip=24, seed=1)
+    monkeypatch.setattr(sys.modules["online_latency"], "GEPC", _small)
     monkeypatch.setattr(module, "simulate_crowd", lambda *_, **__: few)
     text = printed(
         module,
