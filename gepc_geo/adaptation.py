@@ -98,7 +98,7 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
                 series += _series(judge, part, scores, alarm.mode, half)
     _calibrate(adapted, scored)
     if alarm is not None:
-        adapted.alarm_ = _raised(alarm, series).to_dict()
+        adapted.alarm_ = _uncounted(_raised(alarm, series)).to_dict()
     return adapted
 
 
@@ -114,8 +114,8 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
         events: Alerts; open ones count up to the end they name.
 
     Raises:
-        InputError: No alarm in the detector, no events, a camera that no clip is, an event without a
-            full window of anybody.
+        InputError: No alarm in the detector, no events, a camera that no clip is, an event that is not
+            within its clip or has no full window of anybody.
     """
     _check(detector)
     alarm = Alarm.of(detector)
@@ -129,6 +129,12 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
             raise InputError(
                 f"camera {event.camera!r} of an event is no clip of the poses, expected one of "
                 f"{', '.join(list(places)[:5])}"
+            )
+        length = int(tracks.clip_length[places[event.camera]])
+        if not 0 <= event.start <= event.end < length:
+            raise InputError(
+                f"frames {event.start} to {event.end} of an event are not all in clip "
+                f"{event.camera!r}, expected frames from 0 to {length - 1}"
             )
     tracks = tracks.select(clips=sorted({places[event.camera] for event in events}))
     places = {name: clip for clip, name in enumerate(tracks.clip_names)}
@@ -153,16 +159,14 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
     # Fused scores depend on the calibration.
     scored = adapted.window_scores(tracks, padded=False)
     frames = frame_level(adapted, scored, tracks, ScoreOptions(mode=alarm.mode)).score.numpy()
-    offset = tracks.frame_offset
+    clips = np.split(frames, tracks.frame_offset[1:-1])
     worst = max(
-        float(frames[offset[clip] :][event.start : event.end + 1].max())
-        for event in events
-        for clip in [places[event.camera]]
+        float(clips[places[event.camera]][event.start : event.end + 1].max()) for event in events
     )
     if worst >= alarm.threshold:
         # Far enough that no rounding of another batch reaches it.
         alarm = replace(alarm, threshold=worst + 1e-3 * max(1.0, abs(worst)))
-    adapted.alarm_ = alarm.to_dict()
+    adapted.alarm_ = _uncounted(alarm).to_dict()
     return adapted
 
 
@@ -299,6 +303,11 @@ def _subset(scored: WindowScores, chosen: np.ndarray) -> WindowScores:
     return WindowScores(
         scored.windows.subset(at), {mode: score[at] for mode, score in scored.scores.items()}
     )
+
+
+def _uncounted(alarm: Alarm) -> Alarm:
+    """The alarm without its rate on held-out clips, which was another detector's."""
+    return replace(alarm, held_out_alarms=None, held_out_hours=None)
 
 
 def _raised(alarm: Alarm, series: Sequence[Series]) -> Alarm:

@@ -27,12 +27,25 @@ class Alarm:
         mode: Scoring mode of the threshold.
         per_hour: False alarms an hour that were asked for.
         hours: Hours of normal poses that it was chosen on.
+        held_out_alarms: False alarms on each half of them at the threshold chosen on the other,
+            together; ``None`` where nobody has counted since the detector changed.
+        held_out_hours: Hours of both halves, likewise.
     """
 
     threshold: float
     mode: str
     per_hour: float
     hours: float
+    held_out_alarms: int | None = None
+    held_out_hours: float | None = None
+
+    @property
+    def held_out(self) -> str:
+        """The rate of false alarms on held-out clips, in words."""
+        if self.held_out_alarms is None or not self.held_out_hours:
+            return "unknown"
+        rate = self.held_out_alarms / self.held_out_hours
+        return f"{rate:.3g} an hour ({self.held_out_alarms} in {self.held_out_hours:.3g} hours)"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings."""
@@ -49,8 +62,11 @@ class Alarm:
             return None
         try:
             stored = cls(**detector.alarm_)
-            numbers = (stored.threshold, stored.per_hour, stored.hours)
+            counted = (stored.held_out_alarms, stored.held_out_hours)
+            held_out = [number for number in counted if number is not None]
+            numbers = (stored.threshold, stored.per_hour, stored.hours, *held_out)
             sound = stored.mode in MODES and all(math.isfinite(one) for one in numbers)
+            sound = sound and len(held_out) != 1
         except TypeError:
             sound = False
         if not sound:
@@ -163,22 +179,7 @@ def false_alarms(series: Sequence[Series], threshold: float) -> int:
     return sum(len(alarm_runs(one, threshold)) for one in series)
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What :func:`calibrate` found.
-
-    Attributes:
-        alarm: The threshold from all normal poses.
-        alarms: False alarms on each half of them at the threshold chosen on the other, together.
-        hours: Hours of both halves.
-    """
-
-    alarm: Alarm
-    alarms: int
-    hours: float
-
-
-def calibrate(series: Sequence[Series], mode: str, per_hour: float) -> Calibration:
+def calibrate(series: Sequence[Series], mode: str, per_hour: float) -> Alarm:
     """Chooses a threshold on normal behaviour, and measures on held-out clips what that is worth.
 
     Every other clip is one half, the rest the other (of a single clip its first and second half).
@@ -209,8 +210,7 @@ def calibrate(series: Sequence[Series], mode: str, per_hour: float) -> Calibrati
         false_alarms(held_out, choose_threshold(chosen_on, per_hour))
         for chosen_on, held_out in (halves, halves[::-1])
     )
-    threshold = choose_threshold(series, per_hour)
-    return Calibration(Alarm(threshold, mode, per_hour, hours), alarms, hours)
+    return Alarm(choose_threshold(series, per_hour), mode, per_hour, hours, alarms, hours)
 
 
 def _closed(series: Series) -> np.ndarray:

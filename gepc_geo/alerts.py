@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -49,16 +50,30 @@ class Alert:
         try:
             values = json.loads(line)
             alert = cls(**{name: values[name] for name in cls.__dataclass_fields__})
-            whole = (alert.start, alert.peak, alert.end, alert.person)
-            sound = isinstance(alert.camera, str) and alert.start <= alert.end
-            if not sound or any(type(number) is not int for number in whole):
-                raise ValueError("camera is no text or a frame no whole number")
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            alert._check()
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise InputError(
                 f"{line.strip()[:80]!r} is no alert, expected a line of gepc-geo watch: {reason}"
             ) from None
         return alert
+
+    def _check(self) -> None:
+        """Raises a ValueError for the first value that no alert has."""
+        if not isinstance(self.camera, str):
+            raise ValueError(f"camera is {self.camera!r}, no text")
+        if self.state not in ("open", "closed"):
+            raise ValueError(f"state is {self.state!r}, neither open nor closed")
+        for name in ("start", "peak", "end", "person"):
+            if type(getattr(self, name)) is not int:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, no whole number")
+        if not 0 <= self.start <= self.peak <= self.end:
+            raise ValueError(
+                f"start, peak and end are {self.start}, {self.peak} and {self.end}, "
+                "not in order from 0"
+            )
+        if type(self.score) not in (int, float) or not math.isfinite(self.score):
+            raise ValueError(f"score is {self.score!r}, no finite number")
 
 
 class AlertTracker:

@@ -13,11 +13,16 @@ import torch
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES
-from gepc_geo.tracks import MAX_FRAMES, MAX_VALUE, PoseTracks
+from gepc_geo.tracks import MAX_VALUE, PoseTracks
 from gepc_geo.windows import FilledTracks, PoseWindows, fill_pieces
 
 # A frame so many frames behind its camera's latest one is no late one: the camera began anew.
 _RESTART = 250
+# Neither is one that ends so long a run of rising late ones.
+_RISING = 10
+# Twelve years at 25 a second; larger frame numbers are time stamps or damage.
+_LAST_FRAME = 10**10
+_LAST_ID = np.iinfo(np.int64).max
 #: What :attr:`OnlineScorer.dropped` counts.
 REASONS = ("late", "duplicate", "restart", "unscored")
 
@@ -31,7 +36,8 @@ class Frame:
         frame: Number of the frame, from 0.
         ids: :math:`[n]` person ids, whole numbers.
         keypoints: :math:`[n, V, C]`, in the units of the training poses.
-        confidence: :math:`[n, V]` in [0, 1], 0 for a missing joint; ``None``: every joint was seen.
+        confidence: :math:`[n, V]` from 0 (a missing joint) to 1, larger ones count as 1; ``None``: every
+            joint was seen.
         features: :math:`[n, V, D]` for detectors whose poses have such.
         image_size: Width and height in pixels, for detectors with scale ``image``.
     """
@@ -86,10 +92,11 @@ class OnlineScorer:
       missing for longer is forgotten, and begins anew on return, as does a switched id.
     - Frames may come in any order within ``wait`` frames; what comes later than that is dropped.
     - A person who is twice in a frame counts the first time.
-    - A frame number 250 or more behind the camera's latest: the camera began anew.
+    - A frame number 250 or more behind the camera's latest, or the tenth late one in a row that rises:
+      the camera began anew, or its latest number was wrong.
 
     Held are, for each person present, the last ``window + max_gap + wait`` frames (or the stride, where
-    that is longer) and for each joint the last row that had it.
+    that is longer) and for each joint the last row that had it. A camera that is over is held until it is closed.
 
     Args:
         detector: A fitted one that scores frames, not whole clips.
@@ -144,13 +151,16 @@ class OnlineScorer:
         for one in checked:
             name = one.camera
             camera = self._cameras.setdefault(name, _Camera())
-            if one.frame <= camera.latest - _RESTART:
+            horizon = camera.latest - self.wait
+            late = one.frame <= horizon
+            if one.frame <= camera.latest - _RESTART or camera.counts_anew(
+                one.frame, late, self.wait
+            ):
                 self.dropped["restart"] += 1
                 due += self._take_due(name, camera, None)
                 settled[name, camera.session] = None
                 camera = self._cameras[name] = _Camera(session=camera.session + 1)
-            horizon = camera.latest - self.wait
-            if one.frame <= horizon:
+            elif late:
                 self.dropped["late"] += len(one.ids)
                 continue
             for person, rows in zip(one.ids, one.rows, strict=True):
@@ -274,6 +284,17 @@ class _Camera:
     latest: int = -1
     session: int = 0
     image_size: np.ndarray = field(default_factory=lambda: np.full(2, np.nan, np.float32))
+    # Late frames in a row that each had a higher number than those before, and the last of them.
+    rising: int = 0
+    highest: int = -1
+
+    def counts_anew(self, frame: int, late: bool, wait: int) -> bool:
+        """Whether late frames rise for so long that they are the camera's count, begun anew."""
+        if not late or frame < self.highest - wait:
+            self.rising, self.highest = 0, -1
+        if late and frame > self.highest:
+            self.rising, self.highest = self.rising + 1, frame
+        return self.rising >= _RISING
 
 
 class _Person:
@@ -414,11 +435,13 @@ def _checked(frame: Frame, detector: GEPC) -> _Checked:
     number = frame.frame
     if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
         raise InputError(f"{where} has a number that is not whole, expected one from 0")
-    if not 0 <= number < MAX_FRAMES:
-        raise InputError(f"{where} is out of range, expected 0 to {MAX_FRAMES - 1}")
+    if not 0 <= number <= _LAST_FRAME:
+        raise InputError(f"{where} is out of range, expected 0 to {_LAST_FRAME}")
     ids = _numbers(frame.ids, f"{where}: ids", "iu")
     if ids.ndim != 1:
         raise InputError(f"{where}: ids have {ids.ndim} dimensions, expected one id a person")
+    if ids.size and ids.max() > _LAST_ID:
+        raise InputError(f"{where} has person id {ids.max()}, expected at most {_LAST_ID}")
     joints, dims = detector.skeleton_.num_joints, detector.dims_
     shapes = {
         "keypoints": (len(ids), joints, dims),
@@ -440,9 +463,11 @@ def _checked(frame: Frame, detector: GEPC) -> _Checked:
                 f"{where}: {name} has shape {list(array.shape)}, expected {list(shape)}"
             )
         arrays[name] = array.astype(np.float32)
+    if not (arrays["confidence"] >= 0).all():
+        raise InputError(f"{where} has a confidence below 0 or NaN, expected 0 to 1")
+    # Some pose estimators exceed 1 a little.
+    arrays["confidence"] = np.minimum(arrays["confidence"], 1)
     seen = arrays["confidence"] > 0
-    if not ((arrays["confidence"] >= 0) & (arrays["confidence"] <= 1)).all():
-        raise InputError(f"{where} has a confidence outside of 0 to 1, or NaN")
     # What stands at a joint that was not seen means nothing, and may be anything.
     arrays["keypoints"][~seen] = 0
     for name in ("keypoints", "features"):
@@ -474,6 +499,7 @@ def _numbers(value: Any, what: str, kinds: str) -> np.ndarray:
     if array.size == 0:
         array = array.astype(np.int64)
     if array.dtype.kind not in kinds:
-        kind = "whole numbers" if kinds == "iu" else "numbers"
+        # Larger ones beside small ones become floating point numbers.
+        kind = f"whole numbers up to {_LAST_ID}" if kinds == "iu" else "numbers"
         raise InputError(f"{what} holds {array.dtype}, expected {kind}")
     return array

@@ -21,7 +21,8 @@ def detector() -> GEPC:
     detector = GEPC(**SMALL).fit(train, device="cpu")
     normal = simulate_crowd("train", num_clips=4, frames_per_clip=60, seed=2)
     scores = np.concatenate([one.scores for one in clip_series(detector, normal, "nearest")])
-    detector.alarm_ = Alarm(float(np.quantile(scores, 0.98)), "nearest", 600.0, 0.01).to_dict()
+    alarm = Alarm(float(np.quantile(scores, 0.98)), "nearest", 600.0, 0.01, 6, 0.01)
+    detector.alarm_ = alarm.to_dict()
     return detector
 
 
@@ -69,8 +70,12 @@ def test_marked_false_alarms_do_not_fire_any_more(detector, crowd, tmp_path):
     for event in marked:
         worst = series[event.camera].scores[event.start : event.end + 1].max()
         assert worst < adapted.alarm_["threshold"]
-    # Neighbours were enough: the threshold is what it was.
-    assert adapted.alarm_ == detector.alarm_
+    # Neighbours were enough: the threshold is what it was. Its rate was another detector's.
+    assert adapted.alarm_ == {
+        **detector.alarm_,
+        "held_out_alarms": None,
+        "held_out_hours": None,
+    }
     # What was not marked is as alarming as before, or nearly.
     kept = {(one.camera, one.start) for one in alerts(adapted, crowd)}
     others = [one for one in fired if one.camera not in {e.camera for e in marked}]
@@ -108,7 +113,7 @@ def test_a_new_camera_becomes_normal(detector):
     # 600 an hour: the rate that the alarm was chosen for, on clips never seen.
     hours = sum(one.hours for one in series)
     assert false_alarms(series, alarm.threshold) <= 2 * 600 * hours + 2
-    assert alarm.threshold >= detector.alarm_["threshold"]
+    assert alarm.threshold >= detector.alarm_["threshold"] and alarm.held_out == "unknown"
     for mode in MODES:
         assert np.isfinite(adapted.decision_function(fresh, mode)).all()
     # The old camera's people stay as normal as they were.
@@ -153,10 +158,18 @@ def test_refuses_in_one_sentence(detector, crowd):
         adapt_to_events(detector, crowd, [])
     with pytest.raises(InputError, match="camera 'elsewhere' of an event is no clip"):
         adapt_to_events(detector, crowd, [Alert("elsewhere", "closed", 0, 0, 1, 0, 0.0)])
+    # Everybody has left the clip by then.
+    emptied = crowd.rows((crowd.clip != 0) | (crowd.frame < 16))
     with pytest.raises(InputError, match="no window of anybody"):
         adapt_to_events(
-            detector, crowd, [Alert(crowd.clip_names[0], "closed", 900, 900, 950, 0, 0.0)]
+            detector, emptied, [Alert(crowd.clip_names[0], "closed", 40, 40, 59, 0, 0.0)]
         )
+    # What comes behind its end would be the next clip's frames.
+    for start, end in ((40, 60), (900, 950), (-5, 10)):
+        with pytest.raises(InputError, match=f"frames {start} to {end} .* from 0 to 59"):
+            adapt_to_events(
+                detector, crowd, [Alert(crowd.clip_names[0], "closed", start, start, end, 0, 0.0)]
+            )
     with pytest.raises(InputError, match="has no frames a second"):
         adapt_to_poses(detector, crowd.with_(fps=None))
     with pytest.raises(InputError, match="expected longer tracks"):

@@ -66,13 +66,13 @@ def test_calibration_measures_on_the_other_half():
     quiet, loud = ([Series(k + rng.uniform(size=3600), 10.0) for _ in range(3)] for k in (0, 5))
     series = [one for pair in zip(quiet, loud, strict=True) for one in pair]
     found = calibrate(series, "nearest", 20)
-    assert found.hours == pytest.approx(0.6)
-    assert found.alarm.hours == pytest.approx(0.6)
-    assert found.alarm.per_hour == 20 and found.alarm.mode == "nearest"
-    assert found.alarms == false_alarms(loud, choose_threshold(quiet, 20))
-    assert found.alarms == 3  # each loud clip is one alarm from end to end
-    assert 5 < found.alarm.threshold < 6
-    assert false_alarms(series, found.alarm.threshold) <= 12
+    assert found.hours == found.held_out_hours == pytest.approx(0.6)
+    assert found.per_hour == 20 and found.mode == "nearest"
+    assert found.held_out_alarms == false_alarms(loud, choose_threshold(quiet, 20))
+    assert found.held_out_alarms == 3  # each loud clip is one alarm from end to end
+    assert found.held_out == "5 an hour (3 in 0.6 hours)"
+    assert 5 < found.threshold < 6
+    assert false_alarms(series, found.threshold) <= 12
 
 
 def test_calibration_keeps_its_promise_on_data_of_one_kind():
@@ -81,8 +81,8 @@ def test_calibration_keeps_its_promise_on_data_of_one_kind():
     found = calibrate(series, "nearest", 30)
     fresh = [Series(rng.normal(size=5000), 10.0) for _ in range(20)]
     for rate in (
-        found.alarms / found.hours,
-        false_alarms(fresh, found.alarm.threshold) / sum(one.hours for one in fresh),
+        found.held_out_alarms / found.held_out_hours,
+        false_alarms(fresh, found.threshold) / sum(one.hours for one in fresh),
     ):
         assert 20 < rate < 42
 
@@ -92,7 +92,7 @@ def test_one_clip_is_halved():
     whole = rng.normal(size=7200)
     found = calibrate([Series(whole, 10.0)], "max", 50)
     halves = [[Series(half, 10.0)] for half in np.split(whole, 2)]
-    assert found.alarms == sum(
+    assert found.held_out_alarms == sum(
         false_alarms(b, choose_threshold(a, 50)) for a, b in (halves, halves[::-1])
     )
 
@@ -113,7 +113,16 @@ def test_stored_alarms_are_checked():
     alarm = Alarm(1.5, "max", 2.0, 3.0)
     Model.alarm_ = alarm.to_dict()
     assert Alarm.of(Model) == alarm
+    assert alarm.held_out == "unknown"
+    # As stored before the rate on held-out clips was.
+    Model.alarm_ = {"threshold": 1.5, "mode": "max", "per_hour": 2.0, "hours": 3.0}
+    assert Alarm.of(Model) == alarm
+    counted = Alarm(1.5, "max", 2.0, 3.0, 6, 3.0)
+    Model.alarm_ = counted.to_dict()
+    assert Alarm.of(Model) == counted
     for broken in (
+        {**counted.to_dict(), "held_out_hours": None},
+        {**counted.to_dict(), "held_out_alarms": math.inf},
         {"threshold": 1},
         {**alarm.to_dict(), "mode": "x"},
         [1],

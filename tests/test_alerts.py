@@ -101,6 +101,17 @@ def test_lines_round_trip_and_others_are_refused():
         json.dumps({**values, "start": 9}),
         json.dumps({**values, "peak": 1.5}),
         json.dumps({**values, "camera": 3}),
+        json.dumps({**values, "start": -5}),
+        json.dumps({**values, "peak": 0}),
+        json.dumps({**values, "peak": 4}),
+        json.dumps({**values, "person": True}),
+        json.dumps({**values, "state": "shut"}),
+        json.dumps({**values, "state": []}),
+        json.dumps({**values, "score": "x"}),
+        json.dumps({**values, "score": True}),
+        json.dumps({**values, "score": None}),
+        json.dumps({**values, "score": np.nan}),
+        json.dumps({**values, "score": 10**400}),
     ):
         with pytest.raises(InputError, match="is no alert"):
             Alert.from_json(broken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -249,6 +250,91 @@ def test_a_camera_begins_anew(detector, crowd):
     assert_same(late, table([*before, jump]))
 
 
+def test_a_wrong_frame_number_costs_a_handful_of_frames(detector, crowd):
+    """One number 100 too high: the tenth real frame behind it goes on as a new session."""
+    frames = frames_of(all_joints(crowd), 1)
+    name, shown = frames[0].camera, 12
+    wrong = dataclasses.replace(frames[shown], frame=shown + 100)
+    scorer = OnlineScorer(detector, wait=2)
+    before = [scorer.push(*frames[:shown], wrong)]
+    late = scorer.push(*frames[shown + 1 : shown + 10])
+    assert len(late) == scorer.dropped["restart"] == 0
+    after = [scorer.push(*frames[shown + 10 :]), scorer.close()]
+    assert scorer.dropped["restart"] == 1
+    assert scorer.dropped["late"] == sum(len(f.ids) for f in frames[shown + 1 : shown + 10])
+    assert after[0].settled[name, 0] is None and set(after[0].session) == {1}
+    parts = (frames[:shown], frames[shown + 10 :])
+    for pushed, part in zip((before, after), parts, strict=True):
+        plain = OnlineScorer(detector, wait=2)
+        expected = table([plain.push(*part), plain.close()])
+        found = table(pushed)
+        assert found.keys() <= expected.keys()
+        assert_same(found, {key: expected[key] for key in found})
+    assert found.keys() == expected.keys()
+
+
+def test_a_camera_that_restarts_early_begins_anew(detector, crowd):
+    """Before frame 250, its frames swapped in pairs and every one sent twice."""
+    frames = frames_of(crowd, 1)
+    swapped = [frames[at ^ 1] for at in range(len(frames))]
+    scorer = OnlineScorer(detector, wait=2)
+    scorer.push(*frames)
+    scorer.push(*(frame for frame in swapped for _ in range(2)))
+    assert scorer.dropped["restart"] == 1
+    assert scorer.close().settled == {(frames[0].camera, 1): None}
+
+
+def test_late_frames_between_others_are_no_restart(detector, crowd):
+    frames = frames_of(crowd, 1)
+    scorer = OnlineScorer(detector, wait=2)
+    for number, frame in enumerate(frames):
+        scorer.push(frame, *frames[max(0, number - 12) : max(0, number - 4)])
+    assert scorer.dropped["restart"] == 0 < scorer.dropped["late"]
+
+
+def test_confidence_above_one_counts_as_one(detector, crowd):
+    frames = frames_of(crowd, 1)
+    above = [dataclasses.replace(f, confidence=np.where(f.confidence > 0, 1.3, 0)) for f in frames]
+    ones = [dataclasses.replace(f, confidence=np.where(f.confidence > 0, 1.0, 0)) for f in frames]
+    first, second = OnlineScorer(detector), OnlineScorer(detector)
+    found, expected = table([first.push(*above)]), table([second.push(*ones)])
+    assert found == expected and found
+
+
+def test_cameras_count_for_years(detector, crowd):
+    frames = frames_of(crowd, 1)
+    first, second = OnlineScorer(detector), OnlineScorer(detector)
+    expected = table([first.push(*frames), first.close()])
+    years = 9_000_000_000
+    moved = [dataclasses.replace(frame, frame=frame.frame + years) for frame in frames]
+    found = table([second.push(*moved), second.close()])
+    assert_same({(c, p, at - years): score for (c, p, at), score in found.items()}, expected)
+
+
+def test_what_was_known_in_time_scores_as_whole_clips_do(detector):
+    """With the default wait and occlusions: windows whose holes had ended by then; most others, too."""
+    tracks = simulate_crowd("test", num_clips=2, frames_per_clip=48, seed=11)
+    assert (tracks.confidence == 0).any()
+    scorer = OnlineScorer(detector)
+    found = table([scorer.push(*frames_of(tracks)), scorer.close()])
+    expected = batch_table(detector, tracks)
+    assert found.keys() == expected.keys()
+    known = {key: score for key, score in expected.items() if _known_in_time(tracks, key, scorer)}
+    assert 0.5 * len(expected) < len(known) < len(expected)
+    assert_same({key: found[key] for key in known}, known)
+    differs = [abs(found[key] - score) > 1e-3 for key, score in expected.items()]
+    assert np.mean(differs) < 0.2
+
+
+def _known_in_time(tracks: PoseTracks, key: tuple, scorer: OnlineScorer) -> bool:
+    """Whether every joint that is missing at a window's end was seen again while the window waited."""
+    camera, person, first = key
+    here = (tracks.clip == tracks.clip_names.index(camera)) & (tracks.track == person)
+    last = first + scorer.detector.length - 1
+    behind = tracks.confidence[here & (tracks.frame >= last) & (tracks.frame <= last + scorer.wait)]
+    return bool((behind > 0).any(0).all())
+
+
 def test_cameras_do_not_mix(detector, crowd):
     both = OnlineScorer(detector)
     parts = [both.push(*frames_of(crowd)), both.close("no such camera"), both.close()]
@@ -267,7 +353,11 @@ def test_cameras_do_not_mix(detector, crowd):
         ({"ids": [1]}, r"shape \[2, 17, 2\], expected \[1, 17, 2\]"),
         ({"keypoints": np.full((2, 17, 2), np.nan)}, "not finite"),
         ({"keypoints": [[1, 2], [3]]}, "uneven"),
-        ({"confidence": np.full((2, 17), 1.5)}, "outside of 0 to 1"),
+        ({"confidence": np.full((2, 17), -0.5)}, "below 0 or NaN"),
+        ({"confidence": np.full((2, 17), np.nan)}, "below 0 or NaN"),
+        ({"ids": [2**63, 2**63 + 1]}, f"person id {2**63 + 1}, expected at most {2**63 - 1}"),
+        ({"ids": [1, 2**63]}, f"expected whole numbers up to {2**63 - 1}"),
+        ({"frame": 10**10 + 1}, "is out of range"),
         ({"keypoints": [["a"]]}, "expected numbers"),
         ({"image_size": (0, 5)}, "expected width, height"),
     ],

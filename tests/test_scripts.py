@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers import ROOT, script
+from helpers import NETWORK, ROOT, script
+
+from gepc_geo import GEPC, PoseTracks
+from gepc_geo.datasets import simulate_crowd
 
 
 @pytest.fixture
@@ -97,6 +102,67 @@ def test_scoring_memory_prints_and_draws(output, tmp_path):
     )
     assert len(re.findall(r"^ +[\d,]+( +\d+){3}$", text, flags=re.M)) == 2
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def printed(module: ModuleType, *arguments: object) -> str:
+    """What a benchmark prints, run in this process."""
+    result = CliRunner().invoke(
+        module.main, [str(one) for one in arguments], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def few() -> PoseTracks:
+    """The smallest crowd, instead of a benchmark's."""
+    return simulate_crowd("train", num_clips=2, frames_per_clip=24, seed=0)
+
+
+# One block, as tracing every further one takes a while.
+_BLOCK = dict(encoder_channels=[2], strides=[1], decoder_channels=[2], augment="none")
+_small = functools.partial(GEPC, **{**NETWORK, **_BLOCK})
+
+
+def test_online_latency_prints_a_row_a_stride(monkeypatch):
+    module = script("benchmarks/online_latency.py")
+    monkeypatch.setattr(module, "GEPC", _small)
+    text = printed(
+        module,
+        *("--people", 2, "--fps", 1000, "--frames", 4, "--hidden", 1),
+        *("--strides", "1,8", "--device", "cpu", "--precision", "fp32"),
+    )
+    assert len(re.findall(r"^fp32 +[18]( +\d+){4}  (?:yes|no)$", text, flags=re.M)) == 2
+
+
+def test_export_speed_compares_the_runtimes(few, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    module = script("benchmarks/export_speed.py")
+    monkeypatch.setattr(module, "GEPC", _small)
+    monkeypatch.setattr(module, "simulate_crowd", lambda *_, **__: few)
+    threads = torch.get_num_threads()
+    try:
+        text = printed(module, "--hidden", 1, "--batch", 2, "--repeats", 1)
+    finally:
+        torch.set_num_threads(threads)
+    rows = re.findall(r"^\| (onnxruntime|exported torch), batch 2 \| \S+ \| (\S+) ", text, re.M)
+    assert len(rows) == 2 and all(float(gap) < 1e-2 for _, gap in rows)
+
+
+def test_adapt_speed_prints_seconds(few, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    module = script("benchmarks/adapt_speed.py")
+    monkeypatch.setattr(sys.modules["online_latency"], "GEPC", _small)
+    monkeypatch.setattr(module, "simulate_crowd", lambda *_, **__: few)
+    text = printed(
+        module,
+        *("--windows", 50, "--hidden", 1),
+        *("--device", "cpu", "--precision", "fp32"),
+    )
+    scored, learned = re.search(r"windows +(\d+) scored, (\d+) of them learned\n", text).groups()
+    assert int(scored) > int(learned) > 0
+    assert re.search(r"seconds +\d+\.\d \(goal: 60\)", text)
 
 
 def test_choose_training_trains_variants_on_validation_crowds(output):

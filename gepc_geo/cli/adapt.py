@@ -9,7 +9,7 @@ import click
 from gepc_geo.adaptation import adapt_to_events, adapt_to_poses, recall
 from gepc_geo.alarms import alarm_threshold
 from gepc_geo.alerts import Alert
-from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.data import class_names, data_options, device_option, image_size_option, read_data
 from gepc_geo.cli.score import load_run
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
@@ -19,6 +19,7 @@ from gepc_geo.run import Run
 @click.command(short_help="Adapt a run to a new camera or to alarms that were false.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
+@image_size_option
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the adapted run."
 )
@@ -44,6 +45,7 @@ def adapt(
     split: str | None,
     normal: str | None,
     fps: float | None,
+    image_size: tuple[float, float] | None,
     out: Path,
     normal_events: Path | None,
     anomalies: Path | None,
@@ -66,14 +68,14 @@ def adapt(
     if labels is not None and anomalies is None:
         raise InputError(f"--labels is {labels}, expected --anomalies with it")
     check_destination(target)
-    tracks = read_data(data, format_, skeleton, split, fps)
+    tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
     names = class_names(normal)
     if names is not None:
         tracks = tracks.select(labels=names)
     detector = load_run(run, None, device, tracks)
     held_out = None
     if anomalies is not None:
-        held_out = read_data(anomalies, "auto", skeleton, None, fps, labels)
+        held_out = read_data(anomalies, "auto", skeleton, None, fps, labels, image_size)
         before = recall(detector, held_out)
     if normal_events is None:
         adapted = adapt_to_poses(detector, tracks)

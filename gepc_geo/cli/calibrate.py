@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from gepc_geo import alarms
-from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.data import class_names, data_options, device_option, image_size_option, read_data
 from gepc_geo.cli.score import load_run
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
@@ -19,6 +19,7 @@ from gepc_geo.run import Run
 @click.command(short_help="Choose an alarm threshold by its rate of false alarms.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
+@image_size_option
 @click.option(
     "--false-alarms-per-hour",
     type=float,
@@ -36,6 +37,7 @@ def calibrate(
     split: str | None,
     normal: str | None,
     fps: float | None,
+    image_size: tuple[float, float] | None,
     false_alarms_per_hour: float,
     mode: str | None,
     device: str,
@@ -44,14 +46,14 @@ def calibrate(
 
     A false alarm is one run of alarmed frames of a camera; gaps under a second are merged. What the
     threshold is worth is measured on clips that it was not chosen on: each half of them by the
-    other's threshold. The one that is stored is chosen on all. DATA must not be what was trained on.
+    other's threshold; gepc-geo info RUN shows it again. The one that is stored is chosen on all. DATA must not be what was trained on.
 
     Example:
 
         gepc-geo calibrate runs/mine poses/normal --false-alarms-per-hour 2
     """
     check_destination(Run(run).model)
-    tracks = read_data(data, format_, skeleton, split, fps)
+    tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
     names = class_names(normal)
     if names is not None:
         tracks = tracks.select(labels=names)
@@ -65,15 +67,12 @@ def calibrate(
     mode = mode or detector.mode
     series = alarms.clip_series(detector, tracks, mode, quiet=False)
     found = alarms.calibrate(series, mode, false_alarms_per_hour)
-    detector.alarm_ = found.alarm.to_dict()
+    detector.alarm_ = found.to_dict()
     detector.save(Run(run).model)
     known = float(np.sum([one.hours for one in series]))
     click.echo(f"wanted        {false_alarms_per_hour:g} false alarms an hour")
-    click.echo(
-        f"on held-out   {found.alarms / found.hours:.3g} an hour "
-        f"({found.alarms} in {found.hours:.3g} hours)"
-    )
-    on_all = alarms.false_alarms(series, found.alarm.threshold)
+    click.echo(f"on held-out   {found.held_out}")
+    on_all = alarms.false_alarms(series, found.threshold)
     click.echo(f"on all        {on_all / known:.3g} an hour ({on_all} in {known:.3g} hours)")
-    click.echo(f"threshold     {found.alarm.threshold:.6g} ({mode})")
+    click.echo(f"threshold     {found.threshold:.6g} ({mode})")
     click.echo(f"model: {Run(run).model}")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
+from gepc_geo.alarms import Alarm
 from gepc_geo.checks import find_faults
 from gepc_geo.cli.data import class_names, data_options, image_size_option, read_data
 from gepc_geo.detector import GEPC
@@ -118,5 +119,12 @@ def _show_model(detector: GEPC) -> None:
     fps = "unknown" if np.isnan(detector.fps_) else f"{detector.fps_:g}"
     click.echo(f"fps in training {fps}")
     click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode})")
+    alarm = Alarm.of(detector)
+    if alarm is None:
+        click.echo("alarm           none, expected gepc-geo calibrate")
+    else:
+        click.echo(f"alarm           {alarm.threshold:.6g} ({alarm.mode})")
+        click.echo(f"  wanted        {alarm.per_hour:g} false alarms an hour")
+        click.echo(f"  on held-out   {alarm.held_out}")
     for name, value in detector.get_params().items():
         click.echo(f"  {name:20s}{value}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
+import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -23,6 +26,8 @@ from gepc_geo.online import Frame, OnlineScorer
 
 # Lines that wait to be scored, lines scored in one pass, and alerts that wait to be read.
 _LINES, _TOGETHER, _ALERTS = 1024, 64, 10_000
+# Seconds: after so long without a frame a camera is gone; warnings of one kind come no faster.
+_SILENT, _QUIET = 600.0, 10.0
 # Bytes without a line's end that are held before they count as a broken line.
 _LONGEST = 1 << 24
 
@@ -44,7 +49,9 @@ def watch(run: Path, fps: float | None, device: str) -> None:
     the camera's rate; "keypoints" has one entry for each joint of the skeleton, [x, y, z, confidence]
     for 3D, confidence from 0 (missing) to 1. "image_size": [width, height] is needed by runs with
     scale image, a person's "features" by runs with features. Lines of several cameras may alternate.
-    A line that cannot be used is left out with a warning.
+    A joint with confidence 0 may have null coordinates. A line that cannot be used is left out with a
+    warning; frames that come late or twice are warned of, too, every ten seconds at most. A camera
+    that sends nothing for ten minutes is closed.
 
     A line of output is an alert: a run of a camera's frames that score at least the threshold of
     gepc-geo calibrate, gaps under a second merged. It is written when it opens and again when it is
@@ -80,11 +87,22 @@ def watch(run: Path, fps: float | None, device: str) -> None:
     scorer = OnlineScorer(detector)
     tracker = AlertTracker(threshold, fps, detector.length, mode)
     writer = _Writer(sys.stdout)
+    rarely = _Rarely()
+    heard: dict[str, float] = {}
     try:
-        for lines in _batches(sys.stdin):
+        for lines in _batches(sys.stdin, rarely):
             frames = _frames(lines, scorer)
+            dropped = dict(scorer.dropped)
             if frames:
                 writer.write(tracker.add(scorer.push(*frames)))
+            for reason, count in scorer.dropped.items():
+                if count > dropped[reason]:
+                    rarely.warn(reason, f"{reason}: {count} so far")
+            now = time.monotonic()
+            heard.update({frame.camera: now for frame in frames})
+            for camera in [name for name, last in heard.items() if now - last > _SILENT]:
+                del heard[camera]
+                writer.write(tracker.add(scorer.close(camera)))
             if writer.gone:
                 break
     except KeyboardInterrupt:
@@ -123,13 +141,18 @@ def parse_frame(line: str, detector: GEPC) -> Frame:
         people = values["people"]
         joints = [person["keypoints"] for person in people]
         size = detector.dims_ + 1
-        if any(len(joint) != size for one in joints for joint in one):
+        if any(
+            not isinstance(joint, list) or len(joint) != size for one in joints for joint in one
+        ):
             raise ValueError(f"a key point has not {size} numbers")
         return Frame(
             camera=str(values.get("camera", "")),
             frame=values["frame"],
             ids=[person["id"] for person in people],
-            keypoints=[[joint[:-1] for joint in one] for one in joints],
+            # A missing joint's coordinates mean nothing, and may be null.
+            keypoints=[
+                [joint[:-1] if joint[-1] else [0] * (size - 1) for joint in one] for one in joints
+            ],
             confidence=[[joint[-1] for joint in one] for one in joints],
             features=[p["features"] for p in people] if detector.num_features_ else None,
             image_size=values.get("image_size"),
@@ -141,8 +164,12 @@ def parse_frame(line: str, detector: GEPC) -> Frame:
         raise InputError(f"it is no frame: {reason}") from None
 
 
-def _batches(stream: TextIO) -> Iterator[list[tuple[int, str]]]:
-    """Numbered lines, as many at a time as are there; reading goes on while they are scored."""
+def _batches(stream: TextIO, rarely: _Rarely) -> Iterator[list[tuple[int, str]]]:
+    """Numbered lines, as many at a time as are there; reading goes on while they are scored.
+
+    None at all where nothing came for a while.
+    """
+    live = not _is_file(stream)
     lines: queue.Queue[tuple[int, str] | None] = queue.Queue(_LINES)
 
     def read() -> None:
@@ -154,11 +181,25 @@ def _batches(stream: TextIO) -> Iterator[list[tuple[int, str]]]:
     threading.Thread(target=read, daemon=True).start()
     ended = False
     while not ended:
-        batch = [lines.get()]
+        if live and lines.full():
+            rarely.warn("full", f"{_LINES} lines wait: they come faster than they are scored")
+        try:
+            batch = [lines.get(timeout=_SILENT)]
+        except queue.Empty:
+            yield []
+            continue
         while len(batch) < _TOGETHER and not lines.empty():
             batch.append(lines.get())
         ended = batch[-1] is None
         yield [line for line in batch if line is not None]
+
+
+def _is_file(stream: TextIO) -> bool:
+    """Whether a stream is a file, which has time to wait."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:
+        return False
 
 
 def _raw_lines(stream: TextIO) -> Iterator[bytes]:
@@ -214,6 +255,19 @@ class _Writer:
             except (OSError, ValueError):
                 self.gone = True
                 _warn("nobody takes the alerts any more")
+
+
+class _Rarely:
+    """Warnings of what may happen with every frame: one of a kind in a while."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def warn(self, kind: str, text: str) -> None:
+        now = time.monotonic()
+        if now - self._last.get(kind, -math.inf) >= _QUIET:
+            self._last[kind] = now
+            _warn(text)
 
 
 def _warn(text: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracking import track_poses
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.tracks import MAX_VALUE, PoseTracks
 
 #: What most pose estimators' files mean by their number of joints.
 COCO = {17: SKELETONS["coco17"], 18: SKELETONS["coco18"], 26: SKELETONS["halpe26"]}
@@ -92,7 +92,7 @@ def finite_array(values: Any, path: Path) -> np.ndarray:
     """Nested lists of numbers as float64.
 
     Raises:
-        InputError: Lists of different lengths, NaN, infinite, or anything but numbers.
+        InputError: Lists of different lengths, NaN, infinite or over 1e9, or anything but numbers.
     """
     try:
         array = np.array(values)
@@ -101,8 +101,12 @@ def finite_array(values: Any, path: Path) -> np.ndarray:
     if array.dtype.kind not in "iuf" and array.size:
         raise InputError(f"{path} has key points that are no numbers, expected numbers")
     array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise InputError(f"{path} has a key point that is NaN or infinite, expected finite numbers")
+    # More than tracks may hold would overflow before they are made: people are tracked first.
+    if not (np.abs(array) <= MAX_VALUE).all():
+        raise InputError(
+            f"{path} has a key point that is NaN, infinite or over {MAX_VALUE:g}, "
+            "expected finite numbers"
+        )
     return array
 
 

@@ -50,6 +50,10 @@ def test_stores_the_threshold_and_prints_what_it_is_worth(folder):
     assert float(printed[1]) == pytest.approx(int(printed[2]) / hours, rel=0.01)
     assert float(printed[3]) == pytest.approx(hours, rel=0.01)
     assert f"{alarm['threshold']:.6g} (nearest)" in result.output
+    shown = run("info", folder / "run" / "model.pt").output
+    assert f"alarm           {alarm['threshold']:.6g} (nearest)" in shown
+    assert "wanted        450 false alarms an hour" in shown
+    assert printed[0] in shown
 
 
 def test_models_from_before_alarms_still_load(folder, tmp_path):
@@ -58,6 +62,7 @@ def test_models_from_before_alarms_still_load(folder, tmp_path):
     torch.save(state, tmp_path / "model.pt")
     detector = GEPC.load(tmp_path / "model.pt", device="cpu")
     assert detector.alarm_ is None
+    assert "alarm           none" in run("info", tmp_path / "model.pt").output
     detector.save(tmp_path / "again.pt")
     assert GEPC.load(tmp_path / "again.pt", device="cpu").alarm_ is None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import os
 import re
@@ -10,16 +12,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from streams import all_joints, line, lines_of, small_run
 
+from gepc_geo import InputError, OnlineScorer
 from gepc_geo.alarms import alarm_runs, clip_series
 from gepc_geo.alerts import Alert
 from gepc_geo.cli import main
 from gepc_geo.datasets import simulate_crowd
+
+# The command of the same name hides the module.
+watch_module = sys.modules["gepc_geo.cli.watch"]
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +93,8 @@ def test_broken_lines_cost_a_warning_each(folder):
         '{"frame": 3, "people": 7}',
         line("normal_00", 0, [1], np.full((1, 17, 2), np.nan), np.ones((1, 17))),
         "[" * 100_000,
+        line("normal_00", 0, [2**63], np.ones((1, 17, 2)), np.ones((1, 17))),
+        '{"frame": 3, "people": [{"id": 1, "keypoints": [{"x": 1, "y": 2, "c": 0}]}]}',
     ]
     lines = list(good)
     for number, one in enumerate(broken):
@@ -101,6 +110,97 @@ def test_broken_lines_cost_a_warning_each(folder):
     assert sorted(one) == sorted(other)
     warned = [int(n) for n in re.findall(r"warning: line (\d+) is left out: ", result.stderr)]
     assert warned == [*(10 * n + 1 for n in range(len(broken))), len(lines) + 2]
+
+
+def jumping(camera: str, frames: int) -> list[str]:
+    """Lines of somebody without any shape, alarmed from the first frame on."""
+    rng = np.random.default_rng(0)
+    return [
+        line(camera, number, [5], rng.uniform(0, 400, (1, 17, 2)).round(1), np.ones((1, 17)))
+        for number in range(frames)
+    ]
+
+
+def test_alerts_are_the_same_however_many_lines_are_scored_together(folder, monkeypatch):
+    lines = [one for pair in zip(jumping("a", 20), jumping("b", 20), strict=True) for one in pair]
+    found = []
+    for together in (1, 64):
+        monkeypatch.setattr(watch_module, "_TOGETHER", together)
+        alerts = alerts_of(watch(folder, "\n".join(lines)).stdout)
+        found.append(
+            [
+                (a.camera, a.state, a.start, a.peak, a.end, a.person)
+                for camera in "ab"
+                for a in alerts
+                if a.camera == camera
+            ]
+        )
+    assert found[0] == found[1] and len(found[0]) == 4
+
+
+def test_dropped_frames_are_said_when_they_come(folder):
+    lines = jumping("gate", 2)
+    result = watch(folder, "\n".join([*lines, lines[1], lines[0]]))
+    assert result.stderr.splitlines() == [
+        "warning: duplicate: 2 so far",
+        "warning: duplicate: 2",
+    ]
+
+
+def test_warnings_of_a_kind_come_every_ten_seconds(monkeypatch, capsys):
+    times = iter([0.0, 1.0, 2.0, 9.9, 10.0])
+    monkeypatch.setattr(watch_module.time, "monotonic", lambda: next(times))
+    rarely = watch_module._Rarely()
+    for kind in ("late", "late", "restart", "late", "late"):
+        rarely.warn(kind, kind)
+    assert capsys.readouterr().err == "warning: late\nwarning: restart\nwarning: late\n"
+
+
+def test_silent_cameras_are_closed(folder, monkeypatch):
+    """A clock that goes on by four minutes with every line."""
+    clock = itertools.count(0, 240)
+    monkeypatch.setattr(watch_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(watch_module, "_TOGETHER", 1)
+    closed = []
+
+    class Scorer(OnlineScorer):
+        def close(self, camera=None):
+            closed.append((camera, sorted(self._cameras)))
+            return super().close(camera)
+
+    monkeypatch.setattr(watch_module, "OnlineScorer", Scorer)
+    empty = [json.dumps({"camera": "gate", "frame": n, "people": []}) for n in range(5)]
+    result = watch(folder, "\n".join([*jumping("silent", 20), *empty]))
+    assert closed == [("silent", ["gate", "silent"]), (None, ["gate"])]
+    assert [alert.state for alert in alerts_of(result.stdout)] == ["open", "closed"]
+
+
+def test_lines_that_come_too_fast_are_said(monkeypatch, capsys):
+    monkeypatch.setattr(watch_module, "_LINES", 2)
+    monkeypatch.setattr(watch_module, "_TOGETHER", 1)
+    stream = io.TextIOWrapper(io.BytesIO(b"{}\n" * 100))
+    taken = []
+    for batch in watch_module._batches(stream, watch_module._Rarely()):
+        taken += batch
+        time.sleep(0.01)
+    assert [number for number, _ in taken] == list(range(1, 101))
+    assert capsys.readouterr().err == (
+        "warning: 2 lines wait: they come faster than they are scored\n"
+    )
+
+
+def test_missing_joints_may_be_null(folder):
+    from gepc_geo import GEPC
+
+    detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
+    joints = [[None, None, 0], *[[1, 2, 0.5]] * 16]
+    values = {"frame": 0, "people": [{"id": 1, "keypoints": joints}]}
+    scorer = OnlineScorer(detector)
+    rows = scorer.check(watch_module.parse_frame(json.dumps(values), detector)).rows
+    assert rows.shape == (1, 17, 3) and rows[0, 0].tolist() == [0, 0, 0]
+    joints[0][2] = 0.5
+    with pytest.raises(InputError, match="expected numbers"):
+        scorer.check(watch_module.parse_frame(json.dumps(values), detector))
 
 
 def test_without_calibration_a_threshold_is_taken_and_said(folder, tmp_path):

@@ -1,0 +1,73 @@
+"""Seconds that a detector takes to learn a new camera's normal poses (``gepc-geo adapt``).
+
+    python benchmarks/adapt_speed.py
+
+A detector of default size (hardly trained: speed does not depend on its weights) with as many
+neighbours as one keeps at most adapts to a simulated crowd with about --windows windows. All of them are
+scored, every eighth is learned.
+"""
+
+from __future__ import annotations
+
+import time
+
+import click
+import torch
+from online_latency import model
+
+from gepc_geo import GEPC, PoseTracks
+from gepc_geo.adaptation import adapt_to_poses
+from gepc_geo.cli.refusal import Command
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.device import pick_device
+from gepc_geo.machine import machine
+from gepc_geo.options import Options
+from gepc_geo.windows import PoseWindows
+
+# What adaptation should take at most, in seconds.
+_GOAL = 60
+
+
+def crowd(detector: GEPC, windows: int) -> PoseTracks:
+    """Poses of whole clips that have so many windows together, or a few more."""
+    # A clip has about 300.
+    tracks = simulate_crowd("train", num_clips=1 + windows // 200, frames_per_clip=72, seed=1)
+    clip = full_windows(detector, tracks, detector.score_stride).clip
+    return tracks.select(clips=range(clip[min(windows, len(clip)) - 1] + 1))
+
+
+def full_windows(detector: GEPC, tracks: PoseTracks, stride: int) -> PoseWindows:
+    """The windows that are not padded."""
+    windows = detector.pipeline_.windows(tracks, stride)
+    return windows.subset(~windows.padded)
+
+
+@click.command(cls=Command)
+@click.option("--windows", default=10_000, show_default=True, help="Windows of the poses, about.")
+@click.option("--hidden", default=8, show_default=True, help="Channel unit of the network.")
+@click.option("--device", default="auto", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True
+)
+def main(windows: int, hidden: int, device: str, precision: str) -> None:
+    """Measure how long a detector takes to adapt to a new camera."""
+    target = pick_device(device)
+    for name, value in machine(target).items():
+        click.echo(f"{name:16s}{value}")
+    click.echo(f"threads         {torch.get_num_threads()}")
+    detector = model(hidden, precision, device).set_params(stride=Options().stride)
+    tracks = crowd(detector, windows)
+    scored, learned = (
+        len(full_windows(detector, tracks, stride))
+        for stride in (detector.score_stride, detector.stride)
+    )
+    start = time.perf_counter()
+    adapt_to_poses(detector, tracks)
+    seconds = time.perf_counter() - start
+    click.echo(f"hidden          {hidden}, {detector.precision_}")
+    click.echo(f"windows         {scored:,} scored, {learned:,} of them learned")
+    click.echo(f"seconds         {seconds:.1f} (goal: {_GOAL})")
+
+
+if __name__ == "__main__":
+    main()
