@@ -227,13 +227,21 @@ def test_no_step_waits_for_the_device(walkers, monkeypatch, device):
     assert steps == ["reconstruction"] * 6 + ["clustering"] * 2
 
 
-def test_a_compiled_network_learns_the_same(walkers):
-    # What takes time is compiling, layer by layer.
+def test_a_compiled_network_learns_the_same(walkers, monkeypatch):
+    """Traced as for machine code, which takes minutes to make: tests of the layers make it."""
+    compiler, modes = torch.compile, []
+
+    def traced(model, mode):
+        modes.append(mode)
+        return compiler(model, backend="aot_eager")
+
+    monkeypatch.setattr(torch, "compile", traced)
     few = {"encoder_channels": [2, 2], "strides": [2, 3], "decoder_channels": [2]}
     options = {**SMALL, **few, "budget": 96, "cluster_share": 0.34}
     plain = GEPC(**options).fit(walkers, device="cpu")
     compiled = GEPC(**options, compile=True).fit(walkers, device="cpu")
     np.testing.assert_allclose(compiled.embed(walkers), plain.embed(walkers), rtol=1e-2, atol=1e-3)
+    assert modes == ["default"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

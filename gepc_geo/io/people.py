@@ -104,7 +104,7 @@ def finite_array(values: Any, path: Path) -> np.ndarray:
     # More than tracks may hold would overflow before they are made: people are tracked first.
     if not (np.abs(array) <= MAX_VALUE).all():
         raise InputError(
-            f"{path} has a key point that is NaN, infinite or over {MAX_VALUE:g}, "
+            f"{path} has a key point that is NaN or infinite, or over {MAX_VALUE:g}, "
             "expected finite numbers"
         )
     return array

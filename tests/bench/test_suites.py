@@ -131,7 +131,7 @@ def test_mixtures_agree_at_equal_iterations_from_one_start():
 
 def test_fits_take_turns_and_compare_with_the_ordinary_one(monkeypatch):
     monkeypatch.setattr(fit, "WHO", fit.WHO[::2])
-    rows = fit.run(CPU, clips=4, budget=64, rounds=1, hidden=1)
+    rows = fit.run(CPU, clips=2, budget=64, rounds=1, hidden=1)
     assert [row["name"] for row in rows] == ["ordinary, fp32", "gepc_geo, auto"]
     assert rows[0]["ratio"] == 1 and rows[1]["ratio"] == rows[0]["seconds"] / rows[1]["seconds"]
     assert rows[1]["goal"] == ">= 3"
