@@ -13,6 +13,7 @@ from helpers import NETWORK
 from torch import Tensor, nn
 
 from gepc_geo import GEPC, InputError
+from gepc_geo.alarms import Alarm
 from gepc_geo.cli import main
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.detector import WindowScores
@@ -135,11 +136,13 @@ def test_command_writes_a_graph_that_runs_without_the_package(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
+    monkeypatch.setattr(detector, "alarm_", Alarm(1.25, "nearest", 2.0, 10.0).to_dict())
     detector.save("run/model.pt")
     words = ["export", "run", "--format", "torch", "--out", "graph.pt2"]
     result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "score [windows] float64 (nearest)" in result.output
+    assert "alarm           1.2500 (nearest), for frames" in result.output
     x, _ = keypoints(detector, scored)
     torch.save(x, "x.pt")
     code = (

@@ -75,6 +75,13 @@ def read_data(
     if fps is not None and not fps > 0:
         raise InputError(f"--fps is {fps}, expected more than 0")
     tracks = read(data, format=format_, skeleton=skeleton, fps=fps, image_size=image_size)
+    if (tracks.image_size == 1).all(axis=1).any():
+        # They would be scored as they are, by a run trained in pixels too.
+        click.echo(
+            f"note: {data} holds shares of the image's width and height, which is stretched unless it "
+            "is square: give --image-size, in training and scoring alike",
+            err=True,
+        )
     if split is not None:
         tracks = tracks.select(split=split)
     if labels is not None:

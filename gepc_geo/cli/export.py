@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gepc_geo.alarms import Alarm
 from gepc_geo.export import FORMATS, OUTPUTS, export
 from gepc_geo.options import MODES
 from gepc_geo.run import Run
@@ -38,6 +39,9 @@ def export_command(run: Path, format_: str, out: Path, mode: str | None) -> None
     click.echo(f"output          {OUTPUTS[0]} [windows] float64 ({graph.mode})")
     click.echo(f"                {OUTPUTS[1]} [windows, {detector.clusters}] float32")
     click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode})")
+    alarm = Alarm.of(detector)
+    if alarm is not None:
+        click.echo(f"alarm           {alarm.threshold:.4f} ({alarm.mode}), for frames")
     click.echo(f"size            {out.stat().st_size / 1e6:.1f} MB")
     if detector.precision_ != "fp32":
         click.echo(

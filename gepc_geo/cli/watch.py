@@ -138,6 +138,8 @@ def parse_frame(line: str, detector: GEPC) -> Frame:
     """
     try:
         values = json.loads(line)
+        if not isinstance(values, dict):
+            raise ValueError("it is no JSON object")
         people = values["people"]
         joints = [person["keypoints"] for person in people]
         size = detector.dims_ + 1

@@ -65,7 +65,8 @@ def read_ultralytics_labels(files: Sequence[Path], skeleton: Skeleton | None = N
 
     Whether there are scores of boxes and ids behind the key points, the number of values says; one
     value more is an id where it is a whole number in all lines. A missing file is a frame with
-    nobody.
+    nobody. Ultralytics numbers the frames of a video from 1, which here is frame 0; where there is a
+    file of number 0, frames are numbered from 0.
 
     Args:
         files: Its frames.
@@ -75,6 +76,8 @@ def read_ultralytics_labels(files: Sequence[Path], skeleton: Skeleton | None = N
     owner: list[Path] = []
     lines: list[list[str]] = []
     numbers = frames_of(files)
+    if 0 not in numbers:
+        numbers = [number - 1 for number in numbers]
     for number, path in zip(numbers, files, strict=True):
         new = [line.split() for line in read_text(path, _LABELS_KIND).splitlines() if line.strip()]
         lines += new
@@ -137,7 +140,7 @@ def read_ultralytics_json(path: Path, skeleton: Skeleton | None = None) -> PoseT
 
 
 def write_ultralytics_labels(tracks: PoseTracks, folder: Path) -> list[Path]:
-    """Writes a folder a clip, in it a file a frame, empty where nobody is; shares to six decimals.
+    """Writes a folder a clip, in it a file a frame from 1, empty where nobody is; shares to six decimals.
 
     The box is that of the joints. Negative ids are not Ultralytics', but read back.
 
@@ -159,7 +162,7 @@ def _label_files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
         lines: list[list[str]] = [[] for _ in range(tracks.clip_length[clip])]
         for row in np.flatnonzero(tracks.clip == clip):
             lines[tracks.frame[row]].append(_line(poses[row], int(tracks.track[row])))
-        for frame, present in enumerate(lines):
+        for frame, present in enumerate(lines, start=1):
             yield f"{name}/{name}_{frame}.txt", "".join(present)
 
 

@@ -119,6 +119,16 @@ def test_info_of_another_tools_files(tmp_path):
     assert "shares" not in text and "coordinates     x 384 to 1759" in text
 
 
+def test_shares_of_an_image_are_noted_where_poses_are_read(tmp_path):
+    """By every command, not by info alone: they would be trained on, and scored, as they are."""
+    joints = " ".join(f"{0.3 + 0.01 * v:g} {0.4 + 0.01 * v:g} 0.9" for v in range(17))
+    (tmp_path / "gate_1.txt").write_text(f"0 0.3 0.5 0.1 0.2 {joints} 7\n")
+    noted = good("convert", tmp_path, "--out", tmp_path / "a.npz")
+    assert f"note: {tmp_path} holds shares" in noted and "give --image-size" in noted
+    sized = ["--image-size", "1920x1080", "--out", tmp_path / "b.npz"]
+    assert "note" not in good("convert", tmp_path / "gate_1.txt", *sized)
+
+
 def test_info_draws_a_pose(poses, tmp_path):
     picture = tmp_path / "pose.png"
     text = good("info", poses, "--picture", picture)

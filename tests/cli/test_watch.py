@@ -95,6 +95,7 @@ def test_broken_lines_cost_a_warning_each(folder):
         "[" * 100_000,
         line("normal_00", 0, [2**63], np.ones((1, 17, 2)), np.ones((1, 17))),
         '{"frame": 3, "people": [{"id": 1, "keypoints": [{"x": 1, "y": 2, "c": 0}]}]}',
+        "[1, 2]",
     ]
     lines = list(good)
     for number, one in enumerate(broken):

@@ -36,7 +36,9 @@ def test_labels_of_a_tracked_video(tmp_path):
     assert tracks.clip_names == ("gate",)
     assert tracks.skeleton == SKELETONS["coco17"]
     np.testing.assert_array_equal(tracks.track, [2, 4, 4])
-    np.testing.assert_array_equal(tracks.frame, [1, 1, 2])
+    # The video's first frame is number 1.
+    np.testing.assert_array_equal(tracks.frame, [0, 0, 1])
+    np.testing.assert_array_equal(tracks.clip_length, [2])
     np.testing.assert_allclose(tracks.keypoints[1, 3], [0.253, 0.33], rtol=1e-6)
     assert tracks.confidence[0, 0] == 0.875
     np.testing.assert_array_equal(tracks.image_size, [[1, 1]])
@@ -115,7 +117,7 @@ def test_joints_at_the_origin_are_missing(tmp_path):
         (line(0.9, 4, joints=14), "a line of 49 values, expected 56 to 58"),
         (line(0.9, 4).replace("0.875", "nan", 1), "NaN or infinite"),
         (line(0.9, 4).replace("0.875", "x", 1), "expected numbers"),
-        (line(0.9, 4) * 2, "person 4 twice in frame 2"),
+        (line(0.9, 4) * 2, "person 4 twice in frame 1"),
         (line(0.9, 4.5), "track id 4.5, expected a whole number"),
     ],
 )
