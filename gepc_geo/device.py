@@ -7,6 +7,12 @@ import torch
 from gepc_geo.errors import InputError
 
 
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was told to: CUDA runs behind the program."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def pick_device(name: str | torch.device = "auto") -> torch.device:
     """The device of that name; ``"auto"`` is CUDA where there is one, else the CPU.
 

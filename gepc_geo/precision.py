@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
+from gepc_geo.device import wait
 from gepc_geo.nn.pointwise import pointwise
 
 #: What the option ``precision`` may be once it is decided. TensorFloat-32 is float32 but for products
@@ -71,16 +72,11 @@ def bf16_speed(device: torch.device) -> float:
     # One after the other, again and again: whatever else the machine does meets both.
     for repeat in range(1 + _REPEATS):
         for dtype, (x, weight) in work.items():
-            _wait(device)
+            wait(device)
             start = time.perf_counter()
             out = pointwise(x, weight)
             out.backward(out.detach())
-            _wait(device)
+            wait(device)
             if repeat:
                 best[dtype] = min(best[dtype], time.perf_counter() - start)
     return best[torch.float32] / best[torch.bfloat16]
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

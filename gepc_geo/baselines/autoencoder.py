@@ -113,13 +113,14 @@ class LatentSVM(AutoencoderCompetitor):
     @torch.no_grad()
     def _fit(self, windows: PoseWindows) -> None:
         seed, count = self._options.seed, len(windows)
-        drawn = np.arange(self.pipeline_.augment.copies(count) * count)
+        copies = self.pipeline_.augment.copies(count)
+        drawn = np.arange(copies * count)
         if len(drawn) > SVM_ROWS:
             # Before they are encoded: a latent has a thousand numbers.
             drawn = np.random.default_rng(seed).choice(drawn, SVM_ROWS, replace=False)
         latents = [
             self._latent(x)
-            for choice in range(self.pipeline_.augment.copies(count))
+            for choice in range(copies)
             for x in inputs(
                 self.pipeline_, windows.subset(drawn[drawn // count == choice] % count), choice
             )

@@ -9,8 +9,9 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from gepc_geo.bench.measure import Work, peak_megabytes, wait
+from gepc_geo.bench.measure import Work, peak_megabytes
 from gepc_geo.bench.model import everyone, works
+from gepc_geo.device import wait
 
 # Steps before the measured ones: kernels are chosen, compiled and recorded in the first.
 _WARM = 3

@@ -11,6 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from gepc_geo.device import wait
 from gepc_geo.precision import tensor_float
 
 Work = Callable[[], object]
@@ -120,9 +121,3 @@ class Traffic(TorchDispatchMode):
 
 def _tensors(tree: object) -> list[torch.Tensor]:
     return [one for one in tree_leaves(tree) if isinstance(one, torch.Tensor)]
-
-
-def wait(device: torch.device) -> None:
-    """Until the device has done what it was told to."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -9,7 +9,7 @@ import click
 from gepc_geo.adaptation import adapt_to_events, adapt_to_poses, recall
 from gepc_geo.alarms import alarm_threshold
 from gepc_geo.alerts import Alert
-from gepc_geo.cli.data import class_names, data_options, device_option, image_size_option, read_data
+from gepc_geo.cli.data import class_names, data_options, device_option, read_data
 from gepc_geo.cli.score import load_run
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
@@ -19,7 +19,6 @@ from gepc_geo.run import Run
 @click.command(short_help="Adapt a run to a new camera or to alarms that were false.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
-@image_size_option
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the adapted run."
 )

@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from gepc_geo import alarms
-from gepc_geo.cli.data import class_names, data_options, device_option, image_size_option, read_data
+from gepc_geo.cli.data import class_names, data_options, device_option, read_data
 from gepc_geo.cli.score import load_run
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
@@ -19,7 +19,6 @@ from gepc_geo.run import Run
 @click.command(short_help="Choose an alarm threshold by its rate of false alarms.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
-@image_size_option
 @click.option(
     "--false-alarms-per-hour",
     type=float,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.cli.data import class_names, data_options, image_size_option, read_data
+from gepc_geo.cli.data import class_names, data_options, read_data
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
 from gepc_geo.io import WRITABLE, write
@@ -15,7 +15,6 @@ from gepc_geo.io.names import file_names
 
 @click.command(short_help="Convert poses to the native format, or to another.")
 @data_options
-@image_size_option
 @click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
 @click.option(
     "--to",

@@ -18,6 +18,12 @@ from gepc_geo.tracks import PoseTracks
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``DATA`` and the flags that say how to read it."""
     for decorate in (
+        click.option(
+            "--image-size",
+            metavar="WIDTHxHEIGHT",
+            callback=lambda context, parameter, value: _image_size(value),
+            help="Pixels of the images, where the data does not say; makes pixels of shares of them.",
+        ),
         click.option("--fps", type=float, help="Frames a second, where the data does not say."),
         click.option(
             "--normal",
@@ -43,16 +49,6 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = decorate(command)
     return command
-
-
-def image_size_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--image-size``."""
-    return click.option(
-        "--image-size",
-        metavar="WIDTHxHEIGHT",
-        callback=lambda context, parameter, value: _image_size(value),
-        help="Pixels of the images, where the data does not say; makes pixels of shares of them.",
-    )(command)
 
 
 def device_option(command: Callable[..., Any]) -> Callable[..., Any]:

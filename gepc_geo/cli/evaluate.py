@@ -13,7 +13,6 @@ from gepc_geo.cli.data import (
     class_names,
     data_options,
     device_option,
-    image_size_option,
     read_data,
 )
 from gepc_geo.cli.score import load_run, score_options
@@ -29,7 +28,6 @@ from gepc_geo.tracks import PoseTracks
 @click.command(short_help="Measure a run on labelled poses.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
-@image_size_option
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Metrics to write (.json)."
 )

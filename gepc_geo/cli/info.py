@@ -10,7 +10,7 @@ import numpy as np
 
 from gepc_geo.alarms import Alarm
 from gepc_geo.checks import find_faults
-from gepc_geo.cli.data import class_names, data_options, image_size_option, read_data
+from gepc_geo.cli.data import class_names, data_options, read_data
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
@@ -24,7 +24,6 @@ from gepc_geo.tracks import PoseTracks
 
 @click.command(short_help="Tell what is in poses or in a run.")
 @data_options
-@image_size_option
 @click.option(
     "--picture", type=click.Path(path_type=Path), help="PNG to draw one pose of DATA into."
 )

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.cli.data import class_names, data_options, image_size_option, read_data
+from gepc_geo.cli.data import class_names, data_options, read_data
 from gepc_geo.report.video import read_scores
 from gepc_geo.report.video import render as make_film
 
 
 @click.command(short_help="Film skeletons coloured by score.")
 @data_options
-@image_size_option
 @click.option(
     "--scores",
     type=click.Path(path_type=Path),

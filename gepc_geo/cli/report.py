@@ -11,7 +11,6 @@ from gepc_geo.cli.data import (
     class_names,
     data_options,
     device_option,
-    image_size_option,
     read_data,
 )
 from gepc_geo.cli.score import load_run, score_options
@@ -27,7 +26,6 @@ from gepc_geo.tracks import PoseTracks
 @click.command(short_help="Write a page that shows what a run finds in poses.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
-@image_size_option
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Page to write (.html)."
 )

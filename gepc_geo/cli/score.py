@@ -16,7 +16,6 @@ from gepc_geo.cli.data import (
     class_names,
     data_options,
     device_option,
-    image_size_option,
     read_data,
 )
 from gepc_geo.cli.ranks import ranks
@@ -95,7 +94,6 @@ def load_run(
 @click.command(short_help="Score poses with a run.")
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
-@image_size_option
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Table to write (.csv or .npz)."
 )

@@ -12,7 +12,6 @@ from gepc_geo.cli.data import (
     class_names,
     data_options,
     device_option,
-    image_size_option,
     read_data,
 )
 from gepc_geo.cli.ranks import ranks
@@ -23,7 +22,6 @@ from gepc_geo.run import Run
 
 @click.command(short_help="Train a detector on normal poses.")
 @data_options
-@image_size_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
 @click.option(

@@ -26,9 +26,9 @@ from gepc_geo.io.people import (
     build_clip,
     check_writable,
     finite_array,
-    flat_poses,
     joints_of,
     kind_of,
+    pixel_poses,
     skeleton_of,
 )
 from gepc_geo.io.text import head, read_json, whole_number
@@ -106,7 +106,7 @@ def write_mmpose(tracks: PoseTracks, folder: Path) -> list[Path]:
 
 
 def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
-    poses = np.array(flat_poses(tracks)).reshape(-1, tracks.num_joints, 3)
+    poses = pixel_poses(tracks)
     meta = {"keypoint_id2name": dict(enumerate(tracks.skeleton.joints))}
     for clip, name in enumerate(file_names(tracks.clip_names)):
         info: list[dict[str, Any]] = [

@@ -209,9 +209,14 @@ def share_poses(tracks: PoseTracks) -> np.ndarray:
     return _rounded(shares, tracks.confidence, digits=6)
 
 
+def pixel_poses(tracks: PoseTracks) -> np.ndarray:
+    """x, y, score of each joint, as :func:`_rounded`."""
+    return _rounded(tracks.keypoints, tracks.confidence, digits=3)
+
+
 def flat_poses(tracks: PoseTracks) -> list[list[float]]:
-    """x, y, score of each joint, one list a person-frame, as :func:`_rounded`."""
-    values = _rounded(tracks.keypoints, tracks.confidence, digits=3)
+    """:func:`pixel_poses`, one list a person-frame."""
+    values = pixel_poses(tracks)
     flat: list[list[float]] = values.reshape(len(values), 3 * tracks.num_joints).tolist()
     return flat
 
