@@ -35,8 +35,10 @@ def model(hidden: int, precision: str, device: str) -> GEPC:
     detector = GEPC(**options).fit(train, device=device)
     nearest = detector.normality_.nearest
     times = -(-_NEIGHBOURS // len(nearest.points))
-    nearest.points = nearest.points.repeat(times, 1)[:_NEIGHBOURS]
-    nearest.log_scale = nearest.log_scale.repeat(times)[:_NEIGHBOURS]
+    state = nearest.state_dict()
+    state["points"] = nearest.points.repeat(times, 1)[:_NEIGHBOURS]
+    state["log_scale"] = nearest.log_scale.repeat(times)[:_NEIGHBOURS]
+    nearest.load_state_dict(state)
     return detector
 
 

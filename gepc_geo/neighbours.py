@@ -16,6 +16,8 @@ _NEIGHBOURS = 10
 _POWER = 0.4
 # Rows compared at once.
 _BLOCK = 1024
+# What a file keeps.
+_STATE = ("mean", "basis", "points", "log_scale", "least")
 
 
 class NearestDistance:
@@ -38,6 +40,8 @@ class NearestDistance:
         self.least = torch.zeros(())
         # Whose each learned row is; only calibration needs to know, so it is not kept in files.
         self.group = torch.zeros(0, dtype=torch.long)
+        # What every comparison needs of the learned rows: squared norms, and 1 / h^0.8.
+        self._norms = self._weights = torch.zeros(0)
 
     def measure(self, x: Tensor, seed: int) -> NearestDistance:
         """Finds the principal components of the rows of ``x``, :math:`[N, D]`."""
@@ -69,7 +73,7 @@ class NearestDistance:
         square = square.where(square.isfinite(), torch.ones_like(square))
         self.least = 1e-4 * square.mean().clamp(min=1e-12)
         self.log_scale = _POWER * (square + self.least).log() / 2
-        return self
+        return self._prepare()
 
     def extended(self, points: Tensor, group: Tensor) -> NearestDistance:
         """A copy that has learned more projected rows beside those it has, which stay as they are.
@@ -96,7 +100,7 @@ class NearestDistance:
         more.log_scale = torch.cat(
             [self.log_scale[kept], scale.to(self.log_scale).clamp(max=self.log_scale.median())]
         )
-        return more
+        return more._prepare()
 
     def __call__(self, points: Tensor, group: Tensor | None = None) -> Tensor:
         """The score of projected rows, :math:`[N]` float64; memory does not grow with their number.
@@ -114,12 +118,12 @@ class NearestDistance:
 
     def compare(self, points: Tensor, group: Tensor | None = None) -> Tensor:
         """The score of projected rows, all compared with every learned row at once."""
-        square = _squares(points, self.points)
+        square = _squares(points, self.points, self._norms)
         if group is not None:
             own = group[:, None] == self.group
             square = square.masked_fill(own & ~own.all(1, keepdim=True), torch.inf)
-        log_distance = (square + self.least).log() / 2
-        return (log_distance - self.log_scale).min(1).values
+        # The logarithm of the least, not the least of 20,000 logarithms.
+        return ((square + self.least) * self._weights).min(1).values.log() / 2
 
     def to(self, device: torch.device) -> NearestDistance:
         """Moves everything learned to a device."""
@@ -129,12 +133,18 @@ class NearestDistance:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Plain tensors."""
-        return {name: value for name, value in vars(self).items() if name != "group"}
+        return {name: getattr(self, name) for name in _STATE}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Takes over what :meth:`state_dict` gave."""
-        for name in self.state_dict():
+        for name in _STATE:
             setattr(self, name, state[name])
+        self._prepare()
+
+    def _prepare(self) -> NearestDistance:
+        self._norms = self.points.double().square().sum(1)
+        self._weights = (-2 * self.log_scale.double()).exp()
+        return self
 
 
 def _evenly(points: Tensor, most: int) -> Tensor:
@@ -147,9 +157,9 @@ def _evenly(points: Tensor, most: int) -> Tensor:
 
 def _spacing(points: Tensor, group: Tensor, others: Tensor, of: Tensor) -> Tensor:
     """Mean squared distance of rows to their nearest of ``others`` in other groups; NaN: none are."""
-    spacing = []
+    spacing, norms = [], others.double().square().sum(1)
     for rows, own in zip(points.split(_BLOCK), group.split(_BLOCK), strict=True):
-        square = _squares(rows, others)
+        square = _squares(rows, others, norms)
         square.masked_fill_(own[:, None] == of, torch.inf)
         nearest = square.topk(min(_NEIGHBOURS, len(of)), largest=False).values
         known = nearest.isfinite()
@@ -157,9 +167,12 @@ def _spacing(points: Tensor, group: Tensor, others: Tensor, of: Tensor) -> Tenso
     return torch.cat(spacing)
 
 
-def _squares(a: Tensor, b: Tensor) -> Tensor:
-    """Squared distances [N, M] of rows, float64; differentiable where they are 0."""
+def _squares(a: Tensor, b: Tensor, norms: Tensor) -> Tensor:
+    """Squared distances [N, M] of rows, float64; differentiable where they are 0.
+
+    ``norms`` [M] are the squared ones of the rows of ``b``.
+    """
     # As a difference of large numbers: in float32 rows close to one another would be at random ones.
     a, b = a.double(), b.double()
-    square = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T
+    square = torch.addmm(norms, a, b.T, alpha=-2) + a.square().sum(1)[:, None]
     return square.clamp(min=0)
