@@ -63,9 +63,9 @@ def test_channels_are_standardised_and_the_confidence_is_last(fitted, walkers):
     own = x[..., :-1].double()
     torch.testing.assert_close(own.mean((0, 1, 2)), torch.zeros(6).double(), atol=1e-4, rtol=0)
     variance = own.var((0, 1, 2), unbiased=False)
-    # Both coordinates by one number; the four motion channels together 0.36 of them.
+    # Both coordinates by one number; the four motion channels together 0.2 of them.
     torch.testing.assert_close(float(variance[:2].sum()), 2.0, atol=2e-3, rtol=0)
-    share = torch.full((4,), 0.36 * 2 / 4, dtype=torch.float64)
+    share = torch.full((4,), 0.2 * 2 / 4, dtype=torch.float64)
     torch.testing.assert_close(variance[2:], share, atol=1e-3, rtol=0)
     assert abs(float(variance[0] / variance[1]) - 1) > 0.1
     assert float(x[..., -1].min()) >= 0 and float(x[..., -1].max()) <= 1
