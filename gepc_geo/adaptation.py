@@ -123,21 +123,15 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
         raise InputError("the run has no alarm threshold, expected gepc-geo calibrate first")
     if not events:
         raise InputError("there are no events to learn from, expected lines of gepc-geo watch")
+    tracks = _event_clips(tracks, events)
     places = {name: clip for clip, name in enumerate(tracks.clip_names)}
     for event in events:
-        if event.camera not in places:
-            raise InputError(
-                f"camera {event.camera!r} of an event is no clip of the poses, expected one of "
-                f"{', '.join(list(places)[:5])}"
-            )
         length = int(tracks.clip_length[places[event.camera]])
         if not 0 <= event.start <= event.end < length:
             raise InputError(
                 f"frames {event.start} to {event.end} of an event are not all in clip "
                 f"{event.camera!r}, expected frames from 0 to {length - 1}"
             )
-    tracks = tracks.select(clips=sorted({places[event.camera] for event in events}))
-    places = {name: clip for clip, name in enumerate(tracks.clip_names)}
     windows = detector.windows(tracks)
     windows = windows.subset(np.flatnonzero(~windows.padded))
     first, last = windows.frame, windows.frame + windows.length - 1
@@ -158,16 +152,29 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
     _calibrate(adapted, [_subset(scored, marked)])
     # Fused scores depend on the calibration.
     scored = adapted.window_scores(tracks, padded=False)
-    frames = frame_level(adapted, scored, tracks, ScoreOptions(mode=alarm.mode)).score.numpy()
-    clips = np.split(frames, tracks.frame_offset[1:-1])
-    worst = max(
-        float(clips[places[event.camera]][event.start : event.end + 1].max()) for event in events
-    )
+    worst = float(_peaks(adapted, scored, tracks, events, alarm.mode).max())
     if worst >= alarm.threshold:
         # Far enough that no rounding of another batch reaches it.
         alarm = replace(alarm, threshold=worst + 1e-3 * max(1.0, abs(worst)))
     adapted.alarm_ = _uncounted(alarm).to_dict()
     return adapted
+
+
+def count_raised(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert]) -> int:
+    """How many events raise a detector's alarm: have a frame that is alarmed.
+
+    Args:
+        detector: A fitted detector of frames.
+        tracks: The poses the events are of; clips are their cameras by name.
+        events: Alerts, each within its clip.
+
+    Raises:
+        InputError: A camera that no clip is.
+    """
+    tracks = _event_clips(tracks, events)
+    mode, threshold = alarm_threshold(detector)
+    scored = detector.window_scores(tracks, padded=False)
+    return int((_peaks(detector, scored, tracks, events, mode) >= threshold).sum())
 
 
 def recall(detector: GEPC, tracks: PoseTracks) -> Recall:
@@ -201,6 +208,28 @@ def _check(detector: GEPC) -> None:
             f"this detector scores whole clips (frames {detector.frames}), "
             "expected one that scores windows"
         )
+
+
+def _event_clips(tracks: PoseTracks, events: Sequence[Alert]) -> PoseTracks:
+    """The clips that events are of."""
+    places = {name: clip for clip, name in enumerate(tracks.clip_names)}
+    for event in events:
+        if event.camera not in places:
+            raise InputError(
+                f"camera {event.camera!r} of an event is no clip of the poses, expected one of "
+                f"{', '.join(list(places)[:5])}"
+            )
+    return tracks.select(clips=sorted({places[event.camera] for event in events}))
+
+
+def _peaks(
+    detector: GEPC, scored: WindowScores, tracks: PoseTracks, events: Sequence[Alert], mode: str
+) -> np.ndarray:
+    """The highest frame score of each event."""
+    frames = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
+    parts = np.split(frames, tracks.frame_offset[1:-1])
+    clips = dict(zip(tracks.clip_names, parts, strict=True))
+    return np.array([clips[one.camera][one.start : one.end + 1].max() for one in events])
 
 
 def _copy(detector: GEPC, normality: Normality) -> GEPC:

@@ -142,6 +142,25 @@ def check_fps(tracks: PoseTracks) -> None:
         )
 
 
+def check_hours(hours: float, per_hour: float) -> None:
+    """Makes sure that normal poses are long enough for a rate of false alarms, before they are scored.
+
+    Args:
+        hours: Hours of normal poses.
+        per_hour: False alarms an hour.
+
+    Raises:
+        InputError: ``per_hour`` is not above 0, or ``hours`` are too few for a single one.
+    """
+    if not 0 < per_hour < math.inf:
+        raise InputError(f"false alarms per hour is {per_hour}, expected more than 0")
+    if hours * per_hour < 1:
+        raise InputError(
+            f"the normal poses are {hours:.3g} hours long, expected at least {1 / per_hour:.3g} "
+            f"for {per_hour:g} false alarms an hour"
+        )
+
+
 def choose_threshold(series: Sequence[Series], per_hour: float) -> float:
     """The lowest threshold at which, and above which, alarms are no more frequent than wanted.
 
@@ -190,17 +209,11 @@ def calibrate(series: Sequence[Series], mode: str, per_hour: float) -> Alarm:
         per_hour: False alarms an hour.
 
     Raises:
-        InputError: ``per_hour`` is not above 0, or the poses are too short for a single one.
+        InputError: As :func:`check_hours`.
     """
-    if not 0 < per_hour < math.inf:
-        raise InputError(f"false alarms per hour is {per_hour}, expected more than 0")
     series = [one for one in series if len(one.scores)]
     hours = sum(one.hours for one in series)
-    if hours * per_hour < 1:
-        raise InputError(
-            f"the normal poses are {hours:.3g} hours long, expected at least {1 / per_hour:.3g} "
-            f"for {per_hour:g} false alarms an hour"
-        )
+    check_hours(hours, per_hour)
     parts = series
     if len(series) == 1:
         (one,) = series

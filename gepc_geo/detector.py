@@ -158,6 +158,15 @@ class GEPC(Options, BaseEstimator):
         self._fit_normality(loader, held_out, quiet)
         return self
 
+    def training_windows(self, tracks: PoseTracks) -> PoseWindows:
+        """The windows that :meth:`fit` learns from: those of all poses but the held-out ones.
+
+        Raises:
+            InputError: A detector that is not fitted, poses of another kind, or too few windows.
+        """
+        self._check_fitted()
+        return self.pipeline_.training_windows(self._hold_out(tracks)[0])
+
     def _training_data(self, tracks: PoseTracks) -> tuple[dict[str, Any], int]:
         """What has to be the same on all ranks: the options, and a checksum of the poses."""
         places = (tracks.clip, tracks.track, tracks.frame)

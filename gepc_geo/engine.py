@@ -39,6 +39,7 @@ from gepc_geo.options import Options
 from gepc_geo.precision import autocast, decide, tensor_float
 from gepc_geo.progress import Progress
 from gepc_geo.skeleton import Skeleton
+from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a training checkpoint.
 KIND, VERSION = "gepc_geo training checkpoint", 4
@@ -387,10 +388,7 @@ class Trainer:
 
     @functools.cached_property
     def _fingerprint(self) -> dict[str, int]:
-        """Which training windows these are: their number, and a checksum of poses and places."""
-        windows, table = self.loader.windows, self.loader.windows.table
-        places = (windows.clip, windows.track, windows.frame)
-        return {"windows": self.count, "checksum": checksum(*places, table.keypoints)}
+        return fingerprint(self.loader.windows)
 
     def _read(self) -> dict[str, Any] | None:
         """The folder's checkpoint where there is one."""
@@ -485,6 +483,12 @@ def latents(
         with autocast(x.device, precision):
             parts.append(model.encode(x).float())
     return torch.cat(parts)
+
+
+def fingerprint(windows: PoseWindows) -> dict[str, int]:
+    """Which training windows these are: their number, and a checksum of poses and places."""
+    places = (windows.clip, windows.track, windows.frame)
+    return {"windows": len(windows), "checksum": checksum(*places, windows.table.keypoints)}
 
 
 def checksum(*arrays: np.ndarray) -> int:

@@ -131,7 +131,11 @@ def example(detector: GEPC, batch: int) -> tuple[Tensor, ...]:
 
 
 def export(
-    detector: GEPC, path: str | Path, format: str = "onnx", mode: str | None = None
+    detector: GEPC,
+    path: str | Path,
+    format: str = "onnx",
+    mode: str | None = None,
+    say: Callable[[str], object] = lambda text: None,
 ) -> ScoringGraph:
     """Writes a detector as one graph of dynamic batch size.
 
@@ -141,6 +145,7 @@ def export(
             ``torch.export.load(path).module()``.
         format: ``"onnx"`` or ``"torch"``. (default: ``"onnx"``)
         mode: A scoring mode. (default: the detector's)
+        say: Takes a line of text before the long work, which is silent.
 
     Returns:
         The module that was written.
@@ -158,6 +163,9 @@ def export(
     if format == "onnx":
         _need_onnx()
     graph = ScoringGraph(detector, mode).eval()
+    say(
+        f"tracing the graph and writing it as {format}, up to several minutes without a sign of life"
+    )
     program = trace(graph, detector)
     with atomic_path(path) as temporary:
         if format == "torch":

@@ -41,6 +41,8 @@ class Progress:
         self.note = ""
         self._began = self._shown = time.monotonic()
         self._first = start
+        # What the last line said was done.
+        self._said: int | None = None
         terminal = self.stream.isatty() and not quiet
         self._bar = (
             tqdm(desc=name, total=total, unit=f" {unit}", initial=start, file=self.stream)
@@ -60,7 +62,7 @@ class Progress:
             self._line()
 
     def _line(self) -> None:
-        self._shown = time.monotonic()
+        self._shown, self._said = time.monotonic(), self.done
         if self.quiet:
             return
         rate = (self.done - self._first) / max(self._shown - self._began, 1e-9)
@@ -79,5 +81,5 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif kind is None:
+        elif kind is None and self._said != self.done:
             self._line()

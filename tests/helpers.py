@@ -8,8 +8,12 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 from pytest import MonkeyPatch
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from gepc_geo.skeleton import SKELETONS, coco17_to_coco18
+from gepc_geo.tracks import PoseTracks
 
 ROOT = Path(__file__).parent.parent
 #: Options of a detector that trains in a moment.
@@ -40,6 +44,29 @@ def shrink_demo(monkeypatch: MonkeyPatch) -> None:
     # The package's attribute of that name is the command, not the module.
     module = sys.modules["gepc_geo.cli.demo"]
     monkeypatch.setattr(module, "run_demo", partial(module.run_demo, crowd=crowd))
+
+
+def poses_for(form: str, tracks: PoseTracks) -> PoseTracks:
+    """Poses of 17 COCO joints with joints that a format is written with; whole clips stay.
+
+    NTU's files hold two people a clip, in metres.
+    """
+    if form not in ("ntu", "mediapipe"):
+        keypoints, confidence = coco17_to_coco18(tracks.keypoints, tracks.confidence)
+        return tracks.with_(keypoints=keypoints, confidence=confidence, skeleton="coco18")
+    skeleton = SKELETONS["ntu25" if form == "ntu" else "mediapipe33"]
+    joints = np.arange(skeleton.num_joints)
+    keypoints = tracks.keypoints[:, joints % 17] + joints[:, None].astype(np.float32)
+    tracks = tracks.with_(
+        keypoints=keypoints, confidence=tracks.confidence[:, joints % 17], skeleton=skeleton
+    )
+    if form == "mediapipe":
+        return tracks
+    first = {clip: np.unique(tracks.track[tracks.clip == clip])[:2] for clip in set(tracks.clip)}
+    pairs = zip(tracks.clip, tracks.track, strict=True)
+    two = tracks.rows(np.array([track in first[clip] for clip, track in pairs], dtype=bool))
+    solid = np.concatenate([two.keypoints / 100, np.full_like(two.keypoints[..., :1], 3)], axis=2)
+    return two.with_(keypoints=solid, fps=[30] * two.num_clips)
 
 
 class NoReading(TorchDispatchMode):

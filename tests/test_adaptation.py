@@ -8,7 +8,7 @@ import torch
 from streams import SMALL, all_joints
 
 from gepc_geo import GEPC, InputError, PoseTracks
-from gepc_geo.adaptation import adapt_to_events, adapt_to_poses, recall
+from gepc_geo.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
 from gepc_geo.alarms import Alarm, alarm_runs, clip_series, false_alarms
 from gepc_geo.alerts import Alert
 from gepc_geo.datasets import simulate_crowd
@@ -92,8 +92,17 @@ def test_marked_false_alarms_stop_in_every_mode(mode, detector, crowd):
     other = GEPC(**SMALL)
     other.__dict__.update(vars(detector))
     other.alarm_ = Alarm(threshold, mode, 600.0, 0.01).to_dict()
-    marked = alerts(other, crowd)[:1]
+    fired = alerts(other, crowd)
+    # The most normal frame of each clip raises nothing.
+    least = [int(one.scores.argmin()) for one in series]
+    silent = [
+        Alert(name, "closed", at, at, at, 0, 0.0)
+        for name, at in zip(crowd.clip_names, least, strict=True)
+    ]
+    assert count_raised(other, crowd, [*fired, *silent]) == len(fired)
+    marked = fired[:1]
     adapted = adapt_to_events(other, crowd, marked)
+    assert count_raised(adapted, crowd, marked) == 0
     (series,) = clip_series(
         adapted, crowd.select(clips=[crowd.clip_names.index(marked[0].camera)]), mode
     )

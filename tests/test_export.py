@@ -141,6 +141,8 @@ def test_command_writes_a_graph_that_runs_without_the_package(
     words = ["export", "run", "--format", "torch", "--out", "graph.pt2"]
     result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
+    (told,) = result.stderr.splitlines()
+    assert told.startswith("tracing the graph and writing it as torch, ")
     assert "score [windows] float64 (nearest)" in result.output
     assert "alarm           1.2500 (nearest), for frames" in result.output
     x, _ = keypoints(detector, scored)
@@ -159,8 +161,10 @@ def test_command_writes_a_graph_that_runs_without_the_package(
 
 
 def test_bad_input_is_refused_and_nothing_written(detector, tmp_path):
+    said: list[str] = []
     with pytest.raises(InputError, match=r"format is 'caffe', expected onnx or torch"):
-        export(detector, tmp_path / "graph.onnx", "caffe")
+        export(detector, tmp_path / "graph.onnx", "caffe", say=said.append)
+    assert not said
     with pytest.raises(InputError, match=r"expected \.pt2 for format torch"):
         export(detector, tmp_path / "graph.onnx", "torch")
     with pytest.raises(InputError, match="mode is 'best'"):

@@ -26,6 +26,22 @@ def test_plain_lines_on_a_file(monkeypatch):
     assert "\r" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("seconds", [0.0, 100.0])
+def test_the_end_is_said_once(seconds, monkeypatch):
+    """Whether or not a line was due with the last unit; and where there was nothing to do."""
+    monkeypatch.setattr(progress, "LINE_SECONDS", seconds)
+    stream = io.StringIO()
+    with Progress("train", 10, "windows", stream=stream) as bar:
+        bar.update(10)
+    with Progress("score", 0, "windows", stream=stream):
+        pass
+    lines = stream.getvalue().splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        "train: 10 of 10 windows",
+        "score: 0 of 0 windows",
+    ]
+
+
 def test_a_bar_on_a_terminal():
     stream = Terminal()
     with Progress("train", 10, "windows", start=3, stream=stream) as bar:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.adaptation import adapt_to_events, adapt_to_poses, recall
+from gepc_geo.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
 from gepc_geo.alarms import alarm_threshold
 from gepc_geo.alerts import Alert
 from gepc_geo.cli.data import class_names, data_options, device_option, read_data
@@ -25,7 +25,7 @@ from gepc_geo.run import Run
 @click.option(
     "--normal-events",
     type=click.Path(path_type=Path),
-    help="Lines of gepc-geo watch that were false alarms, with the clips of DATA as cameras.",
+    help="Lines of gepc-geo watch that were false alarms; cameras are clips of DATA by name.",
 )
 @click.option(
     "--anomalies",
@@ -55,6 +55,7 @@ def adapt(
 
     Without --normal-events all of DATA is normal behaviour, of a new camera for example. With it only
     what people did in those events is: the operator's word that they were no reason for an alarm.
+    An event of camera "gate" is joined to the clip of DATA called gate, by frame numbers.
 
     Example:
 
@@ -79,7 +80,10 @@ def adapt(
     if normal_events is None:
         adapted = adapt_to_poses(detector, tracks)
     else:
-        adapted = adapt_to_events(detector, tracks, read_events(normal_events))
+        events = read_events(normal_events)
+        adapted = adapt_to_events(detector, tracks, events)
+        silent = len(events) - count_raised(adapted, tracks, events)
+        click.echo(f"{silent} of {len(events)} marked events no longer raise an alarm")
     if held_out is not None:
         click.echo(f"recall before {before}")
         click.echo(f"recall after  {recall(adapted, held_out)}")

@@ -45,7 +45,8 @@ def calibrate(
 
     A false alarm is one run of alarmed frames of a camera; gaps under a second are merged. What the
     threshold is worth is measured on clips that it was not chosen on: each half of them by the
-    other's threshold; gepc-geo info RUN shows it again. The one that is stored is chosen on all. DATA must not be what was trained on.
+    other's threshold; gepc-geo info RUN shows it again. The one that is stored is chosen on all.
+    DATA must not be what was trained on; if it is, there is a warning.
 
     Example:
 
@@ -62,13 +63,20 @@ def calibrate(
             f"{data} has {int((tracks.frame_labels == 1).sum())} abnormal frames, "
             "expected normal behaviour only"
         )
+    known = float(np.sum(tracks.clip_length / tracks.fps)) / 3600
+    alarms.check_hours(known, false_alarms_per_hour)
     detector = load_run(run, None, device, tracks)
+    if Run(run).was_trained_on(tracks, detector):
+        click.echo(
+            f"warning: {data} is what {run} was trained on, whose scores are lower than those of new "
+            "poses: expect more false alarms than wanted, and calibrate on other normal poses",
+            err=True,
+        )
     mode = mode or detector.mode
     series = alarms.clip_series(detector, tracks, mode, quiet=False)
     found = alarms.calibrate(series, mode, false_alarms_per_hour)
     detector.alarm_ = found.to_dict()
     detector.save(Run(run).model)
-    known = float(np.sum([one.hours for one in series]))
     click.echo(f"wanted        {false_alarms_per_hour:g} false alarms an hour")
     click.echo(f"on held-out   {found.held_out}")
     on_all = alarms.false_alarms(series, found.threshold)

@@ -9,7 +9,7 @@ import click
 from gepc_geo.cli.data import class_names, data_options, read_data
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
-from gepc_geo.io import WRITABLE, write
+from gepc_geo.io import IN_ONE_FILE, WRITABLE, write
 from gepc_geo.io.names import file_names
 
 
@@ -27,7 +27,7 @@ from gepc_geo.io.names import file_names
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="Native pose file (.npz); of other formats the folder of the files.",
+    help="File to write (native: .npz, pyskl: .pkl); of other formats the folder of the files.",
 )
 def convert(
     data: Path,
@@ -47,7 +47,7 @@ def convert(
 
         gepc-geo convert poses/test --labels poses/masks --out test.npz
     """
-    if to == "native":
+    if to in IN_ONE_FILE:
         check_destination(out)
     elif out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, expected the folder to write {to} files into")
@@ -56,9 +56,9 @@ def convert(
     if names is not None:
         tracks = tracks.select(labels=names)
     written = write(tracks, out, to)
-    if to != "native":
+    if to not in IN_ONE_FILE:
         for clip, name in zip(tracks.clip_names, file_names(tracks.clip_names), strict=True):
             if name != clip:
                 click.echo(f"note: clip {clip!r} is called {name!r} in the files", err=True)
     click.echo(f"{tracks!r}")
-    click.echo(f"poses: {out}" + ("" if to == "native" else f" ({len(written)} {to} files)"))
+    click.echo(f"poses: {out}" + ("" if to in IN_ONE_FILE else f" ({len(written)} {to} files)"))

@@ -16,7 +16,7 @@ from typing import TextIO
 
 import click
 
-from gepc_geo.alarms import alarm_threshold
+from gepc_geo.alarms import Alarm, alarm_threshold
 from gepc_geo.alerts import Alert, AlertTracker
 from gepc_geo.cli.data import device_option
 from gepc_geo.cli.score import load_run
@@ -26,6 +26,13 @@ from gepc_geo.online import Frame, OnlineScorer
 
 # Lines that wait to be scored, lines scored in one pass, and alerts that wait to be read.
 _LINES, _TOGETHER, _ALERTS = 1024, 64, 10_000
+# What the scorer counts under each of its reasons.
+_UNITS = {
+    "late": "person-frames",
+    "duplicate": "person-frames",
+    "restart": "new beginnings of a camera",
+    "unscored": "windows without a finite score",
+}
 # Seconds: after so long without a frame a camera is gone; warnings of one kind come no faster.
 _SILENT, _QUIET = 600.0, 10.0
 # Bytes without a line's end that are held before they count as a broken line.
@@ -70,6 +77,7 @@ def watch(run: Path, fps: float | None, device: str) -> None:
         gepc-geo watch runs/mine < frames.jsonl > alerts.jsonl
     """
     detector = load_run(run, None, device)
+    whence = "as in training" if fps is None else "--fps"
     if fps is None:
         fps = detector.fps_
     if not fps > 0:
@@ -79,11 +87,7 @@ def watch(run: Path, fps: float | None, device: str) -> None:
             else f"{run} does not know the frames a second, expected --fps, as gaps are counted by time"
         )
     mode, threshold = alarm_threshold(detector)
-    if detector.alarm_ is None:
-        _warn(
-            f"the run has no alarm threshold, took the one that {detector.contamination:.0%} of "
-            "normal people's frames exceed (gepc-geo calibrate stores a better one)"
-        )
+    _tell_threshold(detector, mode, threshold, f"{fps:g} frames a second ({whence})")
     scorer = OnlineScorer(detector)
     tracker = AlertTracker(threshold, fps, detector.length, mode)
     writer = _Writer(sys.stdout)
@@ -97,7 +101,7 @@ def watch(run: Path, fps: float | None, device: str) -> None:
                 writer.write(tracker.add(scorer.push(*frames)))
             for reason, count in scorer.dropped.items():
                 if count > dropped[reason]:
-                    rarely.warn(reason, f"{reason}: {count} so far")
+                    rarely.warn(reason, f"{reason}: {count} {_UNITS[reason]} so far")
             now = time.monotonic()
             heard.update({frame.camera: now for frame in frames})
             for camera in [name for name, last in heard.items() if now - last > _SILENT]:
@@ -110,8 +114,25 @@ def watch(run: Path, fps: float | None, device: str) -> None:
     writer.write(tracker.add(scorer.close()))
     for reason, count in scorer.dropped.items():
         if count:
-            _warn(f"{reason}: {count}")
+            _warn(f"{reason}: {count} {_UNITS[reason]}")
     writer.finish()
+
+
+def _tell_threshold(detector: GEPC, mode: str, threshold: float, rate: str) -> None:
+    """Says from which score on frames are alarmed, who chose that, and the frame rate."""
+    alarm = Alarm.of(detector)
+    if alarm is None:
+        _warn(
+            f"the run has no alarm threshold, took {threshold:.6g} ({mode}), which "
+            f"{detector.contamination:.0%} of normal people's frames exceed (gepc-geo calibrate "
+            f"stores a better one); {rate}"
+        )
+    else:
+        click.echo(
+            f"note: threshold {threshold:.6g} ({mode}) of gepc-geo calibrate for {alarm.per_hour:g} "
+            f"false alarms an hour, on held-out clips {alarm.held_out}; {rate}",
+            err=True,
+        )
 
 
 def _frames(lines: list[tuple[int, str]], scorer: OnlineScorer) -> list[Frame]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,11 +30,12 @@ from gepc_geo.io import (
 )
 from gepc_geo.io.frames import clip_of
 from gepc_geo.io.names import is_passed_over
+from gepc_geo.io.people import COCO, OtherJoints, has_form
 from gepc_geo.io.text import head, json_keys
 from gepc_geo.skeleton import SKELETONS, Skeleton, coco17_to_coco18
 from gepc_geo.tracks import PoseTracks
 
-__all__ = ["FORMATS", "WRITABLE", "count_formats", "read", "write"]
+__all__ = ["FORMATS", "IN_ONE_FILE", "WRITABLE", "count_formats", "read", "write"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Format:
         per_frame: Whether a file is one frame, and the files of a folder whose names differ in the
             frame number alone (:func:`gepc_geo.io.frames.clip_of`) are one clip.
         write: Writes poses to a file or a folder, and returns the files; ``None``: not written.
+        holds: Whether ``write`` has a form for poses of their joints and coordinates.
+        one_file: Whether all clips are written into one file, not into the files of a folder.
     """
 
     name: str
@@ -61,10 +66,19 @@ class Format:
     any_skeleton: bool = False
     per_frame: bool = False
     write: Callable[[PoseTracks, Path], list[Path]] | None = None
+    holds: Callable[[PoseTracks], bool] = lambda tracks: True
+    one_file: bool = False
 
 
 _FORMATS = (
-    Format("native", ".npz", native.detect, native.read_native, write=native.write_native),
+    Format(
+        "native",
+        ".npz",
+        native.detect,
+        native.read_native,
+        write=native.write_native,
+        one_file=True,
+    ),
     Format(
         "alphapose-tracks",
         ".json",
@@ -72,6 +86,7 @@ _FORMATS = (
         alphapose.read_alphapose_tracks,
         any_skeleton=True,
         write=alphapose.write_alphapose,
+        holds=lambda tracks: tracks.dims == 2 and tracks.num_joints in COCO,
     ),
     # Before AlphaPose's, which has one entry more.
     Format(
@@ -81,6 +96,7 @@ _FORMATS = (
         coco_results.read_coco_results,
         any_skeleton=True,
         write=coco_results.write_coco_results,
+        holds=partial(has_form, joints=COCO),
     ),
     Format(
         "alphapose-results",
@@ -98,6 +114,7 @@ _FORMATS = (
         any_skeleton=True,
         per_frame=True,
         write=openpose.write_openpose,
+        holds=partial(has_form, joints=openpose.JOINTS),
     ),
     Format(
         "ultralytics-labels",
@@ -107,6 +124,7 @@ _FORMATS = (
         any_skeleton=True,
         per_frame=True,
         write=ultralytics.write_ultralytics_labels,
+        holds=partial(has_form, joints=COCO),
     ),
     Format(
         "ultralytics-json",
@@ -123,6 +141,7 @@ _FORMATS = (
         keys=("instances",),
         any_skeleton=True,
         write=mmpose.write_mmpose,
+        holds=partial(has_form, joints=COCO),
     ),
     Format(
         "mmpose-images",
@@ -139,6 +158,8 @@ _FORMATS = (
         mediapipe.detect,
         mediapipe.read_mediapipe,
         keys=("frames", "pose_landmarks"),
+        write=mediapipe.write_mediapipe,
+        holds=partial(has_form, joints=mediapipe.JOINTS),
     ),
     Format(
         "kinetics-skeleton",
@@ -148,9 +169,26 @@ _FORMATS = (
         keys=("data", "skeleton"),
         any_skeleton=True,
         write=kinetics.write_kinetics,
+        holds=partial(has_form, joints=kinetics.JOINTS),
     ),
-    Format("ntu", ".skeleton", ntu.detect, ntu.read_ntu),
-    Format("pyskl", ".pkl", pyskl.detect, pyskl.read_pyskl, any_skeleton=True),
+    Format(
+        "ntu",
+        ".skeleton",
+        ntu.detect,
+        ntu.read_ntu,
+        write=ntu.write_ntu,
+        holds=partial(has_form, joints=ntu.JOINTS, dims=3),
+    ),
+    Format(
+        "pyskl",
+        ".pkl",
+        pyskl.detect,
+        pyskl.read_pyskl,
+        any_skeleton=True,
+        write=pyskl.write_pyskl,
+        holds=pyskl.holds,
+        one_file=True,
+    ),
     Format(
         "deeplabcut",
         ".csv",
@@ -158,6 +196,7 @@ _FORMATS = (
         deeplabcut.read_deeplabcut,
         any_skeleton=True,
         write=deeplabcut.write_deeplabcut,
+        holds=lambda tracks: tracks.dims == 2,
     ),
     Format("nw-ucla", ".json", nw_ucla.detect, nw_ucla.read_nw_ucla, keys=("skeletons",)),
     Format("penn-action", ".mat", penn_action.detect, penn_action.read_penn_action),
@@ -169,6 +208,9 @@ FORMATS = tuple(form.name for form in _FORMATS)
 
 #: The names of the formats that :func:`write` writes.
 WRITABLE = tuple(form.name for form in _FORMATS if form.write is not None)
+
+#: Those of them that are one file of all clips; the others are the files of a folder.
+IN_ONE_FILE = tuple(form.name for form in _FORMATS if form.write is not None and form.one_file)
 
 
 def read(
@@ -223,20 +265,23 @@ def write(tracks: PoseTracks, path: str | Path, format: str = "native") -> list[
 
     Args:
         tracks: What to write.
-        path: A file (``native``), or the folder of the files.
+        path: A file (of the formats :data:`IN_ONE_FILE`), or the folder of the files.
         format: The format's name.
 
     Returns:
         The written files.
 
     Raises:
-        InputError: Another format, poses that the format has no form for, a clip whose name no file
-            can have, a path that cannot be written to.
+        InputError: Another format, poses that the format has no form for (then formats that have
+            one are named), a clip whose name no file can have, a path that cannot be written to.
     """
     form = next((form for form in _FORMATS if form.name == format), None)
     if form is None or form.write is None:
         raise InputError(f"format to write is {format!r}, expected {', '.join(WRITABLE)}")
-    return form.write(tracks, Path(path))
+    try:
+        return form.write(tracks, Path(path))
+    except OtherJoints as error:
+        raise InputError(f"{error}, expected {_way_on(tracks, form)}") from None
 
 
 def count_formats(path: str | Path, format: str = "auto") -> dict[str, int]:
@@ -253,6 +298,7 @@ def count_formats(path: str | Path, format: str = "auto") -> dict[str, int]:
 
 # -- inner -----------------------------------------------------------------------------------------
 
+_NECK, _WITHOUT_NECK = SKELETONS["coco18"], SKELETONS["coco17"]
 # The files of one clip and how to read them.
 _Clip = tuple[Format, list[Path]]
 
@@ -342,6 +388,22 @@ def _with_image_size(tracks: PoseTracks, image_size: Sequence[float], origin: st
     return tracks.with_(keypoints=keypoints, image_size=size, origin=origin)
 
 
+def _way_on(tracks: PoseTracks, form: Format) -> str:
+    """Formats that hold poses for which this one has no form, and how it may get one."""
+    others = [one.name for one in _FORMATS if one.write is not None and one.holds(tracks)]
+    neck = ""
+    nobody = tracks.with_(features=None).rows(np.zeros(tracks.num_frames, dtype=bool))
+    if tracks.skeleton == _WITHOUT_NECK and form.holds(nobody.with_(**_with_neck(nobody))):
+        neck = f"--skeleton {_NECK.name}, which adds the neck, or "
+    return f"{neck}a format that holds them: {', '.join(others)}"
+
+
+def _with_neck(tracks: PoseTracks) -> dict[str, Any]:
+    """What changes when 17 COCO joints get the neck."""
+    keypoints, confidence = coco17_to_coco18(tracks.keypoints, tracks.confidence)
+    return {"keypoints": keypoints, "confidence": confidence, "skeleton": _NECK}
+
+
 def _join(files: list[Path], parts: list[PoseTracks]) -> PoseTracks:
     """All files' clips; names the files where they do not go together."""
     reference = next((i for i, part in enumerate(parts) if part.num_frames), 0)
@@ -386,10 +448,6 @@ def _read_clip(form: Format, files: Sequence[Path], wanted: Skeleton | None) -> 
     tracks = form.read(source, wanted) if form.any_skeleton else form.read(source)
     if wanted is None or wanted == tracks.skeleton:
         return tracks
-    neck, without = SKELETONS["coco18"], SKELETONS["coco17"]
-    if wanted == neck and tracks.skeleton == without and tracks.features is None:
-        keypoints, confidence = coco17_to_coco18(tracks.keypoints, tracks.confidence)
-        return tracks.with_(
-            keypoints=keypoints, confidence=confidence, skeleton=wanted, origin=str(path)
-        )
+    if wanted == _NECK and tracks.skeleton == _WITHOUT_NECK and tracks.features is None:
+        return tracks.with_(**_with_neck(tracks), origin=str(path))
     return tracks.with_(skeleton=wanted, origin=str(path))

@@ -18,7 +18,7 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
 from gepc_geo.io.names import file_names
-from gepc_geo.io.people import flat_poses
+from gepc_geo.io.people import OtherJoints, flat_poses
 from gepc_geo.io.text import head, read_text, whole_number
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -104,7 +104,7 @@ def write_deeplabcut(tracks: PoseTracks, folder: Path) -> list[Path]:
         InputError: Poses in 3D.
     """
     if tracks.dims != 2:
-        raise InputError(f"the poses have {tracks.dims} coordinates, DeepLabCut tables have 2")
+        raise OtherJoints(f"the poses have {tracks.dims} coordinates, DeepLabCut tables have 2")
     return write_files(folder, _files(tracks))
 
 

@@ -33,7 +33,7 @@ from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
 _KIND = "a Kinetics-skeleton file"
-_BY_JOINTS = {18: SKELETONS["coco18"]}
+JOINTS = {18: SKELETONS["coco18"]}
 
 
 def detect(path: Path) -> bool:
@@ -66,7 +66,7 @@ def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
         for one in people:
             poses.append(_pose(one, path, number))
             frame.append(number)
-    named = skeleton_of(joints_of(poses, path), skeleton, _BY_JOINTS, path)
+    named = skeleton_of(joints_of(poses, path), skeleton, JOINTS, path)
     values = np.array(poses).reshape(len(poses), named.num_joints, 3)
     label = content.get("label", "")
     return build_clip(
@@ -90,7 +90,7 @@ def write_kinetics(tracks: PoseTracks, folder: Path) -> list[Path]:
     Raises:
         InputError: Poses of another skeleton than ``coco18``, or of an unknown image size.
     """
-    check_writable(tracks, _BY_JOINTS, "Kinetics-skeleton")
+    check_writable(tracks, JOINTS, "Kinetics-skeleton")
     check_image_size(tracks, "Kinetics-skeleton")
     return write_files(folder, _files(tracks))
 

@@ -13,20 +13,33 @@ in shares of the image's width and height. ``image_size`` and ``fps`` may be lef
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.io.people import build_clip, finite_array, kind_of, skeleton_of
+from gepc_geo.files import write_files
+from gepc_geo.io.names import file_names
+from gepc_geo.io.people import (
+    build_clip,
+    check_image_size,
+    check_writable,
+    finite_array,
+    kind_of,
+    share_poses,
+    skeleton_of,
+)
 from gepc_geo.io.text import head, read_json, whole_number
 from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
 
 _KIND = "MediaPipe pose landmarks"
-_BY_JOINTS = {33: SKELETONS["mediapipe33"]}
+JOINTS = {33: SKELETONS["mediapipe33"]}
+_LANDMARK = ("x", "y", "visibility")
 
 
 def detect(path: Path) -> bool:
@@ -63,7 +76,7 @@ def read_mediapipe(path: Path) -> PoseTracks:
             poses.append(_pose(one, path, number))
             frame.append(number)
     for pose in poses:
-        skeleton_of(len(pose), None, _BY_JOINTS, path)
+        skeleton_of(len(pose), None, JOINTS, path)
     values = finite_array(poses, path).reshape(len(poses), 33, 3)
     values[..., :2] *= np.array(size, dtype=np.float64)
     return build_clip(
@@ -71,7 +84,7 @@ def read_mediapipe(path: Path) -> PoseTracks:
         values,
         frame,
         [None] * len(frame),
-        _BY_JOINTS[33],
+        JOINTS[33],
         path,
         length,
         image_size=[size],
@@ -79,7 +92,33 @@ def read_mediapipe(path: Path) -> PoseTracks:
     )
 
 
+def write_mediapipe(tracks: PoseTracks, folder: Path) -> list[Path]:
+    """Writes one file a clip, positions to six decimals of the image's size; person ids are lost.
+
+    Raises:
+        InputError: Poses of another skeleton than ``mediapipe33``, or of an unknown image size.
+    """
+    check_writable(tracks, JOINTS, "MediaPipe")
+    check_image_size(tracks, "MediaPipe")
+    return write_files(folder, _files(tracks))
+
+
 # -- inner -----------------------------------------------------------------------------------------
+
+
+def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
+    poses = share_poses(tracks)
+    for clip, name in enumerate(file_names(tracks.clip_names)):
+        frames: list[dict[str, Any]] = [
+            {"frame": frame, "pose_landmarks": []} for frame in range(tracks.clip_length[clip])
+        ]
+        for row in np.flatnonzero(tracks.clip == clip):
+            marks = [dict(zip(_LANDMARK, mark, strict=True)) for mark in poses[row].tolist()]
+            frames[tracks.frame[row]]["pose_landmarks"].append(marks)
+        content: dict[str, Any] = {"image_size": tracks.image_size[clip].tolist()}
+        if not np.isnan(tracks.fps[clip]):
+            content["fps"] = float(tracks.fps[clip])
+        yield f"{name}.json", json.dumps({**content, "frames": frames})
 
 
 def _is_positive(value: Any) -> bool:

@@ -15,13 +15,20 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.files import write_files
+from gepc_geo.io.names import file_names
+from gepc_geo.io.people import check_writable, fine_poses
 from gepc_geo.io.text import head, read_text, whole_number
+from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
 
 _KIND = "an NTU RGB+D skeleton file"
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+JOINTS = {25: SKELETONS["ntu25"]}
 _JOINTS = 25
 _FPS = 30.0
+# Bodies of a clip that are people.
+_PEOPLE = 2
 # The training subjects of the cross-subject protocols; those up to 40 are NTU RGB+D 60's.
 _TRAIN = frozenset(
     [1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50]
@@ -29,6 +36,8 @@ _TRAIN = frozenset(
     + [95, 97, 98, 100, 103]
 )
 _CONFIDENCE = np.array([0.0, 0.5, 1.0])
+# The confidence from which on a joint is written as tracked: it is nearer to 1 than to 0.5.
+_TRACKED = 0.75
 
 
 def detect(path: Path) -> bool:
@@ -106,7 +115,53 @@ def read_ntu(path: Path) -> PoseTracks:
     )
 
 
+def write_ntu(tracks: PoseTracks, folder: Path) -> list[Path]:
+    """Writes one file a clip: positions to micrometres, what Kinect alone knows as zeros.
+
+    A joint with confidence 0.75 or more is tracked, with less inferred. People are the bodies of their
+    places in the order of ids, and readers number them anew; class, camera and split are lost but where
+    the clip's name has them.
+
+    Raises:
+        InputError: Poses of another skeleton than ``ntu25`` or not in 3D, a clip with more than two
+            people, of whom readers take two only, or with other than 30 frames a second.
+    """
+    check_writable(tracks, JOINTS, "NTU RGB+D", dims=3)
+    for clip, name in enumerate(tracks.clip_names):
+        people, fps = len(np.unique(tracks.track[tracks.clip == clip])), tracks.fps[clip]
+        if people > _PEOPLE:
+            raise InputError(
+                f"clip {name!r} has {people} people, expected at most {_PEOPLE}: of an NTU RGB+D file "
+                "those two are read that move most"
+            )
+        if not np.isnan(fps) and fps != _FPS:
+            raise InputError(
+                f"clip {name!r} has {fps:g} frames a second, NTU RGB+D files have {_FPS:g}"
+            )
+    return write_files(folder, _files(tracks))
+
+
 # -- inner -----------------------------------------------------------------------------------------
+
+
+def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
+    poses = fine_poses(tracks)
+    state = np.where(poses[..., 3] >= _TRACKED, 2, (poses[..., 3] > 0).astype(int))
+    for clip, name in enumerate(file_names(tracks.clip_names)):
+        rows = np.flatnonzero(tracks.clip == clip)
+        people = np.unique(tracks.track[rows])
+        frames: list[list[str]] = [[] for _ in range(tracks.clip_length[clip])]
+        for row in rows:
+            # Edges, hands and lean are unknown; the body is tracked.
+            lines = [
+                f"{np.searchsorted(people, tracks.track[row])} 0 0 0 0 0 0 0 0 2",
+                str(_JOINTS),
+            ]
+            for (x, y, z, _), seen in zip(poses[row], state[row], strict=True):
+                lines.append(f"{x:.6f} {y:.6f} {z:.6f} 0 0 0 0 0 0 0 0 {seen}")
+            frames[tracks.frame[row]].append("\n".join(lines))
+        blocks = ["\n".join([str(len(bodies)), *bodies]) for bodies in frames]
+        yield f"{name}.skeleton", "\n".join([str(len(frames)), *blocks]) + "\n"
 
 
 def _people(keypoints: np.ndarray, confidence: np.ndarray, body: np.ndarray) -> np.ndarray:
@@ -115,7 +170,7 @@ def _people(keypoints: np.ndarray, confidence: np.ndarray, body: np.ndarray) -> 
     bodies = list(dict.fromkeys(body[there].tolist()))
     motion = [keypoints[there & (body == one)].std(axis=(0, 1)).sum() for one in bodies]
     track = np.full(len(body), -1, dtype=np.int64)
-    for number, i in enumerate(np.argsort(-np.array(motion), kind="stable")[:2]):
+    for number, i in enumerate(np.argsort(-np.array(motion), kind="stable")[:_PEOPLE]):
         track[there & (body == bodies[i])] = number
     return track
 

@@ -26,7 +26,7 @@ from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
 _KIND = "an OpenPose key point file"
-_BY_JOINTS = {25: SKELETONS["body25"], 18: SKELETONS["coco18"]}
+JOINTS = {25: SKELETONS["body25"], 18: SKELETONS["coco18"]}
 
 
 def detect(path: Path) -> bool:
@@ -65,7 +65,7 @@ def read_openpose(files: Sequence[Path], skeleton: Skeleton | None = None) -> Po
             poses.append(pose)
             person.append(_id(one.get("person_id", -1), path))
     values = pose_array(poses, files[0])
-    named = skeleton_of(values.shape[1] if poses else None, skeleton, _BY_JOINTS, files[0])
+    named = skeleton_of(values.shape[1] if poses else None, skeleton, JOINTS, files[0])
     length = max(frames_of(files)) + 1
     return build_clip(clip_of(files[0]), values, frame, person, named, files[0], length)
 
@@ -76,7 +76,7 @@ def write_openpose(tracks: PoseTracks, folder: Path) -> list[Path]:
     Raises:
         InputError: Poses of another skeleton than BODY_25 or COCO-18, or in 3D; negative ids.
     """
-    check_writable(tracks, _BY_JOINTS, "OpenPose")
+    check_writable(tracks, JOINTS, "OpenPose")
     if (tracks.track < 0).any():
         raise InputError(
             f"the poses have person {tracks.track.min()}, OpenPose's ids are 0 or more"

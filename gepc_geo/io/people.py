@@ -173,16 +173,27 @@ def build_clip(
     )
 
 
-def check_writable(tracks: PoseTracks, joints: Mapping[int, Skeleton], format: str) -> None:
-    """Makes sure that poses have a form in a format of pixels and joints by their number.
+class OtherJoints(InputError):
+    """Poses of a kind that a format has no form for; another one may have."""
+
+
+def has_form(tracks: PoseTracks, joints: Mapping[int, Skeleton], dims: int = 2) -> bool:
+    """Whether poses have a form in a format of these joints and so many coordinates."""
+    return tracks.dims == dims and tracks.skeleton in joints.values()
+
+
+def check_writable(
+    tracks: PoseTracks, joints: Mapping[int, Skeleton], format: str, dims: int = 2
+) -> None:
+    """Makes sure that poses have a form (:func:`has_form`) in a format.
 
     Raises:
-        InputError: Poses in 3D, or of joints that the format has not.
+        OtherJoints: Other joints or coordinates than the format has.
     """
-    if tracks.dims != 2:
-        raise InputError(f"the poses have {tracks.dims} coordinates, {format} files have 2")
-    if tracks.skeleton not in joints.values():
-        raise InputError(
+    if tracks.dims != dims:
+        raise OtherJoints(f"the poses have {tracks.dims} coordinates, {format} files have {dims}")
+    if not has_form(tracks, joints, dims):
+        raise OtherJoints(
             f"the poses are of skeleton {tracks.skeleton.name!r}, {format} files have "
             f"{' or '.join(skeleton.name for skeleton in joints.values())}"
         )
@@ -214,6 +225,11 @@ def pixel_poses(tracks: PoseTracks) -> np.ndarray:
     return _rounded(tracks.keypoints, tracks.confidence, digits=3)
 
 
+def fine_poses(tracks: PoseTracks) -> np.ndarray:
+    """Position and score of each joint, in 2D or 3D, to six decimals, as :func:`_rounded`."""
+    return _rounded(tracks.keypoints, tracks.confidence, digits=6)
+
+
 def flat_poses(tracks: PoseTracks) -> list[list[float]]:
     """:func:`pixel_poses`, one list a person-frame."""
     values = pixel_poses(tracks)
@@ -222,14 +238,14 @@ def flat_poses(tracks: PoseTracks) -> list[list[float]]:
 
 
 def _rounded(keypoints: np.ndarray, confidence: np.ndarray, digits: int) -> np.ndarray:
-    """x and y to so many decimals, scores to three, :math:`[F, V, 3]`; missing joints are zero.
+    """Positions to so many decimals, scores to three, :math:`[F, V, C + 1]`; missing joints are zero.
 
     A joint that is there keeps a score and a place by which it is known to be.
     """
     least = 10.0**-digits
     values = np.concatenate([keypoints, confidence[..., None]], axis=2).astype(np.float64)
-    values[..., :2] = np.round(values[..., :2], digits)
-    values[..., 2] = np.maximum(np.round(values[..., 2], 3), 0.001)
-    values[(values[..., :2] == 0).all(-1), 0] = least
+    values[..., :-1] = np.round(values[..., :-1], digits)
+    values[..., -1] = np.maximum(np.round(values[..., -1], 3), 0.001)
+    values[(values[..., :-1] == 0).all(-1), 0] = least
     values[confidence == 0] = 0
     return values

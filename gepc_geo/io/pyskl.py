@@ -3,11 +3,13 @@
 ``{"split": {"xsub_train": [names], ...}, "annotations": [...]}``, or the list alone; an annotation has
 ``frame_dir`` (the clip's name), ``total_frames``, ``label``, ``keypoint`` [M, T, V, C] of M people, for
 2D ``keypoint_score`` [M, T, V] and ``img_shape`` (height, width). Source: PYSKL's data documentation.
-The file is not trusted: :mod:`gepc_geo.io.unpickle`.
+A file that is read is not trusted: :mod:`gepc_geo.io.unpickle`.
 """
 
 from __future__ import annotations
 
+import pickle
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,21 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.io.people import COCO, skeleton_of
+from gepc_geo.files import atomic_path
+from gepc_geo.io.people import (
+    COCO,
+    check_writable,
+    fine_poses,
+    has_form,
+    skeleton_of,
+)
 from gepc_geo.io.text import whole_number
 from gepc_geo.io.unpickle import Array, read_pickle
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
 _KIND = "an annotation file of PYSKL"
-_BY_JOINTS_3D = {25: SKELETONS["ntu25"]}
+JOINTS_3D = {25: SKELETONS["ntu25"]}
 _SPLITS = (("_train", "train"), ("_val", "test"), ("_test", "test"))
 
 
@@ -64,7 +73,63 @@ def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     return PoseTracks.concat(clips)
 
 
+def holds(tracks: PoseTracks) -> bool:
+    """Whether :func:`write_pyskl` has a form for poses of their joints and coordinates."""
+    return has_form(tracks, COCO) or has_form(tracks, JOINTS_3D, dims=3)
+
+
+def write_pyskl(tracks: PoseTracks, path: Path) -> list[Path]:
+    """Writes all clips into one file: plain containers and float32 arrays. In 3D these files have no
+    scores, and joints are there or missing.
+
+    People are numbered anew, in the order of their ids. A class is written as a number where it is one,
+    else as text; of splits ``train`` and ``test`` are read back. Frames a second are lost.
+
+    Raises:
+        InputError: Poses that are neither COCO's nor Halpe's in 2D nor ``ntu25`` in 3D, a clip without a
+            name, a path that does not end in ``.pkl`` or cannot be written to.
+    """
+    if path.suffix != ".pkl":
+        raise InputError(f"{path} has suffix {path.suffix!r}, expected .pkl")
+    known, dims = (JOINTS_3D, 3) if tracks.dims == 3 else (COCO, 2)
+    check_writable(tracks, known, "PYSKL's annotation", dims)
+    if "" in tracks.clip_names:
+        raise InputError("a clip has no name, which PYSKL's annotation files need")
+    split: dict[str, list[str]] = {one: [] for one in sorted(set(tracks.clip_split) - {""})}
+    for name, one in zip(tracks.clip_names, tracks.clip_split, strict=True):
+        if one:
+            split[one].append(name)
+    content = {"split": split, "annotations": _annotations(tracks)}
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        pickle.dump(content, stream, protocol=4)
+    return [path]
+
+
 # -- inner -----------------------------------------------------------------------------------------
+
+
+def _annotations(tracks: PoseTracks) -> list[dict[str, Any]]:
+    """What the file says of each clip."""
+    poses = fine_poses(tracks).astype(np.float32)
+    annotations = []
+    for clip, name in enumerate(tracks.clip_names):
+        rows = np.flatnonzero(tracks.clip == clip)
+        people = np.unique(tracks.track[rows])
+        frames = int(tracks.clip_length[clip])
+        values = np.zeros((len(people), frames, *poses.shape[1:]), dtype=np.float32)
+        values[np.searchsorted(people, tracks.track[rows]), tracks.frame[rows]] = poses[rows]
+        one: dict[str, Any] = {"frame_dir": name, "total_frames": frames}
+        label = tracks.clip_label[clip]
+        if label:
+            one["label"] = int(label) if re.fullmatch(r"0|[1-9]\d{0,8}", label) else label
+        one["keypoint"] = np.ascontiguousarray(values[..., :-1])
+        if tracks.dims == 2:
+            one["keypoint_score"] = np.ascontiguousarray(values[..., -1])
+            if not np.isnan(tracks.image_size[clip]).any():
+                width, height = (round(float(side)) for side in tracks.image_size[clip])
+                one |= {"img_shape": (height, width), "original_shape": (height, width)}
+        annotations.append(one)
+    return annotations
 
 
 def _splits(content: Any, path: Path) -> dict[str, str]:
@@ -101,7 +166,7 @@ def _clip(one: Any, split: dict[str, str], wanted: Skeleton | None, path: Path) 
     _, frames, joints, dims = keypoint.shape
     if dims not in (2, 3):
         raise InputError(f"{where} has {dims} coordinates a joint, expected 2 or 3")
-    named = skeleton_of(joints, wanted, COCO if dims == 2 else _BY_JOINTS_3D, path)
+    named = skeleton_of(joints, wanted, COCO if dims == 2 else JOINTS_3D, path)
     confidence = (keypoint != 0).any(-1).astype(np.float32)
     if one.get("keypoint_score") is not None:
         score = _numbers(one["keypoint_score"], 3, where, "keypoint_score")

@@ -50,6 +50,7 @@ def test_false_alarms_of_watch_stop_firing(folder, tmp_path):
         *("--normal-events", tmp_path / "false.jsonl", "--anomalies", folder / "today.npz"),
     )
     assert result.exit_code == 0, result.output
+    assert "1 of 1 marked events no longer raise an alarm\n" in result.output
     assert re.search(r"recall before \S+ \(\d+ of \d+ events\)\nrecall after ", result.output)
     assert (folder / "run" / "model.pt").read_bytes() == old
     again = [Alert.from_json(one) for one in run("watch", out, input=text).stdout.splitlines()]
@@ -76,7 +77,11 @@ def test_a_new_camera(folder, tmp_path):
     old, new = (GEPC.load(f / "model.pt", device="cpu") for f in (folder / "run", out))
     rows = [len(one.normality_.nearest.points) for one in (old, new)]
     assert rows[1] > rows[0]
-    assert "recall" not in result.output and "threshold after" in result.output
+    assert (
+        "recall" not in result.output
+        and "marked" not in result.output
+        and "threshold after" in result.output
+    )
     again = run("adapt", folder / "run", folder / "new.npz", "--out", out)
     assert again.exit_code == 2 and "holds a run already" in again.output
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from streams import small_run
+from streams import SMALL, small_run
 
 from gepc_geo import GEPC
 from gepc_geo.alarms import clip_series, false_alarms
 from gepc_geo.cli import main
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.options import Options
+from gepc_geo.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,34 @@ def test_refuses_in_one_sentence(data, rate, said, folder):
     assert said in result.output.strip().splitlines()[-1]
     assert (folder / "run" / "model.pt").read_bytes() == before
     assert np.all([p.suffix in (".pt", ".yaml") for p in (folder / "run").iterdir()])
+
+
+def test_poses_that_are_too_short_are_not_scored(folder, monkeypatch):
+    def score(*arguments, **options):
+        raise AssertionError("scored")
+
+    monkeypatch.setattr(GEPC, "window_scores", score)
+    result = run("calibrate", folder / "run", folder / "normal.npz", "--false-alarms-per-hour", 1)
+    assert result.exit_code == 2 and "expected at least 1 for 1 false alarms" in result.output
+
+
+def test_warns_of_the_poses_that_the_run_was_trained_on(folder, tmp_path):
+    """Whatever file they are in; not of others."""
+    train = simulate_crowd("train", num_clips=10, frames_per_clip=40, seed=1)
+    trained = Run(tmp_path / "run")
+    detector = trained.train(train, Options(**SMALL), device="cpu", quiet=True)
+    train.save(tmp_path / "copy.npz")
+    options = ("--false-alarms-per-hour", 450, "--device", "cpu")
+    warned = run("calibrate", tmp_path / "run", tmp_path / "copy.npz", *options)
+    assert warned.exit_code == 0
+    (line,) = [one for one in warned.stderr.splitlines() if one.startswith("warning: ")]
+    assert f"copy.npz is what {tmp_path / 'run'} was trained on" in line
+    other = run("calibrate", tmp_path / "run", folder / "normal.npz", *options)
+    assert other.exit_code == 0 and "warning" not in other.stderr
+    assert not trained.was_trained_on(train.select(clips=[0]), detector)
+    assert not trained.was_trained_on(simulate_crowd("train", num_clips=1, seed=1), detector)
+    trained.checkpoint.unlink()
+    assert not trained.was_trained_on(train, detector)
 
 
 def test_fps_from_the_command_line(folder):

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers import poses_for
 
 from gepc_geo.cli import main
 from gepc_geo.io import WRITABLE, read
@@ -33,7 +34,7 @@ def refused(*arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def poses(walkers, tmp_path_factory):
-    """Two clips of 18 joints, which all formats that are written have."""
+    """Two clips of 18 joints, which most formats that are written have."""
     folder = tmp_path_factory.mktemp("poses")
     walkers.select(clips=[0, 1]).save(folder / "coco17.npz")
     good("convert", folder / "coco17.npz", "--skeleton", "coco18", "--out", folder / "coco18.npz")
@@ -41,9 +42,11 @@ def poses(walkers, tmp_path_factory):
 
 
 @pytest.mark.parametrize("to", WRITABLE)
-def test_there_and_back(to, poses, tmp_path):
+def test_there_and_back(to, walkers, tmp_path):
     """The way of every format: native, the format, native again."""
-    there = tmp_path / ("there.npz" if to == "native" else "there")
+    poses = tmp_path / "poses.npz"
+    poses_for(to, walkers.select(clips=[0, 1])).save(poses)
+    there = tmp_path / ("there" + {"native": ".npz", "pyskl": ".pkl"}.get(to, ""))
     text = good("convert", poses, "--to", to, "--out", there)
     assert f"poses: {there}" in text
     shape = ("--image-size", "856x480", "--fps", 24)
@@ -59,15 +62,19 @@ def test_there_and_back(to, poses, tmp_path):
     np.testing.assert_array_equal(after.confidence[order[1]] > 0, seen)
     found = after.keypoints[order[1]][seen]
     np.testing.assert_allclose(found, before.keypoints[order[0]][seen], atol=0.011)
-    if to not in ("kinetics-skeleton", "deeplabcut"):
+    if to not in ("kinetics-skeleton", "deeplabcut", "mediapipe", "ntu", "pyskl"):
         np.testing.assert_array_equal(after.track, before.track)
     assert f"format          {to} (" in good("info", there, *joints)
 
 
 def test_what_cannot_be_written(poses, tmp_path):
-    assert "of skeleton 'coco17', OpenPose files have" in refused(
+    message = refused(
         *("convert", poses.with_name("coco17.npz"), "--to", "openpose", "--out", tmp_path / "x")
     )
+    assert (
+        "of skeleton 'coco17', OpenPose files have body25 or coco18, expected --skeleton" in message
+    )
+    assert "a format that holds them: native, alphapose-tracks, coco-results" in message
     file = tmp_path / "file"
     file.write_text("x")
     assert "file is a file, expected the folder to write openpose files into" in refused(

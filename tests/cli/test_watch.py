@@ -24,6 +24,7 @@ from gepc_geo.alarms import alarm_runs, clip_series
 from gepc_geo.alerts import Alert
 from gepc_geo.cli import main
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.online import REASONS
 
 # The command of the same name hides the module.
 watch_module = sys.modules["gepc_geo.cli.watch"]
@@ -66,7 +67,9 @@ def test_alerts_are_the_alarms_of_the_same_poses(folder):
 
     tracks = crowd()
     result = watch(folder, "\n".join(lines_of(tracks)) + "\n")
-    assert result.exit_code == 0 and result.stderr == ""
+    assert result.exit_code == 0
+    (told,) = result.stderr.splitlines()
+    assert told.startswith("note: threshold ")
     detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
     series = clip_series(detector, tracks, "nearest")
     closed = [alert for alert in alerts_of(result.stdout) if alert.state == "closed"]
@@ -142,10 +145,25 @@ def test_alerts_are_the_same_however_many_lines_are_scored_together(folder, monk
 def test_dropped_frames_are_said_when_they_come(folder):
     lines = jumping("gate", 2)
     result = watch(folder, "\n".join([*lines, lines[1], lines[0]]))
-    assert result.stderr.splitlines() == [
-        "warning: duplicate: 2 so far",
-        "warning: duplicate: 2",
+    assert result.stderr.splitlines()[1:] == [
+        "warning: duplicate: 2 person-frames so far",
+        "warning: duplicate: 2 person-frames",
     ]
+    assert set(watch_module._UNITS) == set(REASONS)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [([], "(as in training)"), (["--fps", "24"], "(--fps)")]
+)
+def test_the_threshold_it_took_is_said_first(given, said, folder):
+    from gepc_geo import GEPC
+
+    alarm = GEPC.load(folder / "run" / "model.pt", device="cpu").alarm_
+    (told,) = watch(folder, "", *given).stderr.splitlines()
+    assert told == (
+        f"note: threshold {alarm['threshold']:.6g} (nearest) of gepc-geo calibrate for 1 false alarms "
+        f"an hour, on held-out clips unknown; 24 frames a second {said}"
+    )
 
 
 def test_warnings_of_a_kind_come_every_ten_seconds(monkeypatch, capsys):
@@ -212,7 +230,11 @@ def test_without_calibration_a_threshold_is_taken_and_said(folder, tmp_path):
     detector.save(tmp_path / "run" / "model.pt")
     result = watch(tmp_path, "\n".join(lines_of(crowd())), "--fps", "24")
     assert result.exit_code == 0 and result.stdout
-    assert "the run has no alarm threshold" in result.stderr
+    (told,) = result.stderr.splitlines()
+    assert re.match(
+        r"warning: the run has no alarm threshold, took \d\S+ \(nearest\), which 5% ", told
+    )
+    assert told.endswith("; 24 frames a second (--fps)")
     result = watch(tmp_path, "")
     assert result.exit_code == 2 and "expected --fps" in result.stderr
     result = watch(tmp_path, "", "--fps", "0")
@@ -251,7 +273,7 @@ def test_ctrl_c_closes_open_alerts(folder):
     (closed,) = alerts_of(out.decode())
     assert closed.state == "closed" and closed.start == opened.start == 0
     assert closed.end >= 30
-    assert err.decode().startswith("warning: interrupted")
+    assert err.decode().splitlines()[1].startswith("warning: interrupted")
     assert "Traceback" not in err.decode()
 
 

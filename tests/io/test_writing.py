@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import poses_for
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import WRITABLE, read, write
-from gepc_geo.skeleton import SKELETONS, coco17_to_coco18
+from gepc_geo.io import IN_ONE_FILE, WRITABLE, read, write
+from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
 
-FOLDERS = [form for form in WRITABLE if form != "native"]
+FOLDERS = [form for form in WRITABLE if form not in IN_ONE_FILE]
+ENDINGS = {"native": ".npz", "pyskl": ".pkl"}
 
 
 @pytest.fixture(scope="module")
-def pair(walkers):
-    """Two clips of 18 joints, which all formats that are written have."""
-    tracks = walkers.select(clips=[0, 1])
-    keypoints, confidence = coco17_to_coco18(tracks.keypoints, tracks.confidence)
-    return tracks.with_(keypoints=keypoints, confidence=confidence, skeleton="coco18")
+def pairs(walkers):
+    """For each format two clips with joints that it has."""
+    return {form: poses_for(form, walkers.select(clips=[0, 1])) for form in WRITABLE}
 
 
 def again(folder: Path, form: str) -> PoseTracks:
@@ -44,26 +45,26 @@ def contents(folder: Path) -> dict[str, bytes]:
     ["../../evil", "/tmp/evil", "a/../../evil", "..", "..\\evil", "", "a//b", ".hid", "x/.hid"]
     + ["a\0b", "a\nb", "\ud800", "README", "licence.old", "x_alphapose-results"],
 )
-def test_names_that_lead_astray_or_are_not_read_back(name, form, pair, tmp_path):
+def test_names_that_lead_astray_or_are_not_read_back(name, form, pairs, tmp_path):
     """Before anything is written, the good first clip included."""
     with pytest.raises(InputError, match="cannot give its name to a file") as caught:
-        write(pair.with_(clip_names=["good", name]), tmp_path / "in" / "out", form)
+        write(pairs[form].with_(clip_names=["good", name]), tmp_path / "in" / "out", form)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("form", FOLDERS)
-def test_names_with_folders_are_read_back(form, pair, tmp_path):
-    write(pair.with_(clip_names=["x/a", "y\\a"]), tmp_path / "out", form)
+def test_names_with_folders_are_read_back(form, pairs, tmp_path):
+    write(pairs[form].with_(clip_names=["x/a", "y\\a"]), tmp_path / "out", form)
     assert again(tmp_path / "out", form).clip_names == ("x_a", "y_a")
     with pytest.raises(InputError, match="clips 'x/a' and 'x_a' would both be in files called"):
-        write(pair.with_(clip_names=["x/a", "x_a"]), tmp_path / "two", form)
+        write(pairs[form].with_(clip_names=["x/a", "x_a"]), tmp_path / "two", form)
 
 
 @pytest.mark.parametrize("form", FOLDERS)
 @pytest.mark.parametrize("names", [("results_a", "labels"), ("cam_001", "cam-2"), ("a.jpg", "7")])
-def test_odd_names_survive(names, form, pair, tmp_path):
-    write(pair.with_(clip_names=names), tmp_path / "out", form)
+def test_odd_names_survive(names, form, pairs, tmp_path):
+    write(pairs[form].with_(clip_names=names), tmp_path / "out", form)
     assert sorted(again(tmp_path / "out", form).clip_names) == sorted(names)
 
 
@@ -77,18 +78,18 @@ def test_names_in_the_files_of_others_do_not_lead_out_of_the_folder(tmp_path):
 
 
 @pytest.mark.parametrize("form", WRITABLE)
-def test_an_empty_camera(form, pair, tmp_path):
+def test_an_empty_camera(form, pairs, tmp_path):
     """Clips with nobody in them are written; read back, where the format can say that they are."""
-    nobody = pair.rows(np.zeros(pair.num_frames, dtype=bool))
+    nobody = pairs[form].rows(np.zeros(pairs[form].num_frames, dtype=bool))
     assert (nobody.num_frames, nobody.num_clips) == (0, 2)
-    path = tmp_path / ("out.npz" if form == "native" else "out")
+    path = tmp_path / f"out{ENDINGS.get(form, '')}"
     assert write(nobody, path, form)
     assert again(path, form).num_frames == 0
 
 
 @pytest.mark.parametrize("form", FOLDERS)
 @pytest.mark.parametrize("existed", [True, False])
-def test_a_failure_leaves_what_was_there(form, existed, pair, tmp_path, monkeypatch):
+def test_a_failure_leaves_what_was_there(form, existed, pairs, tmp_path, monkeypatch):
     out = tmp_path / "out"
     if existed:
         out.mkdir()
@@ -103,30 +104,202 @@ def test_a_failure_leaves_what_was_there(form, existed, pair, tmp_path, monkeypa
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(InputError, match="No space left on device") as caught:
-        write(pair, out, form)
+        write(pairs[form], out, form)
     assert f"{out} cannot be written to" in str(caught.value)
     assert "temporary" not in str(caught.value) and ".writing" not in str(caught.value)
     assert contents(tmp_path) == before and out.exists() == existed
 
 
-def test_clips_of_many_files_are_not_mixed_with_older_ones(pair, tmp_path):
-    write(pair, tmp_path, "openpose")
+def test_clips_of_many_files_are_not_mixed_with_older_ones(pairs, tmp_path):
+    write(pairs["openpose"], tmp_path, "openpose")
     before = contents(tmp_path)
-    with pytest.raises(InputError, match=rf"{pair.clip_names[0]} is there already, expected a new"):
-        write(pair, tmp_path, "openpose")
+    with pytest.raises(
+        InputError, match=rf"{pairs['openpose'].clip_names[0]} is there already, expected a new"
+    ):
+        write(pairs["openpose"], tmp_path, "openpose")
     assert contents(tmp_path) == before
     # Files of one clip each are replaced.
-    write(pair, tmp_path / "coco", "coco-results")
-    write(pair.rows(pair.frame < 3), tmp_path / "coco", "coco-results")
+    write(pairs["openpose"], tmp_path / "coco", "coco-results")
+    write(pairs["openpose"].rows(pairs["openpose"].frame < 3), tmp_path / "coco", "coco-results")
     assert read(tmp_path / "coco").frame.max() == 2
 
 
-def test_a_folder_that_is_a_file(pair, tmp_path):
+def test_a_folder_that_is_a_file(pairs, tmp_path):
     (tmp_path / "file").write_text("x")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match=r"cannot be written to, expected a writable folder"):
-            write(pair, out, "coco-results")
+            write(pairs["openpose"], out, "coco-results")
     assert contents(tmp_path) == {"file": b"x"}
+
+
+def test_ntu_there_and_back(pairs, tmp_path):
+    """To micrometres; people are numbered by how much they move; states are those of Kinect."""
+    tracks = pairs["ntu"].with_(clip_names=["S001C002P003R001A050", "gate"])
+    grades = np.array([0, 0.4, 0.8, 1], dtype=np.float32)
+    confidence = grades[np.arange(tracks.confidence.size) % 4].reshape(tracks.confidence.shape)
+    keypoints = tracks.keypoints.copy()
+    keypoints[0, 1] = 0  # seen, at the origin, where joints are taken for missing
+    tracks = tracks.with_(confidence=confidence, keypoints=keypoints)
+    files = write(tracks, tmp_path / "out", "ntu")
+    assert [file.name for file in files] == ["S001C002P003R001A050.skeleton", "gate.skeleton"]
+    back = read(tmp_path / "out")
+    assert back.skeleton == tracks.skeleton and back.clip_names == tracks.clip_names
+    assert (back.clip_label, back.camera) == (("50", ""), ("c2", ""))
+    np.testing.assert_array_equal(back.clip_length, tracks.clip_length)
+    for clip in range(2):
+        mine, theirs = (one.rows(one.clip == clip) for one in (tracks, back))
+        moved = [
+            np.where(part.confidence[..., None] > 0, part.keypoints, 0).std(axis=(0, 1)).sum()
+            for part in (mine.rows(mine.track == one) for one in np.unique(mine.track))
+        ]
+        place = np.argsort(np.argsort(-np.array(moved)))
+        track = place[np.searchsorted(np.unique(mine.track), mine.track)]
+        order = np.lexsort((mine.frame, track))
+        np.testing.assert_array_equal(theirs.track, track[order])
+        np.testing.assert_array_equal(theirs.frame, mine.frame[order])
+        expected = np.array([0, 0.5, 1, 1])[np.searchsorted(grades, mine.confidence[order])]
+        np.testing.assert_array_equal(theirs.confidence, expected)
+        seen = expected > 0
+        np.testing.assert_allclose(
+            theirs.keypoints[seen], mine.keypoints[order][seen], rtol=0, atol=2e-6
+        )
+    # As the readers of others expect it: 25 joints of 12 values behind a body's 10.
+    rows = files[1].read_text().split("\n")
+    assert rows[0] == str(tracks.clip_length[1]) and len(rows[2].split()) == 10
+    assert rows[3] == "25" and len(rows[4].split()) == 12
+
+
+def test_what_ntu_files_cannot_hold(pairs, tmp_path):
+    tracks = pairs["ntu"]
+    # Somebody who becomes somebody else.
+    left = (tracks.clip == 0) & (tracks.track == tracks.track[0]) & (tracks.frame >= 20)
+    third = tracks.with_(track=np.where(left, 10**6, tracks.track))
+    for poses, message in (
+        (third, rf"{tracks.clip_names[0]!r} has 3 people, expected at most 2"),
+        (
+            tracks.with_(fps=[30, 24]),
+            rf"{tracks.clip_names[1]!r} has 24 frames a second, .* have 30",
+        ),
+        (pairs["openpose"], "have 2 coordinates, NTU RGB.D files have 3, expected a format that "),
+        (
+            tracks.with_(skeleton="body25"),
+            "skeleton 'body25', NTU RGB.D files have ntu25, expected ",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            write(poses, tmp_path / "out", "ntu")
+    assert not list(tmp_path.iterdir())
+
+
+def test_mediapipe_there_and_back(pairs, tmp_path):
+    """Shares of the image to six decimals, the frame rate with them; ids are found again."""
+    tracks = pairs["mediapipe"]
+    write(tracks, tmp_path / "out", "mediapipe")
+    back = read(tmp_path / "out")
+    assert back.skeleton == tracks.skeleton and back.clip_names == tracks.clip_names
+    for name in ("clip_length", "fps", "image_size"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(tracks, name))
+    order = [
+        np.lexsort((one.keypoints[:, 5, 0].round(1), one.frame, one.clip)) for one in (tracks, back)
+    ]
+    mine, theirs = (one.confidence[at] for one, at in zip((tracks, back), order, strict=True))
+    np.testing.assert_allclose(theirs, mine, atol=6e-4)
+    seen = mine > 0
+    np.testing.assert_array_equal(theirs > 0, seen)
+    np.testing.assert_allclose(
+        back.keypoints[order[1]][seen], tracks.keypoints[order[0]][seen], atol=1e-3
+    )
+    write(tracks.with_(fps=None), tmp_path / "no_fps", "mediapipe")
+    assert np.isnan(read(tmp_path / "no_fps").fps).all()
+    with pytest.raises(InputError, match="unknown image size"):
+        write(tracks.with_(image_size=None), tmp_path / "none", "mediapipe")
+    with pytest.raises(
+        InputError, match="MediaPipe files have mediapipe33, expected a format that"
+    ):
+        write(pairs["openpose"], tmp_path / "none", "mediapipe")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("joints", ["coco18", "ntu25"])
+def test_pyskl_there_and_back(joints, pairs, tmp_path):
+    """All clips in one pickle of plain containers and arrays."""
+    tracks = pairs["openpose" if joints == "coco18" else "ntu"]
+    tracks = tracks.with_(
+        clip_names=["a/b", "c"], clip_label=["7", "fall"], clip_split=["train", "test"]
+    )
+    path = tmp_path / "out.pkl"
+    assert write(tracks, path, "pyskl") == [path]
+    back = read(path)
+    for name in ("clip_names", "clip_label", "clip_split", "skeleton"):
+        assert getattr(back, name) == getattr(tracks, name)
+    for name in ("clip", "frame", "clip_length"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(tracks, name))
+    for clip in range(2):
+        mine, theirs = (one.track[one.clip == clip] for one in (tracks, back))
+        np.testing.assert_array_equal(theirs, np.searchsorted(np.unique(mine), mine))
+    seen = tracks.confidence > 0
+    np.testing.assert_allclose(back.keypoints[seen], tracks.keypoints[seen], rtol=1e-6)
+    if joints == "coco18":
+        np.testing.assert_array_equal(back.image_size, tracks.image_size)
+        np.testing.assert_allclose(back.confidence, tracks.confidence, atol=6e-4)
+    else:
+        np.testing.assert_array_equal(back.confidence, seen)
+    # As the other tools' own readers find it.
+    content = pickle.loads(path.read_bytes())
+    assert content["split"] == {"test": ["c"], "train": ["a/b"]}
+    one = content["annotations"][0]
+    people, dims = len(np.unique(tracks.track[tracks.clip == 0])), tracks.dims
+    assert (one["frame_dir"], one["label"], one["total_frames"]) == ("a/b", 7, 72)
+    assert one["keypoint"].shape == (people, 72, tracks.num_joints, dims)
+    assert one["keypoint"].dtype == np.float32
+    if dims == 2:
+        width, height = tracks.image_size[0]
+        assert one["keypoint_score"].shape == one["keypoint"].shape[:3]
+        assert one["img_shape"] == one["original_shape"] == (height, width)
+    else:
+        assert not {"keypoint_score", "img_shape"} & set(one)
+
+
+def test_what_pyskl_files_cannot_hold(pairs, tmp_path):
+    tracks = pairs["openpose"]
+    penn = tracks.with_(
+        keypoints=tracks.keypoints[:, :13],
+        confidence=tracks.confidence[:, :13],
+        skeleton="penn13",
+    )
+    for poses, name, message in (
+        (tracks, "out", r"has suffix '', expected \.pkl"),
+        (tracks.with_(clip_names=["", "b"]), "out.pkl", "a clip has no name"),
+        (
+            penn,
+            "out.pkl",
+            "files have coco17 or coco18 or halpe26, expected",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            write(poses, tmp_path / name, "pyskl")
+    assert not list(tmp_path.iterdir())
+
+
+def test_refusals_name_formats_that_hold_the_poses(pairs, walkers, tmp_path):
+    with pytest.raises(
+        InputError, match="expected --skeleton coco18, which adds the neck, or"
+    ) as to:
+        write(walkers, tmp_path / "out", "openpose")
+    named = str(to.value).split("holds them: ")[1].split(", ")
+    assert named == [
+        form
+        for form in WRITABLE
+        if form not in ("openpose", "kinetics-skeleton", "mediapipe", "ntu")
+    ]
+    for form in named:
+        write(walkers, tmp_path / f"{form}{ENDINGS.get(form, '')}", form)
+    with pytest.raises(InputError) as to:
+        write(pairs["ntu"], tmp_path / "out", "openpose")
+    assert str(to.value) == (
+        "the poses have 3 coordinates, OpenPose files have 2, expected a format that holds them: "
+        "native, ntu, pyskl"
+    )
 
 
 def test_people_without_id_beside_the_highest_one(tmp_path):
