@@ -65,9 +65,9 @@ def megabytes(entry: str) -> float:
     return int(re.search(rf"{entry}:\s+(\d+) kB", status)[1]) / 1024
 
 
-def child(windows: int, stride: int) -> None:
+def child(windows: int, stride: int, clips: int) -> None:
     """Scores and prints windows, rows of the table, megabytes before, and the peak."""
-    crowd = simulate_crowd("train", num_clips=12, frames_per_clip=250, seed=0)
+    crowd = simulate_crowd("train", num_clips=clips, frames_per_clip=250, seed=0)
     detector = GEPC(**TINY, stride=stride, score_stride=stride).fit(crowd, device="cpu")
     tracks = repeated(crowd, -(-windows // len(detector.windows(crowd))))
     count = len(detector.windows(crowd)) * (tracks.num_clips // crowd.num_clips)
@@ -79,12 +79,13 @@ def child(windows: int, stride: int) -> None:
 @click.command(cls=Command)
 @click.option("--windows", "sizes", default="10000,50000,100000", show_default=True)
 @click.option("--stride", default=1, show_default=True, help="Frames from window to window.")
+@click.option("--clips", default=12, show_default=True, help="Simulated clips, which are repeated.")
 @click.option("--out", type=click.Path(path_type=Path), help="Plot to write (.png).")
 @click.option("--child", "one", type=int, hidden=True)
-def main(sizes: str, stride: int, out: Path | None, one: int | None) -> None:
+def main(sizes: str, stride: int, clips: int, out: Path | None, one: int | None) -> None:
     """Print the table and, with --out, draw it."""
     if one is not None:
-        child(one, stride)
+        child(one, stride, clips)
         return
     if out is not None:
         check_destination(out)
@@ -92,6 +93,7 @@ def main(sizes: str, stride: int, out: Path | None, one: int | None) -> None:
     rows = []
     for size in sizes.split(","):
         command = [sys.executable, __file__, "--child", size, "--stride", str(stride)]
+        command += ["--clips", str(clips)]
         text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         count, _, before, peak = map(float, text.split())
         rows.append((count, before, peak))

@@ -40,7 +40,7 @@ def script(path: str) -> ModuleType:
 
 def shrink_demo(monkeypatch: MonkeyPatch) -> None:
     """The command ``demo`` on a crowd of few short clips, every kind of anomaly among them."""
-    crowd = {"train_clips": 12, "test_clips": 9, "frames_per_clip": 60}
+    crowd = {"train_clips": 12, "test_clips": 9, "frames_per_clip": 48}
     # The package's attribute of that name is the command, not the module.
     module = sys.modules["gepc_geo.cli.demo"]
     monkeypatch.setattr(module, "run_demo", partial(module.run_demo, crowd=crowd))

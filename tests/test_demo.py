@@ -13,10 +13,10 @@ from gepc_geo.errors import InputError
 from gepc_geo.options import Options
 from gepc_geo.run import Run
 
-CROWD = dict(train_clips=12, test_clips=9, frames_per_clip=60)
+CROWD = dict(train_clips=12, test_clips=9, frames_per_clip=48)
 SMALL = Options(
     **NETWORK
-    | dict(budget=640, batch_size=32, augment="none", score_stride=6, checkpoint_seconds=0.0)
+    | dict(budget=320, batch_size=32, augment="none", score_stride=6, checkpoint_seconds=0.0)
 )
 
 

@@ -31,6 +31,12 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
+def walkers() -> PoseTracks:
+    """Fewer frames than other modules': most tests here train on it."""
+    return simulate_crowd("train", num_clips=12, frames_per_clip=48, seed=5)
+
+
+@pytest.fixture(scope="module")
 def detector(walkers) -> GEPC:
     return GEPC(**SMALL).fit(walkers, device="cpu")
 
@@ -245,7 +251,8 @@ def test_mixtures_and_neighbours_see_variations_of_few_windows(walkers):
 @pytest.fixture(scope="module")
 def reconstructing(walkers):
     """Trained for long enough to reconstruct a walker."""
-    detector = GEPC(**{**SMALL, "hidden": 4, "budget": 9600, "lr": 3e-3, "mode": "reconstruction"})
+    options = {"hidden": 4, "budget": 4800, "cluster_share": 0.0, "lr": 3e-3}
+    detector = GEPC(**{**SMALL, **options, "mode": "reconstruction"})
     return detector.fit(walkers, device="cpu")
 
 
@@ -374,14 +381,13 @@ def test_image_scale_needs_image_sizes(crowd):
         GEPC(**{**SMALL, "scale": "image"}).fit(unknown)
 
 
-def test_features_join_the_channels(walkers):
+def test_features_join_the_channels(detector, walkers):
     rng = np.random.default_rng(0)
     features = rng.normal(size=(walkers.num_frames, walkers.num_joints, 2)).astype(np.float32)
-    detector = GEPC(**{**SMALL, "budget": 128}).fit(walkers.with_(features=features), device="cpu")
-    plain = GEPC(**{**SMALL, "budget": 0}).fit(walkers, device="cpu")
-    assert detector.pipeline_.num_channels == plain.pipeline_.num_channels + 2
+    more = GEPC(**{**SMALL, "budget": 128}).fit(walkers.with_(features=features), device="cpu")
+    assert more.pipeline_.num_channels == detector.pipeline_.num_channels + 2
     with pytest.raises(InputError, match=r"0 features a joint, expected 2"):
-        detector.decision_function(walkers)
+        more.decision_function(walkers)
 
 
 def test_clip_level_detector_scores_a_window_a_person(walkers):
@@ -393,10 +399,11 @@ def test_clip_level_detector_scores_a_window_a_person(walkers):
 
 
 def test_paper_preset_runs(walkers, crowd):
-    options = {**Options.preset("paper"), "image": None}
-    options.pop("image")
+    # The preset says nothing of the network's size.
+    names = ("encoder_channels", "strides", "decoder_channels", "hidden", "components")
+    options = {**Options.preset("paper"), "budget": 128, "batch_size": 64, "score_stride": 3}
     tracks = walkers.with_(image_size=[[856, 480]] * walkers.num_clips)
-    detector = GEPC(**{**options, "hidden": 1, "budget": 128, "batch_size": 64, "components": 3})
+    detector = GEPC(**options, **{name: SMALL[name] for name in names})
     detector.fit(tracks, device="cpu")
     assert detector.mode == "assignment"
     assert detector.pipeline_.augment.num_choices == 5

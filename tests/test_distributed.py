@@ -24,6 +24,7 @@ from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError, PoseTracks, distributed
 from gepc_geo.cli import main
+from gepc_geo.datasets import simulate_crowd
 from gepc_geo.nn import block
 from gepc_geo.nn.norm import ChannelNorm, RowNorm
 
@@ -136,9 +137,15 @@ def dropout_state(tracks: PoseTracks) -> torch.Tensor:
     return states[0]
 
 
-def work(rank: int, folder: Path, port: int) -> None:
+def command(*words: object) -> dict[str, object]:
+    """How a command ended in this rank's process."""
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    return {"code": result.exit_code, "stdout": result.stdout, "stderr": result.stderr}
+
+
+def work(rank: int, folder: Path, ports: tuple[int, ...]) -> None:
     torch.set_num_threads(1)
-    os.environ.update(ranks_environment(rank, port))
+    os.environ.update(ranks_environment(rank, ports[0]))
     tracks = PoseTracks.load(folder / "poses.npz")
     results = {}
     with pytest.MonkeyPatch.context() as patch, distributed.process_group():
@@ -158,7 +165,24 @@ def work(rank: int, folder: Path, port: int) -> None:
             "no number": refusal(tracks, lr=1e30, clip_norm=1e30),
             "no folder": refusal(tracks, run=folder / "poses.npz"),
         }
+    # Commands begin and end a group of their own.
+    run, poses, bad = folder / "torchrun", folder / "poses.npz", folder / "missing.npz"
+    for port, (name, *words) in zip(
+        ports[1:],
+        (
+            ("train", "train", (poses, bad)[rank], "--out", folder / "refused"),
+            ("score", *scoring(run, poses), folder / "shared.npz"),
+        ),
+        strict=True,
+    ):
+        os.environ.update(ranks_environment(rank, port))
+        results[name] = command(*words)
     torch.save(results, folder / f"results{rank}.pt")
+
+
+def scoring(run: Path, poses: Path) -> list[object]:
+    """A command that scores, but for the file that it writes."""
+    return ["score", run, poses, "--smooth", "2", "--device", "cpu", "--out"]
 
 
 def ranks_environment(rank: int, port: int) -> dict[str, str]:
@@ -174,6 +198,12 @@ def free_port() -> int:
 
 
 # -- the tests ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def walkers() -> PoseTracks:
+    """Fewer frames than other modules': every rank trains on it several times."""
+    return simulate_crowd("train", num_clips=12, frames_per_clip=48, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -203,9 +233,10 @@ def batch(files) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def two(files, one, batch) -> list[dict]:
+def two(files, one, batch, trained) -> list[dict]:
     """What each of two ranks got."""
-    torch.multiprocessing.spawn(work, (files, free_port()), nprocs=WORLD)
+    ports = tuple(free_port() for _ in range(3))
+    torch.multiprocessing.spawn(work, (files, ports), nprocs=WORLD)
     return [torch.load(files / f"results{rank}.pt", weights_only=False) for rank in range(WORLD)]
 
 
@@ -328,11 +359,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("command", ["train", "score"])
-def test_bad_input_of_one_rank_ends_all_with_one_sentence(files, trained, command):
-    out, run = files / "refused.csv", [str(trained[0])] * (command == "score")
+def test_bad_input_of_one_rank_ends_all_with_one_sentence(files, trained):
+    """As processes of their own: their standard errors hold that sentence and nothing else."""
+    out = files / "refused.csv"
     good, bad = (
-        [command, *run, str(files / name), "--out", str(out)]
+        ["score", str(trained[0]), str(files / name), "--out", str(out)]
         for name in ("poses.npz", "missing.npz")
     )
     ends = commands(good, bad)
@@ -340,6 +371,14 @@ def test_bad_input_of_one_rank_ends_all_with_one_sentence(files, trained, comman
     (line,) = "".join(end.stderr for end in ends).splitlines()
     assert line.startswith("Error: ") and "missing.npz does not exist" in line
     assert not "".join(end.stdout for end in ends) and not out.exists()
+
+
+def test_bad_input_of_one_rank_ends_training_with_one_sentence(files, two):
+    ends = [result["train"] for result in two]
+    assert [end["code"] for end in ends] == [2, 2]
+    (line,) = "".join(end["stderr"] for end in ends).splitlines()
+    assert line.startswith("Error: ") and "missing.npz does not exist" in line
+    assert not "".join(end["stdout"] for end in ends) and not (files / "refused").exists()
 
 
 def test_torchrun_trains_one_model(trained):
@@ -351,13 +390,14 @@ def test_torchrun_trains_one_model(trained):
     assert math.isfinite(GEPC.load(out / "model.pt", device="cpu").threshold_)
 
 
-def test_torchrun_writes_the_scores_of_one_process(files, trained, one_thread):
-    whole, shared = files / "whole.npz", files / "shared.npz"
-    score = ("score", trained[0], files / "poses.npz", "--smooth", "2", "--device", "cpu", "--out")
-    assert CliRunner().invoke(main, [*map(str, score), str(whole)]).exit_code == 0
-    end = torchrun(*score, shared)
-    assert shared.read_bytes() == whole.read_bytes()
-    assert end.stdout.count(" rows (frame level) in ") == 1 and end.stderr.count("scoring: ") == 1
+def test_two_ranks_write_the_scores_of_one_process(files, trained, two, one_thread):
+    score = [*scoring(trained[0], files / "poses.npz"), files / "whole.npz"]
+    assert command(*score)["code"] == 0
+    ends = [result["score"] for result in two]
+    assert [end["code"] for end in ends] == [0, 0]
+    assert (files / "shared.npz").read_bytes() == (files / "whole.npz").read_bytes()
+    stdout, stderr = ("".join(end[name] for end in ends) for name in ("stdout", "stderr"))
+    assert stdout.count(" rows (frame level) in ") == 1 and stderr.count("scoring: ") == 1
 
 
 def test_numbers_without_an_address_are_not_torchruns(monkeypatch):

@@ -11,7 +11,13 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.errors import InputError
 
 CPU = torch.device("cpu")
-OPTIONS = {**NETWORK, "precision": "auto", "budget": 64, "checkpoint_seconds": 0}
+OPTIONS = {
+    **NETWORK,
+    "precision": "auto",
+    "budget": 64,
+    "score_stride": 6,
+    "checkpoint_seconds": 0,
+}
 
 
 @pytest.fixture

@@ -98,7 +98,8 @@ def test_aggregation_prints_and_draws(output, tmp_path):
 def test_scoring_memory_prints_and_draws(output, tmp_path):
     path = tmp_path / "m.png"
     text = output(
-        "benchmarks/scoring_memory.py", "--windows", "1000,2000", "--stride", 8, "--out", path
+        *("benchmarks/scoring_memory.py", "--windows", "1000,2000", "--stride", 8),
+        *("--clips", 2, "--out", path),
     )
     assert len(re.findall(r"^ +[\d,]+( +\d+){3}$", text, flags=re.M)) == 2
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -119,8 +120,10 @@ def few() -> PoseTracks:
     return simulate_crowd("train", num_clips=2, frames_per_clip=24, seed=0)
 
 
-# One block, as tracing every further one takes a while.
-_BLOCK = dict(encoder_channels=[2], strides=[1], decoder_channels=[2], augment="none")
+# One block of one branch, as tracing every further one takes a while.
+_BLOCK = dict(
+    branches=["static"], encoder_channels=[2], strides=[1], decoder_channels=[2], augment="none"
+)
 _small = functools.partial(GEPC, **{**NETWORK, **_BLOCK})
 
 
@@ -165,11 +168,12 @@ def test_adapt_speed_prints_seconds(few, monkeypatch):
     assert re.search(r"seconds +\d+\.\d \(goal: 60\)", text)
 
 
-def test_choose_training_trains_variants_on_validation_crowds(output):
+def test_choose_training_trains_variants_on_validation_crowds(monkeypatch):
+    module = script("benchmarks/choose_training.py")
+    crowd = functools.partial(simulate_crowd, num_clips=9, frames_per_clip=60)
+    monkeypatch.setattr(module, "simulate_crowd", crowd)
     small = "budget=128,hidden=1,stride=24,score_stride=12,augment=none,clusters=3,components=2"
-    text = output(
-        "benchmarks/choose_training.py", "--seed", 100, "--variant", small, "--device", "cpu"
-    )
+    text = printed(module, "--seed", 100, "--variant", small, "--device", "cpu")
     value = float(re.search(r"crowd 100 .* fused (0\.\d+)", text)[1])
     assert 0 < value < 1
 
@@ -201,10 +205,13 @@ def test_stock_layers_learn_from_unrolled_windows(output, layer):
     assert 0.4 < float(re.search(rf"{layer}: frame AUC (0\.\d+)", text)[1]) < 1
 
 
-def test_explain_anomaly_draws_a_picture(output, tmp_path):
+def test_explain_anomaly_draws_a_picture(monkeypatch, tmp_path):
     path = tmp_path / "waving.png"
-    text = output(
-        *("examples/explain_anomaly.py", "--budget", 640, "--hidden", 1, "--out", path),
+    module = script("examples/explain_anomaly.py")
+    monkeypatch.setattr(module, "GEPC", _small)
+    text = printed(
+        module,
+        *("--budget", 640, "--hidden", 1, "--out", path),
         *("--clips", 9, "--frames", 60, "--device", "cpu"),
     )
     assert re.search(r"clip waving_\d\d, person \d+, frames \d+ to \d+\n", text)

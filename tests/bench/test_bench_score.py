@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -41,8 +43,10 @@ def test_the_loop_aggregates_to_the_same_numbers():
     assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"])
 
 
-def test_processes_take_turns_and_compare_with_the_ordinary_one(monkeypatch):
+def test_processes_take_turns_and_compare_with_the_ordinary_one(programs, monkeypatch):
     monkeypatch.setattr(score, "WHO", score.WHO[::3])
+    monkeypatch.setattr(score, "GEPC", partial(GEPC, **{**NETWORK, "score_stride": 4}))
     ordinary, ours, _ = score.run(CPU, clips=2, frames=24, rounds=1, rows=500, hidden=1)
+    assert [tuple(words[:2]) for words, _ in programs] == list(score.WHO)
     assert [row["name"] for row in (ordinary, ours)] == ["ordinary, fp32", "gepc_geo, auto"]
     assert ordinary["ratio"] == 1 and ours["ratio"] == ours["rate"] / ordinary["rate"] > 0

@@ -75,7 +75,7 @@ def test_layer_rows_compare_with_the_first_of_their_group():
     assert last["ratio"] == last["both"] / stock["both"] / 6
 
 
-def test_model_rows_come_from_processes_of_their_own(monkeypatch):
+def test_model_rows_come_from_processes_of_their_own(programs, monkeypatch):
     # And none is in bfloat16 where that is slower.
     monkeypatch.setattr(model, "bf16_speed", lambda device: 0.3)
     monkeypatch.setattr(
@@ -84,6 +84,8 @@ def test_model_rows_come_from_processes_of_their_own(monkeypatch):
     rows = model.run(CPU, batches=(2,), rounds=1, seconds=0.05)
     by = {(row["where"], row["name"]): row for row in rows}
     assert len(by) == 5
+    kinds = [[who, "fp32", "cpu", "2", "0.05"] for who in ("ordinary", "gepc_geo")]
+    assert programs == [(kind, more) for more in ({}, model._TUNED) for kind in kinds]
     train, ours = by["train, batch 2", "ordinary, fp32"], by["train, batch 2", "gepc_geo, fp32"]
     assert train["ratio"] == 1 and ours["ratio"] == ours["rate"] / train["rate"]
     flops = model.ordinary_flops()["train"]
@@ -129,9 +131,11 @@ def test_mixtures_agree_at_equal_iterations_from_one_start():
     assert row["ratio"] == row["theirs"] / row["ours"] > 0
 
 
-def test_fits_take_turns_and_compare_with_the_ordinary_one(monkeypatch):
+def test_fits_take_turns_and_compare_with_the_ordinary_one(programs, monkeypatch):
     monkeypatch.setattr(fit, "WHO", fit.WHO[::2])
     rows = fit.run(CPU, clips=2, budget=64, rounds=1, hidden=1)
+    for who, (words, _) in zip(fit.WHO, programs, strict=True):
+        assert tuple(words[: len(who)]) == who
     assert [row["name"] for row in rows] == ["ordinary, fp32", "gepc_geo, auto"]
     assert rows[0]["ratio"] == 1 and rows[1]["ratio"] == rows[0]["seconds"] / rows[1]["seconds"]
     assert rows[1]["goal"] == ">= 3"
