@@ -31,12 +31,6 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def walkers() -> PoseTracks:
-    """Fewer frames than other modules': most tests here train on it."""
-    return simulate_crowd("train", num_clips=12, frames_per_clip=48, seed=5)
-
-
-@pytest.fixture(scope="module")
 def detector(walkers) -> GEPC:
     return GEPC(**SMALL).fit(walkers, device="cpu")
 

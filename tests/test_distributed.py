@@ -24,7 +24,6 @@ from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError, PoseTracks, distributed
 from gepc_geo.cli import main
-from gepc_geo.datasets import simulate_crowd
 from gepc_geo.nn import block
 from gepc_geo.nn.norm import ChannelNorm, RowNorm
 
@@ -198,12 +197,6 @@ def free_port() -> int:
 
 
 # -- the tests ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def walkers() -> PoseTracks:
-    """Fewer frames than other modules': every rank trains on it several times."""
-    return simulate_crowd("train", num_clips=12, frames_per_clip=48, seed=5)
 
 
 @pytest.fixture(scope="module")

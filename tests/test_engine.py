@@ -16,7 +16,6 @@ import torch
 from helpers import NETWORK, NoReading
 
 from gepc_geo import GEPC, InputError, PoseTracks, checkpoint
-from gepc_geo.datasets import simulate_crowd
 from gepc_geo.engine import KIND, VERSION, Trainer, encode_input, window_residual
 
 SMALL = {
@@ -29,12 +28,6 @@ SMALL = {
     "seed": 3,
     "holdout": 0.2,
 }
-
-
-@pytest.fixture(scope="module")
-def walkers() -> PoseTracks:
-    """Fewer frames than other modules': every test here trains on it."""
-    return simulate_crowd("train", num_clips=12, frames_per_clip=48, seed=5)
 
 
 def state_of(detector: GEPC) -> dict[str, torch.Tensor]:
@@ -249,7 +242,7 @@ def test_a_compiled_network_learns_the_same(walkers, monkeypatch):
     options = {**SMALL, **few, "budget": 96, "cluster_share": 0.34}
     plain = GEPC(**options).fit(walkers, device="cpu")
     compiled = GEPC(**options, compile=True).fit(walkers, device="cpu")
-    np.testing.assert_allclose(compiled.embed(walkers), plain.embed(walkers), rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(compiled.embed(walkers), plain.embed(walkers), rtol=1e-2, atol=5e-3)
     assert modes == ["default"]
 
 

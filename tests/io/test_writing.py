@@ -249,8 +249,8 @@ def test_pyskl_there_and_back(joints, pairs, tmp_path):
     assert content["split"] == {"test": ["c"], "train": ["a/b"]}
     one = content["annotations"][0]
     people, dims = len(np.unique(tracks.track[tracks.clip == 0])), tracks.dims
-    assert (one["frame_dir"], one["label"], one["total_frames"]) == ("a/b", 7, 72)
-    assert one["keypoint"].shape == (people, 72, tracks.num_joints, dims)
+    assert (one["frame_dir"], one["label"], one["total_frames"]) == ("a/b", 7, 48)
+    assert one["keypoint"].shape == (people, 48, tracks.num_joints, dims)
     assert one["keypoint"].dtype == np.float32
     if dims == 2:
         width, height = tracks.image_size[0]
