@@ -24,8 +24,8 @@ from gepc_geo.tracks import PoseTracks
 
 _KIND = "an NTU RGB+D skeleton file"
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
-JOINTS = {25: SKELETONS["ntu25"]}
 _JOINTS = 25
+JOINTS = {_JOINTS: SKELETONS["ntu25"]}
 _FPS = 30.0
 # Bodies of a clip that are people.
 _PEOPLE = 2
