@@ -478,7 +478,11 @@ class GEPC(Options, BaseEstimator):
         normality = self.normality_
         device = next(self.model_.parameters()).device
         own = None if person is None else torch.as_tensor(person).to(device)
-        parts: list[dict[str, Tensor]] = []
+        # All of it beforehand: what a batch leaves behind is put where its large temporaries were, and
+        # those of the next do not fit there any more.
+        scores = {
+            mode: torch.zeros(len(windows), dtype=torch.float64, device=device) for mode in SINGLE
+        }
         with Progress("scoring", len(windows), "windows", quiet=quiet) as bar:
             done = 0
             for batch, count in self._full_batches(windows):
@@ -489,12 +493,11 @@ class GEPC(Options, BaseEstimator):
                 if own is not None:
                     # What fills the batch up is cut off below, whosever it is.
                     whose = pad(own[done : done + count], (0, batch.num_graphs - count))
-                parts.append(_average([normality.single_scores(one, whose) for one in points]))
+                copies = [normality.single_scores(one, whose) for one in points]
+                for mode, score in _average(copies).items():
+                    scores[mode][done : done + count] = score[:count]
                 done += count
                 bar.update(count)
-        empty = torch.zeros(0, dtype=torch.float64, device=device)
-        every = {mode: torch.cat([empty, *(part[mode] for part in parts)]) for mode in SINGLE}
-        scores = {mode: score[: len(windows)] for mode, score in every.items()}
         # Looked at once, not batch for batch: each look waits for the device.
         bad = ~torch.stack([score.isfinite() for score in scores.values()]).all(0)
         if bool(bad.any()):

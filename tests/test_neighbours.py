@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from gepc_geo import neighbours
+from gepc_geo.memory import kept_memory
 from gepc_geo.neighbours import NearestDistance
 
 
@@ -125,10 +130,36 @@ def test_many_rows_are_scored_some_at_a_time(monkeypatch):
     query = nearest.project(rows(45, 4, 1))
     whole, none = nearest(query), nearest(query[:0])
     monkeypatch.setattr(neighbours, "_BLOCK", 10)
-    sizes, inner = [], neighbours._squares
-    monkeypatch.setattr(neighbours, "_squares", lambda a, *b: sizes.append(len(a)) or inner(a, *b))
+    sizes, inner = [], nearest.compare
+    monkeypatch.setattr(nearest, "compare", lambda a, *b: sizes.append(len(a)) or inner(a, *b))
     torch.testing.assert_close(nearest(query), whole)
     assert sizes == [10, 10, 10, 10, 5] and none.shape == (0,)
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux's /proc")
+def test_many_rows_are_scored_in_little_memory():
+    x = rows(neighbours._ROWS, 8, 0)
+    nearest = learned(x[:64], torch.arange(64))
+    state = nearest.state_dict()
+    state["points"] = nearest.project(x)
+    state["log_scale"] = nearest.log_scale.repeat(len(x) // 64 + 1)[: len(x)]
+    nearest.load_state_dict(state)
+    query = nearest.points[: 16 * neighbours._BLOCK]
+    with kept_memory():
+        nearest(query[:1])
+        before = held("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        score = nearest(query)
+        peak = held("VmHWM")
+    # One block's distances to all that was learned, and what a product of matrices needs beside them.
+    assert peak - before < 2.5 * neighbours._BLOCK * neighbours._ROWS * 8 / 2**20
+    assert score.shape == (len(query),)
+
+
+def held(entry: str) -> float:
+    """Megabytes this process holds (VmRSS) or held at most (VmHWM)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(rf"{entry}:\s+(\d+) kB", status)[1]) / 1024
 
 
 def test_the_seed_repeats_and_the_state_restores():
