@@ -23,7 +23,7 @@ from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.errors import InputError
 from gepc_geo.levels import ScoreOptions, frame_level
 from gepc_geo.metrics import runs
-from gepc_geo.normality import SINGLE, Normality, Points
+from gepc_geo.normality import FUSED, SINGLE, Normality, Points
 from gepc_geo.options import MODES
 from gepc_geo.scoring import person_frame_scores
 from gepc_geo.tracks import PoseTracks
@@ -150,8 +150,8 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
     adapted = _copy(detector, detector.normality_.extended(points, person))
     scored = adapted.window_scores(tracks, padded=False)
     _calibrate(adapted, [_subset(scored, marked)])
-    # Fused scores depend on the calibration.
-    scored = adapted.window_scores(tracks, padded=False)
+    # Fused scores, and they alone, depend on the calibration.
+    scored.scores["fused"] = _fused(adapted, scored.scores).cpu().numpy()
     worst = float(_peaks(adapted, scored, tracks, events, alarm.mode).max())
     if worst >= alarm.threshold:
         # Far enough that no rounding of another batch reaches it.
@@ -290,7 +290,7 @@ def _calibrate(detector: GEPC, scored: Sequence[WindowScores]) -> None:
     new = {mode: torch.as_tensor(scores).to(device) for mode, scores in together.items()}
     for mode in SINGLE:
         normality.calibrators[mode] = _pooled(normality.calibrators[mode], new[mode])
-    new["fused"] = normality.fused_score(new)
+    new["fused"] = _fused(detector, together)
     bounds = np.cumsum([len(one.windows) for one in scored])[:-1]
     calibrators = {}
     for mode in MODES:
@@ -303,6 +303,14 @@ def _calibrate(detector: GEPC, scored: Sequence[WindowScores]) -> None:
     }
     own = float(np.quantile(new[detector.mode].cpu().numpy(), 1 - detector.contamination))
     detector.threshold_ = max(detector.threshold_, own)
+
+
+def _fused(detector: GEPC, scores: dict[str, np.ndarray]) -> Tensor:
+    """The fused scores of windows, from those of the modes they are made of."""
+    device = next(detector.model_.parameters()).device
+    return detector.normality_.fused_score(
+        {mode: torch.as_tensor(scores[mode]).to(device) for mode in FUSED}
+    )
 
 
 def _pooled(old: TailCalibrator, new: Tensor) -> TailCalibrator:

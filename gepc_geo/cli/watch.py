@@ -129,7 +129,7 @@ def _tell_threshold(detector: GEPC, mode: str, threshold: float, rate: str) -> N
         )
     else:
         click.echo(
-            f"note: threshold {threshold:.6g} ({mode}) of gepc-geo calibrate for {alarm.per_hour:g} "
+            f"note: threshold {threshold:.6g} ({mode}) for {alarm.per_hour:g} "
             f"false alarms an hour, on held-out clips {alarm.held_out}; {rate}",
             err=True,
         )

@@ -161,7 +161,7 @@ def test_the_threshold_it_took_is_said_first(given, said, folder):
     alarm = GEPC.load(folder / "run" / "model.pt", device="cpu").alarm_
     (told,) = watch(folder, "", *given).stderr.splitlines()
     assert told == (
-        f"note: threshold {alarm['threshold']:.6g} (nearest) of gepc-geo calibrate for 1 false alarms "
+        f"note: threshold {alarm['threshold']:.6g} (nearest) for 1 false alarms "
         f"an hour, on held-out clips unknown; 24 frames a second {said}"
     )
 
