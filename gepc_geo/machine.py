@@ -17,13 +17,20 @@ def machine(device: torch.device) -> dict[str, Any]:
     """What the numbers depend on."""
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu(),
+        "device": _gpu(device) if device.type == "cuda" else _cpu(),
         "threads": torch.get_num_threads(),
         "gepc_geo": __version__,
         "torch": str(torch.__version__),
         "torch_geometric": torch_geometric.__version__,
         "python": platform.python_version(),
     }
+
+
+def _gpu(device: torch.device) -> str:
+    """The GPU's name, memory and CUDA version, and the processor that feeds it."""
+    own = torch.cuda.get_device_properties(device)
+    memory = f"{own.total_memory / 2**30:.0f} GiB"
+    return f"{own.name}, {memory}, CUDA {torch.version.cuda}; {_cpu()}"
 
 
 def _cpu() -> str:

@@ -151,6 +151,9 @@ class NearestDistance:
         least)): no pass over 20,000 numbers a row but the product and its minimum. In float64, as it
         is a difference of large numbers: in float32 rows close to one another would be at random ones.
         """
+        if not len(self.points):
+            # Measured, and not fitted yet.
+            return self
         y = self.points.double()
         weight = (-2 * self.log_scale.double()).exp()[:, None]
         constant = weight * (y.square().sum(1, keepdim=True) + self.least)

@@ -15,8 +15,9 @@ except (ImportError, OSError):
 def scatter_max_arg(src: Tensor, index: Tensor, dim_size: int) -> tuple[Tensor, Tensor]:
     r"""The largest value of each group and its position in ``src``.
 
-    Uses ``torch_scatter.scatter_max`` where it is installed, else a stable sort. Of equal values the
-    first position is named (by torch-scatter on the CPU only; on a GPU any of them).
+    Uses ``torch_scatter.scatter_max`` on the CPU where it is installed, else a stable sort: on a GPU
+    torch-scatter names any of equal values, or was built without CUDA. Of equal values the first
+    position is named.
 
     Args:
         src: Values :math:`(N)`; no NaN.
@@ -27,7 +28,7 @@ def scatter_max_arg(src: Tensor, index: Tensor, dim_size: int) -> tuple[Tensor, 
         Maxima :math:`(G)`, minus infinity for groups without any value, and positions :math:`(G)`,
         -1 for those.
     """
-    if torch_scatter is not None:
+    if torch_scatter is not None and src.is_cpu:
         value, position = torch_scatter.scatter_max(src, index, dim=0, dim_size=dim_size)
         position = torch.where(position == len(src), -1, position)
     else:

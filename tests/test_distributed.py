@@ -323,9 +323,9 @@ def commands(*arguments: list[str]) -> list[subprocess.CompletedProcess]:
     ]
 
 
-def torchrun(*arguments: object) -> subprocess.CompletedProcess:
+def torchrun(*arguments: object, world: int = WORLD) -> subprocess.CompletedProcess:
     """Runs a command on both ranks, each on one thread."""
-    launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={WORLD}"]
+    launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={world}"]
     end = subprocess.run(
         [*launch, "-m", "gepc_geo", *map(str, arguments)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -391,6 +391,20 @@ def test_two_ranks_write_the_scores_of_one_process(files, trained, two, one_thre
     assert (files / "shared.npz").read_bytes() == (files / "whole.npz").read_bytes()
     stdout, stderr = ("".join(end[name] for end in ends) for name in ("stdout", "stderr"))
     assert stdout.count(" rows (frame level) in ") == 1 and stderr.count("scoring: ") == 1
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < WORLD, reason="fewer than two CUDA devices")
+def test_two_gpus_train_what_one_does(files):
+    """Over NCCL, in float32: the first steps, before rounding has grown."""
+    losses = []
+    for world in (1, WORLD):
+        out = files / f"gpus_{world}"
+        flags = [*FLAGS, "--device", "cuda", "--precision", "fp32"]
+        torchrun("train", files / "poses.npz", "--out", out, *flags, world=world)
+        with (out / "losses.csv").open(encoding="utf-8", newline="") as stream:
+            losses.append([float(row["loss"]) for row in csv.DictReader(stream)])
+    assert len(losses[0]) == len(losses[1])
+    assert losses[1][:4] == pytest.approx(losses[0][:4], rel=1e-3)
 
 
 def test_numbers_without_an_address_are_not_torchruns(monkeypatch):

@@ -204,8 +204,16 @@ def test_tensorboard_events_are_written(walkers, tmp_path):
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_no_step_waits_for_the_device(walkers, monkeypatch, device):
+@pytest.mark.parametrize(
+    ("device", "precision", "compiled"),
+    [
+        ("cpu", "fp32", False),
+        ("cuda", "fp32", False),
+        ("cuda", "bf16", False),
+        ("cuda", "fp32", True),
+    ],
+)
+def test_no_step_waits_for_the_device(walkers, monkeypatch, device, precision, compiled):
     """On the CPU nothing is read back as a number; a GPU refuses whatever would wait."""
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
@@ -214,6 +222,9 @@ def test_no_step_waits_for_the_device(walkers, monkeypatch, device):
 
     def guarded(self, loss_of, index):
         steps.append(self.stage)
+        if compiled and len(steps) <= 4:
+            # Compiled in the first of them, and recorded in the next.
+            return whole(self, loss_of, index)
         if device == "cpu":
             with NoReading():
                 return whole(self, loss_of, index)
@@ -224,7 +235,8 @@ def test_no_step_waits_for_the_device(walkers, monkeypatch, device):
             torch.cuda.set_sync_debug_mode("default")
 
     monkeypatch.setattr(Trainer, "_step", guarded)
-    GEPC(**{**SMALL, "budget": 256}).fit(walkers, device=device)
+    options = {"budget": 256, "augment": "vary", "precision": precision, "compile": compiled}
+    GEPC(**{**SMALL, **options}).fit(walkers, device=device)
     assert steps == ["reconstruction"] * 6 + ["clustering"] * 2
 
 
@@ -244,6 +256,14 @@ def test_a_compiled_network_learns_the_same(walkers, monkeypatch):
     compiled = GEPC(**options, compile=True).fit(walkers, device="cpu")
     np.testing.assert_allclose(compiled.embed(walkers), plain.embed(walkers), rtol=1e-2, atol=5e-3)
     assert modes == ["default"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_compiled_and_recorded_steps_learn_the_same_on_a_gpu(walkers):
+    options = {**SMALL, "budget": 192, "cluster_share": 0.34, "precision": "fp32"}
+    plain = GEPC(**options).fit(walkers, device="cuda")
+    compiled = GEPC(**options, compile=True).fit(walkers, device="cuda")
+    np.testing.assert_allclose(compiled.embed(walkers), plain.embed(walkers), rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -162,6 +162,14 @@ def held(entry: str) -> float:
     return int(re.search(rf"{entry}:\s+(\d+) kB", status)[1]) / 1024
 
 
+def test_what_is_only_measured_can_be_moved():
+    x = rows(40, 4, 0)
+    moved = NearestDistance().measure(x, 0).to(torch.device("cpu"))
+    again = moved.fit(moved.project(x), torch.arange(40))
+    points = again.project(x[:5] + 1)
+    assert torch.equal(again(points), learned(x, torch.arange(40))(points))
+
+
 def test_the_seed_repeats_and_the_state_restores():
     x, group = rows(200, 150, 0), torch.arange(200)
     torch.manual_seed(1)

@@ -54,7 +54,8 @@ def test_faster_precisions_are_close_to_float32_on_a_gpu(tracks, name, tolerance
     expected = exact.embed(tracks)
     exact.precision_ = name
     gap = abs(exact.embed(tracks) - expected).max() / expected.std()
-    assert 0 < gap < tolerance
+    # Of small networks no product may be large enough for TensorFloat-32.
+    assert (gap > 0 or name == "tf32") and gap < tolerance
 
 
 def test_bfloat16_is_close_to_float32(tracks):

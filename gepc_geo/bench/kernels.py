@@ -73,6 +73,7 @@ def _shares(step: Work, device: torch.device, steps: int) -> tuple[dict[str, flo
     shares = {}
     for event in profiler.key_averages():
         spent = event.self_device_time_total if cuda else event.self_cpu_time_total
-        if event.device_type == kind and spent:
+        # Annotations span the kernels beneath them, which have their own entries.
+        if event.device_type == kind and spent and not event.is_user_annotation:
             shares[event.key] = spent / 1e6 / taken
     return shares, taken / steps

@@ -125,6 +125,27 @@ def test_a_step_is_shared_out_among_operators(monkeypatch):
         assert mine[-1]["milliseconds"] > 0 and mine[-1]["megabytes"] > 0
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_a_step_is_shared_out_among_kernels():
+    """Of everyone, compiled steps too."""
+    device = torch.device("cuda")
+    rows = kernels.run(device, batch=64, steps=2, most=3)
+    for who, precision in model.everyone(device):
+        mine = [row for row in rows if row["where"] == f"{who}, {precision}"]
+        shares = [row["share"] for row in mine[:-1]]
+        assert len(shares) == 5 and sum(shares) == pytest.approx(1, abs=0.1)
+        assert not mine[0]["name"].startswith("aten::") and mine[-1]["milliseconds"] > 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_mixtures_and_peaks_are_measured_there():
+    device = torch.device("cuda")
+    (row,) = mixture.run(device, sizes=((500, 3),))
+    assert row["difference"] < 1e-9
+    taken = measure.peak_megabytes(lambda: torch.ones(1 << 20, device=device), device)
+    assert taken == pytest.approx(4)
+
+
 def test_mixtures_agree_at_equal_iterations_from_one_start():
     (row,) = mixture.run(CPU, sizes=((500, 3),))
     assert row["difference"] < 1e-9
