@@ -510,12 +510,12 @@ class GEPC(Options, BaseEstimator):
             )
         return scores
 
-    def fps_mismatch(self, tracks: PoseTracks) -> str:
-        """A sentence where the poses' frame rate differs from training's by over 10 %, else ''.
+    def fps_mismatch(self, poses: PoseTracks | float) -> str:
+        """A sentence where poses, or their frame rate, differ from training's by over 10 %, else ''.
 
         Windows are counted in frames: at another rate the same movement looks faster or slower.
         """
-        there = _fps(tracks)
+        there = _fps(poses) if isinstance(poses, PoseTracks) else poses
         if abs(there / self.fps_ - 1) > 0.1:
             return f"the poses have {there:g} frames a second, training had {self.fps_:g}"
         return ""

@@ -24,6 +24,8 @@ from gepc_geo.tracks import PoseTracks
 class Run:
     """A run's folder: ``config.yaml``, ``losses.csv``, ``checkpoint.pt`` and, at the end, ``model.pt``.
 
+    One that was adapted has ``model.pt`` and ``adapted.yaml``, which names the run it came from.
+
     Args:
         folder: The folder; made when the run starts.
     """
@@ -33,6 +35,7 @@ class Run:
         self.config = self.folder / "config.yaml"
         self.model = self.folder / "model.pt"
         self.checkpoint = self.folder / "checkpoint.pt"
+        self._adapted = self.folder / "adapted.yaml"
         self._losses = self.folder / "losses.csv"
         self._events = self.folder / "tensorboard"
         # Whether a run began here with this object, and the folder with it: what may be taken back.
@@ -171,6 +174,29 @@ class Run:
         except InputError:
             # No such file, or poses that nobody can be trained on.
             return False
+
+    def write_origin(self, run: Run, data: dict[str, Any]) -> None:
+        """Records which run this one was adapted from, and to what poses."""
+        content = {"gepc_geo": __version__, "run": str(run.folder.resolve()), "data": data}
+        with atomic_path(self._adapted) as temporary:
+            temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def trained(self) -> Run:
+        """The run that was trained: this one, or the one that it was adapted from, step by step.
+
+        Raises:
+            InputError: A record of an adaptation that is none.
+        """
+        run, passed = self, {self.folder.resolve()}
+        while run._adapted.exists():
+            origin = read_yaml(run._adapted, "record of an adaptation").get("run")
+            if not isinstance(origin, str) or Path(origin).resolve() in passed:
+                raise InputError(
+                    f"{run._adapted} has run {origin!r}, expected the folder that it was adapted from"
+                )
+            run = Run(origin)
+            passed.add(run.folder.resolve())
+        return run
 
     def load(self, device: str | torch.device = "auto") -> GEPC:
         """The trained detector.

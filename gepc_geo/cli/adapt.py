@@ -88,6 +88,10 @@ def adapt(
         click.echo(f"recall before {before}")
         click.echo(f"recall after  {recall(adapted, held_out)}")
     adapted.save(target)
+    Run(out).write_origin(
+        Run(run),
+        {"path": str(data), "normal_events": None if normal_events is None else str(normal_events)},
+    )
     for name, one in (("before", detector), ("after", adapted)):
         mode, threshold = alarm_threshold(one)
         click.echo(f"threshold {name:7s}{threshold:.6g} ({mode})")

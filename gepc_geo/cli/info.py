@@ -49,6 +49,8 @@ def info(
         _show_model(GEPC.load(data, device="cpu"))
     elif is_run:
         _show_model(Run(data).load(device="cpu"))
+        if (trained := Run(data).trained()).folder != data:
+            click.echo(f"trained in      {trained.folder}")
     else:
         tracks = read_data(data, format_, **reading)
         names = class_names(normal)

@@ -78,7 +78,7 @@ def report(
     plotting_script()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     detector = load_run(run, frames, device, tracks)
-    training, why = _training_poses(Run(run), train, skeleton, image_size, detector)
+    training, why = _training_poses(Run(run).trained(), train, skeleton, image_size, detector)
     if why:
         click.echo(f"note: {why}", err=True)
     content = gather(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import queue
+import signal
 import stat
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -19,6 +20,7 @@ import click
 from gepc_geo.alarms import Alarm, alarm_threshold
 from gepc_geo.alerts import Alert, AlertTracker
 from gepc_geo.cli.data import device_option
+from gepc_geo.cli.lines import LineWriter, Log
 from gepc_geo.cli.score import load_run
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
@@ -33,8 +35,8 @@ _UNITS = {
     "restart": "new beginnings of a camera",
     "unscored": "windows without a finite score",
 }
-# Seconds: after so long without a frame a camera is gone; warnings of one kind come no faster.
-_SILENT, _QUIET = 600.0, 10.0
+# Seconds without a frame after which a camera is gone.
+_SILENT = 600.0
 # Bytes without a line's end that are held before they count as a broken line.
 _LONGEST = 1 << 24
 
@@ -69,73 +71,95 @@ def watch(run: Path, fps: float | None, device: str) -> None:
          "person": 3, "score": 4.2}
 
     start, peak and end are frame numbers, person and score are those of the peak. A frame is judged
-    when every window that contains it is complete (with the defaults 18 frames later). Ctrl-C closes
-    open alerts and ends.
+    when every window that contains it is complete (with the defaults 18 frames later). Ctrl-C, or
+    SIGTERM, closes open alerts and ends. Nobody has to read alerts or warnings: 10,000 and 1,000 wait,
+    and at the end those that nobody reads for ten seconds are lost.
 
     Example:
 
         gepc-geo watch runs/mine < frames.jsonl > alerts.jsonl
     """
     detector = load_run(run, None, device)
+    if fps is not None and not fps > 0:
+        raise InputError(f"--fps is {fps}, expected more than 0")
     whence = "as in training" if fps is None else "--fps"
     if fps is None:
         fps = detector.fps_
     if not fps > 0:
         raise InputError(
-            f"--fps is {fps}, expected more than 0"
-            if fps == fps
-            else f"{run} does not know the frames a second, expected --fps, as gaps are counted by time"
+            f"{run} does not know the frames a second, expected --fps, as gaps are counted by time"
         )
     mode, threshold = alarm_threshold(detector)
-    _tell_threshold(detector, mode, threshold, f"{fps:g} frames a second ({whence})")
+    log, writer = Log(sys.stderr), LineWriter(sys.stdout, _ALERTS)
+    _tell_threshold(log, detector, mode, threshold, f"{fps:g} frames a second ({whence})")
+    if mismatch := detector.fps_mismatch(fps):
+        log.warn(mismatch)
     scorer = OnlineScorer(detector)
     tracker = AlertTracker(threshold, fps, detector.length, mode)
-    writer = _Writer(sys.stdout)
-    rarely = _Rarely()
+
+    def send(alerts: list[Alert]) -> None:
+        for text in (alert.to_json() for alert in alerts):
+            if not writer.write(text):
+                log.warn(f"nobody reads the alerts, this one is lost: {text}")
+
     heard: dict[str, float] = {}
     try:
-        for lines in _batches(sys.stdin, rarely):
-            frames = _frames(lines, scorer)
-            dropped = dict(scorer.dropped)
-            if frames:
-                writer.write(tracker.add(scorer.push(*frames)))
-            for reason, count in scorer.dropped.items():
-                if count > dropped[reason]:
-                    rarely.warn(reason, f"{reason}: {count} {_UNITS[reason]} so far")
-            now = time.monotonic()
-            heard.update({frame.camera: now for frame in frames})
-            for camera in [name for name, last in heard.items() if now - last > _SILENT]:
-                del heard[camera]
-                writer.write(tracker.add(scorer.close(camera)))
-            if writer.gone:
-                break
+        with _ended_by_sigterm():
+            for lines in _batches(sys.stdin, log):
+                frames = _frames(lines, scorer, log)
+                dropped = dict(scorer.dropped)
+                if frames:
+                    send(tracker.add(scorer.push(*frames)))
+                for reason, count in scorer.dropped.items():
+                    if count > dropped[reason]:
+                        log.rarely(reason, f"{reason}: {count} {_UNITS[reason]} so far")
+                now = time.monotonic()
+                heard.update({frame.camera: now for frame in frames})
+                for camera in [name for name, last in heard.items() if now - last > _SILENT]:
+                    del heard[camera]
+                    send(tracker.add(scorer.close(camera)))
+                if writer.gone:
+                    break
     except KeyboardInterrupt:
-        _warn("interrupted, open alerts are closed")
-    writer.write(tracker.add(scorer.close()))
+        log.warn("interrupted, open alerts are closed")
+    send(tracker.add(scorer.close()))
     for reason, count in scorer.dropped.items():
         if count:
-            _warn(f"{reason}: {count} {_UNITS[reason]}")
-    writer.finish()
+            log.warn(f"{reason}: {count} {_UNITS[reason]}")
+    if unread := writer.finish():
+        log.warn(f"nobody reads the alerts, the last {unread} are lost")
+    if writer.gone:
+        log.warn("nobody takes the alerts any more")
+    log.finish()
 
 
-def _tell_threshold(detector: GEPC, mode: str, threshold: float, rate: str) -> None:
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """While inside, what stops a service does what Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _tell_threshold(log: Log, detector: GEPC, mode: str, threshold: float, rate: str) -> None:
     """Says from which score on frames are alarmed, who chose that, and the frame rate."""
     alarm = Alarm.of(detector)
     if alarm is None:
-        _warn(
+        log.warn(
             f"the run has no alarm threshold, took {threshold:.6g} ({mode}), which "
             f"{detector.contamination:.0%} of normal people's frames exceed (gepc-geo calibrate "
             f"stores a better one); {rate}"
         )
     else:
-        click.echo(
-            f"note: threshold {threshold:.6g} ({mode}) for {alarm.per_hour:g} "
-            f"false alarms an hour, on held-out clips {alarm.held_out}; {rate}",
-            err=True,
+        log.note(
+            f"threshold {threshold:.6g} ({mode}) for {alarm.per_hour:g} "
+            f"false alarms an hour, on held-out clips {alarm.held_out}; {rate}"
         )
 
 
-def _frames(lines: list[tuple[int, str]], scorer: OnlineScorer) -> list[Frame]:
+def _frames(lines: list[tuple[int, str]], scorer: OnlineScorer, log: Log) -> list[Frame]:
     """The frames of the lines that can be used; of the others a warning."""
     frames = []
     for number, line in lines:
@@ -145,7 +169,7 @@ def _frames(lines: list[tuple[int, str]], scorer: OnlineScorer) -> list[Frame]:
             frame = parse_frame(line, scorer.detector)
             scorer.check(frame)
         except InputError as error:
-            _warn(f"line {number} is left out: {error}")
+            log.warn(f"line {number} is left out: {error}")
         else:
             frames.append(frame)
     return frames
@@ -162,6 +186,8 @@ def parse_frame(line: str, detector: GEPC) -> Frame:
         if not isinstance(values, dict):
             raise ValueError("it is no JSON object")
         people = values["people"]
+        if not isinstance(people, list):
+            raise ValueError("its people are no list")
         joints = [person["keypoints"] for person in people]
         size = detector.dims_ + 1
         if any(
@@ -187,7 +213,7 @@ def parse_frame(line: str, detector: GEPC) -> Frame:
         raise InputError(f"it is no frame: {reason}") from None
 
 
-def _batches(stream: TextIO, rarely: _Rarely) -> Iterator[list[tuple[int, str]]]:
+def _batches(stream: TextIO, log: Log) -> Iterator[list[tuple[int, str]]]:
     """Numbered lines, as many at a time as are there; reading goes on while they are scored.
 
     None at all where nothing came for a while.
@@ -205,7 +231,7 @@ def _batches(stream: TextIO, rarely: _Rarely) -> Iterator[list[tuple[int, str]]]
     ended = False
     while not ended:
         if live and lines.full():
-            rarely.warn("full", f"{_LINES} lines wait: they come faster than they are scored")
+            log.rarely("full", f"{_LINES} lines wait: they come faster than they are scored")
         try:
             batch = [lines.get(timeout=_SILENT)]
         except queue.Empty:
@@ -244,54 +270,3 @@ def _raw_lines(stream: TextIO) -> Iterator[bytes]:
             rest = b""
     if rest:
         yield rest
-
-
-class _Writer:
-    """Writes alerts in a thread of its own, so that a slow reader of them holds nothing up."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.gone = False
-        self._stream = stream
-        self._alerts: queue.Queue[Alert | None] = queue.Queue(_ALERTS)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def write(self, alerts: list[Alert]) -> None:
-        for alert in alerts:
-            try:
-                self._alerts.put_nowait(alert)
-            except queue.Full:
-                _warn(f"nobody reads the alerts, this one is lost: {alert.to_json()}")
-
-    def finish(self) -> None:
-        """Waits for the alerts that are still to be read."""
-        self._alerts.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (alert := self._alerts.get()) is not None:
-            if self.gone:
-                continue
-            try:
-                self._stream.write(alert.to_json() + "\n")
-                self._stream.flush()
-            except (OSError, ValueError):
-                self.gone = True
-                _warn("nobody takes the alerts any more")
-
-
-class _Rarely:
-    """Warnings of what may happen with every frame: one of a kind in a while."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, float] = {}
-
-    def warn(self, kind: str, text: str) -> None:
-        now = time.monotonic()
-        if now - self._last.get(kind, -math.inf) >= _QUIET:
-            self._last[kind] = now
-            _warn(text)
-
-
-def _warn(text: str) -> None:
-    click.echo(f"warning: {text}", err=True)

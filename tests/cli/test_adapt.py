@@ -15,6 +15,7 @@ from gepc_geo.alerts import Alert
 from gepc_geo.cli import main
 from gepc_geo.cli.adapt import read_events
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,14 @@ def test_a_new_camera(folder, tmp_path):
         and "marked" not in result.output
         and "threshold after" in result.output
     )
+    # What it was trained on is known by the run it came from, through any number of steps.
+    twice = tmp_path / "twice"
+    assert run("adapt", out, folder / "new.npz", "--out", twice).exit_code == 0
+    assert Run(twice).trained().folder == (folder / "run").resolve()
+    assert f"trained in      {(folder / 'run').resolve()}\n" in run("info", twice).output
+    (twice / "adapted.yaml").write_text(f"run: {twice}\n")
+    result = run("info", twice)
+    assert result.exit_code == 2 and "expected the folder that it was adapted from" in result.output
     again = run("adapt", folder / "run", folder / "new.npz", "--out", out)
     assert again.exit_code == 2 and "holds a run already" in again.output
 

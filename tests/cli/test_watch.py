@@ -23,6 +23,7 @@ from gepc_geo import InputError, OnlineScorer
 from gepc_geo.alarms import alarm_runs, clip_series
 from gepc_geo.alerts import Alert
 from gepc_geo.cli import main
+from gepc_geo.cli.lines import Log
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.online import REASONS
 
@@ -94,6 +95,7 @@ def test_broken_lines_cost_a_warning_each(folder):
         '{"frame": -3, "people": []}',
         '{"frame": 3, "people": [{"id": "x", "keypoints": []}]}',
         '{"frame": 3, "people": 7}',
+        '{"frame": 3, "people": {}}',
         line("normal_00", 0, [1], np.full((1, 17, 2), np.nan), np.ones((1, 17))),
         "[" * 100_000,
         line("normal_00", 0, [2**63], np.ones((1, 17, 2)), np.ones((1, 17))),
@@ -166,15 +168,6 @@ def test_the_threshold_it_took_is_said_first(given, said, folder):
     )
 
 
-def test_warnings_of_a_kind_come_every_ten_seconds(monkeypatch, capsys):
-    times = iter([0.0, 1.0, 2.0, 9.9, 10.0])
-    monkeypatch.setattr(watch_module.time, "monotonic", lambda: next(times))
-    rarely = watch_module._Rarely()
-    for kind in ("late", "late", "restart", "late", "late"):
-        rarely.warn(kind, kind)
-    assert capsys.readouterr().err == "warning: late\nwarning: restart\nwarning: late\n"
-
-
 def test_silent_cameras_are_closed(folder, monkeypatch):
     """A clock that goes on by four minutes with every line."""
     clock = itertools.count(0, 240)
@@ -199,9 +192,11 @@ def test_lines_that_come_too_fast_are_said(monkeypatch, capsys):
     monkeypatch.setattr(watch_module, "_TOGETHER", 1)
     stream = io.TextIOWrapper(io.BytesIO(b"{}\n" * 100))
     taken = []
-    for batch in watch_module._batches(stream, watch_module._Rarely()):
+    log = Log(sys.stderr)
+    for batch in watch_module._batches(stream, log):
         taken += batch
         time.sleep(0.01)
+    log.finish()
     assert [number for number, _ in taken] == list(range(1, 101))
     assert capsys.readouterr().err == (
         "warning: 2 lines wait: they come faster than they are scored\n"
@@ -237,8 +232,9 @@ def test_without_calibration_a_threshold_is_taken_and_said(folder, tmp_path):
     assert told.endswith("; 24 frames a second (--fps)")
     result = watch(tmp_path, "")
     assert result.exit_code == 2 and "expected --fps" in result.stderr
-    result = watch(tmp_path, "", "--fps", "0")
-    assert result.exit_code == 2 and "--fps is 0" in result.stderr
+    for wrong in ("0", "nan"):
+        result = watch(tmp_path, "", "--fps", wrong)
+        assert result.exit_code == 2 and f"--fps is {float(wrong)}" in result.stderr
 
 
 def start(folder: Path) -> subprocess.Popen:
@@ -295,6 +291,37 @@ def test_a_consumer_that_does_not_read_holds_nothing_up(folder):
     assert process.returncode == 0, err
     assert len(out) > 2**16
     assert len(alerts_of(out.decode())) == 60
+
+
+def test_warnings_that_nobody_reads_hold_nothing_up(folder):
+    """More of them than a pipe holds: alerts come all the same."""
+    process = start(folder)
+    broken = "\n".join(["nonsense"] * 3000)
+    process.stdin.write((broken + "\n" + "\n".join(jumping("gate", 20)) + "\n").encode())
+    process.stdin.close()
+    process.stdin = None
+    alerts = alerts_of(process.stdout.read().decode())
+    assert [alert.state for alert in alerts] == ["open", "closed"]
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and b"Traceback" not in err
+
+
+def test_whoever_does_not_take_warnings_does_not_end_it_but_sigterm_does(folder):
+    process = start(folder)
+    process.stderr.close()
+    process.stderr = None
+    process.stdin.write(("nonsense\n" + "\n".join(jumping("gate", 60)) + "\n").encode())
+    process.stdin.flush()
+    opened = process.stdout.readline().decode()
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=100)
+    assert process.returncode == 0
+    assert [one.state for one in alerts_of(opened + out.decode())] == ["open", "closed"]
+
+
+def test_another_frame_rate_than_in_training_is_said(folder):
+    _, told = watch(folder, "", "--fps", "5").stderr.splitlines()
+    assert told == "warning: the poses have 5 frames a second, training had 24"
 
 
 def test_a_consumer_that_is_gone_ends_it(folder):
