@@ -98,10 +98,11 @@ def test_aggregation_prints_and_draws(output, tmp_path):
 def test_scoring_memory_prints_and_draws(output, tmp_path):
     path = tmp_path / "m.png"
     text = output(
-        *("benchmarks/scoring_memory.py", "--windows", "1000,2000", "--stride", 8),
+        *("benchmarks/scoring_memory.py", "--windows", "2000", "--stride", 8),
         *("--clips", 2, "--out", path),
     )
-    assert len(re.findall(r"^ +[\d,]+( +\d+){3}$", text, flags=re.M)) == 2
+    (added,) = re.findall(r"^ +[\d,]+ +\d+ +\d+ +(\d+)$", text, flags=re.M)
+    assert int(added) < 300
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
