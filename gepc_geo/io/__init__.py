@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from gepc_geo.io import (
 )
 from gepc_geo.io.frames import clip_of
 from gepc_geo.io.names import is_passed_over
-from gepc_geo.io.people import COCO, OtherJoints, has_form
+from gepc_geo.io.people import COCO
 from gepc_geo.io.text import head, json_keys
 from gepc_geo.skeleton import SKELETONS, Skeleton, coco17_to_coco18
 from gepc_geo.tracks import PoseTracks
@@ -54,7 +53,8 @@ class Format:
         per_frame: Whether a file is one frame, and the files of a folder whose names differ in the
             frame number alone (:func:`gepc_geo.io.frames.clip_of`) are one clip.
         write: Writes poses to a file or a folder, and returns the files; ``None``: not written.
-        holds: Whether ``write`` has a form for poses of their joints and coordinates.
+        holds: What poses ``write`` has a form for: for a number of coordinates the skeletons, or the
+            numbers of joints of whatever skeleton, ``None`` for any.
         one_file: Whether all clips are written into one file, not into the files of a folder.
     """
 
@@ -66,8 +66,26 @@ class Format:
     any_skeleton: bool = False
     per_frame: bool = False
     write: Callable[[PoseTracks, Path], list[Path]] | None = None
-    holds: Callable[[PoseTracks], bool] = lambda tracks: True
+    holds: Mapping[int, Collection[Skeleton | int] | None] = field(
+        default_factory=lambda: {2: None, 3: None}
+    )
     one_file: bool = False
+
+    def lack(self, tracks: PoseTracks) -> str:
+        """Why the format has no form for poses, in words; empty where it has one."""
+        if tracks.dims not in self.holds:
+            dims = " or ".join(map(str, self.holds))
+            return f"the poses have {tracks.dims} coordinates, {self.name} files have {dims}"
+        joints = self.holds[tracks.dims]
+        if joints is None or tracks.skeleton in joints or tracks.num_joints in joints:
+            return ""
+        known = " or ".join(
+            one.name if isinstance(one, Skeleton) else f"{one} joints" for one in joints
+        )
+        return (
+            f"the poses are of skeleton {tracks.skeleton.name!r} ({tracks.num_joints} joints), "
+            f"{self.name} files of {tracks.dims} coordinates have {known}"
+        )
 
 
 _FORMATS = (
@@ -86,7 +104,8 @@ _FORMATS = (
         alphapose.read_alphapose_tracks,
         any_skeleton=True,
         write=alphapose.write_alphapose,
-        holds=lambda tracks: tracks.dims == 2 and tracks.num_joints in COCO,
+        # Joints are counted, not named.
+        holds={2: COCO.keys()},
     ),
     # Before AlphaPose's, which has one entry more.
     Format(
@@ -96,7 +115,7 @@ _FORMATS = (
         coco_results.read_coco_results,
         any_skeleton=True,
         write=coco_results.write_coco_results,
-        holds=partial(has_form, joints=COCO),
+        holds={2: COCO.values()},
     ),
     Format(
         "alphapose-results",
@@ -114,7 +133,7 @@ _FORMATS = (
         any_skeleton=True,
         per_frame=True,
         write=openpose.write_openpose,
-        holds=partial(has_form, joints=openpose.JOINTS),
+        holds={2: openpose.JOINTS.values()},
     ),
     Format(
         "ultralytics-labels",
@@ -124,7 +143,7 @@ _FORMATS = (
         any_skeleton=True,
         per_frame=True,
         write=ultralytics.write_ultralytics_labels,
-        holds=partial(has_form, joints=COCO),
+        holds={2: COCO.values()},
     ),
     Format(
         "ultralytics-json",
@@ -141,7 +160,7 @@ _FORMATS = (
         keys=("instances",),
         any_skeleton=True,
         write=mmpose.write_mmpose,
-        holds=partial(has_form, joints=COCO),
+        holds={2: COCO.values()},
     ),
     Format(
         "mmpose-images",
@@ -159,7 +178,7 @@ _FORMATS = (
         mediapipe.read_mediapipe,
         keys=("frames", "pose_landmarks"),
         write=mediapipe.write_mediapipe,
-        holds=partial(has_form, joints=mediapipe.JOINTS),
+        holds={2: mediapipe.JOINTS.values()},
     ),
     Format(
         "kinetics-skeleton",
@@ -169,7 +188,7 @@ _FORMATS = (
         keys=("data", "skeleton"),
         any_skeleton=True,
         write=kinetics.write_kinetics,
-        holds=partial(has_form, joints=kinetics.JOINTS),
+        holds={2: kinetics.JOINTS.values()},
     ),
     Format(
         "ntu",
@@ -177,7 +196,7 @@ _FORMATS = (
         ntu.detect,
         ntu.read_ntu,
         write=ntu.write_ntu,
-        holds=partial(has_form, joints=ntu.JOINTS, dims=3),
+        holds={3: ntu.JOINTS.values()},
     ),
     Format(
         "pyskl",
@@ -186,7 +205,7 @@ _FORMATS = (
         pyskl.read_pyskl,
         any_skeleton=True,
         write=pyskl.write_pyskl,
-        holds=pyskl.holds,
+        holds={2: COCO.values(), 3: pyskl.JOINTS_3D.values()},
         one_file=True,
     ),
     Format(
@@ -196,7 +215,7 @@ _FORMATS = (
         deeplabcut.read_deeplabcut,
         any_skeleton=True,
         write=deeplabcut.write_deeplabcut,
-        holds=lambda tracks: tracks.dims == 2,
+        holds={2: None},
     ),
     Format("nw-ucla", ".json", nw_ucla.detect, nw_ucla.read_nw_ucla, keys=("skeletons",)),
     Format("penn-action", ".mat", penn_action.detect, penn_action.read_penn_action),
@@ -278,10 +297,10 @@ def write(tracks: PoseTracks, path: str | Path, format: str = "native") -> list[
     form = next((form for form in _FORMATS if form.name == format), None)
     if form is None or form.write is None:
         raise InputError(f"format to write is {format!r}, expected {', '.join(WRITABLE)}")
-    try:
-        return form.write(tracks, Path(path))
-    except OtherJoints as error:
-        raise InputError(f"{error}, expected {_way_on(tracks, form)}") from None
+    lack = form.lack(tracks)
+    if lack:
+        raise InputError(f"{lack}, expected {_way_on(tracks, form)}")
+    return form.write(tracks, Path(path))
 
 
 def count_formats(path: str | Path, format: str = "auto") -> dict[str, int]:
@@ -390,10 +409,10 @@ def _with_image_size(tracks: PoseTracks, image_size: Sequence[float], origin: st
 
 def _way_on(tracks: PoseTracks, form: Format) -> str:
     """Formats that hold poses for which this one has no form, and how it may get one."""
-    others = [one.name for one in _FORMATS if one.write is not None and one.holds(tracks)]
+    others = [one.name for one in _FORMATS if one.write is not None and not one.lack(tracks)]
     neck = ""
     nobody = tracks.with_(features=None).rows(np.zeros(tracks.num_frames, dtype=bool))
-    if tracks.skeleton == _WITHOUT_NECK and form.holds(nobody.with_(**_with_neck(nobody))):
+    if tracks.skeleton == _WITHOUT_NECK and not form.lack(nobody.with_(**_with_neck(nobody))):
         neck = f"--skeleton {_NECK.name}, which adds the neck, or "
     return f"{neck}a format that holds them: {', '.join(others)}"
 

@@ -21,7 +21,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
 from gepc_geo.io.bulk import Pose, decode, decode_poses
 from gepc_geo.io.names import file_names
-from gepc_geo.io.people import COCO, OtherJoints, kind_of, skeleton_of
+from gepc_geo.io.people import COCO, kind_of, skeleton_of
 from gepc_geo.io.text import head, parse_json, read_text, whole_number
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -86,17 +86,7 @@ def result_clip(path: Path) -> str:
 
 def write_alphapose(tracks: PoseTracks, folder: str | Path) -> list[Path]:
     """Writes one tracked-person file a clip: positions to a hundredth of a pixel, confidences to a
-    thousandth. :func:`read_alphapose_tracks` gives the same tracks back, to this rounding.
-
-    Raises:
-        InputError: Poses in other than two dimensions or of other than 17, 18 or 26 joints.
-    """
-    if tracks.dims != 2:
-        raise OtherJoints(f"the poses have {tracks.dims} coordinates, AlphaPose files have 2")
-    if tracks.num_joints not in COCO:
-        raise OtherJoints(
-            f"the poses have {tracks.num_joints} joints, AlphaPose files have 17, 18 or 26"
-        )
+    thousandth. :func:`read_alphapose_tracks` gives the same tracks back, to this rounding."""
     return write_files(folder, _files(tracks))
 
 

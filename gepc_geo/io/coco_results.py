@@ -23,13 +23,12 @@ from gepc_geo.io.names import file_names
 from gepc_geo.io.people import (
     COCO,
     build_clip,
-    check_writable,
-    flat_poses,
     kind_of,
     pose_array,
     skeleton_of,
 )
 from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.io.writing import flat_poses
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
 
@@ -86,12 +85,7 @@ def read_coco_results(path: Path, skeleton: Skeleton | None = None) -> PoseTrack
 
 
 def write_coco_results(tracks: PoseTracks, folder: Path) -> list[Path]:
-    """Writes one list a clip, with ``track_id``; positions and scores to three decimals.
-
-    Raises:
-        InputError: Poses of a skeleton that COCO results do not have, or in 3D.
-    """
-    check_writable(tracks, COCO, "COCO results")
+    """Writes one list a clip, with ``track_id``; positions and scores to three decimals."""
     return write_files(folder, _files(tracks))
 
 

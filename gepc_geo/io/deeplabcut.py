@@ -18,8 +18,8 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
 from gepc_geo.io.names import file_names
-from gepc_geo.io.people import OtherJoints, flat_poses
 from gepc_geo.io.text import head, read_text, whole_number
+from gepc_geo.io.writing import flat_poses
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
 
@@ -98,13 +98,7 @@ def read_deeplabcut(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
 
 def write_deeplabcut(tracks: PoseTracks, folder: Path) -> list[Path]:
     """Writes one table a clip, each person an individual in the order of their ids (which readers
-    number anew); positions and scores to three decimals.
-
-    Raises:
-        InputError: Poses in 3D.
-    """
-    if tracks.dims != 2:
-        raise OtherJoints(f"the poses have {tracks.dims} coordinates, DeepLabCut tables have 2")
+    number anew); positions and scores to three decimals."""
     return write_files(folder, _files(tracks))
 
 

@@ -17,18 +17,15 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.names import file_names
 from gepc_geo.io.people import (
     build_clip,
-    check_image_size,
-    check_writable,
     finite_array,
     joints_of,
     kind_of,
-    share_poses,
     skeleton_of,
 )
 from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.io.writing import clips_by_frame, share_poses
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
@@ -88,10 +85,8 @@ def write_kinetics(tracks: PoseTracks, folder: Path) -> list[Path]:
     ``label_index`` counts the classes in alphabetical order.
 
     Raises:
-        InputError: Poses of another skeleton than ``coco18``, or of an unknown image size.
+        InputError: A clip of unknown image size.
     """
-    check_writable(tracks, JOINTS, "Kinetics-skeleton")
-    check_image_size(tracks, "Kinetics-skeleton")
     return write_files(folder, _files(tracks))
 
 
@@ -101,16 +96,18 @@ def write_kinetics(tracks: PoseTracks, folder: Path) -> list[Path]:
 def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     poses = share_poses(tracks)
     classes = sorted(set(tracks.clip_label))
-    for clip, name in enumerate(file_names(tracks.clip_names)):
-        data: list[dict[str, Any]] = [
-            {"frame_index": frame, "skeleton": []} for frame in range(tracks.clip_length[clip])
+    for name, clip, frames in clips_by_frame(tracks):
+        data = [
+            {"frame_index": frame, "skeleton": [_person(poses[row]) for row in rows]}
+            for frame, rows in enumerate(frames)
         ]
-        for row in np.flatnonzero(tracks.clip == clip):
-            one = {"pose": poses[row, :, :2].ravel().tolist(), "score": poses[row, :, 2].tolist()}
-            data[tracks.frame[row]]["skeleton"].append(one)
         label = tracks.clip_label[clip]
         content = {"data": data, "label": label, "label_index": classes.index(label)}
         yield f"{name}.json", json.dumps(content)
+
+
+def _person(pose: np.ndarray) -> dict[str, list[float]]:
+    return {"pose": pose[:, :2].ravel().tolist(), "score": pose[:, 2].tolist()}
 
 
 def _pose(one: Any, path: Path, frame: int) -> np.ndarray:

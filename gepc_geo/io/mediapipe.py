@@ -23,17 +23,14 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.names import file_names
 from gepc_geo.io.people import (
     build_clip,
-    check_image_size,
-    check_writable,
     finite_array,
     kind_of,
-    share_poses,
     skeleton_of,
 )
 from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.io.writing import clips_by_frame, share_poses
 from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
 
@@ -96,10 +93,8 @@ def write_mediapipe(tracks: PoseTracks, folder: Path) -> list[Path]:
     """Writes one file a clip, positions to six decimals of the image's size; person ids are lost.
 
     Raises:
-        InputError: Poses of another skeleton than ``mediapipe33``, or of an unknown image size.
+        InputError: A clip of unknown image size.
     """
-    check_writable(tracks, JOINTS, "MediaPipe")
-    check_image_size(tracks, "MediaPipe")
     return write_files(folder, _files(tracks))
 
 
@@ -108,17 +103,19 @@ def write_mediapipe(tracks: PoseTracks, folder: Path) -> list[Path]:
 
 def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     poses = share_poses(tracks)
-    for clip, name in enumerate(file_names(tracks.clip_names)):
-        frames: list[dict[str, Any]] = [
-            {"frame": frame, "pose_landmarks": []} for frame in range(tracks.clip_length[clip])
-        ]
-        for row in np.flatnonzero(tracks.clip == clip):
-            marks = [dict(zip(_LANDMARK, mark, strict=True)) for mark in poses[row].tolist()]
-            frames[tracks.frame[row]]["pose_landmarks"].append(marks)
+    for name, clip, frames in clips_by_frame(tracks):
         content: dict[str, Any] = {"image_size": tracks.image_size[clip].tolist()}
         if not np.isnan(tracks.fps[clip]):
             content["fps"] = float(tracks.fps[clip])
-        yield f"{name}.json", json.dumps({**content, "frames": frames})
+        content["frames"] = [
+            {"frame": frame, "pose_landmarks": [_person(poses[row]) for row in rows]}
+            for frame, rows in enumerate(frames)
+        ]
+        yield f"{name}.json", json.dumps(content)
+
+
+def _person(pose: np.ndarray) -> list[dict[str, float]]:
+    return [dict(zip(_LANDMARK, mark, strict=True)) for mark in pose.tolist()]
 
 
 def _is_positive(value: Any) -> bool:

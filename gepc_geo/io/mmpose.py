@@ -20,18 +20,16 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
 from gepc_geo.io.frames import clip_of, frames_of
-from gepc_geo.io.names import file_names
 from gepc_geo.io.people import (
     COCO,
     build_clip,
-    check_writable,
     finite_array,
     joints_of,
     kind_of,
-    pixel_poses,
     skeleton_of,
 )
 from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.io.writing import clips_by_frame, pixel_poses
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
 
@@ -93,12 +91,7 @@ def read_mmpose_images(files: Sequence[Path], skeleton: Skeleton | None = None) 
 
 def write_mmpose(tracks: PoseTracks, folder: Path) -> list[Path]:
     """Writes one ``results_NAME.json`` a clip, as the demo does, with ``track_id``; positions and
-    scores to three decimals.
-
-    Raises:
-        InputError: Poses of a skeleton that these files do not have, or in 3D.
-    """
-    check_writable(tracks, COCO, "MMPose")
+    scores to three decimals."""
     return write_files(folder, _files(tracks))
 
 
@@ -108,18 +101,23 @@ def write_mmpose(tracks: PoseTracks, folder: Path) -> list[Path]:
 def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     poses = pixel_poses(tracks)
     meta = {"keypoint_id2name": dict(enumerate(tracks.skeleton.joints))}
-    for clip, name in enumerate(file_names(tracks.clip_names)):
-        info: list[dict[str, Any]] = [
-            {"frame_id": frame, "instances": []} for frame in range(tracks.clip_length[clip])
-        ]
-        for row in np.flatnonzero(tracks.clip == clip):
-            one = {
-                "keypoints": poses[row, :, :2].tolist(),
-                "keypoint_scores": poses[row, :, 2].tolist(),
-                "track_id": int(tracks.track[row]),
+    for name, _, frames in clips_by_frame(tracks):
+        info = [
+            {
+                "frame_id": frame,
+                "instances": [_person(poses[row], int(tracks.track[row])) for row in rows],
             }
-            info[tracks.frame[row]]["instances"].append(one)
+            for frame, rows in enumerate(frames)
+        ]
         yield f"results_{name}.json", json.dumps({"meta_info": meta, "instance_info": info})
+
+
+def _person(pose: np.ndarray, track: int) -> dict[str, Any]:
+    return {
+        "keypoints": pose[:, :2].tolist(),
+        "keypoint_scores": pose[:, 2].tolist(),
+        "track_id": track,
+    }
 
 
 def _clip(

@@ -16,9 +16,8 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.names import file_names
-from gepc_geo.io.people import check_writable, fine_poses
 from gepc_geo.io.text import head, read_text, whole_number
+from gepc_geo.io.writing import clips_by_frame, fine_poses
 from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
 
@@ -123,21 +122,9 @@ def write_ntu(tracks: PoseTracks, folder: Path) -> list[Path]:
     the clip's name has them.
 
     Raises:
-        InputError: Poses of another skeleton than ``ntu25`` or not in 3D, a clip with more than two
-            people, of whom readers take two only, or with other than 30 frames a second.
+        InputError: A clip with more than two people, of whom readers take two only, or with other than
+            30 frames a second.
     """
-    check_writable(tracks, JOINTS, "NTU RGB+D", dims=3)
-    for clip, name in enumerate(tracks.clip_names):
-        people, fps = len(np.unique(tracks.track[tracks.clip == clip])), tracks.fps[clip]
-        if people > _PEOPLE:
-            raise InputError(
-                f"clip {name!r} has {people} people, expected at most {_PEOPLE}: of an NTU RGB+D file "
-                "those two are read that move most"
-            )
-        if not np.isnan(fps) and fps != _FPS:
-            raise InputError(
-                f"clip {name!r} has {fps:g} frames a second, NTU RGB+D files have {_FPS:g}"
-            )
     return write_files(folder, _files(tracks))
 
 
@@ -147,21 +134,29 @@ def write_ntu(tracks: PoseTracks, folder: Path) -> list[Path]:
 def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     poses = fine_poses(tracks)
     state = np.where(poses[..., 3] >= _TRACKED, 2, (poses[..., 3] > 0).astype(int))
-    for clip, name in enumerate(file_names(tracks.clip_names)):
-        rows = np.flatnonzero(tracks.clip == clip)
-        people = np.unique(tracks.track[rows])
-        frames: list[list[str]] = [[] for _ in range(tracks.clip_length[clip])]
-        for row in rows:
-            # Edges, hands and lean are unknown; the body is tracked.
-            lines = [
-                f"{np.searchsorted(people, tracks.track[row])} 0 0 0 0 0 0 0 0 2",
-                str(_JOINTS),
-            ]
-            for (x, y, z, _), seen in zip(poses[row], state[row], strict=True):
-                lines.append(f"{x:.6f} {y:.6f} {z:.6f} 0 0 0 0 0 0 0 0 {seen}")
-            frames[tracks.frame[row]].append("\n".join(lines))
-        blocks = ["\n".join([str(len(bodies)), *bodies]) for bodies in frames]
-        yield f"{name}.skeleton", "\n".join([str(len(frames)), *blocks]) + "\n"
+    for name, clip, frames in clips_by_frame(tracks):
+        people = sorted({int(tracks.track[row]) for rows in frames for row in rows})
+        fps = tracks.fps[clip]
+        if len(people) > _PEOPLE:
+            raise InputError(
+                f"clip {tracks.clip_names[clip]!r} has {len(people)} people, expected at most "
+                f"{_PEOPLE}: of an NTU RGB+D file those two are read that move most"
+            )
+        if not np.isnan(fps) and fps != _FPS:
+            raise InputError(
+                f"clip {tracks.clip_names[clip]!r} has {fps:g} frames a second, NTU RGB+D files "
+                f"have {_FPS:g}"
+            )
+        lines = [str(len(frames))]
+        for rows in frames:
+            lines.append(str(len(rows)))
+            for row in rows:
+                # Edges, hands and lean are unknown; the body is tracked.
+                lines.append(f"{people.index(tracks.track[row])} 0 0 0 0 0 0 0 0 2")
+                lines.append(str(_JOINTS))
+                for (x, y, z, _), seen in zip(poses[row], state[row], strict=True):
+                    lines.append(f"{x:.6f} {y:.6f} {z:.6f} 0 0 0 0 0 0 0 0 {seen}")
+        yield f"{name}.skeleton", "\n".join(lines) + "\n"
 
 
 def _people(keypoints: np.ndarray, confidence: np.ndarray, body: np.ndarray) -> np.ndarray:

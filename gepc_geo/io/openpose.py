@@ -14,14 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
 from gepc_geo.io.frames import clip_of, frames_of
-from gepc_geo.io.names import file_names
-from gepc_geo.io.people import build_clip, check_writable, flat_poses, pose_array, skeleton_of
+from gepc_geo.io.people import build_clip, pose_array, skeleton_of
 from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.io.writing import clips_by_frame, flat_poses
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
@@ -74,9 +72,8 @@ def write_openpose(tracks: PoseTracks, folder: Path) -> list[Path]:
     """Writes a folder a clip, in it a file a frame; positions and scores to three decimals.
 
     Raises:
-        InputError: Poses of another skeleton than BODY_25 or COCO-18, or in 3D; negative ids.
+        InputError: Negative ids.
     """
-    check_writable(tracks, JOINTS, "OpenPose")
     if (tracks.track < 0).any():
         raise InputError(
             f"the poses have person {tracks.track.min()}, OpenPose's ids are 0 or more"
@@ -89,13 +86,13 @@ def write_openpose(tracks: PoseTracks, folder: Path) -> list[Path]:
 
 def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     poses = flat_poses(tracks)
-    for clip, name in enumerate(file_names(tracks.clip_names)):
-        people: list[list[dict[str, Any]]] = [[] for _ in range(tracks.clip_length[clip])]
-        for row in np.flatnonzero(tracks.clip == clip):
-            one = {"person_id": [int(tracks.track[row])], "pose_keypoints_2d": poses[row]}
-            people[tracks.frame[row]].append(one)
-        for frame, present in enumerate(people):
-            text = json.dumps({"version": 1.3, "people": present})
+    for name, _, frames in clips_by_frame(tracks):
+        for frame, rows in enumerate(frames):
+            people = [
+                {"person_id": [int(tracks.track[row])], "pose_keypoints_2d": poses[row]}
+                for row in rows
+            ]
+            text = json.dumps({"version": 1.3, "people": people})
             yield f"{name}/{name}_{frame:012d}_keypoints.json", text
 
 

@@ -18,15 +18,10 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
-from gepc_geo.io.people import (
-    COCO,
-    check_writable,
-    fine_poses,
-    has_form,
-    skeleton_of,
-)
+from gepc_geo.io.people import COCO, skeleton_of
 from gepc_geo.io.text import whole_number
 from gepc_geo.io.unpickle import Array, read_pickle
+from gepc_geo.io.writing import fine_poses
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
@@ -73,11 +68,6 @@ def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     return PoseTracks.concat(clips)
 
 
-def holds(tracks: PoseTracks) -> bool:
-    """Whether :func:`write_pyskl` has a form for poses of their joints and coordinates."""
-    return has_form(tracks, COCO) or has_form(tracks, JOINTS_3D, dims=3)
-
-
 def write_pyskl(tracks: PoseTracks, path: Path) -> list[Path]:
     """Writes all clips into one file: plain containers and float32 arrays. In 3D these files have no
     scores, and joints are there or missing.
@@ -86,13 +76,10 @@ def write_pyskl(tracks: PoseTracks, path: Path) -> list[Path]:
     else as text; of splits ``train`` and ``test`` are read back. Frames a second are lost.
 
     Raises:
-        InputError: Poses that are neither COCO's nor Halpe's in 2D nor ``ntu25`` in 3D, a clip without a
-            name, a path that does not end in ``.pkl`` or cannot be written to.
+        InputError: A clip without a name, a path that does not end in ``.pkl`` or cannot be written to.
     """
     if path.suffix != ".pkl":
         raise InputError(f"{path} has suffix {path.suffix!r}, expected .pkl")
-    known, dims = (JOINTS_3D, 3) if tracks.dims == 3 else (COCO, 2)
-    check_writable(tracks, known, "PYSKL's annotation", dims)
     if "" in tracks.clip_names:
         raise InputError("a clip has no name, which PYSKL's annotation files need")
     split: dict[str, list[str]] = {one: [] for one in sorted(set(tracks.clip_split) - {""})}

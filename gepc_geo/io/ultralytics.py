@@ -22,19 +22,16 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
 from gepc_geo.io.frames import clip_of, frames_of
-from gepc_geo.io.names import file_names
 from gepc_geo.io.people import (
     COCO,
     build_clip,
-    check_image_size,
-    check_writable,
     finite_array,
     joints_of,
     kind_of,
-    share_poses,
     skeleton_of,
 )
 from gepc_geo.io.text import head, read_json, read_text, whole_number
+from gepc_geo.io.writing import clips_by_frame, share_poses
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
 
@@ -145,11 +142,8 @@ def write_ultralytics_labels(tracks: PoseTracks, folder: Path) -> list[Path]:
     The box is that of the joints. Negative ids are not Ultralytics', but read back.
 
     Raises:
-        InputError: Poses of a skeleton that label files do not have, in 3D, or of an unknown image
-            size.
+        InputError: A clip of unknown image size.
     """
-    check_writable(tracks, COCO, "Ultralytics label")
-    check_image_size(tracks, "Ultralytics label")
     return write_files(folder, _label_files(tracks))
 
 
@@ -158,12 +152,10 @@ def write_ultralytics_labels(tracks: PoseTracks, folder: Path) -> list[Path]:
 
 def _label_files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     poses = share_poses(tracks)
-    for clip, name in enumerate(file_names(tracks.clip_names)):
-        lines: list[list[str]] = [[] for _ in range(tracks.clip_length[clip])]
-        for row in np.flatnonzero(tracks.clip == clip):
-            lines[tracks.frame[row]].append(_line(poses[row], int(tracks.track[row])))
-        for frame, present in enumerate(lines, start=1):
-            yield f"{name}/{name}_{frame}.txt", "".join(present)
+    for name, _, frames in clips_by_frame(tracks):
+        for frame, rows in enumerate(frames, start=1):
+            lines = [_line(poses[row], int(tracks.track[row])) for row in rows]
+            yield f"{name}/{name}_{frame}.txt", "".join(lines)
 
 
 def _line(pose: np.ndarray, person: int) -> str:

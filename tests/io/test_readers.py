@@ -278,10 +278,6 @@ def test_paths_and_formats_that_do_not_exist(tmp_path):
         read(tmp_path)
     with pytest.raises(InputError, match=f"expected auto or {', '.join(FORMATS)}"):
         read(tmp_path, format="bvh")
-    with pytest.raises(InputError, match="3 coordinates, AlphaPose files have 2"):
-        flat = np.zeros((1, 20, 3))
-        poses = PoseTracks.build(flat, np.ones((1, 20)), [0], [0], [0], "kinect20", ["a"])
-        write_alphapose(poses, tmp_path)
 
 
 def test_frame_numbers_are_not_taken_from_endings(tmp_path):
@@ -331,13 +327,6 @@ def test_written_joints_are_read_again_however_small(data, joints, tmp_path_fact
     np.testing.assert_allclose(again.keypoints[seen], tracks.keypoints[seen], atol=0.0102)
     for field in ("frame", "track", "clip"):
         np.testing.assert_array_equal(getattr(again, field), getattr(tracks, field))
-
-
-def test_poses_that_alphapose_has_no_form_for(tmp_path):
-    boxes = PoseTracks.build(np.ones((1, 5, 2)), np.ones((1, 5)), [0], [0], [0], "box5", ["a"])
-    with pytest.raises(InputError, match="have 5 joints, AlphaPose files have 17, 18 or 26"):
-        write_alphapose(boxes, tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

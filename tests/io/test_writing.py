@@ -13,7 +13,7 @@ from helpers import poses_for
 
 from gepc_geo.errors import InputError
 from gepc_geo.io import IN_ONE_FILE, WRITABLE, read, write
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
 FOLDERS = [form for form in WRITABLE if form not in IN_ONE_FILE]
@@ -180,10 +180,10 @@ def test_what_ntu_files_cannot_hold(pairs, tmp_path):
             tracks.with_(fps=[30, 24]),
             rf"{tracks.clip_names[1]!r} has 24 frames a second, .* have 30",
         ),
-        (pairs["openpose"], "have 2 coordinates, NTU RGB.D files have 3, expected a format that "),
+        (pairs["openpose"], "have 2 coordinates, ntu files have 3, expected a format that holds"),
         (
             tracks.with_(skeleton="body25"),
-            "skeleton 'body25', NTU RGB.D files have ntu25, expected ",
+            r"skeleton 'body25' \(25 joints\), ntu files of 3 coordinates have ntu25, expected ",
         ),
     ):
         with pytest.raises(InputError, match=message):
@@ -214,7 +214,8 @@ def test_mediapipe_there_and_back(pairs, tmp_path):
     with pytest.raises(InputError, match="unknown image size"):
         write(tracks.with_(image_size=None), tmp_path / "none", "mediapipe")
     with pytest.raises(
-        InputError, match="MediaPipe files have mediapipe33, expected a format that"
+        InputError,
+        match="mediapipe files of 2 coordinates have mediapipe33, expected a format that",
     ):
         write(pairs["openpose"], tmp_path / "none", "mediapipe")
     assert not (tmp_path / "none").exists()
@@ -273,7 +274,7 @@ def test_what_pyskl_files_cannot_hold(pairs, tmp_path):
         (
             penn,
             "out.pkl",
-            "files have coco17 or coco18 or halpe26, expected",
+            "files of 2 coordinates have coco17 or coco18 or halpe26, expected",
         ),
     ):
         with pytest.raises(InputError, match=message):
@@ -297,9 +298,28 @@ def test_refusals_name_formats_that_hold_the_poses(pairs, walkers, tmp_path):
     with pytest.raises(InputError) as to:
         write(pairs["ntu"], tmp_path / "out", "openpose")
     assert str(to.value) == (
-        "the poses have 3 coordinates, OpenPose files have 2, expected a format that holds them: "
+        "the poses have 3 coordinates, openpose files have 2, expected a format that holds them: "
         "native, ntu, pyskl"
     )
+
+
+def test_alphapose_counts_joints_and_does_not_name_them(pairs, tmp_path):
+    boxes = PoseTracks.build(np.ones((1, 5, 2)), np.ones((1, 5)), [0], [0], [0], "box5", ["a"])
+    with pytest.raises(InputError) as to:
+        write(boxes, tmp_path / "out", "alphapose-tracks")
+    assert str(to.value) == (
+        "the poses are of skeleton 'box5' (5 joints), alphapose-tracks files of 2 coordinates have 17 "
+        "joints or 18 joints or 26 joints, expected a format that holds them: native, deeplabcut"
+    )
+    with pytest.raises(InputError, match="3 coordinates, alphapose-tracks files have 2, expected"):
+        write(pairs["ntu"], tmp_path / "out", "alphapose-tracks")
+    assert not list(tmp_path.iterdir())
+    mouse = SKELETONS["coco17"].to_dict() | {"name": "mouse"}
+    one = PoseTracks.build(
+        np.ones((1, 17, 2)), np.ones((1, 17)), [0], [0], [0], Skeleton.from_dict(mouse), ["a"]
+    )
+    write(one, tmp_path / "out", "alphapose-tracks")
+    assert read(tmp_path / "out", skeleton=one.skeleton).skeleton == one.skeleton
 
 
 def test_people_without_id_beside_the_highest_one(tmp_path):
