@@ -353,7 +353,8 @@ class PoseTracks:
         array; :meth:`load` takes rows in any order and refuses arrays it does not know.
 
         Raises:
-            InputError: A name that does not end in ``.npz``, a folder that cannot be written to.
+            InputError: A name that does not end in ``.npz``, a folder that cannot be written to, names
+                that are no text (of files named in another encoding).
         """
         arrays: dict[str, Any] = {
             name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None
@@ -365,6 +366,8 @@ class PoseTracks:
         path = Path(path)
         if path.suffix != ".npz":
             raise InputError(f"{path} has suffix {path.suffix!r}, expected .npz")
+        for name in _STRINGS:
+            _check_text(getattr(self, name), name, str(path))
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **arrays)
 
@@ -514,10 +517,10 @@ class PoseTracks:
                 f"{self.frame[row]}, expected 0 to {self.clip_length[self.clip[row]] - 1}"
             )
         for name in ("fps", "image_size"):
-            if (getattr(self, name) <= 0).any():
-                raise InputError(
-                    f"{origin} has {name} {getattr(self, name).min()}, expected more than 0"
-                )
+            array = getattr(self, name)
+            wrong = array[(array <= 0) | np.isinf(array)]
+            if wrong.size:
+                raise InputError(f"{origin} has {name} {wrong[0]}, expected more than 0 and finite")
         if self.frame_labels is not None:
             total = int(self.clip_length.sum())
             if self.frame_labels.shape != (total,):
@@ -573,6 +576,18 @@ def _array(value: Any, name: str, origin: str) -> np.ndarray:
     if array.ndim != ndim:
         raise InputError(f"{origin}: {name} has {array.ndim} dimensions, expected {ndim}")
     return array
+
+
+def _check_text(values: Iterable[str], name: str, path: str) -> None:
+    """Raises an InputError where a value has halves of characters, which :meth:`PoseTracks.load` refuses."""
+    for value in values:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"{path} cannot hold {value!r:.80} in {name}, expected text (is a file named in another "
+                "encoding than UTF-8?)"
+            ) from None
 
 
 def _line(error: BaseException) -> str:

@@ -70,6 +70,8 @@ def test_rows_are_sorted_and_lengths_filled_in():
         ({"frame_labels": [0] * 11}, "11 frame labels, expected 12"),
         ({"frame_labels": [2] * 12}, "frame labels other than 1, 0 and -1"),
         ({"fps": [0, 24]}, "fps 0.0, expected more than 0"),
+        ({"fps": [24, np.inf]}, "fps inf, expected more than 0 and finite"),
+        ({"image_size": [[np.inf, 2], [2, 2]]}, "image_size inf, expected more than 0 and finite"),
         ({"features": np.zeros((4, 4, 2))}, "features has shape"),
         ({"track": ["x", 1, 1, 1]}, "track is not an array of int64"),
     ],
@@ -151,6 +153,15 @@ def test_native_file_round_trip(full, tmp_path):
         else:
             assert one == other, name
     assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+@pytest.mark.parametrize("name", ["clip_names", "camera", "clip_label", "clip_split"])
+def test_names_that_are_no_text_are_not_saved(name, tmp_path):
+    """Such as Python's of a file whose name is in another encoding; they could not be read back."""
+    tracks = build(**{name: ["caf\udce9", "b"]})
+    with pytest.raises(InputError, match=rf"cannot hold 'caf\\udce9' in {name}, expected text"):
+        tracks.save(tmp_path / "a.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_native_files_of_other_versions_and_contents(tmp_path):

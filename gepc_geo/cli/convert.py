@@ -56,6 +56,8 @@ def convert(
     if names is not None:
         tracks = tracks.select(labels=names)
     written = write(tracks, out, to)
+    if to != "native" and tracks.frame_labels is not None:
+        click.echo(f"note: {to} files have no frame labels, which are lost", err=True)
     if to not in IN_ONE_FILE:
         for clip, name in zip(tracks.clip_names, file_names(tracks.clip_names), strict=True):
             if name != clip:

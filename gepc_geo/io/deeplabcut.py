@@ -90,7 +90,7 @@ def read_deeplabcut(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
         track,
         np.zeros(len(row), dtype=np.int64),
         skeleton,
-        [path.stem.split("DLC_")[0] or path.stem],
+        [_video(path.stem)],
         clip_length=[int(number.max(initial=-1)) + 1],
         origin=str(path),
     )
@@ -98,7 +98,11 @@ def read_deeplabcut(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
 
 def write_deeplabcut(tracks: PoseTracks, folder: Path) -> list[Path]:
     """Writes one table a clip, each person an individual in the order of their ids (which readers
-    number anew); positions and scores to three decimals."""
+    number anew); positions and scores to three decimals.
+
+    Raises:
+        InputError: A clip whose name has DeepLabCut's ``DLC_`` in it, where readers end it.
+    """
     return write_files(folder, _files(tracks))
 
 
@@ -109,6 +113,11 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     poses = flat_poses(tracks)
     joints = tracks.skeleton.joints
     for clip, name in enumerate(file_names(tracks.clip_names)):
+        if _video(name) != name:
+            raise InputError(
+                f"clip {tracks.clip_names[clip]!r:.80} would be read back as {_video(name)!r:.80}, "
+                "expected a name without 'DLC_', which ends the video's name in DeepLabCut's files"
+            )
         rows = np.flatnonzero(tracks.clip == clip)
         # A table has columns even where nobody is.
         people = np.unique(tracks.track[rows]).tolist() or [0]
@@ -124,6 +133,11 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
             parts = (cells.get((one, frame), empty) for one in people)
             table.writerow([frame, *chain.from_iterable(parts)])
         yield f"{name}.csv", stream.getvalue()
+
+
+def _video(stem: str) -> str:
+    """The video's name in that of a table's file; behind it DeepLabCut puts its own."""
+    return stem.split("DLC_")[0] or stem
 
 
 def _key(animal: str, joint: str, coordinate: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ A file that is read is not trusted: :mod:`gepc_geo.io.unpickle`.
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 from collections import Counter
@@ -76,13 +77,17 @@ def write_pyskl(tracks: PoseTracks, path: Path) -> list[Path]:
     else as text; of splits ``train`` and ``test`` are read back. Frames a second are lost.
 
     Raises:
-        InputError: A clip without a name, a path that does not end in ``.pkl`` or cannot be written to.
+        InputError: A clip without a name, or of more people and frames than memory has room for; a path
+            that does not end in ``.pkl`` or cannot be written to.
     """
     if path.suffix != ".pkl":
         raise InputError(f"{path} has suffix {path.suffix!r}, expected .pkl")
     if "" in tracks.clip_names:
         raise InputError("a clip has no name, which PYSKL's annotation files need")
-    split: dict[str, list[str]] = {one: [] for one in sorted(set(tracks.clip_split) - {""})}
+    # Readers go by the first protocol in the file, and these two are one.
+    first = [one for one in ("train", "test") if one in tracks.clip_split]
+    others = sorted(set(tracks.clip_split) - {"", *first})
+    split: dict[str, list[str]] = {one: [] for one in (*first, *others)}
     for name, one in zip(tracks.clip_names, tracks.clip_split, strict=True):
         if one:
             split[one].append(name)
@@ -103,17 +108,26 @@ def _annotations(tracks: PoseTracks) -> list[dict[str, Any]]:
         rows = np.flatnonzero(tracks.clip == clip)
         people = np.unique(tracks.track[rows])
         frames = int(tracks.clip_length[clip])
-        values = np.zeros((len(people), frames, *poses.shape[1:]), dtype=np.float32)
-        values[np.searchsorted(people, tracks.track[rows]), tracks.frame[rows]] = poses[rows]
+        shape = (len(people), frames, tracks.num_joints)
+        try:
+            keypoint = np.zeros((*shape, tracks.dims), dtype=np.float32)
+            score = np.zeros(shape, dtype=np.float32)
+        except MemoryError:
+            raise InputError(
+                f"clip {name!r:.80} has {len(people)} people in {frames} frames, for which memory has "
+                "no room, expected shorter clips: PYSKL's arrays have everyone in every frame"
+            ) from None
+        at = np.searchsorted(people, tracks.track[rows]), tracks.frame[rows]
+        keypoint[at], score[at] = poses[rows, :, :-1], poses[rows, :, -1]
         one: dict[str, Any] = {"frame_dir": name, "total_frames": frames}
         label = tracks.clip_label[clip]
         if label:
-            one["label"] = int(label) if re.fullmatch(r"0|[1-9]\d{0,8}", label) else label
-        one["keypoint"] = np.ascontiguousarray(values[..., :-1])
+            one["label"] = int(label) if re.fullmatch(r"0|[1-9][0-9]{0,8}", label) else label
+        one["keypoint"] = keypoint
         if tracks.dims == 2:
-            one["keypoint_score"] = np.ascontiguousarray(values[..., -1])
+            one["keypoint_score"] = score
             if not np.isnan(tracks.image_size[clip]).any():
-                width, height = (round(float(side)) for side in tracks.image_size[clip])
+                width, height = (math.ceil(side) for side in tracks.image_size[clip])
                 one |= {"img_shape": (height, width), "original_shape": (height, width)}
         annotations.append(one)
     return annotations

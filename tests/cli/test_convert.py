@@ -67,6 +67,17 @@ def test_there_and_back(to, walkers, tmp_path):
     assert f"format          {to} (" in good("info", there, *joints)
 
 
+def test_frame_labels_that_a_format_has_no_room_for(walkers, tmp_path):
+    tracks = walkers.select(clips=[0])
+    labels = np.zeros(int(tracks.clip_length.sum()), dtype=np.int8)
+    tracks.with_(frame_labels=labels).save(tmp_path / "a.npz")
+    to = ("convert", tmp_path / "a.npz", "--out")
+    assert "note: mmpose files have no frame labels, which are lost" in good(
+        *to, tmp_path / "out", "--to", "mmpose"
+    )
+    assert "note" not in good(*to, tmp_path / "b.npz")
+
+
 def test_what_cannot_be_written(poses, tmp_path):
     message = refused(
         *("convert", poses.with_name("coco17.npz"), "--to", "openpose", "--out", tmp_path / "x")

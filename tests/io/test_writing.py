@@ -14,7 +14,7 @@ from helpers import poses_for
 from gepc_geo.errors import InputError
 from gepc_geo.io import IN_ONE_FILE, WRITABLE, read, write
 from gepc_geo.skeleton import SKELETONS, Skeleton
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.tracks import MAX_FRAMES, PoseTracks
 
 FOLDERS = [form for form in WRITABLE if form not in IN_ONE_FILE]
 ENDINGS = {"native": ".npz", "pyskl": ".pkl"}
@@ -85,6 +85,25 @@ def test_an_empty_camera(form, pairs, tmp_path):
     path = tmp_path / f"out{ENDINGS.get(form, '')}"
     assert write(nobody, path, form)
     assert again(path, form).num_frames == 0
+
+
+@pytest.mark.parametrize("form", WRITABLE)
+def test_people_without_any_joint(form, pairs, tmp_path):
+    """Somebody who is never seen in the one clip, and in one frame in the other."""
+    tracks = pairs[form]
+    confidence = tracks.confidence.copy()
+    confidence[(tracks.clip == 0) & (tracks.track == tracks.track[0])] = 0
+    confidence[np.flatnonzero(tracks.clip == 1)[3]] = 0
+    path = tmp_path / f"out{ENDINGS.get(form, '')}"
+    write(tracks.with_(confidence=confidence), path, form)
+    back = again(path, form)
+    expected = (confidence > 0).any(axis=1)
+    assert (back.confidence > 0).any(axis=1).sum() == expected.sum()
+    # As they are without them.
+    there = tmp_path / f"there{ENDINGS.get(form, '')}"
+    write(tracks.rows(expected).with_(confidence=confidence[expected]), there, form)
+    if form in FOLDERS and form not in ("alphapose-tracks", "coco-results", "deeplabcut"):
+        assert contents(path) == contents(there)
 
 
 @pytest.mark.parametrize("form", FOLDERS)
@@ -167,6 +186,15 @@ def test_ntu_there_and_back(pairs, tmp_path):
     rows = files[1].read_text().split("\n")
     assert rows[0] == str(tracks.clip_length[1]) and len(rows[2].split()) == 10
     assert rows[3] == "25" and len(rows[4].split()) == 12
+
+
+def test_ntu_files_hold_two_of_three_where_the_third_is_never_seen(pairs, tmp_path):
+    tracks = pairs["ntu"]
+    left = (tracks.clip == 0) & (tracks.track == tracks.track[0]) & (tracks.frame >= 20)
+    confidence = np.where(left[:, None], 0, tracks.confidence)
+    third = tracks.with_(track=np.where(left, 10**6, tracks.track), confidence=confidence)
+    write(third, tmp_path / "out", "ntu")
+    assert read(tmp_path / "out").num_frames == third.num_frames - left.sum()
 
 
 def test_what_ntu_files_cannot_hold(pairs, tmp_path):
@@ -280,6 +308,39 @@ def test_what_pyskl_files_cannot_hold(pairs, tmp_path):
         with pytest.raises(InputError, match=message):
             write(poses, tmp_path / name, "pyskl")
     assert not list(tmp_path.iterdir())
+
+
+def test_pyskl_splits_classes_and_small_images(pairs, tmp_path):
+    """The split of ``train`` and ``test`` counts, whatever others there are; text stays text."""
+    tracks = pairs["pyskl"].with_(
+        clip_split=["a_train", "train"], clip_label=["1\u0663", "007"], image_size=[[0.4, 0.4]] * 2
+    )
+    back = read(write(tracks, tmp_path / "out.pkl", "pyskl")[0])
+    assert (back.clip_split, back.clip_label) == (("", "train"), tracks.clip_label)
+    np.testing.assert_array_equal(back.image_size, 1)
+
+
+def test_pyskl_of_more_people_and_frames_than_memory_holds(tmp_path):
+    """A crowd in a camera that ran for weeks; nobody is seen twice."""
+    count = 20_000
+    poses = np.ones((count, 17, 2)), np.ones((count, 17)), np.zeros(count), np.arange(count)
+    tracks = PoseTracks.build(
+        *poses, np.zeros(count), "coco17", ["gate"], clip_length=[MAX_FRAMES - 1]
+    )
+    with pytest.raises(
+        InputError, match="clip 'gate' has 20000 people in 99999999 frames, for which"
+    ):
+        write(tracks, tmp_path / "out.pkl", "pyskl")
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_that_deeplabcut_would_end(pairs, tmp_path):
+    tracks = pairs["deeplabcut"]
+    with pytest.raises(InputError, match="clip 'x/aDLC_1' would be read back as 'x_a', expected"):
+        write(tracks.with_(clip_names=["b", "x/aDLC_1"]), tmp_path / "out", "deeplabcut")
+    assert not list(tmp_path.iterdir())
+    write(tracks.with_(clip_names=["DLC_a", "DLC"]), tmp_path / "out", "deeplabcut")
+    assert set(again(tmp_path / "out", "deeplabcut").clip_names) == {"DLC_a", "DLC"}
 
 
 def test_refusals_name_formats_that_hold_the_poses(pairs, walkers, tmp_path):
