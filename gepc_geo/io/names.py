@@ -12,6 +12,8 @@ from gepc_geo.errors import InputError
 _DOCUMENTS = re.compile(r"(read[-_ ]?me|licen[cs]e|copying|notice|changelog)\b.*", re.IGNORECASE)
 # What AlphaPose puts behind the name of a clip; readers take it away.
 _ENDINGS = ("alphapose-results", "_alphapose_tracked_person")
+# In bytes: file systems take 255, and formats put frame numbers and endings behind names.
+_LONGEST = 200
 
 
 def is_passed_over(path: Path) -> bool:
@@ -25,8 +27,8 @@ def file_names(clip_names: Sequence[str]) -> list[str]:
     Names come from files that other people made: none may lead out of the folder that is written to.
 
     Raises:
-        InputError: A name that is absolute, empty, hidden, a document's, has ``..`` in it or cannot
-            be printed; two clips that get one name.
+        InputError: A name that is absolute, empty, hidden, a document's, has ``..`` in it, cannot be
+            printed or is over 200 bytes long; two clips that get one name.
     """
     owner: dict[str, str] = {}
     for clip in clip_names:
@@ -37,11 +39,12 @@ def file_names(clip_names: Sequence[str]) -> list[str]:
             or not name.isprintable()
             or _DOCUMENTS.fullmatch(name)
             or name.endswith(_ENDINGS)
+            or len(name.encode()) > _LONGEST
         ):
             raise InputError(
                 f"clip {clip!r:.80} cannot give its name to a file that is read back, expected "
-                "printable names that are not empty, absolute or hidden, without '..', and none of a "
-                "document (README) or of AlphaPose's files"
+                "printable names that are not empty, absolute or hidden, without '..', of at most "
+                f"{_LONGEST} bytes, and none of a document (README) or of AlphaPose's files"
             )
         if name in owner:
             raise InputError(

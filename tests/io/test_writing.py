@@ -43,7 +43,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "name",
     ["../../evil", "/tmp/evil", "a/../../evil", "..", "..\\evil", "", "a//b", ".hid", "x/.hid"]
-    + ["a\0b", "a\nb", "\ud800", "README", "licence.old", "x_alphapose-results"],
+    + ["a\0b", "a\nb", "\ud800", "README", "licence.old", "x_alphapose-results"]
+    + ["é" * 101, "x/" + "n" * 199],
 )
 def test_names_that_lead_astray_or_are_not_read_back(name, form, pairs, tmp_path):
     """Before anything is written, the good first clip included."""
@@ -62,7 +63,9 @@ def test_names_with_folders_are_read_back(form, pairs, tmp_path):
 
 
 @pytest.mark.parametrize("form", FOLDERS)
-@pytest.mark.parametrize("names", [("results_a", "labels"), ("cam_001", "cam-2"), ("a.jpg", "7")])
+@pytest.mark.parametrize(
+    "names", [("results_a", "labels"), ("cam_001", "cam-2"), ("a.jpg", "7"), ("n" * 200, " ")]
+)
 def test_odd_names_survive(names, form, pairs, tmp_path):
     write(pairs[form].with_(clip_names=names), tmp_path / "out", form)
     assert sorted(again(tmp_path / "out", form).clip_names) == sorted(names)
