@@ -1,4 +1,4 @@
-"""The one exception that means "what you gave us cannot be used"."""
+"""The exception that means "what you gave us cannot be used", and the warning "not all of it was"."""
 
 from __future__ import annotations
 
@@ -8,4 +8,12 @@ class InputError(ValueError):
 
     The message is one sentence that names the file (or option), the value found and what was
     expected. The command line prints it and exits with code 2.
+    """
+
+
+class InputWarning(UserWarning):
+    """Input that was used, but not all of it.
+
+    The message is one sentence that names the file, what was left out and how much. The command
+    line prints it and goes on.
     """

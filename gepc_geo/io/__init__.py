@@ -153,6 +153,15 @@ _FORMATS = (
         any_skeleton=True,
     ),
     Format(
+        "ultralytics-frames",
+        ".json",
+        ultralytics.detect_frames,
+        ultralytics.read_ultralytics_frames,
+        keys=("class", "box", "keypoints"),
+        any_skeleton=True,
+        per_frame=True,
+    ),
+    Format(
         "mmpose",
         ".json",
         mmpose.detect,
@@ -241,13 +250,14 @@ def read(
 ) -> PoseTracks:
     """Reads a file, or all files in a folder (and its folders), sorted by path, a clip a file.
 
-    Of formats with a file for every frame (OpenPose, Ultralytics labels, MMPose's of images) a clip is the files of one
-    folder whose names differ in the frame number alone. In a folder, hidden files, documents
+    Of formats with a file for every frame (OpenPose, Ultralytics, MMPose's of images) a clip is the files of one folder
+    whose names differ in the frame number alone. In a folder, hidden files, documents
     (``README``, ``LICENSE``) and files whose ending no format found there has (``.npy`` masks) are
     left alone; endings may be in upper case. Any other file is data, and an error where it is
     malformed: a clip is never passed over in silence.
 
-    People of files without person ids get them from :func:`gepc_geo.tracking.track_poses`.
+    People of files without person ids get them from :func:`gepc_geo.tracking.track_poses`. A
+    :class:`~gepc_geo.errors.InputWarning` says where poses are left out.
 
     Args:
         path: File or folder.

@@ -2,6 +2,7 @@
 
 A result list is one JSON array with an object a person and frame: ``image_id`` (the frame number is
 its last run of digits before the ending), ``keypoints`` (x, y, score of each joint), ``score`` and ``idx`` (person).
+Without tracking ``idx`` is written too: 0 for everybody, in a list of as many as detections were merged.
 A tracked-person file maps person -> frame -> ``{"keypoints": [...]}``; frame numbers may be padded
 with zeros, and a person may be a list of such dicts.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.files import write_files
 from gepc_geo.io.bulk import Pose, decode, decode_poses
 from gepc_geo.io.names import file_names
-from gepc_geo.io.people import COCO, kind_of, skeleton_of
+from gepc_geo.io.people import COCO, build_clip, finite_array, kind_of, skeleton_of
 from gepc_geo.io.text import head, parse_json, read_text, whole_number
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -65,14 +67,27 @@ def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> PoseT
 def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     """Reads one result list; the clip is named after it (or after its folder).
 
-    Of several poses of one person in one frame the one with the highest score is kept.
+    Where all ids are equal and a frame has several poses, nobody was tracked, and people get ids. Else
+    of several poses of one person in one frame the one with the highest score is kept, and a warning
+    (:class:`~gepc_geo.errors.InputWarning`) says how many others are left out.
 
     Args:
         path: The file.
         skeleton: Names the joints; ``None``: COCO's of 17 or 18 or Halpe's of 26, by their number.
     """
     text = read_text(path, _RESULTS_KIND)
-    people, frames, points = _bulk_results(text, path) or _careful_results(text, path)
+    people, frames, points, scores = _bulk_results(text, path) or _careful_results(text, path)
+    if len(set(people)) == 1 and len(set(frames)) < len(frames):
+        return _untracked(path, frames, points, skeleton)
+    kept = _best(people, frames, scores)
+    if len(kept) < len(people):
+        warnings.warn(
+            f"{path} has people several times in a frame: the best scored pose of each is kept, "
+            f"{len(people) - len(kept)} of {len(people)} poses are left out",
+            InputWarning,
+            stacklevel=2,
+        )
+        people, frames, points = [people[i] for i in kept], [frames[i] for i in kept], points[kept]
     return _tracks(path, result_clip(path), people, frames, points, skeleton)
 
 
@@ -116,11 +131,13 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
 
 # Persons, frame numbers, and x, y, score of each joint: [F, 3 V] float32.
 _Rows = tuple[list[int], list[int], np.ndarray]
+# And the score of each pose.
+_ScoredRows = tuple[list[int], list[int], np.ndarray, list[float]]
 
 
 class _Result(Pose):
     image_id: int | str
-    idx: int | str | list[int | list[int]]
+    idx: int | float | str | list[int | float | list[int | float]]
     score: int | float = 0.0
 
 
@@ -149,14 +166,14 @@ def _careful_tracks(text: str, path: Path) -> _Rows:
     """Any tracked-person file; says what is wrong with a broken one."""
     content = parse_json(text, path, _TRACKS_KIND)
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {kind_of(content)}, expected an object of persons")
+        raise InputError(f"{path} holds {kind_of(content)}, expected an object of persons")
     people, frames, points = [], [], []
     for person, parts in content.items():
         track = whole_number(person, path, "person")
         for part in parts if isinstance(parts, list) else [parts]:
             if not isinstance(part, dict):
                 raise InputError(
-                    f"{path} has a {kind_of(part)} for person {person}, expected frames by number"
+                    f"{path} has {kind_of(part)} for person {person}, expected frames by number"
                 )
             for frame, pose in part.items():
                 people.append(track)
@@ -165,7 +182,7 @@ def _careful_tracks(text: str, path: Path) -> _Rows:
     return people, frames, _numbers(points, path)
 
 
-def _bulk_results(text: str, path: Path) -> _Rows | None:
+def _bulk_results(text: str, path: Path) -> _ScoredRows | None:
     """A result list of nothing but plain poses; ``None`` for any other."""
     pieces = decode(_PIECES_DECODER, text)
     found = None if pieces is None else decode_poses(pieces, _RESULTS_DECODER)
@@ -180,21 +197,18 @@ def _bulk_results(text: str, path: Path) -> _Rows | None:
             image, frame = pose.image_id, _frame_of(pose.image_id, path, i)
         frames.append(frame)
         people.append(_person_of(pose.idx, path, i))
-    kept = _best(people, frames, [pose.score for pose in poses])
-    if len(kept) == len(poses):
-        return people, frames, points
-    return [people[i] for i in kept], [frames[i] for i in kept], points[kept]
+    return people, frames, points, [pose.score for pose in poses]
 
 
-def _careful_results(text: str, path: Path) -> _Rows:
+def _careful_results(text: str, path: Path) -> _ScoredRows:
     """Any result list; says what is wrong with a broken one."""
     content = parse_json(text, path, _RESULTS_KIND)
     if not isinstance(content, list):
-        raise InputError(f"{path} holds a {kind_of(content)}, expected a list of poses")
+        raise InputError(f"{path} holds {kind_of(content)}, expected a list of poses")
     people, frames, scores, points = [], [], [], []
     for i, pose in enumerate(content):
         if not isinstance(pose, dict):
-            raise InputError(f"{path} has a {kind_of(pose)} at position {i}, expected an object")
+            raise InputError(f"{path} has {kind_of(pose)} at position {i}, expected an object")
         frames.append(_frame_of(pose.get("image_id"), path, i))
         people.append(_person_of(pose.get("idx"), path, i))
         score = pose.get("score", 0.0)
@@ -202,9 +216,7 @@ def _careful_results(text: str, path: Path) -> _Rows:
             raise InputError(f"{path} has score {score!r:.40} at position {i}, expected a number")
         scores.append(score)
         points.append(_points(pose, path, f"position {i}"))
-    kept = _best(people, frames, scores)
-    chosen = [points[i] for i in kept]
-    return [people[i] for i in kept], [frames[i] for i in kept], _numbers(chosen, path)
+    return people, frames, _numbers(points, path), scores
 
 
 def _best(people: list[int], frames: list[int], scores: list[float]) -> list[int]:
@@ -253,15 +265,24 @@ def _frame_of(image: Any, path: Path, position: int) -> int:
 
 
 def _person_of(idx: Any, path: Path, position: int) -> int:
-    # Some trackers write the id inside one or two lists.
+    # Where AlphaPose merges detections, it writes the ids of all of them, each maybe in a list.
     while isinstance(idx, list) and len(idx) >= 1:
         idx = idx[0]
     if idx is None or isinstance(idx, list):
         raise InputError(
             f"{path} has no person id (idx) at position {position}, "
-            "expected the output of AlphaPose with tracking"
+            "expected one, as AlphaPose writes with and without tracking"
         )
     return whole_number(idx, path, "idx")
+
+
+def _untracked(
+    path: Path, frames: list[int], points: np.ndarray, wanted: Skeleton | None
+) -> PoseTracks:
+    """The clip of a result list without ids of people."""
+    skeleton = skeleton_of(points.shape[1] // 3, wanted, COCO, path)
+    values = finite_array(points, path)
+    return build_clip(result_clip(path), values, frames, [None] * len(frames), skeleton, path)
 
 
 def _tracks(

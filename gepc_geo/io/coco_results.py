@@ -2,7 +2,7 @@
 
 ``image_id`` (a number, or the image's file name), ``category_id``, ``keypoints`` (x, y, score of each
 joint) and ``score``; ``track_id`` where people were tracked. Source: the COCO data set's "Results
-Format". AlphaPose without tracking writes the same.
+Format".
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def read_coco_results(path: Path, skeleton: Skeleton | None = None) -> PoseTrack
     """
     content = read_json(path, _KIND)
     if not isinstance(content, list):
-        raise InputError(f"{path} holds a {kind_of(content)}, expected {_KIND}")
+        raise InputError(f"{path} holds {kind_of(content)}, expected {_KIND}")
     rows: dict[str, list[int]] = {}
     frame: list[int] = []
     person: list[int | None] = []
     for i, one in enumerate(content):
         if not isinstance(one, dict):
-            raise InputError(f"{path} has a {kind_of(one)} at position {i}, expected an object")
+            raise InputError(f"{path} has {kind_of(one)} at position {i}, expected an object")
         clip, number = frame_of(one.get("image_id"), path, f"position {i}")
         rows.setdefault(clip or path.stem, []).append(i)
         frame.append(number)

@@ -114,7 +114,7 @@ def _pose(one: Any, path: Path, frame: int) -> np.ndarray:
     """x, y, score of each joint, :math:`[V, 3]`."""
     if not isinstance(one, dict):
         raise InputError(
-            f"{path} has a {kind_of(one)} as a person in frame {frame}, expected {_KIND}"
+            f"{path} has {kind_of(one)} as a person in frame {frame}, expected {_KIND}"
         )
     pose, score = (finite_array(one.get(name, []), path) for name in ("pose", "score"))
     if pose.ndim != 1 or score.ndim != 1 or not len(score) or len(pose) != 2 * len(score):

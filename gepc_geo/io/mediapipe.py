@@ -126,7 +126,7 @@ def _pose(one: Any, path: Path, frame: int) -> list[list[float]]:
     """x, y, visibility of each landmark; not yet known to be numbers."""
     if not isinstance(one, list):
         raise InputError(
-            f"{path} has a {kind_of(one)} as a person in frame {frame}, expected a list of landmarks"
+            f"{path} has {kind_of(one)} as a person in frame {frame}, expected a list of landmarks"
         )
     for landmark in one:
         if not isinstance(landmark, dict) or not {"x", "y"} <= set(landmark):

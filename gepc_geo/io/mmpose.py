@@ -84,7 +84,7 @@ def read_mmpose_images(files: Sequence[Path], skeleton: Skeleton | None = None) 
     for number, path in zip(frames_of(files), files, strict=True):
         people = read_json(path, _IMAGE_KIND)
         if not isinstance(people, list):
-            raise InputError(f"{path} holds a {kind_of(people)}, expected {_IMAGE_KIND}")
+            raise InputError(f"{path} holds {kind_of(people)}, expected {_IMAGE_KIND}")
         frames.append((number, people, path))
     return _clip(clip_of(files[0]), frames, skeleton, files[0])
 
@@ -163,7 +163,7 @@ def _pose(one: Any, path: Path, frame: int) -> np.ndarray:
     """x, y, score of each joint, :math:`[V, 3]`."""
     if not isinstance(one, dict):
         raise InputError(
-            f"{path} has a {kind_of(one)} as an instance of frame {frame}, expected its keypoints"
+            f"{path} has {kind_of(one)} as an instance of frame {frame}, expected its keypoints"
         )
     points = finite_array(one.get("keypoints", []), path)
     scores = finite_array(one.get("keypoint_scores", []), path)

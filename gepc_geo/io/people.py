@@ -21,9 +21,9 @@ _MOST = 2**62
 
 
 def kind_of(value: Any) -> str:
-    """What a value of JSON is, in words for errors."""
-    names = {dict: "object", list: "list", str: "string", type(None): "null", bool: "truth value"}
-    return names.get(type(value), "number")
+    """What a value of JSON is, in words for errors: ``"an object"``."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a truth value"}
+    return "null" if value is None else names.get(type(value), "a number")
 
 
 def skeleton_of(
@@ -82,7 +82,7 @@ def pose_array(poses: Sequence[Any], path: Path) -> np.ndarray:
                 "joint"
             )
         if not isinstance(pose, list) or not pose or len(pose) % 3:
-            found = f"{len(pose)} values" if isinstance(pose, list) else f"a {kind_of(pose)}"
+            found = f"{len(pose)} values" if isinstance(pose, list) else kind_of(pose)
             raise InputError(f"{path} has {found} as key points, expected 3 values for each joint")
     joints = joints_of([pose[::3] for pose in poses], path)
     return finite_array(poses, path).reshape(len(poses), joints or 0, 3)

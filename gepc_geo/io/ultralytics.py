@@ -1,11 +1,12 @@
-"""Ultralytics YOLO-pose: a label file for every frame, or a JSON file for every video.
+"""Ultralytics YOLO-pose: label files, a file a frame, or JSON, a file a video or a frame.
 
 ``yolo pose track ... save_txt=True`` writes ``labels/NAME_12.txt``, a person a line: class, box
 (centre, width, height), x, y and score of each joint, then with ``save_conf=True`` the box's score
 and, from ``track``, the person's id. Positions are shares of the image's width and height.
 
 A video's JSON file is a list with an entry a frame, each a list of what ``Results.summary()`` gives:
-``{"class", "box", "track_id", "keypoints": {"x": [...], "y": [...], "visible": [...]}}`` in pixels.
+``{"class", "box", "track_id", "keypoints": {"x": [...], "y": [...], "visible": [...]}}`` in pixels; or
+the same as text, as ``Results.to_json()`` gives it. A frame's JSON file is that text.
 Source: the Ultralytics documentation, "Results" and ``Results.save_txt``.
 """
 
@@ -30,13 +31,14 @@ from gepc_geo.io.people import (
     kind_of,
     skeleton_of,
 )
-from gepc_geo.io.text import head, read_json, read_text, whole_number
+from gepc_geo.io.text import head, parse_json, read_json, read_text, whole_number
 from gepc_geo.io.writing import clips_by_frame, share_poses
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
 
 _LABELS_KIND = "an Ultralytics pose label file"
 _JSON_KIND = "a list of Ultralytics results, one a frame"
+_FRAME_KIND = "the people of a frame as Ultralytics' to_json() gives them"
 # Class and box.
 _LEADING = 5
 _SHARE = r"(0(\.\d+)?|1(\.0*)?|\d(\.\d+)?e-\d+)"
@@ -52,9 +54,13 @@ def detect_labels(path: Path) -> bool:
 
 
 def detect_json(path: Path) -> bool:
-    """A JSON list of lists, or one of objects that begin with a ``name`` and ``class``."""
-    start = head(path)
-    return bool(re.match(r'\s*\[\s*(\[|\{\s*"name"\s*:\s*"[^"]*"\s*,\s*"class")', start))
+    """A JSON list of lists, or of strings that begin as lists."""
+    return bool(re.match(r'\s*\[\s*"?\[', head(path)))
+
+
+def detect_frames(path: Path) -> bool:
+    """A JSON list of objects that begin with a ``name`` and ``class``."""
+    return bool(re.match(r'\s*\[\s*\{\s*"name"\s*:\s*"[^"]*"\s*,\s*"class"', head(path)))
 
 
 def read_ultralytics_labels(files: Sequence[Path], skeleton: Skeleton | None = None) -> PoseTracks:
@@ -118,22 +124,35 @@ def read_ultralytics_json(path: Path, skeleton: Skeleton | None = None) -> PoseT
     """
     content = read_json(path, _JSON_KIND)
     if not isinstance(content, list):
-        raise InputError(f"{path} holds a {kind_of(content)}, expected {_JSON_KIND}")
-    frame, person, poses = [], [], []
+        raise InputError(f"{path} holds {kind_of(content)}, expected {_JSON_KIND}")
+    frames: list[tuple[int, list[Any], Path]] = []
     for number, people in enumerate(content):
+        if isinstance(people, str):
+            people = parse_json(people, path, f"frame {number} as to_json() gives it")
         if not isinstance(people, list):
             raise InputError(
-                f"{path} has a {kind_of(people)} as frame {number}, expected a list of people "
-                "(one file holds all frames of a video)"
+                f"{path} has {kind_of(people)} as frame {number}, expected a list of people (one "
+                "file holds all frames of a video, or each frame's file ends in its number as in "
+                f"{path.stem}_{number}.json)"
             )
-        for one in people:
-            frame.append(number)
-            poses.append(_points(one, path, number))
-            track = one.get("track_id")
-            person.append(None if track is None else whole_number(track, path, "track_id"))
-    named = skeleton_of(joints_of(poses, path), skeleton, COCO, path)
-    values = np.array(poses).reshape(len(poses), named.num_joints, 3)
-    return build_clip(path.stem, values, frame, person, named, path, len(content))
+        frames.append((number, people, path))
+    return _clip(path.stem, frames, skeleton, path)
+
+
+def read_ultralytics_frames(files: Sequence[Path], skeleton: Skeleton | None = None) -> PoseTracks:
+    """Reads one clip, a file a frame.
+
+    Args:
+        files: Its frames.
+        skeleton: Names the joints; ``None``: COCO's, by their number.
+    """
+    frames: list[tuple[int, list[Any], Path]] = []
+    for number, path in zip(frames_of(files), files, strict=True):
+        people = read_json(path, _FRAME_KIND)
+        if not isinstance(people, list):
+            raise InputError(f"{path} holds {kind_of(people)}, expected {_FRAME_KIND}")
+        frames.append((number, people, path))
+    return _clip(clip_of(files[0]), frames, skeleton, files[0])
 
 
 def write_ultralytics_labels(tracks: PoseTracks, folder: Path) -> list[Path]:
@@ -207,6 +226,26 @@ def _floats(line: list[str], path: Path) -> list[float]:
 def _whole(text: str) -> int | float | str:
     """``"12"`` or ``"1.2e+06"`` (Ultralytics shortens numbers to six digits) as a number."""
     return int(text) if re.fullmatch(r"-?\d+", text, re.ASCII) else float(text)
+
+
+def _clip(
+    name: str,
+    frames: Sequence[tuple[int, list[Any], Path]],
+    skeleton: Skeleton | None,
+    origin: Path,
+) -> PoseTracks:
+    """One clip of frame numbers, people and the file that each is in."""
+    frame, person, poses = [], [], []
+    for number, people, path in frames:
+        for one in people:
+            frame.append(number)
+            poses.append(_points(one, path, number))
+            track = one.get("track_id")
+            person.append(None if track is None else whole_number(track, path, "track_id"))
+    named = skeleton_of(joints_of(poses, origin), skeleton, COCO, origin)
+    values = np.array(poses).reshape(len(poses), named.num_joints, 3)
+    length = max((number + 1 for number, _, _ in frames), default=0)
+    return build_clip(name, values, frame, person, named, origin, length)
 
 
 def _points(one: Any, path: Path, frame: int) -> list[tuple[float, float, float]]:

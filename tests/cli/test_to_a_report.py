@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,8 @@ def ultralytics(tracks: PoseTracks, folder: Path) -> None:
         (folder / "labels" / f"{folder.name}_{frame + 1}.txt").write_text(text)
 
 
-def alphapose(tracks: PoseTracks, folder: Path) -> None:
-    """One list of the video, in pixels, with ids."""
+def alphapose(tracks: PoseTracks, folder: Path, tracked: bool = True) -> None:
+    """One list of the video, in pixels, with ids from 1; without tracking everybody's is 0."""
     folder.mkdir(parents=True)
     joints = np.concatenate([tracks.keypoints, tracks.confidence[..., None]], axis=2)
     content = [
@@ -57,16 +58,22 @@ def alphapose(tracks: PoseTracks, folder: Path) -> None:
             "category_id": 1,
             "keypoints": joints[row].ravel().tolist(),
             "score": 2.5,
-            "idx": int(tracks.track[row]),
+            "box": [*joints[row, :, :2].min(0).tolist(), *np.ptp(joints[row, :, :2], 0).tolist()],
+            "idx": 1 + int(tracks.track[row]) if tracked else [[0.0]] * (1 + row % 2),
         }
-        for row in range(tracks.num_frames)
+        for row in np.argsort(tracks.frame, kind="stable")
     ]
     (folder / "alphapose-results.json").write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(
     ("tool", "make"),
-    [("OpenPose", openpose), ("Ultralytics", ultralytics), ("AlphaPose", alphapose)],
+    [
+        ("OpenPose", openpose),
+        ("Ultralytics", ultralytics),
+        ("AlphaPose", alphapose),
+        ("AlphaPose", partial(alphapose, tracked=False)),
+    ],
 )
 def test_from_files_to_an_open_report(tool, make, walkers, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -83,8 +90,25 @@ def test_from_files_to_an_open_report(tool, make, walkers, tmp_path, monkeypatch
         result = CliRunner().invoke(main, [*shlex.split(command), *more], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         outputs.append(result.output)
+    people = walkers.select(clips=[0]).num_tracks
+    assert re.search(rf"^people +{people}\b", outputs[0], re.MULTILINE), outputs[0]
     assert "shares of the image" not in outputs[0] and "fps             25" in outputs[0]
     assert "note:" not in outputs[2] and "warning:" not in outputs[2]
     page = Path("report.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'id="data" type="application/json">(.*?)</script>', page, re.S)[1])
     assert len(data["clips"]) == 1 and data["words_from"] == "training"
+
+
+def test_poses_left_out_are_warned_of_in_a_line(walkers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    alphapose(walkers.select(clips=[0]), Path("poses"))
+    path = Path("poses", "alphapose-results.json")
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps([*content, {**content[0], "score": 1.0}, *content[:2]]))
+    result = CliRunner().invoke(main, ["info", "poses", "--fps", "25"], catch_exceptions=False)
+    assert result.exit_code == 0
+    (warning,) = [line for line in result.output.splitlines() if "left out" in line]
+    assert warning == (
+        f"warning: {path} has people several times in a frame: the best scored pose of each is kept, "
+        f"3 of {len(content) + 3} poses are left out"
+    )

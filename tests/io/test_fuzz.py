@@ -29,6 +29,7 @@ SUFFIX = {
     "openpose": ".json",
     "ultralytics-labels": ".txt",
     "ultralytics-json": ".json",
+    "ultralytics-frames": ".json",
     "coco-results": ".json",
     "mmpose": ".json",
     "mmpose-images": ".json",
@@ -69,7 +70,10 @@ def valid(form: str) -> bytes:
     if form == "ultralytics-json":
         joints = {"x": [1.5] * 17, "y": [1.5] * 17, "visible": [0.5] * 17}
         one = {"name": "person", "class": 0, "track_id": 3, "keypoints": joints}
-        return json.dumps([[one], [], [one]]).encode()
+        return json.dumps([[one], "[]", json.dumps([one])]).encode()
+    if form == "ultralytics-frames":
+        joints = {"x": [1.5] * 17, "y": [1.5] * 17, "visible": [0.5] * 17}
+        return json.dumps([{"name": "person", "class": 0, "keypoints": joints}] * 2).encode()
     if form == "coco-results":
         return json.dumps(
             [{"image_id": i, "category_id": 1, "keypoints": pose, "score": 1.0} for i in range(2)]

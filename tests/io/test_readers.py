@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy.io import savemat
 
-from gepc_geo.errors import InputError
-from gepc_geo.io import FORMATS, read
+from gepc_geo.errors import InputError, InputWarning
+from gepc_geo.io import FORMATS, count_formats, read
 from gepc_geo.io.alphapose import write_alphapose
 from gepc_geo.io.labels import read_frame_labels
 from gepc_geo.skeleton import SKELETONS
@@ -41,16 +41,62 @@ def test_alphapose_results(tmp_path):
             result("frame_0013.png", [[3]]),
             result(12, 4, score=1.0),
             {**result(12, 4, score=3.0), "keypoints": points(17, start=100.0, score=1.7)},
+            {**result(12, 4, score=3.0), "keypoints": points(17, start=200.0)},
         ],
     )
-    tracks = read(path)
+    with pytest.warns(
+        InputWarning, match=r"alphapose-results\.json has .* 2 of 5 poses are left out"
+    ):
+        tracks = read(path)
     assert tracks.clip_names == ("cam",)
     assert tracks.skeleton == SKELETONS["coco17"]
     np.testing.assert_array_equal(tracks.track, [3, 3, 4])
     np.testing.assert_array_equal(tracks.frame, [12, 13, 12])
-    # Twice in a frame: the better scored pose; scores above one are one.
+    # Several times in a frame: the best scored pose, of equal ones the first; scores above one are one.
     np.testing.assert_array_equal(tracks.keypoints[2, 1], [101, 102])
     assert tracks.confidence[2, 0] == 1
+
+
+def untracked(frame: int, start: float, idx: object, score: float = 2.5) -> dict[str, object]:
+    """A pose as AlphaPose writes one without tracking."""
+    pose = {"image_id": f"{frame}.jpg", "category_id": 1, "keypoints": points(17, start)}
+    return {**pose, "score": score, "box": [start, start, 30.0, 60.0], "idx": idx}
+
+
+@pytest.mark.parametrize("ids", [[0], [0.0], [[0.0], [0.0, 0.0]], [[[0.0], [0.0]], [[0.0]], [0.0]]])
+def test_people_of_alphapose_without_tracking_get_ids(ids, tmp_path):
+    """Two people in three frames, the first of them seen last and first, a third one at the end."""
+    starts = [(0, 1.0), (0, 500.0), (1, 502.0), (1, 3.0), (2, 5.0), (2, 504.0), (2, 900.0)]
+    path = tmp_path / "cam" / "alphapose-results.json"
+    write(path, [untracked(*one, ids[i % len(ids)], 1 + i) for i, one in enumerate(starts)])
+    tracks = read(path)
+    assert tracks.clip_names == ("cam",) and tracks.skeleton == SKELETONS["coco17"]
+    np.testing.assert_array_equal(tracks.track, [0, 0, 0, 1, 1, 1, 2])
+    np.testing.assert_array_equal(tracks.frame, [0, 1, 2, 0, 1, 2, 2])
+    np.testing.assert_array_equal(tracks.keypoints[:, 0, 0], [1, 3, 5, 500, 502, 504, 900])
+    assert count_formats(path) == {"alphapose-results": 1}
+    assert read(path, skeleton="coco18").num_joints == 18
+
+
+def test_one_person_of_alphapose_keeps_its_id(tmp_path):
+    write(tmp_path / "a.json", [untracked(frame, 1.0, 7) for frame in (0, 1, 40)])
+    np.testing.assert_array_equal(read(tmp_path / "a.json").track, [7, 7, 7])
+
+
+@pytest.mark.parametrize(
+    ("start", "idx", "message"),
+    [
+        (1e300, 0, "NaN or infinite, or over 1e"),
+        (2e9, 0, "NaN or infinite, or over 1e"),
+        (1.0, [0.5], "has idx 0.5, expected a whole number"),
+        (1.0, None, r"no person id \(idx\) at position 1, expected one, as AlphaPose writes"),
+    ],
+)
+def test_broken_lists_of_alphapose_without_tracking(start, idx, message, tmp_path):
+    write(tmp_path / "a.json", [untracked(0, 1.0, 0), untracked(0, start, idx)])
+    with pytest.raises(InputError, match=message) as caught:
+        read(tmp_path / "a.json")
+    assert "a.json" in str(caught.value)
 
 
 def test_alphapose_results_without_ids_are_refused(tmp_path):

@@ -158,6 +158,65 @@ def test_json_of_a_video(tmp_path):
     np.testing.assert_array_equal(read(path).track, [0, 0, 1])
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_of_a_list_of_strings(indent, tmp_path):
+    """What ``Results.to_json()`` gives, a string a frame; older versions indent it."""
+    people = [[], [summary(5), summary(2, x=400)], [summary(5, x=12)], []]
+    path = tmp_path / "gate.json"
+    path.write_text(json.dumps([json.dumps(frame, indent=indent) for frame in people]))
+    tracks = read(path)
+    assert tracks.clip_names == ("gate",) and count_formats(path) == {"ultralytics-json": 1}
+    np.testing.assert_array_equal(tracks.frame, [1, 1, 2])
+    np.testing.assert_array_equal(tracks.track, [2, 5, 5])
+    np.testing.assert_array_equal(tracks.keypoints[2, 4], [16, 28])
+    np.testing.assert_array_equal(tracks.clip_length, [4])
+
+
+def test_json_of_a_file_a_frame(tmp_path):
+    people = {12: [summary(5)], 9: [summary(5, x=400), summary(2)], 10: [], 13: []}
+    for number, frame in people.items():
+        (tmp_path / f"gate_{number}.json").write_text(json.dumps(frame, indent=2))
+    (tmp_path / "yard_0.json").write_text(json.dumps([summary()]))
+    tracks = read(tmp_path)
+    assert tracks.clip_names == ("gate", "yard")
+    np.testing.assert_array_equal(tracks.frame, [9, 9, 12, 0])
+    np.testing.assert_array_equal(tracks.track, [2, 5, 5, 0])
+    np.testing.assert_array_equal(tracks.keypoints[1, 4], [404, 28])
+    np.testing.assert_array_equal(tracks.clip_length, [14, 1])
+    assert count_formats(tmp_path) == {"ultralytics-frames": 5}
+    # Known by its entries, too, in whatever order they are.
+    turned = {name: summary(7)[name] for name in ("keypoints", "box", "class", "track_id")}
+    (tmp_path / "yard_0.json").write_text(json.dumps([turned]))
+    assert read(tmp_path).track[-1] == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("gate", [summary(5)], r"gate\.json has no frame number at the end of its name, expected"),
+        ("gate_2", {"x": 1}, r"gate_2\.json holds an object, expected the people of a frame as"),
+        ("gate_2", [summary(5), 3], r"gate_2\.json has a person without keypoints in frame 2"),
+        ("gate_2", [summary(1)] * 2, "person 1 twice in frame 2"),
+        ("gate_2", [summary(1, joints=11)], "poses of 11 and of 17 joints"),
+        ("gate_02", [summary(5)], "is frame 2 and so is"),
+    ],
+)
+def test_broken_json_of_a_frame_is_named(name, content, message, tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"gate_{number}.json").write_text(json.dumps([summary(5)]))
+    (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message) as caught:
+        read(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_json_of_one_frame_read_as_that_of_a_video(tmp_path):
+    (tmp_path / "gate.json").write_text(json.dumps([summary(5)]))
+    message = r"has an object as frame 0, expected a list of people .* as in gate_0\.json"
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "gate.json", format="ultralytics-json")
+
+
 JSON = json.dumps([[summary(5)], [summary(5)]])
 
 
@@ -165,7 +224,9 @@ JSON = json.dumps([[summary(5)], [summary(5)]])
     ("content", "message"),
     [
         (JSON[:300], "is not valid JSON"),
-        (json.dumps([summary(5)]), "object as frame 0, expected a list of people"),
+        (json.dumps([[summary(5)], None]), "has null as frame 1, expected a list of people"),
+        (json.dumps([[], "[{"]), "is not valid JSON, expected frame 1 as to_json"),
+        (json.dumps(["[]", "{}"]), "has an object as frame 1, expected a list of people"),
         (JSON.replace('"x": [10.0, ', '"x": [', 1), "do not go together"),
         (JSON.replace("10.0", "NaN", 1), "NaN or infinite"),
         (JSON.replace("10.0", "null", 1), "no numbers"),
