@@ -42,13 +42,14 @@ class Group(_Refuses, click.Group):
 def _warnings_in_a_line() -> Iterator[None]:
     """Shows warnings about the input without their place in the code, as errors are shown."""
     with warnings.catch_warnings():
+        warnings.simplefilter("always", InputWarning)
         usual = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, InputWarning):
                 click.echo(f"warning: {message}", err=True)
             else:
-                usual(message, category, *place)
+                usual(message, category, *place, **more)
 
         warnings.showwarning = show
         yield

@@ -2,7 +2,7 @@
 
 A result list is one JSON array with an object a person and frame: ``image_id`` (the frame number is
 its last run of digits before the ending), ``keypoints`` (x, y, score of each joint), ``score`` and ``idx`` (person).
-Without tracking ``idx`` is written too: 0 for everybody, in a list of as many as detections were merged.
+Without tracking ``idx`` is written too: 0 for everybody, mostly as a list, a zero for each detection merged.
 A tracked-person file maps person -> frame -> ``{"keypoints": [...]}``; frame numbers may be padded
 with zeros, and a person may be a list of such dicts.
 """

@@ -132,8 +132,7 @@ def read_ultralytics_json(path: Path, skeleton: Skeleton | None = None) -> PoseT
         if not isinstance(people, list):
             raise InputError(
                 f"{path} has {kind_of(people)} as frame {number}, expected a list of people (one "
-                "file holds all frames of a video, or each frame's file ends in its number as in "
-                f"{path.stem}_{number}.json)"
+                "file holds all frames of a video; a file a frame is ultralytics-frames)"
             )
         frames.append((number, people, path))
     return _clip(path.stem, frames, skeleton, path)

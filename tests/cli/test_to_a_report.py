@@ -90,8 +90,8 @@ def test_from_files_to_an_open_report(tool, make, walkers, tmp_path, monkeypatch
         result = CliRunner().invoke(main, [*shlex.split(command), *more], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         outputs.append(result.output)
-    people = walkers.select(clips=[0]).num_tracks
-    assert re.search(rf"^people +{people}\b", outputs[0], re.MULTILINE), outputs[0]
+    poses = walkers.select(clips=[0]).num_frames
+    assert re.search(rf"^person-frames +{poses}$", outputs[0], re.MULTILINE)
     assert "shares of the image" not in outputs[0] and "fps             25" in outputs[0]
     assert "note:" not in outputs[2] and "warning:" not in outputs[2]
     page = Path("report.html").read_text(encoding="utf-8")
