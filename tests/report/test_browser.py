@@ -13,6 +13,8 @@ from gepc_geo.report import write_page
 
 pytest.importorskip("selenium")
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -118,6 +120,25 @@ def test_a_click_on_a_peak_of_the_line_plays_it(browser, url):
     assert browser.get_log("browser") == []
 
 
+def test_a_finger_on_a_peak_plays_it(browser, url):
+    open_page(browser, url, PHONE)
+    points = browser.find_elements(By.CSS_SELECTOR, "#timeline .scatterlayer .points path")
+    buttons = browser.find_elements(By.CSS_SELECTOR, "button.peak")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", points[-1])
+    browser.execute_script(
+        "document.addEventListener('pointerdown', (event) => { window.by = event.pointerType; })"
+    )
+    assert text(browser, "play") == "Play"
+    finger = ActionBuilder(browser, mouse=PointerInput("touch", "finger"))
+    finger.pointer_action.move_to(points[-1]).pointer_down().pause(0.05).pointer_up()
+    finger.perform()
+    assert browser.execute_script("return window.by") == "touch"
+    assert moves(browser) and text(browser, "play") == "Pause"
+    pressed = browser.find_elements(By.CSS_SELECTOR, "button.peak[aria-pressed=true]")
+    assert pressed == [buttons[-1]]
+    assert browser.get_log("browser") == []
+
+
 def test_a_peaks_button_plays_and_the_player_pauses(browser, url, content):
     open_page(browser, url)
     browser.find_elements(By.CSS_SELECTOR, "button.peak")[0].click()
@@ -186,6 +207,58 @@ def test_words_move_and_can_be_stopped(browser, url):
     assert not moves(browser, ".word canvas")
 
 
+def test_labels_bring_curves(browser, url, content):
+    open_page(browser, url)
+    for name, area in (("roc", "auc"), ("pr", "ap")):
+        (plot,) = browser.find_elements(By.CSS_SELECTOR, f"#{name} .main-svg:first-of-type")
+        assert plot.is_displayed()
+        # Chance and the curve; the threshold is a point.
+        assert len(browser.find_elements(By.CSS_SELECTOR, f"#{name} .js-line")) == 2
+        assert len(browser.find_elements(By.CSS_SELECTOR, f"#{name} .points path")) == 1
+        assert f"{content['quality'][area]:.3f}" in text(browser, f"{name}-note")
+    assert "Held against the labels of frames" in text(browser, "quality-note")
+
+
+def test_options_are_those_of_the_run(browser, url, content):
+    open_page(browser, url)
+    assert browser.find_element(By.CSS_SELECTOR, "#options table").is_displayed()
+    told = dict(
+        browser.execute_script(
+            "return [...document.querySelectorAll('#options tr')]"
+            ".map((row) => [...row.children].map((cell) => cell.textContent))"
+        )
+    )
+    names = [*content["options"]["scoring"], *content["options"]["detector"]]
+    assert told.keys() == {*(n.replace("_", " ") for n in names), "threshold", "made by"}
+    expected = {
+        "level": "frame",
+        "mode": "fused",
+        "people correction": "false",
+        "padded": "–",
+        "budget": "320",
+        "strides": "1, 2, 3",
+        "holdout": "0.1",
+        "made by": f"gepc_geo {content['about']['version']}",
+    }
+    assert {name: told[name] for name in expected} == expected
+    assert float(told["threshold"]) == pytest.approx(content["threshold"], rel=1e-4)
+
+
+def test_words_say_how_often_they_are_there(browser, url, content):
+    open_page(browser, url)
+    cards = browser.find_elements(By.CSS_SELECTOR, ".word")
+    assert len(cards) == len(content["words"]) == 3
+    for card, word in zip(cards, content["words"], strict=True):
+        names = [one.text for one in card.find_elements(By.TAG_NAME, "dt")]
+        assert names == ["training", "these clips"]
+        shown = [one.text for one in card.find_elements(By.TAG_NAME, "dd")]
+        for told, share in zip(shown, (word["share"], word["seen"]), strict=True):
+            number, unit = told.split()
+            # Whole percents, below ten with a digit more.
+            rounded = 0.05 if "." in number else 0.5
+            assert unit == "%" and abs(float(number) - 100 * share) <= rounded + 1e-9
+
+
 def test_finding_a_clip(browser, url):
     open_page(browser, url)
     browser.find_element(By.ID, "find").send_keys("jumping")
@@ -218,5 +291,10 @@ def test_whole_clips_have_bars_that_can_be_clicked(browser, whole_clips, tmp_pat
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", bars[2])
     ActionChains(browser).move_to_element(bars[2]).pause(0.3).click().perform()
     assert text(browser, "clip-name") == whole_clips["clips"][2]["name"] and moves(browser)
+    # Without labels there are no curves, nor room left for them.
+    assert "Without labels" in text(browser, "quality-note")
+    for name in ("roc", "pr"):
+        assert not browser.find_elements(By.CSS_SELECTOR, f"#{name} .main-svg")
+        assert not browser.find_element(By.ID, name).find_element(By.XPATH, "..").is_displayed()
     assert browser.get_log("browser") == []
     keep(browser, shots, "report_clips", DESKTOP)

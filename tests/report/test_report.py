@@ -143,6 +143,14 @@ def test_curves_worked_by_hand():
     found = quality(scores, labels, 2.5)
     assert found["auc"] == 0.75 and found["base"] == 0.5
     assert found["at"] == {"false": 0.5, "true": 0.5, "precision": 0.5}
+    # From every score on, the lowest first, 4, 3, 2 and 1 are alarmed, then nothing.
+    recall, precision = (unpack(part) for part in found["pr"])
+    np.testing.assert_array_equal(recall, [1, 1, 0.5, 0.5, 0])
+    np.testing.assert_allclose(precision, [2 / 4, 2 / 3, 1 / 2, 1, 1], rtol=1e-6)
+    assert found["ap"] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    false_rate, true_rate = (unpack(part) for part in found["roc"])
+    np.testing.assert_array_equal(false_rate, [0, 0, 0.5, 0.5, 1])
+    np.testing.assert_array_equal(true_rate, [0, 0.5, 0.5, 1, 1])
     assert quality(scores, labels, 99.0)["at"]["precision"] is None
     assert quality(scores, np.zeros(5, int), 1.0) is None
     many = np.random.default_rng(0).normal(size=20_000)
@@ -190,6 +198,18 @@ def test_scores_and_metrics_are_the_detectors(detector, crowd, content):
         assert best["value"] == clip["top"]
         who = frames.person.numpy().reshape(9, 48)[clip["number"], best["frame"]]
         assert best["people"][0]["id"] == who
+
+
+def test_options_are_those_it_was_made_with(detector, content):
+    assert content["options"]["scoring"] == {
+        "level": "frame",
+        "mode": "fused",
+        "protocol": "corrected",
+        "smooth": 0.0,
+        "people_correction": False,
+        "padded": None,
+    }
+    assert content["options"]["detector"] == detector.get_params()
 
 
 def test_people_of_a_moment_have_their_own_windows_and_shares(detector, crowd, content):
@@ -305,9 +325,9 @@ def test_a_calibrated_threshold_is_taken(detector, crowd, monkeypatch):
     found = gather(detector, crowd)
     assert found["threshold"] == 1.25 and "2 false alarms an hour" in found["threshold_meaning"]
     other = gather(detector, crowd, options=ScoreOptions(people_correction=True))
-    assert other["threshold"] != 1.25
+    assert other["threshold"] != 1.25 and other["options"]["scoring"]["people_correction"] is True
     other = gather(detector, crowd, options=ScoreOptions(mode="max"))
-    assert other["threshold"] != 1.25
+    assert other["threshold"] != 1.25 and other["options"]["scoring"]["mode"] == "max"
 
 
 def test_alarms_less_than_a_second_apart_are_one(crowd):
