@@ -1,7 +1,7 @@
 # Everything runs in .venv, which the first target that needs it makes.
 #   make setup    install the package, what its tests need, and torch-scatter (SCATTER=0: without)
 #   make demo     simulate a crowd, train, score, evaluate
-#   make test     the tests
+#   make test     the tests; screenshots of the report in build/shots
 #   make coverage the tests, and which lines they run (a sixth slower)
 #   make lint     ruff and mypy
 #   make bench    the benchmarks, small
@@ -43,6 +43,8 @@ endif
 demo: $(STAMP)
 	$(BIN)/gepc-geo demo --out runs/demo
 
+# Where tests keep screenshots, for people to look at.
+export GEPC_GEO_SHOTS ?= $(CURDIR)/build/shots
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 test: $(STAMP)

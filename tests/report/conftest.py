@@ -101,7 +101,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def shots(tmp_path_factory) -> Path:
-    """Where screenshots are kept."""
+    """Where screenshots go: ``make test`` names a folder that stays, build/shots."""
     folder = os.environ.get("GEPC_GEO_SHOTS")
     path = Path(folder) if folder else tmp_path_factory.mktemp("shots")
     path.mkdir(parents=True, exist_ok=True)
