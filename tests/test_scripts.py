@@ -151,7 +151,7 @@ def test_export_speed_compares_the_runtimes(few, monkeypatch):
     finally:
         torch.set_num_threads(threads)
     rows = re.findall(r"^\| (onnxruntime|exported torch), batch 2 \| \S+ \| (\S+) ", text, re.M)
-    assert len(rows) == 2 and all(float(gap) < 1e-2 for _, gap in rows)
+    assert len(rows) == 2 and all(float(gap) < 1e-4 for _, gap in rows)
 
 
 def test_adapt_speed_prints_seconds(few, monkeypatch):
