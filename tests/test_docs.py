@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import shlex
@@ -114,6 +115,16 @@ def test_every_page_is_in_the_navigation_and_links_lead_somewhere():
             assert (page.parent / target).exists(), (page.name, target)
 
 
+@pytest.mark.parametrize(
+    "module", ["gepc_geo", "gepc_geo.mixture", "gepc_geo.nn", "gepc_geo.report"]
+)
+def test_public_names_are_in_the_api(module):
+    pages = (ROOT / "docs" / "api").glob("*.md")
+    shown = {line for page in pages for line in page.read_text(encoding="utf-8").splitlines()}
+    names = {name for name in importlib.import_module(module).__all__ if name != "__version__"}
+    assert names and not {name for name in names if f"::: {module}.{name}" not in shown}
+
+
 def test_site_builds_strictly(tmp_path):
     for package in ("mkdocs", "material", "mkdocstrings"):
         if importlib.util.find_spec(package) is None:
@@ -123,5 +134,8 @@ def test_site_builds_strictly(tmp_path):
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "s" / "api" / "detector.html").read_text(encoding="utf-8")
     assert "decision_function" in page and ":math:" not in page
+    live = (tmp_path / "s" / "api" / "live.html").read_text(encoding="utf-8")
+    for name in ("OnlineScorer.push", "alerts.AlertTracker", "adaptation.adapt_to_events"):
+        assert f'id="gepc_geo.{name}"' in live
     # Nothing is fetched from elsewhere when a page opens.
     assert not re.findall(r'<(?:script|link)[^>]*(?:src|href)="(https?:[^"]+)"', page)
