@@ -25,6 +25,14 @@ def pytest_configure() -> None:
         torch.set_num_threads(threads)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests that pass have measured: unlike what they print, workers hand it on."""
+    passed = terminalreporter.stats.get("passed", [])
+    properties = [one for report in passed for one in report.user_properties]
+    for text in sorted(value for name, value in properties if name == "measured"):
+        terminalreporter.write_line(text)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Callable[[str], Path]:
     """A function from a data set's folder name to its path; skips the test where it is absent."""

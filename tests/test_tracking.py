@@ -53,16 +53,17 @@ CROSSINGS = {
 
 
 @pytest.mark.parametrize("name", CROSSINGS)
-def test_people_who_cross_keep_their_ids(name):
+def test_people_who_cross_keep_their_ids(name, record_property):
     """With key point noise, a joint in ten and a pose in twenty not found."""
     keypoints, confidence, frame, person = walk(CROSSINGS[name], 80, noise=3, lost=0.05)
     found = track_poses(keypoints, confidence, frame)
     score = idf1(person, found)
-    print(f"IDF1 {score:.3f}: {name}, {len(frame)} poses of {len(CROSSINGS[name])} people")
+    told = f"IDF1 {score:.3f}: {name}, {len(frame)} poses of {len(CROSSINGS[name])} people"
+    record_property("measured", told)
     assert score >= 0.97
 
 
-def test_a_crowd_keeps_its_ids(monkeypatch):
+def test_a_crowd_keeps_its_ids(monkeypatch, record_property):
     """Gaps, missing joints and passers-by of the demo's crowd, also at a lower frame rate."""
     observe = simulate._observe
     # The crowd's trackers switch ids on purpose; these have the true ones.
@@ -78,7 +79,8 @@ def test_a_crowd_keeps_its_ids(monkeypatch):
             scores.append(idf1(crowd.track[rows], found) * rows.sum())
             total += rows.sum()
         score = sum(scores) / total
-        print(f"IDF1 {score:.3f}: {total} poses of a crowd, every {step}. frame")
+        told = f"IDF1 {score:.3f}: {total} poses of a crowd, every {step}. frame"
+        record_property("measured", told)
         assert score >= least
 
 
