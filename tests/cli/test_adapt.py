@@ -15,6 +15,7 @@ from gepc_geo.alerts import Alert
 from gepc_geo.cli import main
 from gepc_geo.cli.adapt import read_events
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.levels import ScoreOptions, frame_level
 from gepc_geo.run import Run
 
 
@@ -63,6 +64,33 @@ def test_false_alarms_of_watch_stop_firing(folder, tmp_path):
         and one.start <= closed[0].end
         and one.end >= closed[0].start
     ]
+
+
+def test_other_anomalies_are_still_found(folder, tmp_path):
+    """Recall on another crowd's labelled anomalies survives a new camera and a marked false alarm."""
+    detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
+    normal = simulate_crowd("train", num_clips=6, frames_per_clip=40, seed=7)
+    scored = detector.window_scores(normal, padded=False)
+    line = frame_level(detector, scored, normal, ScoreOptions(mode="nearest")).score.numpy()
+    # High enough that some anomalies are missed, and that few normal frames are alarmed.
+    detector.alarm_ |= {"threshold": float(np.quantile(line, 0.95))}
+    detector.save(tmp_path / "run" / "model.pt")
+    normal.save(tmp_path / "normal.npz")
+    simulate_crowd("test", num_clips=9, frames_per_clip=40, seed=12).save(tmp_path / "others.npz")
+    clip, frame = divmod(int(line.argmax()), 40)
+    false = Alert(normal.clip_names[clip], "closed", frame, frame, frame, 0, float(line.max()))
+    (tmp_path / "false.jsonl").write_text(false.to_json() + "\n")
+    for name, *arguments in (
+        ("camera", folder / "new.npz"),
+        ("events", tmp_path / "normal.npz", "--normal-events", tmp_path / "false.jsonl"),
+    ):
+        result = run(
+            *("adapt", tmp_path / "run", *arguments, "--out", tmp_path / name),
+            *("--anomalies", tmp_path / "others.npz"),
+        )
+        assert result.exit_code == 0, result.output
+        before, after = map(float, re.findall(r"^recall \w+ +(\S+) ", result.output, re.M))
+        assert 0.5 < before < 1 and after >= 0.8 * before, name
 
 
 def simulate_from(folder: Path):
