@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +54,15 @@ class Run:
             if not self.config.exists():
                 raise InputError(f"{self.config} does not exist, expected a run to resume")
             return self.read_config()
-        for path in (self.config, self.checkpoint, self.model, self._losses, self._events):
+        names = (
+            self.config,
+            self.checkpoint,
+            self.model,
+            self._adapted,
+            self._losses,
+            self._events,
+        )
+        for path in names:
             if path.exists():
                 raise InputError(
                     f"{self.folder} holds a run already, expected --resume or another folder"
@@ -188,7 +197,8 @@ class Run:
             InputError: A record of an adaptation that is none.
         """
         run, passed = self, {self.folder.resolve()}
-        while run._adapted.exists():
+        # Where nobody may look there is none, and nothing to tell.
+        while os.path.isfile(run._adapted):
             origin = read_yaml(run._adapted, "record of an adaptation").get("run")
             if not isinstance(origin, str) or Path(origin).resolve() in passed:
                 raise InputError(

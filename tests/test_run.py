@@ -25,7 +25,9 @@ def begun(folder, **data) -> Run:
     return run
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "losses.csv", "checkpoint.pt", "model.pt"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "losses.csv", "checkpoint.pt", "model.pt", "adapted.yaml"]
+)
 def test_a_folder_with_files_of_a_runs_names_is_refused_and_left_alone(name, tmp_path):
     (tmp_path / name).write_text("mine")
     with pytest.raises(InputError, match="holds a run already, expected|exists already, expected"):

@@ -124,6 +124,9 @@ def run(
             columns["rate_tuned"] = _rates(who, device, batch, rounds, seconds, _TUNED)
         for work in ("train", "encode"):
             for name, precision in who:
+                if work == "encode" and name == _COMPILED:
+                    # Nothing but training steps is compiled.
+                    continue
                 row: dict[str, Any] = {
                     "suite": "model",
                     "where": f"{work}, batch {batch}",

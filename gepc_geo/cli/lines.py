@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import os
 import queue
+import select
 import threading
 import time
-from typing import TextIO
+from collections.abc import Callable
+from functools import partial
+from typing import TextIO, TypeVar
 
+_Result = TypeVar("_Result")
 # Warnings that wait to be read.
 _WARNINGS = 1000
 # Seconds: warnings of one kind come no faster; at the end nobody is waited for who reads nothing so long.
@@ -108,4 +112,13 @@ def _write(stream: TextIO, text: str) -> None:
         return
     data = text.encode()
     while data:
-        data = data[os.write(number, data) :]
+        data = data[when_ready(partial(os.write, number, data), number, "out") :]
+
+
+def when_ready(work: Callable[[], _Result], number: int, way: str) -> _Result:
+    """What reading (``way`` ``in``) or writing (``out``) gives, also where the file does not wait itself."""
+    while True:
+        try:
+            return work()
+        except BlockingIOError:
+            select.select(*(([number], [], []) if way == "in" else ([], [number], [])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def report(
     plotting_script()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     detector = load_run(run, frames, device, tracks)
-    training, why = _training_poses(Run(run).trained(), train, skeleton, image_size, detector)
+    training, why = _training_poses(Run(run), train, skeleton, image_size, detector)
     if why:
         click.echo(f"note: {why}", err=True)
     content = gather(
@@ -112,7 +113,8 @@ def _training_poses(
         except InputError as error:
             raise InputError(f"{train} cannot be compared with: {error}") from None
         return tracks.select(split="train") if "train" in tracks.clip_split else tracks, ""
-    if not run.config.exists():
+    run = run.trained()
+    if not os.path.isfile(run.config):
         return None, f"{run.config} does not exist: no training poses to compare with (--train)"
     config: dict[str, Any] = run.read_config()["data"]
     # The demo keeps its poses in its own folder.

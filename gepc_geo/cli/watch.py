@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import signal
@@ -12,15 +13,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
 from gepc_geo.alarms import Alarm, alarm_threshold
 from gepc_geo.alerts import Alert, AlertTracker
 from gepc_geo.cli.data import device_option
-from gepc_geo.cli.lines import LineWriter, Log
+from gepc_geo.cli.lines import LineWriter, Log, when_ready
 from gepc_geo.cli.score import load_run
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
@@ -80,8 +82,8 @@ def watch(run: Path, fps: float | None, device: str) -> None:
         gepc-geo watch runs/mine < frames.jsonl > alerts.jsonl
     """
     detector = load_run(run, None, device)
-    if fps is not None and not fps > 0:
-        raise InputError(f"--fps is {fps}, expected more than 0")
+    if fps is not None and not 0 < fps < math.inf:
+        raise InputError(f"--fps is {fps}, expected a number over 0")
     whence = "as in training" if fps is None else "--fps"
     if fps is None:
         fps = detector.fps_
@@ -104,8 +106,8 @@ def watch(run: Path, fps: float | None, device: str) -> None:
 
     heard: dict[str, float] = {}
     try:
-        with _ended_by_sigterm():
-            for lines in _batches(sys.stdin, log):
+        with _Stop() as stop:
+            for lines in _batches(sys.stdin, log, stop):
                 frames = _frames(lines, scorer, log)
                 dropped = dict(scorer.dropped)
                 if frames:
@@ -133,14 +135,40 @@ def watch(run: Path, fps: float | None, device: str) -> None:
     log.finish()
 
 
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """While inside, what stops a service does what Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+class _Stop:
+    """While inside, Ctrl-C and what stops a service end the wait for lines, not what is being scored.
+
+    Asked a second time, whatever is going on ends.
+    """
+
+    def __init__(self) -> None:
+        self._asked = self._waiting = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Stop:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def may_end(self) -> Iterator[None]:
+        """Around what waits."""
+        self._waiting = True
+        try:
+            if self._asked:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._waiting = False
+
+    def _ask(self, *_: object) -> None:
+        if self._asked or self._waiting:
+            raise KeyboardInterrupt
+        self._asked = True
 
 
 def _tell_threshold(log: Log, detector: GEPC, mode: str, threshold: float, rate: str) -> None:
@@ -213,7 +241,7 @@ def parse_frame(line: str, detector: GEPC) -> Frame:
         raise InputError(f"it is no frame: {reason}") from None
 
 
-def _batches(stream: TextIO, log: Log) -> Iterator[list[tuple[int, str]]]:
+def _batches(stream: TextIO, log: Log, stop: _Stop) -> Iterator[list[tuple[int, str]]]:
     """Numbered lines, as many at a time as are there; reading goes on while they are scored.
 
     None at all where nothing came for a while.
@@ -222,9 +250,12 @@ def _batches(stream: TextIO, log: Log) -> Iterator[list[tuple[int, str]]]:
     lines: queue.Queue[tuple[int, str] | None] = queue.Queue(_LINES)
 
     def read() -> None:
-        for number, line in enumerate(_raw_lines(stream), 1):
-            # Bytes that are no text make a broken line, not the end.
-            lines.put((number, line.decode("utf-8", "replace")))
+        try:
+            for number, line in enumerate(_raw_lines(stream), 1):
+                # Bytes that are no text make a broken line, not the end.
+                lines.put((number, line.decode("utf-8", "replace")))
+        except OSError as error:
+            log.warn(f"standard input cannot be read any more: {error}")
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
@@ -233,7 +264,8 @@ def _batches(stream: TextIO, log: Log) -> Iterator[list[tuple[int, str]]]:
         if live and lines.full():
             log.rarely("full", f"{_LINES} lines wait: they come faster than they are scored")
         try:
-            batch = [lines.get(timeout=_SILENT)]
+            with stop.may_end():
+                batch = [lines.get(timeout=_SILENT)]
         except queue.Empty:
             yield []
             continue
@@ -262,7 +294,7 @@ def _raw_lines(stream: TextIO) -> Iterator[bytes]:
         yield from stream.buffer
         return
     rest = b""
-    while chunk := os.read(number, 1 << 16):
+    while chunk := when_ready(partial(os.read, number, 1 << 16), number, "in"):
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
         if len(rest) > _LONGEST:

@@ -67,7 +67,7 @@ def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> PoseT
 def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     """Reads one result list; the clip is named after it (or after its folder).
 
-    Where all ids are equal and a frame has several poses, nobody was tracked, and people get ids. Else
+    Where all ids are 0 and a frame has several poses, nobody was tracked, and people get ids. Else
     of several poses of one person in one frame the one with the highest score is kept, and a warning
     (:class:`~gepc_geo.errors.InputWarning`) says how many others are left out.
 
@@ -77,7 +77,7 @@ def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> Pose
     """
     text = read_text(path, _RESULTS_KIND)
     people, frames, points, scores = _bulk_results(text, path) or _careful_results(text, path)
-    if len(set(people)) == 1 and len(set(frames)) < len(frames):
+    if set(people) == {0} and len(set(frames)) < len(frames):
         return _untracked(path, frames, points, skeleton)
     kept = _best(people, frames, scores)
     if len(kept) < len(people):

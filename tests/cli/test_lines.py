@@ -61,6 +61,22 @@ def test_what_nobody_reads_is_counted_and_waited_for_in_vain(monkeypatch, pipe):
     os.close(reader)
 
 
+def test_a_pipe_that_does_not_wait_is_waited_for(pipe):
+    reader, stream = pipe
+    os.set_blocking(stream.fileno(), False)
+    writer = LineWriter(stream, 10)
+    line = "x" * 200_000
+    writer.write(line)
+    time.sleep(0.1)
+    text = []
+    thread = threading.Thread(target=lambda: text.append(read_all(reader)))
+    thread.start()
+    assert writer.finish() == 0 and not writer.gone
+    stream.close()
+    thread.join()
+    assert text == [line + "\n"]
+
+
 def test_a_reader_that_is_gone_is_noticed(pipe):
     reader, stream = pipe
     os.close(reader)

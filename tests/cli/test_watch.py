@@ -193,7 +193,7 @@ def test_lines_that_come_too_fast_are_said(monkeypatch, capsys):
     stream = io.TextIOWrapper(io.BytesIO(b"{}\n" * 100))
     taken = []
     log = Log(sys.stderr)
-    for batch in watch_module._batches(stream, log):
+    for batch in watch_module._batches(stream, log, watch_module._Stop()):
         taken += batch
         time.sleep(0.01)
     log.finish()
@@ -201,6 +201,27 @@ def test_lines_that_come_too_fast_are_said(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "warning: 2 lines wait: they come faster than they are scored\n"
     )
+
+
+def test_the_first_request_to_end_waits_for_what_is_being_scored_the_second_does_not():
+    before = signal.getsignal(signal.SIGTERM)
+    done = []
+    with watch_module._Stop() as stop:
+        with stop.may_end():
+            done.append("waited")
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("scored")
+        with pytest.raises(KeyboardInterrupt), stop.may_end():
+            done.append("waited again")
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert done == ["waited", "scored"] and signal.getsignal(signal.SIGTERM) == before
+    with (
+        pytest.raises(KeyboardInterrupt),
+        watch_module._Stop() as stop,
+        stop.may_end(),
+    ):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_missing_joints_may_be_null(folder):
@@ -232,7 +253,7 @@ def test_without_calibration_a_threshold_is_taken_and_said(folder, tmp_path):
     assert told.endswith("; 24 frames a second (--fps)")
     result = watch(tmp_path, "")
     assert result.exit_code == 2 and "expected --fps" in result.stderr
-    for wrong in ("0", "nan"):
+    for wrong in ("0", "nan", "inf"):
         result = watch(tmp_path, "", "--fps", wrong)
         assert result.exit_code == 2 and f"--fps is {float(wrong)}" in result.stderr
 

@@ -79,8 +79,14 @@ def test_people_of_alphapose_without_tracking_get_ids(ids, tmp_path):
 
 
 def test_one_person_of_alphapose_keeps_its_id(tmp_path):
-    write(tmp_path / "a.json", [untracked(frame, 1.0, 7) for frame in (0, 1, 40)])
+    poses = [untracked(frame, 1.0, 7) for frame in (0, 1, 40)]
+    write(tmp_path / "a.json", poses)
     np.testing.assert_array_equal(read(tmp_path / "a.json").track, [7, 7, 7])
+    # Seen double once: the better pose is the person's, as of people among others.
+    write(tmp_path / "a.json", [*poses, untracked(1, 300.0, 7, score=0.1)])
+    with pytest.warns(InputWarning, match="1 of 4 poses are left out"):
+        tracks = read(tmp_path / "a.json")
+    assert tracks.track.tolist() == [7, 7, 7] and tracks.keypoints[1, 0, 0] == 1
 
 
 @pytest.mark.parametrize(
