@@ -59,6 +59,8 @@ def test_what_nobody_reads_is_counted_and_waited_for_in_vain(monkeypatch, pipe):
     began = time.monotonic()
     assert writer.finish() == 5 and time.monotonic() - began < 5
     os.close(reader)
+    # Before another pipe gets its number.
+    writer._thread.join()
 
 
 def test_a_pipe_that_does_not_wait_is_waited_for(pipe):
