@@ -100,8 +100,9 @@ def test_filled_batches_score_as_unfilled_ones(detector, walkers):
 
 def test_tables_do_not_depend_on_how_many_clips_are_held(detector, walkers, monkeypatch):
     some = clip_range(walkers, 0, 5)
-    cases = [(level, ScoreOptions()) for level in levels.LEVELS]
-    cases.append(("frame", ScoreOptions(protocol="reference", smooth=4.0)))
+    # Of frames those that are smoothed, across clips.
+    across = {"frame": ScoreOptions(protocol="reference", smooth=4.0)}
+    cases = [(level, across.get(level, ScoreOptions())) for level in levels.LEVELS]
     whole = [score_table(detector, some, *case) for case in cases]
     held = []
     inner = GEPC.windows
