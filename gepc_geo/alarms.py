@@ -155,9 +155,10 @@ def check_hours(hours: float, per_hour: float) -> None:
     if not 0 < per_hour < math.inf:
         raise InputError(f"false alarms per hour is {per_hour}, expected more than 0")
     if hours * per_hour < 1:
+        larger = f", or {math.ceil(1 / hours)} or more an hour" if hours > 0 else ""
         raise InputError(
             f"the normal poses are {hours:.3g} hours long, expected at least {1 / per_hour:.3g} "
-            f"for {per_hour:g} false alarms an hour"
+            f"for {per_hour:g} false alarms an hour{larger}"
         )
 
 

@@ -122,7 +122,7 @@ def _show_model(detector: GEPC) -> None:
     click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode})")
     alarm = Alarm.of(detector)
     if alarm is None:
-        click.echo("alarm           none, expected gepc-geo calibrate")
+        click.echo("alarm           none yet (gepc-geo calibrate sets one)")
     else:
         click.echo(f"alarm           {alarm.threshold:.6g} ({alarm.mode})")
         click.echo(f"  wanted        {alarm.per_hour:g} false alarms an hour")
