@@ -124,7 +124,7 @@ class NearestDistance:
         ratio = ratio @ self._columns
         if group is not None:
             own = group[:, None] == self.group
-            ratio = ratio.masked_fill_(own & ~own.all(1, keepdim=True), torch.inf)
+            ratio.masked_fill_(own & ~own.all(1, keepdim=True), torch.inf)
         # The logarithm of the least, not the least of 20,000 logarithms.
         return ratio.amin(1).clamp(min=self._floor).log() / 2
 

@@ -124,8 +124,7 @@ def run(
             columns["rate_tuned"] = _rates(who, device, batch, rounds, seconds, _TUNED)
         for work in ("train", "encode"):
             for name, precision in who:
-                if work == "encode" and name == _COMPILED:
-                    # Nothing but training steps is compiled.
+                if work not in columns["rate"][name, precision]:
                     continue
                 row: dict[str, Any] = {
                     "suite": "model",
@@ -167,7 +166,7 @@ def _rates(
     seconds: float,
     environment: dict[str, str],
 ) -> dict[tuple[str, str], dict[str, float]]:
-    """Windows a second of ``train`` and ``encode`` of each kind, each round a process each."""
+    """Windows a second of each kind's :func:`works`, each round a process each."""
     each: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in kinds}
     for _ in range(rounds):
         for who, precision in kinds:
@@ -175,18 +174,20 @@ def _rates(
             rates = in_a_process("gepc_geo.bench.model", *arguments, environment=environment)
             each[who, precision].append(rates)
     return {
-        key: {work: statistics.median(one[work] for one in found) for work in ("train", "encode")}
+        key: {work: statistics.median(one[work] for one in found) for work in found[0]}
         for key, found in each.items()
     }
 
 
 def works(who: str, precision: str, device: torch.device, batch: int) -> dict[str, Work]:
-    """A training step and an encoding of one batch that is there already, to be called."""
+    """A training step and an encoding of one batch that is there already, to be called.
+
+    Of what is compiled the step alone: the trainer compiles nothing else.
+    """
     ours, ordinary = (model.to(device) for model in networks())
     model: Any = ordinary if who == "ordinary" else ours
-    encoder: Any = model.encode
     if who == _COMPILED:
-        # As the trainer does, in which nothing but training steps is compiled.
+        # As the trainer does.
         model = torch.compile(model, mode="reduce-overhead" if device.type == "cuda" else "default")
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     x = torch.randn(batch, WINDOW, SKELETONS[SKELETON].num_joints, CHANNELS, device=device)
@@ -200,7 +201,7 @@ def works(who: str, precision: str, device: torch.device, batch: int) -> dict[st
 
     def encode() -> None:
         with autocast(device, precision), torch.no_grad():
-            encoder(x)
+            model.encode(x)
 
     def in_mode(work: Work, training: bool) -> Work:
         def call() -> None:
@@ -210,7 +211,8 @@ def works(who: str, precision: str, device: torch.device, batch: int) -> dict[st
 
         return call
 
-    return {"train": in_mode(train, True), "encode": in_mode(encode, False)}
+    calls = {"train": in_mode(train, True), "encode": in_mode(encode, False)}
+    return {"train": calls["train"]} if who == _COMPILED else calls
 
 
 def measure(

@@ -23,15 +23,11 @@ def _layer(device: torch.device, quick: bool) -> _Rows:
 
 
 def _model(device: torch.device, quick: bool) -> _Rows:
+    cpu = device.type == "cpu"
     # On a GPU as many as 80 GB hold: a window's training takes over 7 MB.
-    small, batches = (
-        ((256,), (64, 256, 1024)) if device.type == "cpu" else ((4096,), (256, 1024, 4096))
-    )
-    return (
-        model.run(device, batches=small, rounds=1, seconds=4.0)
-        if quick
-        else model.run(device, batches=batches)
-    )
+    if quick:
+        return model.run(device, batches=(256,) if cpu else (4096,), rounds=1, seconds=4.0)
+    return model.run(device, batches=(64, 256, 1024) if cpu else (256, 1024, 4096))
 
 
 def _kernels(device: torch.device, quick: bool) -> _Rows:

@@ -19,13 +19,14 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.frames import clip_of, frames_of
+from gepc_geo.io.frames import clip_of
 from gepc_geo.io.people import (
     COCO,
     build_clip,
     finite_array,
     joints_of,
     kind_of,
+    lists_of,
     skeleton_of,
 )
 from gepc_geo.io.text import head, read_json, whole_number
@@ -80,13 +81,7 @@ def read_mmpose_images(files: Sequence[Path], skeleton: Skeleton | None = None) 
         files: Its frames.
         skeleton: Names the joints; ``None``: COCO's or Halpe's, by their number.
     """
-    frames: list[tuple[int, list[Any], Path]] = []
-    for number, path in zip(frames_of(files), files, strict=True):
-        people = read_json(path, _IMAGE_KIND)
-        if not isinstance(people, list):
-            raise InputError(f"{path} holds {kind_of(people)}, expected {_IMAGE_KIND}")
-        frames.append((number, people, path))
-    return _clip(clip_of(files[0]), frames, skeleton, files[0])
+    return _clip(clip_of(files[0]), lists_of(files, _IMAGE_KIND), skeleton, files[0])
 
 
 def write_mmpose(tracks: PoseTracks, folder: Path) -> list[Path]:

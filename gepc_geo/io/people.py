@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.io.frames import frames_of
+from gepc_geo.io.text import read_json
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracking import track_poses
 from gepc_geo.tracks import MAX_VALUE, PoseTracks
@@ -24,6 +26,21 @@ def kind_of(value: Any) -> str:
     """What a value of JSON is, in words for errors: ``"an object"``."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a truth value"}
     return "null" if value is None else names.get(type(value), "a number")
+
+
+def lists_of(files: Sequence[Path], kind: str) -> list[tuple[int, list[Any], Path]]:
+    """Frame numbers, people and files of a clip whose frames are files of JSON, each a list.
+
+    Raises:
+        InputError: A file that holds no list; ``kind`` says what was expected.
+    """
+    frames = []
+    for number, path in zip(frames_of(files), files, strict=True):
+        people = read_json(path, kind)
+        if not isinstance(people, list):
+            raise InputError(f"{path} holds {kind_of(people)}, expected {kind}")
+        frames.append((number, people, path))
+    return frames
 
 
 def skeleton_of(

@@ -29,6 +29,7 @@ from gepc_geo.io.people import (
     finite_array,
     joints_of,
     kind_of,
+    lists_of,
     skeleton_of,
 )
 from gepc_geo.io.text import head, parse_json, read_json, read_text, whole_number
@@ -145,13 +146,7 @@ def read_ultralytics_frames(files: Sequence[Path], skeleton: Skeleton | None = N
         files: Its frames.
         skeleton: Names the joints; ``None``: COCO's, by their number.
     """
-    frames: list[tuple[int, list[Any], Path]] = []
-    for number, path in zip(frames_of(files), files, strict=True):
-        people = read_json(path, _FRAME_KIND)
-        if not isinstance(people, list):
-            raise InputError(f"{path} holds {kind_of(people)}, expected {_FRAME_KIND}")
-        frames.append((number, people, path))
-    return _clip(clip_of(files[0]), frames, skeleton, files[0])
+    return _clip(clip_of(files[0]), lists_of(files, _FRAME_KIND), skeleton, files[0])
 
 
 def write_ultralytics_labels(tracks: PoseTracks, folder: Path) -> list[Path]:
