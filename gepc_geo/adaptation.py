@@ -77,27 +77,12 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
         )
     points, person = _points(detector, windows)
     adapted = _copy(detector, detector.normality_.extended(points, person))
-    # Of the other half: whoever is among the neighbours is nearer to them than anybody new.
-    later = _later(tracks, windows.clip, windows.frame)
-    scored: list[WindowScores] = []
-    series: list[Series] = []
-    copies = len(person) // len(windows)
-    for half in (False, True):
-        others = torch.as_tensor(np.tile(later != half, copies), device=person.device)
-        part = _half(tracks, half)
-        judge = _copy(adapted, copy.copy(adapted.normality_))
-        judge.normality_.nearest = detector.normality_.nearest
-        if others.any():
-            judge.normality_.nearest = detector.normality_.nearest.extended(
-                points.nearest[others], person[others]
-            )
-        if part.num_frames:
-            scores = judge.window_scores(part, padded=False)
-            scored.append(scores)
-            if alarm is not None:
-                series += _series(judge, part, scores, alarm.mode, half)
+    scored = _scored_by_others(detector, adapted, tracks, windows, points, person)
     _calibrate(adapted, scored)
     if alarm is not None:
+        frames = frame_level(adapted, scored, tracks, ScoreOptions(mode=alarm.mode)).score.numpy()
+        parts = np.split(frames, tracks.frame_offset[1:-1])
+        series = [Series(parts[clip], float(tracks.fps[clip])) for clip in np.unique(tracks.clip)]
         adapted.alarm_ = _uncounted(_raised(alarm, series)).to_dict()
     return adapted
 
@@ -149,7 +134,7 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
     points, person = _points(detector, chosen)
     adapted = _copy(detector, detector.normality_.extended(points, person))
     scored = adapted.window_scores(tracks, padded=False)
-    _calibrate(adapted, [_subset(scored, marked)])
+    _calibrate(adapted, _subset(scored, marked))
     # Fused scores, and they alone, depend on the calibration.
     scored.scores["fused"] = _fused(adapted, scored.scores).cpu().numpy()
     worst = float(_peaks(adapted, scored, tracks, events, alarm.mode).max())
@@ -252,56 +237,86 @@ def _points(detector: GEPC, windows: PoseWindows) -> tuple[Points, Tensor]:
     return points, person.repeat(detector._choices)
 
 
-def _later(tracks: PoseTracks, clip: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Which half something is in: every other clip, or of a single clip its second half."""
+@torch.no_grad()
+def _scored_by_others(
+    detector: GEPC,
+    adapted: GEPC,
+    tracks: PoseTracks,
+    learned: PoseWindows,
+    points: Points,
+    person: Tensor,
+) -> WindowScores:
+    """Windows of both halves, each scored by what the other half of the learned ones makes normal.
+
+    Whoever is among the neighbours is nearer to them than anybody new. What is learned (``points``, from
+    :func:`_points`) is not encoded again.
+    """
+    windows = detector.windows(tracks)
+    windows = windows.subset(np.flatnonzero(~windows.padded))
+    half, their_half = _halves(tracks, windows), _halves(tracks, learned)
+    if (half < 0).all():
+        half[:] = 0  # Too short to be halved: judged by what was normal before.
+    windows, half = windows.subset(half >= 0), half[half >= 0]
+    # Both are in the order of the rows that they begin with.
+    known = np.isin(windows.first, learned.first)
+    place = np.searchsorted(learned.first, windows.first)
+    device, copies = person.device, detector._choices
+    scores = {
+        mode: torch.zeros(len(windows), dtype=torch.float64, device=device) for mode in SINGLE
+    }
+    for side in (0, 1):
+        others = torch.as_tensor(np.tile(their_half == 1 - side, copies), device=device)
+        judge = _copy(adapted, copy.copy(adapted.normality_))
+        judge.normality_.nearest = detector.normality_.nearest
+        if others.any():
+            judge.normality_.nearest = detector.normality_.nearest.extended(
+                points.nearest[others], person[others]
+            )
+        here = half == side
+        new, old = np.flatnonzero(here & ~known), np.flatnonzero(here & known)
+        rows = torch.as_tensor(place[old], device=device)
+        rows = (rows + len(learned) * torch.arange(copies, device=device)[:, None]).view(-1)
+        again = judge.normality_.single_scores(Points(*(part[rows] for part in points)))
+        for mode, score in judge._single_scores(windows.subset(new), quiet=True).items():
+            scores[mode][torch.as_tensor(new, device=device)] = score
+            scores[mode][torch.as_tensor(old, device=device)] = again[mode].view(copies, -1).mean(0)
+    return WindowScores(windows, {mode: score.cpu().numpy() for mode, score in scores.items()})
+
+
+def _halves(tracks: PoseTracks, windows: PoseWindows) -> np.ndarray:
+    """0 or 1: every other clip, or of a single clip before and after its middle; -1: across it."""
     populated = np.unique(tracks.clip)
-    if len(populated) == 1:
-        return frame >= tracks.clip_length[populated[0]] // 2
-    return np.searchsorted(populated, clip) % 2 == 1
+    if len(populated) > 1:
+        return np.searchsorted(populated, windows.clip) % 2
+    middle = tracks.clip_length[populated[0]] // 2
+    first = windows.frame
+    return np.where(first >= middle, 1, np.where(first + windows.length <= middle, 0, -1))
 
 
-def _half(tracks: PoseTracks, later: bool) -> PoseTracks:
-    """One of the halves; the clips stay."""
-    return tracks.rows(_later(tracks, tracks.clip, tracks.frame) == later)
-
-
-def _series(
-    detector: GEPC, tracks: PoseTracks, scored: WindowScores, mode: str, later: bool
-) -> list[Series]:
-    """Frame scores of the clips, or of the part of the only clip, that a half has."""
-    scores = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
-    clip = np.repeat(np.arange(tracks.num_clips), tracks.clip_length)
-    here = np.isin(clip, tracks.clip)
-    return [
-        Series(scores[(clip == one) & here], float(tracks.fps[one]))
-        for one in np.unique(tracks.clip)
-    ]
-
-
-def _calibrate(detector: GEPC, scored: Sequence[WindowScores]) -> None:
-    """Calibration of old and new normal scores; both thresholds rise where the new ones need it.
+def _calibrate(detector: GEPC, scored: WindowScores) -> None:
+    """Calibration of old and new normal scores; the threshold rises where the new ones need it.
 
     Of the old scores only their distributions are known, under the old neighbours. More neighbours make
-    nobody more abnormal, so what comes of them is on the safe side.
+    nobody more abnormal, so what comes of them is on the safe side. Fused scores, which alone depend on
+    the calibration, are those of the new one afterwards.
     """
     normality = detector.normality_
-    together = {mode: np.concatenate([one.scores[mode] for one in scored]) for mode in SINGLE}
     device = next(detector.model_.parameters()).device
-    new = {mode: torch.as_tensor(scores).to(device) for mode, scores in together.items()}
     for mode in SINGLE:
-        normality.calibrators[mode] = _pooled(normality.calibrators[mode], new[mode])
-    new["fused"] = _fused(detector, together)
-    bounds = np.cumsum([len(one.windows) for one in scored])[:-1]
-    calibrators = {}
-    for mode in MODES:
-        parts = np.split(new[mode].cpu().numpy(), bounds)
-        rows = [_covered(one.windows, part) for one, part in zip(scored, parts, strict=True)]
-        calibrators[mode] = _pooled(detector.person_calibrators_[mode], torch.cat(rows).to(device))
-    detector.person_calibrators_ = calibrators
-    detector.most_normal_ = {
-        mode: min(detector.most_normal_[mode], float(new[mode].min())) for mode in MODES
+        new = torch.as_tensor(scored.scores[mode]).to(device)
+        normality.calibrators[mode] = _pooled(normality.calibrators[mode], new)
+    scored.scores["fused"] = _fused(detector, scored.scores).cpu().numpy()
+    detector.person_calibrators_ = {
+        mode: _pooled(
+            detector.person_calibrators_[mode],
+            _covered(scored.windows, scored.scores[mode]).to(device),
+        )
+        for mode in MODES
     }
-    own = float(np.quantile(new[detector.mode].cpu().numpy(), 1 - detector.contamination))
+    detector.most_normal_ = {
+        mode: min(detector.most_normal_[mode], float(scored.scores[mode].min())) for mode in MODES
+    }
+    own = float(np.quantile(scored.scores[detector.mode], 1 - detector.contamination))
     detector.threshold_ = max(detector.threshold_, own)
 
 

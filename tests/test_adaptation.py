@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from streams import SMALL, all_joints
 
 from gepc_geo import GEPC, InputError, PoseTracks
-from gepc_geo.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
+from gepc_geo.adaptation import (
+    _copy,
+    _points,
+    _scored_by_others,
+    adapt_to_events,
+    adapt_to_poses,
+    count_raised,
+    recall,
+)
 from gepc_geo.alarms import Alarm, alarm_runs, clip_series, false_alarms
 from gepc_geo.alerts import Alert
 from gepc_geo.datasets import simulate_crowd
@@ -141,6 +151,44 @@ def test_adapting_to_one_clip_and_without_an_alarm(detector):
     adapted = adapt_to_poses(plain, one.with_(fps=None))
     assert adapted.alarm_ is None
     assert adapted.threshold_ >= detector.threshold_
+
+
+@pytest.mark.parametrize("clips", [1, 3])
+def test_new_poses_are_scored_by_the_other_half_of_them(clips, detector):
+    """As by detectors that learned one half alone, window for window, learned or not."""
+    new = tilted(clips, 9)
+    windows = detector.pipeline_.windows(new, detector.stride)
+    windows = windows.subset(~windows.padded)
+    points, person = _points(detector, windows)
+    adapted = _copy(detector, detector.normality_.extended(points, person))
+    scored = _scored_by_others(detector, adapted, new, windows, points, person)
+    assert np.isin(windows.first, scored.windows.first).any()
+    where, frame = (
+        (scored.windows.clip % 2, windows.clip % 2)
+        if clips > 1
+        else (scored.windows.frame >= 30, windows.frame >= 30)
+    )
+    across = np.zeros(len(windows), dtype=bool) if clips > 1 else abs(windows.frame - 24) < 6
+    for side in (0, 1):
+        others = np.flatnonzero((frame == 1 - side) & ~across)
+        one = copy.copy(adapted)
+        one.normality_ = copy.copy(adapted.normality_)
+        theirs, them = _points(detector, windows.subset(others))
+        one.normality_.nearest = detector.normality_.nearest.extended(theirs.nearest, them)
+        mine = scored.windows.subset(where == side)
+        assert len(mine)
+        for mode, expected in one.batch_scores(mine).items():
+            if mode != "fused":
+                got = scored.scores[mode][where == side]
+                np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_adapting_to_a_clip_too_short_to_be_halved(detector):
+    new = tilted(1, 9)
+    short = new.rows(new.frame < 18).with_(clip_length=np.array([18]), frame_labels=None)
+    adapted = adapt_to_poses(detector, short)
+    assert adapted.threshold_ > detector.threshold_
+    assert (adapted.decision_function(short) < detector.decision_function(short)).mean() > 0.9
 
 
 def test_recall_counts_events_with_an_alarmed_frame(detector):
