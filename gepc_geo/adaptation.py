@@ -22,6 +22,7 @@ from gepc_geo.calibration import TailCalibrator
 from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.errors import InputError
 from gepc_geo.levels import ScoreOptions, frame_level
+from gepc_geo.memory import kept_memory
 from gepc_geo.metrics import runs
 from gepc_geo.normality import FUSED, SINGLE, Normality, Points
 from gepc_geo.options import MODES
@@ -49,6 +50,7 @@ class Recall:
         return f"{self.found / self.events:.3f} ({self.found} of {self.events} events)"
 
 
+@kept_memory()
 def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     """A detector that takes all behaviour in new poses for normal, too; the old one stays as it is.
 
@@ -87,6 +89,7 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     return adapted
 
 
+@kept_memory()
 def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert]) -> GEPC:
     """A detector to which some alarms were false: they do not fire any more.
 
