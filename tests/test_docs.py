@@ -92,7 +92,7 @@ def test_commands_run(page, poses, tmp_path, monkeypatch):
             parsed.make_context(command, rest)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", COMMANDS, ids=lambda page: page.stem)
 def test_python_blocks_run(page, poses, tmp_path, monkeypatch):
     code = [block for kind, block in blocks(page) if kind == "python"]
     if not code:
