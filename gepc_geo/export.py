@@ -222,4 +222,6 @@ def _need_onnx() -> None:
         raise InputError(
             f"format onnx needs {error.name}, expected pip install 'gepc_geo[export]'"
         ) from None
-    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    # They warn of packages that nothing here needs.
+    for name in ("onnxscript", "torch.onnx"):
+        logging.getLogger(name).setLevel(logging.ERROR)

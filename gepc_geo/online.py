@@ -23,6 +23,8 @@ _RISING = 10
 # Twelve years at 25 a second; larger frame numbers are time stamps or damage.
 _LAST_FRAME = 10**10
 _LAST_ID = np.iinfo(np.int64).max
+# What key points and features have of every joint.
+_EACH = {"keypoints": "coordinates", "features": "features"}
 #: What :attr:`OnlineScorer.dropped` counts.
 REASONS = ("late", "duplicate", "restart", "unscored")
 
@@ -106,6 +108,7 @@ class OnlineScorer:
     Attributes:
         dropped: How many person-frames came too ``late`` or were ``duplicate``, how often a camera
             had a ``restart``, how many windows were ``unscored`` as their score was no finite number.
+        last_dropped: Of those reasons that occurred, camera and frame of the last time.
 
     Raises:
         InputError: A detector that is not fitted or scores whole clips, ``wait`` below 0.
@@ -127,6 +130,7 @@ class OnlineScorer:
         if self.wait < 0:
             raise InputError(f"wait is {wait}, expected 0 or more frames")
         self.dropped = dict.fromkeys(REASONS, 0)
+        self.last_dropped: dict[str, tuple[str, int]] = {}
         self._cameras: dict[str, _Camera] = {}
 
     def check(self, frame: Frame) -> _Checked:
@@ -156,16 +160,17 @@ class OnlineScorer:
             if one.frame <= camera.latest - _RESTART or camera.counts_anew(
                 one.frame, late, self.wait
             ):
-                self.dropped["restart"] += 1
+                self._drop("restart", 1, name, one.frame)
                 due += self._take_due(name, camera, None)
                 settled[name, camera.session] = None
                 camera = self._cameras[name] = _Camera(session=camera.session + 1)
             elif late:
-                self.dropped["late"] += len(one.ids)
+                self._drop("late", len(one.ids), name, one.frame)
                 continue
             for person, rows in zip(one.ids, one.rows, strict=True):
                 track = camera.people.setdefault(person, _Person())
-                self.dropped["duplicate"] += not track.insert(one.frame, rows)
+                if not track.insert(one.frame, rows):
+                    self._drop("duplicate", 1, name, one.frame)
             camera.latest = max(camera.latest, one.frame)
             camera.image_size = one.image_size
             horizon = camera.latest - self.wait
@@ -196,6 +201,11 @@ class OnlineScorer:
         return sum(len(person.frames) for person in people)
 
     # -- inner ---------------------------------------------------------------------------------
+
+    def _drop(self, reason: str, count: int, camera: str, frame: int) -> None:
+        if count:
+            self.dropped[reason] += count
+            self.last_dropped[reason] = camera, frame
 
     @property
     def _length(self) -> int:
@@ -233,7 +243,8 @@ class OnlineScorer:
         windows = PoseWindows.of_table(table, length, self.detector.max_gap)
         scores = self.detector.batch_scores(windows)
         good = np.isfinite(np.stack(list(scores.values()))).all(0)
-        self.dropped["unscored"] += int((~good).sum())
+        for at in np.flatnonzero(~good):
+            self._drop("unscored", 1, due[clip[at]].camera, int(first[at]))
         return OnlineScores(
             camera=[due[i].camera for i in clip[good]],
             session=np.array([one.session for one in due])[clip[good]],
@@ -460,7 +471,9 @@ def _checked(frame: Frame, detector: GEPC) -> _Checked:
             array = array.reshape(shape)
         if array.shape != shape:
             raise InputError(
-                f"{where}: {name} has shape {list(array.shape)}, expected {list(shape)}"
+                f"{where}: {name} has shape {list(array.shape)}, expected {list(shape)}: "
+                f"{len(ids)} people with the {joints} joints of {detector.skeleton_.name}"
+                + (f", {shape[2]} {_EACH[name]} each" if len(shape) > 2 else "")
             )
         arrays[name] = array.astype(np.float32)
     if not (arrays["confidence"] >= 0).all():

@@ -144,7 +144,7 @@ def test_command_writes_a_graph_that_runs_without_the_package(
     (told,) = result.stderr.splitlines()
     assert told.startswith("tracing the graph and writing it as torch, ")
     assert "score [windows] float64 (nearest)" in result.output
-    assert "alarm           1.2500 (nearest), for frames" in result.output
+    assert "alarm           1.2500 (nearest), for frames: watch's and report's" in result.output
     x, _ = keypoints(detector, scored)
     torch.save(x, "x.pt")
     code = (

@@ -179,6 +179,8 @@ def test_late_and_duplicate_frames_are_dropped_and_counted(detector, crowd):
         if number >= 10:
             parts.append(scorer.push(frames[number - 10]))
     assert scorer.dropped["duplicate"] == people
+    last = {"duplicate": frames[-1], "late": frames[-11]}
+    assert scorer.last_dropped == {name: (one.camera, one.frame) for name, one in last.items()}
     assert scorer.dropped["late"] == sum(len(scorer_ids(frame)) for frame in frames[:-10])
     plain = OnlineScorer(detector, wait=3)
     assert_same(
@@ -350,7 +352,7 @@ def test_cameras_do_not_mix(detector, crowd):
         ({"frame": -1}, "expected 0 to"),
         ({"frame": 1.5}, "not whole"),
         ({"ids": [1.5, 2.0]}, "expected whole numbers"),
-        ({"ids": [1]}, r"shape \[2, 17, 2\], expected \[1, 17, 2\]"),
+        ({"ids": [1]}, r"shape \[2, 17, 2\], expected \[1, 17, 2\]: 1 people with the 17 joints"),
         ({"keypoints": np.full((2, 17, 2), np.nan)}, "not finite"),
         ({"keypoints": [[1, 2], [3]]}, "uneven"),
         ({"confidence": np.full((2, 17), -0.5)}, "below 0 or NaN"),

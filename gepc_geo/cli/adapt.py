@@ -84,6 +84,12 @@ def adapt(
         adapted = adapt_to_events(detector, tracks, events)
         silent = len(events) - count_raised(adapted, tracks, events)
         click.echo(f"{silent} of {len(events)} marked events no longer raise an alarm")
+        frames = sum(event.end - event.start + 1 for event in events)
+        if held_out is None:
+            click.echo(
+                f"note: what people did in {frames} frames is normal from now on, wherever it happens; "
+                "--anomalies shows what that costs"
+            )
     if held_out is not None:
         click.echo(f"recall before {before}")
         click.echo(f"recall after  {recall(adapted, held_out)}")

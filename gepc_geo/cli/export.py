@@ -39,10 +39,14 @@ def export_command(run: Path, format_: str, out: Path, mode: str | None) -> None
         click.echo("                image_size [windows, 2] float32")
     click.echo(f"output          {OUTPUTS[0]} [windows] float64 ({graph.mode})")
     click.echo(f"                {OUTPUTS[1]} [windows, {detector.clusters}] float32")
-    click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode})")
+    click.echo(
+        f"threshold       {detector.threshold_:.4f} ({detector.mode}), for single windows: predict's"
+    )
     alarm = Alarm.of(detector)
     if alarm is not None:
-        click.echo(f"alarm           {alarm.threshold:.4f} ({alarm.mode}), for frames")
+        click.echo(
+            f"alarm           {alarm.threshold:.4f} ({alarm.mode}), for frames: watch's and report's"
+        )
     click.echo(f"size            {out.stat().st_size / 1e6:.1f} MB")
     if detector.precision_ != "fp32":
         click.echo(

@@ -114,7 +114,12 @@ def watch(run: Path, fps: float | None, device: str) -> None:
                     send(tracker.add(scorer.push(*frames)))
                 for reason, count in scorer.dropped.items():
                     if count > dropped[reason]:
-                        log.rarely(reason, f"{reason}: {count} {_UNITS[reason]} so far")
+                        camera, number = scorer.last_dropped[reason]
+                        log.rarely(
+                            reason,
+                            f"{reason}: {count} {_UNITS[reason]} so far, "
+                            f"the last in frame {number} of camera {camera!r}",
+                        )
                 now = time.monotonic()
                 heard.update({frame.camera: now for frame in frames})
                 for camera in [name for name, last in heard.items() if now - last > _SILENT]:

@@ -84,7 +84,7 @@ class Format:
         )
         return (
             f"the poses are of skeleton {tracks.skeleton.name!r} ({tracks.num_joints} joints), "
-            f"{self.name} files of {tracks.dims} coordinates have {known}"
+            f"{self.name} files in {tracks.dims}D have {known}"
         )
 
 

@@ -53,6 +53,7 @@ def test_false_alarms_of_watch_stop_firing(folder, tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert "1 of 1 marked events no longer raise an alarm\n" in result.output
+    assert "from now on" not in result.output  # what it costs stands there
     assert re.search(r"recall before \S+ \(\d+ of \d+ events\)\nrecall after ", result.output)
     assert (folder / "run" / "model.pt").read_bytes() == old
     again = [Alert.from_json(one) for one in run("watch", out, input=text).stdout.splitlines()]
@@ -111,6 +112,14 @@ def test_a_new_camera(folder, tmp_path):
         and "marked" not in result.output
         and "threshold after" in result.output
     )
+    (tmp_path / "false.jsonl").write_text(
+        Alert(simulate_from(folder).clip_names[0], "closed", 3, 4, 22, 0, 1.0).to_json()
+    )
+    result = run(
+        *("adapt", folder / "run", folder / "today.npz", "--out", tmp_path / "marked"),
+        *("--normal-events", tmp_path / "false.jsonl"),
+    )
+    assert "note: what people did in 20 frames is normal from now on" in result.output
     # What it was trained on is known by the run it came from, through any number of steps.
     twice = tmp_path / "twice"
     assert run("adapt", out, folder / "new.npz", "--out", twice).exit_code == 0

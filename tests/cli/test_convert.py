@@ -82,7 +82,7 @@ def test_what_cannot_be_written(poses, tmp_path):
     message = refused(
         *("convert", poses.with_name("coco17.npz"), "--to", "openpose", "--out", tmp_path / "x")
     )
-    assert "openpose files of 2 coordinates have body25 or coco18, expected --skeleton" in message
+    assert "openpose files in 2D have body25 or coco18, expected --skeleton" in message
     assert "a format that holds them: native, alphapose-tracks, coco-results" in message
     file = tmp_path / "file"
     file.write_text("x")

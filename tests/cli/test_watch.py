@@ -148,7 +148,7 @@ def test_dropped_frames_are_said_when_they_come(folder):
     lines = jumping("gate", 2)
     result = watch(folder, "\n".join([*lines, lines[1], lines[0]]))
     assert result.stderr.splitlines()[1:] == [
-        "warning: duplicate: 2 person-frames so far",
+        "warning: duplicate: 2 person-frames so far, the last in frame 0 of camera 'gate'",
         "warning: duplicate: 2 person-frames",
     ]
     assert set(watch_module._UNITS) == set(REASONS)

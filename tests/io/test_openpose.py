@@ -111,7 +111,7 @@ def test_round_trip(walkers, tmp_path):
     np.testing.assert_array_equal(again.confidence > 0, seen)
     np.testing.assert_allclose(again.keypoints[seen], body.keypoints[seen], atol=6e-4)
     np.testing.assert_allclose(again.confidence, body.confidence, atol=6e-4)
-    with pytest.raises(InputError, match="of 2 coordinates have body25 or coco18"):
+    with pytest.raises(InputError, match="in 2D have body25 or coco18"):
         write(parts[1], tmp_path / "none", "openpose")
     assert not (tmp_path / "none").exists()
 

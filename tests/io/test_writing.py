@@ -214,7 +214,7 @@ def test_what_ntu_files_cannot_hold(pairs, tmp_path):
         (pairs["openpose"], "have 2 coordinates, ntu files have 3, expected a format that holds"),
         (
             tracks.with_(skeleton="body25"),
-            r"skeleton 'body25' \(25 joints\), ntu files of 3 coordinates have ntu25, expected ",
+            r"skeleton 'body25' \(25 joints\), ntu files in 3D have ntu25, expected ",
         ),
     ):
         with pytest.raises(InputError, match=message):
@@ -246,7 +246,7 @@ def test_mediapipe_there_and_back(pairs, tmp_path):
         write(tracks.with_(image_size=None), tmp_path / "none", "mediapipe")
     with pytest.raises(
         InputError,
-        match="mediapipe files of 2 coordinates have mediapipe33, expected a format that",
+        match="mediapipe files in 2D have mediapipe33, expected a format that",
     ):
         write(pairs["openpose"], tmp_path / "none", "mediapipe")
     assert not (tmp_path / "none").exists()
@@ -305,7 +305,7 @@ def test_what_pyskl_files_cannot_hold(pairs, tmp_path):
         (
             penn,
             "out.pkl",
-            "files of 2 coordinates have coco17 or coco18 or halpe26, expected",
+            "files in 2D have coco17 or coco18 or halpe26, expected",
         ),
     ):
         with pytest.raises(InputError, match=message):
@@ -372,7 +372,7 @@ def test_alphapose_counts_joints_and_does_not_name_them(pairs, tmp_path):
     with pytest.raises(InputError) as to:
         write(boxes, tmp_path / "out", "alphapose-tracks")
     assert str(to.value) == (
-        "the poses are of skeleton 'box5' (5 joints), alphapose-tracks files of 2 coordinates have 17 "
+        "the poses are of skeleton 'box5' (5 joints), alphapose-tracks files in 2D have 17 "
         "joints or 18 joints or 26 joints, expected a format that holds them: native, deeplabcut"
     )
     with pytest.raises(InputError, match="3 coordinates, alphapose-tracks files have 2, expected"):
