@@ -24,6 +24,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from gepc_geo import checkpoint, distributed
+from gepc_geo.compiling import Network, compiled, compiled_if_possible, worth_compiling
 from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.journal import Journal
@@ -42,7 +43,7 @@ from gepc_geo.skeleton import Skeleton
 from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a training checkpoint.
-KIND, VERSION = "gepc_geo training checkpoint", 4
+KIND, VERSION = "gepc_geo training checkpoint", 5
 STAGES = ("reconstruction", "clustering")
 # Steps between two looks at the loss: each look waits for the device.
 _LOG_STEPS = 50
@@ -106,22 +107,29 @@ class Trainer:
         self.device = loader.device
         #: The option ``precision``, decided; a resumed run keeps what it began with.
         self.precision = distributed.from_first(lambda: decide(options.precision, self.device))
-        self._network: Callable[[Tensor], tuple[Tensor, Tensor]] = model
-        if options.compile:
-            # On a GPU what is compiled is also recorded: a step is then replayed, not launched.
-            mode = "reduce-overhead" if self.device.type == "cuda" else "default"
-            self._network = torch.compile(model, mode=mode)
         self.count = len(loader.windows)
         self.batch_size = min(options.batch_size, self.count)
         total = math.ceil(options.budget / self.batch_size)
         second = round(total * options.cluster_share)
         self.steps = {"reconstruction": total - second, "clustering": second}
+        self._network = self._fast(model)
         self.stage, self.step = STAGES[0], 0
         self.targets: Tensor | None = None
         self.labels: Tensor | None = None
         self.optimizer = self._optimizer()
         self.journal = Journal(None)
         self._saved = time.monotonic()
+
+    def _fast(self, model: STGCAE) -> Network:
+        """The network, compiled where that is worth it."""
+        choice = self.options.compile
+        if not worth_compiling(choice, self.device, self.options.budget):
+            return model
+        if choice == "always":
+            return compiled(model)
+        index = torch.arange(self.batch_size, device=self.device)
+        x = self.pipeline.tensor(self.loader.gather(index), torch.zeros_like(index))
+        return compiled_if_possible(model, x, self.precision)
 
     # -- the run -------------------------------------------------------------------------------
 

@@ -136,8 +136,11 @@ class Options:
         "it, else fp32; tf32: fp32 with TensorFloat-32 products on a GPU.",
         choices=("auto", "fp32", "tf32", "bf16"),
     )
-    compile: bool = _option(
-        False, "Compile the training step (torch.compile; on a GPU with CUDA graphs)."
+    compile: str = _option(
+        "auto",
+        "Compile the training step (torch.compile; on a GPU with CUDA graphs); auto: on a GPU from "
+        "10 million passes on, in one process.",
+        choices=("auto", "always", "never"),
     )
     seed: int = _option(0, "Seed of everything random.", low=0)
     checkpoint_seconds: float = _option(

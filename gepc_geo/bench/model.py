@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gepc_geo.bench.measure import Traffic, Work, milliseconds, roofline
 from gepc_geo.bench.ordinary import OrdinarySTGCAE
 from gepc_geo.bench.resident import in_a_process
+from gepc_geo.compiling import compiled
 from gepc_geo.memory import kept_memory
 from gepc_geo.nn import STGCAE, reconstruction_loss
 from gepc_geo.options import Options
@@ -184,11 +185,11 @@ def works(who: str, precision: str, device: torch.device, batch: int) -> dict[st
 
     Of what is compiled the step alone: the trainer compiles nothing else.
     """
-    ours, ordinary = (model.to(device) for model in networks())
+    ours, ordinary = networks()
+    ours, ordinary = ours.to(device), ordinary.to(device)
     model: Any = ordinary if who == "ordinary" else ours
     if who == _COMPILED:
-        # As the trainer does.
-        model = torch.compile(model, mode="reduce-overhead" if device.type == "cuda" else "default")
+        model = compiled(ours)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     x = torch.randn(batch, WINDOW, SKELETONS[SKELETON].num_joints, CHANNELS, device=device)
 
