@@ -1,4 +1,4 @@
-"""Draws the model suite: throughput against batch size, and what the machine's peak would allow.
+"""Draws the model suite: throughput against batch size, and what the machine's roofline allows.
 
 gepc-geo bench --suite model --out results.json
 python benchmarks/plot.py results.json model.png

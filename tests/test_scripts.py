@@ -71,6 +71,7 @@ def test_plot_draws_measured_rates_and_refuses_other_files(output, tmp_path):
             "name": name,
             "rate": 9.0,
             "of_peak": 0.5,
+            "of_roofline": 0.8,
         }
         for work in ("train", "encode")
         for batch in (64, 256)

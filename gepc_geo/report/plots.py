@@ -107,27 +107,37 @@ def plot_timelines(
 
 
 def plot_throughput(rows: Sequence[dict[str, Any]], path: str | Path) -> None:
-    """Windows a second against batch size, solid, and what the machine's peak allows, dotted.
+    """Windows a second against batch size, and for each precision what the machine would allow.
+
+    Dashed: the ordinary network's FLOPs at the rate of a matrix product. Dotted: the roofline, which also
+    counts what each operator reads and writes; larger caches and fused operators can beat it.
 
     Args:
-        rows: The model suite's (``where`` "train, batch 256", ``name``, ``rate``, ``of_peak``).
+        rows: The model suite's (``where`` "train, batch 256", ``name`` "gepc_geo, fp32", ``rate``,
+            ``of_peak``, ``of_roofline``).
         path: The PNG file to write.
     """
-    figure = _figure(9, 4)
+    figure = _figure(9, 4.5)
     for axes, work in zip(figure.subplots(1, 2), ("train", "encode"), strict=True):
-        lines: dict[str, list[tuple[int, float, float]]] = {}
+        lines: dict[str, list[tuple[int, float]]] = {}
+        limits: dict[str, tuple[float, float]] = {}
         for row in rows:
             what, batch = row["where"].split(", batch ")
             if what == work:
-                point = (int(batch), row["rate"], row["rate"] / row["of_peak"])
-                lines.setdefault(row["name"], []).append(point)
-        for number, (name, points) in enumerate(lines.items()):
-            batches, rates, peaks = zip(*sorted(points), strict=True)
-            axes.plot(batches, rates, "o-", color=f"C{number}", label=name)
-            axes.plot(batches, peaks, "_:", color=f"C{number}", markersize=16)
+                lines.setdefault(row["name"], []).append((int(batch), row["rate"]))
+                precision = row["name"].split(", ")[-1]
+                limits[precision] = tuple(
+                    row["rate"] / row[of] for of in ("of_peak", "of_roofline")
+                )
+        for name, points in lines.items():
+            axes.plot(*zip(*sorted(points), strict=True), "o-", label=name)
+        for number, (precision, (peak, roofline)) in enumerate(limits.items()):
+            grey = str(0.6 * number / len(limits))
+            axes.axhline(peak, color=grey, ls="--", label=f"matrix product, {precision}")
+            axes.axhline(roofline, color=grey, ls=":", label=f"roofline, {precision}")
         axes.set(xscale="log", yscale="log", title=work, xlabel="windows in a batch")
-        axes.set_ylabel("windows/s (dotted: at the machine's peak)")
-        axes.legend()
+        axes.set_ylabel("windows/s")
+        axes.legend(fontsize=8)
     _save(figure, Path(path))
 
 
