@@ -93,7 +93,8 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
 def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert]) -> GEPC:
     """A detector to which some alarms were false: they do not fire any more.
 
-    What everybody did in the frames of the events becomes normal; nothing else of the poses does. Where
+    What everybody did in the frames of the events, and in the windows that reach into them, becomes normal;
+    nothing else of the poses does. Where
     an event still fires after that, the alarm's threshold rises above it.
 
     Args:
@@ -249,17 +250,17 @@ def _scored_by_others(
     points: Points,
     person: Tensor,
 ) -> WindowScores:
-    """Windows of both halves, each scored by what the other half of the learned ones makes normal.
+    """New windows, each scored by what learned ones that have nothing to do with it make normal.
 
     Whoever is among the neighbours is nearer to them than anybody new. What is learned (``points``, from
     :func:`_points`) is not encoded again.
     """
     windows = detector.windows(tracks)
     windows = windows.subset(np.flatnonzero(~windows.padded))
-    half, their_half = _halves(tracks, windows), _halves(tracks, learned)
-    if (half < 0).all():
-        half[:] = 0  # Too short to be halved: judged by what was normal before.
-    windows, half = windows.subset(half >= 0), half[half >= 0]
+    parts = [part for part in _parts(windows, learned) if part[1].any()]
+    if not parts:
+        # Too short to be divided: judged by what was normal before.
+        parts = [(np.ones(len(windows), dtype=bool), np.zeros(len(learned), dtype=bool))]
     # Both are in the order of the rows that they begin with.
     known = np.isin(windows.first, learned.first)
     place = np.searchsorted(learned.first, windows.first)
@@ -267,15 +268,14 @@ def _scored_by_others(
     scores = {
         mode: torch.zeros(len(windows), dtype=torch.float64, device=device) for mode in SINGLE
     }
-    for side in (0, 1):
-        others = torch.as_tensor(np.tile(their_half == 1 - side, copies), device=device)
+    for here, unrelated in parts:
+        others = torch.as_tensor(np.tile(unrelated, copies), device=device)
         judge = _copy(adapted, copy.copy(adapted.normality_))
         judge.normality_.nearest = detector.normality_.nearest
         if others.any():
             judge.normality_.nearest = detector.normality_.nearest.extended(
                 points.nearest[others], person[others]
             )
-        here = half == side
         new, old = np.flatnonzero(here & ~known), np.flatnonzero(here & known)
         rows = torch.as_tensor(place[old], device=device)
         rows = (rows + len(learned) * torch.arange(copies, device=device)[:, None]).view(-1)
@@ -283,17 +283,25 @@ def _scored_by_others(
         for mode, score in judge._single_scores(windows.subset(new), quiet=True).items():
             scores[mode][torch.as_tensor(new, device=device)] = score
             scores[mode][torch.as_tensor(old, device=device)] = again[mode].view(copies, -1).mean(0)
-    return WindowScores(windows, {mode: score.cpu().numpy() for mode, score in scores.items()})
+    scored = WindowScores(windows, {mode: score.cpu().numpy() for mode, score in scores.items()})
+    return _subset(scored, np.any([here for here, _ in parts], axis=0))
 
 
-def _halves(tracks: PoseTracks, windows: PoseWindows) -> np.ndarray:
-    """0 or 1: every other clip, or of a single clip before and after its middle; -1: across it."""
-    populated = np.unique(tracks.clip)
-    if len(populated) > 1:
-        return np.searchsorted(populated, windows.clip) % 2
-    middle = tracks.clip_length[populated[0]] // 2
-    first = windows.frame
-    return np.where(first >= middle, 1, np.where(first + windows.length <= middle, 0, -1))
+def _parts(windows: PoseWindows, learned: PoseWindows) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Masks of windows, and for each of the learned ones that have no frame or clip in common with it.
+
+    Every other clip is a part; of a single clip what is before its middle, behind it, and across it.
+    """
+    clips = np.unique(learned.clip)
+    if len(clips) > 1:
+        side, theirs = (np.searchsorted(clips, one.clip) % 2 for one in (windows, learned))
+        return [(side == number, theirs != number) for number in (0, 1)]
+    length = windows.length
+    middle = int(np.median(learned.frame)) + length // 2
+    before, behind = windows.frame + length <= middle, windows.frame >= middle
+    first, end = learned.frame, learned.frame + length
+    far = (end <= middle - length + 1) | (first >= middle + length - 1)
+    return [(before, first >= middle), (behind, end <= middle), (~before & ~behind, far)]
 
 
 def _calibrate(detector: GEPC, scored: WindowScores) -> None:

@@ -108,7 +108,8 @@ class OnlineScorer:
     Attributes:
         dropped: How many person-frames came too ``late`` or were ``duplicate``, how often a camera
             had a ``restart``, how many windows were ``unscored`` as their score was no finite number.
-        last_dropped: Of those reasons that occurred, camera and frame of the last time.
+        last_dropped: Of those reasons that occurred, camera and frame (of a window the last one) of the
+            last time.
 
     Raises:
         InputError: A detector that is not fitted or scores whole clips, ``wait`` below 0.
@@ -244,7 +245,7 @@ class OnlineScorer:
         scores = self.detector.batch_scores(windows)
         good = np.isfinite(np.stack(list(scores.values()))).all(0)
         for at in np.flatnonzero(~good):
-            self._drop("unscored", 1, due[clip[at]].camera, int(first[at]))
+            self._drop("unscored", 1, due[clip[at]].camera, int(first[at]) + length - 1)
         return OnlineScores(
             camera=[due[i].camera for i in clip[good]],
             session=np.array([one.session for one in due])[clip[good]],

@@ -153,34 +153,64 @@ def test_adapting_to_one_clip_and_without_an_alarm(detector):
     assert adapted.threshold_ >= detector.threshold_
 
 
+@pytest.fixture(scope="module")
+def varied() -> GEPC:
+    """Scored in two copies, at every third frame; learned is every fourth."""
+    train = simulate_crowd("train", num_clips=8, frames_per_clip=40, seed=1)
+    return GEPC(**{**SMALL, "augment": "vary", "score_stride": 3}).fit(train, device="cpu")
+
+
 @pytest.mark.parametrize("clips", [1, 3])
-def test_new_poses_are_scored_by_the_other_half_of_them(clips, detector):
-    """As by detectors that learned one half alone, window for window, learned or not."""
+def test_new_poses_are_scored_by_what_is_unrelated(clips, varied):
+    """As by detectors that learned that alone, window for window, learned or not."""
     new = tilted(clips, 9)
-    windows = detector.pipeline_.windows(new, detector.stride)
+    windows = varied.pipeline_.windows(new, varied.stride)
     windows = windows.subset(~windows.padded)
-    points, person = _points(detector, windows)
-    adapted = _copy(detector, detector.normality_.extended(points, person))
-    scored = _scored_by_others(detector, adapted, new, windows, points, person)
-    assert np.isin(windows.first, scored.windows.first).any()
-    where, frame = (
-        (scored.windows.clip % 2, windows.clip % 2)
-        if clips > 1
-        else (scored.windows.frame >= 30, windows.frame >= 30)
-    )
-    across = np.zeros(len(windows), dtype=bool) if clips > 1 else abs(windows.frame - 24) < 6
-    for side in (0, 1):
-        others = np.flatnonzero((frame == 1 - side) & ~across)
+    points, person = _points(varied, windows)
+    adapted = _copy(varied, varied.normality_.extended(points, person))
+    scored = _scored_by_others(varied, adapted, new, windows, points, person)
+    known = np.isin(scored.windows.first, windows.first)
+    assert known.any() and not known.all()
+    # Nobody is left out.
+    every = varied.windows(new)
+    assert np.array_equal(scored.windows.first, every.first[~every.padded])
+    if clips > 1:
+        parts = [(scored.windows.clip % 2 == side, windows.clip % 2 != side) for side in (0, 1)]
+    else:
+        middle = int(np.median(windows.frame)) + 6
+        before = span(scored.windows) < middle
+        whole = [before.all(1), ~before.any(1)]
+        across = ~whole[0] & ~whole[1]
+        sides = [(span(windows) >= middle).all(1), (span(windows) < middle).all(1)]
+        # Windows across the middle reach 11 frames beyond it at most.
+        far = (abs(span(windows) - middle + 0.5) > 11).all(1)
+        assert across.any() and far.any()
+        parts = [*zip(whole, sides, strict=True), (across, far)]
+    assert np.sum([here for here, _ in parts], axis=0).tolist() == [1] * len(scored.windows)
+    for here, unrelated in parts:
         one = copy.copy(adapted)
         one.normality_ = copy.copy(adapted.normality_)
-        theirs, them = _points(detector, windows.subset(others))
-        one.normality_.nearest = detector.normality_.nearest.extended(theirs.nearest, them)
-        mine = scored.windows.subset(where == side)
-        assert len(mine)
-        for mode, expected in one.batch_scores(mine).items():
+        theirs, them = _points(varied, windows.subset(np.flatnonzero(unrelated)))
+        one.normality_.nearest = varied.normality_.nearest.extended(theirs.nearest, them)
+        for mode, expected in one.batch_scores(scored.windows.subset(here)).items():
             if mode != "fused":
-                got = scored.scores[mode][where == side]
-                np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+                np.testing.assert_allclose(scored.scores[mode][here], expected, 1e-4, 1e-4)
+
+
+def span(windows) -> np.ndarray:
+    """The frames of windows, [W, T]."""
+    return windows.frame[:, None] + np.arange(windows.length)
+
+
+def test_what_has_no_windows_does_not_count_as_a_half(detector):
+    """An empty tail, or clips of people who are gone at once, are no other half to be judged by."""
+    more = tilted(2, 9)
+    one = more.select(clips=[0])
+    threshold = adapt_to_poses(detector, one).threshold_
+    longer = one.with_(clip_length=np.array([200]), frame_labels=None)
+    assert adapt_to_poses(detector, longer).threshold_ == threshold
+    brief = more.rows((more.clip == 0) | (more.frame < 8))
+    assert adapt_to_poses(detector, brief).threshold_ == threshold
 
 
 def test_adapting_to_a_clip_too_short_to_be_halved(detector):

@@ -245,6 +245,7 @@ def test_a_camera_begins_anew(detector, crowd):
     again = [scorer.push(frame) for frame in frames]
     end = scorer.close()
     assert scorer.dropped["restart"] == 1
+    assert scorer.last_dropped["restart"] == (frames[0].camera, frames[0].frame)
     assert set(np.concatenate([part.session for part in again])) == {1}
     assert again[0].settled[frames[0].camera, 0] is None
     assert end.settled == {(frames[0].camera, 1): None}
@@ -399,4 +400,7 @@ def test_scores_that_are_no_numbers_are_left_out(detector, crowd, monkeypatch):
     monkeypatch.setattr(GEPC, "batch_scores", broken)
     part = scorer.push(*frames_of(crowd, 1))
     assert scorer.dropped["unscored"] == 1
+    # Of the window its last frame.
+    camera, frame = scorer.last_dropped["unscored"]
+    assert camera == crowd.clip_names[1] and frame == int(crowd.frame[crowd.clip == 1].min()) + 11
     assert np.isfinite(part.scores["nearest"]).all() and len(part)

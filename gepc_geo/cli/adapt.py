@@ -84,11 +84,12 @@ def adapt(
         adapted = adapt_to_events(detector, tracks, events)
         silent = len(events) - count_raised(adapted, tracks, events)
         click.echo(f"{silent} of {len(events)} marked events no longer raise an alarm")
-        frames = sum(event.end - event.start + 1 for event in events)
         if held_out is None:
+            spans = [(event.camera, range(event.start, event.end + 1)) for event in events]
+            frames = len({(camera, frame) for camera, span in spans for frame in span})
             click.echo(
-                f"note: what people did in {frames} frames is normal from now on, wherever it happens; "
-                "--anomalies shows what that costs"
+                f"note: what people did in {frames} frames, and in the windows that reach into them, is "
+                "normal from now on, wherever it happens; --anomalies shows what that costs"
             )
     if held_out is not None:
         click.echo(f"recall before {before}")

@@ -119,7 +119,7 @@ def test_a_new_camera(folder, tmp_path):
         *("adapt", folder / "run", folder / "today.npz", "--out", tmp_path / "marked"),
         *("--normal-events", tmp_path / "false.jsonl"),
     )
-    assert "note: what people did in 20 frames is normal from now on" in result.output
+    assert "note: what people did in 20 frames, and in the windows" in result.output
     # What it was trained on is known by the run it came from, through any number of steps.
     twice = tmp_path / "twice"
     assert run("adapt", out, folder / "new.npz", "--out", twice).exit_code == 0

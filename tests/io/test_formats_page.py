@@ -49,6 +49,7 @@ def test_the_layouts_are_read(tmp_path):
 
 
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+assert len(BLOCKS) == 3  # each of them runs below
 # What the other tools' packages give, as their documentation describes it.
 DETECTION = {
     "name": "person",
