@@ -257,7 +257,7 @@ def _scored_by_others(
     """
     windows = detector.windows(tracks)
     windows = windows.subset(np.flatnonzero(~windows.padded))
-    parts = [part for part in _parts(windows, learned) if part[1].any()]
+    parts = [part for part in _parts(windows, learned) if part[0].any() and part[1].any()]
     if not parts:
         # Too short to be divided: judged by what was normal before.
         parts = [(np.ones(len(windows), dtype=bool), np.zeros(len(learned), dtype=bool))]
@@ -301,7 +301,11 @@ def _parts(windows: PoseWindows, learned: PoseWindows) -> list[tuple[np.ndarray,
     before, behind = windows.frame + length <= middle, windows.frame >= middle
     first, end = learned.frame, learned.frame + length
     far = (end <= middle - length + 1) | (first >= middle + length - 1)
-    return [(before, first >= middle), (behind, end <= middle), (~before & ~behind, far)]
+    parts = [(before, first >= middle), (behind, end <= middle)]
+    # Of a short clip hardly anything is far from its middle: by that alone everybody were abnormal.
+    if 4 * far.sum() >= len(learned):
+        parts.append((~before & ~behind, far))
+    return parts
 
 
 def _calibrate(detector: GEPC, scored: WindowScores) -> None:
