@@ -71,7 +71,8 @@ def test_trying_leaves_the_network_as_it_was(monkeypatch, works):
 def test_training_goes_on_where_nothing_can_be_compiled(walkers, monkeypatch):
     from gepc_geo import GEPC, engine
 
-    options = {"budget": 32, "batch_size": 16, "hidden": 2, "clusters": 2, "components": 2}
+    options = {"budget": 32, "hidden": 1, "clusters": 2, "components": 2, "augment": "none"}
+    options |= {"stride": 12, "score_stride": 12, "branches": ["static"], "precision": "fp32"}
 
     def broken(module, mode):
         def run(x):
