@@ -22,7 +22,6 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.device import pick_device
 from gepc_geo.machine import machine
 from gepc_geo.options import Options
-from gepc_geo.windows import PoseWindows
 
 # What adaptation should take at most, in seconds.
 _GOAL = 60
@@ -32,14 +31,8 @@ def crowd(detector: GEPC, windows: int) -> PoseTracks:
     """Poses of whole clips that have so many windows together, or a few more."""
     # A clip has about 300.
     tracks = simulate_crowd("train", num_clips=1 + windows // 200, frames_per_clip=72, seed=1)
-    clip = full_windows(detector, tracks, detector.score_stride).clip
+    clip = detector.windows(tracks).without_padded().clip
     return tracks.select(clips=range(clip[min(windows, len(clip)) - 1] + 1))
-
-
-def full_windows(detector: GEPC, tracks: PoseTracks, stride: int) -> PoseWindows:
-    """The windows that are not padded."""
-    windows = detector.pipeline_.windows(tracks, stride)
-    return windows.subset(~windows.padded)
 
 
 @click.command(cls=Command)
@@ -58,7 +51,7 @@ def main(windows: int, hidden: int, device: str, precision: str) -> None:
     detector = model(hidden, precision, device).set_params(stride=Options().stride)
     tracks = crowd(detector, windows)
     scored, learned = (
-        len(full_windows(detector, tracks, stride))
+        len(detector.pipeline_.windows(tracks, stride).without_padded())
         for stride in (detector.score_stride, detector.stride)
     )
     start = time.perf_counter()

@@ -16,12 +16,12 @@ from gepc_geo.alarms import (
     alarm_threshold,
     check_fps,
     choose_threshold,
+    series_of,
 )
 from gepc_geo.alerts import Alert
 from gepc_geo.calibration import TailCalibrator
 from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.errors import InputError
-from gepc_geo.levels import ScoreOptions, frame_level
 from gepc_geo.memory import kept_memory
 from gepc_geo.metrics import runs
 from gepc_geo.normality import FUSED, SINGLE, Normality, Points
@@ -71,8 +71,7 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     alarm = Alarm.of(detector)
     if alarm is not None:
         check_fps(tracks)
-    windows = detector.pipeline_.windows(tracks, detector.stride)
-    windows = windows.subset(np.flatnonzero(~windows.padded))
+    windows = detector.pipeline_.windows(tracks, detector.stride).without_padded()
     if not len(windows):
         raise InputError(
             f"the new poses have no window of {detector.length} frames, expected longer tracks"
@@ -82,9 +81,8 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     scored = _scored_by_others(detector, adapted, tracks, windows, points, person)
     _calibrate(adapted, scored)
     if alarm is not None:
-        frames = frame_level(adapted, scored, tracks, ScoreOptions(mode=alarm.mode)).score.numpy()
-        parts = np.split(frames, tracks.frame_offset[1:-1])
-        series = [Series(parts[clip], float(tracks.fps[clip])) for clip in np.unique(tracks.clip)]
+        every = series_of(adapted, scored, tracks, alarm.mode)
+        series = [every[clip] for clip in np.unique(tracks.clip)]
         adapted.alarm_ = _uncounted(_raised(alarm, series)).to_dict()
     return adapted
 
@@ -93,9 +91,9 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
 def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert]) -> GEPC:
     """A detector to which some alarms were false: they do not fire any more.
 
-    What everybody did in the frames of the events, and in the windows that reach into them, becomes normal;
-    nothing else of the poses does. Where
-    an event still fires after that, the alarm's threshold rises above it.
+    What everybody did in the frames of the events, and in the windows that reach into them, becomes
+    normal; nothing else of the poses does. Where an event still fires after that, the alarm's threshold
+    rises above it.
 
     Args:
         detector: A fitted detector of frames with a stored alarm (:func:`gepc_geo.alarms.calibrate`).
@@ -121,8 +119,7 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
                 f"frames {event.start} to {event.end} of an event are not all in clip "
                 f"{event.camera!r}, expected frames from 0 to {length - 1}"
             )
-    windows = detector.windows(tracks)
-    windows = windows.subset(np.flatnonzero(~windows.padded))
+    windows = detector.windows(tracks).without_padded()
     first, last = windows.frame, windows.frame + windows.length - 1
     marked = np.zeros(len(windows), dtype=bool)
     for event in events:
@@ -178,15 +175,12 @@ def recall(detector: GEPC, tracks: PoseTracks) -> Recall:
         )
     mode, threshold = alarm_threshold(detector)
     scored = detector.window_scores(tracks, padded=False)
-    frames = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
-    borders = tracks.frame_offset[1:-1]
+    clips = np.split(tracks.frame_labels, tracks.frame_offset[1:-1])
     found = events = 0
-    for labels, scores in zip(
-        np.split(tracks.frame_labels, borders), np.split(frames, borders), strict=True
-    ):
+    for labels, one in zip(clips, series_of(detector, scored, tracks, mode), strict=True):
         for start, end in runs(labels == 1):
             events += 1
-            found += bool((scores[start:end] >= threshold).any())
+            found += bool((one.scores[start:end] >= threshold).any())
     return Recall(found, events)
 
 
@@ -215,10 +209,8 @@ def _peaks(
     detector: GEPC, scored: WindowScores, tracks: PoseTracks, events: Sequence[Alert], mode: str
 ) -> np.ndarray:
     """The highest frame score of each event."""
-    frames = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
-    parts = np.split(frames, tracks.frame_offset[1:-1])
-    clips = dict(zip(tracks.clip_names, parts, strict=True))
-    return np.array([clips[one.camera][one.start : one.end + 1].max() for one in events])
+    clips = dict(zip(tracks.clip_names, series_of(detector, scored, tracks, mode), strict=True))
+    return np.array([clips[one.camera].scores[one.start : one.end + 1].max() for one in events])
 
 
 def _copy(detector: GEPC, normality: Normality) -> GEPC:
@@ -255,8 +247,7 @@ def _scored_by_others(
     Whoever is among the neighbours is nearer to them than anybody new. What is learned (``points``, from
     :func:`_points`) is not encoded again.
     """
-    windows = detector.windows(tracks)
-    windows = windows.subset(np.flatnonzero(~windows.padded))
+    windows = detector.windows(tracks).without_padded()
     parts = [part for part in _parts(windows, learned) if part[0].any() and part[1].any()]
     if not parts:
         # Too short to be divided: judged by what was normal before.
@@ -271,11 +262,10 @@ def _scored_by_others(
     for here, unrelated in parts:
         others = torch.as_tensor(np.tile(unrelated, copies), device=device)
         judge = _copy(adapted, copy.copy(adapted.normality_))
-        judge.normality_.nearest = detector.normality_.nearest
-        if others.any():
-            judge.normality_.nearest = detector.normality_.nearest.extended(
-                points.nearest[others], person[others]
-            )
+        nearest = detector.normality_.nearest
+        if unrelated.any():
+            nearest = nearest.extended(points.nearest[others], person[others])
+        judge.normality_.nearest = nearest
         new, old = np.flatnonzero(here & ~known), np.flatnonzero(here & known)
         rows = torch.as_tensor(place[old], device=device)
         rows = (rows + len(learned) * torch.arange(copies, device=device)[:, None]).view(-1)

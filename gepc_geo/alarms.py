@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import grey_closing
 
-from gepc_geo.detector import GEPC
+from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.errors import InputError
 from gepc_geo.levels import ScoreOptions, frame_level
 from gepc_geo.metrics import runs
@@ -123,6 +123,11 @@ def clip_series(detector: GEPC, tracks: PoseTracks, mode: str, quiet: bool = Tru
     """
     check_fps(tracks)
     scored = detector.window_scores(tracks, padded=False, quiet=quiet)
+    return series_of(detector, scored, tracks, mode)
+
+
+def series_of(detector: GEPC, scored: WindowScores, tracks: PoseTracks, mode: str) -> list[Series]:
+    """As :func:`clip_series`, of window scores that are there already; frames a second may be NaN."""
     scores = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
     parts = np.split(scores, tracks.frame_offset[1:-1])
     return [Series(part, float(fps)) for part, fps in zip(parts, tracks.fps, strict=True)]

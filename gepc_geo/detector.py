@@ -203,7 +203,7 @@ class GEPC(Options, BaseEstimator):
         """Mixtures of the training windows, neighbours of all; calibration on held-out windows."""
         count = len(loader.windows)
         # Neighbours are the held-out windows too: of a small set every clip counts.
-        rest = _full(self.pipeline_.windows(held_out, self.stride))
+        rest = self.pipeline_.windows(held_out, self.stride).without_padded()
         choices = range(self.pipeline_.augment.copies(count + len(rest)))
         some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
         # Each rank encodes its share of the windows; measured and fitted it is on the first.
@@ -253,7 +253,7 @@ class GEPC(Options, BaseEstimator):
         quiet: bool,
     ) -> None:
         """Calibration, threshold and lowest scores; people held out are numbered from ``offset``."""
-        windows = _full(self.pipeline_.windows(held_out, self.score_stride))
+        windows = self.pipeline_.windows(held_out, self.score_stride).without_padded()
         if len(windows):
             part = _share(windows)
             with distributed.agreement():
@@ -292,7 +292,7 @@ class GEPC(Options, BaseEstimator):
         """
         windows = self.windows(tracks)
         if not padded:
-            windows = _full(windows)
+            windows = windows.without_padded()
         scores = self._single_scores(windows, quiet)
         scores["fused"] = self.normality_.fused_score(scores)
         return WindowScores(windows, {m: s.cpu().numpy() for m, s in scores.items()})
@@ -653,11 +653,6 @@ def _first(make: Callable[[], Normality], device: torch.device) -> Normality:
 def _stack(parts: Iterable[Tensor], *shape: int) -> np.ndarray:
     """Batches of arrays of a shape as one, of no batch an empty one."""
     return np.concatenate([np.zeros((0, *shape), np.float32), *(p.cpu().numpy() for p in parts)])
-
-
-def _full(windows: PoseWindows) -> PoseWindows:
-    """Without the padded ones."""
-    return windows.subset(np.flatnonzero(~windows.padded))
 
 
 def _share(windows: PoseWindows) -> PoseWindows:

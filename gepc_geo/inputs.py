@@ -97,7 +97,7 @@ class InputPipeline:
             InputError: Fewer than 2 of them.
         """
         windows = self.windows(tracks, self.options.stride)
-        windows = windows.subset(~windows.padded)
+        windows = windows.without_padded()
         if len(windows) < 2:
             raise InputError(
                 f"the training poses give {len(windows)} windows of {self.options.length} frames, "

@@ -323,6 +323,10 @@ class PoseWindows(Dataset):
         part.piece, part.first = self.piece[chosen], self.first[chosen]
         return part
 
+    def without_padded(self) -> PoseWindows:
+        """The windows of pieces that are long enough, over the same table."""
+        return self.subset(~self.padded)
+
     def index_select(self, idx: Any) -> PoseWindows:
         """What ``windows[idx]`` gives for anything but a number: :meth:`subset`."""
         if isinstance(idx, Tensor):
