@@ -24,7 +24,7 @@ from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.errors import InputError
 from gepc_geo.memory import kept_memory
 from gepc_geo.metrics import runs
-from gepc_geo.normality import FUSED, SINGLE, Normality, Points
+from gepc_geo.normality import FUSED, SINGLE, Normality, Points, of_views
 from gepc_geo.options import MODES
 from gepc_geo.scoring import person_frame_scores
 from gepc_geo.tracks import PoseTracks
@@ -272,7 +272,9 @@ def _scored_by_others(
         again = judge.normality_.single_scores(Points(*(part[rows] for part in points)))
         for mode, score in judge._single_scores(windows.subset(new), quiet=True).items():
             scores[mode][torch.as_tensor(new, device=device)] = score
-            scores[mode][torch.as_tensor(old, device=device)] = again[mode].view(copies, -1).mean(0)
+            scores[mode][torch.as_tensor(old, device=device)] = of_views(
+                mode, again[mode].view(copies, -1)
+            )
     scored = WindowScores(windows, {mode: score.cpu().numpy() for mode, score in scores.items()})
     return _subset(scored, np.any([here for here, _ in parts], axis=0))
 

@@ -24,7 +24,7 @@ from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.memory import kept_memory
 from gepc_geo.nn import SoftAssignment
-from gepc_geo.normality import SINGLE, Normality, Points
+from gepc_geo.normality import SINGLE, Normality, Points, of_views
 from gepc_geo.options import MODES, Options
 from gepc_geo.precision import PRECISIONS
 from gepc_geo.progress import Progress
@@ -34,7 +34,7 @@ from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a saved model.
-KIND, VERSION = "gepc_geo model", 6
+KIND, VERSION = "gepc_geo model", 7
 # Windows a forward pass takes when nothing is learned; a GPU is not kept busy by as few as a CPU is.
 _SCORE_BATCH = {"cpu": 512, "cuda": 4096}
 # Raw latents and residuals that are held at once to measure their principal components.
@@ -239,7 +239,7 @@ class GEPC(Options, BaseEstimator):
             loader.device,
         )
         # Whoever is among the neighbours is scored without them, as somebody new would be.
-        train_scores = _average(
+        train_scores = _of_views(
             [self.normality_.single_scores(one, person) for one in passes[: self._choices]]
         )
         self._calibrate(loader.windows, train_scores, held_out, offset, quiet)
@@ -388,28 +388,25 @@ class GEPC(Options, BaseEstimator):
         for batch in self._loader(windows):
             size = (batch.num_graphs, self.length, self.skeleton_.num_joints)
             share = torch.zeros(size, device=batch.x.device)
-            for choice in range(self._choices):
-                x = self._input(batch, choice).requires_grad_(True)
-                with torch.enable_grad():
-                    score = self._scores_of_input(x)[mode]
-                    (gradient,) = torch.autograd.grad(score.sum(), x)
+            views = [self._input(batch, c).requires_grad_(True) for c in range(self._choices)]
+            with torch.enable_grad():
+                scores = _of_views([self._scores_of_input(x) for x in views])
+                scores["fused"] = self.normality_.fused_score(scores)
+                gradients = torch.autograd.grad(scores[mode].sum(), views)
+            for choice, (x, gradient) in enumerate(zip(views, gradients, strict=True)):
                 part = (gradient * x).detach()[..., :own].abs().sum(3)
-                # Joint i of a mirrored window is another joint of the window itself.
-                source = self.pipeline_.augment.source_joints(choice).to(share.device)
-                share.index_add_(2, source, part)
+                share += self.pipeline_.augment.to_source(part, choice)
             # Added before the division: no more than rounding where there is any gradient.
             share = share.clamp(min=1e-30)
             yield share / share.sum((1, 2), keepdim=True)
 
     def _scores_of_input(self, x: Tensor) -> dict[str, Tensor]:
         encoded = encode_input(self.model_, self.assignment_, x, self.precision_)
-        scores = self.normality_.single_scores(self.normality_.project(encoded))
-        scores["fused"] = self.normality_.fused_score(scores)
-        return scores
+        return self.normality_.single_scores(self.normality_.project(encoded))
 
     @property
     def _choices(self) -> int:
-        """Augmentations that scores are averaged over, the first ones."""
+        """The first augmentations: the views of a window that are scored."""
         return self.pipeline_.augment.num_scored
 
     def _loader(self, windows: PoseWindows) -> WindowLoader:
@@ -460,7 +457,7 @@ class GEPC(Options, BaseEstimator):
             x = torch.cat([self._input(batch, choice) for choice in range(self._choices)])
             encoded = encode_input(self.model_, self.assignment_, x, self.precision_)
             copies = self.normality_.single_scores(self.normality_.project(encoded))
-            parts.append({mode: s.view(self._choices, -1).mean(0) for mode, s in copies.items()})
+            parts.append({m: of_views(m, s.view(self._choices, -1)) for m, s in copies.items()})
         if not parts:
             return {mode: np.zeros(0) for mode in MODES}
         scores = {mode: torch.cat([part[mode] for part in parts]) for mode in SINGLE}
@@ -471,7 +468,7 @@ class GEPC(Options, BaseEstimator):
     def _single_scores(
         self, windows: PoseWindows, quiet: bool, person: np.ndarray | None = None
     ) -> dict[str, Tensor]:
-        """Every direct mode's scores [W], averaged over the augmentations, in flat memory.
+        """Every direct mode's scores [W], all views of a window together, in flat memory.
 
         With ``person`` [W] learned windows of the same person are no neighbours.
         """
@@ -494,7 +491,7 @@ class GEPC(Options, BaseEstimator):
                     # What fills the batch up is cut off below, whosever it is.
                     whose = pad(own[done : done + count], (0, batch.num_graphs - count))
                 copies = [normality.single_scores(one, whose) for one in points]
-                for mode, score in _average(copies).items():
+                for mode, score in _of_views(copies).items():
                     scores[mode][done : done + count] = score[:count]
                 done += count
                 bar.update(count)
@@ -627,8 +624,8 @@ def _score_batch(device: torch.device) -> int:
     return _SCORE_BATCH.get(device.type, _SCORE_BATCH["cpu"])
 
 
-def _average(scores: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {mode: torch.stack([one[mode] for one in scores]).mean(0) for mode in SINGLE}
+def _of_views(scores: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {mode: of_views(mode, torch.stack([one[mode] for one in scores])) for mode in SINGLE}
 
 
 def _cat(parts: Iterable[_Tensors]) -> _Tensors:

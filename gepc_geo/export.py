@@ -20,7 +20,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path, check_destination
 from gepc_geo.mixture import DirichletProcessMixture
 from gepc_geo.mixture.gaussian import GaussianComponents
-from gepc_geo.normality import FUSED
+from gepc_geo.normality import FUSED, of_views
 
 #: What a graph can be written as.
 FORMATS = ("onnx", "torch")
@@ -33,7 +33,7 @@ _PARTS = {"assignment": "assignment", "latent": "latent", "reconstruction": "res
 class ScoringGraph(nn.Module):
     r"""Everything between key points and scores of a fitted detector as one module without branches.
 
-    Alignment, normalisation and motion, the augmented copies that scores are averaged over, the
+    Alignment, normalisation and motion, the augmented copies that are scored, the
     network, the mode's density or distances and, for ``fused``, calibration. Memory grows with the
     batch: in the modes ``nearest`` and ``fused`` by up to 20,000 float64 numbers a window.
 
@@ -70,7 +70,7 @@ class ScoringGraph(nn.Module):
         count = keypoints.size(0)
         encoded = self._encode(keypoints, image_size)
         scores = {
-            mode: scorer(encoded).unflatten(0, (self.copies, count)).mean(0)
+            mode: of_views(mode, scorer(encoded).unflatten(0, (self.copies, count)))
             for mode, scorer in self.scorers.items()
         }
         score = self.normality.fused_score(scores) if self.mode == "fused" else scores[self.mode]

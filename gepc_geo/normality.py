@@ -22,6 +22,19 @@ FUSED = ("nearest", "reconstruction")
 _DRAWN = 10_000
 
 
+def of_views(mode: str, scores: Tensor) -> Tensor:
+    r"""A mode's scores of windows, from those of their views (the augmentations that are scored).
+
+    Of ``nearest`` the view that comes nearest counts, as the nearest neighbour does; what other modes
+    say of the views is averaged.
+
+    Args:
+        mode: One of :data:`SINGLE`.
+        scores: :math:`[A, N]`, a row for each view.
+    """
+    return scores.amin(0) if mode == "nearest" else scores.mean(0)
+
+
 class Whitening:
     r"""Principal components scaled to unit variance, and what they leave over.
 

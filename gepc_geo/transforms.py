@@ -31,8 +31,8 @@ _TINY = 1e-3
 _LEAST_OF_EXTENT = 0.1
 # ... and a body smaller than this share of its way through the window has but one joint seen.
 _LEAST_OF_WAY = 0.01
-# Variations of "vary", each also mirrored: the first is the window as it is, the others are turned by up
-# to so many degrees, and begin, end and bend in time by up to this share of the window.
+# Variations of "vary", each also mirrored: the first is the window as it is, the second lacks this share of it
+# at both ends, and the others are turned by up to so many degrees, and begin, end and bend in time by up to it.
 _VARIATIONS, _TURN, _BEND = 32, {2: 5.0, 3: 15.0}, 0.1
 # Of few windows so many copies are learned from, as long as that makes no more than so many rows.
 _COPIES, _LEARNED = 10, 20_000
@@ -259,15 +259,17 @@ class Augment(_PoseTransform):
     Args:
         skeleton: The joints.
         dims: Coordinates of a joint.
-        name: ``"none"``: identity; ``"flip"``: identity, mirrored; ``"vary"``: 31 small turns and
-            changes of speed more, the same ones always, each also mirrored; ``"paper"``: identity,
+        name: ``"none"``: identity; ``"flip"``: identity, mirrored; ``"vary"``: identity,
+            the window without its first and last tenth, and 30 small turns and changes of speed, the
+            same ones always, each also mirrored; ``"paper"``: identity,
             mirrored, turned by 90 degrees, mirrored and turned by 90, turned by 45 (the public
             implementation's set).
 
     Attributes:
         generator: Random numbers of :meth:`forward`; ``None``: torch's global generator.
-        num_scored: The first choices, whose scores are averaged: of ``"vary"`` identity and
-            mirrored, else all.
+        num_scored: The first choices are a window's views, all of which are scored
+            (:func:`~gepc_geo.normality.of_views`): of ``"vary"`` the window as it is and,
+            mirrored, without its first and last tenth; else all.
 
     Raises:
         InputError: Another ``name``.
@@ -287,8 +289,10 @@ class Augment(_PoseTransform):
         ]
         self.num_scored = len(choices)
         if name == "vary":
+            middle = (_BEND, -_BEND, 0.0)
+            choices = [(False, 0, still), (True, 0, middle), (True, 0, still), (False, 0, middle)]
             generator = torch.Generator().manual_seed(0)
-            drawn = 2 * torch.rand(_VARIATIONS - 1, 4, generator=generator, dtype=torch.float64) - 1
+            drawn = 2 * torch.rand(_VARIATIONS - 2, 4, generator=generator, dtype=torch.float64) - 1
             for turn, begin, end, bend in (
                 drawn * torch.tensor([_TURN[dims], *[_BEND] * 3])
             ).tolist():
@@ -312,11 +316,11 @@ class Augment(_PoseTransform):
     def copies(self, count: int) -> int:
         """How many of the first choices are learned from beside one another, of ``count`` windows.
 
-        Those that are scored, and of few windows up to 10, as long as that makes no more than 20,000
-        copies in all.
+        Those that are scored, of ``"vary"`` the mirrored window, and of few windows up to 10, as long as
+        that makes no more than 20,000 copies in all.
         """
         room = _LEARNED // max(count, 1)
-        return max(self.num_scored, min(room, _COPIES, self.num_choices))
+        return min(max(room, self.num_scored + 1), _COPIES, self.num_choices)
 
     def forward(self, data: Data) -> Data:
         """Applies an augmentation drawn at random for each window."""
@@ -348,9 +352,25 @@ class Augment(_PoseTransform):
         turns = self._turns[choice].to(coordinates.dtype)
         return self._with(data, _turn(coordinates, confidence, turns))
 
-    def source_joints(self, choice: int) -> Tensor:
-        r"""Which joint of a window each joint comes from under an augmentation: :math:`[V]` int64."""
-        return self._order[choice]
+    def to_source(self, values: Tensor, choice: int) -> Tensor:
+        r"""Values of an augmented window's frames and joints, given back to where these come from.
+
+        Args:
+            values: :math:`[B, T, V]`.
+            choice: The augmentation.
+
+        Returns:
+            :math:`[B, T, V]`: at each frame and joint of the windows themselves what was read from there,
+            of a time between two frames to both in proportion; the sum stays.
+        """
+        joints = self._order[choice].to(values.device)
+        result = torch.zeros_like(values).index_add_(2, joints, values)
+        if self._times is None:
+            return result
+        # How much of each frame (row) is read at each time (column).
+        frames = torch.eye(values.size(1), dtype=values.dtype, device=values.device)
+        weights = _read_at(frames[None, :, :, None], self._times[[choice]].to(values.device))
+        return weights[0, :, :, 0] @ result
 
     def _options(self) -> dict[str, object]:
         return {"dims": self.dims, "name": self.name}

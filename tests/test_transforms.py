@@ -344,9 +344,10 @@ def test_small_turns_and_changes_of_speed(skeleton, dims):
     assert (augment.num_choices, augment.num_scored) == (64, 2)
     assert torch.equal(augment.apply(data, torch.tensor([0])).x, data.x)
     flip = Augment(skeleton, dims, "flip").apply(data, torch.tensor([1])).x
-    assert torch.equal(augment.apply(data, torch.tensor([1])).x, flip)
+    assert torch.equal(augment.apply(data, torch.tensor([2])).x, flip)
+    assert augment._times[[0, 1, 3]].tolist() == [[0, 0, 0]] + 2 * [[0.1, -0.1, 0]]
     center = Center(skeleton, dims)
-    for choice in (2, 10, 62):
+    for choice in (4, 10, 62):
         times = augment._times[choice].tolist()
         assert 0 < max(map(abs, times)) <= 0.1
         varied = augment.apply(data, torch.tensor([choice])).x
@@ -371,8 +372,8 @@ def test_small_turns_and_changes_of_speed(skeleton, dims):
     [
         ("vary", 100, 10),
         ("vary", 4_000, 5),
-        ("vary", 15_000, 2),
-        ("vary", 10**7, 2),
+        ("vary", 15_000, 3),
+        ("vary", 10**7, 3),
         ("flip", 100, 2),
         ("paper", 10**7, 5),
         ("none", 0, 1),

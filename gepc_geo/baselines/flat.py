@@ -13,6 +13,7 @@ from torch import Tensor
 from gepc_geo.baselines.base import WindowCompetitor, inputs
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.neighbours import NearestDistance
+from gepc_geo.normality import of_views
 from gepc_geo.options import Options
 from gepc_geo.windows import PoseWindows
 
@@ -97,7 +98,7 @@ class RelativeNeighbour(WindowCompetitor):
     r"""The detector's own distance (mode ``nearest``) on the input alone: no network is learned.
 
     Distances are those of :class:`~gepc_geo.neighbours.NearestDistance`, in 128 principal components
-    of the copies that every flat competitor learns from.
+    of the copies that every flat competitor learns from; the same views are scored.
 
     Attributes:
         model\_: The learned :class:`~gepc_geo.neighbours.NearestDistance`.
@@ -111,11 +112,15 @@ class RelativeNeighbour(WindowCompetitor):
 
     def score_windows(self, windows: PoseWindows) -> np.ndarray:
         r"""Anomaly scores :math:`[W]` float64 of some windows, a batch at a time."""
-        parts = [
-            self.model_(self.model_.project(torch.from_numpy(_flat(x)))).numpy()
-            for x in inputs(self.pipeline_, windows)
+        views = [
+            torch.cat([torch.zeros(0), *map(self._score, inputs(self.pipeline_, windows, choice))])
+            for choice in range(self.pipeline_.augment.num_scored)
         ]
-        return np.concatenate([np.zeros(0), *parts])
+        return of_views("nearest", torch.stack(views)).numpy()
+
+    def _score(self, x: Tensor) -> Tensor:
+        """Anomaly scores [B] of one batch of the network's input."""
+        return self.model_(self.model_.project(torch.from_numpy(_flat(x))))
 
 
 class Mixture(FlatCompetitor):
