@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gepc_geo import GEPC, PoseTracks, levels
 from gepc_geo.levels import ScoreOptions, score_table
+from gepc_geo.normality import of_views
 from gepc_geo.shards import Shard, clip_range, split_clips
 
 

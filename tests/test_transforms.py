@@ -383,6 +383,22 @@ def test_few_windows_are_learned_from_in_more_copies(name, count, copies):
     assert Augment(PENN, 2, name).copies(count) == copies
 
 
+@pytest.mark.parametrize("name", ["flip", "vary"])
+def test_values_are_given_back_to_the_frames_and_joints_they_were_read_at(name):
+    augment = Augment(PENN, 2, name)
+    data = window(7)
+    frames = data.x.size(1)
+    values = torch.rand(1, frames, 13, generator=torch.Generator().manual_seed(3)).double()
+    for choice in range(min(augment.num_choices, 6)):
+        given = augment.to_source(values, choice)
+        torch.testing.assert_close(given.sum(), values.sum())
+        # Reading is linear, and giving back is its transpose: features are read as they are.
+        feature = torch.rand(13, frames, 1, generator=torch.Generator().manual_seed(4)).double()
+        x = torch.cat([data.x.double(), feature], dim=2)
+        read = augment.apply(Data(x=x), torch.tensor([choice])).x[..., -1]
+        torch.testing.assert_close((read.T * values[0]).sum(), (feature[..., 0].T * given[0]).sum())
+
+
 def test_each_window_has_its_own_augmentation():
     augment = Augment(PENN, 2, "paper")
     many = [window(seed) for seed in range(5)]
