@@ -310,7 +310,7 @@ class GEPC(Options, BaseEstimator):
     def score_samples(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
         r"""Log-densities :math:`[W]` of :meth:`windows`; higher is more normal.
 
-        With augmentations, the mean of the log-densities of a window's augmented copies.
+        With augmentations, the mean of the log-densities of a window's views.
 
         Args:
             mode: ``"assignment"`` (default, section 3.4 of the paper) or ``"latent"``: the modes
@@ -370,7 +370,7 @@ class GEPC(Options, BaseEstimator):
         r"""Each joint's and frame's share in a window's score, :math:`[W, T, V]`; each sums to one.
 
         :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s` with respect to the
-        network's input :math:`x`, summed over augmentations and the joint's own channels (coordinates
+        network's input :math:`x`, summed over its views and the joint's own channels (coordinates
         and features; motion channels are the whole person's, the same at every joint). Where the
         score does not depend on the input at all, every share is the same.
 

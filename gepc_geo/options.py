@@ -62,7 +62,7 @@ class Options:
     motion: bool = _option(True, "Keep the person's motion through the image as extra channels.")
     augment: str = _option(
         "vary",
-        "Augmentations, drawn per window in training; vary: flip, with small turns and changes of speed; "
+        "Augmentations, drawn per window in training; vary: flip, with small turns, cuts and changes of speed; "
         "paper: identity, flip, rot90, flip+rot90, rot45.",
         choices=("none", "flip", "vary", "paper"),
     )

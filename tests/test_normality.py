@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from gepc_geo.engine import Encoded
 from gepc_geo.mixture import DirichletProcessMixture, ilr
 from gepc_geo.neighbours import NearestDistance
-from gepc_geo.normality import FUSED, SINGLE, Normality, Whitening
+from gepc_geo.normality import FUSED, SINGLE, Normality, Whitening, of_views
 from gepc_geo.options import Options
 
 
@@ -24,6 +24,13 @@ def encoded(count: int = 300, seed: int = 0) -> Encoded:
     residual = torch.randn(count, 8, generator=generator) * torch.logspace(0, -1, 8)
     window = torch.randn(count, 8, generator=generator) * torch.logspace(0, -1, 8)
     return Encoded(latent, log_p, residual, window)
+
+
+def test_views_are_averaged_but_the_nearest_one_counts():
+    scores = torch.tensor([[1.0, 5.0], [3.0, 2.0]])
+    assert of_views("nearest", scores).tolist() == [1.0, 2.0]
+    for mode in set(SINGLE) - {"nearest"}:
+        assert of_views(mode, scores).tolist() == [2.0, 3.5]
 
 
 def people(count: int = 300) -> torch.Tensor:
