@@ -180,6 +180,29 @@ def test_choose_training_trains_variants_on_validation_crowds(monkeypatch):
     assert 0 < value < 1
 
 
+def test_budgets_are_studies_of_their_own_and_drawn(output, actions, tmp_path):
+    pytest.importorskip("matplotlib")
+    actions.save(tmp_path / "actions.npz")
+    (tmp_path / "splits.yaml").write_text("still: [bow, stand]\n")
+    (tmp_path / "small.yaml").write_text(
+        "hidden: 1\nclusters: 3\ncomponents: 2\naugment: none\nprecision: fp32\n"
+    )
+    command = ["benchmarks/budget.py", "--data", tmp_path / "actions.npz", "--budgets", "128,64"]
+    command += ["--splits", tmp_path / "splits.yaml", "--config", tmp_path / "small.yaml"]
+    command += ["--device", "cpu", "--out", tmp_path / "out"]
+    text = output(*command)
+    values = re.findall(r"^ +(64|128) passes .* nearest (0\.\d+)", text, flags=re.MULTILINE)
+    assert [budget for budget, _ in values] == ["64", "128"]
+    for budget, value in values:
+        table = (tmp_path / f"out/budget_{budget}/table.csv").read_text()
+        (row,) = [row.split(",") for row in table.splitlines() if row.startswith("gepc:nearest,")]
+        mean = (float(row[1]) + float(row[3])) / 2
+        assert float(value) == pytest.approx(mean, abs=6e-4)
+    assert (tmp_path / "out/budget.png").stat().st_size > 1_000
+    # Once more: nothing is trained again.
+    assert output(*command) == text
+
+
 def test_node_classification_prints_every_layer(output):
     text = output(
         "examples/node_classification.py",

@@ -1,0 +1,73 @@
+"""Validation AUC against the training budget: where it flattens, more training is wasted.
+
+Data are validation halves (benchmarks/validation_halves.py); no test half is looked at. Each budget is a study
+of its own, the same as `gepc-geo experiment coarse --budget N`, and is resumed as one.
+
+    python benchmarks/budget.py --data runs/validation/penn_action.npz --splits swings,gym --out runs/budget
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gepc_geo.cli.refusal import Command
+from gepc_geo.cli.settings import resolve
+from gepc_geo.errors import InputError
+from gepc_geo.experiments import DIRECTIONS, Coarse, Study, choose_splits, write_summary
+from gepc_geo.experiments.protocol import CLIPS
+from gepc_geo.io import read
+from gepc_geo.report import plot_lines
+
+
+def _budgets(context: click.Context, parameter: click.Parameter, text: str) -> list[int]:
+    try:
+        budgets = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        budgets = []
+    if not budgets or budgets[0] < 1:
+        raise InputError(f"--budgets is {text!r}, expected whole numbers from 1, split by commas")
+    return budgets
+
+
+@click.command(cls=Command)
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Clips (.npz).")
+@click.option("--splits", default="packaged", show_default=True, help="As experiment coarse's.")
+@click.option(
+    "--budgets",
+    default="1500,3000,6000,12000,24000",
+    show_default=True,
+    callback=_budgets,
+    help="Window passes a training.",
+)
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of results.")
+def main(
+    data: Path, splits: str, budgets: list[int], config: Path | None, device: str, out: Path
+) -> None:
+    """Train the detector with every budget, print the mean AUC of its modes and draw them."""
+    tracks = read(data)
+    lines: dict[str, list[float]] = {}
+    for budget in budgets:
+        options = resolve({"budget": budget}, config, "default", base=CLIPS)
+        protocol = Coarse(tracks, choose_splits(splits, data.stem), list(DIRECTIONS), options)
+        study = Study(out / f"budget_{budget}", protocol, {"path": str(data)}, ["gepc"], [0])
+        study.start(f"budget.py --budgets {budget}", device)
+        study.run(device)
+        write_summary(study)
+        found: dict[str, list[float]] = {}
+        for result in study.results():
+            if result.mode:
+                found.setdefault(result.mode, []).append(result.value)
+        for mode, values in found.items():
+            lines.setdefault(mode, []).append(sum(values) / len(values))
+        text = "  ".join(f"{mode} {means[-1]:.3f}" for mode, means in lines.items())
+        click.echo(f"{budget:7d} passes  {text}")
+    plot_lines(budgets, lines, out / "budget.png", xlabel="window passes", ylabel="validation AUC")
+    click.echo(f"plot: {out / 'budget.png'}")
+
+
+if __name__ == "__main__":
+    main()
