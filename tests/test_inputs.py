@@ -85,7 +85,7 @@ def test_mirroring_swaps_left_and_right_and_turns_x(fitted, walkers):
     pipeline, loader = fitted
     batch = next(iter(loader))
     plain = pipeline.tensor(batch)
-    mirrored = pipeline.tensor(batch, torch.ones(50, dtype=torch.long))
+    mirrored = pipeline.tensor(batch, torch.full((50,), 2))
     swapped = list(range(17))
     for left, right in walkers.skeleton.pairs:
         swapped[left], swapped[right] = right, left

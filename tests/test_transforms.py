@@ -345,7 +345,8 @@ def test_small_turns_and_changes_of_speed(skeleton, dims):
     assert torch.equal(augment.apply(data, torch.tensor([0])).x, data.x)
     flip = Augment(skeleton, dims, "flip").apply(data, torch.tensor([1])).x
     assert torch.equal(augment.apply(data, torch.tensor([2])).x, flip)
-    assert augment._times[[0, 1, 3]].tolist() == [[0, 0, 0]] + 2 * [[0.1, -0.1, 0]]
+    expected = torch.tensor([[0, 0, 0], [0.1, -0.1, 0], [0.1, -0.1, 0]])
+    torch.testing.assert_close(augment._times[[0, 1, 3]], expected)
     center = Center(skeleton, dims)
     for choice in (4, 10, 62):
         times = augment._times[choice].tolist()
