@@ -17,6 +17,7 @@ from gepc_geo.cli.settings import resolve
 from gepc_geo.errors import InputError
 from gepc_geo.experiments import DIRECTIONS, Coarse, Study, choose_splits, write_summary
 from gepc_geo.experiments.protocol import CLIPS
+from gepc_geo.experiments.tables import means
 from gepc_geo.io import read
 from gepc_geo.report import plot_lines
 
@@ -57,13 +58,10 @@ def main(
         study.start(f"budget.py --budgets {budget}", device)
         study.run(device)
         write_summary(study)
-        found: dict[str, list[float]] = {}
-        for result in study.results():
-            if result.mode:
-                found.setdefault(result.mode, []).append(result.value)
-        for mode, values in found.items():
-            lines.setdefault(mode, []).append(sum(values) / len(values))
-        text = "  ".join(f"{mode} {means[-1]:.3f}" for mode, means in lines.items())
+        modes = [result for result in study.results() if result.mode]
+        for mode, columns in means(modes, lambda one: one.mode, lambda one: one.metric).items():
+            lines.setdefault(mode, []).append(columns["AUC"].mean)
+        text = "  ".join(f"{mode} {aucs[-1]:.3f}" for mode, aucs in lines.items())
         click.echo(f"{budget:7d} passes  {text}")
     plot_lines(budgets, lines, out / "budget.png", xlabel="window passes", ylabel="validation AUC")
     click.echo(f"plot: {out / 'budget.png'}")

@@ -289,6 +289,7 @@ class Augment(_PoseTransform):
         ]
         self.num_scored = len(choices)
         if name == "vary":
+            # The scored ones first, then the others of these two variations.
             middle = (_BEND, -_BEND, 0.0)
             choices = [(False, 0, still), (True, 0, middle), (True, 0, still), (False, 0, middle)]
             generator = torch.Generator().manual_seed(0)

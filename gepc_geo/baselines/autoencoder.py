@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gepc_geo.baselines.base import WindowCompetitor, inputs
+from gepc_geo.baselines.base import WindowCompetitor, inputs, view_scores
 from gepc_geo.baselines.flat import SVM_ROWS, one_class_svm
 from gepc_geo.detector import GEPC
 from gepc_geo.engine import window_residual
@@ -70,13 +70,7 @@ class AutoencoderCompetitor(WindowCompetitor):
     @torch.no_grad()
     def score_windows(self, windows: PoseWindows) -> np.ndarray:
         r"""Anomaly scores :math:`[W]` float64 of some windows, a batch at a time."""
-        scores = [
-            np.concatenate(
-                [np.zeros(0), *map(self._score, inputs(self.pipeline_, windows, choice))]
-            )
-            for choice in range(self.pipeline_.augment.num_scored)
-        ]
-        return np.mean(scores, axis=0)
+        return view_scores(self._score, self.pipeline_, windows).mean(0)
 
     @abstractmethod
     def _score(self, x: Tensor) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -52,6 +52,25 @@ def inputs(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> It
     for batch in WindowLoader(windows, _BATCH, device=device):
         choices = torch.full((batch.num_graphs,), choice, device=device)
         yield pipeline.tensor(batch, choices)
+
+
+def view_scores(
+    score: Callable[[Tensor], np.ndarray], pipeline: InputPipeline, windows: PoseWindows
+) -> np.ndarray:
+    r"""Scores :math:`[A, W]` float64 of all views of some windows, a row for each view.
+
+    Args:
+        score: Anomaly scores :math:`[B]` of one batch of :func:`inputs`.
+        pipeline: A fitted one.
+        windows: Which windows.
+    """
+    views = range(pipeline.augment.num_scored)
+    return np.stack(
+        [
+            np.concatenate([np.zeros(0), *map(score, inputs(pipeline, windows, view))])
+            for view in views
+        ]
+    )
 
 
 _Window = TypeVar("_Window", bound="WindowCompetitor")

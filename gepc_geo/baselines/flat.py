@@ -10,7 +10,7 @@ from sklearn import ensemble, mixture, neighbors, svm
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from gepc_geo.baselines.base import WindowCompetitor, inputs
+from gepc_geo.baselines.base import WindowCompetitor, inputs, view_scores
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.neighbours import NearestDistance
 from gepc_geo.normality import of_views
@@ -112,15 +112,12 @@ class RelativeNeighbour(WindowCompetitor):
 
     def score_windows(self, windows: PoseWindows) -> np.ndarray:
         r"""Anomaly scores :math:`[W]` float64 of some windows, a batch at a time."""
-        views = [
-            torch.cat([torch.zeros(0), *map(self._score, inputs(self.pipeline_, windows, choice))])
-            for choice in range(self.pipeline_.augment.num_scored)
-        ]
-        return of_views("nearest", torch.stack(views)).numpy()
+        views = view_scores(self._score, self.pipeline_, windows)
+        return of_views("nearest", torch.from_numpy(views)).numpy()
 
-    def _score(self, x: Tensor) -> Tensor:
+    def _score(self, x: Tensor) -> np.ndarray:
         """Anomaly scores [B] of one batch of the network's input."""
-        return self.model_(self.model_.project(torch.from_numpy(_flat(x))))
+        return self.model_(self.model_.project(torch.from_numpy(_flat(x)))).numpy()
 
 
 class Mixture(FlatCompetitor):
