@@ -24,7 +24,7 @@ _Encoder = TypeVar("_Encoder", bound="AutoencoderCompetitor")
 class AutoencoderCompetitor(WindowCompetitor):
     r"""A trained ST-GCAE, a detector's or an own one, shared by the competitors below.
 
-    Scores are means over each window's augmentations, as the detector's are.
+    Scores are means over the views of each window that the detector scores.
 
     Args:
         options: Every option of a detector: without ``detector``, :meth:`fit` trains an autoencoder

@@ -175,7 +175,9 @@ SVM_ROWS = 10_000
 def one_class_svm(x: np.ndarray, seed: int) -> svm.OneClassSVM:
     r"""A one-class support vector machine (Schölkopf et al. 2001) with scikit-learn's RBF kernel.
 
-    ``nu`` is 0.1, ``gamma`` ``"scale"``: one over the number of columns times their variance.
+    ``nu`` is 0.1, ``gamma`` one over the number of columns times their mean variance. scikit-learn's
+    ``"scale"`` is the same for centred columns; of others it takes the means' differences for spread,
+    and the kernel becomes so wide that all rows look alike.
 
     Args:
         x: Rows :math:`[N, D]`; of more than 10,000 it learns from that many, drawn at random.
@@ -183,4 +185,6 @@ def one_class_svm(x: np.ndarray, seed: int) -> svm.OneClassSVM:
     """
     if len(x) > SVM_ROWS:
         x = x[np.random.default_rng(seed).choice(len(x), SVM_ROWS, replace=False)]
-    return svm.OneClassSVM(nu=0.1, gamma="scale").fit(x)
+    spread = x.shape[1] * float(x.var(0, dtype=np.float64).mean())
+    # Where all rows are the same, any width will do.
+    return svm.OneClassSVM(nu=0.1, gamma=1 / spread if spread else 1.0).fit(x)

@@ -31,6 +31,9 @@ from gepc_geo.precision import decide
 from gepc_geo.progress import Progress
 from gepc_geo.scoring import smooth
 
+#: Of what cells hold and methods compute. Whoever changes what any method scores under the same options
+#: counts it up: cells of both kinds would otherwise be averaged in a study that is resumed.
+VERSION = 2
 #: Standard deviation, in frames, of the Gaussian that smooths each recording's scores.
 SMOOTH = 20.0
 
@@ -251,6 +254,7 @@ class Study:
 
     def _settings(self) -> dict[str, Any]:
         return {
+            "version": VERSION,
             "experiment": self.protocol.name,
             "data": self.data,
             "methods": self.methods,
@@ -302,6 +306,11 @@ def _is_outcome(arrays: dict[str, np.ndarray], level: str) -> bool:
 
 def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> None:
     """Refuses settings under which finished cells would mean something else."""
+    if began.get("version") != settings["version"]:
+        raise InputError(
+            f"{path} is of a study of version {began.get('version', 1)}, expected {VERSION}: methods "
+            "have changed since, and the study has to begin anew in another folder"
+        )
     now = {k: v for k, v in settings.items() if k not in ("data", "methods", "seeds", "splits")}
     for name, value in (now | settings["options"]).items():
         before = {**began["options"], **began}.get(name)
