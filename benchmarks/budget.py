@@ -8,6 +8,8 @@ of its own, the same as `gepc-geo experiment coarse --budget N`, and is resumed 
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -15,8 +17,17 @@ import click
 from gepc_geo.cli.refusal import Command
 from gepc_geo.cli.settings import resolve
 from gepc_geo.errors import InputError
-from gepc_geo.experiments import DIRECTIONS, Coarse, Study, choose_splits, write_summary
+from gepc_geo.experiments import (
+    DIRECTIONS,
+    Coarse,
+    Study,
+    choose_methods,
+    choose_splits,
+    write_summary,
+)
+from gepc_geo.experiments.methods import OURS, PAPER
 from gepc_geo.experiments.protocol import CLIPS
+from gepc_geo.experiments.results import Result
 from gepc_geo.experiments.tables import means
 from gepc_geo.io import read
 from gepc_geo.report import plot_lines
@@ -32,6 +43,11 @@ def _budgets(context: click.Context, parameter: click.Parameter, text: str) -> l
     return budgets
 
 
+def _line(result: Result) -> str:
+    """The name of a line: a mode of our detector by itself."""
+    return result.row.removeprefix(f"{OURS}:")
+
+
 @click.command(cls=Command)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Clips (.npz).")
 @click.option("--splits", default="packaged", show_default=True, help="As experiment coarse's.")
@@ -42,26 +58,37 @@ def _budgets(context: click.Context, parameter: click.Parameter, text: str) -> l
     callback=_budgets,
     help="Window passes a training.",
 )
+@click.option(
+    "--methods", default="gepc", show_default=True, help="As experiment coarse's; those that train."
+)
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of results.")
 def main(
-    data: Path, splits: str, budgets: list[int], config: Path | None, device: str, out: Path
+    data: Path,
+    splits: str,
+    budgets: list[int],
+    methods: str,
+    config: Path | None,
+    device: str,
+    out: Path,
 ) -> None:
-    """Train the detector with every budget, print the mean AUC of its modes and draw them."""
+    """Train with every budget, print the mean AUC of each scoring mode or method and draw them."""
     tracks = read(data)
     lines: dict[str, list[float]] = {}
     for budget in budgets:
         options = resolve({"budget": budget}, config, "default", base=CLIPS)
         protocol = Coarse(tracks, choose_splits(splits, data.stem), list(DIRECTIONS), options)
-        study = Study(out / f"budget_{budget}", protocol, {"path": str(data)}, ["gepc"], [0])
-        study.start(f"budget.py --budgets {budget}", device)
+        names = choose_methods(methods, protocol.level, protocol.dims)
+        study = Study(out / f"budget_{budget}", protocol, {"path": str(data)}, names, [0])
+        study.start(shlex.join(["python", *sys.argv]), device)
         study.run(device)
         write_summary(study)
-        modes = [result for result in study.results() if result.mode]
-        for mode, columns in means(modes, lambda one: one.mode, lambda one: one.metric).items():
-            lines.setdefault(mode, []).append(columns["AUC"].mean)
-        text = "  ".join(f"{mode} {aucs[-1]:.3f}" for mode, aucs in lines.items())
+        # A detector's plain score is that of one of its modes, and would be drawn twice.
+        results = [one for one in study.results() if one.mode or one.row not in (OURS, PAPER)]
+        for name, columns in means(results, _line, lambda one: one.metric).items():
+            lines.setdefault(name, []).append(columns["AUC"].mean)
+        text = "  ".join(f"{name} {aucs[-1]:.3f}" for name, aucs in lines.items())
         click.echo(f"{budget:7d} passes  {text}")
     plot_lines(budgets, lines, out / "budget.png", xlabel="window passes", ylabel="validation AUC")
     click.echo(f"plot: {out / 'budget.png'}")

@@ -4,7 +4,7 @@ Half of Penn Action's training clips (drawn with a seed) and the odd subjects of
 training views become ``train``, the others ``test``. Whatever has a choice is compared on these files:
 
     python benchmarks/validation_halves.py --penn PATH --ucla PATH --out runs/validation
-    gepc-geo experiment coarse --dataset runs/validation/penn_action.npz --splits penn_action --out runs/choose
+    gepc-geo experiment coarse --dataset runs/validation/penn_action.npz --splits penn_action --random 4 --out runs/choose
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from gepc_geo.options import Options
 from gepc_geo.scoring import clip_scores
 
 
-def clip_auc(root: Path, dataset: str, normal: list[str], frames: int = 24) -> float:
+def clip_auc(root: Path, dataset: str, normal: list[str], frames: int = 12) -> float:
     """Few-vs-many AUC: trained on the normal clips of the training half, tested on the other half."""
     tracks = {"penn_action": PennAction, "nw_ucla": NWUCLA}[dataset](root).tracks()
     train, test = tracks.select(split="train", labels=normal), tracks.select(split="test")
@@ -41,7 +41,7 @@ def clip_auc(root: Path, dataset: str, normal: list[str], frames: int = 24) -> f
 @click.option("--normal", required=True, help="Normal classes, separated by commas.")
 @click.option(
     "--frames",
-    default=24,
+    default=12,
     show_default=True,
     type=click.IntRange(2, 1000),
     help="Frames a clip is stretched to.",

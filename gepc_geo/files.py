@@ -141,6 +141,20 @@ _YamlLoader.add_implicit_resolver(
 )
 
 
+def parse_yaml(text: str) -> Any:
+    """The value of a text in YAML.
+
+    Raises:
+        ValueError: It is none; says why in one line.
+    """
+    try:
+        # Safe: the loader is PyYAML's SafeLoader but for its numbers.
+        return yaml.load(text, _YamlLoader)
+    except Exception as error:
+        # Beside its own errors PyYAML lets through whatever making a date or a number raises.
+        raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from None
+
+
 def read_yaml(path: str | Path, kind: str) -> dict[str, Any]:
     """The values by name of a YAML file; of an empty one none.
 
@@ -149,13 +163,11 @@ def read_yaml(path: str | Path, kind: str) -> dict[str, Any]:
             expected.
     """
     try:
-        # Safe: the loader is PyYAML's SafeLoader but for its numbers.
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), _YamlLoader)
+        content = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist, expected a {kind}") from None
-    except Exception as error:
-        # Beside its own errors PyYAML lets through whatever making a date or a number raises.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
         raise InputError(f"{path} cannot be read, expected a {kind} in YAML: {reason}") from None
     content = {} if content is None else content
     if not isinstance(content, dict):

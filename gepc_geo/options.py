@@ -15,6 +15,9 @@ from gepc_geo.nn.spatial import BRANCHES
 #: What a window's anomaly score can be computed from (DESIGN: section 3.4 of the paper and beyond).
 MODES = ("assignment", "max", "latent", "reconstruction", "nearest", "fused")
 
+#: NumPy and scikit-learn take none above it.
+MAX_SEED = 2**32 - 1
+
 
 def _option(
     default: Any,
@@ -142,7 +145,7 @@ class Options:
         "10 million passes on, in one process.",
         choices=("auto", "always", "never"),
     )
-    seed: int = _option(0, "Seed of everything random.", low=0)
+    seed: int = _option(0, "Seed of everything random.", low=0, high=MAX_SEED)
     checkpoint_seconds: float = _option(
         10.0, "Seconds between checkpoints; 0 writes one after every step.", low=0
     )

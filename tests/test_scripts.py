@@ -189,8 +189,9 @@ def test_budgets_are_studies_of_their_own_and_drawn(output, actions, tmp_path):
     )
     command = ["benchmarks/budget.py", "--data", tmp_path / "actions.npz", "--budgets", "128,64"]
     command += ["--splits", tmp_path / "splits.yaml", "--config", tmp_path / "small.yaml"]
-    command += ["--device", "cpu", "--out", tmp_path / "out"]
+    command += ["--device", "cpu", "--methods", "gepc,softmax", "--out", tmp_path / "out"]
     text = output(*command)
+    assert " softmax 0." in text and " gepc" not in text
     values = re.findall(r"^ +(64|128) passes .* nearest (0\.\d+)", text, flags=re.MULTILINE)
     assert [budget for budget, _ in values] == ["64", "128"]
     for budget, value in values:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from gepc_geo.cli.data import device_option
 from gepc_geo.cli.refusal import Group
@@ -34,8 +33,9 @@ from gepc_geo.experiments import (
     write_summary,
 )
 from gepc_geo.experiments.protocol import ClassProtocol, Protocol
+from gepc_geo.files import parse_yaml
 from gepc_geo.io import read
-from gepc_geo.options import Options
+from gepc_geo.options import MAX_SEED, Options
 from gepc_geo.report import can_plot, plot_bars, plot_lines
 from gepc_geo.tracks import PoseTracks
 
@@ -281,8 +281,8 @@ def _options(kind: type[Protocol], given: dict[str, Any]) -> Options:
         if not sign:
             raise InputError(f"--set is {change!r}, expected NAME=VALUE")
         try:
-            flags[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            flags[name] = parse_yaml(value)
+        except ValueError:
             raise InputError(f"--set is {change!r}, expected a value in YAML") from None
         if name == "seed":
             raise InputError(f"--set is {change!r}, expected --seeds {value} for seeds of training")
@@ -301,8 +301,10 @@ def _seeds(text: str | None, options: Options) -> list[int]:
         seeds = [int(one) for one in text.split(",")]
     except ValueError:
         seeds = [-1]
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise InputError(f"--seeds is {text!r}, expected different whole numbers from 0")
+    if min(seeds) < 0 or max(seeds) > MAX_SEED or len(set(seeds)) < len(seeds):
+        raise InputError(
+            f"--seeds is {text!r}, expected different whole numbers from 0 to {MAX_SEED}"
+        )
     return seeds
 
 

@@ -85,13 +85,16 @@ class Ablation(Coarse):
     def remarks(self, results: Sequence[Result]) -> list[str]:
         """Each variant against the default one, paired over splits and directions.
 
-        In the default scoring mode and in the paper's, as only the latter sees the mixture.
+        In the default scoring mode and in the paper's, as only the latter sees the mixture. First of
+        all the largest soft assignment against the mixture over them, of the default variant.
         """
         by_mode = {
             self.options.mode: [result for result in results if not result.mode],
             PAPERS_MODE: [result for result in results if result.mode == PAPERS_MODE],
         }
-        return [
+        plain = [result for result in results if _variant(result) == DEFAULT]
+        found = comparison(plain, lambda one: one.mode, "max", PAPERS_MODE)
+        return [f"max minus {PAPERS_MODE}, {DEFAULT}: {found}"] + [
             f"{name} minus {DEFAULT}, {mode}: {comparison(some, _variant, name, DEFAULT)}"
             for name in dict.fromkeys(map(_variant, results))
             for mode, some in by_mode.items()

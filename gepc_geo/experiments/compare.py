@@ -20,12 +20,16 @@ _SAMPLES, _SEED = 10_000, 0
 class Comparison:
     """A paired comparison.
 
+    Splits of the same classes share test clips, so that intervals and p-values are optimistic.
+
     Attributes:
         difference: Mean of ours minus the other's.
         low: Lower end of the 95 % bootstrap interval of that mean.
         high: Its upper end.
         p_value: Of the two-sided Wilcoxon signed-rank test; ``None`` for fewer than 6 pairs.
         pairs: How many.
+        ahead: In how many of them ours is larger.
+        unit: What a pair is, e.g. ``"split"``.
     """
 
     difference: float
@@ -33,22 +37,24 @@ class Comparison:
     high: float
     p_value: float | None
     pairs: int
+    ahead: int
+    unit: str
 
     def __str__(self) -> str:
-        text = f"{self.difference:+.3f}"
-        if self.pairs > 1:
-            text += f" [{self.low:+.3f}, {self.high:+.3f}]"
+        text, count = f"{self.difference:+.3f}", f"{self.pairs} {self.unit}{'s' * (self.pairs > 1)}"
         if self.p_value is not None:
-            text += f", p = {self.p_value:.2g}"
-        return f"{text} ({self.pairs} pair{'s' * (self.pairs > 1)})"
+            return f"{text} [{self.low:+.3f}, {self.high:+.3f}], p = {self.p_value:.2g} ({count})"
+        # An interval of so few would look like more than it is.
+        return f"{text} (ahead in {self.ahead} of {count})"
 
 
-def compare(ours: Sequence[float], other: Sequence[float]) -> Comparison:
+def compare(ours: Sequence[float], other: Sequence[float], unit: str = "pair") -> Comparison:
     """Compares two methods by their values of the same things, e.g. AUC of the same splits.
 
     Args:
         ours: A value for each split.
         other: The other method's, in the same order.
+        unit: What a pair is, for the text. (default: :obj:`"pair"`)
 
     Raises:
         InputError: None, or not as many of both.
@@ -65,4 +71,7 @@ def compare(ours: Sequence[float], other: Sequence[float]) -> Comparison:
     if count >= LEAST_PAIRS:
         # Of differences that are all zero the test knows nothing.
         p_value = float(wilcoxon(difference).pvalue) if difference.any() else 1.0
-    return Comparison(float(difference.mean()), float(low), float(high), p_value, count)
+    ahead = int((difference > 0).sum())
+    return Comparison(
+        float(difference.mean()), float(low), float(high), p_value, count, ahead, unit
+    )

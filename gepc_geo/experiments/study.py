@@ -171,7 +171,7 @@ class Study:
 
         Raises:
             InputError: A damaged cell, before anything is computed; as :func:`run_cell`, for the
-                first cell that fails; finished cells stay.
+                first cell that fails, when all others are finished.
         """
         missing = []
         for cell in self.cells():
@@ -179,15 +179,22 @@ class Study:
                 self._read(cell)
             else:
                 missing.append(cell)
-        total = len(self.cells())
+        total, failed = len(self.cells()), []
         with Progress(
             self.protocol.name, total, "cells", start=total - len(missing), quiet=quiet
         ) as bar:
             for cell, outcome in _outcomes(self.protocol, missing, device, jobs):
+                if isinstance(outcome, InputError):
+                    failed.append(outcome)
+                    continue
                 # Written here and nowhere else: a worker that is stopped leaves nothing.
                 with atomic_path(self.path(cell)) as temporary, temporary.open("wb") as stream:
                     np.savez_compressed(stream, **outcome._asdict())
                 bar.update(1, f"{cell.key}: AUC {outcome.auc[0]:.3f}")
+        if failed:
+            others = len(failed) - 1
+            more = f" (and {others} other cell{'s' * (others > 1)})" if others else ""
+            raise InputError(f"{failed[0]}{more}")
 
     def cells(self) -> list[Cell]:
         """All cells, a seed after the other."""
@@ -330,14 +337,14 @@ def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> 
 
 def _outcomes(
     protocol: Protocol, cells: list[Cell], device: str, jobs: int
-) -> Iterator[tuple[Cell, Outcome]]:
-    """Cells with what they gave, as they end."""
+) -> Iterator[tuple[Cell, Outcome | InputError]]:
+    """Cells with what they gave, as they end: an outcome, or why there is none."""
     if jobs == 1:
         for cell in cells:
-            yield cell, run_cell(protocol, cell, device)
+            yield cell, _tried(protocol, cell, device)
         return
     others = set(multiprocessing.active_children())
-    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
+    ended: SimpleQueue[Future[Outcome | InputError]] = SimpleQueue()
     with (
         _threads(max(1, torch.get_num_threads() // jobs)),
         ProcessPoolExecutor(
@@ -401,5 +408,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(cell: Cell) -> Outcome:
-    return run_cell(_given[0], cell, _given[1])
+def _work(cell: Cell) -> Outcome | InputError:
+    return _tried(_given[0], cell, _given[1])
+
+
+def _tried(protocol: Protocol, cell: Cell, device: str) -> Outcome | InputError:
+    try:
+        return run_cell(protocol, cell, device)
+    except InputError as error:
+        return error

@@ -112,9 +112,13 @@ def comparison(results: Sequence[Result], row: By, ours: str, other: str) -> Com
                 values.setdefault(key, []).append(result.value)
         sides.append(values)
     first, second = sides
+    unit = "seed" if by_seed else "split"
+    if len({result.condition.direction for result in results}) > 1:
+        unit = "pair"
     return compare(
         [float(np.mean(first[key])) for key in first],
         [float(np.mean(second[key])) for key in first],
+        unit,
     )
 
 

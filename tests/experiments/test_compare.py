@@ -44,7 +44,9 @@ def test_few_pairs_have_no_test_and_equal_ones_no_difference():
 
 
 def test_as_text():
-    assert str(compare([0.75], [0.5])) == "+0.250 (1 pair)"
+    assert str(compare([0.75], [0.5])) == "+0.250 (ahead in 1 of 1 pair)"
+    five = compare([0.5, 0.9, 0.9, 0.5, 0.8], [0.5] * 5, "split")
+    assert str(five) == "+0.220 (ahead in 3 of 5 splits)"
     assert str(compare([0.5] * 8, [0.75] * 8)) == ("-0.250 [-0.250, -0.250], p = 0.0078 (8 pairs)")
 
 

@@ -170,6 +170,22 @@ def test_a_failing_cell_is_named_and_the_others_stay(actions, tmp_path, monkeypa
     with pytest.raises(InputError, match=f"^{name}: no luck with these poses$"):
         one.run("cpu", quiet=True)
     assert [path.exists() for path in map(one.path, one.cells())] == [True, False]
+    # Those behind it are computed all the same.
+    two = begun(tmp_path / "two", Coarse(actions, SPLITS[::-1], FEW, options()), seeds=(0, 1))
+    with pytest.raises(InputError, match=r"no luck with these poses \(and 1 other cell\)$"):
+        two.run("cpu", quiet=True)
+    assert [path.exists() for path in map(two.path, two.cells())] == [False, True] * 2
+
+
+def test_a_study_of_other_methods_begins_anew(actions, tmp_path, calls, monkeypatch):
+    begun(tmp_path / "s", coarse(actions)).run("cpu", quiet=True)
+    monkeypatch.setattr(study, "VERSION", study.VERSION + 1)
+    with pytest.raises(InputError, match=r"config.yaml is of a study of version 2, expected 3: "):
+        begun(tmp_path / "s", coarse(actions))
+    config = tmp_path / "s" / "config.yaml"
+    config.write_text(config.read_text().replace("version: 2\n", ""))
+    with pytest.raises(InputError, match=r"config.yaml is of a study of version 1, expected 3: "):
+        begun(tmp_path / "s", coarse(actions))
 
 
 def test_a_cell_holds_the_scores_that_its_auc_is_of(actions, tmp_path, calls):

@@ -71,7 +71,8 @@ def test_comparisons_pair_splits_after_the_mean_over_seeds():
     assert found.difference == pytest.approx(0.05)
     assert (found.low, found.high) == (pytest.approx(-0.05), pytest.approx(0.15))
     alone = [one for one in SOME if one.condition.split == "a"]
-    assert comparison(alone, lambda one: one.row, "gepc", "nearest_neighbour").pairs == 2  # seeds
+    by_seed = comparison(alone, lambda one: one.row, "gepc", "nearest_neighbour")
+    assert (found.unit, by_seed.unit, by_seed.pairs) == ("split", "seed", 2)
 
 
 def test_the_best_competitor_is_neither_ours_nor_a_mode(protocol):
@@ -79,7 +80,7 @@ def test_the_best_competitor_is_neither_ours_nor_a_mode(protocol):
     (line,) = comparison_lines(SOME, protocol.column)
     assert line == (
         "few-vs-many: gepc minus nearest_neighbour, the best unsupervised competitor: "
-        "+0.050 [-0.050, +0.150] (2 pairs)"
+        "+0.050 (ahead in 1 of 2 splits)"
     )
     ours = [one for one in SOME if one.row.startswith("gepc")]
     assert best_competitor(ours) is None and comparison_lines(ours, protocol.column) == []
@@ -107,13 +108,19 @@ def test_a_variant_is_compared_with_the_default_over_splits_and_directions(actio
         for (variant, direction), value in values.items()
         for row in ("gepc", "gepc:assignment")
     ]
+    given += [
+        Result("gepc:max", Condition("a", direction, "default"), 0, "AUC", 0.6)
+        for direction in (FEW, MANY)
+    ]
     overall, modes = ablation.tables(given)
     assert overall.columns == [FEW, MANY]
     assert overall.rows == {"default": ["0.800", "0.700"], "clusters=5": ["0.900", "0.500"]}
-    assert modes.columns == ["assignment"] and modes.rows["default"] == ["0.750 ± 0.071"]
+    assert modes.columns == ["assignment", "max"]
+    assert modes.rows["default"] == ["0.750 ± 0.071", "0.600 ± 0.000"]
     assert ablation.remarks(given) == [
-        f"clusters=5 minus default, {mode}: -0.050 [-0.200, +0.100] (2 pairs)"
-        for mode in ("nearest", "assignment")
+        "max minus assignment, default: -0.150 (ahead in 0 of 2 pairs)",
+        "clusters=5 minus default, nearest: -0.050 (ahead in 1 of 2 pairs)",
+        "clusters=5 minus default, assignment: -0.050 (ahead in 1 of 2 pairs)",
     ]
 
 
