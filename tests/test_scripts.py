@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from helpers import NETWORK, ROOT, script
 
 from gepc_geo import GEPC, PoseTracks
-from gepc_geo.datasets import simulate_crowd
+from gepc_geo.datasets import NWUCLA, PennAction, simulate_crowd
 
 
 @pytest.fixture
@@ -178,6 +178,24 @@ def test_choose_training_trains_variants_on_validation_crowds(monkeypatch):
     text = printed(module, "--seed", 100, "--variant", small, "--device", "cpu")
     value = float(re.search(r"crowd 100 .* fused (0\.\d+)", text)[1])
     assert 0 < value < 1
+
+
+def test_validation_halves_hold_nothing_of_a_test_half(real_data):
+    module = script("benchmarks/validation_halves.py")
+    for make, source in ((module.penn_action, PennAction), (module.nw_ucla, NWUCLA)):
+        folder = real_data("penn_action" if source is PennAction else "nw_ucla")
+        tracks, official = make(folder), source(folder).tracks().select(split="train")
+        assert sorted(tracks.clip_names) == sorted(official.clip_names)
+        halves = {half: tracks.select(split=half) for half in ("train", "test")}
+        assert sum(half.num_clips for half in halves.values()) == official.num_clips
+        assert min(half.num_clips for half in halves.values()) > 0.4 * official.num_clips
+        if source is NWUCLA:
+            people = [
+                {re.search(r"_s(\d+)_", name)[1] for name in half.clip_names}
+                for half in halves.values()
+            ]
+            assert len(set.union(*people)) == 10 and not people[0] & people[1]
+            assert set(tracks.camera) == {"v1", "v2"}
 
 
 def test_budgets_are_studies_of_their_own_and_drawn(output, actions, tmp_path):

@@ -145,6 +145,18 @@ def test_streams_and_fine_on_real_data(real_data, tmp_path):
     assert "composed" in (tmp_path / "streams" / "table.md").read_text().splitlines()[0]
     table = rows(tmp_path / "streams" / "table.csv")
     assert float(table["isolation_forest"]["few-vs-many mean"]) > 0.6
+    # As many windows as a quick test can bear.
+    command = ["--data", real_data("shanghaitech_boxes"), "--methods", "motion_mixture"]
+    less = ["--set", "score_stride=12", "--set", "stride=60"]
+    good("fine", *command, *less, "--out", tmp_path / "fine")
+    (row,) = rows(tmp_path / "fine" / "table.csv").values()
+    # 0.78 with every window; most abnormal of random scores gives 0.60.
+    assert float(row["AUC mean"]) > 0.7 and float(row["AUC smoothed mean"]) > 0.7
+
+
+def test_numbers_of_set_are_written_as_in_a_file(given, tmp_path):
+    good("coarse", *given, "--methods", "nearest_neighbour", "--set", "lr=1e-3")
+    assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["options"]["lr"] == 0.001
 
 
 def test_interrupted_it_says_how_to_go_on(given, monkeypatch, tmp_path):

@@ -131,6 +131,14 @@ def test_the_published_method_with_this_experiments_windows(actions):
     assert published(given, actions.with_(image_size=None)).scale == "rms"
 
 
-def test_competitors_of_every_name_can_be_trained():
-    assert set(methods._SHARING) <= set(COMPETITORS)
-    assert {METHODS[name].unit for name in METHODS} <= set(METHODS)
+def test_the_published_method_is_trained_as_such(actions, monkeypatch):
+    train, test = (actions.select(split=split) for split in ("train", "test"))
+    train = train.select(labels=["walk", "stand"])
+    # But for its network, which takes a minute.
+    options = replace(published(CLIPS, train), **NETWORK)
+    monkeypatch.setattr(methods, "published", lambda given, tracks: options)
+    found = train_and_score("paper", train, test, CLIPS, "clip", "cpu")
+    assert set(found.scored) == {"paper", *(f"paper:{mode}" for mode in MODES)}
+    alone = GEPC(**options.to_dict()).fit(train.with_(clip_label=None), device="cpu")
+    expected = alone.window_scores(test).scores["assignment"]
+    np.testing.assert_array_equal(found.scored["paper"].score, expected)
