@@ -142,3 +142,8 @@ def test_the_published_method_is_trained_as_such(actions, monkeypatch):
     alone = GEPC(**options.to_dict()).fit(train.with_(clip_label=None), device="cpu")
     expected = alone.window_scores(test).scores["assignment"]
     np.testing.assert_array_equal(found.scored["paper"].score, expected)
+
+
+def test_competitors_of_every_name_can_be_trained():
+    assert set(methods._SHARING) <= set(COMPETITORS)
+    assert {METHODS[name].unit for name in METHODS} <= set(METHODS)
