@@ -2,7 +2,8 @@
 
 ``{"data": [{"frame_index": 1, "skeleton": [{"pose": [x, y, ...], "score": [...]}]}], "label": ...,
 "label_index": ...}`` with OpenPose's 18 joints in shares of the image (the published files come from
-videos of 340 by 256 pixels) and no person ids. Source: ST-GCN's data description and its feeder.
+videos of 340 by 256 pixels) and no person ids. Those of the published halves lie in ``kinetics_train`` and
+``kinetics_val``. Source: ST-GCN's data description and its feeder.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from gepc_geo.tracks import PoseTracks
 
 _KIND = "a Kinetics-skeleton file"
 JOINTS = {18: SKELETONS["coco18"]}
+# By the folder that a file lies in.
+_SPLITS = {"kinetics_train": "train", "kinetics_val": "test"}
 
 
 def detect(path: Path) -> bool:
@@ -43,9 +46,15 @@ def detect(path: Path) -> bool:
 def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     """Reads one clip; its class is ``label``, its image size 1 by 1 as positions are shares of it.
 
+    The split of a file in a folder ``kinetics_train`` is ``train``, in ``kinetics_val`` it is ``test``,
+    elsewhere it is unknown.
+
     Args:
         path: The file.
         skeleton: Names the joints; ``None``: COCO's of OpenPose.
+
+    Raises:
+        InputError: Something else in the file, or another number of joints.
     """
     content = read_json(path, _KIND)
     data = content.get("data") if isinstance(content, dict) else None
@@ -76,13 +85,16 @@ def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
         length,
         image_size=[[1, 1]],
         clip_label=[label if isinstance(label, str) else ""],
+        # Absolute, as a file of the current folder is not told its name.
+        clip_split=[_SPLITS.get(path.absolute().parent.name, "")],
     )
 
 
 def write_kinetics(tracks: PoseTracks, folder: Path) -> list[Path]:
     """Writes one file a clip, positions to six decimals of the image's size; person ids are lost.
 
-    ``label_index`` counts the classes in alphabetical order.
+    Splits are lost, too: readers go by the name of the folder. ``label_index`` counts the classes in
+    alphabetical order.
 
     Raises:
         InputError: A clip of unknown image size.

@@ -22,7 +22,8 @@ from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
 
 _KIND = "an NTU RGB+D skeleton file"
-_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+#: The data set's names of clips: setup, camera, subject, repetition, action.
+NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 _JOINTS = 25
 JOINTS = {_JOINTS: SKELETONS["ntu25"]}
 _FPS = 30.0
@@ -43,7 +44,7 @@ def detect(path: Path) -> bool:
     """Two counts and a body's line of ten values (or no body), or the data set's name of a clip."""
     return bool(
         re.match(r"\s*\d+\s*\n\s*(0\s*(\n|$)|\d+\s*\n\s*\d+( -?\S+){9}\s*\n)", head(path, 1024))
-    ) or (bool(_NAME.fullmatch(path.stem)) and path.suffix.lower() == ".skeleton")
+    ) or (bool(NAME.fullmatch(path.stem)) and path.suffix.lower() == ".skeleton")
 
 
 def read_ntu(path: Path) -> PoseTracks:
@@ -91,7 +92,7 @@ def read_ntu(path: Path) -> PoseTracks:
     confidence[(keypoints == 0).all(-1)] = 0
     track = _people(keypoints, confidence, np.array(body, dtype=np.int64))
     keep = track >= 0
-    match = _NAME.fullmatch(path.stem)
+    match = NAME.fullmatch(path.stem)
     known = {}
     if match is not None:
         known = {

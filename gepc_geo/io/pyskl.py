@@ -19,6 +19,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
+from gepc_geo.io.ntu import NAME
 from gepc_geo.io.people import COCO, skeleton_of
 from gepc_geo.io.text import whole_number
 from gepc_geo.io.unpickle import Array, read_pickle
@@ -50,9 +51,16 @@ def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     A joint at the origin is missing, a person without any joint in a frame is not there. The split is
     that of the first protocol in the file (``xsub_train`` and ``xsub_val``: ``train`` and ``test``).
 
+    These files count NTU's classes from 0. The class of a clip that is named as NTU's are
+    (``S001C002P003R001A050``) is the number in its name (``"50"``), as in NTU's own files, unless its label
+    is text.
+
     Args:
         path: The file.
         skeleton: Names the joints; ``None``: by their number COCO's, in 3D Kinect v2's.
+
+    Raises:
+        InputError: Something else in the file, another number of joints, or two clips of one name.
     """
     content = read_pickle(path, _KIND)
     annotations = content.get("annotations") if isinstance(content, dict) else content
@@ -74,7 +82,8 @@ def write_pyskl(tracks: PoseTracks, path: Path) -> list[Path]:
     scores, and joints are there or missing.
 
     People are numbered anew, in the order of their ids. A class is written as a number where it is one,
-    else as text; of splits ``train`` and ``test`` are read back. Frames a second are lost.
+    else as text; where it is the one in a name of NTU's, less 1, as PYSKL counts them (another number is not
+    read back for such a name). Of splits ``train`` and ``test`` are read back. Frames a second are lost.
 
     Raises:
         InputError: A clip without a name, or of more people and frames than memory has room for; a path
@@ -122,7 +131,8 @@ def _annotations(tracks: PoseTracks) -> list[dict[str, Any]]:
         one: dict[str, Any] = {"frame_dir": name, "total_frames": frames}
         label = tracks.clip_label[clip]
         if label:
-            one["label"] = int(label) if re.fullmatch(r"0|[1-9][0-9]{0,8}", label) else label
+            number = re.fullmatch(r"0|[1-9][0-9]{0,8}", label)
+            one["label"] = int(label) - (label == _ntu_class(name)) if number else label
         one["keypoint"] = keypoint
         if tracks.dims == 2:
             one["keypoint_score"] = score
@@ -131,6 +141,12 @@ def _annotations(tracks: PoseTracks) -> list[dict[str, Any]]:
                 one |= {"img_shape": (height, width), "original_shape": (height, width)}
         annotations.append(one)
     return annotations
+
+
+def _ntu_class(name: str) -> str:
+    """The class in a name of NTU's, from 1 and without leading zeros; empty for other names."""
+    match = NAME.fullmatch(name)
+    return str(int(match[5])) if match else ""
 
 
 def _splits(content: Any, path: Path) -> dict[str, str]:
@@ -184,6 +200,8 @@ def _clip(one: Any, split: dict[str, str], wanted: Skeleton | None, path: Path) 
     label = one.get("label", "")
     if isinstance(label, bool) or not isinstance(label, (int, str)):
         raise InputError(f"{where} has label {label!r:.40}, expected a number or text")
+    if not label or isinstance(label, int):
+        label = _ntu_class(name) or label
     return PoseTracks.build(
         keypoint[track, frame],
         confidence[track, frame],

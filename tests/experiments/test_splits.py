@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+
 import numpy as np
 import pytest
 
@@ -9,11 +12,14 @@ from gepc_geo.errors import InputError
 from gepc_geo.experiments import (
     DIRECTIONS,
     PACKAGED,
+    Coarse,
     Split,
     choose_splits,
     random_splits,
     read_splits,
 )
+from gepc_geo.io import read
+from gepc_geo.options import Options
 
 LETTERS = tuple("abcdefghij")
 
@@ -32,6 +38,112 @@ def test_packaged_splits_are_those_of_the_papers_table_3():
     assert kinetics["random"] == {6, 77, 254, 336}
     ntu = {split.name: set(map(int, split.classes)) for split in PACKAGED["ntu"]}
     assert ntu == {"office": {28, 29, 30, 33}, "fighting": {50, 51, 52, 53}}
+
+
+def test_names_and_numbers_of_kinetics_are_the_same_classes():
+    """Both in alphabetical order: the numbers are places in the list of all names."""
+    numbers, names = PACKAGED["kinetics"], PACKAGED["kinetics_names"]
+    assert [split.name for split in names] == [split.name for split in numbers]
+    pairs = [
+        (int(number), name)
+        for by_number, by_name in zip(numbers, names, strict=True)
+        for number, name in zip(by_number.classes, by_name.classes, strict=True)
+    ]
+    assert len(pairs) == 15
+    assert [name for _, name in sorted(pairs)] == sorted(name for _, name in pairs)
+    few = {number: name for number, name in pairs if number in (6, 75, 183, 255, 348, 399)}
+    assert few == {
+        6: "arm wrestling",
+        75: "country line dancing",
+        183: "lunge",
+        255: "pull ups",
+        348: "tango dancing",
+        399: "zumba",
+    }
+
+
+def normal_clips(tracks, splits):
+    """The names of normal clips by split and direction, of the paper's experiment."""
+    coarse = Coarse(tracks, splits, DIRECTIONS, Options())
+    names = np.array(tracks.clip_names)
+    return {
+        (one.split, one.direction): set(names[coarse.normal(one)].tolist())
+        for one in coarse.conditions()
+    }
+
+
+def both_sides(splits, clips):
+    """What :func:`normal_clips` should find among names of clips by class."""
+    everything = set().union(*clips.values())
+    few = {split.name: set().union(*(clips[name] for name in split.classes)) for split in splits}
+    return {
+        (name, direction): inside if direction == "few-vs-many" else everything - inside
+        for direction in DIRECTIONS
+        for name, inside in few.items()
+    }
+
+
+def test_ntu_splits_are_of_the_classes_in_pyskls_files(tmp_path):
+    """Answer phone (28) to pushing (52), and their neighbours in the list."""
+    actions = [1, *range(27, 35), *range(49, 55)]
+    clips = {str(a): {f"S001C001P{p:03}R001A{a:03}" for p in (1, 3)} for a in actions}
+    names = sorted(set().union(*clips.values()))
+    annotations = [
+        {
+            "frame_dir": name,
+            "label": int(name[-3:]) - 1,
+            "total_frames": 2,
+            "keypoint": np.ones((1, 2, 25, 3), dtype=np.float32),
+        }
+        for name in names
+    ]
+    split = {
+        "xsub_train": [name for name in names if "P001" in name],
+        "xsub_val": [name for name in names if "P003" in name],
+    }
+    path = tmp_path / "ntu60_3danno.pkl"
+    path.write_bytes(pickle.dumps({"split": split, "annotations": annotations}))
+    splits = choose_splits("ntu", "mine.npz")
+    found = normal_clips(read(path), splits)
+    assert found == both_sides(splits, clips)
+    assert {name[-3:] for name in found["office", "few-vs-many"]} == {"028", "029", "030", "033"}
+    assert {name[-3:] for name in found["fighting", "few-vs-many"]} == {"050", "051", "052", "053"}
+
+
+def test_ntu_splits_are_of_the_classes_in_ntus_own_files(tmp_path):
+    """Files with nobody in them: their names say it all."""
+    actions = [1, *range(27, 35), *range(49, 55)]
+    clips = {str(a): {f"S001C001P{p:03}R001A{a:03}" for p in (1, 3)} for a in actions}
+    for name in set().union(*clips.values()):
+        (tmp_path / f"{name}.skeleton").write_text("1\n0\n")
+    splits = choose_splits("ntu", "mine.npz")
+    assert normal_clips(read(tmp_path), splits) == both_sides(splits, clips)
+
+
+def test_kinetics_splits_are_of_the_texts_in_its_files(tmp_path):
+    """All classes of the packaged splits, and two others."""
+    splits = choose_splits("kinetics_names", "mine.npz")
+    classes = [name for split in splits for name in split.classes] + ["abseiling", "pushing car"]
+    person = {"pose": [0.5] * 36, "score": [0.5] * 18}
+    clips: dict[str, set[str]] = {name: set() for name in classes}
+    for folder in ("kinetics_train", "kinetics_val"):
+        (tmp_path / folder).mkdir()
+        for number, name in enumerate(classes):
+            content = {
+                "data": [{"frame_index": 1, "skeleton": [person]}],
+                "label": name,
+                "label_index": number,
+            }
+            clip = f"{folder[-3:]}_{number}"
+            clips[name].add(clip)
+            (tmp_path / folder / f"{clip}.json").write_text(json.dumps(content))
+    tracks = read(tmp_path)
+    assert tracks.num_clips == 2 * len(classes) == 34
+    found = normal_clips(tracks, splits)
+    assert found == both_sides(splits, clips)
+    assert {len(found[name, "few-vs-many"]) for name in ("random", "gym", "dancing")} == {8, 10, 12}
+    with pytest.raises(InputError, match="split 'random' has class '6', expected one of the data"):
+        Coarse(tracks, choose_splits("kinetics", "mine.npz"), DIRECTIONS, Options())
 
 
 def test_packaged_splits_fit_the_real_data(real_data):

@@ -254,6 +254,15 @@ def test_kinetics_skeleton(tmp_path):
     assert read(save(tmp_path / "none.json", {"data": [], "label": "x"})).num_frames == 0
 
 
+def test_kinetics_halves_are_the_published_folders(tmp_path, monkeypatch):
+    for folder, name in (("kinetics_train", "a"), ("kinetics_val", "b"), ("mine", "c")):
+        save(tmp_path / folder / f"{name}.json", kinetics([skeleton18()]))
+    assert read(tmp_path).clip_split == ("train", "test", "")
+    assert read(tmp_path / "kinetics_val" / "b.json").clip_split == ("test",)
+    monkeypatch.chdir(tmp_path / "kinetics_train")
+    assert read(".").clip_split == ("train",)
+
+
 def test_kinetics_round_trip(walkers, tmp_path, record_property):
     walkers.select(clips=[0, 1, 2]).save(tmp_path / "in" / "poses.npz")
     tracks = read(tmp_path / "in", skeleton="coco18")

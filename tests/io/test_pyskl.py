@@ -64,6 +64,19 @@ def test_3d_and_lists_of_annotations(tmp_path):
     assert count_formats(tmp_path) == {"pyskl": 1}
 
 
+def test_classes_of_clips_named_as_ntus_are_those_of_the_names(tmp_path):
+    """The published files count them from 0, NTU's own from 1; ``A120`` is the last."""
+    names = ["S001C001P001R001A001", "S018C003P008R002A120", "S001C001P001R001A050_rgb"]
+    clips = [annotation(name, label=label) for name, label in zip(names, (0, 119, 49), strict=True)]
+    more = [
+        annotation("S001C001P001R001A050", label=None),
+        annotation("S001C001P002R001A050", label="fall"),
+        annotation("zero", label=0),
+    ]
+    tracks = read(save(tmp_path / "ntu.pkl", *clips, *more))
+    assert tracks.clip_label == ("1", "120", "49", "50", "fall", "0")
+
+
 def test_arrays_of_every_kind_come_as_they_were(tmp_path):
     arrays = [
         np.arange(24, dtype=">f4").reshape(2, 3, 4),

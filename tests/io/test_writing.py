@@ -323,6 +323,16 @@ def test_pyskl_splits_classes_and_small_images(pairs, tmp_path):
     np.testing.assert_array_equal(back.image_size, 1)
 
 
+def test_pyskl_classes_of_clips_named_as_ntus_count_from_0(pairs, tmp_path):
+    names = ["S001C002P003R001A050", "S001C002P004R001A050"]
+    tracks = pairs["ntu"].with_(clip_names=names, clip_label=["50", "fall"])
+    (path,) = write(tracks, tmp_path / "out.pkl", "pyskl")
+    assert read(path).clip_label == ("50", "fall")
+    # As the published files have them.
+    content = pickle.loads(path.read_bytes())
+    assert [one["label"] for one in content["annotations"]] == [49, "fall"]
+
+
 def test_pyskl_of_more_people_and_frames_than_memory_holds(tmp_path):
     """A crowd in a camera that ran for weeks; nobody is seen twice."""
     count = 20_000
