@@ -114,14 +114,27 @@ class NearestDistance:
         """
         scores = [points.new_zeros(0, dtype=torch.float64)]
         own = [None] * len(points) if group is None else group.split(_BLOCK)
-        scores += [self.compare(*pair) for pair in zip(points.split(_BLOCK), own, strict=False)]
+        # One for all blocks: allocators do not always find the last one's again, and take another.
+        room = points.new_empty(min(_BLOCK, len(points)), len(self.points), dtype=torch.float64)
+        scores += [
+            self.compare(block, one, None if points.requires_grad else room[: len(block)])
+            for block, one in zip(points.split(_BLOCK), own, strict=False)
+        ]
         return torch.cat(scores)
 
-    def compare(self, points: Tensor, group: Tensor | None = None) -> Tensor:
-        """The score of projected rows, all compared with every learned row at once."""
+    def compare(
+        self, points: Tensor, group: Tensor | None = None, room: Tensor | None = None
+    ) -> Tensor:
+        """The score of projected rows, all compared with every learned row at once.
+
+        Args:
+            points: :math:`[N, d]`, from :meth:`project`.
+            group: As in :meth:`__call__`.
+            room: :math:`[N, M]` float64 to work in, of M learned rows; not where gradients are asked for.
+        """
         x = points.double()
         ratio = torch.cat([x, x.square().sum(1, keepdim=True), torch.ones_like(x[:, :1])], 1)
-        ratio = ratio @ self._columns
+        ratio = torch.mm(ratio, self._columns, out=room)
         if group is not None:
             own = group[:, None] == self.group
             ratio.masked_fill_(own & ~own.all(1, keepdim=True), torch.inf)
