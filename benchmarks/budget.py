@@ -33,7 +33,7 @@ from gepc_geo.io import read
 from gepc_geo.report import plot_lines
 
 
-def _budgets(context: click.Context, parameter: click.Parameter, text: str) -> list[int]:
+def _budgets(text: str) -> list[int]:
     try:
         budgets = sorted({int(part) for part in text.split(",")})
     except ValueError:
@@ -55,7 +55,6 @@ def _line(result: Result) -> str:
     "--budgets",
     default="1500,3000,6000,12000,24000",
     show_default=True,
-    callback=_budgets,
     help="Window passes a training.",
 )
 @click.option(
@@ -67,16 +66,16 @@ def _line(result: Result) -> str:
 def main(
     data: Path,
     splits: str,
-    budgets: list[int],
+    budgets: str,
     methods: str,
     config: Path | None,
     device: str,
     out: Path,
 ) -> None:
     """Train with every budget, print the mean AUC of each scoring mode or method and draw them."""
-    tracks = read(data)
+    passes, tracks = _budgets(budgets), read(data)
     lines: dict[str, list[float]] = {}
-    for budget in budgets:
+    for budget in passes:
         options = resolve({"budget": budget}, config, "default", base=CLIPS)
         protocol = Coarse(tracks, choose_splits(splits, data.stem), list(DIRECTIONS), options)
         names = choose_methods(methods, protocol.level, protocol.dims)
@@ -90,7 +89,7 @@ def main(
             lines.setdefault(name, []).append(columns["AUC"].mean)
         text = "  ".join(f"{name} {aucs[-1]:.3f}" for name, aucs in lines.items())
         click.echo(f"{budget:7d} passes  {text}")
-    plot_lines(budgets, lines, out / "budget.png", xlabel="window passes", ylabel="validation AUC")
+    plot_lines(passes, lines, out / "budget.png", xlabel="window passes", ylabel="validation AUC")
     click.echo(f"plot: {out / 'budget.png'}")
 
 

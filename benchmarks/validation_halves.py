@@ -16,6 +16,7 @@ import numpy as np
 
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import NWUCLA, PennAction
+from gepc_geo.errors import InputError
 from gepc_geo.tracks import PoseTracks
 
 
@@ -42,12 +43,15 @@ def _split(tracks: PoseTracks, train: np.ndarray) -> PoseTracks:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
 def main(penn: Path | None, ucla: Path | None, out: Path) -> None:
     """Write the validation sets of the folders that are given."""
+    if penn is None and ucla is None:
+        raise InputError("there is no folder of data, expected --penn or --ucla")
+    kinds = (("penn_action", penn, penn_action), ("nw_ucla", ucla, nw_ucla))
+    # All are made before any is written.
+    sets = {name: make(root) for name, root, make in kinds if root is not None}
     out.mkdir(parents=True, exist_ok=True)
-    for name, root, make in (("penn_action", penn, penn_action), ("nw_ucla", ucla, nw_ucla)):
-        if root is not None:
-            tracks = make(root)
-            tracks.save(out / f"{name}.npz")
-            click.echo(f"{out / f'{name}.npz'}: {tracks!r}")
+    for name, tracks in sets.items():
+        tracks.save(out / f"{name}.npz")
+        click.echo(f"{out / f'{name}.npz'}: {tracks!r}")
 
 
 if __name__ == "__main__":

@@ -198,6 +198,21 @@ def test_validation_halves_hold_nothing_of_a_test_half(real_data):
             assert set(tracks.camera) == {"v1", "v2"}
 
 
+def test_bad_input_of_what_chooses(tmp_path):
+    for name, arguments, message in (
+        (
+            "budget",
+            ["--data", "x.npz", "--budgets", "0,abc"],
+            "--budgets is '0,abc', expected whole",
+        ),
+        ("validation_halves", [], "there is no folder of data, expected --penn or --ucla"),
+    ):
+        main = script(f"benchmarks/{name}.py").main
+        done = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "out")])
+        assert done.exit_code == 2 and message in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_budgets_are_studies_of_their_own_and_drawn(output, actions, tmp_path):
     pytest.importorskip("matplotlib")
     actions.save(tmp_path / "actions.npz")

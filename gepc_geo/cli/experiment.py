@@ -19,6 +19,7 @@ from gepc_geo.datasets import NWUCLA, PennAction, ShanghaiTech
 from gepc_geo.errors import InputError
 from gepc_geo.experiments import (
     DIRECTIONS,
+    METHODS,
     PACKAGED,
     Ablation,
     Coarse,
@@ -50,8 +51,8 @@ CLIP_SETS: dict[str, Callable[[Path], PennAction | NWUCLA]] = {
 def experiment() -> None:
     """Run a protocol of the paper: a table, raw scores, plots, the resolved configuration.
 
-    The same command again goes on where it was interrupted; more methods, seeds and splits only add
-    to what is there.
+    The same command again goes on where it was interrupted: finished trainings are kept, and more
+    methods, seeds and splits cost only what is missing. The table is of all that the command names.
 
     Example:
 
@@ -115,7 +116,7 @@ def _study_options(methods: str | None) -> Callable[[Callable[..., Any]], Any]:
             "--methods",
             default=methods,
             show_default=True,
-            help="default (unsupervised and quick), all, or names: gepc, paper, competitors.",
+            help=f"default (unsupervised and quick), all, or some of {', '.join(METHODS)}.",
         )
         for decorate in (
             device_option,
@@ -238,6 +239,10 @@ def _of_classes(kind: type[ClassProtocol], given: dict[str, Any], **more: Any) -
     """A protocol over the splits that the command line asks for."""
     options = _options(kind, given)
     name = given["dataset"]
+    if name not in CLIP_SETS and not Path(name).exists():
+        raise InputError(
+            f"--dataset is {name!r}, expected {', '.join(CLIP_SETS)} or a file of poses that exists"
+        )
     chosen = choose_splits(given["splits"], name)
     directions = [one.strip() for one in given["directions"].split(",")]
     for one in directions:
@@ -318,9 +323,15 @@ def _run(protocol: Protocol, given: dict[str, Any]) -> None:
     study = Study(given["out"], protocol, data, methods, seeds)
     try:
         study.start(shlex.join(["gepc-geo", *sys.argv[1:]]), given["device"])
+        cells = study.cells()
+        finished = sum(study.path(cell).exists() for cell in cells)
+        click.echo(f"{protocol.name}: {len(cells)} trainings, {finished} finished before", err=True)
         study.run(given["device"], given["jobs"])
     except KeyboardInterrupt:
-        text = f"interrupted; the same command goes on from there (results: {study.folder})"
+        text = (
+            "interrupted; finished trainings are kept, and the same command goes on from there "
+            f"(results: {study.folder})"
+        )
         click.echo(text, err=True)
         raise SystemExit(130) from None
     tables, remarks = write_summary(study)

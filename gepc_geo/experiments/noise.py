@@ -78,6 +78,18 @@ class Noise(Coarse):
         table = mean_table("Loss of AUC", "method", lost, self.row, self.column)
         return [table, *super().tables(results)]
 
+    def remarks(self, results: Sequence[Result]) -> list[str]:
+        """Those of every protocol, and shares of which a split is too small to have a clip."""
+        return [
+            *super().remarks(results),
+            *(
+                f"{one.split}, {one.direction}: {share(one)} % of its clips are none; the same as "
+                "clean training"
+                for one in self.conditions()
+                if share(one) and not self._wanted(one)
+            ),
+        ]
+
     def curves(self, results: Sequence[Result]) -> tuple[list[int], dict[str, list[float]]]:
         """The shares, and each method's mean loss at each of them."""
         lost = [result for result in losses(results) if not result.mode]

@@ -252,7 +252,12 @@ class Study:
 
     def _read(self, cell: Cell) -> Outcome:
         path = self.path(cell)
-        arrays = read_npz(path, "cell of a study")
+        try:
+            arrays = read_npz(path, "cell of a study")
+        except InputError as error:
+            raise InputError(
+                f"{error} (delete it to compute it)" if path.exists() else f"{error}"
+            ) from None
         if not _is_outcome(arrays, self.protocol.level):
             raise InputError(
                 f"{path} is no cell of a study, expected one (delete it to compute it)"
@@ -305,10 +310,11 @@ def _is_outcome(arrays: dict[str, np.ndarray], level: str) -> bool:
         "lengths": ("iu", (arrays["lengths"].size,)),
         "machine": ("U", (arrays["machine"].size // 2, 2)),
     }
-    return rows > 0 and all(
+    fits = rows > 0 and all(
         arrays[name].dtype.kind in kinds and arrays[name].shape == shape
         for name, (kinds, shape) in wanted.items()
     )
+    return fits and bool(np.isfinite(arrays["scores"]).all() and np.isfinite(arrays["auc"]).all())
 
 
 def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> None:
@@ -317,6 +323,13 @@ def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> 
         raise InputError(
             f"{path} is of a study of version {began.get('version', 1)}, expected {VERSION}: methods "
             "have changed since, and the study has to begin anew in another folder"
+        )
+    if settings.get("checksum") != began.get("checksum") and settings["experiment"] == began.get(
+        "experiment"
+    ):
+        raise InputError(
+            f"the poses are not those with which the study of {path} began (their checksum is "
+            f"{settings.get('checksum')}, expected {began.get('checksum')})"
         )
     now = {k: v for k, v in settings.items() if k not in ("data", "methods", "seeds", "splits")}
     for name, value in (now | settings["options"]).items():

@@ -166,8 +166,8 @@ def test_interrupted_it_says_how_to_go_on(given, monkeypatch, tmp_path):
     monkeypatch.setattr(study, "run_cell", stop)
     result = run("coarse", *given, "--methods", "nearest_neighbour")
     assert result.exit_code == 130
-    wanted = f"interrupted; the same command goes on from there (results: {tmp_path / 'out'})"
-    assert wanted in result.output
+    assert f"the same command goes on from there (results: {tmp_path / 'out'})" in result.output
+    assert "coarse: 4 trainings, 0 finished before" in result.output
     monkeypatch.undo()
     good("coarse", *given, "--methods", "nearest_neighbour")
 
@@ -199,7 +199,7 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
         # Workers end with it.
         process.kill()
     assert process.returncode == 130, errors
-    assert "interrupted; the same command goes on from there" in errors
+    assert "interrupted; finished trainings are kept, and the same command goes on" in errors
     assert not list((tmp_path / "out").glob("cells/*"))
 
 
@@ -225,6 +225,7 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
         (["--splits", "none"], "there are no splits, expected --splits or --random"),
         (["--splits", "nw_ucla"], "split 'pick_and_drop' has class '1', expected one of the data"),
         (["--data", "here"], "--data is here, expected none with --dataset"),
+        (["--dataset", "ucla"], "--dataset is 'ucla', expected penn_action, nw_ucla or a file of"),
     ],
 )
 def test_what_it_refuses(arguments, message, given, tmp_path):

@@ -81,6 +81,14 @@ def test_noise_is_a_share_of_all_training_clips(actions):
     assert set(again) == clean | before
 
 
+def test_shares_of_less_than_a_clip_are_said_to_be_none(actions):
+    noise = Noise(actions, [UPRIGHT], ["few-vs-many"], Options())
+    assert [line for line in noise.remarks([]) if "same as clean" in line] == [
+        f"upright, few-vs-many: {percent} % of its clips are none; the same as clean training"
+        for percent in (1, 2)
+    ]
+
+
 def test_noise_that_the_data_does_not_have(actions):
     with pytest.raises(InputError, match="has 12 abnormal training clips, expected at least 18"):
         Noise(actions, [UPRIGHT], ["few-vs-many"], Options(), shares=(0, 60))

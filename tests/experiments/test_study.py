@@ -112,7 +112,7 @@ def test_other_settings_are_refused(actions, tmp_path, calls):
         "clip_split": actions.clip_split[::-1],
     }
     for name, value in other.items():
-        with pytest.raises(InputError, match="checksum is "):
+        with pytest.raises(InputError, match="^the poses are not those with which .*checksum is "):
             begun(tmp_path / "s", coarse(actions.with_(**{name: value})))
     with pytest.raises(InputError, match="experiment is 'noise', expected 'coarse'"):
         begun(tmp_path / "s", Noise(actions, SPLITS, FEW, options()))
@@ -246,10 +246,15 @@ def test_damaged_and_strange_cells(actions, tmp_path, calls):
     np.savez(path, **(whole | {"auc": np.zeros(0)}))
     with pytest.raises(InputError, match="is no cell of a study"):
         one.run("cpu", quiet=True)
+    scores = whole["scores"].copy()
+    scores[0, 1] = np.nan
+    np.savez(path, **(whole | {"scores": scores}))
+    with pytest.raises(InputError, match="is no cell of a study"):
+        one.results()
     path.write_bytes(b"nothing")
     # Before anything that is missing is computed.
     one.path(one.cells()[1]).unlink()
-    with pytest.raises(InputError, match=f"{path} is not a readable cell of a study"):
+    with pytest.raises(InputError, match=f"{path} is not a readable .* \\(delete it to compute"):
         one.run("cpu", quiet=True)
     assert len(calls) == 2
 
