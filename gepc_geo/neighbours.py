@@ -115,9 +115,11 @@ class NearestDistance:
         scores = [points.new_zeros(0, dtype=torch.float64)]
         own = [None] * len(points) if group is None else group.split(_BLOCK)
         # One for all blocks: allocators do not always find the last one's again, and take another.
-        room = points.new_empty(min(_BLOCK, len(points)), len(self.points), dtype=torch.float64)
+        room = None
+        if not points.requires_grad:
+            room = points.new_empty(min(_BLOCK, len(points)), len(self.points), dtype=torch.float64)
         scores += [
-            self.compare(block, one, None if points.requires_grad else room[: len(block)])
+            self.compare(block, one, None if room is None else room[: len(block)])
             for block, one in zip(points.split(_BLOCK), own, strict=False)
         ]
         return torch.cat(scores)

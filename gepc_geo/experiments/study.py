@@ -319,23 +319,21 @@ def _is_outcome(arrays: dict[str, np.ndarray], level: str) -> bool:
 
 def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> None:
     """Refuses settings under which finished cells would mean something else."""
-    if began.get("version") != settings["version"]:
-        raise InputError(
-            f"{path} is of a study of version {began.get('version', 1)}, expected {VERSION}: methods "
-            "have changed since, and the study has to begin anew in another folder"
-        )
-    if settings.get("checksum") != began.get("checksum") and settings["experiment"] == began.get(
-        "experiment"
-    ):
-        raise InputError(
-            f"the poses are not those with which the study of {path} began (their checksum is "
-            f"{settings.get('checksum')}, expected {began.get('checksum')})"
-        )
     now = {k: v for k, v in settings.items() if k not in ("data", "methods", "seeds", "splits")}
     for name, value in (now | settings["options"]).items():
         before = {**began["options"], **began}.get(name)
         if name == "options" or value == before:
             continue
+        if name == "version":
+            raise InputError(
+                f"{path} is of a study of version {before or 1}, expected {value}: methods have "
+                "changed since, and the study has to begin anew in another folder"
+            )
+        if name == "checksum":
+            raise InputError(
+                f"the poses are not those with which the study of {path} began (their checksum is "
+                f"{value}, expected {before})"
+            )
         raise InputError(
             f"{name} is {value!r}, expected {before!r} as in {path}, with which the study began"
         )
