@@ -88,7 +88,7 @@ def test_neighbour_is_the_smallest_distance(walkers, others):
 
 
 def test_relative_neighbour_is_the_detectors_distance_without_a_network(walkers, others):
-    """By its definition: a row's spacing is its RMS distance to the 10 nearest of other people."""
+    """By its definition: a row's spacing is its RMS distance to other people, the nearest of each."""
     options = Options(stride=24, augment="flip")
     model = RelativeNeighbour(options).fit(walkers, device="cpu")
     windows = model.pipeline_.training_windows(walkers)
@@ -101,12 +101,14 @@ def test_relative_neighbour_is_the_detectors_distance_without_a_network(walkers,
     person = np.unique(np.stack([windows.clip, windows.track]), axis=1, return_inverse=True)[1]
     person = np.tile(person.ravel(), 2)
     apart = ((train[:, None] - train) ** 2).sum(-1)
-    apart[person[:, None] == person] = np.inf
-    spacing = np.sort(apart, axis=1)[:, :10].mean(1)
+    others_of = person[:, None] != np.unique(person)
+    least = np.stack([apart[:, person == one].min(1) for one in np.unique(person)], axis=1)
+    assert 10 < others_of.shape[1] <= 100
+    spacing = np.array([row[mask].mean() for row, mask in zip(least, others_of, strict=True)])
     floor = 1e-4 * spacing.mean()
     square = np.stack([((view[:, None] - train) ** 2).sum(-1) + floor for view in views])
     # Of the views of a window the nearer one counts.
-    expected = (np.log(square) / 2 - 0.4 * np.log(spacing + floor) / 2).min((0, 2))
+    expected = (np.log(square) / 2 - 0.8 * np.log(spacing + floor) / 2).min((0, 2))
     np.testing.assert_allclose(model.decision_function(others), expected, atol=1e-4)
 
 
