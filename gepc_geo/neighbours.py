@@ -28,7 +28,8 @@ class NearestDistance:
 
     with :math:`h_i` the RMS distance of :math:`x_i` to the 100 nearest other groups (people), of each to
     its nearest row, all of it in the first 128 principal components. To every square a hundredth of the
-    mean spacing, squared, is added, so that a learned row has a finite score too. Of many rows evenly chosen 20,000 are kept.
+    mean spacing, squared, is added, so that a learned row has a finite score too. Of many rows evenly
+    chosen 20,000 are kept.
     """
 
     def __init__(self) -> None:
