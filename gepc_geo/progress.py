@@ -45,7 +45,15 @@ class Progress:
         self._said: int | None = None
         terminal = self.stream.isatty() and not quiet
         self._bar = (
-            tqdm(desc=name, total=total, unit=f" {unit}", initial=start, file=self.stream)
+            # Of bars within others only the outermost stays.
+            tqdm(
+                desc=name,
+                total=total,
+                unit=f" {unit}",
+                initial=start,
+                file=self.stream,
+                leave=None,
+            )
             if terminal
             else None
         )
@@ -56,7 +64,7 @@ class Progress:
         self.note = note or self.note
         if self._bar is not None:
             if note:
-                self._bar.set_postfix_str(note, refresh=False)
+                self._bar.set_postfix_str(note, refresh=count == 0)
             self._bar.update(count)
         elif time.monotonic() - self._shown >= LINE_SECONDS:
             self._line()

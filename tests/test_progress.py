@@ -49,6 +49,18 @@ def test_a_bar_on_a_terminal():
     assert "10/10" in stream.getvalue() and "\r" in stream.getvalue()
 
 
+def test_of_bars_within_others_the_outermost_stays():
+    stream = Terminal()
+    with Progress("study", 2, "cells", stream=stream) as outer:
+        outer.update(0, "at the first")
+        assert "0/2" in stream.getvalue() and "at the first" in stream.getvalue()
+        with Progress("train", 10, "windows", stream=stream) as inner:
+            inner.update(10)
+        outer.update(2)
+    left = stream.getvalue().rsplit("train", 1)[1]
+    assert left.endswith("\n") and "2/2" in left
+
+
 @pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
 def test_quiet_is_quiet(stream):
     with Progress("train", 10, "windows", quiet=True, stream=stream) as bar:

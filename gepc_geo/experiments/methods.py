@@ -125,7 +125,13 @@ class Trained(NamedTuple):
 
 
 def train_and_score(
-    unit: str, train: PoseTracks, test: PoseTracks, options: Options, level: str, device: str
+    unit: str,
+    train: PoseTracks,
+    test: PoseTracks,
+    options: Options,
+    level: str,
+    device: str,
+    quiet: bool = True,
 ) -> Trained:
     """Fits a method to normal poses and scores others, with everything that shares its training.
 
@@ -138,6 +144,7 @@ def train_and_score(
         options: The detector's; competitors take windows, normalisation, budget and seed from them.
         level: What the scores are for: methods that are not meant for it are left out.
         device: Where to compute.
+        quiet: Show no progress of a detector's training and scoring.
 
     Raises:
         InputError: As the methods' ``fit``.
@@ -147,9 +154,9 @@ def train_and_score(
     began = time.perf_counter()
     if unit in (OURS, PAPER):
         chosen = published(options, train) if unit == PAPER else options
-        detector = GEPC(**chosen.to_dict()).fit(train, device=device)
+        detector = GEPC(**chosen.to_dict()).fit(train, device=device, quiet=quiet)
         fitted = time.perf_counter()
-        windows, scores = (found := detector.window_scores(test)).windows, found.scores
+        windows, scores = (found := detector.window_scores(test, quiet=quiet)).windows, found.scores
         scored = {unit: Scored(windows, scores[detector.mode])}
         scored |= {f"{unit}:{mode}": Scored(windows, score) for mode, score in scores.items()}
         trained: Any = detector

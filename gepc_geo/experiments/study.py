@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -80,8 +80,14 @@ class Outcome(NamedTuple):
     machine: np.ndarray
 
 
-def run_cell(protocol: Protocol, cell: Cell, device: str) -> Outcome:
+def run_cell(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) -> Outcome:
     """Trains, scores and measures.
+
+    Args:
+        protocol: What is measured.
+        cell: Which training of it.
+        device: Where to compute.
+        quiet: Show no progress of a detector's training and scoring.
 
     Raises:
         InputError: As training and metrics; names the cell.
@@ -89,7 +95,7 @@ def run_cell(protocol: Protocol, cell: Cell, device: str) -> Outcome:
     try:
         train, test, labels = protocol.task(cell.condition, cell.seed)
         options = replace(protocol.options_of(cell.condition), seed=cell.seed)
-        trained = train_and_score(cell.unit, train, test, options, protocol.level, device)
+        trained = train_and_score(cell.unit, train, test, options, protocol.level, device, quiet)
         aggregate = clip_level if protocol.level == "clip" else frame_level
         scores = np.stack([aggregate(one, test) for one in trained.scored.values()])
         smoothed = []
@@ -183,7 +189,8 @@ class Study:
         with Progress(
             self.protocol.name, total, "cells", start=total - len(missing), quiet=quiet
         ) as bar:
-            for cell, outcome in _outcomes(self.protocol, missing, device, jobs):
+            begin = None if quiet else lambda cell: bar.update(0, f"at {cell.key}")
+            for cell, outcome in _outcomes(self.protocol, missing, device, jobs, begin):
                 if isinstance(outcome, InputError):
                     failed.append(outcome)
                     continue
@@ -347,12 +354,21 @@ def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> 
 
 
 def _outcomes(
-    protocol: Protocol, cells: list[Cell], device: str, jobs: int
+    protocol: Protocol,
+    cells: list[Cell],
+    device: str,
+    jobs: int,
+    begin: Callable[[Cell], None] | None,
 ) -> Iterator[tuple[Cell, Outcome | InputError]]:
-    """Cells with what they gave, as they end: an outcome, or why there is none."""
+    """Cells with what they gave, as they end: an outcome, or why there is none.
+
+    Where there is a ``begin`` and one process, it is told of each cell, which then shows its progress.
+    """
     if jobs == 1:
         for cell in cells:
-            yield cell, _tried(protocol, cell, device)
+            if begin is not None:
+                begin(cell)
+            yield cell, _tried(protocol, cell, device, quiet=begin is None)
         return
     others = set(multiprocessing.active_children())
     ended: SimpleQueue[Future[Outcome | InputError]] = SimpleQueue()
@@ -423,8 +439,8 @@ def _work(cell: Cell) -> Outcome | InputError:
     return _tried(_given[0], cell, _given[1])
 
 
-def _tried(protocol: Protocol, cell: Cell, device: str) -> Outcome | InputError:
+def _tried(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) -> Outcome | InputError:
     try:
-        return run_cell(protocol, cell, device)
+        return run_cell(protocol, cell, device, quiet)
     except InputError as error:
         return error

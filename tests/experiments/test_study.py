@@ -9,6 +9,7 @@ import yaml
 from helpers import NETWORK
 from sklearn.metrics import roc_auc_score
 
+from gepc_geo import progress
 from gepc_geo.errors import InputError
 from gepc_geo.experiments import Coarse, Noise, Split, Streams, Study, study, write_summary
 from gepc_geo.experiments.methods import Scored, Trained
@@ -39,7 +40,7 @@ def calls(monkeypatch) -> list[str]:
     """Instead of training: the mean height of each test clip as its score; what was asked for."""
     asked = []
 
-    def fake(unit, train, test, options, level, device):
+    def fake(unit, train, test, options, level, device, quiet):
         asked.append(f"{unit} {options.seed} {sorted(set(train.clip_label))}")
         pipeline = InputPipeline(test.skeleton, 2, 0, options)
         windows = pipeline.windows(test, 1)
@@ -61,6 +62,24 @@ def test_finished_cells_are_not_computed_again(actions, tmp_path, calls):
     again.path(again.cells()[1]).unlink()
     again.run("cpu", quiet=True)
     assert calls[2:] == ["nearest_neighbour 0 ['run', 'walk']"]
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_training_shows_its_own_progress(actions, tmp_path, capsys, quiet):
+    """A cell may take half an hour."""
+    one = begun(tmp_path / "s", Coarse(actions, SPLITS[:1], FEW, options()), ["gepc"])
+    one.run("cpu", quiet=quiet)
+    said = capsys.readouterr().err
+    for part in ("reconstruction: 48 of 48 windows", "coarse: 1 of 1 cells"):
+        assert (part in said) is not quiet
+
+
+def test_a_cell_is_announced(actions, tmp_path, capsys, calls, monkeypatch):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    begun(tmp_path / "s", coarse(actions)).run("cpu")
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("coarse: 0 of 2 cells")
+    assert said[0].endswith("at nearest_neighbour__upright__few-vs-many__seed=0")
 
 
 def test_more_methods_and_seeds_add_cells(actions, tmp_path, calls):
