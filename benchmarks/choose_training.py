@@ -8,16 +8,19 @@ crowd's normal clips and ranks the frames of its test clips, loitering and fight
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
-import yaml
 
 from gepc_geo import GEPC
 from gepc_geo.cli.demo import DEMO
+from gepc_geo.cli.refusal import Command
+from gepc_geo.cli.settings import assignments, resolve
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.demo import counted_frames, mode_aucs
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--variant",
     "variants",
@@ -38,11 +41,11 @@ from gepc_geo.demo import counted_frames, mode_aucs
 def main(variants: tuple[str, ...], seeds: tuple[int, ...], device: str) -> None:
     """Train every variant on every validation crowd and print the frame AUC of each mode."""
     for variant in variants:
-        pairs = (part.split("=", 1) for part in variant.split(",") if part)
-        changes = {name: yaml.safe_load(value) for name, value in pairs}
+        changes = assignments("--variant", [part for part in variant.split(",") if part])
+        options = resolve(changes, None, "default", base=DEMO)
         for seed in seeds:
             train, test = (simulate_crowd(split, seed=seed) for split in ("train", "test"))
-            detector = GEPC(**{**DEMO, "seed": seed, **changes}).fit(train, device=device)
+            detector = GEPC(**replace(options, seed=seed).to_dict()).fit(train, device=device)
             row = mode_aucs(detector, detector.window_scores(test), test, counted_frames(test))
             text = "  ".join(f"{mode} {value:.3f}" for mode, value in row.items())
             click.echo(f"{variant or 'as is':40s} crowd {seed}  {text}")

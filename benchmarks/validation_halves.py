@@ -1,7 +1,8 @@
 """Training halves as data sets of their own, to choose by: nothing of a test half is read.
 
 Half of Penn Action's training clips (drawn with a seed) and the odd subjects of Northwestern-UCLA's
-training views become ``train``, the others ``test``. Whatever has a choice is compared on these files:
+training views become ``train``, the others ``test``; of the latter also the even subjects (``nw_ucla_even``),
+and each view by itself (``nw_ucla_view1``, ``nw_ucla_view2``). Whatever has a choice is compared on these files:
 
     python benchmarks/validation_halves.py --penn PATH --ucla PATH --out runs/validation
     gepc-geo experiment coarse --dataset runs/validation/penn_action.npz --splits penn_action --random 4 --out runs/choose
@@ -26,11 +27,18 @@ def penn_action(root: Path, seed: int = 0) -> PoseTracks:
     return _split(tracks, np.random.default_rng(seed).random(tracks.num_clips) < 0.5)
 
 
-def nw_ucla(root: Path) -> PoseTracks:
-    """Northwestern-UCLA's views 1 and 2, odd subjects to train on, even ones to test on."""
+def nw_ucla(root: Path, part: str = "odd") -> PoseTracks:
+    """Northwestern-UCLA's views 1 and 2, a part of them to train on, the others to test on.
+
+    Args:
+        root: The folder of the data set.
+        part: Subjects, ``"odd"`` or ``"even"``, or a view, ``"view1"`` or ``"view2"``.
+    """
     tracks = NWUCLA(root).tracks().select(split="train")
+    if part in ("view1", "view2"):
+        return _split(tracks, np.array(tracks.camera) == f"v{part[-1]}")
     subject = np.array([int(name.split("_s")[1][:2]) for name in tracks.clip_names])
-    return _split(tracks, subject % 2 == 1)
+    return _split(tracks, subject % 2 == (part == "odd"))
 
 
 def _split(tracks: PoseTracks, train: np.ndarray) -> PoseTracks:
@@ -45,9 +53,11 @@ def main(penn: Path | None, ucla: Path | None, out: Path) -> None:
     """Write the validation sets of the folders that are given."""
     if penn is None and ucla is None:
         raise InputError("there is no folder of data, expected --penn or --ucla")
-    kinds = (("penn_action", penn, penn_action), ("nw_ucla", ucla, nw_ucla))
     # All are made before any is written.
-    sets = {name: make(root) for name, root, make in kinds if root is not None}
+    sets = {} if penn is None else {"penn_action": penn_action(penn)}
+    if ucla is not None:
+        sets["nw_ucla"] = nw_ucla(ucla)
+        sets |= {f"nw_ucla_{part}": nw_ucla(ucla, part) for part in ("even", "view1", "view2")}
     out.mkdir(parents=True, exist_ok=True)
     for name, tracks in sets.items():
         tracks.save(out / f"{name}.npz")

@@ -7,14 +7,15 @@ from torch import Tensor
 
 # The most rows that are kept, and the most principal components of each.
 _ROWS, _DIMS = 20_000, 128
-# A learned row's spacing is its RMS distance to this many other groups, to the nearest row of each: rows of
-# one person are much alike, and ten copies of one clip would say nothing of how many people do the same ...
+# A learned row's spacing is its RMS distance to this many other groups (all, where there are fewer), to the
+# nearest row of each: rows of one person are much alike, and ten copies of one clip would say nothing of how
+# many people do the same ...
 _GROUPS = 100
 # ... and distances to it are measured in that spacing to this power: at 0 they are plain, and rows of
 # sparse normal behaviour count as abnormal; at 1 they are relative, as the local outlier factor's. Both
 # were chosen on training halves of Penn Action and NW-UCLA and on simulated crowds (docs/results.md).
 _POWER = 0.8
-# Rows compared at once, each with 20,000 others.
+# Rows compared at once, each with all that are kept.
 _BLOCK = 256
 # What a file keeps.
 _STATE = ("mean", "basis", "points", "group", "log_scale", "least")
@@ -26,8 +27,8 @@ class NearestDistance:
     .. math::
         s(x) = \min_i \log \frac{\lVert x - x_i \rVert}{h_i^{0.8}}
 
-    with :math:`h_i` the RMS distance of :math:`x_i` to the 100 nearest other groups (people), of each to
-    its nearest row, all of it in the first 128 principal components. To every square a hundredth of the
+    with :math:`h_i` the RMS distance of :math:`x_i` to the 100 nearest other groups (people in a clip; all
+    of them, where there are fewer), of each to its nearest row, all of it in the first 128 principal components. To every square a hundredth of the
     mean spacing, squared, is added, so that a learned row has a finite score too. Of many rows evenly
     chosen 20,000 are kept.
     """
@@ -71,8 +72,9 @@ class NearestDistance:
         kept = _evenly(points, _ROWS)
         self.points, self.group = points[kept], group[kept]
         square = _spacing(self.points, self.group, self.points, self.group)
-        # Rows of the only group there is have nobody to be compared with.
-        square = square.where(square.isfinite(), torch.ones_like(square))
+        # Rows of the only group there is have nobody to be compared with, but their own mean.
+        around = (self.points - self.points.mean(0)).double().square().sum(1).mean()
+        square = square.where(square.isfinite(), around)
         self.least = 1e-4 * square.mean().clamp(min=1e-12)
         self.log_scale = _POWER * (square + self.least).log() / 2
         return self._prepare()
@@ -189,25 +191,17 @@ def _evenly(points: Tensor, most: int) -> Tensor:
 
 def _spacing(points: Tensor, group: Tensor, others: Tensor, of: Tensor) -> Tensor:
     """Mean squared distance of rows to other groups, to the nearest of ``others`` in each; NaN: none are."""
-    spacing, norms = [], others.double().square().sum(1)
+    spacing, others = [], others.double()
+    norms = others.square().sum(1)
     groups, column = of.unique(return_inverse=True)
     for rows, own in zip(points.split(_BLOCK), group.split(_BLOCK), strict=True):
-        square = _squares(rows, others, norms)
+        rows = rows.double()
+        # As a difference of large numbers: in float32 rows close to one another would be at random ones.
+        square = torch.addmm(norms, rows, others.T, alpha=-2) + rows.square().sum(1)[:, None]
         least = square.new_full((len(rows), len(groups)), torch.inf)
-        least.scatter_reduce_(1, column.expand(len(rows), -1), square, "amin")
+        least.scatter_reduce_(1, column.expand(len(rows), -1), square.clamp_(min=0), "amin")
         least.masked_fill_(own[:, None] == groups, torch.inf)
         nearest = least.topk(min(_GROUPS, len(groups)), largest=False).values
         known = nearest.isfinite()
         spacing.append(nearest.where(known, 0.0).sum(1) / known.sum(1))
     return torch.cat(spacing)
-
-
-def _squares(a: Tensor, b: Tensor, norms: Tensor) -> Tensor:
-    """Squared distances [N, M] of rows, float64; differentiable where they are 0.
-
-    ``norms`` [M] are the squared ones of the rows of ``b``.
-    """
-    # As a difference of large numbers: in float32 rows close to one another would be at random ones.
-    a, b = a.double(), b.double()
-    square = torch.addmm(norms, a, b.T, alpha=-2) + a.square().sum(1)[:, None]
-    return square.clamp(min=0)

@@ -33,7 +33,9 @@ def rows(count: int, dims: int, seed: int) -> torch.Tensor:
     return torch.randn(count, dims, generator=generator) * torch.linspace(2, 0.5, dims)
 
 
-def expected(x: np.ndarray, group: np.ndarray, query: np.ndarray) -> np.ndarray:
+def expected(
+    x: np.ndarray, group: np.ndarray, query: np.ndarray, groups: int = GROUPS
+) -> np.ndarray:
     """The definition, with power 0.8 and a floor of 0.01, in all dimensions."""
     squares = []
     for i in range(len(x)):
@@ -41,7 +43,7 @@ def expected(x: np.ndarray, group: np.ndarray, query: np.ndarray) -> np.ndarray:
             min(np.sum((x[i] - x[j]) ** 2) for j in np.flatnonzero(group == other))
             for other in set(group.tolist()) - {group[i]}
         )
-        squares.append(np.mean(apart[:GROUPS]))
+        squares.append(np.mean(apart[:groups]))
     floor = 1e-4 * np.mean(squares)
     scales = np.sqrt(np.array(squares) + floor)
     return np.array(
@@ -62,6 +64,29 @@ def test_equals_the_definition():
     ours = nearest(nearest.project(query)).numpy()
     wanted = expected(x.double().numpy(), group.numpy(), query.double().numpy())
     np.testing.assert_allclose(ours, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 60, 130])
+def test_a_hundred_groups_or_all_there_are(monkeypatch, count):
+    monkeypatch.undo()
+    x, query, group = rows(260, 5, 0), rows(20, 5, 1), torch.arange(260) % count
+    nearest = learned(x, group)
+    wanted = expected(x.double().numpy(), group.numpy(), query.double().numpy(), 100)
+    np.testing.assert_allclose(nearest(nearest.project(query)).numpy(), wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_one_group_alone_is_told_from_what_is_far_at_any_scale(scale):
+    """Without other groups the spacing is the distance to the mean."""
+    x = scale * rows(60, 5, 0)
+    nearest = learned(x, torch.zeros(60, dtype=torch.long))
+    around = ((x - x.mean(0)).double() ** 2).sum(1).mean().sqrt()
+    query = torch.cat([x[:1], x[:1] + 10 * around])
+    near, far = nearest(nearest.project(query)).tolist()
+    # Powers of the scale alone differ: a distance over another one to the power 0.8.
+    unit = 0.2 * float(around.log())
+    assert near - unit == pytest.approx(np.log(0.01), abs=1e-3)
+    assert far - unit > np.log(10)
 
 
 def test_rows_of_the_own_group_are_left_out():

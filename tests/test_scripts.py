@@ -180,6 +180,17 @@ def test_choose_training_trains_variants_on_validation_crowds(monkeypatch):
     assert 0 < value < 1
 
 
+def test_choose_training_refuses_variants_in_one_sentence(output):
+    for variant, message in (
+        ("hidden", "--variant is 'hidden', expected NAME=VALUE"),
+        ("nosuch=1", "the command line has the unknown option 'nosuch'"),
+        ("hidden=x", "the command line: hidden is 'x', expected a whole number"),
+    ):
+        command = [sys.executable, "benchmarks/choose_training.py", "--variant", variant]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        assert done.returncode == 2 and message in done.stderr
+
+
 def test_validation_halves_hold_nothing_of_a_test_half(real_data):
     module = script("benchmarks/validation_halves.py")
     for make, source in ((module.penn_action, PennAction), (module.nw_ucla, NWUCLA)):
@@ -196,6 +207,10 @@ def test_validation_halves_hold_nothing_of_a_test_half(real_data):
             ]
             assert len(set.union(*people)) == 10 and not people[0] & people[1]
             assert set(tracks.camera) == {"v1", "v2"}
+            turned = make(folder, "even").select(split="train")
+            assert turned.clip_names == halves["test"].clip_names
+            for view in "12":
+                assert set(make(folder, f"view{view}").select(split="train").camera) == {f"v{view}"}
 
 
 def test_bad_input_of_what_chooses(tmp_path):

@@ -138,8 +138,9 @@ class Mixture(FlatCompetitor):
 
     def _fit_model(self, x: np.ndarray) -> None:
         # Covariances of small samples need a ridge: a share of the mean variance that was far better than
-        # a thirtieth of it on validation halves (docs/results.md).
-        ridge = 0.03 * float(x.var(0).mean())
+        # a thirtieth of it on validation halves (docs/results.md). Where all windows are the same it is
+        # scikit-learn's own.
+        ridge = max(0.03 * float(x.var(0).mean()), 1e-6)
         self.model_ = mixture.GaussianMixture(
             min(self.components, len(x)), reg_covar=ridge, random_state=self._options.seed
         ).fit(x)

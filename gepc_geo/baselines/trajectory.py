@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from torch import Tensor
 from torch_geometric.data import Batch
 
@@ -29,7 +30,7 @@ _LEAST_SPREAD = 0.1
 _NO_SPREAD = 1e-4
 
 
-class SkeletonTrajectories:
+class SkeletonTrajectories(BaseEstimator):
     r"""Message-passing encoder-decoder network on trajectories of 2D skeletons.
 
     Morais et al., *Learning Regularity in Skeleton Trajectories for Anomaly Detection in Videos*
@@ -41,7 +42,7 @@ class SkeletonTrajectories:
     Args:
         options: ``window``, ``frames``, ``stride``, ``score_stride`` and ``max_gap`` make the
             windows; ``batch_size``, ``budget``, ``lr`` and ``seed`` the training (Adam at a constant
-            rate, as published). The others are not looked at.
+            rate, as published). The others are not looked at. (default: all defaults)
 
     Attributes:
         supervised: It learns from no classes.
@@ -53,8 +54,12 @@ class SkeletonTrajectories:
     supervised: ClassVar[bool] = False
     levels: ClassVar[tuple[str, ...]] = ("clip", "frame")
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options | None = None) -> None:
         self.options = options
+
+    @property
+    def _options(self) -> Options:
+        return Options() if self.options is None else self.options
 
     def fit(
         self, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
@@ -71,7 +76,7 @@ class SkeletonTrajectories:
             InputError: An option that is not allowed, 3D poses, poses without extent, fewer than 2
                 full windows, a loss that is no number any more.
         """
-        options, target = self.options, pick_device(device)
+        options, target = self._options, pick_device(device)
         options.check()
         if tracks.dims != 2:
             raise InputError(
@@ -99,7 +104,7 @@ class SkeletonTrajectories:
         """
         if not hasattr(self, "model_"):
             raise InputError("this SkeletonTrajectories is not fitted, expected fit() first")
-        windows = self.pipeline_.windows(tracks, self.options.score_stride)
+        windows = self.pipeline_.windows(tracks, self._options.score_stride)
         lost = np.isnan(tracks.image_size).any(axis=1)
         if self.by_image_ and lost.any():
             raise InputError(
@@ -139,7 +144,7 @@ class SkeletonTrajectories:
         self.center_, self.spread_ = (Skeletons(*part) for part in zip(*measured, strict=True))
 
     def _train(self, loader: WindowLoader) -> None:
-        options, count = self.options, len(loader.windows)
+        options, count = self._options, len(loader.windows)
         optimizer = torch.optim.Adam(self.model_.parameters(), lr=options.lr, fused=True)
         # Drawn on the CPU: the same order on every device.
         generator = torch.Generator().manual_seed(options.seed)

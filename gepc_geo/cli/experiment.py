@@ -14,7 +14,7 @@ import click
 
 from gepc_geo.cli.data import device_option
 from gepc_geo.cli.refusal import Group
-from gepc_geo.cli.settings import resolve
+from gepc_geo.cli.settings import ListOf, assignments, resolve
 from gepc_geo.datasets import NWUCLA, PennAction, ShanghaiTech
 from gepc_geo.errors import InputError
 from gepc_geo.experiments import (
@@ -33,8 +33,8 @@ from gepc_geo.experiments import (
     random_splits,
     write_summary,
 )
+from gepc_geo.experiments.noise import SHARES
 from gepc_geo.experiments.protocol import ClassProtocol, Protocol
-from gepc_geo.files import parse_yaml
 from gepc_geo.io import read
 from gepc_geo.options import MAX_SEED, Options
 from gepc_geo.report import can_plot, plot_bars, plot_lines
@@ -210,6 +210,13 @@ def streams(**given: Any) -> None:
 @experiment.command()
 @_dataset_option
 @_class_options("few-vs-many", "packaged")
+@click.option(
+    "--shares",
+    type=ListOf(int),
+    default=",".join(map(str, SHARES)),
+    show_default=True,
+    help="Percent of the training clips that are abnormal, 0 first.",
+)
 @_study_options("default")
 def noise(**given: Any) -> None:
     """Abnormal clips mixed into training: what AUC loses (figure 5 of the paper).
@@ -218,7 +225,7 @@ def noise(**given: Any) -> None:
 
         gepc-geo experiment noise --dataset nw_ucla --data nw_ucla --out runs/noise
     """
-    _run(_of_classes(Noise, given), given)
+    _run(_of_classes(Noise, given, shares=tuple(given["shares"])), given)
 
 
 @experiment.command()
@@ -280,21 +287,9 @@ def _folder(given: dict[str, Any]) -> Path:
 
 def _options(kind: type[Protocol], given: dict[str, Any]) -> Options:
     """The detector's options: the experiment's, then a file's, then single ones."""
-    flags: dict[str, Any] = {"budget": given["budget"]}
-    for change in given["changes"]:
-        name, sign, value = change.partition("=")
-        if not sign:
-            raise InputError(f"--set is {change!r}, expected NAME=VALUE")
-        try:
-            flags[name] = parse_yaml(value)
-        except ValueError:
-            raise InputError(f"--set is {change!r}, expected a value in YAML") from None
-        if name == "seed":
-            raise InputError(f"--set is {change!r}, expected --seeds {value} for seeds of training")
-        if flags[name] is None:
-            raise InputError(
-                f"--set is {change!r}, expected a value (null is for a file of options, --config)"
-            )
+    flags = {"budget": given["budget"]} | assignments("--set", given["changes"])
+    if "seed" in flags:
+        raise InputError(f"--set has seed={flags['seed']}, expected --seeds for seeds of training")
     return resolve(flags, given["config"], "default", base=kind.base)
 
 

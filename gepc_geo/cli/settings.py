@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gepc_geo.files import read_yaml
+from gepc_geo.errors import InputError
+from gepc_geo.files import parse_yaml, read_yaml
 from gepc_geo.options import Options, default_of
 
 
-class _List(click.ParamType):
-    """Values separated by commas."""
+class ListOf(click.ParamType):
+    """Values separated by commas.
+
+    Args:
+        kind: The type of each.
+    """
 
     name = "list"
 
@@ -53,7 +58,7 @@ def _setting(option: Field, base: dict[str, Any]) -> Callable[[Callable[..., Any
     if isinstance(default, bool):
         flag, kind = f"{flag}/--no-{flag[2:]}", None
     elif isinstance(default, list):
-        kind = _List(type(default[0]))
+        kind = ListOf(type(default[0]))
     elif meta["choices"]:
         kind = click.Choice(meta["choices"])
     else:
@@ -69,6 +74,32 @@ def _show(default: Any) -> str:
         if (default is None or isinstance(default, bool))
         else str(default)
     )
+
+
+def assignments(flag: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Values by name of texts ``NAME=VALUE``, the values in YAML.
+
+    Args:
+        flag: Whose texts they are, for messages.
+        texts: Each of them.
+
+    Raises:
+        InputError: One without a sign or a value.
+    """
+    values = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise InputError(f"{flag} is {text!r}, expected NAME=VALUE")
+        try:
+            values[name] = parse_yaml(value)
+        except ValueError:
+            raise InputError(f"{flag} is {text!r}, expected a value in YAML") from None
+        if values[name] is None:
+            raise InputError(
+                f"{flag} is {text!r}, expected a value (null is for a file of options, --config)"
+            )
+    return values
 
 
 def resolve(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,7 +29,8 @@ class Noise(Coarse):
         shares: Percent of the training clips that are abnormal, rising from 0.
 
     Raises:
-        InputError: A split with too few abnormal clips for the largest share.
+        InputError: Shares that do not rise from 0 to less than 100, a split with too few abnormal
+            clips for the largest one.
     """
 
     name = "noise"
@@ -39,12 +41,19 @@ class Noise(Coarse):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        rising = all(low < high for low, high in pairwise(self.shares))
+        if not rising or self.shares[0] != 0 or self.shares[-1] >= 100 or len(self.shares) < 2:
+            raise InputError(
+                f"shares of abnormal clips are {', '.join(map(str, self.shares))}, expected whole "
+                "percent, 0 first, rising to less than 100"
+            )
         for condition in self.conditions():
             wanted, there = self._wanted(condition), int(self._pool(condition).sum())
             if wanted > there:
                 raise InputError(
                     f"split {condition.split!r} ({condition.direction}) has {there} abnormal "
-                    f"training clips, expected at least {wanted} for {condition.variant}"
+                    f"training clips, expected at least {wanted} for {share(condition)} % of all "
+                    "(smaller shares, or other splits)"
                 )
 
     def conditions(self) -> list[Condition]:

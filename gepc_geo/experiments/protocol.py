@@ -12,6 +12,7 @@ import numpy as np
 
 from gepc_geo.engine import checksum
 from gepc_geo.errors import InputError
+from gepc_geo.experiments.methods import METHODS
 from gepc_geo.experiments.results import Condition, Result
 from gepc_geo.experiments.splits import Split
 from gepc_geo.experiments.tables import Spread, Table, comparison_lines, mean_table, means
@@ -89,8 +90,9 @@ class Protocol(ABC):
         return self.options
 
     def row(self, result: Result) -> str:
-        """The name of the table's row that a number stands in."""
-        return result.row
+        """The name of the table's row that a number stands in; who learns from classes is marked."""
+        marked = not result.mode and METHODS[result.row].supervised
+        return f"{result.row} (supervised)" if marked else result.row
 
     def column(self, result: Result) -> str:
         """The name of the column that it is averaged in: direction, variant, metric."""

@@ -269,6 +269,11 @@ class Study:
             raise InputError(
                 f"{path} is no cell of a study, expected one (delete it to compute it)"
             )
+        if arrays["rows"][0] != cell.unit:
+            raise InputError(
+                f"{path} is a cell of {str(arrays['rows'][0])!r}, expected one of {cell.unit!r} "
+                "(delete it to compute it)"
+            )
         return Outcome(**arrays)
 
     def _settings(self) -> dict[str, Any]:
@@ -321,7 +326,8 @@ def _is_outcome(arrays: dict[str, np.ndarray], level: str) -> bool:
         arrays[name].dtype.kind in kinds and arrays[name].shape == shape
         for name, (kinds, shape) in wanted.items()
     )
-    return fits and bool(np.isfinite(arrays["scores"]).all() and np.isfinite(arrays["auc"]).all())
+    numbers = ("scores", "auc", "auc_smoothed")
+    return fits and all(bool(np.isfinite(arrays[name]).all()) for name in numbers)
 
 
 def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sklearn.base import clone
 
 from gepc_geo.baselines import COMPETITORS, NearestNeighbour
 from gepc_geo.errors import InputError
@@ -16,6 +17,15 @@ def test_every_competitor_says_what_it_is(name, walkers):
     assert kind.levels and set(kind.levels) <= {"clip", "frame"}
     with pytest.raises(InputError, match=f"this {kind.__name__} is not fitted"):
         kind(Options()).windows(walkers)
+
+
+@pytest.mark.parametrize("name", COMPETITORS)
+def test_every_competitor_is_an_estimator(name):
+    """Made without arguments, cloned with those it has, as scikit-learn's own."""
+    kind, options = COMPETITORS[name], Options(seed=3)
+    assert kind().get_params()["options"] is None
+    copy = clone(kind(options))
+    assert type(copy) is kind and copy.get_params()["options"] == options
 
 
 @pytest.mark.parametrize("name", COMPETITORS)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn import ensemble, svm
+from sklearn.exceptions import ConvergenceWarning
 
 from gepc_geo.baselines import (
     IsolationForest,
@@ -101,10 +104,10 @@ def test_relative_neighbour_is_the_detectors_distance_without_a_network(walkers,
     person = np.unique(np.stack([windows.clip, windows.track]), axis=1, return_inverse=True)[1]
     person = np.tile(person.ravel(), 2)
     apart = ((train[:, None] - train) ** 2).sum(-1)
-    others_of = person[:, None] != np.unique(person)
-    least = np.stack([apart[:, person == one].min(1) for one in np.unique(person)], axis=1)
-    assert 10 < others_of.shape[1] <= 100
-    spacing = np.array([row[mask].mean() for row, mask in zip(least, others_of, strict=True)])
+    people = np.unique(person)
+    assert 10 < len(people) <= 100
+    least = np.stack([apart[:, person == one].min(1) for one in people], axis=1)
+    spacing = least.mean(1, where=person[:, None] != people)
     floor = 1e-4 * spacing.mean()
     square = np.stack([((view[:, None] - train) ** 2).sum(-1) + floor for view in views])
     # Of the views of a window the nearer one counts.
@@ -155,6 +158,17 @@ def test_mixture_is_minus_the_log_density(walkers, others):
     )
     np.testing.assert_allclose(score, -logsumexp(density, axis=0), rtol=1e-4)
     assert model.model_.get_params()["random_state"] == 4
+
+
+def test_mixture_of_windows_that_are_all_the_same(walkers, others):
+    """Nobody moves, all joints in one place: no variance, and so no ridge that is a share of it."""
+    still = walkers.with_(keypoints=np.ones_like(walkers.keypoints))
+    model = Mixture(Options(stride=24), components=3)
+    with warnings.catch_warnings():
+        # Of fewer distinct rows than components.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(still, device="cpu")
+    assert np.isfinite(model.decision_function(others)).all()
 
 
 def test_forest_is_of_scikit_learn(walkers, others):

@@ -103,6 +103,15 @@ def test_noise_has_its_curve(given, tmp_path):
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 2 * 6 * 2
 
 
+def test_noise_of_other_shares(given, tmp_path):
+    methods = ("--methods", "nearest_neighbour")
+    assert "expected at least" in refused("noise", *given, *methods, "--shares", "0,90")
+    assert not (tmp_path / "out").exists()
+    assert "'a' is not a list of int" in refused("noise", *given, *methods, "--shares", "a")
+    text = good("noise", *given, *methods, "--shares", "0,30")
+    assert "few-vs-many, noise=30, loss" in text and "noise=20" not in text
+
+
 def test_a_seed_in_the_file_of_options_is_that_of_training(given, files, tmp_path):
     network = yaml.safe_load((files / "tiny.yaml").read_text())
     (tmp_path / "seeded.yaml").write_text(yaml.safe_dump({**network, "seed": 7}))
@@ -214,7 +223,7 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
             ["--directions", "few-vs-many,few-vs-many"],
             "direction 'few-vs-many' is asked for twice, expected each once",
         ),
-        (["--set", "seed=5"], "--set is 'seed=5', expected --seeds 5 for seeds of training"),
+        (["--set", "seed=5"], "--set has seed=5, expected --seeds for seeds of training"),
         (["--set", "frames=null"], "--set is 'frames=null', expected a value (null is for a file"),
         (["--set", "clusters"], "--set is 'clusters', expected NAME=VALUE"),
         (["--set", "clusters=[1"], "--set is 'clusters=[1', expected a value in YAML"),

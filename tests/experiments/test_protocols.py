@@ -94,6 +94,12 @@ def test_noise_that_the_data_does_not_have(actions):
         Noise(actions, [UPRIGHT], ["few-vs-many"], Options(), shares=(0, 60))
 
 
+@pytest.mark.parametrize("shares", [(0,), (5, 10), (0, 10, 5), (0, 100), (0, -1)])
+def test_shares_that_make_no_curve(actions, shares):
+    with pytest.raises(InputError, match="expected whole percent, 0 first, rising to less than"):
+        Noise(actions, [UPRIGHT], ["few-vs-many"], Options(), shares=shares)
+
+
 def test_losses_are_against_the_clean_training_of_the_same_seed():
     values = {(0, 0): 0.9, (0, 1): 0.8, (5, 0): 0.85, (5, 1): 0.82}
     results = [

@@ -275,6 +275,9 @@ def test_damaged_and_strange_cells(actions, tmp_path, calls):
     np.savez(path, **(whole | {"scores": scores}))
     with pytest.raises(InputError, match="is no cell of a study"):
         one.results()
+    np.savez(path, **(whole | {"rows": np.array(["isolation_forest"])}))
+    with pytest.raises(InputError, match="a cell of 'isolation_forest', expected one of 'nearest_"):
+        one.results()
     path.write_bytes(b"nothing")
     # Before anything that is missing is computed.
     one.path(one.cells()[1]).unlink()

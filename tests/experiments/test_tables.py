@@ -95,6 +95,15 @@ def test_tables_of_means_modes_and_splits(protocol):
     assert "gepc:max" not in splits.rows
 
 
+def test_who_learns_from_classes_is_marked(protocol):
+    given = results(
+        {name: {("a", FEW, 0): 0.5, ("b", FEW, 0): 0.6} for name in ("gepc", "softmax")}
+    )
+    for table in protocol.tables(given):
+        assert list(table.rows) == ["gepc", "softmax (supervised)"]
+    assert list(protocol.means(given)) == ["gepc", "softmax (supervised)"]
+
+
 def test_a_variant_is_compared_with_the_default_over_splits_and_directions(actions):
     ablation = Ablation(actions, [Split("a", ("run",))], [FEW, MANY], Options(frames=12))
     values = {
