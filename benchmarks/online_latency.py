@@ -40,8 +40,7 @@ def model(hidden: int, precision: str, device: str) -> GEPC:
     times = -(-_NEIGHBOURS // len(nearest.points))
     state = nearest.state_dict()
     state["points"] = nearest.points.repeat(times, 1)[:_NEIGHBOURS]
-    for name in ("group", "log_scale"):
-        state[name] = state[name].repeat(times)[:_NEIGHBOURS]
+    state["log_scale"] = nearest.log_scale.repeat(times)[:_NEIGHBOURS]
     nearest.load_state_dict(state)
     return detector
 

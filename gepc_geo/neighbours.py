@@ -7,30 +7,28 @@ from torch import Tensor
 
 # The most rows that are kept, and the most principal components of each.
 _ROWS, _DIMS = 20_000, 128
-# A learned row's spacing is its RMS distance to this many other groups (all, where there are fewer), to the
-# nearest row of each: rows of one person are much alike, and ten copies of one clip would say nothing of how
-# many people do the same ...
-_GROUPS = 100
+# A learned row's spacing is its RMS distance to this many rows of other groups ...
+_NEIGHBOURS = 10
 # ... and distances to it are measured in that spacing to this power: at 0 they are plain, and rows of
-# sparse normal behaviour count as abnormal; at 1 they are relative, as the local outlier factor's. Both
-# were chosen on training halves of Penn Action and NW-UCLA and on simulated crowds (docs/results.md).
-_POWER = 0.8
+# sparse normal behaviour count as abnormal; at 1 (relative, as the local outlier factor's) rows between
+# dense ones do. Chosen on training halves of Penn Action and NW-UCLA; of kernel densities with widths
+# that follow the data the classical power is 1/2 (Abramson 1982).
+_POWER = 0.4
 # Rows compared at once, each with all that are kept.
 _BLOCK = 256
 # What a file keeps.
-_STATE = ("mean", "basis", "points", "group", "log_scale", "least")
+_STATE = ("mean", "basis", "points", "log_scale", "least")
 
 
 class NearestDistance:
     r"""Log distance to the nearest learned row, relative to how far apart rows are there.
 
     .. math::
-        s(x) = \min_i \log \frac{\lVert x - x_i \rVert}{h_i^{0.8}}
+        s(x) = \min_i \log \frac{\lVert x - x_i \rVert}{h_i^{0.4}}
 
-    with :math:`h_i` the RMS distance of :math:`x_i` to the 100 nearest other groups (people in a clip; all
-    of them, where there are fewer), of each to its nearest row, all of it in the first 128 principal components. To every square a hundredth of the
-    mean spacing, squared, is added, so that a learned row has a finite score too. Of many rows evenly
-    chosen 20,000 are kept.
+    with :math:`h_i` the RMS distance of :math:`x_i` to the 10 nearest rows of other groups, all of it
+    in the first 128 principal components. To every square a hundredth of the mean spacing, squared, is
+    added, so that a learned row has a finite score too. Of many rows evenly chosen 20,000 are kept.
     """
 
     def __init__(self) -> None:
@@ -40,7 +38,7 @@ class NearestDistance:
         self.log_scale = torch.zeros(0)
         # Added to squared distances, a hundredth of the spacing: nearer than that is as good as equal.
         self.least = torch.zeros(())
-        # Whose each learned row is.
+        # Whose each learned row is; only calibration needs to know, so it is not kept in files.
         self.group = torch.zeros(0, dtype=torch.long)
         # The learned rows as columns of one matrix product, and the least that comes out of it.
         self._columns = torch.zeros(0, 0)
@@ -92,17 +90,15 @@ class NearestDistance:
         """
         chosen = _evenly(points, _ROWS)
         points, group = points[chosen], group[chosen]
-        # Numbered after those that are known.
-        group = group - group.min() + self.group.max() + 1
+        old = torch.full((len(self.points),), -1, device=group.device)
         square = _spacing(
-            points, group, torch.cat([self.points, points]), torch.cat([self.group, group])
+            points, group, torch.cat([self.points, points]), torch.cat([old, group - group.min()])
         )
         scale = _POWER * (square + self.least).log() / 2
         kept = _evenly(self.points, 2 * _ROWS - len(points))
         more = NearestDistance()
         more.load_state_dict(self.state_dict())
         more.points = torch.cat([self.points[kept], points.to(self.points)])
-        more.group = torch.cat([self.group[kept], group])
         more.log_scale = torch.cat(
             [self.log_scale[kept], scale.to(self.log_scale).clamp(max=self.log_scale.median())]
         )
@@ -115,7 +111,7 @@ class NearestDistance:
             points: :math:`[N, d]`, from :meth:`project`.
             group: :math:`[N]`, of the groups that :meth:`fit` was given: learned rows of a row's own
                 group do not count, as those of a person never seen before would not. Where there is no
-                other group, they do.
+                other group, they do. Not after a state was loaded.
         """
         scores = [points.new_zeros(0, dtype=torch.float64)]
         own = [None] * len(points) if group is None else group.split(_BLOCK)
@@ -151,6 +147,7 @@ class NearestDistance:
     def to(self, device: torch.device) -> NearestDistance:
         """Moves everything learned to a device."""
         self.load_state_dict({name: value.to(device) for name, value in self.state_dict().items()})
+        self.group = self.group.to(device)
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -190,18 +187,15 @@ def _evenly(points: Tensor, most: int) -> Tensor:
 
 
 def _spacing(points: Tensor, group: Tensor, others: Tensor, of: Tensor) -> Tensor:
-    """Mean squared distance of rows to other groups, to the nearest of ``others`` in each; NaN: none are."""
+    """Mean squared distance of rows to their nearest of ``others`` in other groups; NaN: none are."""
     spacing, others = [], others.double()
     norms = others.square().sum(1)
-    groups, column = of.unique(return_inverse=True)
     for rows, own in zip(points.split(_BLOCK), group.split(_BLOCK), strict=True):
         rows = rows.double()
         # As a difference of large numbers: in float32 rows close to one another would be at random ones.
         square = torch.addmm(norms, rows, others.T, alpha=-2) + rows.square().sum(1)[:, None]
-        least = square.new_full((len(rows), len(groups)), torch.inf)
-        least.scatter_reduce_(1, column.expand(len(rows), -1), square.clamp_(min=0), "amin")
-        least.masked_fill_(own[:, None] == groups, torch.inf)
-        nearest = least.topk(min(_GROUPS, len(groups)), largest=False).values
+        square.clamp_(min=0).masked_fill_(own[:, None] == of, torch.inf)
+        nearest = square.topk(min(_NEIGHBOURS, len(of)), largest=False).values
         known = nearest.isfinite()
         spacing.append(nearest.where(known, 0.0).sum(1) / known.sum(1))
     return torch.cat(spacing)
