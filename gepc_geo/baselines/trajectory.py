@@ -119,9 +119,10 @@ class SkeletonTrajectories(BaseEstimator):
 
         Higher is more abnormal. Half of it is the reconstruction's, half the prediction's.
         """
+        windows = self.windows(tracks)
         device = next(self.model_.parameters()).device
         parts = [torch.zeros(0, device=device)]
-        for batch in WindowLoader(self.windows(tracks), batch_size=_SCORE_BATCH, device=device):
+        for batch in WindowLoader(windows, batch_size=_SCORE_BATCH, device=device):
             parts.append(self._errors(batch).image)
         return torch.cat(parts).double().cpu().numpy()
 

@@ -103,8 +103,9 @@ def choose_methods(text: str, level: str, dims: int, classes: bool = True) -> li
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in there:
+            known = ", which is not for these poses or this experiment" if name in METHODS else ""
             raise InputError(
-                f"--methods has {name!r}, expected default, all or some of {', '.join(there)}"
+                f"--methods has {name!r}{known}, expected default, all or some of {', '.join(there)}"
             )
     return list(dict.fromkeys(names))
 

@@ -388,7 +388,8 @@ def _outcomes(
         ) as pool,
     ):
         try:
-            futures = {pool.submit(_work, cell): cell for cell in cells}
+            with _deaf():
+                futures = {pool.submit(_work, cell): cell for cell in cells}
             for future in futures:
                 future.add_done_callback(ended.put)
             # Not as_completed: interrupted, it may keep locks that the pool waits for at the end.
@@ -406,6 +407,22 @@ def _outcomes(
                     f"{jobs} of them (--jobs)"
                 ) from None
             raise
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started meanwhile do not hear Ctrl-C, not even while they import what they need.
+
+    This one hears it afterwards: what is blocked is not lost, and children inherit it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -15,8 +15,9 @@ def test_every_competitor_says_what_it_is(name, walkers):
     kind = COMPETITORS[name]
     assert isinstance(kind.supervised, bool)
     assert kind.levels and set(kind.levels) <= {"clip", "frame"}
-    with pytest.raises(InputError, match=f"this {kind.__name__} is not fitted"):
-        kind(Options()).windows(walkers)
+    for ask in (kind(Options()).windows, kind(Options()).decision_function):
+        with pytest.raises(InputError, match=f"this {kind.__name__} is not fitted"):
+            ask(walkers)
 
 
 @pytest.mark.parametrize("name", COMPETITORS)
