@@ -10,6 +10,7 @@ and each view by itself (``nw_ucla_view1``, ``nw_ucla_view2``). Whatever has a c
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import click
@@ -34,11 +35,17 @@ def nw_ucla(root: Path, part: str = "odd") -> PoseTracks:
         root: The folder of the data set.
         part: Subjects, ``"odd"`` or ``"even"``, or a view, ``"view1"`` or ``"view2"``.
     """
-    tracks = NWUCLA(root).tracks().select(split="train")
+    tracks = _ucla_training(root)
     if part in ("view1", "view2"):
         return _split(tracks, np.array(tracks.camera) == f"v{part[-1]}")
     subject = np.array([int(name.split("_s")[1][:2]) for name in tracks.clip_names])
     return _split(tracks, subject % 2 == (part == "odd"))
+
+
+@functools.cache
+def _ucla_training(root: Path) -> PoseTracks:
+    """Views 1 and 2, read once for all parts."""
+    return NWUCLA(root).tracks().select(split="train")
 
 
 def _split(tracks: PoseTracks, train: np.ndarray) -> PoseTracks:

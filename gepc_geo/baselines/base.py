@@ -76,7 +76,22 @@ def view_scores(
 _Window = TypeVar("_Window", bound="WindowCompetitor")
 
 
-class WindowCompetitor(BaseEstimator, ABC):
+class OptionsEstimator(BaseEstimator):
+    """An estimator whose parameter is a detector's options.
+
+    Args:
+        options: Those; a detector will do. (default: all defaults)
+    """
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options
+
+    @property
+    def _options(self) -> Options:
+        return Options() if self.options is None else self.options
+
+
+class WindowCompetitor(OptionsEstimator, ABC):
     r"""A competitor on the windows that the detector gets: same windows, same normalisation.
 
     Args:
@@ -92,13 +107,6 @@ class WindowCompetitor(BaseEstimator, ABC):
 
     supervised: ClassVar[bool] = False
     levels: ClassVar[tuple[str, ...]] = ("clip", "frame")
-
-    def __init__(self, options: Options | None = None) -> None:
-        self.options = options
-
-    @property
-    def _options(self) -> Options:
-        return Options() if self.options is None else self.options
 
     def fit(
         self: _Window, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"

@@ -6,17 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from gepc_geo.baselines.base import OptionsEstimator
 from gepc_geo.baselines.mped_rnn import MPEDRNN, Skeletons, decompose
 from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
-from gepc_geo.options import Options
 from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
@@ -30,7 +29,7 @@ _LEAST_SPREAD = 0.1
 _NO_SPREAD = 1e-4
 
 
-class SkeletonTrajectories(BaseEstimator):
+class SkeletonTrajectories(OptionsEstimator):
     r"""Message-passing encoder-decoder network on trajectories of 2D skeletons.
 
     Morais et al., *Learning Regularity in Skeleton Trajectories for Anomaly Detection in Videos*
@@ -53,13 +52,6 @@ class SkeletonTrajectories(BaseEstimator):
 
     supervised: ClassVar[bool] = False
     levels: ClassVar[tuple[str, ...]] = ("clip", "frame")
-
-    def __init__(self, options: Options | None = None) -> None:
-        self.options = options
-
-    @property
-    def _options(self) -> Options:
-        return Options() if self.options is None else self.options
 
     def fit(
         self, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
