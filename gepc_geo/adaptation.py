@@ -185,7 +185,7 @@ def recall(detector: GEPC, tracks: PoseTracks) -> Recall:
 
 
 def _check(detector: GEPC) -> None:
-    detector._check_fitted()
+    detector.check_fitted()
     if detector.frames is not None:
         raise InputError(
             f"this detector scores whole clips (frames {detector.frames}), "

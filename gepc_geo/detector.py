@@ -30,7 +30,7 @@ from gepc_geo.precision import PRECISIONS
 from gepc_geo.progress import Progress
 from gepc_geo.scoring import person_frame_scores
 from gepc_geo.skeleton import Skeleton
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a saved model.
@@ -114,10 +114,12 @@ class GEPC(Options, BaseEstimator):
             tensorboard: Also write TensorBoard events into ``run``.
 
         Raises:
-            InputError: An option that is not allowed, poses without a single full window, a loss
+            InputError: An option that is not allowed, something else than
+                :class:`~gepc_geo.PoseTracks`, poses without a single full window, a loss
                 that is no number any more, a checkpoint of other data; on all ranks, if on any.
         """
         self.check()
+        check_tracks(tracks)
         target = distributed.own_device(device)
         distributed.check_same(lambda: self._training_data(tracks), "training poses or options")
         quiet = quiet or not distributed.is_first()
@@ -158,13 +160,18 @@ class GEPC(Options, BaseEstimator):
         self._fit_normality(loader, held_out, quiet)
         return self
 
+    def check_fitted(self) -> None:
+        """Raises an :class:`~gepc_geo.errors.InputError` unless :meth:`fit` was called or a model loaded."""
+        if not hasattr(self, "normality_"):
+            raise InputError("this detector is not fitted, expected fit() or load() first")
+
     def training_windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows that :meth:`fit` learns from: those of all poses but the held-out ones.
 
         Raises:
             InputError: A detector that is not fitted, poses of another kind, or too few windows.
         """
-        self._check_fitted()
+        self.check_fitted()
         return self.pipeline_.training_windows(self._hold_out(tracks)[0])
 
     def _training_data(self, tracks: PoseTracks) -> tuple[dict[str, Any], int]:
@@ -277,7 +284,7 @@ class GEPC(Options, BaseEstimator):
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows that are scored: every ``score_stride`` frames, short tracks padded."""
-        self._check_fitted()
+        self.check_fitted()
         return self.pipeline_.windows(tracks, self.score_stride)
 
     @kept_memory()
@@ -349,7 +356,7 @@ class GEPC(Options, BaseEstimator):
             Soft assignments (eq. 1) :math:`[W, K]`, and the coordinates in which mode ``nearest``
             measures distances, :math:`[W, d]`; both float64.
         """
-        self._check_fitted()
+        self.check_fitted()
         assignment, nearest = [], []
         for batch, count in self._full_batches(windows):
             encoded = self._encode_batch(batch, 0)
@@ -521,7 +528,7 @@ class GEPC(Options, BaseEstimator):
 
     def save(self, path: str | Path) -> None:
         """Writes one file: weights, mixtures, skeleton, every option, calibration, threshold."""
-        self._check_fitted()
+        self.check_fitted()
         checkpoint.save(
             {
                 "written_by": __version__,
@@ -606,7 +613,7 @@ class GEPC(Options, BaseEstimator):
         Raises:
             InputError: A detector that is not fitted, or an unknown mode.
         """
-        self._check_fitted()
+        self.check_fitted()
         return self._mode(mode)
 
     def _mode(self, mode: str | None) -> str:
@@ -614,10 +621,6 @@ class GEPC(Options, BaseEstimator):
         if mode not in MODES:
             raise InputError(f"mode is {mode!r}, expected {' or '.join(MODES)}")
         return mode
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "normality_"):
-            raise InputError("this detector is not fitted, expected fit() or load() first")
 
 
 def _score_batch(device: torch.device) -> int:

@@ -15,7 +15,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
 from gepc_geo.options import Options
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.transforms import AlignRoot, Augment, normalize
 from gepc_geo.windows import PoseWindows, resample_clips
 
@@ -61,6 +61,7 @@ class InputPipeline:
 
     def check(self, tracks: PoseTracks) -> None:
         """Raises an :class:`~gepc_geo.errors.InputError` unless ``tracks`` fit this pipeline."""
+        check_tracks(tracks)
         if tracks.skeleton != self.skeleton:
             raise InputError(
                 f"the poses have skeleton {tracks.skeleton.name!r} with {tracks.num_joints} joints, "

@@ -120,7 +120,7 @@ class OnlineScorer:
     """
 
     def __init__(self, detector: GEPC, wait: int | None = None) -> None:
-        detector._check_fitted()
+        detector.check_fitted()
         if detector.frames is not None:
             raise InputError(
                 f"this detector scores whole clips (frames {detector.frames}), "

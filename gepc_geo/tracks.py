@@ -531,6 +531,15 @@ class PoseTracks:
                 raise InputError(f"{origin} has frame labels other than 1, 0 and -1 (unknown)")
 
 
+def check_tracks(tracks: object) -> None:
+    """Raises an :class:`~gepc_geo.errors.InputError` unless these are :class:`PoseTracks`, e.g. an array."""
+    if not isinstance(tracks, PoseTracks):
+        raise InputError(
+            f"the poses are of type {type(tracks).__name__}, expected PoseTracks, as gepc_geo.io.read makes "
+            "of files and PoseTracks.build of arrays"
+        )
+
+
 def _within(array: np.ndarray, low: float, high: float) -> bool:
     """Whether no value is NaN or lies outside of ``low`` to ``high``."""
     return not array.size or bool(low <= array.min() and array.max() <= high)

@@ -57,12 +57,13 @@ class AutoencoderCompetitor(WindowCompetitor):
             device: Where to train; a detector that was handed over stays where it is.
 
         Raises:
-            InputError: As :meth:`gepc_geo.GEPC.fit`.
+            InputError: As :meth:`gepc_geo.GEPC.fit`; a detector that is not fitted.
         """
         if self.detector is None:
             alone = {**self._options.to_dict(), "cluster_share": 0.0}
             self.detector_ = GEPC(**alone).fit(tracks, device=device)
         else:
+            self.detector.check_fitted()
             self.detector_ = self.detector
         pipeline = self.detector_.pipeline_
         return self.fit_windows(pipeline, pipeline.training_windows(tracks))

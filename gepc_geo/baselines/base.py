@@ -16,7 +16,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.options import Options
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.windows import PoseWindows
 
 # Windows a batch has when nothing is learned from it.
@@ -120,10 +120,12 @@ class WindowCompetitor(OptionsEstimator, ABC):
                 ``"cuda"``.
 
         Raises:
-            InputError: An option that is not allowed, fewer than 2 full windows.
+            InputError: An option that is not allowed, something else than
+                :class:`~gepc_geo.PoseTracks`, fewer than 2 full windows.
         """
         options, target = self._options, pick_device(device)
         options.check()
+        check_tracks(tracks)
         pipeline = InputPipeline(tracks.skeleton, tracks.dims, tracks.num_features, options)
         windows = pipeline.training_windows(tracks)
         pipeline.to(target).fit(WindowLoader(windows, _BATCH, device=target)).to(target)

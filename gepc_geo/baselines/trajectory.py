@@ -16,7 +16,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.windows import PoseWindows
 
 # Windows a forward pass takes when nothing is learned.
@@ -70,6 +70,7 @@ class SkeletonTrajectories(OptionsEstimator):
         """
         options, target = self._options, pick_device(device)
         options.check()
+        check_tracks(tracks)
         if tracks.dims != 2:
             raise InputError(
                 f"the poses have {tracks.dims} coordinates, expected 2 (the skeleton-trajectory "

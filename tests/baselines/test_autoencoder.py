@@ -12,6 +12,7 @@ from gepc_geo import GEPC
 from gepc_geo.baselines import LatentSVM, ReconstructionLoss
 from gepc_geo.baselines import autoencoder as module
 from gepc_geo.datasets.simulate import simulate_crowd
+from gepc_geo.errors import InputError
 from gepc_geo.loader import WindowLoader
 from gepc_geo.options import Options
 
@@ -95,3 +96,9 @@ def test_nobody_has_no_scores(detector, walkers):
     nobody = walkers.rows(np.zeros(walkers.num_frames, dtype=bool))
     for kind in (ReconstructionLoss, LatentSVM):
         assert kind.from_detector(detector).fit(walkers).decision_function(nobody).shape == (0,)
+
+
+def test_a_detector_without_an_autoencoder_is_refused(walkers):
+    for model in (LatentSVM.from_detector(GEPC()), ReconstructionLoss(detector=GEPC())):
+        with pytest.raises(InputError, match="this detector is not fitted, expected fit"):
+            model.fit(walkers)

@@ -35,6 +35,8 @@ def test_short_tracks_and_wrong_options_are_refused(name, walkers):
         COMPETITORS[name](Options(window=120)).fit(walkers, device="cpu")
     with pytest.raises(InputError, match="seed is -1, expected at least 0"):
         COMPETITORS[name](Options(seed=-1)).fit(walkers, device="cpu")
+    with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
+        COMPETITORS[name]().fit(walkers.keypoints, device="cpu")
 
 
 def test_poses_of_another_kind_are_refused(walkers):
@@ -42,3 +44,5 @@ def test_poses_of_another_kind_are_refused(walkers):
     with pytest.raises(InputError, match="the poses have 2 coordinates, expected 3"):
         model.pipeline_.dims = 3
         model.decision_function(walkers)
+    with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
+        model.decision_function(walkers.keypoints)
