@@ -27,7 +27,7 @@ from gepc_geo.metrics import runs
 from gepc_geo.normality import FUSED, SINGLE, Normality, Points, of_views
 from gepc_geo.options import MODES
 from gepc_geo.scoring import person_frame_scores
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.windows import PoseWindows
 
 # Scores that stand for an old distribution, and the most new ones that are weighed against them.
@@ -169,6 +169,7 @@ def recall(detector: GEPC, tracks: PoseTracks) -> Recall:
     Raises:
         InputError: Poses without abnormal frames.
     """
+    check_tracks(tracks)
     if tracks.frame_labels is None or not (tracks.frame_labels == 1).any():
         raise InputError(
             "the poses have no abnormal frames, expected labelled anomalies (--labels)"

@@ -119,8 +119,9 @@ class GEPC(Options, BaseEstimator):
                 that is no number any more, a checkpoint of other data; on all ranks, if on any.
         """
         self.check()
-        check_tracks(tracks)
         target = distributed.own_device(device)
+        with distributed.agreement():
+            check_tracks(tracks)
         distributed.check_same(lambda: self._training_data(tracks), "training poses or options")
         quiet = quiet or not distributed.is_first()
         folder = None if run is None else Path(run)
@@ -172,6 +173,7 @@ class GEPC(Options, BaseEstimator):
             InputError: A detector that is not fitted, poses of another kind, or too few windows.
         """
         self.check_fitted()
+        check_tracks(tracks)
         return self.pipeline_.training_windows(self._hold_out(tracks)[0])
 
     def _training_data(self, tracks: PoseTracks) -> tuple[dict[str, Any], int]:

@@ -13,7 +13,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.levels import ScoreOptions, check_level, clip_level, frame_level
 from gepc_geo.metrics import auc, average_precision, equal_error_rate, event_metrics, frame_metrics
 from gepc_geo.options import MODES
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.tracks import PoseTracks, check_tracks
 
 #: Temporal overlap (intersection over union) from which on an event counts as found.
 EVENT_IOU = 0.3
@@ -72,6 +72,7 @@ def evaluate(
             :func:`~gepc_geo.levels.check_level`.
     """
     options = ScoreOptions() if options is None else options
+    check_tracks(tracks)
     if normal is None and tracks.frame_labels is None:
         raise InputError(
             "the poses have no labels, expected frame labels (--labels) or normal classes (--normal)"

@@ -273,6 +273,8 @@ def test_refuses_in_one_sentence(detector, crowd):
         adapt_to_poses(detector, crowd.rows(crowd.frame < 5))
     with pytest.raises(InputError, match="no abnormal frames"):
         recall(detector, crowd.with_(frame_labels=None))
+    with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
+        recall(detector, crowd.keypoints)
     plain = GEPC(**SMALL)
     plain.__dict__.update(vars(detector))
     plain.alarm_ = None

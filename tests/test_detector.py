@@ -365,7 +365,7 @@ def test_poses_that_do_not_fit_are_refused(detector, crowd):
         GEPC().decision_function(crowd)
     with pytest.raises(InputError, match=r"window is 13, expected a multiple of 6"):
         GEPC(window=13).fit(crowd)
-    for ask in (GEPC(**SMALL).fit, detector.decision_function):
+    for ask in (GEPC(**SMALL).fit, detector.training_windows, detector.decision_function):
         with pytest.raises(InputError, match=r"the poses are of type ndarray, expected PoseTracks"):
             ask(crowd.keypoints)
     with pytest.raises(InputError, match=r"device 'tpu9' cannot be used"):

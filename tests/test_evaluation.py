@@ -149,6 +149,8 @@ def test_clip_labels(crowd):
 def test_evaluating_needs_labels(detector, crowd, monkeypatch):
     with pytest.raises(InputError, match="have no labels"):
         evaluate(detector, replace(crowd, frame_labels=None))
+    with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
+        evaluate(detector, crowd.keypoints)
 
     def never(*args, **kwargs):
         raise AssertionError("scored before the labels were looked at")

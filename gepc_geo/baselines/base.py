@@ -137,14 +137,18 @@ class WindowCompetitor(OptionsEstimator, ABC):
         self._fit(windows)
         return self
 
+    def check_fitted(self) -> None:
+        """Raises an :class:`~gepc_geo.errors.InputError` unless :meth:`fit` was called."""
+        if not hasattr(self, "pipeline_"):
+            raise InputError(f"this {type(self).__name__} is not fitted, expected fit() first")
+
     def windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows that are scored: every ``score_stride`` frames, short tracks padded.
 
         Raises:
             InputError: Nothing was fitted yet, poses of another kind than in training.
         """
-        if not hasattr(self, "pipeline_"):
-            raise InputError(f"this {type(self).__name__} is not fitted, expected fit() first")
+        self.check_fitted()
         return self.pipeline_.windows(tracks, self.pipeline_.options.score_stride)
 
     def decision_function(self, tracks: PoseTracks) -> np.ndarray:

@@ -196,11 +196,12 @@ class SoftmaxDirichlet(WindowCompetitor):
 
         Raises:
             InputError: Training clips of fewer than 2 classes, or without one; as
-                :meth:`ActionClassifier.fit`.
+                :meth:`ActionClassifier.fit`; a classifier that is not fitted.
         """
         if self.classifier is None:
             self.classifier_ = ActionClassifier(self._options).fit(tracks, device=device)
         else:
+            self.classifier.check_fitted()
             self.classifier_ = self.classifier
         pipeline = self.classifier_.pipeline_
         return self.fit_windows(pipeline, pipeline.training_windows(tracks))

@@ -65,7 +65,8 @@ class SkeletonTrajectories(OptionsEstimator):
             device: ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
 
         Raises:
-            InputError: An option that is not allowed, 3D poses, poses without extent, fewer than 2
+            InputError: An option that is not allowed, something else than
+                :class:`~gepc_geo.PoseTracks`, 3D poses, poses without extent, fewer than 2
                 full windows, a loss that is no number any more.
         """
         options, target = self._options, pick_device(device)
