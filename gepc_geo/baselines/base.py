@@ -83,8 +83,16 @@ class OptionsEstimator(BaseEstimator):
         options: Those; a detector will do. (default: all defaults)
     """
 
+    # What is there as soon as it is fitted.
+    _fitted: ClassVar[str] = "pipeline_"
+
     def __init__(self, options: Options | None = None) -> None:
         self.options = options
+
+    def check_fitted(self) -> None:
+        """Raises an :class:`~gepc_geo.errors.InputError` unless ``fit`` was called."""
+        if not hasattr(self, self._fitted):
+            raise InputError(f"this {type(self).__name__} is not fitted, expected fit() first")
 
     @property
     def _options(self) -> Options:
@@ -136,11 +144,6 @@ class WindowCompetitor(OptionsEstimator, ABC):
         self.pipeline_ = pipeline
         self._fit(windows)
         return self
-
-    def check_fitted(self) -> None:
-        """Raises an :class:`~gepc_geo.errors.InputError` unless :meth:`fit` was called."""
-        if not hasattr(self, "pipeline_"):
-            raise InputError(f"this {type(self).__name__} is not fitted, expected fit() first")
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows that are scored: every ``score_stride`` frames, short tracks padded.

@@ -52,6 +52,7 @@ class SkeletonTrajectories(OptionsEstimator):
 
     supervised: ClassVar[bool] = False
     levels: ClassVar[tuple[str, ...]] = ("clip", "frame")
+    _fitted: ClassVar[str] = "model_"
 
     def fit(
         self, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
@@ -96,8 +97,7 @@ class SkeletonTrajectories(OptionsEstimator):
         Raises:
             InputError: Nothing was fitted yet, poses of another kind than those of the training.
         """
-        if not hasattr(self, "model_"):
-            raise InputError("this SkeletonTrajectories is not fitted, expected fit() first")
+        self.check_fitted()
         windows = self.pipeline_.windows(tracks, self._options.score_stride)
         lost = np.isnan(tracks.image_size).any(axis=1)
         if self.by_image_ and lost.any():
