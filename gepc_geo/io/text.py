@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from pathlib import Path
@@ -9,17 +10,48 @@ from typing import Any
 
 from gepc_geo.errors import InputError
 
+# By their byte order marks; UTF-32's begin as UTF-16's do.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
 
 def read_text(path: Path, kind: str) -> str:
-    """The text of a file.
+    """The text of a file: UTF-8, or what its byte order mark says; line ends become ``\\n``.
 
     Raises:
         InputError: No such file, or no text in it; ``kind`` says what was expected.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise InputError(f"{path} cannot be read, expected {kind}: {error}") from None
+    encoding = _encoding(content)
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is no text in {encoding.upper()} (byte {error.object[error.start]:#04x} at position "
+            f"{error.start}), expected {kind} in UTF-8, or in UTF-16 with a byte order mark"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _encoding(content: bytes) -> str:
+    """The encoding of a text by its first bytes."""
+    known = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    if known is not None:
+        return known
+    # Without a mark: the texts that are read here begin with characters of ASCII.
+    if content[1:2] == b"\0" and content[:1] != b"\0":
+        return "utf-16-le"
+    if content[:1] == b"\0" and content[1:2] not in (b"", b"\0"):
+        return "utf-16-be"
+    return "utf-8"
 
 
 def read_json(path: Path, kind: str) -> Any:
@@ -43,8 +75,9 @@ def json_keys(path: Path) -> set[str]:
     """The names in a JSON file's object, or in the first of its list, and in the first of each list
     of these; none of anything else."""
     try:
-        content = json.loads(path.read_bytes()) if re.match(r"\s*[\[{]", head(path, 64)) else None
-    except (OSError, ValueError, RecursionError):
+        found = re.match(r"\s*[\[{]", head(path, 64))
+        content = json.loads(read_text(path, "JSON")) if found else None
+    except (ValueError, RecursionError):
         return set()
     outer = _first_object(content)
     return set(outer).union(*map(_first_object, outer.values()))
@@ -61,9 +94,11 @@ def head(path: Path, size: int = 4096) -> str:
     """The beginning of a file as text; empty where it cannot be read."""
     try:
         with path.open("rb") as stream:
-            return stream.read(size).decode("utf-8", errors="replace")
+            content = stream.read(size)
     except OSError:
         return ""
+    text = content.decode(_encoding(content), errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def whole_number(value: Any, path: Path, name: str) -> int:

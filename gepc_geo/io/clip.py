@@ -1,0 +1,216 @@
+"""From the people that a file lists to a clip: what all readers of pose estimators' files share.
+
+A reader says what is in a file. What is made of it is decided here, for every format alike: which
+joints and people are missing, which are there twice, who is who, and whether positions are pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.io.copies import better_of_one_person, better_of_one_pose
+from gepc_geo.skeleton import Skeleton
+from gepc_geo.tracking import track_poses
+from gepc_geo.tracks import PoseTracks
+
+# Room for people who are numbered after all others.
+_MOST = 2**62
+# Nearly all coordinates that are shares of the image lie within this, a few joints outside of it.
+_SHARE, _MOSTLY = 1.5, 0.99
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something of a file that was not taken as it is; :func:`gepc_geo.io.read` adds them up and warns.
+
+    Attributes:
+        text: What was done, with ``{count}`` and ``{total}``.
+        count: How often.
+        total: Of how many.
+        path: The first file that it happened in.
+    """
+
+    text: str
+    count: int
+    total: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """The files of one clip of a format with a file for every frame.
+
+    Attributes:
+        paths: The files, in the order of their names.
+        frames: The frame number of each, as the names have it.
+        parts: What the files' names say of the clip's name; see :class:`Clips`.
+        fps: Frames a second where the names are times, else ``None``.
+    """
+
+    paths: list[Path]
+    frames: list[int]
+    parts: tuple[str, ...]
+    fps: float | None = None
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of a file (or of the files of a clip's frames).
+
+    Attributes:
+        tracks: Their poses.
+        parts: Of each clip, what names it within its folder, outermost first: as few of them as make
+            it different from all other clips become its name. Empty where the folder names it.
+        counted: The first frame number that the file lists, where its tool counts from 0 or from 1;
+            ``None`` where frames are known to count from 0.
+        complete: Whether the file lists frames without anybody, too.
+        remarks: What was not taken as it is.
+    """
+
+    tracks: PoseTracks
+    parts: list[tuple[str, ...]]
+    counted: int | None = None
+    complete: bool = True
+    remarks: list[Remark] = field(default_factory=list)
+
+
+def build_clip(
+    parts: tuple[str, ...],
+    values: np.ndarray,
+    frame: Sequence[int] | np.ndarray,
+    person: Sequence[int | None] | None,
+    skeleton: Skeleton,
+    source: Path | Sequence[Path],
+    *,
+    listed: Sequence[int] | None = None,
+    counted: bool = False,
+    score: Sequence[float] | None = None,
+    keep_unseen: bool = False,
+    **clip: Any,
+) -> Clips:
+    """One clip of detected people; those without an id get one.
+
+    Joints at the origin, where estimators put what they did not find, and joints of score 0 are missing;
+    where no joint of the whole clip has a score, all scores count as 1. People without any joint are
+    left out. The same body several times in a frame becomes one person, and of a person's poses in a
+    frame the better one stays. Positions that lie within the image's 0 to 1 (or -1 to 1) are shares of
+    it, unless its size is given.
+
+    Args:
+        parts: What names the clip within its folder; see :class:`Clips`.
+        values: :math:`[F, V, C + 1]`: the position and score of each joint; scores above 1 count as 1.
+        frame: :math:`[F]` frame numbers, as the file has them.
+        person: :math:`[F]` ids; ``None`` where there is none, or for everybody.
+        skeleton: Names the joints.
+        source: The file, or the file of each row.
+        listed: All frame numbers that the file lists, with or without people; ``None``: those of ``frame``.
+        counted: Whether the format's tools count frames from 0 or from 1.
+        score: :math:`[F]`: which of a person's poses in a frame is the better; ``None``: their joints' scores.
+        keep_unseen: Whether people without any joint stay.
+        **clip: Further attributes of the clip (``image_size``, ``fps``, ...).
+
+    Raises:
+        InputError: What :meth:`PoseTracks.build` refuses.
+    """
+    values = np.asarray(values).reshape(len(frame), skeleton.num_joints, -1)
+    frames = np.asarray(frame, dtype=np.int64)
+    first = source if isinstance(source, Path) else next(iter(source), Path("poses"))
+    remarks: list[Remark] = []
+
+    def path_of(row: int) -> Path:
+        return source if isinstance(source, Path) else source[row]
+
+    keypoints, confidence = values[..., :-1], np.clip(values[..., -1], 0, 1)
+    placed = (keypoints != 0).any(-1)
+    if placed.any() and not confidence.any():
+        confidence = np.ones_like(confidence)
+        text = "scores are 0 for every joint of {count} poses, which count as scores of 1"
+        remarks.append(Remark(text, len(frames), len(frames), first))
+    confidence = np.where(placed, confidence, 0)
+    keypoints = np.where(confidence[..., None] > 0, keypoints, 0)
+    people = [None] * len(frames) if person is None else person
+    unnamed = np.array([one is None for one in people], dtype=bool)
+    track = np.array([one or 0 for one in people], dtype=np.int64)
+    rows = np.arange(len(frames))
+
+    def leave(kept: np.ndarray, text: str) -> None:
+        """Goes on with these of the rows, and remarks on the others."""
+        nonlocal rows
+        if len(kept) < len(rows):
+            lost = np.setdiff1d(rows, rows[kept])
+            remarks.append(Remark(text, len(lost), len(frames), path_of(int(lost[0]))))
+            rows = rows[kept]
+
+    if not keep_unseen:
+        seen = (confidence[rows] > 0).any(-1)
+        leave(
+            np.flatnonzero(seen),
+            "{count} of {total} poses have no joint that was seen and are left out",
+        )
+    better = confidence.mean(-1) if score is None else np.asarray(score, dtype=np.float64)
+    leave(
+        better_of_one_person(frames[rows], track[rows], unnamed[rows], better[rows]),
+        "people are several times in a frame: the better pose of each is kept, {count} of {total} "
+        "poses are left out",
+    )
+    leave(
+        better_of_one_pose(
+            keypoints[rows], confidence[rows], frames[rows], track[rows], unnamed[rows], better[rows]
+        ),
+        "the same body is several times in a frame: one pose of each is kept, {count} of {total} are "
+        "left out",
+    )
+    keypoints, confidence, track = keypoints[rows], confidence[rows], track[rows]
+    frames, unnamed = frames[rows], unnamed[rows]
+    if unnamed.any():
+        last_id = int(track[~unnamed].max(initial=-1))
+        if last_id >= _MOST:
+            raise InputError(
+                f"{first} has person {last_id} beside people without an id, who are numbered after "
+                f"all others, expected ids below {_MOST}"
+            )
+        found = track_poses(keypoints[unnamed], confidence[unnamed], frames[unnamed])
+        track[unnamed] = max(last_id + 1, 0) + found
+    if keypoints.shape[-1] == 2 and clip.get("image_size") is None:
+        keypoints, clip["image_size"] = _shares(keypoints, confidence)
+    numbers = frames if listed is None else np.asarray(listed, dtype=np.int64)
+    # A length that the file claims never hides a person.
+    length = max(int(frames.max(initial=-1)), int(numbers.max(initial=-1))) + 1
+    length = max(length, int(clip.pop("length", 0)))
+    tracks = PoseTracks.build(
+        keypoints,
+        confidence,
+        frames,
+        track,
+        np.zeros(len(frames), dtype=np.int64),
+        skeleton,
+        ["/".join(parts) or first.stem],
+        clip_length=[length],
+        origin=str(first),
+        **clip,
+    )
+    smallest = int(numbers.min()) if counted and len(numbers) else None
+    return Clips(tracks, [parts], smallest, listed is not None, remarks)
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _shares(keypoints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Positions and image size: 1 by 1 where positions are shares of it, ``None`` where they are pixels.
+
+    Nobody is a pixel tall: where nearly all coordinates lie within 0 to 1 they are shares of the image.
+    Where a good part of them are negative, they run from -1 to 1 (OpenPose's ``--keypoint_scale 4``).
+    """
+    seen = keypoints[confidence > 0]
+    if not len(seen) or (np.abs(seen) <= _SHARE).mean() < _MOSTLY:
+        return keypoints, None
+    if (seen < 0).mean() > 0.1:
+        return np.where(confidence[..., None] > 0, (keypoints + 1) / 2, 0), [[1, 1]]
+    return keypoints, [[1, 1]]
