@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class InputError(ValueError):
     """Input that cannot be used: a file, a value or a combination of options.
@@ -17,3 +20,11 @@ class InputWarning(UserWarning):
     The message is one sentence that names the file, what was left out and how much. The command
     line prints it and goes on.
     """
+
+
+def warn_of_input(message: str) -> None:
+    """Shows an :class:`InputWarning` where the first caller outside of this package is."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(__package__):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, InputWarning, stacklevel=level)

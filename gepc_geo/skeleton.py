@@ -323,6 +323,33 @@ SKELETONS: dict[str, Skeleton] = {
             _SHOULDERS,
             _HIPS,
         ),
+        # OpenPose's BODY_25B: coco17, two joints of the head, and feet.
+        _named(
+            "body25b",
+            "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow "
+            "right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle "
+            "right_ankle neck head_top left_big_toe left_small_toe left_heel right_big_toe "
+            "right_small_toe right_heel",
+            _LIMBS + _FEET + "neck-left_shoulder neck-right_shoulder neck-head_top neck-nose "
+            "nose-left_eye nose-right_eye left_eye-left_ear right_eye-right_ear "
+            "left_shoulder-left_hip right_shoulder-right_hip left_hip-right_hip",
+            "neck",
+            _SHOULDERS,
+            _HIPS,
+        ),
+        # Human3.6M's 17 joints, in the order of MMPose and of most 3D lifters.
+        _named(
+            "h36m17",
+            "root right_hip right_knee right_foot left_hip left_knee left_foot spine thorax neck_base "
+            "head left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist",
+            "root-left_hip left_hip-left_knee left_knee-left_foot root-right_hip right_hip-right_knee "
+            "right_knee-right_foot root-spine spine-thorax thorax-neck_base neck_base-head "
+            "thorax-left_shoulder left_shoulder-left_elbow left_elbow-left_wrist "
+            "thorax-right_shoulder right_shoulder-right_elbow right_elbow-right_wrist",
+            "thorax",
+            _SHOULDERS,
+            _HIPS,
+        ),
         # Halpe's 26 body key points (AlphaPose, RTMPose's body models): coco17, then the rest.
         _named(
             "halpe26",

@@ -13,7 +13,7 @@ import torch
 
 from gepc_geo.bench.measure import milliseconds
 from gepc_geo.bench.resident import in_a_process, resident
-from gepc_geo.io.alphapose import read_alphapose_results, read_alphapose_tracks
+from gepc_geo.io import read as read_poses
 from gepc_geo.tracks import PoseTracks
 
 _CPU = torch.device("cpu")
@@ -73,8 +73,8 @@ def _alphapose(count: int, folder: Path) -> list[dict[str, Any]]:
     results, tracks = write_alphapose_pair(count, folder)
     rows = []
     for name, path, read, plain in (
-        ("result list", results, read_alphapose_results, plain_results),
-        ("tracked persons", tracks, read_alphapose_tracks, plain_tracks),
+        ("result list", results, read_poses, plain_results),
+        ("tracked persons", tracks, read_poses, plain_tracks),
     ):
         ours, theirs = milliseconds(
             lambda read=read, path=path: read(path),  # type: ignore[misc]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import FORMATS, read
-from gepc_geo.io.labels import read_frame_labels
+from gepc_geo.io import FORMATS, Reading, read_all
 from gepc_geo.tracks import PoseTracks
 
 
@@ -68,9 +68,23 @@ def read_data(
     image_size: Sequence[float] | None = None,
 ) -> PoseTracks:
     """The poses a command line names, with frame labels from ``labels``."""
+    return read_whole(data, format_, skeleton, split, fps, labels, image_size).tracks
+
+
+def read_whole(
+    data: Path,
+    format_: str,
+    skeleton: str,
+    split: str | None,
+    fps: float | None,
+    labels: Path | None = None,
+    image_size: Sequence[float] | None = None,
+) -> Reading:
+    """:func:`read_data`, with how the files were understood."""
     if fps is not None and not fps > 0:
         raise InputError(f"--fps is {fps}, expected more than 0")
-    tracks = read(data, format=format_, skeleton=skeleton, fps=fps, image_size=image_size)
+    found = read_all(data, format_, skeleton, fps, image_size, labels)
+    tracks = found.tracks
     if (tracks.image_size == 1).all(axis=1).any():
         # They would be scored as they are, by a run trained in pixels too.
         click.echo(
@@ -78,11 +92,7 @@ def read_data(
             "is square: give --image-size, in training and scoring alike",
             err=True,
         )
-    if split is not None:
-        tracks = tracks.select(split=split)
-    if labels is not None:
-        tracks = read_frame_labels(labels, tracks)
-    return tracks
+    return found if split is None else replace(found, tracks=tracks.select(split=split))
 
 
 def _image_size(text: str | None) -> tuple[float, float] | None:

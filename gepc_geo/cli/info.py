@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import numpy as np
 
 from gepc_geo.alarms import Alarm
 from gepc_geo.checks import find_faults
-from gepc_geo.cli.data import class_names, data_options, read_data
+from gepc_geo.cli.data import class_names, data_options, read_whole
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
-from gepc_geo.io import count_formats
+from gepc_geo.io import Reading
 from gepc_geo.nn import count_flops
 from gepc_geo.options import Options
 from gepc_geo.report.picture import draw_pose
@@ -52,20 +53,26 @@ def info(
         if (trained := Run(data).trained()).folder != data:
             click.echo(f"trained in      {trained.folder}")
     else:
-        tracks = read_data(data, format_, **reading)
+        found = read_whole(data, format_, **reading)
         names = class_names(normal)
-        tracks = tracks if names is None else tracks.select(labels=names)
-        formats = count_formats(data, format_)
-        files = [f"{name} ({n:,} file{'s'[: n > 1]})" for name, n in formats.items()]
-        click.echo(f"format          {', '.join(files)}")
+        tracks = found.tracks if names is None else found.tracks.select(labels=names)
+        _show_files(found)
         _show_poses(tracks)
         if picture is not None:
             draw_pose(tracks, picture)
             click.echo(f"picture         {picture}")
 
 
+def _show_files(found: Reading) -> None:
+    files = [f"{name} ({n:,} file{'s'[: n > 1]})" for name, n in found.formats.items()]
+    click.echo(f"format          {', '.join(files)}")
+    for label, sentence in zip_longest(["names"], found.names, fillvalue=""):
+        click.echo(f"{label:16s}{sentence}")
+
+
 def _show_poses(tracks: PoseTracks) -> None:
-    click.echo(f"clips           {tracks.num_clips:,}")
+    shown = ", ".join(tracks.clip_names[:3]) + (", ..." if tracks.num_clips > 3 else "")
+    click.echo(f"clips           {tracks.num_clips:,} ({shown})")
     click.echo(f"people          {tracks.num_tracks:,} tracks")
     click.echo(f"frames          {int(tracks.clip_length.sum()):,}")
     click.echo(f"person-frames   {tracks.num_frames:,}")

@@ -1,7 +1,7 @@
 """AlphaPose: result lists, and tracked persons as dicts.
 
-A result list is one JSON array with an object a person and frame: ``image_id`` (the frame number is
-its last run of digits before the ending), ``keypoints`` (x, y, score of each joint), ``score`` and ``idx`` (person).
+A result list is one JSON array with an object a person and frame: ``image_id`` (the picture's name),
+``keypoints`` (x, y, score of each joint), ``score`` and ``idx`` (person).
 Without tracking ``idx`` is written too: 0 for everybody, mostly as a list, a zero for each detection merged.
 A tracked-person file maps person -> frame -> ``{"keypoints": [...]}``; frame numbers may be padded
 with zeros, and a person may be a list of such dicts.
@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from gepc_geo.errors import InputError, InputWarning
+from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
 from gepc_geo.io.bulk import Pose, decode, decode_poses
+from gepc_geo.io.clip import Clips, build_clip
+from gepc_geo.io.image_lists import clips_of_images, image_name
 from gepc_geo.io.names import file_names
-from gepc_geo.io.people import COCO, build_clip, finite_array, kind_of, skeleton_of
+from gepc_geo.io.people import COCO, kind_of, skeleton_of
 from gepc_geo.io.text import head, parse_json, read_text, whole_number
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -51,7 +52,7 @@ def detect_results(path: Path) -> bool:
     )
 
 
-def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> Clips:
     """Reads one tracked-person file; the clip is named after it.
 
     Args:
@@ -60,43 +61,39 @@ def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> PoseT
     """
     text = read_text(path, _TRACKS_KIND)
     people, frames, points = _bulk_tracks(text, path) or _careful_tracks(text, path)
+    named, values = _named(points, skeleton, path)
     name = path.stem.removesuffix(_TRACKED) or path.stem
-    return _tracks(path, name, people, frames, points, skeleton)
+    return build_clip((name,), values, frames, people, named, path, keep_unseen=True)
 
 
-def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
-    """Reads one result list; the clip is named after it (or after its folder).
+def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> Clips:
+    """Reads one result list; the clip is named after it (or after its folder), or, where the images are
+    of several clips, after the images.
 
     Where all ids are 0 and a frame has several poses, nobody was tracked, and people get ids. Else
-    of several poses of one person in one frame the one with the highest score is kept, and a warning
-    (:class:`~gepc_geo.errors.InputWarning`) says how many others are left out.
+    of several poses of one person in one frame the one with the highest score is kept.
 
     Args:
         path: The file.
         skeleton: Names the joints; ``None``: COCO's of 17 or 18 or Halpe's of 26, by their number.
     """
     text = read_text(path, _RESULTS_KIND)
-    people, frames, points, scores = _bulk_results(text, path) or _careful_results(text, path)
-    if set(people) == {0} and len(set(frames)) < len(frames):
-        return _untracked(path, frames, points, skeleton)
-    kept = _best(people, frames, scores)
-    if len(kept) < len(people):
-        warnings.warn(
-            f"{path} has people several times in a frame: the best scored pose of each is kept, "
-            f"{len(people) - len(kept)} of {len(people)} poses are left out",
-            InputWarning,
-            stacklevel=2,
-        )
-        people, frames, points = [people[i] for i in kept], [frames[i] for i in kept], points[kept]
-    return _tracks(path, result_clip(path), people, frames, points, skeleton)
+    people, images, points, scores = _bulk_results(text, path) or _careful_results(text, path)
+    named, values = _named(points, skeleton, path)
+    persons = tracked(people, images)
+    return clips_of_images(result_parts(path), values, images, persons, named, path, scores)
 
 
-def result_clip(path: Path) -> str:
-    """The name of a result list's clip: that of the file, or of its folder."""
-    # AlphaPose always writes this one name, into a folder a video; resolved, so that a file of the
-    # working directory has a folder too.
-    folder = path.resolve().parent.name if path.stem == _RESULTS else ""
-    return folder or path.stem.removesuffix(f"_{_RESULTS}") or path.stem
+def tracked(people: Sequence[int], images: Sequence[str]) -> Sequence[int | None]:
+    """The ids of people, or ``None`` for all: where nobody was tracked all ids are 0."""
+    untracked = set(people) == {0} and len(set(images)) < len(images)
+    return [None] * len(people) if untracked else people
+
+
+def result_parts(path: Path) -> tuple[str, ...]:
+    """What names a result list's clip within its folder: the file, but for AlphaPose's own name of it."""
+    name = path.stem.removesuffix(f"_{_RESULTS}")
+    return () if name in (_RESULTS, "") else (name,)
 
 
 def write_alphapose(tracks: PoseTracks, folder: str | Path) -> list[Path]:
@@ -131,8 +128,8 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
 
 # Persons, frame numbers, and x, y, score of each joint: [F, 3 V] float32.
 _Rows = tuple[list[int], list[int], np.ndarray]
-# And the score of each pose.
-_ScoredRows = tuple[list[int], list[int], np.ndarray, list[float]]
+# Persons, images, the same, and the score of each pose.
+_ScoredRows = tuple[list[int], list[str], np.ndarray, list[float]]
 
 
 class _Result(Pose):
@@ -178,8 +175,8 @@ def _careful_tracks(text: str, path: Path) -> _Rows:
             for frame, pose in part.items():
                 people.append(track)
                 frames.append(whole_number(frame, path, "frame"))
-                points.append(_points(pose, path, f"person {person} frame {frame}"))
-    return people, frames, _numbers(points, path)
+                points.append(points_of(pose, path, f"person {person} frame {frame}"))
+    return people, frames, numbers_of(points, path)
 
 
 def _bulk_results(text: str, path: Path) -> _ScoredRows | None:
@@ -189,15 +186,15 @@ def _bulk_results(text: str, path: Path) -> _ScoredRows | None:
     if found is None:
         return None
     poses, points = found
-    people, frames = [], []
-    image, frame = None, 0
+    people, images = [], []
+    image, name = None, ""
     for i, pose in enumerate(poses):
         # A frame's poses stand one after the other.
         if pose.image_id != image:
-            image, frame = pose.image_id, _frame_of(pose.image_id, path, i)
-        frames.append(frame)
-        people.append(_person_of(pose.idx, path, i))
-    return people, frames, points, [pose.score for pose in poses]
+            image, name = pose.image_id, image_name(pose.image_id, path, f"position {i}")
+        images.append(name)
+        people.append(person_of(pose.idx, path, f"position {i}"))
+    return people, images, points, [pose.score for pose in poses]
 
 
 def _careful_results(text: str, path: Path) -> _ScoredRows:
@@ -205,30 +202,24 @@ def _careful_results(text: str, path: Path) -> _ScoredRows:
     content = parse_json(text, path, _RESULTS_KIND)
     if not isinstance(content, list):
         raise InputError(f"{path} holds {kind_of(content)}, expected a list of poses")
-    people, frames, scores, points = [], [], [], []
+    people, images, scores, points = [], [], [], []
     for i, pose in enumerate(content):
+        where = f"position {i}"
         if not isinstance(pose, dict):
-            raise InputError(f"{path} has {kind_of(pose)} at position {i}, expected an object")
-        frames.append(_frame_of(pose.get("image_id"), path, i))
-        people.append(_person_of(pose.get("idx"), path, i))
-        score = pose.get("score", 0.0)
-        if isinstance(score, bool) or not isinstance(score, (int, float)) or score != score:
-            raise InputError(f"{path} has score {score!r:.40} at position {i}, expected a number")
-        scores.append(score)
-        points.append(_points(pose, path, f"position {i}"))
-    return people, frames, _numbers(points, path), scores
+            raise InputError(f"{path} has {kind_of(pose)} at {where}, expected an object")
+        images.append(image_name(pose.get("image_id"), path, where))
+        people.append(person_of(pose.get("idx"), path, where))
+        scores.append(score_of(pose, "score", path, where))
+        points.append(points_of(pose, path, where))
+    return people, images, numbers_of(points, path), scores
 
 
-def _best(people: list[int], frames: list[int], scores: list[float]) -> list[int]:
-    """The position of each person's best scored pose in each frame; the first of equal ones."""
-    best: dict[tuple[int, int], int] = {}
-    for i, key in enumerate(zip(people, frames, strict=True)):
-        if scores[i] > scores[best.setdefault(key, i)]:
-            best[key] = i
-    return list(best.values())
+def points_of(pose: Any, path: Path, where: str) -> list[Any]:
+    """The flat key points of a pose.
 
-
-def _points(pose: Any, path: Path, where: str) -> list[Any]:
+    Raises:
+        InputError: No list of them.
+    """
     points = pose.get("keypoints") if isinstance(pose, dict) else None
     if not isinstance(points, list) or not points or len(points) % 3:
         found = f"{len(points)} values" if isinstance(points, list) else kind_of(points)
@@ -238,7 +229,7 @@ def _points(pose: Any, path: Path, where: str) -> list[Any]:
     return points
 
 
-def _numbers(points: list[list[Any]], path: Path) -> np.ndarray:
+def numbers_of(points: list[list[Any]], path: Path) -> np.ndarray:
     """Lists of key points as :math:`[F, 3 V]` float32; infinite where beyond its range."""
     lengths = {len(pose) for pose in points}
     if len(lengths) > 1:
@@ -252,66 +243,36 @@ def _numbers(points: list[list[Any]], path: Path) -> np.ndarray:
         return values.astype(np.float32)
 
 
-def _frame_of(image: Any, path: Path, position: int) -> int:
-    if isinstance(image, str):
-        # An ending such as .jp2 is no frame number.
-        digits = re.findall(r"\d+", re.sub(r"\.[A-Za-z]\w*$", "", image))
-        if digits:
-            return whole_number(digits[-1], path, "frame")
-    elif isinstance(image, int) and not isinstance(image, bool):
-        return whole_number(image, path, "frame")
-    shown = repr(image)[:40]
-    raise InputError(f"{path} has image_id {shown} at position {position}, expected a frame number")
+def person_of(idx: Any, path: Path, where: str) -> int:
+    """The id of a person.
 
-
-def _person_of(idx: Any, path: Path, position: int) -> int:
+    Raises:
+        InputError: None, or one that is no whole number.
+    """
     # Where AlphaPose merges detections, it writes the ids of all of them, each maybe in a list.
     while isinstance(idx, list) and len(idx) >= 1:
         idx = idx[0]
     if idx is None or isinstance(idx, list):
         raise InputError(
-            f"{path} has no person id (idx) at position {position}, "
+            f"{path} has no person id (idx) at {where}, "
             "expected one, as AlphaPose writes with and without tracking"
         )
     return whole_number(idx, path, "idx")
 
 
-def _untracked(
-    path: Path, frames: list[int], points: np.ndarray, wanted: Skeleton | None
-) -> PoseTracks:
-    """The clip of a result list without ids of people."""
-    skeleton = skeleton_of(points.shape[1] // 3, wanted, COCO, path)
-    values = finite_array(points, path)
-    return build_clip(result_clip(path), values, frames, [None] * len(frames), skeleton, path)
+def score_of(pose: dict[str, Any], name: str, path: Path, where: str) -> float:
+    """The score of a whole pose; 0 where it has none.
+
+    Raises:
+        InputError: One that is no number.
+    """
+    score = pose.get(name, 0.0)
+    if isinstance(score, bool) or not isinstance(score, (int, float)) or score != score:
+        raise InputError(f"{path} has {name} {score!r:.40} at {where}, expected a number")
+    return score
 
 
-def _tracks(
-    path: Path,
-    name: str,
-    people: list[int],
-    frames: list[int],
-    points: np.ndarray,
-    wanted: Skeleton | None,
-) -> PoseTracks:
-    skeleton = skeleton_of(points.shape[1] // 3 if people else None, wanted, COCO, path)
-    values = points.reshape(len(people), skeleton.num_joints, 3)
-    if not np.isfinite(values).all():
-        row = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise InputError(
-            f"{path} has a key point of person {people[row]} in frame {frames[row]} that is NaN or "
-            "infinite, expected finite numbers"
-        )
-    confidence = np.clip(values[..., 2], 0, 1)
-    # Estimators write joints they did not find at the origin.
-    confidence[(values[..., :2] == 0).all(-1)] = 0
-    keypoints = np.where(confidence[..., None] > 0, values[..., :2], 0)
-    return PoseTracks.build(
-        keypoints,
-        confidence,
-        frames,
-        people,
-        np.zeros(len(frames), dtype=np.int64),
-        skeleton,
-        [name],
-        origin=str(path),
-    )
+def _named(points: np.ndarray, wanted: Skeleton | None, path: Path) -> tuple[Skeleton, np.ndarray]:
+    """What names the joints, and x, y, score of each: :math:`[F, V, 3]`."""
+    skeleton = skeleton_of(points.shape[1] // 3 if len(points) else None, wanted, COCO, path)
+    return skeleton, points.reshape(len(points), skeleton.num_joints, 3)

@@ -17,7 +17,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.io.copies import better_of_one_person, better_of_one_pose
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracking import track_poses
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.tracks import MAX_FRAMES, MAX_VALUE, PoseTracks
 
 # Room for people who are numbered after all others.
 _MOST = 2**62
@@ -50,13 +50,32 @@ class FrameFiles:
         paths: The files, in the order of their names.
         frames: The frame number of each, as the names have it.
         parts: What the files' names say of the clip's name; see :class:`Clips`.
-        fps: Frames a second where the names are times, else ``None``.
+        fps: Frames a second where the names have times, else ``None``.
+        timed: Whether the frames come from times.
     """
 
     paths: list[Path]
     frames: list[int]
     parts: tuple[str, ...]
     fps: float | None = None
+    timed: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How a picture's name was understood, for people to check.
+
+    Attributes:
+        name: The name.
+        clip: The position of its clip in the file.
+        frame: The number in the name, or that of its time.
+        timed: Whether the name is a time.
+    """
+
+    name: str
+    clip: int
+    frame: int
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +90,7 @@ class Clips:
             ``None`` where frames are known to count from 0.
         complete: Whether the file lists frames without anybody, too.
         remarks: What was not taken as it is.
+        picture: One of the pictures that the file names.
     """
 
     tracks: PoseTracks
@@ -78,6 +98,24 @@ class Clips:
     counted: int | None = None
     complete: bool = True
     remarks: list[Remark] = field(default_factory=list)
+    picture: Picture | None = None
+
+
+def join_clips(parts: Sequence[Clips]) -> Clips:
+    """The clips of several sequences in one file.
+
+    Raises:
+        InputError: What :meth:`PoseTracks.concat` refuses.
+    """
+    counted = [one.counted for one in parts if one.counted is not None]
+    return Clips(
+        PoseTracks.concat([one.tracks for one in parts]),
+        [name for one in parts for name in one.parts],
+        min(counted, default=None),
+        all(one.complete for one in parts),
+        [remark for one in parts for remark in one.remarks],
+        next((one.picture for one in parts if one.picture is not None), None),
+    )
 
 
 def build_clip(
@@ -116,9 +154,11 @@ def build_clip(
         **clip: Further attributes of the clip (``image_size``, ``fps``, ...).
 
     Raises:
-        InputError: What :meth:`PoseTracks.build` refuses.
+        InputError: Key points that are NaN, infinite or over 1e9, and what :meth:`PoseTracks.build`
+            refuses.
     """
-    values = np.asarray(values).reshape(len(frame), skeleton.num_joints, -1)
+    values = np.asarray(values)
+    values = values.reshape(len(frame), skeleton.num_joints, values.shape[-1] if values.size else 3)
     frames = np.asarray(frame, dtype=np.int64)
     first = source if isinstance(source, Path) else next(iter(source), Path("poses"))
     remarks: list[Remark] = []
@@ -126,6 +166,16 @@ def build_clip(
     def path_of(row: int) -> Path:
         return source if isinstance(source, Path) else source[row]
 
+    if not _is_sound(values):
+        row = next(row for row, one in enumerate(values) if not _is_sound(one))
+        who = "" if person is None or person[row] is None else f" of person {person[row]}"
+        raise InputError(
+            f"{path_of(row)} has a key point{who} in frame {frames[row]} that is NaN or infinite, or over "
+            f"{MAX_VALUE:g}, expected finite numbers"
+        )
+    largest = max(frames.max(initial=0), max(listed or [0]))
+    if largest >= MAX_FRAMES:
+        raise InputError(f"{first} has frame number {largest}, expected less than {MAX_FRAMES}")
     keypoints, confidence = values[..., :-1], np.clip(values[..., -1], 0, 1)
     placed = (keypoints != 0).any(-1)
     if placed.any() and not confidence.any():
@@ -161,7 +211,12 @@ def build_clip(
     )
     leave(
         better_of_one_pose(
-            keypoints[rows], confidence[rows], frames[rows], track[rows], unnamed[rows], better[rows]
+            keypoints[rows],
+            confidence[rows],
+            frames[rows],
+            track[rows],
+            unnamed[rows],
+            better[rows],
         ),
         "the same body is several times in a frame: one pose of each is kept, {count} of {total} are "
         "left out",
@@ -200,6 +255,10 @@ def build_clip(
 
 
 # -- inner -----------------------------------------------------------------------------------------
+
+
+def _is_sound(values: np.ndarray) -> bool:
+    return bool((np.abs(values) <= MAX_VALUE).all())
 
 
 def _shares(keypoints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, Any]:

@@ -17,12 +17,12 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.alphapose import result_clip
-from gepc_geo.io.frames import frame_of
+from gepc_geo.io.alphapose import result_parts
+from gepc_geo.io.clip import Clips
+from gepc_geo.io.image_lists import clips_of_images, image_name
 from gepc_geo.io.names import file_names
 from gepc_geo.io.people import (
     COCO,
-    build_clip,
     kind_of,
     pose_array,
     skeleton_of,
@@ -41,12 +41,11 @@ def detect(path: Path) -> bool:
     return bool(re.match(r"\s*\[\s*\{", start)) and '"image_id"' in start and '"idx"' not in start
 
 
-def read_coco_results(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+def read_coco_results(path: Path, skeleton: Skeleton | None = None) -> Clips:
     """Reads one list.
 
-    The frame is ``image_id``, or the number at the end of the image's name. Names that differ in
-    more than the number are of several clips, called by what is before the number; else there is
-    one, named after the file.
+    ``image_id`` is the frame's number, or the image's name, of which clip and frame are understood
+    (:mod:`gepc_geo.io.pictures`). Where the images are of one clip, it is named after the file.
 
     Args:
         path: The file.
@@ -55,33 +54,17 @@ def read_coco_results(path: Path, skeleton: Skeleton | None = None) -> PoseTrack
     content = read_json(path, _KIND)
     if not isinstance(content, list):
         raise InputError(f"{path} holds {kind_of(content)}, expected {_KIND}")
-    rows: dict[str, list[int]] = {}
-    frame: list[int] = []
+    images: list[str] = []
     person: list[int | None] = []
     for i, one in enumerate(content):
         if not isinstance(one, dict):
             raise InputError(f"{path} has {kind_of(one)} at position {i}, expected an object")
-        clip, number = frame_of(one.get("image_id"), path, f"position {i}")
-        rows.setdefault(clip or path.stem, []).append(i)
-        frame.append(number)
+        images.append(image_name(one.get("image_id"), path, f"position {i}"))
         track = one.get("track_id")
         person.append(None if track is None else whole_number(track, path, "track_id"))
     values = pose_array([one.get("keypoints") for one in content], path)
     named = skeleton_of(values.shape[1] if content else None, skeleton, COCO, path)
-    names = [result_clip(path)] if len(rows) < 2 else list(rows)
-    return PoseTracks.concat(
-        [
-            build_clip(
-                name,
-                values[chosen],
-                [frame[i] for i in chosen],
-                [person[i] for i in chosen],
-                named,
-                path,
-            )
-            for name, chosen in zip(names, list(rows.values()) or [[]], strict=True)
-        ]
-    )
+    return clips_of_images(result_parts(path), values, images, person, named, path)
 
 
 def write_coco_results(tracks: PoseTracks, folder: Path) -> list[Path]:

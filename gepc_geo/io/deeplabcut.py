@@ -17,6 +17,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
+from gepc_geo.io.clip import Clips
 from gepc_geo.io.names import file_names
 from gepc_geo.io.text import head, read_text, whole_number
 from gepc_geo.io.writing import flat_poses
@@ -33,7 +34,7 @@ def detect(path: Path) -> bool:
     return head(path, 64).startswith("scorer,")
 
 
-def read_deeplabcut(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+def read_deeplabcut(path: Path, skeleton: Skeleton | None = None) -> Clips:
     """Reads one video; the clip is named after it. Each animal is a track, in the table's order.
 
     Args:
@@ -83,7 +84,7 @@ def read_deeplabcut(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     keypoints = np.where(confidence[..., None] > 0, values[..., :2], 0)
     number = np.array([whole_number(frame, path, "frame") for frame in table[:, 0].tolist()])
     track, row = np.nonzero((confidence > 0).any(-1))
-    return PoseTracks.build(
+    tracks = PoseTracks.build(
         keypoints[track, row],
         confidence[track, row],
         number[row] if frames else row,
@@ -94,6 +95,7 @@ def read_deeplabcut(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
         clip_length=[int(number.max(initial=-1)) + 1],
         origin=str(path),
     )
+    return Clips(tracks, [(_video(path.stem),)])
 
 
 def write_deeplabcut(tracks: PoseTracks, folder: Path) -> list[Path]:

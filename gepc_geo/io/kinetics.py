@@ -2,7 +2,7 @@
 
 ``{"data": [{"frame_index": 1, "skeleton": [{"pose": [x, y, ...], "score": [...]}]}], "label": ...,
 "label_index": ...}`` with OpenPose's 18 joints in shares of the image (the published files come from
-videos of 340 by 256 pixels) and no person ids. Those of the published halves lie in ``kinetics_train`` and
+videos of 340 by 256 pixels) and no person ids; frames are counted from 1. Those of the published halves lie in ``kinetics_train`` and
 ``kinetics_val``. Source: ST-GCN's data description and its feeder.
 """
 
@@ -18,8 +18,8 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
+from gepc_geo.io.clip import Clips, build_clip
 from gepc_geo.io.people import (
-    build_clip,
     finite_array,
     joints_of,
     kind_of,
@@ -43,7 +43,7 @@ def detect(path: Path) -> bool:
     )
 
 
-def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> Clips:
     """Reads one clip; its class is ``label``, its image size 1 by 1 as positions are shares of it.
 
     The split of a file in a folder ``kinetics_train`` is ``train``, in ``kinetics_val`` it is ``test``,
@@ -62,13 +62,13 @@ def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
         raise InputError(f"{path} has no list of frames called data, expected {_KIND}")
     frame: list[int] = []
     poses: list[np.ndarray] = []
-    length = 0
+    listed: list[int] = []
     for entry in data:
         people = entry.get("skeleton") if isinstance(entry, dict) else None
         if not isinstance(people, list):
             raise InputError(f"{path} has a frame without a list called skeleton, expected {_KIND}")
         number = whole_number(entry.get("frame_index"), path, "frame_index")
-        length = max(length, number + 1)
+        listed.append(number)
         for one in people:
             poses.append(_pose(one, path, number))
             frame.append(number)
@@ -76,13 +76,14 @@ def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     values = np.array(poses).reshape(len(poses), named.num_joints, 3)
     label = content.get("label", "")
     return build_clip(
-        path.stem,
+        (path.stem,),
         values,
         frame,
-        [None] * len(frame),
+        None,
         named,
         path,
-        length,
+        listed=listed,
+        counted=True,
         image_size=[[1, 1]],
         clip_label=[label if isinstance(label, str) else ""],
         # Absolute, as a file of the current folder is not told its name.
@@ -111,7 +112,7 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     for name, clip, frames in clips_by_frame(tracks):
         data = [
             {"frame_index": frame, "skeleton": [_person(poses[row]) for row in rows]}
-            for frame, rows in enumerate(frames)
+            for frame, rows in enumerate(frames, start=1)
         ]
         label = tracks.clip_label[clip]
         content = {"data": data, "label": label, "label_index": classes.index(label)}

@@ -2,54 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.files import read_npy
 from gepc_geo.tracks import PoseTracks
 
+# A mask that ends so many frames, and such a share of the clip, after the last pose is looked at.
+_LATE, _LATE_SHARE = 25, 0.1
 
-def read_frame_labels(folder: str | Path, tracks: PoseTracks) -> PoseTracks:
+
+def read_frame_labels(
+    folder: str | Path, tracks: PoseTracks, check_ends: bool = True
+) -> PoseTracks:
     """The tracks with labels from ``folder/<clip name>.npy`` (or ``.NPY``).
 
     A clip becomes as long as its mask (frames with nobody at the end are frames too); the labels of
-    clips without a mask are unknown.
+    clips without a mask are unknown. An :class:`~gepc_geo.errors.InputWarning` names a mask that goes on
+    for more than 25 frames, and more than a tenth of the clip, after the last pose.
+
+    Args:
+        folder: The masks.
+        tracks: The poses.
+        check_ends: Whether to warn of masks that go on after the last pose; not of published masks.
 
     Raises:
         InputError: No such folder, no mask of any clip, a mask that is no list of 0 and 1 or shorter
             than its clip's last person-frame.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder, expected one of frame masks (.npy)")
     last = np.zeros(tracks.num_clips, dtype=np.int64)
     np.maximum.at(last, tracks.clip, tracks.frame + 1)
     length = tracks.clip_length.copy()
-    labels, found = [], 0
+    masks = read_masks(folder, tracks.clip_names)
+    labels = []
+    late: list[tuple[str, int, int]] = []
     for clip, name in enumerate(tracks.clip_names):
-        paths = (folder / f"{name}.npy", folder / f"{name}.NPY")
-        path = next((path for path in paths if path.exists()), None)
-        if path is None:
+        if name not in masks:
             labels.append(np.full(length[clip], -1, dtype=np.int8))
             continue
-        mask = _read_mask(path)
+        path, mask = masks[name]
         if len(mask) < last[clip]:
             raise InputError(
                 f"{path} has {len(mask)} frames, expected at least {last[clip]}, "
                 f"the frames of clip {name!r}"
             )
+        if len(mask) - last[clip] > max(_LATE, _LATE_SHARE * last[clip]):
+            late.append((name, len(mask), int(last[clip])))
         length[clip] = len(mask)
         labels.append(mask)
-        found += 1
-    if not found:
+    if late and check_ends:
+        _warn_of_late_ends(folder, late)
+    if not masks:
         raise InputError(
             f"{folder} has no mask of any clip, expected files like {tracks.clip_names[0]}.npy"
             if tracks.num_clips
             else f"there are no clips to label from {folder}"
         )
     return tracks.with_(clip_length=length, frame_labels=np.concatenate(labels), origin=str(folder))
+
+
+def read_masks(folder: Path, names: Sequence[str]) -> dict[str, tuple[Path, np.ndarray]]:
+    """The masks in a folder by the names of their clips, each with its file.
+
+    Raises:
+        InputError: No such folder, a mask that is no list of 0 and 1.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder, expected one of frame masks (.npy)")
+    masks = {}
+    for name in names:
+        paths = (folder / f"{name}.npy", folder / f"{name}.NPY")
+        path = next((path for path in paths if path.exists()), None)
+        if path is not None:
+            masks[name] = path, _read_mask(path)
+    return masks
+
+
+def _warn_of_late_ends(folder: Path, late: Sequence[tuple[str, int, int]]) -> None:
+    """Of masks (clip, length, frames to the last pose) that go on long after the last pose."""
+    name, length, last = max(late, key=lambda one: one[1] - one[2])
+    others = f" (and {len(late) - 1} other clips alike)" if len(late) > 1 else ""
+    warn_of_input(
+        f"the mask of clip {name!r} in {folder} has {length} frames and the clip's last pose is in frame "
+        f"{last - 1}{others}: frames without anybody are easy to get right, check that masks and poses are "
+        "of the same frames"
+    )
 
 
 def _read_mask(path: Path) -> np.ndarray:

@@ -7,7 +7,7 @@
 
 ``pose_landmarks`` is that of ``PoseLandmarkerResult``: a list of people, each a list of 33 landmarks
 in shares of the image's width and height. ``image_size`` and ``fps`` may be left out, and so may
-``frame`` (then frames are counted from 0) and ``visibility`` (then 1); further entries (``z``,
+``frame`` (then frames are counted from 0) and ``visibility`` (then, and where it is null, 1); further entries (``z``,
 ``presence``, ``pose_world_landmarks``) are passed over.
 """
 
@@ -23,8 +23,8 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
+from gepc_geo.io.clip import Clips, build_clip
 from gepc_geo.io.people import (
-    build_clip,
     finite_array,
     kind_of,
     skeleton_of,
@@ -44,9 +44,9 @@ def detect(path: Path) -> bool:
     return bool(re.match(r'\s*\{\s*("(image_size|fps)"\s*:[^"]*)*"frames"\s*:', head(path)))
 
 
-def read_mediapipe(path: Path) -> PoseTracks:
+def read_mediapipe(path: Path) -> Clips:
     """Reads one video, in pixels where the file has an ``image_size``, else in shares of a 1 by 1
-    image; the clip is named after the file. Visibility is the confidence."""
+    image; the clip is named after the file. Visibility is the confidence, 1 where there is none."""
     content = read_json(path, _KIND)
     entries = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(entries, list):
@@ -59,7 +59,7 @@ def read_mediapipe(path: Path) -> PoseTracks:
         raise InputError(f"{path} has fps {fps!r:.40}, expected a number above 0")
     frame: list[int] = []
     poses: list[list[list[float]]] = []
-    length = 0
+    listed: list[int] = []
     for position, entry in enumerate(entries):
         people = entry.get("pose_landmarks") if isinstance(entry, dict) else None
         if not isinstance(people, list):
@@ -68,7 +68,7 @@ def read_mediapipe(path: Path) -> PoseTracks:
                 f"frames, expected {_KIND}"
             )
         number = whole_number(entry.get("frame", position), path, "frame")
-        length = max(length, number + 1)
+        listed.append(number)
         for one in people:
             poses.append(_pose(one, path, number))
             frame.append(number)
@@ -77,13 +77,13 @@ def read_mediapipe(path: Path) -> PoseTracks:
     values = finite_array(poses, path).reshape(len(poses), 33, 3)
     values[..., :2] *= np.array(size, dtype=np.float64)
     return build_clip(
-        path.stem,
+        (path.stem,),
         values,
         frame,
-        [None] * len(frame),
+        None,
         JOINTS[33],
         path,
-        length,
+        listed=listed,
         image_size=[size],
         fps=None if fps is None else [fps],
     )
@@ -133,4 +133,5 @@ def _pose(one: Any, path: Path, frame: int) -> list[list[float]]:
             raise InputError(
                 f"{path} has a landmark without x and y in frame {frame}, expected {_KIND}"
             )
-    return [[mark["x"], mark["y"], mark.get("visibility", 1.0)] for mark in one]
+    marks = ((mark["x"], mark["y"], mark.get("visibility")) for mark in one)
+    return [[x, y, 1.0 if visibility is None else visibility] for x, y, visibility in marks]

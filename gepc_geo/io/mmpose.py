@@ -3,15 +3,17 @@
 ``demo/topdown_demo_with_mmdet.py --save-predictions`` writes ``{"meta_info": {...},
 "instance_info": [...]}``, ``MMPoseInferencer(pred_out_dir=...)`` the list alone. Its entries are
 ``{"frame_id": 1, "instances": [{"keypoints": [[x, y], ...], "keypoint_scores": [...]}]}``; an
-instance has a ``track_id`` where something tracked it. Of a folder of images the inferencer writes
-the instances of each into a file of the image's name. Source: MMPose 1.x, demo and inferencer.
+instance has a ``track_id`` where something tracked it. The demos count frames from 1, the inferencer from 0.
+Predictions that were saved by hand are a list of frames, each a list of instances. Of a folder of images
+the inferencer writes the instances of each into a file of the image's name, some versions in a list of one
+list. 3D lifters give three coordinates a joint, in metres. Source: MMPose 1.x, demo and inferencer.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,10 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.frames import clip_of
+from gepc_geo.io.clip import Clips, FrameFiles, build_clip
+from gepc_geo.io.mmpose_meta import skeleton_of_meta
 from gepc_geo.io.people import (
     COCO,
-    build_clip,
     finite_array,
     joints_of,
     kind_of,
@@ -31,34 +33,45 @@ from gepc_geo.io.people import (
 )
 from gepc_geo.io.text import head, read_json, whole_number
 from gepc_geo.io.writing import clips_by_frame, pixel_poses
-from gepc_geo.skeleton import Skeleton
+from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
 _KIND = "MMPose's predictions of a video"
 _IMAGE_KIND = "MMPose's predictions of an image"
+_NESTED = re.compile(r'\s*\[\s*\[\s*(\{\s*"keypoints"\s*:\s*\[\s*\[|\]\s*,\s*\[)')
+# The lifters that MMPose has by name give Human3.6M's joints.
+_LIFTED = {17: SKELETONS["h36m17"]}
 
 
 def detect(path: Path) -> bool:
     """A JSON object that begins with ``meta_info`` or its frames, or the list of frames."""
+    start = head(path)
     return bool(
-        re.match(
-            r'\s*(\{\s*"(meta_info|instance_info)"|\[\s*\{\s*"(frame_id|instances)")', head(path)
-        )
-    )
+        re.match(r'\s*(\{\s*"(meta_info|instance_info)"|\[\s*\{\s*"(frame_id|instances)")', start)
+    ) or (bool(_NESTED.match(start)) and not detect_images(path))
 
 
 def detect_images(path: Path) -> bool:
-    """A JSON list of objects that begin with key points in pairs."""
-    return bool(re.match(r'\s*\[\s*\{\s*"keypoints"\s*:\s*\[\s*\[', head(path)))
+    """A JSON list of objects that begin with key points in pairs; or the same in a list of one."""
+    start = head(path)
+    if re.match(r'\s*\[\s*\{\s*"keypoints"\s*:\s*\[\s*\[', start):
+        return True
+    if not _NESTED.match(start) or not re.search(r"\d", path.stem):
+        return False
+    try:
+        content = read_json(path, _IMAGE_KIND)
+    except InputError:
+        return False
+    return len(content) == 1
 
 
-def read_mmpose(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+def read_mmpose(path: Path, skeleton: Skeleton | None = None) -> Clips:
     """Reads one video; the clip is named after the file, without the demo's ``results_``.
 
     Args:
         path: The file.
-        skeleton: Names the joints; ``None``: COCO's or Halpe's by their number, where the names in
-            ``meta_info``, if it has them, are the same.
+        skeleton: Names the joints; ``None``: the names in ``meta_info``; without it COCO's or Halpe's by
+            their number, of 3D poses Human3.6M's.
     """
     content = read_json(path, _KIND)
     meta = content.get("meta_info") if isinstance(content, dict) else None
@@ -66,22 +79,30 @@ def read_mmpose(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
     if not isinstance(info, list):
         raise InputError(f"{path} has no list of frames called instance_info, expected {_KIND}")
     frames: list[tuple[int, list[Any], Path]] = []
-    for entry in info:
+    for position, entry in enumerate(info):
+        if isinstance(entry, list):
+            frames.append((position, entry, path))
+            continue
         people = entry.get("instances") if isinstance(entry, dict) else None
         if not isinstance(people, list):
             raise InputError(f"{path} has a frame without a list of instances, expected {_KIND}")
         frames.append((whole_number(entry.get("frame_id"), path, "frame_id"), people, path))
-    return _clip(path.stem.removeprefix("results_") or path.stem, frames, skeleton, path, meta)
+    name = path.stem.removeprefix("results_") or path.stem
+    return _clip((name,), frames, skeleton, path, meta, counted=True)
 
 
-def read_mmpose_images(files: Sequence[Path], skeleton: Skeleton | None = None) -> PoseTracks:
+def read_mmpose_images(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     """Reads one clip, a file an image.
 
     Args:
         files: Its frames.
-        skeleton: Names the joints; ``None``: COCO's or Halpe's, by their number.
+        skeleton: Names the joints; ``None``: COCO's or Halpe's by their number, of 3D poses Human3.6M's.
     """
-    return _clip(clip_of(files[0]), lists_of(files, _IMAGE_KIND), skeleton, files[0])
+    frames = [
+        (number, people[0] if len(people) == 1 and isinstance(people[0], list) else people, path)
+        for number, people, path in lists_of(files, _IMAGE_KIND)
+    ]
+    return _clip(files.parts, frames, skeleton, files.paths[0], counted=not files.timed)
 
 
 def write_mmpose(tracks: PoseTracks, folder: Path) -> list[Path]:
@@ -102,7 +123,7 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
                 "frame_id": frame,
                 "instances": [_person(poses[row], int(tracks.track[row])) for row in rows],
             }
-            for frame, rows in enumerate(frames)
+            for frame, rows in enumerate(frames, start=1)
         ]
         yield f"results_{name}.json", json.dumps({"meta_info": meta, "instance_info": info})
 
@@ -116,55 +137,60 @@ def _person(pose: np.ndarray, track: int) -> dict[str, Any]:
 
 
 def _clip(
-    name: str,
+    parts: tuple[str, ...],
     frames: Sequence[tuple[int, list[Any], Path]],
     skeleton: Skeleton | None,
     origin: Path,
     meta: Any = None,
-) -> PoseTracks:
+    counted: bool = False,
+) -> Clips:
     """One clip of frame numbers, instances and the file that each is in."""
     frame: list[int] = []
     person: list[int | None] = []
     poses: list[np.ndarray] = []
+    owner: list[Path] = []
     for number, people, path in frames:
         for one in people:
             poses.append(_pose(one, path, number))
             frame.append(number)
+            owner.append(path)
             track = one.get("track_id")
             person.append(None if track is None else whole_number(track, path, "track_id"))
-    named = skeleton_of(joints_of(poses, origin), skeleton, COCO, origin)
-    if skeleton is None and poses:
-        _check_names(meta, named, origin)
-    values = np.array(poses).reshape(len(poses), named.num_joints, 3)
-    length = max((number + 1 for number, _, _ in frames), default=0)
-    return build_clip(name, values, frame, person, named, origin, length)
-
-
-def _check_names(meta: Any, skeleton: Skeleton, path: Path) -> None:
-    """Other data sets have 17 joints too (Human3.6M), under other names."""
-    names = meta.get("keypoint_id2name") if isinstance(meta, Mapping) else None
-    if not isinstance(names, Mapping):
-        return
-    for joint, expected in enumerate(skeleton.joints):
-        found = names.get(str(joint), expected)
-        if found != expected:
-            raise InputError(
-                f"{path} calls joint {joint} {found!r:.40}, expected {expected!r} as in skeleton "
-                f"{skeleton.name!r}, or a skeleton of its own (--skeleton)"
-            )
+            if poses[-1].shape[1] != poses[0].shape[1]:
+                raise InputError(
+                    f"{path} has keypoints of {poses[-1].shape[1] - 1} coordinates in frame {number}, "
+                    f"expected {poses[0].shape[1] - 1} as in the frames before"
+                )
+    joints = joints_of(poses, owner)
+    lifted = bool(poses) and poses[0].shape[1] == 4
+    named = (
+        skeleton
+        if joints is None or skeleton is not None
+        else skeleton_of_meta(meta, joints, origin)
+    )
+    if named is None or named.num_joints != joints:
+        named = skeleton_of(joints, skeleton, _LIFTED if lifted else COCO, origin)
+    values = np.array(poses).reshape(len(poses), named.num_joints, 4 if lifted else 3)
+    listed = [number for number, _, _ in frames]
+    return build_clip(
+        parts, values, frame, person, named, owner or origin, listed=listed, counted=counted
+    )
 
 
 def _pose(one: Any, path: Path, frame: int) -> np.ndarray:
-    """x, y, score of each joint, :math:`[V, 3]`."""
+    """x, y (and z), score of each joint, :math:`[V, 3]` or :math:`[V, 4]`."""
     if not isinstance(one, dict):
         raise InputError(
             f"{path} has {kind_of(one)} as an instance of frame {frame}, expected its keypoints"
         )
     points = finite_array(one.get("keypoints", []), path)
     scores = finite_array(one.get("keypoint_scores", []), path)
-    if points.ndim != 2 or points.shape[1:] != (2,) or scores.shape != points.shape[:1]:
+    # Lifters give a list of one pose.
+    points = points[0] if points.ndim == 3 and len(points) == 1 else points
+    scores = scores[0] if scores.ndim == 2 and len(scores) == 1 else scores
+    if points.ndim != 2 or points.shape[1] not in (2, 3) or scores.shape != points.shape[:1]:
         raise InputError(
             f"{path} has keypoints of shape {list(points.shape)} and keypoint_scores of "
-            f"{list(scores.shape)} in frame {frame}, expected joints by 2, and a score of each"
+            f"{list(scores.shape)} in frame {frame}, expected joints by 2 or 3, and a score of each"
         )
     return np.concatenate([points, scores[:, None]], axis=1)

@@ -6,6 +6,7 @@ import struct
 import zipfile
 from pathlib import Path
 
+from gepc_geo.io.clip import Clips
 from gepc_geo.tracks import PoseTracks
 
 
@@ -19,9 +20,10 @@ def detect(path: Path) -> bool:
         return False
 
 
-def read_native(path: Path) -> PoseTracks:
-    """Reads a native ``.npz``."""
-    return PoseTracks.load(path)
+def read_native(path: Path) -> Clips:
+    """Reads a native ``.npz``; clips have the names in it."""
+    tracks = PoseTracks.load(path)
+    return Clips(tracks, [(path.stem, name) for name in tracks.clip_names])
 
 
 def write_native(tracks: PoseTracks, path: Path) -> list[Path]:

@@ -16,6 +16,8 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
+from gepc_geo.io.clip import Clips, Remark
+from gepc_geo.io.ntu_people import people_of
 from gepc_geo.io.text import head, read_text, whole_number
 from gepc_geo.io.writing import clips_by_frame, fine_poses
 from gepc_geo.skeleton import SKELETONS
@@ -47,13 +49,14 @@ def detect(path: Path) -> bool:
     ) or (bool(NAME.fullmatch(path.stem)) and path.suffix.lower() == ".skeleton")
 
 
-def read_ntu(path: Path) -> PoseTracks:
+def read_ntu(path: Path) -> Clips:
     """Reads one clip: 25 joints in metres; the confidence of an inferred joint is 0.5.
 
-    At most two bodies are people: of more, the two that move most (the standard deviations of x, y
-    and z over joints and frames, added up) are kept, as Kinect takes furniture for people. Person 0
-    is the one that moves most. A frame without a body is a frame with nobody, a body whose joints all
-    lie at the origin is not there, and a clip without any body is an empty clip.
+    Kinect gives a person that it lost a new id: bodies that do not overlap in time, and are near enough to
+    each other for one person's way, are one person. At most two are kept: of more, the two that move most
+    (the standard deviations of x, y and z over joints and frames, added up), as Kinect takes furniture for
+    people. Person 0 is the one that moves most. A frame without a body is a frame with nobody, a body whose
+    joints all lie at the origin is not there, and a clip without any body is an empty clip.
 
     From the name ``SsssCcccPpppRrrrAaaa``, where the file has it: the class is the action's number as
     text (``"43"``), the camera ``"c1"`` to ``"c3"``, the split the cross-subject protocol's.
@@ -90,8 +93,17 @@ def read_ntu(path: Path) -> PoseTracks:
         raise InputError(f"{path} has a joint that is NaN or infinite, expected finite numbers")
     confidence = _CONFIDENCE[state.astype(np.int64)]
     confidence[(keypoints == 0).all(-1)] = 0
-    track = _people(keypoints, confidence, np.array(body, dtype=np.int64))
-    keep = track >= 0
+    frames_of_rows = np.array(frame, dtype=np.int64)
+    track, people = people_of(keypoints, confidence, frames_of_rows, np.array(body, dtype=np.int64))
+    keep = (track >= 0) & (track < _PEOPLE)
+    remarks = []
+    if people > _PEOPLE:
+        text = (
+            "more than two people are in a clip, of whom the two who move most are kept: {count} of {total} "
+            "bodies are left out"
+        )
+        there = int((track >= 0).sum())
+        remarks.append(Remark(text, there - int(keep.sum()), there, path))
     match = NAME.fullmatch(path.stem)
     known = {}
     if match is not None:
@@ -100,10 +112,10 @@ def read_ntu(path: Path) -> PoseTracks:
             "clip_label": [str(int(match[5]))],
             "clip_split": ["train" if int(match[3]) in _TRAIN else "test"],
         }
-    return PoseTracks.build(
+    tracks = PoseTracks.build(
         keypoints[keep],
         confidence[keep],
-        np.array(frame, dtype=np.int64)[keep],
+        frames_of_rows[keep],
         track[keep],
         np.zeros(int(keep.sum()), dtype=np.int64),
         "ntu25",
@@ -113,6 +125,7 @@ def read_ntu(path: Path) -> PoseTracks:
         origin=str(path),
         **known,
     )
+    return Clips(tracks, [(path.stem,)], remarks=remarks)
 
 
 def write_ntu(tracks: PoseTracks, folder: Path) -> list[Path]:
@@ -158,17 +171,6 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
                 for (x, y, z, _), seen in zip(poses[row], state[row], strict=True):
                     lines.append(f"{x:.6f} {y:.6f} {z:.6f} 0 0 0 0 0 0 0 0 {seen}")
         yield f"{name}.skeleton", "\n".join(lines) + "\n"
-
-
-def _people(keypoints: np.ndarray, confidence: np.ndarray, body: np.ndarray) -> np.ndarray:
-    """0 and 1 for the rows of the two bodies that move most; -1 for all others."""
-    there = (confidence > 0).any(-1)
-    bodies = list(dict.fromkeys(body[there].tolist()))
-    motion = [keypoints[there & (body == one)].std(axis=(0, 1)).sum() for one in bodies]
-    track = np.full(len(body), -1, dtype=np.int64)
-    for number, i in enumerate(np.argsort(-np.array(motion), kind="stable")[:_PEOPLE]):
-        track[there & (body == bodies[i])] = number
-    return track
 
 
 def _values(rows: Iterator[str], path: Path, count: int) -> list[str]:

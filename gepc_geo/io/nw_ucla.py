@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.io.clip import Clips
 from gepc_geo.io.text import head, read_json
 from gepc_geo.tracks import PoseTracks
 
@@ -20,7 +21,7 @@ def detect(path: Path) -> bool:
     return bool(re.match(r'\s*\{\s*"(file_name|skeletons)"', head(path)))
 
 
-def read_nw_ucla(path: Path) -> PoseTracks:
+def read_nw_ucla(path: Path) -> Clips:
     """Reads one clip: 20 joints in metres.
 
     The class is the action's number as text (``"4"``), the camera ``"v1"`` to ``"v3"``; views 1 and
@@ -49,7 +50,7 @@ def read_nw_ucla(path: Path) -> PoseTracks:
     action, view = int(match[1]), int(match[4])
     if view not in _SPLIT:
         raise InputError(f"{path} has view {view} in its name, expected 1, 2 or 3")
-    return PoseTracks.build(
+    tracks = PoseTracks.build(
         keypoints,
         # A joint that was lost lies exactly at the camera.
         (keypoints != 0).any(-1),
@@ -64,3 +65,4 @@ def read_nw_ucla(path: Path) -> PoseTracks:
         clip_split=[_SPLIT[view]],
         origin=str(path),
     )
+    return Clips(tracks, [(name,)])

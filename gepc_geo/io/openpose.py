@@ -1,23 +1,25 @@
 """OpenPose: a JSON file for every frame, as ``--write_json`` writes them.
 
 ``NAME_000000000012_keypoints.json`` holds ``{"version": ..., "people": [...]}``, each of the people
-``pose_keypoints_2d`` (x, y, score of each joint; 25 of BODY_25 or 18 of COCO) and ``person_id``
+``pose_keypoints_2d`` (x, y, score of each joint; 25 of BODY_25 or BODY_25B, or 18 of COCO) and ``person_id``
 (``[-1]`` without tracking). Versions before 1.3 call the key points ``pose_keypoints``. Source: the
-OpenPose documentation, "Output". Face, hands and part candidates are passed over.
+OpenPose documentation, "Output". Frames of a video are counted from 0, in 12 digits; a folder of pictures keeps
+their names. Face, hands and part candidates are passed over.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.frames import clip_of, frames_of
-from gepc_geo.io.people import build_clip, pose_array, skeleton_of
+from gepc_geo.io.clip import Clips, FrameFiles, build_clip
+from gepc_geo.io.orders import nearest_order
+from gepc_geo.io.people import pose_array, skeleton_of
 from gepc_geo.io.text import head, read_json, whole_number
 from gepc_geo.io.writing import clips_by_frame, flat_poses
 from gepc_geo.skeleton import SKELETONS, Skeleton
@@ -25,6 +27,9 @@ from gepc_geo.tracks import PoseTracks
 
 _KIND = "an OpenPose key point file"
 JOINTS = {25: SKELETONS["body25"], 18: SKELETONS["coco18"]}
+# Two orders of 25 points, which the files do not tell apart.
+_ORDERS = (SKELETONS["body25"], SKELETONS["body25b"])
+_OF_VIDEO = re.compile(r"(^|.*_)\d{12}_keypoints", re.DOTALL)
 
 
 def detect(path: Path) -> bool:
@@ -32,17 +37,19 @@ def detect(path: Path) -> bool:
     return bool(re.match(r'\s*\{\s*("version"\s*:\s*[^,]{1,20},\s*)?"people"\s*:\s*\[', head(path)))
 
 
-def read_openpose(files: Sequence[Path], skeleton: Skeleton | None = None) -> PoseTracks:
+def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     """Reads one clip.
 
     Args:
         files: Its frames.
-        skeleton: Names the joints; ``None``: BODY_25 or COCO-18, by their number.
+        skeleton: Names the joints; ``None``: BODY_25, BODY_25B or COCO-18, by their number and the
+            lengths of bones.
     """
     frame: list[int] = []
     person: list[int | None] = []
     poses: list[list[Any]] = []
-    for number, path in zip(frames_of(files), files, strict=True):
+    owner: list[Path] = []
+    for number, path in zip(files.frames, files.paths, strict=True):
         for one in _people(path):
             pose = one.get("pose_keypoints_2d", one.get("pose_keypoints"))
             if pose == []:
@@ -61,11 +68,23 @@ def read_openpose(files: Sequence[Path], skeleton: Skeleton | None = None) -> Po
                 )
             frame.append(number)
             poses.append(pose)
+            owner.append(path)
             person.append(_id(one.get("person_id", -1), path))
-    values = pose_array(poses, files[0])
-    named = skeleton_of(values.shape[1] if poses else None, skeleton, JOINTS, files[0])
-    length = max(frames_of(files)) + 1
-    return build_clip(clip_of(files[0]), values, frame, person, named, files[0], length)
+    first = files.paths[0]
+    values = pose_array(poses, first)
+    named = skeleton_of(values.shape[1] if poses else None, skeleton, JOINTS, first)
+    if poses and skeleton is None and named in _ORDERS:
+        named = nearest_order(values, _ORDERS)
+    return build_clip(
+        files.parts,
+        values,
+        frame,
+        person,
+        named,
+        owner or first,
+        listed=files.frames,
+        counted=not files.timed and not all(_OF_VIDEO.fullmatch(path.stem) for path in files.paths),
+    )
 
 
 def write_openpose(tracks: PoseTracks, folder: Path) -> list[Path]:

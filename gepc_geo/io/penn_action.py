@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.io.clip import Clips
 from gepc_geo.io.matlab import read_matlab
 from gepc_geo.io.text import head
 from gepc_geo.tracks import PoseTracks
@@ -22,7 +23,7 @@ def detect(path: Path) -> bool:
     return head(path, 64).startswith("MATLAB 5.0")
 
 
-def read_penn_action(path: Path) -> PoseTracks:
+def read_penn_action(path: Path) -> Clips:
     """Reads one clip: 13 joints, visibility as confidence, class, split and image size."""
     content = read_matlab(path, _KEYS, "a Penn Action label file")
     lost = [name for name in _KEYS if name not in content]
@@ -47,7 +48,7 @@ def read_penn_action(path: Path) -> PoseTracks:
     if not isinstance(action, str):
         raise InputError(f"{path} has an action that is no text, expected a class name")
     frames = len(x)
-    return PoseTracks.build(
+    tracks = PoseTracks.build(
         # NaN at a joint that is there stays, and is refused; one that is not means nothing.
         np.where(confidence[..., None] > 0, keypoints, 0),
         confidence,
@@ -62,6 +63,7 @@ def read_penn_action(path: Path) -> PoseTracks:
         clip_split=["train" if train[0] == 1 else "test"],
         origin=str(path),
     )
+    return Clips(tracks, [(path.stem,)])
 
 
 def _numbers(value: Any, path: Path, name: str) -> np.ndarray:

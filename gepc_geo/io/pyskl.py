@@ -19,6 +19,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
+from gepc_geo.io.clip import Clips
 from gepc_geo.io.ntu import NAME
 from gepc_geo.io.people import COCO, skeleton_of
 from gepc_geo.io.text import whole_number
@@ -45,7 +46,7 @@ def detect(path: Path) -> bool:
     )
 
 
-def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> Clips:
     """Reads all clips; person ``m`` of an annotation is track ``m``, its class the label as text.
 
     A joint at the origin is missing, a person without any joint in a frame is not there. The split is
@@ -74,7 +75,8 @@ def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
         raise InputError(
             f"{path} has {count} annotations named {name!r:.60} (frame_dir), expected different names"
         )
-    return PoseTracks.concat(clips)
+    tracks = PoseTracks.concat(clips)
+    return Clips(tracks, [(path.stem, name) for name in tracks.clip_names])
 
 
 def write_pyskl(tracks: PoseTracks, path: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.io.clip import Clips
 from gepc_geo.io.text import head, read_text
 from gepc_geo.tracks import PoseTracks
 
@@ -20,7 +21,7 @@ def detect(path: Path) -> bool:
     return head(path, 64).startswith("Frame_Number Person_ID")
 
 
-def read_shanghaitech_boxes(path: Path) -> PoseTracks:
+def read_shanghaitech_boxes(path: Path) -> Clips:
     """Reads one clip; the camera is the clip name's part before ``_``.
 
     Columns: frame number, person, state, left, top, right, bottom; in training files one label more,
@@ -54,7 +55,7 @@ def read_shanghaitech_boxes(path: Path) -> PoseTracks:
     x = np.stack([(left + right) / 2, left, right, left, right], axis=1)
     y = np.stack([(top + bottom) / 2, top, top, bottom, bottom], axis=1)
     frame = table[:, 0]
-    return PoseTracks.build(
+    tracks = PoseTracks.build(
         np.stack([x, y], axis=2),
         np.ones(x.shape),
         frame,
@@ -67,3 +68,4 @@ def read_shanghaitech_boxes(path: Path) -> PoseTracks:
         camera=[path.stem.split("_")[0]],
         origin=str(path),
     )
+    return Clips(tracks, [(path.stem,)])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,9 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.frames import clip_of, frames_of
+from gepc_geo.io.clip import Clips, FrameFiles, build_clip
 from gepc_geo.io.people import (
     COCO,
-    build_clip,
     finite_array,
     joints_of,
     kind_of,
@@ -64,13 +64,12 @@ def detect_frames(path: Path) -> bool:
     return bool(re.match(r'\s*\[\s*\{\s*"name"\s*:\s*"[^"]*"\s*,\s*"class"', head(path)))
 
 
-def read_ultralytics_labels(files: Sequence[Path], skeleton: Skeleton | None = None) -> PoseTracks:
+def read_ultralytics_labels(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     """Reads one clip; its image size is 1 by 1, as positions are shares of the image.
 
     Whether there are scores of boxes and ids behind the key points, the number of values says; one
     value more is an id where it is a whole number in all lines. A missing file is a frame with
-    nobody. Ultralytics numbers the frames of a video from 1, which here is frame 0; where there is a
-    file of number 0, frames are numbered from 0.
+    nobody. Ultralytics numbers the frames of a video from 1; a folder of pictures keeps their names.
 
     Args:
         files: Its frames.
@@ -79,15 +78,13 @@ def read_ultralytics_labels(files: Sequence[Path], skeleton: Skeleton | None = N
     frame: list[int] = []
     owner: list[Path] = []
     lines: list[list[str]] = []
-    numbers = frames_of(files)
-    if 0 not in numbers:
-        numbers = [number - 1 for number in numbers]
-    for number, path in zip(numbers, files, strict=True):
+    first = files.paths[0]
+    for number, path in zip(files.frames, files.paths, strict=True):
         new = [line.split() for line in read_text(path, _LABELS_KIND).splitlines() if line.strip()]
         lines += new
         frame += [number] * len(new)
         owner += [path] * len(new)
-    joints, width = _layout({len(line) for line in lines}, skeleton, files[0], lines, owner)
+    joints, width = _layout({len(line) for line in lines}, skeleton, first, lines, owner)
     table = [_floats(line, path) for line, path in zip(lines, owner, strict=True)]
     end = _LEADING + joints * width
     tails = [line[end:] for line in lines]
@@ -103,20 +100,22 @@ def read_ultralytics_labels(files: Sequence[Path], skeleton: Skeleton | None = N
     points = np.array([row[_LEADING:end] for row in table]).reshape(len(table), joints, width)
     if width == 2:
         points = np.concatenate([points, np.ones_like(points[..., :1])], axis=2)
-    named = skeleton_of(joints if lines else None, skeleton, COCO, files[0])
-    return build_clip(
-        clip_of(files[0]),
+    named = skeleton_of(joints if lines else None, skeleton, COCO, first)
+    clips = build_clip(
+        files.parts,
         points,
         frame,
         person,
         named,
-        files[0],
-        max(numbers) + 1,
+        owner or first,
+        listed=files.frames,
+        counted=not files.timed,
         image_size=[[1, 1]],
     )
+    return replace(clips, complete=False)
 
 
-def read_ultralytics_json(path: Path, skeleton: Skeleton | None = None) -> PoseTracks:
+def read_ultralytics_json(path: Path, skeleton: Skeleton | None = None) -> Clips:
     """Reads one video; the clip is named after the file.
 
     Args:
@@ -136,17 +135,18 @@ def read_ultralytics_json(path: Path, skeleton: Skeleton | None = None) -> PoseT
                 "file holds all frames of a video; a file a frame is ultralytics-frames)"
             )
         frames.append((number, people, path))
-    return _clip(path.stem, frames, skeleton, path)
+    return _clip((path.stem,), frames, skeleton, path)
 
 
-def read_ultralytics_frames(files: Sequence[Path], skeleton: Skeleton | None = None) -> PoseTracks:
+def read_ultralytics_frames(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     """Reads one clip, a file a frame.
 
     Args:
         files: Its frames.
         skeleton: Names the joints; ``None``: COCO's, by their number.
     """
-    return _clip(clip_of(files[0]), lists_of(files, _FRAME_KIND), skeleton, files[0])
+    frames = lists_of(files, _FRAME_KIND)
+    return _clip(files.parts, frames, skeleton, files.paths[0], counted=not files.timed)
 
 
 def write_ultralytics_labels(tracks: PoseTracks, folder: Path) -> list[Path]:
@@ -223,23 +223,27 @@ def _whole(text: str) -> int | float | str:
 
 
 def _clip(
-    name: str,
+    parts: tuple[str, ...],
     frames: Sequence[tuple[int, list[Any], Path]],
     skeleton: Skeleton | None,
     origin: Path,
-) -> PoseTracks:
+    counted: bool = False,
+) -> Clips:
     """One clip of frame numbers, people and the file that each is in."""
-    frame, person, poses = [], [], []
+    frame, person, poses, owner = [], [], [], []
     for number, people, path in frames:
         for one in people:
             frame.append(number)
             poses.append(_points(one, path, number))
+            owner.append(path)
             track = one.get("track_id")
             person.append(None if track is None else whole_number(track, path, "track_id"))
-    named = skeleton_of(joints_of(poses, origin), skeleton, COCO, origin)
+    named = skeleton_of(joints_of(poses, owner), skeleton, COCO, origin)
     values = np.array(poses).reshape(len(poses), named.num_joints, 3)
-    length = max((number + 1 for number, _, _ in frames), default=0)
-    return build_clip(name, values, frame, person, named, origin, length)
+    listed = [number for number, _, _ in frames]
+    return build_clip(
+        parts, values, frame, person, named, owner or origin, listed=listed, counted=counted
+    )
 
 
 def _points(one: Any, path: Path, frame: int) -> list[tuple[float, float, float]]:
@@ -250,7 +254,10 @@ def _points(one: Any, path: Path, frame: int) -> list[tuple[float, float, float]
             "(results of a pose model)"
         )
     x, y = points["x"], points["y"]
-    lists = [x, y, points.get("visible", [1.0] * len(x) if isinstance(x, list) else None)]
+    seen = points.get("visible")
+    if seen is None and isinstance(x, list):
+        seen = [1.0] * len(x)
+    lists = [x, y, seen]
     if not all(isinstance(values, list) and len(values) == len(x) for values in lists):
         raise InputError(
             f"{path} has keypoints in frame {frame} whose x, y and visible do not go together, "

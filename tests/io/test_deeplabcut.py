@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import count_formats, read
+from gepc_geo.io import read, read_all
 
 MOUSE = {
     "name": "mouse",
@@ -51,7 +51,7 @@ def test_one_animal(tmp_path, mouse):
     # In the skeleton's order, whatever that of the table.
     np.testing.assert_array_equal(tracks.keypoints[0], [[3.5, 4.5], [5.5, 6.5], [1.5, 2.5]])
     np.testing.assert_allclose(tracks.confidence, [[0.8, 0.7, 0.9], [0.8, 0.7, 0]])
-    assert count_formats(path.parent) == {"deeplabcut": 1}
+    assert read_all(path.parent, skeleton=mouse).formats == {"deeplabcut": 1}
 
 
 def test_several_animals(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import count_formats, read, write
+from gepc_geo.io import read, read_all, write
 from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracking import idf1
 
@@ -51,10 +51,11 @@ def test_coco_results_get_ids(tmp_path):
     tracks = read(save(tmp_path / "gate.json", content))
     assert tracks.clip_names == ("gate",) and tracks.skeleton == SKELETONS["coco17"]
     np.testing.assert_array_equal(tracks.track, [0, 0, 1, 1, 2])
-    np.testing.assert_array_equal(tracks.frame, [4, 5, 4, 5, 6])
+    # There is no image 0: they are counted from 1.
+    np.testing.assert_array_equal(tracks.frame, [3, 4, 3, 4, 5])
     np.testing.assert_array_equal(tracks.keypoints[0, 3], [106, 65])
     assert tracks.confidence[0, 3] == 0.75
-    assert count_formats(tmp_path) == {"coco-results": 1}
+    assert read_all(tmp_path).formats == {"coco-results": 1}
 
 
 def test_coco_results_with_ids_and_image_names(tmp_path):
@@ -66,7 +67,7 @@ def test_coco_results_with_ids_and_image_names(tmp_path):
     tracks = read(save(tmp_path / "all.json", content))
     assert tracks.clip_names == ("gate", "yard")
     np.testing.assert_array_equal(tracks.track, [3, 8, 3])
-    np.testing.assert_array_equal(tracks.frame, [4, 5, 1])
+    np.testing.assert_array_equal(tracks.frame, [3, 4, 0])
     # One clip's images are the file's.
     assert read(save(tmp_path / "one.json", content[:1])).clip_names == ("one",)
     # AlphaPose without tracking calls its files all alike, in a folder a video.
@@ -96,9 +97,11 @@ COCO = json.dumps([result(1), result(2)])
         (COCO.replace('"image_id": 1', '"image_id": null'), "image_id None at position 0"),
         (COCO.replace('"image_id": 1', '"image_id": "x.jpg"'), "image_id 'x.jpg' at position 0"),
         (json.dumps([result(1), 7]), "a number at position 1, expected an object"),
-        (json.dumps([result(1), result(2, joints=16)]), "poses of 16 and of 17 joints"),
+        (
+            json.dumps([result(1), result(2, joints=16)]),
+            "a pose of 16 joints, expected 17 as in the poses before",
+        ),
         (json.dumps([result(1, joints=21)]), "poses of 21 joints, expected 17"),
-        (json.dumps([result(1, track_id=2)] * 2), "person 2 twice in frame 1"),
     ],
 )
 def test_broken_coco_results(content, message, tmp_path):
@@ -133,10 +136,10 @@ def test_mmpose_demo_and_inferencer(tmp_path):
     tracks = read(save(tmp_path / "results_gate.json", content))
     assert tracks.clip_names == ("gate",)
     np.testing.assert_array_equal(tracks.track, [0, 0, 1])
-    np.testing.assert_array_equal(tracks.frame, [1, 3, 1])
+    np.testing.assert_array_equal(tracks.frame, [0, 2, 0])
     np.testing.assert_array_equal(tracks.keypoints[1, 2], [105, 56])
     assert tracks.confidence[0, 0] == 0.5
-    assert count_formats(tmp_path) == {"mmpose": 1}
+    assert read_all(tmp_path).formats == {"mmpose": 1}
     listed = read(save(tmp_path / "list" / "yard.json", info))
     np.testing.assert_array_equal(listed.keypoints, tracks.keypoints)
     tracked = frames([instance(track_id=5)], [instance(track_id=5)])
@@ -160,7 +163,10 @@ MMPOSE = json.dumps(frames([instance()], [instance()]))
         (MMPOSE.replace("[100.0, 50.0]", "[NaN, 50.0]", 1), "NaN or infinite"),
         (MMPOSE.replace("[100.0, 50.0]", "[100.0]", 1), "no numbers"),
         (MMPOSE.replace("0.5, ", "", 1), r"shape \[17, 2\] and keypoint_scores of \[16\]"),
-        (frames([instance()], [instance(joints=15)]), "poses of 15 and of 17 joints"),
+        (
+            frames([instance()], [instance(joints=15)]),
+            "a pose of 15 joints, expected 17 as in the poses before",
+        ),
         (frames([instance(joints=133)]), "poses of 133 joints, expected 17"),
         (frames(["x"]), "a string as an instance of frame 1"),
         (
@@ -168,7 +174,7 @@ MMPOSE = json.dumps(frames([instance()], [instance()]))
                 "meta_info": {"keypoint_id2name": {"0": "root"}},
                 "instance_info": frames([instance()]),
             },
-            "calls joint 0 'root', expected 'nose' as in skeleton 'coco17'",
+            r"has 1 names of joints \(keypoint_id2name\) and poses of 17, expected a name for each",
         ),
     ],
 )
@@ -203,7 +209,7 @@ def test_mediapipe_in_pixels_and_in_shares(tmp_path):
     shares = read(save(tmp_path / "shares" / "gate.json", mediapipe(*people)))
     np.testing.assert_array_equal(shares.image_size, [[1, 1]])
     np.testing.assert_allclose(shares.keypoints * [640, 480], tracks.keypoints, rtol=1e-6)
-    assert count_formats(tmp_path) == {"mediapipe": 2}
+    assert read_all(tmp_path).formats == {"mediapipe": 2}
 
 
 MEDIAPIPE = json.dumps(mediapipe([landmarks()]))
@@ -246,11 +252,11 @@ def test_kinetics_skeleton(tmp_path):
     assert (tracks.clip_names, tracks.clip_label) == (("-_DPXTP1",), ("juggling balls",))
     assert tracks.skeleton == SKELETONS["coco18"]
     np.testing.assert_array_equal(tracks.track, [0, 0, 1])
-    np.testing.assert_array_equal(tracks.frame, [1, 2, 2])
-    np.testing.assert_array_equal(tracks.clip_length, [4])
+    np.testing.assert_array_equal(tracks.frame, [0, 1, 1])
+    np.testing.assert_array_equal(tracks.clip_length, [3])
     np.testing.assert_allclose(tracks.keypoints[0, 10], [340 * 0.26, 128], rtol=1e-6)
     assert (tracks.confidence == 0).sum(1).tolist() == [1, 1, 1]
-    assert count_formats(tmp_path) == {"kinetics-skeleton": 1}
+    assert read_all(tmp_path).formats == {"kinetics-skeleton": 1}
     assert read(save(tmp_path / "none.json", {"data": [], "label": "x"})).num_frames == 0
 
 
@@ -322,7 +328,7 @@ def test_formats_are_known_by_whatever_order_their_entries_have(content, form, t
     for first in ("label", "a", *content):
         ordered = {first: content.get(first, "x"), **content}
         save(path, ordered)
-        assert count_formats(path) == count_formats(tmp_path) == {form: 1}
+        assert read_all(path).formats == read_all(tmp_path).formats == {form: 1}
         assert read(path).num_frames == 1
     save(path, {name: content[name] for name in reversed(content)})
     assert read(path).num_frames == 1
@@ -349,10 +355,10 @@ def test_mmpose_of_a_folder_of_images(tmp_path):
         save(tmp_path / f"gate_{number}.json", json.dumps(people, indent="  "))
     tracks = read(tmp_path)
     assert tracks.clip_names == ("gate",)
-    np.testing.assert_array_equal(tracks.frame, [2, 10, 2])
+    np.testing.assert_array_equal(tracks.frame, [1, 9, 1])
     np.testing.assert_array_equal(tracks.track, [0, 0, 1])
     np.testing.assert_array_equal(tracks.keypoints[1, 2], [106, 56])
-    assert count_formats(tmp_path) == {"mmpose-images": 3}
+    assert read_all(tmp_path).formats == {"mmpose-images": 3}
     save(tmp_path / "gate_11.json", [instance(), {"keypoints": [[1, 2]]}])
     with pytest.raises(InputError, match=r"gate_11\.json has keypoints of shape \[1, 2\] and"):
         read(tmp_path)

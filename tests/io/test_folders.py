@@ -97,9 +97,15 @@ def test_folders_with_nothing_to_read(tmp_path):
         read(tmp_path)
 
 
-def test_clips_of_one_name_are_refused_with_both_files(tmp_path):
-    fill(tmp_path, x__a_json=people(), y__a_json=people())
-    with pytest.raises(InputError, match=r"y.a\.json has a clip named 'a' and so has .*x.a\.json"):
+def test_clips_of_one_name_get_the_folders_that_tell_them_apart(tmp_path):
+    fill(tmp_path, x__p__a_json=people(), y__p__a_json=people(), y__p__b_json=people())
+    assert read(tmp_path).clip_names == ("x/a", "y/a", "b")
+
+
+def test_clips_that_nothing_tells_apart_are_refused_with_both_files(tmp_path):
+    fill(tmp_path, x__a_json=people())
+    read(tmp_path / "x" / "a.json").save(tmp_path / "x" / "a.npz")
+    with pytest.raises(InputError, match=r"x.a\.npz has a clip named 'a' and so has .*x.a\.json"):
         read(tmp_path)
 
 

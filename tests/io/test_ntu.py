@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import count_formats, read
+from gepc_geo.io import read, read_all
 from gepc_geo.skeleton import SKELETONS
 
 NAME = "S001C002P003R001A050.skeleton"
@@ -39,7 +39,7 @@ def test_one_person(tmp_path):
     np.testing.assert_array_equal(tracks.track, [0, 0])
     np.testing.assert_allclose(tracks.keypoints[1, 7], [0.6, 0.7, 3.0], rtol=1e-6)
     np.testing.assert_array_equal(tracks.confidence[:, 0], [1, 0.5])
-    assert count_formats(tmp_path) == {"ntu": 1}
+    assert read_all(tmp_path).formats == {"ntu": 1}
 
 
 def test_the_two_that_move_most_are_people(tmp_path):

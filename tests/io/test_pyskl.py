@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import count_formats, read
+from gepc_geo.io import read, read_all
 from gepc_geo.io.unpickle import Array, read_pickle
 from gepc_geo.skeleton import SKELETONS
 
@@ -61,7 +61,7 @@ def test_3d_and_lists_of_annotations(tmp_path):
     assert tracks.skeleton == SKELETONS["ntu25"] and tracks.dims == 3
     np.testing.assert_array_equal(tracks.keypoints[2, 5], [6, 3, 7])
     assert tracks.clip_split == ("",)
-    assert count_formats(tmp_path) == {"pyskl": 1}
+    assert read_all(tmp_path).formats == {"pyskl": 1}
 
 
 def test_classes_of_clips_named_as_ntus_are_those_of_the_names(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as npst
 from scipy.io import savemat
 
 from gepc_geo.errors import InputError, InputWarning
-from gepc_geo.io import FORMATS, count_formats, read
+from gepc_geo.io import FORMATS, read, read_all
 from gepc_geo.io.alphapose import write_alphapose
 from gepc_geo.io.labels import read_frame_labels
 from gepc_geo.skeleton import SKELETONS
@@ -37,21 +37,21 @@ def test_alphapose_results(tmp_path):
     write(
         path,
         [
-            result("12.jpg", 3),
-            result("frame_0013.png", [[3]]),
-            result(12, 4, score=1.0),
-            {**result(12, 4, score=3.0), "keypoints": points(17, start=100.0, score=1.7)},
-            {**result(12, 4, score=3.0), "keypoints": points(17, start=200.0)},
+            result("0.jpg", 3),
+            result("1.jpg", [[3]]),
+            {**result("0.jpg", 4, score=1.0), "keypoints": points(17, start=300.0)},
+            {**result("0.jpg", 4, score=3.0), "keypoints": points(17, start=100.0, score=1.7)},
+            {**result("0.jpg", 4, score=3.0), "keypoints": points(17, start=200.0)},
         ],
     )
     with pytest.warns(
-        InputWarning, match=r"alphapose-results\.json has .* 2 of 5 poses are left out"
+        InputWarning, match=r"alphapose-results\.json: people .* 2 of 5 poses are left out"
     ):
         tracks = read(path)
     assert tracks.clip_names == ("cam",)
     assert tracks.skeleton == SKELETONS["coco17"]
     np.testing.assert_array_equal(tracks.track, [3, 3, 4])
-    np.testing.assert_array_equal(tracks.frame, [12, 13, 12])
+    np.testing.assert_array_equal(tracks.frame, [0, 1, 0])
     # Several times in a frame: the best scored pose, of equal ones the first; scores above one are one.
     np.testing.assert_array_equal(tracks.keypoints[2, 1], [101, 102])
     assert tracks.confidence[2, 0] == 1
@@ -74,7 +74,7 @@ def test_people_of_alphapose_without_tracking_get_ids(ids, tmp_path):
     np.testing.assert_array_equal(tracks.track, [0, 0, 0, 1, 1, 1, 2])
     np.testing.assert_array_equal(tracks.frame, [0, 1, 2, 0, 1, 2, 2])
     np.testing.assert_array_equal(tracks.keypoints[:, 0, 0], [1, 3, 5, 500, 502, 504, 900])
-    assert count_formats(path) == {"alphapose-results": 1}
+    assert read_all(path).formats == {"alphapose-results": 1}
     assert read(path, skeleton="coco18").num_joints == 18
 
 
@@ -333,9 +333,11 @@ def test_paths_and_formats_that_do_not_exist(tmp_path):
 
 
 def test_frame_numbers_are_not_taken_from_endings(tmp_path):
-    names = ["0001.jp2", "0002.jp2", "clip7_0003.mp4", "frame.4", "00005"]
+    names = ["0000.jp2", "0001.jp2", "clip7_0002.mp4", "frame.3", "00004"]
     write(tmp_path / "a.json", [result(name, 1) for name in names])
-    np.testing.assert_array_equal(read(tmp_path / "a.json").frame, [1, 2, 3, 4, 5])
+    tracks = read(tmp_path / "a.json")
+    assert tracks.clip_names == ("a", "clip7", "frame")
+    np.testing.assert_array_equal(tracks.frame, [0, 1, 4, 2, 3])
 
 
 def test_result_lists_are_named_after_their_folder_from_within_it(tmp_path, monkeypatch):
@@ -365,6 +367,8 @@ def test_written_joints_are_read_again_however_small(data, joints, tmp_path_fact
     trust = st.one_of(st.floats(0, 1, width=32), st.sampled_from([0.0, 4e-4, 1e-9]))
     keypoints = data.draw(npst.arrays(np.float32, (3, joints, 2), elements=number))
     confidence = data.draw(npst.arrays(np.float32, (3, joints), elements=trust))
+    # Somebody of some size, as poses that all lie within 0 to 1 are shares of the image.
+    keypoints[:, 0], confidence[:, 0] = 500, 1
     name = f"coco{joints}"
     tracks = PoseTracks.build(keypoints, confidence, [0, 4, 2], [1, 1, 7], [0, 0, 1], name, "ab")
     folder = tmp_path_factory.mktemp("written")

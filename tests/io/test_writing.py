@@ -75,8 +75,11 @@ def test_names_in_the_files_of_others_do_not_lead_out_of_the_folder(tmp_path):
     one = {"category_id": 1, "score": 0.9, "keypoints": [1.5] * 51}
     images = [f"../../evil_{i}.jpg" for i in (1, 2)] + ["good_1.jpg"]
     (tmp_path / "a.json").write_text(json.dumps([{**one, "image_id": name} for name in images]))
+    tracks = read(tmp_path / "a.json")
+    assert tracks.clip_names == ("evil", "good")
+    tracks = tracks.with_(clip_names=["../../evil", "good"])
     with pytest.raises(InputError, match=r"clip '\.\./\.\./evil' cannot give its name"):
-        write(read(tmp_path / "a.json"), tmp_path / "deep" / "out", "coco-results")
+        write(tracks, tmp_path / "deep" / "out", "coco-results")
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
@@ -399,7 +402,8 @@ def test_alphapose_counts_joints_and_does_not_name_them(pairs, tmp_path):
 def test_people_without_id_beside_the_highest_one(tmp_path):
     """Numbers after all others: there is room for them, or it is said."""
     people = [
-        {"person_id": [number], "pose_keypoints_2d": [1.5] * 75} for number in (2**62 - 1, -1)
+        {"person_id": [number], "pose_keypoints_2d": [x, 1.5, 1.5] * 25}
+        for number, x in ((2**62 - 1, 1.5), (-1, 90.0))
     ]
     path = tmp_path / "a_1_keypoints.json"
     path.write_text(json.dumps({"people": people}))

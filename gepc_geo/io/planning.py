@@ -1,0 +1,174 @@
+"""What there is to read: the files of a folder, their formats, and which of them are one clip."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gepc_geo.errors import InputError, warn_of_input
+from gepc_geo.io.clip import FrameFiles
+from gepc_geo.io.names import is_passed_over
+from gepc_geo.io.pictures import series_of
+from gepc_geo.io.registry import FORMATS, REGISTRY, Format
+from gepc_geo.io.text import head, json_keys
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Files that are read together.
+
+    Attributes:
+        form: Their format.
+        path: The first of them.
+        folders: The folders that it lies in, below the one that was given.
+        frames: The files of a clip's frames; ``None``: one file.
+    """
+
+    form: Format
+    path: Path
+    folders: tuple[str, ...]
+    frames: FrameFiles | None = None
+
+    @property
+    def files(self) -> int:
+        """How many files there are."""
+        return 1 if self.frames is None else len(self.frames.paths)
+
+
+def plan(path: Path, format: str) -> list[Planned]:
+    """What there is to read below a path, in the order of the clips' first files.
+
+    Raises:
+        InputError: No such path, nothing readable in it, names that say nothing of the frames.
+    """
+    if not path.exists():
+        raise InputError(f"{path} does not exist, expected a file or folder of poses")
+    if format != "auto" and format not in FORMATS:
+        raise InputError(f"format is {format!r}, expected auto or {', '.join(FORMATS)}")
+    if not path.is_dir():
+        return _planned(_form_of(path, format), [path], ())
+    found: dict[tuple[str, Path], tuple[Format, list[Path]]] = {}
+    planned: list[Planned] = []
+    for file, form in _forms_in(path, format):
+        if form.per_frame:
+            found.setdefault((form.name, file.parent), (form, []))[1].append(file)
+        else:
+            planned += _planned(form, [file], file.parent.relative_to(path).parts)
+    for (_, folder), (form, files) in found.items():
+        planned += _planned(form, files, folder.relative_to(path).parts)
+    return sorted(planned, key=lambda one: one.path)
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _planned(form: Format, files: list[Path], folders: tuple[str, ...]) -> list[Planned]:
+    if not form.per_frame:
+        return [Planned(form, file, folders) for file in files]
+    series = series_of([file.name for file in files], lambda i: str(files[i]))
+    planned = []
+    for one in series:
+        paths = [files[i] for i in one.members]
+        frames = FrameFiles(paths, one.frames, one.parts, one.fps, one.timed)
+        planned.append(Planned(form, min(paths), folders, frames))
+    return planned
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """All files, behind links too, each folder once; links that lead nowhere are warned of."""
+    files: list[Path] = []
+    lost: list[Path] = []
+    known: set[str] = set()
+    # Folders before the links to them, so that their files are found in their own place.
+    waiting = [folder]
+    while waiting:
+        later: list[Path] = []
+        for start in waiting:
+            if os.path.realpath(start) in known:
+                continue
+            for place, folders, names in os.walk(start):
+                known.add(os.path.realpath(place))
+                folders[:] = [f for f in folders if os.path.realpath(Path(place, f)) not in known]
+                paths = [Path(place, name) for name in folders]
+                later += [path for path in paths if path.is_symlink() and _is_shown(path, folder)]
+                for path in (Path(place, name) for name in names):
+                    if path.is_file():
+                        files.append(path)
+                    elif path.is_symlink() and not path.exists() and _is_shown(path, folder):
+                        lost.append(path)
+        waiting = sorted(later)
+    if lost:
+        lost.sort()
+        others = f" and {len(lost) - 1} others" if len(lost) > 1 else ""
+        warn_of_input(
+            f"{lost[0]}{others} are links that lead nowhere and are left out"
+            if others
+            else f"{lost[0]} is a link that leads nowhere and is left out"
+        )
+    return sorted(files)
+
+
+def _is_shown(path: Path, folder: Path) -> bool:
+    return not is_passed_over(path.relative_to(folder))
+
+
+def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
+    """The files of a folder that hold poses, and their formats."""
+    forms = [form for form in REGISTRY if format in ("auto", form.name)]
+    suffixes = {form.suffix for form in forms}
+    files = [
+        file
+        for file in _files_in(folder)
+        if file.suffix.lower() in suffixes and _is_shown(file, folder)
+    ]
+    if not files:
+        raise InputError(
+            f"{folder} has no file of poses, expected some ending in {', '.join(sorted(suffixes))}"
+        )
+    if format != "auto":
+        return [(file, forms[0]) for file in files]
+    found = {
+        file: _detect(file, [form for form in forms if form.suffix == file.suffix.lower()])
+        for file in files
+    }
+    # A file that no format knows is read as the first known one of its ending is: it is damaged (or
+    # a frame with nobody), and that format's reader says best how. An empty list tells least.
+    usual: dict[str, Format] = {}
+    for file in sorted(files, key=_is_empty_list):
+        form = found[file]
+        if form is not None:
+            usual.setdefault(form.suffix, form)
+    if not usual:
+        raise InputError(f"{files[0]} is of no known format, expected one of {', '.join(FORMATS)}")
+    chosen = []
+    for file, form in found.items():
+        other = usual.get(file.suffix.lower())
+        if form is None or (other is not None and other.per_frame and _is_empty_list(file)):
+            form = other
+        if form is not None:
+            chosen.append((file, form))
+    return chosen
+
+
+def _form_of(path: Path, format: str) -> Format:
+    known = [form for form in REGISTRY if form.name == format]
+    form = known[0] if known else _detect(path, REGISTRY)
+    if form is None:
+        raise InputError(f"{path} is of no known format, expected one of {', '.join(FORMATS)}")
+    return form
+
+
+def _detect(file: Path, forms: Sequence[Format]) -> Format | None:
+    """The first of the formats that the file is of: by its beginning, else by names in its JSON."""
+    known = next((form for form in forms if form.detect(file)), None)
+    if known is not None or not any(form.keys for form in forms):
+        return known
+    keys = json_keys(file)
+    return next((form for form in forms if form.keys and keys.issuperset(form.keys)), None)
+
+
+def _is_empty_list(file: Path) -> bool:
+    """Whether it is JSON of nobody, which says nothing about the format."""
+    return head(file, 64).strip() == "[]"

@@ -1,0 +1,248 @@
+"""The file formats that are known: one entry for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gepc_geo.io import (
+    alphapose,
+    alphapose_frames,
+    coco_results,
+    deeplabcut,
+    kinetics,
+    mediapipe,
+    mmpose,
+    native,
+    ntu,
+    nw_ucla,
+    openpose,
+    penn_action,
+    pyskl,
+    shanghaitech,
+    ultralytics,
+)
+from gepc_geo.io.clip import Clips
+from gepc_geo.io.people import COCO
+from gepc_geo.skeleton import Skeleton
+from gepc_geo.tracks import PoseTracks
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Attributes:
+        name: What ``--format`` calls it.
+        suffix: The ending of its files, in lower case; files may have it in upper case.
+        detect: Whether a file is of this format, by its content.
+        read: Reads one file, or the :class:`~gepc_geo.io.clip.FrameFiles` of a clip.
+        keys: Names of JSON that are in its files, wherever ``detect`` did not look: entries of the
+            object, of the first of a list, of the first in a list of these.
+        any_skeleton: Whether the files do not say what their joints are, so that ``read`` takes a
+            skeleton too.
+        per_frame: Whether a file is one frame: ``read`` takes the files of a clip.
+        write: Writes poses to a file or a folder, and returns the files; ``None``: not written.
+        holds: What poses ``write`` has a form for: for a number of coordinates the skeletons, or the
+            numbers of joints of whatever skeleton, ``None`` for any.
+        one_file: Whether all clips are written into one file, not into the files of a folder.
+    """
+
+    name: str
+    suffix: str
+    detect: Callable[[Path], bool]
+    read: Callable[..., Clips]
+    keys: tuple[str, ...] = ()
+    any_skeleton: bool = False
+    per_frame: bool = False
+    write: Callable[[PoseTracks, Path], list[Path]] | None = None
+    holds: Mapping[int, Collection[Skeleton | int] | None] = field(
+        default_factory=lambda: {2: None, 3: None}
+    )
+    one_file: bool = False
+
+    def lack(self, tracks: PoseTracks) -> str:
+        """Why the format has no form for poses, in words; empty where it has one."""
+        if tracks.dims not in self.holds:
+            dims = " or ".join(map(str, self.holds))
+            return f"the poses have {tracks.dims} coordinates, {self.name} files have {dims}"
+        joints = self.holds[tracks.dims]
+        if joints is None or tracks.skeleton in joints or tracks.num_joints in joints:
+            return ""
+        known = " or ".join(
+            one.name if isinstance(one, Skeleton) else f"{one} joints" for one in joints
+        )
+        return (
+            f"the poses are of skeleton {tracks.skeleton.name!r} ({tracks.num_joints} joints), "
+            f"{self.name} files in {tracks.dims}D have {known}"
+        )
+
+
+#: All formats; a file is of the first that knows it.
+REGISTRY = (
+    Format(
+        "native",
+        ".npz",
+        native.detect,
+        native.read_native,
+        write=native.write_native,
+        one_file=True,
+    ),
+    Format(
+        "alphapose-tracks",
+        ".json",
+        alphapose.detect_tracks,
+        alphapose.read_alphapose_tracks,
+        any_skeleton=True,
+        write=alphapose.write_alphapose,
+        # Joints are counted, not named.
+        holds={2: COCO.keys()},
+    ),
+    # Before AlphaPose's, which has one entry more.
+    Format(
+        "coco-results",
+        ".json",
+        coco_results.detect,
+        coco_results.read_coco_results,
+        any_skeleton=True,
+        write=coco_results.write_coco_results,
+        holds={2: COCO.values()},
+    ),
+    Format(
+        "alphapose-results",
+        ".json",
+        alphapose.detect_results,
+        alphapose.read_alphapose_results,
+        any_skeleton=True,
+    ),
+    Format(
+        "alphapose-frames",
+        ".json",
+        alphapose_frames.detect,
+        alphapose_frames.read_alphapose_frames,
+        any_skeleton=True,
+        per_frame=True,
+    ),
+    Format(
+        "alphapose-forvis",
+        ".json",
+        alphapose_frames.detect_forvis,
+        alphapose_frames.read_alphapose_forvis,
+        any_skeleton=True,
+    ),
+    Format(
+        "openpose",
+        ".json",
+        openpose.detect,
+        openpose.read_openpose,
+        keys=("people", "pose_keypoints_2d"),
+        any_skeleton=True,
+        per_frame=True,
+        write=openpose.write_openpose,
+        holds={2: openpose.JOINTS.values()},
+    ),
+    Format(
+        "ultralytics-labels",
+        ".txt",
+        ultralytics.detect_labels,
+        ultralytics.read_ultralytics_labels,
+        any_skeleton=True,
+        per_frame=True,
+        write=ultralytics.write_ultralytics_labels,
+        holds={2: COCO.values()},
+    ),
+    Format(
+        "ultralytics-json",
+        ".json",
+        ultralytics.detect_json,
+        ultralytics.read_ultralytics_json,
+        any_skeleton=True,
+    ),
+    Format(
+        "ultralytics-frames",
+        ".json",
+        ultralytics.detect_frames,
+        ultralytics.read_ultralytics_frames,
+        keys=("class", "box", "keypoints"),
+        any_skeleton=True,
+        per_frame=True,
+    ),
+    Format(
+        "mmpose",
+        ".json",
+        mmpose.detect,
+        mmpose.read_mmpose,
+        keys=("instances",),
+        any_skeleton=True,
+        write=mmpose.write_mmpose,
+        holds={2: COCO.values()},
+    ),
+    Format(
+        "mmpose-images",
+        ".json",
+        mmpose.detect_images,
+        mmpose.read_mmpose_images,
+        keys=("keypoints", "keypoint_scores"),
+        any_skeleton=True,
+        per_frame=True,
+    ),
+    Format(
+        "mediapipe",
+        ".json",
+        mediapipe.detect,
+        mediapipe.read_mediapipe,
+        keys=("frames", "pose_landmarks"),
+        write=mediapipe.write_mediapipe,
+        holds={2: mediapipe.JOINTS.values()},
+    ),
+    Format(
+        "kinetics-skeleton",
+        ".json",
+        kinetics.detect,
+        kinetics.read_kinetics,
+        keys=("data", "skeleton"),
+        any_skeleton=True,
+        write=kinetics.write_kinetics,
+        holds={2: kinetics.JOINTS.values()},
+    ),
+    Format(
+        "ntu",
+        ".skeleton",
+        ntu.detect,
+        ntu.read_ntu,
+        write=ntu.write_ntu,
+        holds={3: ntu.JOINTS.values()},
+    ),
+    Format(
+        "pyskl",
+        ".pkl",
+        pyskl.detect,
+        pyskl.read_pyskl,
+        any_skeleton=True,
+        write=pyskl.write_pyskl,
+        holds={2: COCO.values(), 3: pyskl.JOINTS_3D.values()},
+        one_file=True,
+    ),
+    Format(
+        "deeplabcut",
+        ".csv",
+        deeplabcut.detect,
+        deeplabcut.read_deeplabcut,
+        any_skeleton=True,
+        write=deeplabcut.write_deeplabcut,
+        holds={2: None},
+    ),
+    Format("nw-ucla", ".json", nw_ucla.detect, nw_ucla.read_nw_ucla, keys=("skeletons",)),
+    Format("penn-action", ".mat", penn_action.detect, penn_action.read_penn_action),
+    Format("shanghaitech-boxes", ".txt", shanghaitech.detect, shanghaitech.read_shanghaitech_boxes),
+)
+
+#: The names of all formats.
+FORMATS = tuple(form.name for form in REGISTRY)
+
+#: The names of the formats that :func:`gepc_geo.io.write` writes.
+WRITABLE = tuple(form.name for form in REGISTRY if form.write is not None)
+
+#: Those of them that are one file of all clips; the others are the files of a folder.
+IN_ONE_FILE = tuple(form.name for form in REGISTRY if form.write is not None and form.one_file)

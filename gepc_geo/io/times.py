@@ -1,0 +1,226 @@
+"""Times in the names of pictures: dates, times of the day, epochs, seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+
+_DAY = 24 * 3600 * 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# Digits of an epoch in seconds, milli-, micro- and nanoseconds, all from 2001 to 2033.
+_EPOCHS = {10: 1_000_000, 13: 1_000, 16: 1, 19: -1_000}
+# Digits of the fields of year, month, day, hour, minute, second; of milli- or microseconds behind them.
+_DATES = (
+    *([4, 2, 2, 2, 2, 2], [8, 2, 2, 2], [4, 2, 2, 6], [8, 6], [14]),
+    *([8, 9], [8, 12], [17], [20]),
+)
+_WHOLE = 14
+# A gap longer than this many usual ones holds missing frames.
+_LONG = 1.5
+# No camera takes more pictures a second.
+_MOST = 1000
+
+
+@dataclass(frozen=True)
+class Times:
+    """Fields of names that are one time.
+
+    Attributes:
+        first: The first of the fields.
+        last: The last of them.
+        micros: The time that each name has, in microseconds.
+    """
+
+    first: int
+    last: int
+    micros: list[int]
+
+
+def frames_of_times(micros: np.ndarray) -> tuple[np.ndarray, float | None]:
+    """Frame numbers of times, and frames a second.
+
+    The rate is one over the median gap. Gaps of more than 1.5 medians hold missing frames; each shorter
+    one is one frame, as cameras do not keep time exactly.
+
+    Args:
+        micros: :math:`[F]` different times in microseconds, in any order.
+
+    Returns:
+        :math:`[F]` frame numbers from 0, and the rate; ``None`` of fewer than two times.
+    """
+    order = np.argsort(micros, kind="stable")
+    gaps = np.diff(np.asarray(micros, dtype=np.int64)[order])
+    if not len(gaps):
+        return np.zeros(len(order), dtype=np.int64), None
+    usual = float(np.median(gaps))
+    steps = np.where(gaps > _LONG * usual, np.maximum(np.rint(gaps / usual), 2), 1)
+    frames = np.zeros(len(order), dtype=np.int64)
+    frames[order[1:]] = np.cumsum(steps.astype(np.int64))
+    return frames, 1e6 / usual
+
+
+def find_times(
+    fields: Sequence[Sequence[str]], between: Sequence[str], before: str
+) -> Times | None:
+    """The fields of names that are a time, if there is one that differs from name to name.
+
+    Args:
+        fields: The runs of digits in the names: of each run the text in every name.
+        between: What stands between one run and the next, the same in all names.
+        before: What stands before the first.
+    """
+    for first in range(len(fields)):
+        glued = (before if first == 0 else between[first - 1])[-1:].isalpha()
+        for read in (_date_and_time, _time_of_day, _epoch, _seconds):
+            if glued and read is _seconds:
+                continue
+            found = read(fields, between, first)
+            if found is not None and len(set(found.micros)) > 1:
+                return found
+    return None
+
+
+# -- inner -----------------------------------------------------------------------------------------
+
+
+def _width(field: Sequence[str]) -> int:
+    """How many digits all texts of a field have; 0 where they differ."""
+    widths = {len(text) for text in field}
+    return widths.pop() if len(widths) == 1 else 0
+
+
+def _date_and_time(
+    fields: Sequence[Sequence[str]], between: Sequence[str], first: int
+) -> Times | None:
+    """A date, then a time of the day, in fields of their own or glued together."""
+    widths = [_width(field) for field in fields[first : first + 6]]
+    gaps = list(between[first : first + 5])
+    for form in _DATES:
+        count = len(form)
+        if widths[:count] != form or not all(_joins(gap) for gap in gaps[: count - 1]):
+            continue
+        last = first + count - 1
+        texts = ["".join(one) for one in zip(*fields[first : last + 1], strict=True)]
+        seconds = [_date(text[:_WHOLE]) for text in texts]
+        if None in seconds:
+            continue
+        # Digits that are left over are a fraction.
+        parts = zip(texts, seconds, strict=True)
+        micros = [(one or 0) + int(f"{text[_WHOLE:]:0<6}") for text, one in parts]
+        if len(texts[0]) > _WHOLE:
+            return Times(first, last, micros)
+        return _with_fraction(fields, between, first, last, micros)
+    return None
+
+
+def _time_of_day(
+    fields: Sequence[Sequence[str]], between: Sequence[str], first: int
+) -> Times | None:
+    """Hours, minutes and seconds; what is after midnight is of the next day."""
+    last = first + 2
+    if [_width(field) for field in fields[first : last + 1]] != [2, 2, 2]:
+        return None
+    if not all(_joins(gap) for gap in between[first:last]):
+        return None
+    hours, minutes, seconds = (
+        np.array(field, dtype=np.int64) for field in fields[first : last + 1]
+    )
+    if hours.max() > 23 or minutes.max() > 59 or seconds.max() > 59:
+        return None
+    whole = (hours * 3600 + minutes * 60 + seconds) * 1_000_000
+    found = _with_fraction(fields, between, first, last, whole.tolist())
+    if found is None:
+        return None
+    ordered = np.unique(found.micros)
+    gaps = np.diff(ordered)
+    if len(gaps) and gaps.max() > _DAY // 2:
+        after = ordered[int(gaps.argmax())]
+        micros = [one + _DAY if one <= after else one for one in found.micros]
+        return Times(found.first, found.last, micros)
+    return found
+
+
+def _epoch(fields: Sequence[Sequence[str]], between: Sequence[str], first: int) -> Times | None:
+    """An epoch."""
+    width = _width(fields[first])
+    scale = _EPOCHS.get(width, 0)
+    if not scale or not all(text.startswith("1") for text in fields[first]):
+        return None
+    micros = [int(text) * scale if scale > 0 else int(text) // -scale for text in fields[first]]
+    return (
+        _with_fraction(fields, between, first, first, micros)
+        if width == 10
+        else Times(first, first, micros)
+    )
+
+
+def _seconds(fields: Sequence[Sequence[str]], between: Sequence[str], first: int) -> Times | None:
+    """Seconds with a decimal point, as in ``12.480``."""
+    last = first + 1
+    if last >= len(fields) or between[first] != "." or _width(fields[last]) == 0:
+        return None
+    if any((len(text) > 1 and text.startswith("0")) or len(text) > 9 for text in fields[first]):
+        return None
+    whole = [int(text) * 1_000_000 for text in fields[first]]
+    found = _with_fraction(fields, between, first, first, whole)
+    return found if found is not None and found.last == last else None
+
+
+def _date(text: str) -> int | None:
+    """``YYYYMMDDhhmmss`` in microseconds."""
+    try:
+        moment = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    if not 1970 <= moment.year < 2100:
+        return None
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _joins(gap: str) -> bool:
+    """Whether it stands between the parts of a time: ``-``, ``_``, ``T``, ``h``, ``m``."""
+    return len(gap) == 1 and gap in "-_:. Thm"
+
+
+def _with_fraction(
+    fields: Sequence[Sequence[str]],
+    between: Sequence[str],
+    first: int,
+    last: int,
+    whole: list[int],
+) -> Times | None:
+    """A time of whole seconds, with the fraction behind it, if that is one and no number of frames."""
+    after = last + 1
+    if after >= len(fields) or between[last] not in (".", ",", "_", "-"):
+        return Times(first, last, whole)
+    fraction = fields[after]
+    if max(map(len, fraction)) > 9 or not _is_fraction(whole, fraction, between[last]):
+        return Times(first, last, whole)
+    micros = [one + int(f"{text[:6]:0<6}") for one, text in zip(whole, fraction, strict=True)]
+    return Times(first, after, micros)
+
+
+def _is_fraction(whole: list[int], behind: Sequence[str], gap: str) -> bool:
+    """Whether numbers behind seconds are their fractions; else they count frames."""
+    width = _width(behind)
+    if width == 0:
+        return False
+    groups: dict[int, list[int]] = {}
+    for second, text in zip(whole, behind, strict=True):
+        groups.setdefault(second, []).append(int(text))
+    if max(map(len, groups.values())) > _MOST:
+        return False
+    # Counted frames follow each other by 1; times of 3 digits or more nearly never do.
+    steps = np.concatenate([np.diff(sorted(set(group))) for group in groups.values()])
+    if len(steps) and np.median(steps) == 1:
+        return False
+    if len(groups) == 1:
+        return gap in ".," and width >= 3
+    ordered = [min(group) for _, group in sorted(groups.items())]
+    last = [max(group) for _, group in sorted(groups.items())]
+    # A count goes on where the next second begins, or begins anew for each recording.
+    goes_on = all(low > high for low, high in zip(ordered[1:], last[:-1], strict=True))
+    return not goes_on
