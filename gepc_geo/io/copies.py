@@ -44,8 +44,8 @@ def better_of_one_pose(
 ) -> np.ndarray:
     """The rows that stay where a body has one pose a frame.
 
-    Poses of one frame are one body where they are the same in every joint, or nearly so and at least
-    one of them has no id. Of these a pose with an id stays before one without, then the longer track's,
+    Poses of one frame are one body where they are the same in every joint, or, in 2D, nearly so and at
+    least one of them has no id. Of these a pose with an id stays before one without, then the longer track's,
     then the better pose.
 
     Args:
@@ -97,7 +97,9 @@ def _pairs(
             size[one], size[other]
         )
         for a, b in zip(one[near].tolist(), other[near].tolist(), strict=True):
-            if _is_one_body(keypoints, seen, a, b, bool(unnamed[a] or unnamed[b])):
+            # 3D estimators put everybody at the origin, where poses alone tell nobody apart.
+            nearly = keypoints.shape[-1] == 2 and bool(unnamed[a] or unnamed[b])
+            if _is_one_body(keypoints, seen, a, b, nearly):
                 found.append((a, b))
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 

@@ -99,6 +99,22 @@ REGISTRY = (
         # Joints are counted, not named.
         holds={2: COCO.keys()},
     ),
+    # Before the lists of many pictures.
+    Format(
+        "alphapose-frames",
+        ".json",
+        alphapose_frames.detect,
+        alphapose_frames.read_alphapose_frames,
+        any_skeleton=True,
+        per_frame=True,
+    ),
+    Format(
+        "alphapose-forvis",
+        ".json",
+        alphapose_frames.detect_forvis,
+        alphapose_frames.read_alphapose_forvis,
+        any_skeleton=True,
+    ),
     # Before AlphaPose's, which has one entry more.
     Format(
         "coco-results",
@@ -114,21 +130,6 @@ REGISTRY = (
         ".json",
         alphapose.detect_results,
         alphapose.read_alphapose_results,
-        any_skeleton=True,
-    ),
-    Format(
-        "alphapose-frames",
-        ".json",
-        alphapose_frames.detect,
-        alphapose_frames.read_alphapose_frames,
-        any_skeleton=True,
-        per_frame=True,
-    ),
-    Format(
-        "alphapose-forvis",
-        ".json",
-        alphapose_frames.detect_forvis,
-        alphapose_frames.read_alphapose_forvis,
         any_skeleton=True,
     ),
     Format(
@@ -152,22 +153,7 @@ REGISTRY = (
         write=ultralytics.write_ultralytics_labels,
         holds={2: COCO.values()},
     ),
-    Format(
-        "ultralytics-json",
-        ".json",
-        ultralytics.detect_json,
-        ultralytics.read_ultralytics_json,
-        any_skeleton=True,
-    ),
-    Format(
-        "ultralytics-frames",
-        ".json",
-        ultralytics.detect_frames,
-        ultralytics.read_ultralytics_frames,
-        keys=("class", "box", "keypoints"),
-        any_skeleton=True,
-        per_frame=True,
-    ),
+    # Before Ultralytics', whose lists of lists are of other objects.
     Format(
         "mmpose",
         ".json",
@@ -184,6 +170,22 @@ REGISTRY = (
         mmpose.detect_images,
         mmpose.read_mmpose_images,
         keys=("keypoints", "keypoint_scores"),
+        any_skeleton=True,
+        per_frame=True,
+    ),
+    Format(
+        "ultralytics-json",
+        ".json",
+        ultralytics.detect_json,
+        ultralytics.read_ultralytics_json,
+        any_skeleton=True,
+    ),
+    Format(
+        "ultralytics-frames",
+        ".json",
+        ultralytics.detect_frames,
+        ultralytics.read_ultralytics_frames,
+        keys=("class", "box", "keypoints"),
         any_skeleton=True,
         per_frame=True,
     ),

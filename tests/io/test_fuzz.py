@@ -26,6 +26,8 @@ SUFFIX = {
     "native": ".npz",
     "alphapose-tracks": ".json",
     "alphapose-results": ".json",
+    "alphapose-frames": ".json",
+    "alphapose-forvis": ".json",
     "openpose": ".json",
     "ultralytics-labels": ".txt",
     "ultralytics-json": ".json",
@@ -42,6 +44,8 @@ SUFFIX = {
     "penn-action": ".mat",
     "shanghaitech-boxes": ".txt",
 }
+# What is left out of such files is said elsewhere.
+pytestmark = pytest.mark.filterwarnings("ignore::gepc_geo.errors.InputWarning")
 FUZZ = settings(
     max_examples=40,
     deadline=None,
@@ -54,26 +58,36 @@ PENN = ["action", "x", "y", "visibility", "dimensions", "train"]
 
 def valid(form: str) -> bytes:
     """A small good file."""
-    pose = [1.5] * 51
+    pose, other = [1.5] * 51, [90.5] * 51
     if form == "alphapose-tracks":
         return json.dumps({"1": {"0": {"keypoints": pose}, "1": {"keypoints": pose}}}).encode()
     if form == "alphapose-results":
         return json.dumps(
             [{"image_id": f"{i}.jpg", "idx": 1, "keypoints": pose, "score": 1.0} for i in range(2)]
         ).encode()
+    if form == "alphapose-frames":
+        people = enumerate((pose, other))
+        ones = [{"image_id": "wrong_1.jpg", "keypoints": one, "idx": i} for i, one in people]
+        return json.dumps(ones).encode()
+    if form == "alphapose-forvis":
+        people = [{"keypoints": one, "scores": 1.0} for one in (pose, other)]
+        return json.dumps({f"{i}.jpg": people for i in range(2)}).encode()
     if form == "openpose":
-        people = [{"person_id": [i], "pose_keypoints_2d": [1.5] * 75} for i in range(2)]
+        people = [{"person_id": [i], "pose_keypoints_2d": [1.5 + 90 * i] * 75} for i in range(2)]
         return json.dumps({"version": 1.3, "people": people}).encode()
     if form == "ultralytics-labels":
-        line = " ".join(["0", "0.5", "0.5", "0.1", "0.2", *["0.25"] * 51, "0.9"])
-        return f"{line} 1\n{line} 2\n".encode()
+        box = "0 0.5 0.5 0.1 0.2"
+        lines = [" ".join([box, *[x] * 51, "0.9", i]) for x, i in (("0.25", "1"), ("0.75", "2"))]
+        return "\n".join([*lines, ""]).encode()
     if form == "ultralytics-json":
         joints = {"x": [1.5] * 17, "y": [1.5] * 17, "visible": [0.5] * 17}
         one = {"name": "person", "class": 0, "track_id": 3, "keypoints": joints}
         return json.dumps([[one], "[]", json.dumps([one])]).encode()
     if form == "ultralytics-frames":
         joints = {"x": [1.5] * 17, "y": [1.5] * 17, "visible": [0.5] * 17}
-        return json.dumps([{"name": "person", "class": 0, "keypoints": joints}] * 2).encode()
+        far = {**joints, "x": [90.5] * 17}
+        ones = [{"name": "person", "class": 0, "keypoints": one} for one in (joints, far)]
+        return json.dumps(ones).encode()
     if form == "coco-results":
         return json.dumps(
             [{"image_id": i, "category_id": 1, "keypoints": pose, "score": 1.0} for i in range(2)]
@@ -84,7 +98,7 @@ def valid(form: str) -> bytes:
         return json.dumps({"meta_info": {}, "instance_info": info}).encode()
     if form == "mmpose-images":
         one = {"keypoints": [[1.5, 2.5]] * 17, "keypoint_scores": [0.5] * 17}
-        return json.dumps([one, one]).encode()
+        return json.dumps([one, {**one, "keypoints": [[90.5, 2.5]] * 17}]).encode()
     if form == "mediapipe":
         people = [[{"x": 0.5, "y": 0.5, "visibility": 0.9}] * 33]
         frames = [{"frame": i, "pose_landmarks": people} for i in range(2)]
