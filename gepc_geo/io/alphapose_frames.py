@@ -151,4 +151,6 @@ def _is_own(match: re.Match[str] | None, path: Path) -> bool:
     """Whether a picture is the one that a file is named after."""
     if match is None:
         return False
-    return split_folders(match[1] or match[2])[1] == split_folders(path.name)[1]
+    return (
+        split_folders(match[1] if match[2] is None else match[2])[1] == split_folders(path.name)[1]
+    )

@@ -1,7 +1,7 @@
 """From the people that a file lists to a clip: what all readers of pose estimators' files share.
 
 A reader says what is in a file. What is made of it is decided here, for every format alike: which
-joints and people are missing, which are there twice, who is who, and whether positions are pixels.
+joints and people are missing, which are there twice, and who is who.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from gepc_geo.tracks import MAX_FRAMES, MAX_VALUE, PoseTracks
 
 # Room for people who are numbered after all others.
 _MOST = 2**62
-# Nearly all coordinates that are shares of the image lie within this, a few joints outside of it.
-_SHARE, _MOSTLY = 1.5, 0.99
 
 
 @dataclass(frozen=True)
@@ -137,8 +135,7 @@ def build_clip(
     Joints at the origin, where estimators put what they did not find, and joints of score 0 are missing;
     where no joint of the whole clip has a score, all scores count as 1. People without any joint are
     left out. The same body several times in a frame becomes one person, and of a person's poses in a
-    frame the better one stays. Positions that lie within the image's 0 to 1 (or -1 to 1) are shares of
-    it, unless its size is given.
+    frame the better one stays.
 
     Args:
         parts: What names the clip within its folder; see :class:`Clips`.
@@ -232,8 +229,6 @@ def build_clip(
             )
         found = track_poses(keypoints[unnamed], confidence[unnamed], frames[unnamed])
         track[unnamed] = max(last_id + 1, 0) + found
-    if keypoints.shape[-1] == 2 and clip.get("image_size") is None:
-        keypoints, clip["image_size"] = _shares(keypoints, confidence)
     numbers = frames if listed is None else np.asarray(listed, dtype=np.int64)
     # A length that the file claims never hides a person.
     length = max(int(frames.max(initial=-1)), int(numbers.max(initial=-1))) + 1
@@ -259,17 +254,3 @@ def build_clip(
 
 def _is_sound(values: np.ndarray) -> bool:
     return bool((np.abs(values) <= MAX_VALUE).all())
-
-
-def _shares(keypoints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, Any]:
-    """Positions and image size: 1 by 1 where positions are shares of it, ``None`` where they are pixels.
-
-    Nobody is a pixel tall: where nearly all coordinates lie within 0 to 1 they are shares of the image.
-    Where a good part of them are negative, they run from -1 to 1 (OpenPose's ``--keypoint_scale 4``).
-    """
-    seen = keypoints[confidence > 0]
-    if not len(seen) or (np.abs(seen) <= _SHARE).mean() < _MOSTLY:
-        return keypoints, None
-    if (seen < 0).mean() > 0.1:
-        return np.where(confidence[..., None] > 0, (keypoints + 1) / 2, 0), [[1, 1]]
-    return keypoints, [[1, 1]]

@@ -101,12 +101,9 @@ def _files_in(folder: Path) -> list[Path]:
         waiting = sorted(later)
     if lost:
         lost.sort()
-        others = f" and {len(lost) - 1} others" if len(lost) > 1 else ""
-        warn_of_input(
-            f"{lost[0]}{others} are links that lead nowhere and are left out"
-            if others
-            else f"{lost[0]} is a link that leads nowhere and is left out"
-        )
+        more = len(lost) - 1
+        others = f" (and {more} other{'s'[: more > 1]})" if more else ""
+        warn_of_input(f"{lost[0]}{others} is a link that leads nowhere, and is left out")
     return sorted(files)
 
 

@@ -15,6 +15,7 @@ from gepc_geo.io.labels import read_frame_labels, read_masks
 from gepc_geo.io.naming import Place, name_clips
 from gepc_geo.io.numbering import first_numbers, from_zero
 from gepc_geo.io.planning import Planned, plan
+from gepc_geo.io.units import recognise_shares
 from gepc_geo.skeleton import SKELETONS, Skeleton, coco17_to_coco18
 from gepc_geo.tracks import PoseTracks
 
@@ -132,7 +133,8 @@ def _read_clips(one: Planned, wanted: Skeleton | None) -> Clips:
             clips = replace(
                 clips, tracks=replace(clips.tracks, fps=np.array([frames.fps], np.float32))
             )
-    tracks = clips.tracks
+    tracks = recognise_shares(clips.tracks)
+    clips = replace(clips, tracks=tracks)
     if wanted is None or wanted == tracks.skeleton:
         return clips
     if wanted == NECK and tracks.skeleton == WITHOUT_NECK and tracks.features is None:

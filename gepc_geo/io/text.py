@@ -91,13 +91,14 @@ def _first_object(content: Any) -> dict[str, Any]:
 
 
 def head(path: Path, size: int = 4096) -> str:
-    """The beginning of a file as text; empty where it cannot be read."""
+    """The first characters of a file; empty where it cannot be read."""
     try:
         with path.open("rb") as stream:
-            content = stream.read(size)
+            # Characters of UTF-32 have four bytes.
+            content = stream.read(4 * size)
     except OSError:
         return ""
-    text = content.decode(_encoding(content), errors="replace")
+    text = content.decode(_encoding(content), errors="replace")[:size]
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

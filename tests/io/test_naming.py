@@ -1,0 +1,244 @@
+"""Names of clips from paths, first frame numbers, links, encodings, masks."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+
+import numpy as np
+import pytest
+
+from gepc_geo.errors import InputError, InputWarning
+from gepc_geo.io import read, read_all
+from gepc_geo.io.labels import read_frame_labels
+
+
+def result(image, x=100.0, idx=1):
+    keypoints = [v for j in range(17) for v in (x + 2 * j, 50.0 + 5 * j, 0.75)]
+    return {"image_id": image, "keypoints": keypoints, "score": 0.9, "idx": idx}
+
+
+def results(path, *images):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([result(image) for image in images]))
+
+
+def frames(folder, *names):
+    """OpenPose's files of one person each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pose = [v for j in range(25) for v in (100.0 + j, 50.0 + 4 * j, 0.75)]
+    content = json.dumps(
+        {"version": 1.3, "people": [{"person_id": [-1], "pose_keypoints_2d": pose}]}
+    )
+    for name in names:
+        (folder / f"{name}.json").write_text(content)
+
+
+# -- names ------------------------------------------------------------------------------------------
+
+
+def test_cameras_of_several_trials(tmp_path):
+    """The same names in two folders: the nearest folder that differs is part of the name."""
+    for trial in ("trial_a", "trial_b"):
+        for camera in ("cam01", "cam02"):
+            folder = tmp_path / trial / "pose" / f"{camera}_json"
+            frames(folder, *(f"{camera}.{i:04d}" for i in range(3)))
+    assert read(tmp_path).clip_names == (
+        "trial_a/cam01",
+        "trial_a/cam02",
+        "trial_b/cam01",
+        "trial_b/cam02",
+    )
+    # Given one of them, its clips are called as they are.
+    assert read(tmp_path / "trial_b").clip_names == ("cam01", "cam02")
+
+
+def test_folders_that_tools_make_name_nothing_unless_nothing_else_does(tmp_path):
+    for place in ("front/sep-json", "back/sep-json", "side/labels"):
+        frames(tmp_path / "a" / place, *(f"{i}" for i in range(3)))
+    assert read(tmp_path / "a").clip_names == ("back", "front", "side")
+    for place in ("gate/json", "gate/keypoints"):
+        frames(tmp_path / "b" / place, *(f"{i}" for i in range(3)))
+    assert read(tmp_path / "b").clip_names == ("gate/json", "gate/keypoints")
+    # Two levels are needed here.
+    for place in ("n/1/labels", "n/2/labels", "s/1/labels"):
+        frames(tmp_path / "c" / place, *(f"{i}" for i in range(3)))
+    assert read(tmp_path / "c").clip_names == ("n/1", "2", "s/1")
+
+
+def test_sequences_of_one_result_list_and_of_several(tmp_path):
+    both = [f"cam{c}_{i:04d}.jpg" for c in (1, 2) for i in range(3)]
+    results(tmp_path / "mon" / "alphapose-results.json", *both)
+    assert read(tmp_path).clip_names == ("cam1", "cam2")
+    results(tmp_path / "tue" / "alphapose-results.json", *both)
+    assert read(tmp_path).clip_names == ("mon/cam1", "mon/cam2", "tue/cam1", "tue/cam2")
+    tracks = read(tmp_path)
+    np.testing.assert_array_equal(tracks.clip_length, [3] * 4)
+    assert tracks.num_frames == 12
+
+
+def test_result_lists_of_one_picture_each_are_one_clip(tmp_path):
+    for i in range(3):
+        results(tmp_path / "v" / "sep-json" / f"{i}.json", f"{i}.jpg")
+    (tmp_path / "v" / "sep-json" / "3.json").write_text("[]")
+    found = read_all(tmp_path)
+    assert found.tracks.clip_names == ("v",) and found.tracks.clip_length.tolist() == [4]
+    assert found.formats == {"alphapose-frames": 4}
+    # A list of many pictures is none of them, even where it is called as its first.
+    results(tmp_path / "w" / "0.json", "0.jpg", "1.jpg")
+    assert read(tmp_path / "w").clip_names == ("0",)
+
+
+def test_native_files_with_the_same_names(tmp_path):
+    frames(tmp_path / "in", "gate_0", "gate_1")
+    for day in ("mon", "tue"):
+        read(tmp_path / "in").save(tmp_path / "days" / f"{day}.npz")
+    assert read(tmp_path / "days").clip_names == ("mon/gate", "tue/gate")
+    # The same poses in another format beside them are no other clip.
+    read(tmp_path / "in").save(tmp_path / "in" / "all.npz")
+    with pytest.raises(
+        InputError, match=r"gate_0\.json has a clip named 'gate' and so has .*all\.npz"
+    ):
+        read(tmp_path / "in")
+
+
+def test_how_names_were_understood_is_told(tmp_path):
+    frames(tmp_path / "a", "gate_1", "gate_2")
+    (told,) = read_all(tmp_path).names
+    assert told == (
+        "gate_1.json is frame 0 of clip 'gate'; frames are counted from 1, as there is no frame 0"
+    )
+    results(tmp_path / "b" / "alphapose-results.json", "2021-03-04_12-00-01.500.jpg", "x_0.jpg")
+    told = read_all(tmp_path / "b").names
+    assert len(told) == 1 and told[0].startswith("2021-03-04_12-00-01.500.jpg is frame ")
+
+
+# -- first numbers ----------------------------------------------------------------------------------
+
+
+def masks(folder, **lengths):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, length in lengths.items():
+        np.save(folder / f"{name}.npy", np.arange(length) == 2)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("numbers", "length", "expected"),
+    [
+        (range(0, 5), None, 0),
+        (range(1, 6), None, 1),
+        (range(1, 6), 5, 1),
+        # One frame more than the last number: it is counted from 0, and frame 0 is missing.
+        (range(1, 6), 6, 0),
+        (range(3, 6), 5, 1),
+        (range(3, 6), 6, 0),
+        (range(0, 5), 5, 0),
+        (range(0, 5), 8, 0),
+    ],
+)
+def test_pictures_are_counted_from_0_or_1(numbers, length, expected, tmp_path):
+    frames(tmp_path / "poses", *(f"gate_{i}" for i in numbers))
+    folder = None if length is None else masks(tmp_path / "masks", gate=length)
+    tracks = read(tmp_path / "poses", labels=folder)
+    assert tracks.frame.tolist() == [i - expected for i in numbers]
+    if length is not None:
+        assert tracks.clip_length.tolist() == [length]
+        assert tracks.frame_labels.tolist() == [int(i == 2) for i in range(length)]
+
+
+def test_videos_of_openpose_are_counted_from_0(tmp_path):
+    frames(tmp_path, *(f"gate_{i:012d}_keypoints" for i in (4, 5)))
+    assert read(tmp_path).frame.tolist() == [4, 5]
+
+
+def test_lists_without_empty_frames_are_counted_as_the_others_are(tmp_path):
+    """In the second clip nobody is in frame 0."""
+    results(tmp_path / "a" / "alphapose-results.json", "0.jpg", "1.jpg")
+    results(tmp_path / "b" / "alphapose-results.json", "3.jpg", "4.jpg")
+    assert read(tmp_path).frame.tolist() == [0, 1, 3, 4]
+    assert read(tmp_path / "b").frame.tolist() == [2, 3]
+    # A mask of four frames leaves no other way.
+    folder = masks(tmp_path / "masks", b=4)
+    assert read(tmp_path / "b", labels=folder).frame.tolist() == [2, 3]
+    folder = masks(tmp_path / "more", b=5)
+    assert read(tmp_path / "b", labels=folder).frame.tolist() == [3, 4]
+
+
+def test_masks_that_are_too_short_for_both_are_refused(tmp_path):
+    frames(tmp_path / "poses", *(f"gate_{i}" for i in range(1, 6)))
+    with pytest.raises(InputError, match=r"gate\.npy has 4 frames, expected at least 5"):
+        read(tmp_path / "poses", labels=masks(tmp_path / "masks", gate=4))
+
+
+# -- masks ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frames_with_people", "length", "warns"),
+    [(50, 75, False), (50, 76, True), (300, 330, False), (300, 331, True), (54, 548, True)],
+)
+def test_masks_that_go_on_after_the_last_pose(frames_with_people, length, warns, tmp_path, recwarn):
+    results(tmp_path / "gate.json", *(f"{i}.jpg" for i in range(frames_with_people)))
+    read_frame_labels(masks(tmp_path / "masks", gate=length), read(tmp_path / "gate.json"))
+    found = [str(one.message) for one in recwarn if one.category is InputWarning]
+    assert bool(found) == warns
+    if warns:
+        last = frames_with_people - 1
+        assert "'gate'" in found[0] and f"{length} frames" in found[0]
+        assert f"last pose is in frame {last}" in found[0]
+
+
+# -- links ------------------------------------------------------------------------------------------
+
+
+def test_folders_behind_links_are_read_once_and_lost_links_are_named(tmp_path):
+    frames(tmp_path / "store" / "north", "north_0", "north_1")
+    frames(tmp_path / "store" / "south", "south_0")
+    root = tmp_path / "poses"
+    frames(root / "here", "here_0")
+    os.symlink(tmp_path / "store" / "north", root / "linked")
+    os.symlink(tmp_path / "store" / "north", root / "again")
+    os.symlink(root, root / "here" / "loop")
+    os.symlink(tmp_path / "store" / "south" / "south_0.json", root / "file_0.json")
+    os.symlink(tmp_path / "gone", root / "lost")
+    os.symlink(tmp_path / "gone.json", root / "lost.json")
+    with pytest.warns(InputWarning, match=r"poses/lost \(and 1 other\) is a link that leads nowhere"):
+        tracks = read(root)
+    assert sorted(tracks.clip_names) == ["file", "here", "north"]
+    assert tracks.num_frames == 4
+
+
+# -- encodings --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+        (codecs.BOM_UTF32_LE, "utf-32-le"),
+        (codecs.BOM_UTF32_BE, "utf-32-be"),
+        (b"", "utf-16-le"),
+        (b"", "utf-16-be"),
+    ],
+)
+def test_byte_order_marks(mark, encoding, tmp_path):
+    results(tmp_path / "a.json", "0.jpg", "1.jpg")
+    text = (tmp_path / "a.json").read_text()
+    (tmp_path / "a.json").write_bytes(mark + text.encode(encoding))
+    assert read(tmp_path).num_frames == 2
+    header = "Frame_Number Person_ID State BB_tl_0 BB_tl_1 BB_br_0 BB_br_1 anomaly\n"
+    (tmp_path / "box.txt").write_bytes(mark + f"{header}0 1 2 1 2 3 4 0\n".encode(encoding))
+    assert read(tmp_path / "box.txt").num_frames == 1
+
+
+def test_other_encodings_are_named(tmp_path):
+    text = json.dumps([{**result("0.jpg"), "note": "Zürich"}], ensure_ascii=False)
+    (tmp_path / "a.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(
+        InputError, match=r"a\.json is no text in UTF-8 \(byte 0xfc at position \d+\)"
+    ):
+        read(tmp_path / "a.json")

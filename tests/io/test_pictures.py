@@ -1,0 +1,198 @@
+"""Names of pictures: clips and frames by what differs in the names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gepc_geo.errors import InputError
+from gepc_geo.io.pictures import series_of
+from gepc_geo.io.times import frames_of_times
+
+R = range(40)
+
+
+def understood(names: list[str]) -> dict[tuple[str, ...], list[int]]:
+    found = series_of(names, lambda i: names[i])
+    members = sorted(i for one in found for i in one.members)
+    assert members == list(range(len(names)))
+    return {one.parts: one.frames for one in found}
+
+
+def second(i: int) -> str:
+    """25 pictures a second."""
+    return f"{i // 25:02d}.{i % 25 * 40:03d}"
+
+
+@pytest.mark.parametrize(
+    ("names", "clips"),
+    [
+        ([f"{i}.jpg" for i in R], {(): list(R)}),
+        ([f"gate_{i:04d}.png" for i in R], {("gate",): list(R)}),
+        ([f"cam01.{i:04d}.json" for i in R], {("cam01",): list(R)}),
+        ([f"frame_{i:04d}_1920x1080.jpg" for i in R], {(): list(R)}),
+        (["frame_0007_1920x1080_keypoints.json"], {(): [7]}),
+        (["yard_2_000000000005_keypoints.json"], {("yard_2",): [5]}),
+        ([f"out-{i:03d}.png" for i in range(1, 9)], {(): list(range(1, 9))}),
+        ([f"gate.mp4_{i}.jpg" for i in R], {("gate.mp4",): list(R)}),
+        ([f"{i}_of_40.jpg" for i in R], {(): list(R)}),
+        # Two digits that differ: the frame is behind its word, or last, but for a word for clips.
+        (
+            [f"cam{c}_{i:04d}.jpg" for c in (1, 2) for i in R],
+            {("cam1",): list(R), ("cam2",): list(R)},
+        ),
+        (
+            [f"{i:04d}_cam{c}.jpg" for i in R for c in (1, 2)],
+            {("cam1",): list(R), ("cam2",): list(R)},
+        ),
+        (
+            [f"frame{i}_{c}.jpg" for i in R for c in (1, 2)],
+            {("frame_1",): list(R), ("frame_2",): list(R)},
+        ),
+        (
+            [f"{c:04d}_{i:06d}.jpg" for c in range(30) for i in range(16)],
+            {(f"{c:04d}",): list(range(16)) for c in range(30)},
+        ),
+        # Frames that are counted on from one camera to the next.
+        (
+            [f"cam{1 + i // 20}_{i:04d}.jpg" for i in R],
+            {("cam1",): list(range(20)), ("cam2",): list(range(20, 40))},
+        ),
+        # What only says something of each picture.
+        ([f"frame_{i:04d}_{i * 7 % 3}people.jpg" for i in R], {(): list(R)}),
+        ([f"frame{i:06d}_conf0.{90 + i % 7}.jpg" for i in R], {(): list(R)}),
+        (
+            [f"gate_{i:04d}_jpg.rf.{i * 7919 + 0xABCDEF1234567:x}.jpg" for i in R],
+            {("gate",): list(R)},
+        ),
+        # Random letters can name clips, too.
+        (
+            [f"{h}_{i:04d}.jpg" for h in ("a1b2c3d4", "99ffee12") for i in R],
+            {("a1b2c3d4",): list(R), ("99ffee12",): list(R)},
+        ),
+        (
+            [f"frame_{i:04d}_{s}.jpg" for i in R for s in ("left", "right")],
+            {("frame_left",): list(R), ("frame_right",): list(R)},
+        ),
+        (
+            ["gate_0001.jpg", "gate_0002.jpg", "yard_2_0005.jpg"],
+            {("gate",): [1, 2], ("yard_2",): [5]},
+        ),
+        # Folders in the names, of any system; what they share says nothing.
+        (
+            [f"data/{c}/{i:04d}.jpg" for c in ("gate", "yard") for i in R],
+            {("gate",): list(R), ("yard",): list(R)},
+        ),
+        (
+            [rf"C:\data\{c}\{i:04d}.jpg" for c in ("gate", "yard") for i in R],
+            {("gate",): list(R), ("yard",): list(R)},
+        ),
+        (["../../evil_1.jpg", "good_1.jpg"], {("evil",): [1], ("good",): [1]}),
+        # The times at which recordings begin are words of their names.
+        (
+            [f"2021-03-04_12-{m}-00_{i:04d}.jpg" for m in ("00", "10") for i in R],
+            {("2021-03-04_12-00-00",): list(R), ("2021-03-04_12-10-00",): list(R)},
+        ),
+        ([f"VID_20210304_120000_{i:05d}.jpg" for i in R], {("VID_20210304_120000",): list(R)}),
+    ],
+)
+def test_clips_and_frames(names, clips):
+    assert understood(names) == clips
+    # Whatever the order of the names.
+    assert understood(names[::-1]) == clips
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda i: f"cam_2021-03-04_12-00-{second(i)}.jpg",
+        lambda i: f"2018-07-04T12_04_{second(i)}000.png",
+        lambda i: f"frame_12-00-{second(i)}.jpg",
+        lambda i: f"20210304T1200{second(i).replace('.', '')}.jpg",
+        lambda i: f"IMG_20210304_1200{second(i).replace('.', '_')}.jpg",
+        lambda i: f"20210304 12.00.{second(i)}.jpg",
+        lambda i: f"{1614859200000 + 40 * i}.png",
+        lambda i: f"{1614859200 + i * 0.04:.6f}.png",
+        lambda i: f"{(1614859200000 + 40 * i) * 1000}.png",
+        lambda i: f"frame_{i * 0.04:.3f}.png",
+        # A number that goes with the time is the frame's.
+        lambda i: f"gate_{i:04d}_12-00-{second(i)}.jpg",
+        # Over midnight.
+        lambda i: ("23-59-" if i < 25 else "00-00-") + f"{59 if i < 25 else 0:02d}{second(i)[2:]}",
+    ],
+)
+def test_times_give_order_and_rate(name):
+    names = [name(i) for i in R]
+    (one,) = series_of(names[::-1], lambda i: names[::-1][i])
+    assert one.frames == list(R)
+    assert [names[::-1][i] for i in one.members] == names
+    assert one.fps == pytest.approx(25, rel=1e-6)
+
+
+def test_cameras_with_times(tmp_path):
+    names = [f"cam{c}_12-00-{second(i)}.jpg" for i in R for c in (1, 2)]
+    assert understood(names) == {("cam1",): list(R), ("cam2",): list(R)}
+    names = [f"cam{c}_{i:04d}_12-00-{second(i)}.jpg" for i in R for c in (1, 2)]
+    assert understood(names) == {("cam1",): list(R), ("cam2",): list(R)}
+
+
+def test_pictures_that_are_counted_anew_each_second():
+    names = [f"2021-03-04 12.00.{s:02d}_{i}.jpg" for s in range(4) for i in range(1, 26)]
+    (one,) = series_of(names, lambda i: names[i])
+    assert (one.frames, one.fps) == (list(range(100)), 25)
+
+
+def test_gaps_over_one_and_a_half_are_missing_frames():
+    micros = np.array([0, 40, 80, 130, 170, 310, 350]) * 1000
+    # 50 is late by a quarter; 140 is three and a half usual gaps, the nearest even number of frames is 4.
+    frames, fps = frames_of_times(micros)
+    assert frames.tolist() == [0, 1, 2, 3, 4, 8, 9]
+    assert fps == pytest.approx(25)
+    assert frames_of_times(np.array([5]))[1] is None
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(1, 200), min_size=3, max_size=40, unique=True),
+    st.integers(5, 200),
+    st.randoms(use_true_random=False),
+)
+def test_regular_times_with_jitter_give_the_frames_back(numbers, gap, random):
+    """Frames of which at least half follow each other, each late or early by up to a fifth."""
+    numbers = sorted({n for number in numbers for n in (number, number + 1)})
+    micros = np.array([1000 * gap * n + random.randint(0, 200 * gap) for n in numbers])
+    frames, _ = frames_of_times(micros)
+    steps = np.diff(frames)
+    assert ((np.diff(numbers) == 1) == (steps == 1)).all()
+    assert (np.abs(steps - np.diff(numbers)) <= 1 + np.diff(numbers) // 3).all()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a.jpg", "b.jpg"], "a.jpg has no frame number in its name, expected one as in clip_12"),
+        (["a_01.jpg", "a_1.jpg"], "a_1.jpg is frame 1 and so is a_01.jpg"),
+        (["a_1.jpg", "a_1.png"], "a_1.png is frame 1 and so is a_1.jpg"),
+        (["1" * 30 + ".jpg"], "has no frame number"),
+    ],
+)
+def test_pictures_that_cannot_be_told_apart(names, message):
+    with pytest.raises(InputError, match=message):
+        series_of(names, lambda i: names[i])
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.text("a1_.-/x0T:", min_size=1, max_size=14), min_size=1, max_size=8, unique=True)
+)
+def test_any_names_are_understood_or_refused(names):
+    """Each picture has one frame of one clip, or two are named."""
+    try:
+        found = series_of(names, lambda i: names[i])
+    except InputError:
+        return
+    assert sorted(i for one in found for i in one.members) == list(range(len(names)))
+    assert len({one.parts for one in found}) == len(found)
+    assert all(len(set(one.frames)) == len(one.members) == len(one.frames) for one in found)
