@@ -97,6 +97,14 @@ def series_of(names: Sequence[str], call: Callable[[int], str]) -> list[Series]:
             Series((*below, *one.parts), one.members, one.frames, one.fps, one.timed)
             for one in _series_of_folder(stems, members, call)
         ]
+    owner: dict[tuple[str, ...], Series] = {}
+    for one in found:
+        other = owner.setdefault(one.parts, one)
+        if other is not one:
+            raise InputError(
+                f"{call(one.members[0])} and {call(other.members[0])} cannot be told apart as clips, "
+                "expected names of one clip's pictures to differ in the frame number alone"
+            )
     return sorted(found, key=lambda one: min(one.members))
 
 
@@ -191,16 +199,9 @@ def _series_of_folder(
         drafts += _series_of_form(form, call)
     # What stands behind the number names a clip only where what stands before it does not.
     befores = [before for before, _, _ in drafts]
-    owner: dict[str, Series] = {}
     series = []
     for before, behind, one in drafts:
         name = before if befores.count(before) == 1 else f"{before}_{behind}".strip("_")
-        other = owner.setdefault(name, one)
-        if other is not one:
-            raise InputError(
-                f"{call(one.members[0])} and {call(other.members[0])} cannot be told apart as clips, "
-                "expected names of one clip's pictures to differ in the frame number alone"
-            )
         series.append(Series((name,), one.members, one.frames, one.fps, one.timed))
     general = [one for one in series if _GENERAL.fullmatch(one.parts[0])]
     for one in general:
