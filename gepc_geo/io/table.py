@@ -20,6 +20,7 @@ import numpy as np
 from gepc_geo.files import atomic_path
 from gepc_geo.io.cells import Numbers, first_cells, read_rows
 from gepc_geo.io.clip import Clips, Remark, build_clip, join_clips
+from gepc_geo.io.orders import nearest_order
 from gepc_geo.io.table_header import Choice, Header, choose_joints, is_header, read_header
 from gepc_geo.io.table_keys import Keys, clips_of_rows, ids_of
 from gepc_geo.io.text import head, read_text
@@ -27,6 +28,8 @@ from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
 _KIND = "a table of poses"
+# Two orders of 25 joints, which numbers do not tell apart.
+_ORDERS = (SKELETONS["body25"], SKELETONS["body25b"])
 # A header is within this.
 _HEAD = 1 << 20
 # Nearly all shares of the image lie within this; SHALLOW is the most that a depth in shares is of pixels.
@@ -63,6 +66,9 @@ def read_csv(path: Path, skeleton: Skeleton | None) -> Clips:
         for column, texts in cells.items():
             texts.append(row[column])
     values = _poses(numbers.array(), choice)
+    named = choice.skeleton
+    if choice.guessed and named in _ORDERS:
+        named = nearest_order(values, _ORDERS)
     keys = _keys(header, cells, lines, path)
     person = ids_of(keys.person)
     there = np.array((values[..., -1] > 0).any(-1))
@@ -76,7 +82,7 @@ def read_csv(path: Path, skeleton: Skeleton | None) -> Clips:
                 values[seen],
                 clip.frames[kept],
                 [person[row] for row in seen] if person else None,
-                choice.skeleton,
+                named,
                 path,
                 listed=None if kept.all() else clip.frames.tolist(),
                 counted=clip.counted,

@@ -96,11 +96,13 @@ class Choice:
         skeleton: Names the joints.
         joints: The columns of each.
         left: The joints that are passed over, as the table calls them.
+        guessed: Whether the skeleton is but the usual one of so many joints.
     """
 
     skeleton: Skeleton
     joints: list[Joint]
     left: list[str]
+    guessed: bool = False
 
 
 def is_header(names: Sequence[str]) -> bool:
@@ -190,6 +192,7 @@ def choose_joints(header: Header, wanted: Skeleton | None, path: Path) -> Choice
         if wanted != SKELETONS["coco18"]:
             raise InputError(_lacking(header, wanted, path))
     skeleton = built_in_of(header.named)
+    guessed = skeleton is None
     if skeleton is None and header.numbered:
         solid = all("z" in joint for joint in header.numbered.values())
         skeleton = (_IN_3D if solid else _IN_2D).get(len(header.numbered))
@@ -198,7 +201,7 @@ def choose_joints(header: Header, wanted: Skeleton | None, path: Path) -> Choice
         raise InputError(_unknown(header, path))
     used = [*keys_of(found.skeleton), *_BOXES]
     left = [header.labels[key] for key in header.named if key not in used]
-    return Choice(found.skeleton, found.joints, left)
+    return Choice(found.skeleton, found.joints, left, guessed)
 
 
 # -- inner -----------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_one_animal(tmp_path, mouse):
     # In the skeleton's order, whatever that of the table.
     np.testing.assert_array_equal(tracks.keypoints[0], [[3.5, 4.5], [5.5, 6.5], [1.5, 2.5]])
     np.testing.assert_allclose(tracks.confidence, [[0.8, 0.7, 0.9], [0.8, 0.7, 0]])
-    assert read_all(path.parent).formats == {"deeplabcut": 1}
+    assert read_all(path.parent, skeleton=mouse).formats == {"deeplabcut": 1}
 
 
 def test_several_animals(tmp_path):
@@ -86,7 +86,7 @@ def test_tables_from_spreadsheets(separator, sign, encoding, tmp_path, mouse):
     np.testing.assert_array_equal(sheet.keypoints, plain.keypoints)
     np.testing.assert_array_equal(sheet.confidence, plain.confidence)
     np.testing.assert_array_equal(sheet.clip_length, [3])
-    assert read_all(tmp_path / "sheet.csv").formats == {"deeplabcut": 1}
+    assert read_all(tmp_path / "sheet.csv", skeleton=mouse).formats == {"deeplabcut": 1}
 
 
 def test_nan_is_an_empty_cell_and_a_place_without_likelihood_counts(tmp_path, mouse):
