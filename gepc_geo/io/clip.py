@@ -155,7 +155,9 @@ def build_clip(
             refuses.
     """
     values = np.asarray(values)
-    values = values.reshape(len(frame), skeleton.num_joints, values.shape[-1] if values.size else 3)
+    values = values.reshape(
+        len(frame), skeleton.num_joints, values.shape[-1] if values.ndim == 3 else 3
+    )
     frames = np.asarray(frame, dtype=np.int64)
     first = source if isinstance(source, Path) else next(iter(source), Path("poses"))
     remarks: list[Remark] = []

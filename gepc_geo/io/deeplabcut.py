@@ -1,4 +1,4 @@
-"""DeepLabCut CSV: the poses of any animals in one video, joints by name.
+"""DeepLabCut's tables: the poses of any animals in one video, joints by name.
 
 Rows of names (``scorer``, ``individuals`` where there are several animals, ``bodyparts``,
 ``coords``), then a row a frame: its number, and x, y, likelihood of each body part; empty where it was
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +19,9 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.clip import Clips
+from gepc_geo.io.cells import Numbers, read_rows
+from gepc_geo.io.clip import Clips, build_clip
+from gepc_geo.io.joint_names import built_in_of, joint_key, keys_of, words_of
 from gepc_geo.io.names import file_names
 from gepc_geo.io.text import head, read_text, whole_number
 from gepc_geo.io.writing import flat_poses
@@ -27,75 +31,100 @@ from gepc_geo.tracks import PoseTracks
 _KIND = "a DeepLabCut table"
 _HEADS = ("scorer", "individuals", "bodyparts", "coords")
 _COORDS = ("x", "y", "likelihood")
+_OWN = re.compile(r"DLC_|DeepCut_")
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is in a table.
+
+    Attributes:
+        columns: Of each column the individual (empty: the table has none), body part, coordinate.
+        frames: The frame number of each row.
+        values: :math:`[F, K]`; NaN in empty cells.
+    """
+
+    columns: Sequence[tuple[str, str, str]]
+    frames: np.ndarray
+    values: np.ndarray
 
 
 def detect(path: Path) -> bool:
     """The first cell."""
-    return head(path, 64).startswith("scorer,")
+    return bool(re.match(r"(sep=.\n)?\s*scorer[,;\t]", head(path, 64)))
 
 
-def read_deeplabcut(path: Path, skeleton: Skeleton | None = None) -> Clips:
+def read_deeplabcut(path: Path, skeleton: Skeleton | None) -> Clips:
     """Reads one video; the clip is named after it. Each animal is a track, in the table's order.
 
     Args:
         path: The file.
         skeleton: Names and connects the joints; they are found in the table by their names, and body
-            parts that it lacks are left out. It must be given.
+            parts that it lacks are left out. ``None``: the largest built-in skeleton that the table has
+            all joints of.
+
+    Raises:
+        InputError: No table of DeepLabCut's, or one without the joints of a skeleton.
     """
-    names, table = _table(path)
+    return clip_of_table(_table(path), path, skeleton)
+
+
+def clip_of_table(table: Table, path: Path, skeleton: Skeleton | None) -> Clips:
+    """The clip of a table, as :func:`read_deeplabcut`."""
+    column = {key: i for i, key in enumerate(table.columns)}
+    if len(column) < len(table.columns):
+        raise InputError(f"{path} has two columns of one name, expected different names")
+    # Exact names, else the spellings that other tables have.
+    parts = list(dict.fromkeys(part for _, part, _ in table.columns))
+    by_key = {joint_key(words_of(part)): part for part in reversed(parts)}
+    skeleton = skeleton or built_in_of(by_key)
     if skeleton is None:
-        parts = list(dict.fromkeys(names["bodyparts"]))
         raise InputError(
             f"{path} has the body parts {', '.join(parts):.120} and does not say how they are "
             "connected, expected a skeleton of them (--skeleton)"
         )
-    column = {key: i for i, key in enumerate(zip(*names.values(), strict=True))}
-    if len(column) < len(names["coords"]):
-        raise InputError(f"{path} has two columns of one name, expected different names")
+    keys = keys_of(skeleton)
+    joints = [
+        joint if joint in parts else by_key.get(key, joint)
+        for joint, key in zip(skeleton.joints, keys, strict=True)
+    ]
     # A part that is not of every animal (single objects of the arena) has columns for some only.
-    animals = list(dict.fromkeys(names["individuals"])) if "individuals" in names else [""]
+    animals = list(dict.fromkeys(animal for animal, _, _ in table.columns))
     animals = [
-        animal
-        for animal in animals
-        if any(_key(animal, joint, "x") in column for joint in skeleton.joints)
+        animal for animal in animals if any((animal, joint, "x") in column for joint in joints)
     ]
     if not animals:
         raise InputError(
             f"{path} has no body part of skeleton {skeleton.name!r}, expected "
             f"{', '.join(skeleton.joints):.120}"
         )
-    frames, joints = len(table), skeleton.num_joints
-    values = np.full((len(animals), frames, joints, 3), np.nan)
+    solid = all((animal, joint, "z") in column for animal in animals for joint in joints)
+    axes = ("x", "y", "z") if solid else ("x", "y")
+    values = np.zeros((len(animals), len(table.frames), len(joints), len(axes) + 1))
     for a, animal in enumerate(animals):
-        for v, joint in enumerate(skeleton.joints):
-            for c, coordinate in enumerate(_COORDS):
-                key = _key(animal, joint, coordinate)
-                if key in column:
-                    values[a, :, v, c] = table[:, 1 + column[key]]
-                elif coordinate == "likelihood":
-                    values[a, :, v, c] = 1
-                else:
+        for v, joint in enumerate(joints):
+            for axis in axes:
+                if (animal, joint, axis) not in column:
                     raise InputError(
-                        f"{path} has no {coordinate} of {joint!r} {animal}".rstrip()
+                        f"{path} has no {axis} of {joint!r} {animal}".rstrip()
                         + f", expected all joints of skeleton {skeleton.name!r}"
                     )
-    there = ~np.isnan(values).any(-1)
-    confidence = np.where(there, np.clip(values[..., 2], 0, 1), 0)
-    keypoints = np.where(confidence[..., None] > 0, values[..., :2], 0)
-    number = np.array([whole_number(frame, path, "frame") for frame in table[:, 0].tolist()])
-    track, row = np.nonzero((confidence > 0).any(-1))
-    tracks = PoseTracks.build(
-        keypoints[track, row],
-        confidence[track, row],
-        number[row] if frames else row,
-        track,
-        np.zeros(len(row), dtype=np.int64),
+            place = table.values[:, [column[animal, joint, axis] for axis in axes]]
+            likelihood = column.get((animal, joint, "likelihood"))
+            score = np.ones(len(place)) if likelihood is None else table.values[:, likelihood]
+            there = ~np.isnan(place).any(-1)
+            values[a, there, v, :-1] = place[there]
+            values[a, there, v, -1] = np.where(np.isnan(score), 1, score)[there]
+    track, row = np.nonzero((values[..., -1] > 0).any(-1))
+    return build_clip(
+        (_video(path.stem),),
+        values[track, row],
+        table.frames[row],
+        track.tolist(),
         skeleton,
-        [_video(path.stem)],
-        clip_length=[int(number.max(initial=-1)) + 1],
-        origin=str(path),
+        path,
+        listed=table.frames.tolist(),
     )
-    return Clips(tracks, [(_video(path.stem),)])
 
 
 def write_deeplabcut(tracks: PoseTracks, folder: Path) -> list[Path]:
@@ -103,7 +132,7 @@ def write_deeplabcut(tracks: PoseTracks, folder: Path) -> list[Path]:
     number anew); positions and scores to three decimals.
 
     Raises:
-        InputError: A clip whose name has DeepLabCut's ``DLC_`` in it, where readers end it.
+        InputError: A clip whose name has DeepLabCut's ``DLC_`` or ``DeepCut_`` in it, where readers end it.
     """
     return write_files(folder, _files(tracks))
 
@@ -118,7 +147,8 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
         if _video(name) != name:
             raise InputError(
                 f"clip {tracks.clip_names[clip]!r:.80} would be read back as {_video(name)!r:.80}, "
-                "expected a name without 'DLC_', which ends the video's name in DeepLabCut's files"
+                "expected a name without 'DLC_' and 'DeepCut_', which end the video's name in "
+                "DeepLabCut's files"
             )
         rows = np.flatnonzero(tracks.clip == clip)
         # A table has columns even where nobody is.
@@ -139,39 +169,35 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
 
 def _video(stem: str) -> str:
     """The video's name in that of a table's file; behind it DeepLabCut puts its own."""
-    return stem.split("DLC_")[0] or stem
+    return _OWN.split(stem)[0] or stem
 
 
-def _key(animal: str, joint: str, coordinate: str) -> tuple[str, ...]:
-    return (animal, joint, coordinate) if animal else (joint, coordinate)
+def _table(path: Path) -> Table:
+    separator, rows = read_rows(read_text(path, _KIND), path, _KIND)
+    names: dict[str, list[str]] = {}
+    numbers: Numbers | None = None
+    columns: list[tuple[str, str, str]] = []
+    for line, row in rows:
+        if numbers is None and row[0] in _HEADS and row[0] not in names:
+            names[row[0]] = row[1:]
+            continue
+        if numbers is None:
+            columns = _columns(names, path)
+            numbers = Numbers(["frame", *map(" ".join, columns)], separator, path)
+        numbers.add(line, row)
+    if numbers is None:
+        columns = _columns(names, path)
+        return Table(columns, np.zeros(0, dtype=np.int64), np.zeros((0, len(columns))))
+    values = numbers.array()
+    frames = [
+        whole_number(frame, path, f"in row {line} frame")
+        for line, frame in zip(numbers.lines, values[:, 0].tolist(), strict=True)
+    ]
+    return Table(columns, np.array(frames, dtype=np.int64), values[:, 1:])
 
 
-def _table(path: Path) -> tuple[dict[str, list[str]], np.ndarray]:
-    """The names of the columns, by row (without the scorer), and all numbers; NaN in empty cells."""
-    try:
-        rows = [row for row in csv.reader(read_text(path, _KIND).splitlines()) if row]
-    except csv.Error as error:
-        raise InputError(f"{path} is not valid CSV, expected {_KIND}: {error}") from None
-    names = {row[0]: row[1:] for row in rows[:4] if row[0] in _HEADS}
+def _columns(names: dict[str, list[str]], path: Path) -> list[tuple[str, str, str]]:
     if not {"scorer", "bodyparts", "coords"} <= set(names) or not names["coords"]:
         raise InputError(f"{path} has no rows scorer, bodyparts and coords, expected {_KIND}")
-    width = 1 + len(names["coords"])
-    for row in rows:
-        if len(row) != width:
-            raise InputError(
-                f"{path} has row {','.join(row)[:40]!r} of {len(row)} values, expected {width}"
-            )
-    body = [[cell or "nan" for cell in row] for row in rows[len(names) :]]
-    empty = np.array([[not cell for cell in row] for row in rows[len(names) :]], dtype=bool)
-    try:
-        table = np.array(body, dtype=np.float64).reshape(len(body), width)
-    except ValueError as error:
-        raise InputError(
-            f"{path} has a value that is no number, expected {_KIND}: {error}"
-        ) from None
-    if (~np.isfinite(table) & ~empty.reshape(table.shape)).any():
-        raise InputError(
-            f"{path} has NaN or infinite values, expected finite numbers or empty cells"
-        )
-    del names["scorer"]
-    return names, table
+    animals = names.get("individuals", [""] * len(names["coords"]))
+    return list(zip(animals, names["bodyparts"], names["coords"], strict=True))

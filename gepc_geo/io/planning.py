@@ -146,7 +146,8 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
             form = other
         if form is not None:
             chosen.append((file, form))
-    return chosen
+    names = {(form.name, file.with_suffix("")) for file, form in chosen}
+    return [(file, form) for file, form in chosen if (form.twin, file.with_suffix("")) not in names]
 
 
 def _form_of(path: Path, format: str) -> Format:

@@ -11,16 +11,19 @@ from gepc_geo.io import (
     alphapose_frames,
     coco_results,
     deeplabcut,
+    deeplabcut_h5,
     kinetics,
     mediapipe,
     mmpose,
     native,
     ntu,
     nw_ucla,
+    openpifpaf,
     openpose,
     penn_action,
     pyskl,
     shanghaitech,
+    table,
     ultralytics,
 )
 from gepc_geo.io.clip import Clips
@@ -47,6 +50,8 @@ class Format:
         holds: What poses ``write`` has a form for: for a number of coordinates the skeletons, or the
             numbers of joints of whatever skeleton, ``None`` for any.
         one_file: Whether all clips are written into one file, not into the files of a folder.
+        twin: The format in which the same tool writes the same poses once more; where a folder has both
+            files under one name, that one is read.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Format:
         default_factory=lambda: {2: None, 3: None}
     )
     one_file: bool = False
+    twin: str = ""
 
     def lack(self, tracks: PoseTracks) -> str:
         """Why the format has no form for poses, in words; empty where it has one."""
@@ -234,6 +240,38 @@ REGISTRY = (
         any_skeleton=True,
         write=deeplabcut.write_deeplabcut,
         holds={2: None},
+    ),
+    Format(
+        "deeplabcut-h5",
+        ".h5",
+        deeplabcut_h5.detect,
+        deeplabcut_h5.read_deeplabcut_h5,
+        any_skeleton=True,
+        twin="deeplabcut",
+    ),
+    Format(
+        "csv",
+        ".csv",
+        table.detect,
+        table.read_csv,
+        any_skeleton=True,
+        write=table.write_csv,
+        one_file=True,
+    ),
+    Format(
+        "openpifpaf",
+        ".json",
+        openpifpaf.detect,
+        openpifpaf.read_openpifpaf,
+        any_skeleton=True,
+        per_frame=True,
+    ),
+    Format(
+        "openpifpaf-video",
+        ".json",
+        openpifpaf.detect_video,
+        openpifpaf.read_openpifpaf_video,
+        any_skeleton=True,
     ),
     Format("nw-ucla", ".json", nw_ucla.detect, nw_ucla.read_nw_ucla, keys=("skeletons",)),
     Format("penn-action", ".mat", penn_action.detect, penn_action.read_penn_action),

@@ -173,9 +173,16 @@ def read_pickle(path: Path, kind: str) -> Any:
             tuples, dicts, sets and arrays; ``kind`` says what was expected.
     """
     try:
-        return _Unpickler(io.BytesIO(path.read_bytes())).load()
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read, expected {kind}: {error}") from None
+    return parse_pickle(content, path, kind)
+
+
+def parse_pickle(content: bytes, path: Path, kind: str) -> Any:
+    """What is pickled in some bytes of a file; as :func:`read_pickle`."""
+    try:
+        return _Unpickler(io.BytesIO(content)).load()
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} holds {str(error) or 'no pickle'}, expected {kind} of nothing but arrays and "

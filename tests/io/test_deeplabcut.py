@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read, read_all
+from gepc_geo.skeleton import SKELETONS
 
 MOUSE = {
     "name": "mouse",
@@ -75,17 +76,63 @@ def test_the_skeleton_is_the_users(tmp_path):
         read(tmp_path / "a.csv", skeleton="box5")
 
 
+@pytest.mark.parametrize(("separator", "sign"), [(";", ","), ("\t", ","), ("\t", "."), (";", ".")])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_tables_from_spreadsheets(separator, sign, encoding, tmp_path, mouse):
+    (tmp_path / "plain.csv").write_text(ONE)
+    content = ONE.replace(",", separator).replace(".", sign)
+    (tmp_path / "sheet.csv").write_text(content, encoding=encoding)
+    plain, sheet = (read(tmp_path / name, skeleton=mouse) for name in ("plain.csv", "sheet.csv"))
+    np.testing.assert_array_equal(sheet.keypoints, plain.keypoints)
+    np.testing.assert_array_equal(sheet.confidence, plain.confidence)
+    np.testing.assert_array_equal(sheet.clip_length, [3])
+    assert read_all(tmp_path / "sheet.csv", skeleton=mouse).formats == {"deeplabcut": 1}
+
+
+def test_nan_is_an_empty_cell_and_a_place_without_likelihood_counts(tmp_path, mouse):
+    (tmp_path / "a.csv").write_text(ONE.replace("3.5,", "NaN,", 1).replace("0.7,", ",", 1))
+    tracks = read(tmp_path / "a.csv", skeleton=mouse)
+    np.testing.assert_allclose(tracks.confidence[0], [0, 1, 0.9])
+
+
+def test_joints_of_a_built_in_skeleton_need_no_other(tmp_path):
+    joints = SKELETONS["coco17"].joints
+    columns = [(joint.title(), one) for joint in reversed(joints) for one in "xyz"]
+    values = [str(100 + i) for i in range(51)]
+    rows = [["scorer", *["net"] * 51], ["bodyparts", *(name for name, _ in columns)]]
+    rows += [["coords", *(one for _, one in columns)], ["0", *values]]
+    (tmp_path / "a.csv").write_text("".join(",".join(row) + "\n" for row in rows))
+    tracks = read(tmp_path / "a.csv")
+    assert tracks.skeleton.name == "coco17" and tracks.dims == 3
+    np.testing.assert_array_equal(tracks.keypoints[0, 0], [148, 149, 150])
+    np.testing.assert_array_equal(tracks.confidence, 1)
+
+
+def test_a_frame_twice_keeps_one_pose(tmp_path, mouse):
+    (tmp_path / "a.csv").write_text(ONE.replace("\n1,", "\n0,", 1))
+    with pytest.warns(InputWarning, match="1 of 2"):
+        tracks = read(tmp_path / "a.csv", skeleton=mouse)
+    np.testing.assert_array_equal(tracks.frame, [0])
+    np.testing.assert_allclose(tracks.confidence, [[0.8, 0.7, 0.9]])
+
+
+def test_real_table_of_a_german_spreadsheet(real_data, mouse):
+    (path,) = (real_data("cases") / "24_dlc_excel_de").glob("*.csv")
+    tracks = read(path, skeleton=mouse)
+    assert tracks.clip_names == ("cage",) and tracks.num_frames == 114
+    np.testing.assert_array_equal(tracks.clip_length, [60])
+    np.testing.assert_allclose(tracks.keypoints[0, 0], [100.6981, 98.9273], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (ONE[:90], "no rows scorer, bodyparts and coords"),
         (ONE[:-20], "values, expected 13"),
-        (ONE.replace("3.5,", "x,", 1), "a value that is no number"),
-        (ONE.replace("3.5,", "nan,", 1), "NaN or infinite"),
-        (ONE.replace("3.5,", "inf,", 1), "NaN or infinite"),
-        (ONE.replace("\n1,", "\n1.5,", 1), "frame 1.5, expected a whole number"),
-        (ONE.replace("\n1,", "\n,", 1), "frame nan, expected a whole number"),
-        (ONE.replace("\n1,", "\n0,", 1), "twice in frame 0"),
+        (ONE.replace("3.5,", "x,", 1), "'x' as 'nose x' in row 4, expected a number"),
+        (ONE.replace("3.5,", "inf,", 1), "has inf as 'nose x' in row 4"),
+        (ONE.replace("\n1,", "\n1.5,", 1), "in row 5 frame 1.5, expected a whole number"),
+        (ONE.replace("\n1,", "\n,", 1), "in row 5 frame nan, expected a whole number"),
         (ONE.replace("lamp", "nose"), "two columns of one name"),
         (ONE.replace("bodyparts", "parts"), "no rows scorer, bodyparts and coords"),
         ("scorer,\n", "no rows scorer, bodyparts and coords"),

@@ -1,0 +1,372 @@
+"""Tables of poses with a header: clips, people, frames, joints by name or number, broken tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gepc_geo.errors import InputError
+from gepc_geo.io import table
+from gepc_geo.io.clip import Clips
+from gepc_geo.skeleton import SKELETONS, Skeleton
+from gepc_geo.tracks import MAX_FRAMES, PoseTracks
+
+COCO = SKELETONS["coco17"].joints
+NAMED = [f"{joint}_{one}" for joint in COCO for one in ("x", "y", "confidence")]
+ROD = Skeleton("rod", ("nose", "tail"), ((0, 1),), 0)
+
+
+def pose(frame: int, joints: int = 17, values: int = 3, person: int = 0) -> list[float]:
+    """Flat x, y, score of each joint; none of them is that of another joint, frame or person."""
+    place = [(10.5 * v + frame + 400 * person, 200.25 + 3 * v, 0.9) for v in range(joints)]
+    return [value for one in place for value in one[:values]]
+
+
+def text(header: list[str], rows: list[list[object]], separator: str = ",") -> str:
+    return "".join(separator.join(map(str, row)) + "\n" for row in [header, *rows])
+
+
+def read(folder: Path, content: str, skeleton: Skeleton | None = None, **how: str) -> Clips:
+    path = folder / how.pop("name", "gate.csv")
+    path.write_text(content, encoding=how.pop("encoding", "utf-8"))
+    assert table.detect(path)
+    return table.read_csv(path, skeleton)
+
+
+def assert_pose(tracks: PoseTracks, row: int, frame: int, person: int = 0) -> None:
+    expected = np.array(pose(frame, person=person), dtype=np.float32).reshape(17, 3)
+    np.testing.assert_array_equal(tracks.keypoints[row], expected[:, :2])
+
+
+def test_clips_people_and_frames(tmp_path):
+    rows = [["a", 4, f, *pose(f)] for f in (1, 2)] + [["b", 2, 0, *pose(7)]]
+    clips = read(tmp_path, text(["clip", "person", "frame", *NAMED], rows))
+    tracks = clips.tracks
+    assert clips.parts == [("gate", "a"), ("gate", "b")]
+    assert clips.counted == 0 and not clips.complete and not clips.remarks
+    assert tracks.skeleton.name == "coco17"
+    np.testing.assert_array_equal(tracks.clip, [0, 0, 1])
+    np.testing.assert_array_equal(tracks.track, [4, 4, 2])
+    np.testing.assert_array_equal(tracks.frame, [1, 2, 0])
+    for row, frame in enumerate((1, 2, 7)):
+        assert_pose(tracks, row, frame)
+    np.testing.assert_allclose(tracks.confidence, 0.9)
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda joint, one: f"{joint.title().replace('_', '')}.{one.upper()}",
+        lambda joint, one: f"{joint.upper()}_{one}",
+        lambda joint, one: f"{joint.replace('_', ' ')} {one}",
+        lambda joint, one: joint.replace("left_", "L").replace("right_", "R") + f"_{one}",
+        lambda joint, one: joint.replace("left_", "l_").replace("right_", "r_") + f".{one} (px)",
+        lambda joint, one: "_".join(reversed(joint.split("_"))) + f"_{one}",
+        lambda joint, one: f"kp_{joint}_{one}",
+        lambda joint, one: f"{one}_{joint}",
+        lambda joint, one: f"{joint.title().replace('_', '')}{one.upper()}",
+    ],
+)
+def test_joints_by_name_in_any_order(spell, tmp_path):
+    header = [spell(joint, one) for joint in reversed(COCO) for one in ("y", "x")]
+    values = np.array(pose(5)).reshape(17, 3)[::-1, 1::-1].ravel()
+    clips = read(tmp_path, text(["frame", *header], [[5, *values]]))
+    assert clips.tracks.skeleton.name == "coco17"
+    assert_pose(clips.tracks, 0, 5)
+    np.testing.assert_array_equal(clips.tracks.confidence, 1)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "x{} y{} p{}",
+        "x_{} y_{} score_{}",
+        "Joint{}_X Joint{}_Y Joint{}_C",
+        "kp_{}_x kp_{}_y kp_{}_conf",
+        "keypoint[{}].x keypoint[{}].y keypoint[{}].visibility",
+        "p{}.x p{}.y p{}.likelihood",
+    ],
+)
+@pytest.mark.parametrize("first", [0, 1])
+def test_joints_by_number(form, first, tmp_path):
+    header = [form.replace("{}", str(v)) for v in range(first, first + 17)]
+    clips = read(tmp_path, text(" ".join(header).split(), [pose(0), pose(1)]))
+    assert clips.tracks.skeleton.name == "coco17"
+    # Without frames, rows are frames in their order.
+    np.testing.assert_array_equal(clips.tracks.frame, [0, 1])
+    assert clips.counted is None
+    assert_pose(clips.tracks, 1, 1)
+    np.testing.assert_allclose(clips.tracks.confidence, 0.9)
+
+
+@pytest.mark.parametrize(("count", "name"), [(18, "coco18"), (26, "halpe26"), (33, "mediapipe33")])
+def test_numbers_that_one_skeleton_has(count, name, tmp_path):
+    header = [f"{one}{v}" for v in range(count) for one in "xyc"]
+    assert read(tmp_path, text(header, [pose(0, count)])).tracks.skeleton.name == name
+
+
+def test_joints_of_the_users_skeleton(tmp_path):
+    swapped = Skeleton("rod", ("j2", "j1"), ((0, 1),), 0)
+    tracks = read(tmp_path, "frame,j1_x,j1_y,j2_x,j2_y\n0,1,2,30,40\n", swapped).tracks
+    np.testing.assert_array_equal(tracks.keypoints, [[[30, 40], [1, 2]]])
+    # By their numbers, whatever the order of the columns.
+    tracks = read(tmp_path, "frame,x2,y2,x1,y1\n0,1,2,30,40\n", ROD).tracks
+    np.testing.assert_array_equal(tracks.keypoints, [[[30, 40], [1, 2]]])
+    clips = read(tmp_path, "tail.x,tail.y,hat.x,hat.y,nose.x,nose.y\n30,40,9,9,1,2\n", ROD)
+    np.testing.assert_array_equal(clips.tracks.keypoints, [[[1, 2], [30, 40]]])
+
+
+def test_boxes_are_no_joints_and_other_joints_are_counted(tmp_path):
+    header = ["frame", "id", "x1", "y1", "x2", "y2", "bbox_x", "bbox_y", *NAMED, "tail_x", "tail_y"]
+    clips = read(tmp_path, text(header, [[0, 1, 5, 6, 7, 8, 1, 2, *pose(0), 3, 4]]))
+    assert_pose(clips.tracks, 0, 0)
+    (remark,) = clips.remarks
+    assert remark.text.format(count=remark.count, total=remark.total) == (
+        "1 of 18 joints are passed over, as coco17 has none of them: tail"
+    )
+
+
+@pytest.mark.parametrize(("separator", "note"), [(";", ""), (";", "sep=;\n"), ("\t", "")])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_decimal_commas(separator, note, encoding, tmp_path):
+    values = [str(value).replace(".", ",") for value in pose(3)]
+    content = note + text(["frame", *NAMED], [[3, *values]], separator)
+    tracks = read(tmp_path, content, encoding=encoding).tracks
+    assert_pose(tracks, 0, 3)
+    np.testing.assert_allclose(tracks.confidence, 0.9)
+
+
+def test_quoted_cells_and_empty_lines(tmp_path):
+    header = ['"clip"', *(f'"{name}"' for name in NAMED), ""]
+    content = text(header, [['"a, ""b"""', *pose(0), ""], [""] * 53, ['"a, ""b"""', *pose(1), ""]])
+    clips = read(tmp_path, content)
+    assert clips.parts == [("gate", 'a, "b"')] and len(clips.tracks.frame) == 2
+
+
+def test_missing_joints_and_frames_with_nobody(tmp_path):
+    first = ["nan", "", 0.9, *pose(2)[3:]]
+    unsure = pose(3)
+    unsure[2] = ""
+    clips = read(
+        tmp_path,
+        text(["frame", *NAMED], [[1, *[""] * 51], [2, *first], [3, *unsure], [9, *["NaN"] * 51]]),
+    )
+    tracks = clips.tracks
+    np.testing.assert_array_equal(tracks.frame, [2, 3])
+    np.testing.assert_array_equal(tracks.clip_length, [10])
+    assert clips.counted == 1 and clips.complete and not clips.remarks
+    # A joint without a place is missing; one without a score counts as seen.
+    assert tracks.confidence[0, 0] == 0 and tracks.confidence[1, 0] == 1
+
+
+def test_ids(tmp_path):
+    def ids(*names: object, column: str = "track") -> list[int]:
+        rows = [[f, name, *pose(f, person=p)] for f in (0, 1) for p, name in enumerate(names)]
+        tracks = read(tmp_path, text(["frame", column, *NAMED], rows)).tracks
+        return tracks.track[tracks.frame == 1].tolist()
+
+    assert ids("track_3", "track_7") == [3, 7]
+    assert ids("3.0", "5") == [3, 5]
+    assert ids("ann", "bob2") == [0, 1]
+    # Nobody is followed under -1 and nothing; they are told apart by where they are.
+    assert ids("-1", "") == [0, 1]
+    # Numbers of rows are no ids.
+    rows = [[row, row, *pose(row)] for row in range(3)]
+    assert set(read(tmp_path, text(["frame", "id", *NAMED], rows)).tracks.track) == {0}
+
+
+def test_rows_without_frames_are_counted_for_each_person(tmp_path):
+    rows = [[p, *pose(f, person=p)] for f in range(3) for p in range(2)]
+    tracks = read(tmp_path, text(["person", *NAMED], rows)).tracks
+    np.testing.assert_array_equal(tracks.frame, [0, 1, 2, 0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("cells", "fps"),
+    [
+        (["0.0", "0.04", "0.08", "0.16"], 25),
+        (["0", "40", "80", "160"], 25),
+        (["1700000000000", "1700000000040", "1700000000080", "1700000000160"], 25),
+        (["0:59,96", "1:00,00", "1:00,04", "1:00,12"], 25),
+        ([f"2024-05-01 12:00:0{s}" for s in ("0", "1", "2", "4")], 1),
+    ],
+)
+def test_times_in_place_of_frames(cells, fps, tmp_path):
+    rows = [[cell.replace(",", "."), *pose(i)] for i, cell in enumerate(cells)]
+    clips = read(tmp_path, text(["timestamp", *NAMED], rows))
+    np.testing.assert_array_equal(clips.tracks.frame, [0, 1, 2, 4])
+    np.testing.assert_allclose(clips.tracks.fps, [fps], rtol=1e-5)
+    assert clips.counted is None
+
+
+def test_times_that_do_not_tell_frames_apart(tmp_path):
+    people = [[0.04 * f, *pose(f, person=p)] for f in range(2) for p in range(2)]
+    tracks = read(tmp_path, text(["time", *NAMED], people)).tracks
+    np.testing.assert_array_equal(tracks.frame, [0, 1, 0, 1])
+    for rows, header in (
+        ([[f // 2, *pose(f)] for f in range(4)], ["time"]),
+        ([[0.5, 1, *pose(f)] for f in range(2)], ["time", "person"]),
+    ):
+        with pytest.raises(InputError, match="a time for the second time in row 3"):
+            read(tmp_path, text([*header, *NAMED], rows))
+    with pytest.raises(InputError, match="has time 'noon' in row 2, expected seconds"):
+        read(tmp_path, text(["time", *NAMED], [["noon", *pose(0)]]))
+
+
+def test_frames_by_pictures(tmp_path):
+    rows = [[f"cam{c}/frame_{f:03d}.jpg", *pose(f)] for c in (1, 2) for f in (4, 5)]
+    clips = read(tmp_path, text(["image_name", *NAMED], rows))
+    assert clips.parts == [("gate", "cam1"), ("gate", "cam2")]
+    np.testing.assert_array_equal(clips.tracks.frame, [4, 5, 4, 5])
+    with pytest.raises(InputError, match="'door.jpg' has no frame number"):
+        read(tmp_path, text(["image_name", *NAMED], [["door.jpg", *pose(0)]]))
+
+
+def test_clips_by_videos_and_cameras(tmp_path):
+    rows = [[f"C:\\films\\{day}\\gate.mp4", "../left", 0, *pose(0)] for day in ("mon", "tue")]
+    clips = read(tmp_path, text(["video_path", "camera", "frame", *NAMED], rows))
+    assert clips.parts == [("gate", "films", day, "gate", "../left") for day in ("mon", "tue")]
+
+
+def test_sleap(tmp_path):
+    header = ["track", "frame_idx", "instance.score"]
+    header += [f"{joint}.{one}" for joint in COCO for one in ("x", "y", "score")]
+    rows = [[f"track_{p}", f, 0.97, *pose(f, person=p)] for f in (1, 2) for p in (0, 1)]
+    clips = read(tmp_path, text(header, rows), name="labels.v001.000_gate_2.analysis.csv")
+    assert clips.parts == [("labels.v001.000", "gate_2")]
+    # SLEAP counts from 0.
+    assert clips.counted is None
+    np.testing.assert_array_equal(clips.tracks.track, [0, 0, 1, 1])
+    np.testing.assert_array_equal(clips.tracks.frame, [1, 2, 1, 2])
+
+
+def test_depth(tmp_path):
+    header = [f"{one}{v}" for v in range(1, 34) for one in "xyzv"]
+    generator = np.random.default_rng(0)
+
+    def first(low: float, high: float, scale: float = 1.0) -> PoseTracks:
+        values = generator.uniform(low, high, (1, 33, 4)) * [scale, scale, 1, 1]
+        values[..., 3] = 0.5
+        return read(tmp_path, text(["class", *header], [["up", *values.ravel()]])).tracks
+
+    # MediaPipe's landmarks in shares of the image, in pixels with z left as it was, and in metres.
+    shares = first(0.1, 0.9)
+    assert shares.dims == 2 and shares.image_size.tolist() == [[1, 1]]
+    assert first(0.1, 0.9, 1000).dims == 2
+    assert first(-0.8, 0.8).dims == 3
+    solid = "nose_x,nose_y,nose_z,tail_x,tail_y,tail_z\n100,200,300,101,201,301\n"
+    np.testing.assert_array_equal(
+        read(tmp_path, solid, ROD).tracks.keypoints, [[[100, 200, 300], [101, 201, 301]]]
+    )
+    flat = "nose_x,nose_y,nose_z,tail_x,tail_y,tail_z\n100,200,0,101,201,0\n"
+    assert read(tmp_path, flat, ROD).tracks.dims == 2
+    partly = "nose_x,nose_y,nose_z,tail_x,tail_y\n100,200,5,101,201\n"
+    assert read(tmp_path, partly, ROD).tracks.dims == 2
+
+
+def test_numbered_joints_in_3d(tmp_path):
+    header = [f"joint{v}_{one}" for v in range(25) for one in "xyz"]
+    tracks = read(tmp_path, text(header, [np.arange(75).tolist()])).tracks
+    assert tracks.skeleton.name == "ntu25" and tracks.dims == 3
+    with pytest.raises(InputError, match="17 joints numbered 0 to 16"):
+        read(tmp_path, text(header[:51], [list(range(51))]))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS.keys())
+def test_what_is_written_is_read_back(dims, skeleton, tmp_path):
+    generator = np.random.default_rng(dims)
+    keypoints = generator.normal(100, 50, (6, skeleton.num_joints, dims))
+    confidence = generator.uniform(0.1, 1, (6, skeleton.num_joints))
+    confidence[0, 1] = keypoints[0, 1] = 0
+    tracks = PoseTracks.build(
+        keypoints,
+        confidence,
+        [3, 4, 7, 1, 2, 2],
+        [5, 5, 5, 0, 0, 2],
+        [0, 0, 0, 1, 1, 1],
+        skeleton,
+        ["../a, b/c", "gate", "empty"],
+        clip_length=[12, 5, 3],
+    )
+    path = tmp_path / "all.csv"
+    assert table.write_csv(tracks, path) == [path]
+    clips = table.read_csv(path, None)
+    assert clips.parts == [("all", name) for name in tracks.clip_names]
+    assert clips.counted == 0 and clips.complete and clips.tracks.skeleton == skeleton
+    for name in ("keypoints", "confidence", "frame", "track", "clip", "clip_length"):
+        np.testing.assert_array_equal(getattr(clips.tracks, name), getattr(tracks, name), name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "no columns for x and y of a joint"),
+        ("frame,person,keypoint,x,y\n0,1,nose,2,3\n", "no columns for x and y of a joint"),
+        (
+            text(["frame", *NAMED[:-3]], []),
+            "has the joints nose, left_eye, .* any built-in skeleton",
+        ),
+        (text([f"j{v}{one}" for v in range(13) for one in "xy"], []), "13 joints numbered 0 to 12"),
+        (text(["frame", *NAMED], [[0, "a", *pose(0)[1:]]]), "'a' as 'nose_x' in row 2"),
+        (text(["frame", *NAMED], [[0, *pose(0)], [1, "inf", *pose(0)[1:]]]), "inf as .* in row 3"),
+        (text(["frame", *NAMED], [[0, 2e9, *pose(0)[1:]]]), "2e\\+09 as 'nose_x' in row 2"),
+        (text(["frame", *NAMED], [[0, *pose(0), 4]]), "53 values in row 2, expected 52"),
+        (text(["frame", *NAMED], [[1.5, *pose(0)]]), "frame '1.5' in row 2"),
+        (text(["frame", *NAMED], [[0, *pose(0)], ["", *pose(0)]]), "frame '' in row 3"),
+        (text(["frame", *NAMED], [[0, *pose(0)], ["a1", *pose(0)]]), "frame 'a1' in row 3"),
+        (text(["frame", *NAMED], [[-1, *pose(0)]]), "frame -1 in row 2"),
+        (text(["frame", *NAMED], [[MAX_FRAMES, *pose(0)]]), f"frame {MAX_FRAMES} in row 2"),
+        (text(["frame", *NAMED, "nose.x"], []), "columns 'nose_x' and 'nose.x', expected one x"),
+        (text([f"x{v}" for v in range(10_001)], []), "10001 columns, expected at most 10000"),
+        (
+            text([f"{one}{v}" for v in range(1001) for one in "xy"], []),
+            "1001 joints, expected at most 1000",
+        ),
+        (text(NAMED, [['"1', *pose(0)[1:]]]), "not valid CSV"),
+        (
+            text(["frame", *NAMED], [[0, "1,5", *pose(0)[1:]]], ";"),
+            "decimal comma in row 2 and with a decimal point in row 2",
+        ),
+        (text(["frame", *NAMED], [[0, "1.234,5", *["1"] * 50]], ";"), "'1.234,5' as 'nose_x'"),
+    ],
+)
+def test_broken_tables_are_named(content, message, tmp_path):
+    path = tmp_path / "gate.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message) as caught:
+        table.read_csv(path, None)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_joints_that_the_wanted_skeleton_lacks(tmp_path):
+    content = text(["frame", *NAMED], [[0, *pose(0)]])
+    with pytest.raises(
+        InputError, match="no x and y of head, expected all joints of skeleton 'penn13'"
+    ):
+        read(tmp_path, content, SKELETONS["penn13"])
+    header = [f"{one}{v}" for v in range(17) for one in "xyc"]
+    with pytest.raises(
+        InputError, match="17 joints numbered 0 to 16, expected all .*'box5' \\(5\\)"
+    ):
+        read(tmp_path, text(header, [pose(0)]), SKELETONS["box5"])
+
+
+def test_other_tables_are_not_taken_for_poses(tmp_path):
+    for content in ("clip,label\na,1\n", "frame,id,x,y,w,h\n0,1,2,3,4,5\n", "scorer,a\n", ""):
+        path = tmp_path / "labels.csv"
+        path.write_text(content)
+        assert not table.detect(path)
+
+
+def test_real_cases(real_data):
+    cases = real_data("cases")
+    clips = table.read_csv(cases / "21_mp_csv" / "gate.csv", None)
+    assert clips.tracks.skeleton.name == "mediapipe33" and clips.tracks.dims == 2
+    assert clips.tracks.num_frames == 40 and clips.tracks.image_size.tolist() == [[1, 1]]
+    (path,) = (cases / "22_sleap_csv").glob("*.csv")
+    clips = table.read_csv(path, None)
+    assert clips.parts == [("labels.v001.000", "gate")] and clips.tracks.num_frames == 80
+    assert set(clips.tracks.track) == {0, 1} and clips.tracks.skeleton.name == "coco17"
