@@ -17,12 +17,19 @@ from gepc_geo.io import FORMATS, WRITABLE, read
 from gepc_geo.skeleton import SKELETONS, Skeleton
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| `([a-z-]+)`( \*)? \|[^|]*\|([^|]*)\|", PAGE, re.MULTILINE)
+TABLES = PAGE.split("\n## Where clips, people")
+ROWS = re.findall(r"^\| `([a-z0-9-]+)`( \*)? \|[^|]*\|([^|]*)\|", TABLES[0], re.MULTILINE)
+SOURCES = re.findall(r"^\| (`[a-z0-9-]+`(?:, `[a-z0-9-]+`)*) \|", TABLES[1], re.MULTILINE)
 
 
 def test_every_format_is_in_the_table():
     assert sorted(name for name, _, _ in ROWS) == sorted(FORMATS)
     assert sorted(name for name, star, _ in ROWS if star) == sorted(WRITABLE)
+
+
+def test_every_format_says_where_its_values_come_from():
+    named = [name for cell in SOURCES for name in re.findall(r"[a-z0-9-]+", cell)]
+    assert sorted(named) == sorted(FORMATS)
 
 
 def test_the_joints_are_built_in_skeletons():
