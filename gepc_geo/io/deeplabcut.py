@@ -183,7 +183,9 @@ def _table(path: Path) -> Table:
             continue
         if numbers is None:
             columns = _columns(names, path)
-            numbers = Numbers(["frame", *map(" ".join, columns)], separator, path)
+            numbers = Numbers(
+                ["frame", *(" ".join(filter(None, key)) for key in columns)], separator, path
+            )
         numbers.add(line, row)
     if numbers is None:
         columns = _columns(names, path)

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
 from gepc_geo.io.cells import Numbers, first_cells, read_rows
 from gepc_geo.io.clip import Clips, Remark, build_clip, join_clips
 from gepc_geo.io.orders import nearest_order
 from gepc_geo.io.table_header import Choice, Header, choose_joints, is_header, read_header
-from gepc_geo.io.table_keys import Keys, clips_of_rows, ids_of
+from gepc_geo.io.table_keys import Keys, clips_of_rows, ids_of, parts_of
 from gepc_geo.io.text import head, read_text
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -98,7 +99,16 @@ def write_csv(tracks: PoseTracks, path: Path) -> list[Path]:
     """Writes all clips into one table; a frame with nobody is a row without a person.
 
     People without any joint in a frame are not in it, as readers see it too.
+
+    Raises:
+        InputError: A clip whose name a table does not give back.
     """
+    for name in tracks.clip_names:
+        if not name.isprintable() or not name.strip() or name != name.strip():
+            raise InputError(
+                f"clip {name!r:.80} cannot be read back from a table, expected a printable name without "
+                "blanks around it"
+            )
     joints, dims = tracks.skeleton.joints, tracks.dims
     coordinates = ["x", "y", "z"][:dims]
     seen = tracks.confidence > 0
@@ -177,11 +187,16 @@ def _keys(header: Header, cells: dict[int, list[str]], lines: list[int], path: P
     person = column(header.person)
     if person and header.is_row_number and len(set(person)) == len(person):
         person = None
-    clip = list(zip(*(cells[one] for one in header.clip), strict=True))
+    parts: list[tuple[str, ...]] = [()] * len(lines)
+    for one in header.clip:
+        # The name of a clip is no file's.
+        of_file = not header.names[one].lower().startswith("clip")
+        found = {text: parts_of(text) if of_file else (text,) for text in set(cells[one])}
+        parts = [(*before, *found[text]) for before, text in zip(parts, cells[one], strict=True)]
     return Keys(
         path,
         lines,
-        clip or [()] * len(lines),
+        [tuple(filter(None, one)) for one in parts],
         person,
         column(header.frame),
         column(header.time),

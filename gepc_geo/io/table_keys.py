@@ -32,7 +32,7 @@ class Keys:
     Attributes:
         path: The table.
         lines: The line of each row.
-        clip: The cells that name the clip, of each row.
+        clip: What names the clip of each row, outermost first.
         person: Ids; ``None``: the table has none.
         frame: Frame numbers, or names of pictures; ``None``: the table has none.
         time: Times; ``None``: the table has none.
@@ -67,6 +67,14 @@ class Rows:
     fps: float | None = None
 
 
+def parts_of(name: str) -> tuple[str, ...]:
+    """What a cell says of the clip: the folders and the name of a video's file, or the cell as it is."""
+    if not _VIDEO.search(name):
+        return (name,) if name else ()
+    parts = re.split(r"[/\\]", _VIDEO.sub("", name))
+    return tuple(one for one in parts if one not in ("", ".", "..") and not one.endswith(":"))
+
+
 def ids_of(cells: Sequence[str] | None) -> list[int | None]:
     """The persons' ids; ``None`` where there is none.
 
@@ -98,10 +106,9 @@ def clips_of_rows(keys: Keys, person: Sequence[int | None]) -> Iterator[Rows]:
         none = np.zeros(0, dtype=np.int64)
         yield Rows(_own_parts(keys.path), none, none)
     groups: dict[tuple[str, ...], list[int]] = {}
-    for row, names in enumerate(keys.clip):
-        groups.setdefault(names, []).append(row)
-    for names, rows in groups.items():
-        parts = tuple(part for name in names for part in _parts_of(name))
+    for row, parts in enumerate(keys.clip):
+        groups.setdefault(parts, []).append(row)
+    for parts, rows in groups.items():
         # The table's own name tells clips of several tables apart.
         yield from _with_frames(keys, (*_own_parts(keys.path), *parts), np.array(rows), person)
 
@@ -112,14 +119,6 @@ def clips_of_rows(keys: Keys, person: Sequence[int | None]) -> Iterator[Rows]:
 def _own_parts(path: Path) -> tuple[str, ...]:
     match = _SLEAP.fullmatch(path.stem)
     return (match[1], match[2]) if match else (path.stem,)
-
-
-def _parts_of(name: str) -> tuple[str, ...]:
-    """What a cell says of the clip: the folders and the name of a video, or the cell as it is."""
-    if not _VIDEO.search(name):
-        return (name,) if name else ()
-    parts = re.split(r"[/\\]", _VIDEO.sub("", name))
-    return tuple(one for one in parts if one not in ("", ".", "..") and not one.endswith(":"))
 
 
 def _whole(text: str) -> int | None:

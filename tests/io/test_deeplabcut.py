@@ -65,6 +65,16 @@ def test_several_animals(tmp_path):
     np.testing.assert_array_equal(tracks.keypoints[2], [[5, 6], [7, 8]])
 
 
+def test_the_same_table_in_hdf5_is_read_once(tmp_path, mouse):
+    (tmp_path / "cageDLC_1.csv").write_text(ONE)
+    (tmp_path / "cageDLC_1.h5").write_bytes(b"\x89HDF\r\n\x1a\n and what h5py is not asked for")
+    reading = read_all(tmp_path, skeleton=mouse)
+    assert reading.formats == {"deeplabcut": 1} and reading.tracks.clip_names == ("cage",)
+    (tmp_path / "doorDLC_1.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(InputError, match="doorDLC_1.h5"):
+        read(tmp_path, skeleton=mouse)
+
+
 def test_the_skeleton_is_the_users(tmp_path):
     (tmp_path / "a.csv").write_text(ONE)
     message = r"body parts tail, nose, spine, lamp and does not say .* \(--skeleton\)"
@@ -127,8 +137,8 @@ def test_real_table_of_a_german_spreadsheet(real_data, mouse):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (ONE[:90], "no rows scorer, bodyparts and coords"),
-        (ONE[:-20], "values, expected 13"),
+        (ONE[:90], "7 values in row 2, expected 13"),
+        (ONE[:-20], "3 values in row 6, expected 13"),
         (ONE.replace("3.5,", "x,", 1), "'x' as 'nose x' in row 4, expected a number"),
         (ONE.replace("3.5,", "inf,", 1), "has inf as 'nose x' in row 4"),
         (ONE.replace("\n1,", "\n1.5,", 1), "in row 5 frame 1.5, expected a whole number"),

@@ -383,6 +383,27 @@ def test_wrong_values_in_box_files(tmp_path, data):
     assert_read_or_refused(path, "shanghaitech-boxes")
 
 
+CELLS = VALUES | st.sampled_from(
+    ['"', "1,5", "1;5", "\t", "frame", "x1", "nose", "²", "12:61:99", "2024-13-01", "..", "a.mp4"]
+)
+
+
+@pytest.mark.parametrize("form", ["csv", "deeplabcut"])
+@pytest.mark.parametrize("frame", ["frame", "time", "image_name"])
+@FUZZ
+@given(data=st.data())
+def test_wrong_cells_in_tables(form, frame, tmp_path, data):
+    text = valid(form).decode().replace("frame", frame)
+    table = [row.split(",") for row in text.splitlines()]
+    for _ in range(data.draw(st.integers(1, 3))):
+        row = data.draw(st.sampled_from(table))
+        row[data.draw(st.integers(0, len(row) - 1))] = data.draw(CELLS)
+    separator = data.draw(st.sampled_from(",;\t"))
+    path = tmp_path / "wrong.csv"
+    path.write_text("\n".join(map(separator.join, table)))
+    assert_read_or_refused(path, form)
+
+
 ARRAYS = st.sampled_from(
     [np.zeros((0, 0)), np.zeros((3, 12)), np.full((3, 13), np.nan), np.full((3, 13), 1e300)]
     + [np.full((3, 13), -1), np.zeros((3, 13, 2)), "text", "", [[1j]], {"a": 1}, [["a", 2.0]]]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import openpifpaf
+from gepc_geo.io import openpifpaf, read_all
 from gepc_geo.io.clip import Clips, FrameFiles
 
 
@@ -61,6 +61,22 @@ def test_video(tmp_path):
     assert_poses(video(tmp_path, line(1, person(100)), line(2), "", line(3, person(101))))
     (path,) = tmp_path.iterdir()
     assert openpifpaf.detect_video(path) and not openpifpaf.detect(path)
+
+
+def test_frames_of_a_clip_in_a_folder(tmp_path):
+    pictures(tmp_path, [person(100)], [], [person(101)])
+    reading = read_all(tmp_path)
+    assert reading.formats == {"openpifpaf": 3} and reading.tracks.clip_names == ("gate",)
+    np.testing.assert_array_equal(reading.tracks.frame, [0, 2])
+    np.testing.assert_array_equal(reading.tracks.clip_length, [3])
+
+
+def test_frames_of_a_video(tmp_path):
+    video(tmp_path, line(1, person(100)), line(2), line(3, person(101)))
+    reading = read_all(tmp_path)
+    assert reading.formats == {"openpifpaf-video": 1}
+    assert reading.tracks.clip_names == ("gate",)
+    np.testing.assert_array_equal(reading.tracks.frame, [0, 2])
 
 
 def test_ids_of_its_tracker(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import table
+from gepc_geo.io import read_all, table
 from gepc_geo.io.clip import Clips
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import MAX_FRAMES, PoseTracks
@@ -288,7 +288,7 @@ def test_what_is_written_is_read_back(dims, skeleton, tmp_path):
         [5, 5, 5, 0, 0, 2],
         [0, 0, 0, 1, 1, 1],
         skeleton,
-        ["../a, b/c", "gate", "empty"],
+        ["../a, b/c", "gate.mp4", '"empty"'],
         clip_length=[12, 5, 3],
     )
     path = tmp_path / "all.csv"
@@ -298,6 +298,14 @@ def test_what_is_written_is_read_back(dims, skeleton, tmp_path):
     assert clips.counted == 0 and clips.complete and clips.tracks.skeleton == skeleton
     for name in ("keypoints", "confidence", "frame", "track", "clip", "clip_length"):
         np.testing.assert_array_equal(getattr(clips.tracks, name), getattr(tracks, name), name)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a ", "a\nb", "a\0b", "\ud800"])
+def test_names_that_are_not_read_back_are_not_written(name, tmp_path):
+    tracks = PoseTracks.build(np.ones((1, 5, 2)), np.ones((1, 5)), [0], [0], [0], "box5", [name])
+    with pytest.raises(InputError, match="cannot be read back from a table"):
+        table.write_csv(tracks, tmp_path / "all.csv")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -361,12 +369,38 @@ def test_other_tables_are_not_taken_for_poses(tmp_path):
         assert not table.detect(path)
 
 
+def test_names_and_first_frames_of_clips(tmp_path):
+    rows = [[name, 1, f, *pose(f)] for name in ("a", "b") for f in (1, 2)]
+    (tmp_path / "gate.csv").write_text(text(["clip", "person", "frame", *NAMED], rows))
+    reading = read_all(tmp_path)
+    assert reading.formats == {"csv": 1} and reading.tracks.clip_names == ("a", "b")
+    np.testing.assert_array_equal(reading.tracks.frame, [0, 1, 0, 1])
+    # Names of clips in two tables are told apart by the tables' names.
+    (tmp_path / "door.csv").write_text(text(["clip", "frame", *NAMED], [["a", 0, *pose(3)]]))
+    assert sorted(read_all(tmp_path).tracks.clip_names) == ["b", "door/a", "gate/a"]
+
+
+def test_the_neck_is_added(tmp_path):
+    (tmp_path / "gate.csv").write_text(text(["frame", *NAMED], [[0, *pose(0)]]))
+    tracks = read_all(tmp_path, skeleton="coco18").tracks
+    assert tracks.skeleton.name == "coco18"
+    np.testing.assert_allclose(tracks.keypoints[0, 1], [57.75, 216.75])
+
+
+def test_shares_of_the_image_become_pixels(tmp_path):
+    values = np.array(pose(0)).reshape(17, 3) / [1000, 500, 1]
+    (tmp_path / "gate.csv").write_text(text(["frame", *NAMED], [[0, *values.ravel()]]))
+    tracks = read_all(tmp_path, image_size=(1000, 500)).tracks
+    np.testing.assert_allclose(tracks.keypoints[0, 16], [168, 248.25], rtol=1e-5)
+
+
 def test_real_cases(real_data):
     cases = real_data("cases")
-    clips = table.read_csv(cases / "21_mp_csv" / "gate.csv", None)
-    assert clips.tracks.skeleton.name == "mediapipe33" and clips.tracks.dims == 2
-    assert clips.tracks.num_frames == 40 and clips.tracks.image_size.tolist() == [[1, 1]]
-    (path,) = (cases / "22_sleap_csv").glob("*.csv")
-    clips = table.read_csv(path, None)
-    assert clips.parts == [("labels.v001.000", "gate")] and clips.tracks.num_frames == 80
-    assert set(clips.tracks.track) == {0, 1} and clips.tracks.skeleton.name == "coco17"
+    reading = read_all(cases / "21_mp_csv")
+    tracks = reading.tracks
+    assert reading.formats == {"csv": 1} and tracks.clip_names == ("gate",)
+    assert tracks.skeleton.name == "mediapipe33" and tracks.dims == 2
+    assert tracks.num_frames == 40 and tracks.image_size.tolist() == [[1, 1]]
+    tracks = read_all(cases / "22_sleap_csv").tracks
+    assert tracks.clip_names == ("gate",) and tracks.num_frames == 80
+    assert set(tracks.track) == {0, 1} and tracks.skeleton.name == "coco17"

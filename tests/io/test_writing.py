@@ -17,7 +17,7 @@ from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import MAX_FRAMES, PoseTracks
 
 FOLDERS = [form for form in WRITABLE if form not in IN_ONE_FILE]
-ENDINGS = {"native": ".npz", "pyskl": ".pkl"}
+ENDINGS = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
 
 
 @pytest.fixture(scope="module")
@@ -376,7 +376,7 @@ def test_refusals_name_formats_that_hold_the_poses(pairs, walkers, tmp_path):
         write(pairs["ntu"], tmp_path / "out", "openpose")
     assert str(to.value) == (
         "the poses have 3 coordinates, openpose files have 2, expected a format that holds them: "
-        "native, ntu, pyskl"
+        "native, ntu, pyskl, csv"
     )
 
 
@@ -386,7 +386,8 @@ def test_alphapose_counts_joints_and_does_not_name_them(pairs, tmp_path):
         write(boxes, tmp_path / "out", "alphapose-tracks")
     assert str(to.value) == (
         "the poses are of skeleton 'box5' (5 joints), alphapose-tracks files in 2D have 17 "
-        "joints or 18 joints or 26 joints, expected a format that holds them: native, deeplabcut"
+        "joints or 18 joints or 26 joints, expected a format that holds them: native, deeplabcut, "
+        "csv"
     )
     with pytest.raises(InputError, match="3 coordinates, alphapose-tracks files have 2, expected"):
         write(pairs["ntu"], tmp_path / "out", "alphapose-tracks")
