@@ -26,18 +26,23 @@ _NOTHING = frozenset(("", "nan", "na", "n/a", "#n/a", "null", "none", "-"))
 def first_cells(text: str) -> tuple[str, list[str]]:
     """The separator of a table, and the cells of its first line; one cell where there is no separator.
 
-    The separator is the one with which that line has the most cells.
+    The separator is the one with which the first two lines have as many cells, and most of them.
     """
-    text = _without_note(text).lstrip("\n")
-    line = text[: text.find("\n")] if "\n" in text else text
-    found = {}
+    lines = _without_note(text).split("\n", 3)
+    lines = [line for line in lines if line.strip()][:2]
+    found: dict[str, list[list[str]]] = {}
     for separator in _SEPARATORS:
         try:
-            found[separator] = next(csv.reader([line], delimiter=separator), [])
+            found[separator] = [next(csv.reader([line], delimiter=separator)) for line in lines]
         except csv.Error:
             continue
-    best = max(found, key=lambda one: len(found[one]), default=",")
-    return best, [cell.strip() for cell in found.get(best, [])]
+
+    def fits(separator: str) -> tuple[bool, bool, int]:
+        counts = [len(cells) for cells in found[separator]]
+        return max(counts, default=1) > 1, len(set(counts)) == 1, max(counts[:1], default=1)
+
+    best = max(found, key=fits, default=_SEPARATORS[0])
+    return best, [cell.strip() for cell in next(iter(found.get(best, [])), [])]
 
 
 def read_rows(text: str, path: Path, kind: str) -> tuple[str, Iterator[tuple[int, list[str]]]]:

@@ -22,7 +22,8 @@ from gepc_geo.files import atomic_path
 from gepc_geo.io.cells import Numbers, first_cells, read_rows
 from gepc_geo.io.clip import Clips, Remark, build_clip, join_clips
 from gepc_geo.io.orders import nearest_order
-from gepc_geo.io.table_header import Choice, Header, choose_joints, is_header, read_header
+from gepc_geo.io.table_header import Header, is_header, read_header
+from gepc_geo.io.table_joints import Choice, choose_joints
 from gepc_geo.io.table_keys import Keys, clips_of_rows, ids_of, parts_of
 from gepc_geo.io.text import head, read_text
 from gepc_geo.skeleton import SKELETONS, Skeleton
@@ -205,9 +206,15 @@ def _keys(header: Header, cells: dict[int, list[str]], lines: list[int], path: P
 
 
 def _left(choice: Choice, path: Path) -> list[Remark]:
-    if not choice.left:
-        return []
-    names = ", ".join(choice.left).replace("{", "(").replace("}", ")")
-    text = f"{{count}} of {{total}} joints are passed over, as {choice.skeleton.name} has none of them: "
-    total = len(choice.left) + choice.skeleton.num_joints
-    return [Remark(f"{text}{names:.80}", len(choice.left), total, path)]
+    """What of the joints is not taken."""
+    remarks = []
+    count, total = len(choice.left), len(choice.left) + choice.skeleton.num_joints
+    if count:
+        names = ", ".join(choice.left).replace("{", "(").replace("}", ")")
+        text = f"joints are passed over, as {choice.skeleton.name} has none of them: {names:.80}"
+        remarks.append(Remark(f"{{count}} of {{total}} {text}", count, total, path))
+    count, total = sum("z" in joint for joint in choice.joints), len(choice.joints)
+    if 0 < count < total:
+        text = "{count} of {total} joints have a z, which is passed over: poses in 3D have one of each joint"
+        remarks.append(Remark(text, count, total, path))
+    return remarks

@@ -122,6 +122,8 @@ def test_boxes_are_no_joints_and_other_joints_are_counted(tmp_path):
     header = ["frame", "id", "x1", "y1", "x2", "y2", "bbox_x", "bbox_y", *NAMED, "tail_x", "tail_y"]
     clips = read(tmp_path, text(header, [[0, 1, 5, 6, 7, 8, 1, 2, *pose(0), 3, 4]]))
     assert_pose(clips.tracks, 0, 0)
+    with pytest.raises(InputError, match="no x and y of hand, foot"):
+        read(tmp_path, text(header, []), Skeleton("rod", ("hand", "foot"), ((0, 1),), 0))
     (remark,) = clips.remarks
     assert remark.text.format(count=remark.count, total=remark.total) == (
         "1 of 18 joints are passed over, as coco17 has none of them: tail"
@@ -136,6 +138,12 @@ def test_decimal_commas(separator, note, encoding, tmp_path):
     tracks = read(tmp_path, content, encoding=encoding).tracks
     assert_pose(tracks, 0, 3)
     np.testing.assert_allclose(tracks.confidence, 0.9)
+
+
+def test_commas_in_names_are_no_separators(tmp_path):
+    header = [f"('{joint}', '{one}')" for joint in COCO for one in ("x", "y", "likelihood")]
+    tracks = read(tmp_path, text(header, [pose(0)], ";")).tracks
+    assert_pose(tracks, 0, 0)
 
 
 def test_quoted_cells_and_empty_lines(tmp_path):
@@ -263,7 +271,8 @@ def test_depth(tmp_path):
     flat = "nose_x,nose_y,nose_z,tail_x,tail_y,tail_z\n100,200,0,101,201,0\n"
     assert read(tmp_path, flat, ROD).tracks.dims == 2
     partly = "nose_x,nose_y,nose_z,tail_x,tail_y\n100,200,5,101,201\n"
-    assert read(tmp_path, partly, ROD).tracks.dims == 2
+    clips = read(tmp_path, partly, ROD)
+    assert clips.tracks.dims == 2 and [one.count for one in clips.remarks] == [1]
 
 
 def test_numbered_joints_in_3d(tmp_path):
@@ -312,7 +321,8 @@ def test_names_that_are_not_read_back_are_not_written(name, tmp_path):
     ("content", "message"),
     [
         ("", "no columns for x and y of a joint"),
-        ("frame,person,keypoint,x,y\n0,1,nose,2,3\n", "no columns for x and y of a joint"),
+        ("frame,person,x,y\n0,1,2,3\n", "no columns for x and y of a joint"),
+        ("frame,bodypart,x,y\n0,nose,2,3\n", "a row for each joint, named in column 'bodypart'"),
         (
             text(["frame", *NAMED[:-3]], []),
             "has the joints nose, left_eye, .* any built-in skeleton",
