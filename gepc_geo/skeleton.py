@@ -201,7 +201,7 @@ class Skeleton:
     def from_json(cls, path: str | Path) -> Skeleton:
         """Reads a user's own skeleton from a JSON file in :meth:`to_dict`'s form."""
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{path} cannot be read as a skeleton, expected JSON: {error}"

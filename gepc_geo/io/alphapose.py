@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -60,10 +61,11 @@ def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> Clips
         skeleton: Names the joints; ``None``: COCO's of 17 or 18 or Halpe's of 26, by their number.
     """
     text = read_text(path, _TRACKS_KIND)
-    people, frames, points = _bulk_tracks(text, path) or _careful_tracks(text, path)
+    people, frames, points = _in_bulk(_bulk_tracks, text, path) or _careful_tracks(text, path)
     named, values = _named(points, skeleton, path)
     name = path.stem.removesuffix(_TRACKED) or path.stem
-    return build_clip((name,), values, frames, people, named, path, keep_unseen=True)
+    clips = build_clip((name,), values, frames, people, named, path, counted=True, keep_unseen=True)
+    return replace(clips, usual=0)
 
 
 def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> Clips:
@@ -78,7 +80,9 @@ def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> Clip
         skeleton: Names the joints; ``None``: COCO's of 17 or 18 or Halpe's of 26, by their number.
     """
     text = read_text(path, _RESULTS_KIND)
-    people, images, points, scores = _bulk_results(text, path) or _careful_results(text, path)
+    people, images, points, scores = _in_bulk(_bulk_results, text, path) or _careful_results(
+        text, path
+    )
     named, values = _named(points, skeleton, path)
     persons = tracked(people, images)
     return clips_of_images(result_parts(path), values, images, persons, named, path, scores)
@@ -132,6 +136,9 @@ _Rows = tuple[list[int], list[int], np.ndarray]
 _ScoredRows = tuple[list[int], list[str], np.ndarray, list[float]]
 
 
+_R = TypeVar("_R")
+
+
 class _Result(Pose):
     image_id: int | str
     idx: int | float | str | list[int | float | list[int | float]]
@@ -143,6 +150,14 @@ _POSES_DECODER = msgspec.json.Decoder(list[Pose])
 _RESULTS_DECODER = msgspec.json.Decoder(list[_Result])
 _PIECES_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 _TRACKS_DECODER = msgspec.json.Decoder(dict[str, _Frames | list[_Frames]])
+
+
+def _in_bulk(read: Callable[[str, Path], _R | None], text: str, path: Path) -> _R | None:
+    """What a bulk reader reads; of what it refuses, the careful one finds the first fault."""
+    try:
+        return read(text, path)
+    except InputError:
+        return None
 
 
 def _bulk_tracks(text: str, path: Path) -> _Rows | None:

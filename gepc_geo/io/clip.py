@@ -19,6 +19,15 @@ from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracking import track_poses
 from gepc_geo.tracks import MAX_FRAMES, MAX_VALUE, PoseTracks
 
+#: Of poses that nobody has scored.
+SCORELESS = "scores are 0 for every joint of {count} poses, which count as scores of 1"
+#: Of people who are listed and not seen.
+UNSEEN = "{count} of {total} poses have no joint that was seen and are left out"
+#: Of a person who is in a frame more than once.
+TWICE = (
+    "people are several times in a frame: the better pose of each is kept, {count} of {total} poses are "
+    "left out"
+)
 # Room for people who are numbered after all others.
 _MOST = 2**62
 
@@ -87,6 +96,7 @@ class Clips:
         counted: The first frame number that the file lists, where its tool counts from 0 or from 1;
             ``None`` where frames are known to count from 0.
         complete: Whether the file lists frames without anybody, too.
+        usual: The number that the first frame has where nothing tells.
         remarks: What was not taken as it is.
         picture: One of the pictures that the file names.
     """
@@ -95,6 +105,7 @@ class Clips:
     parts: list[tuple[str, ...]]
     counted: int | None = None
     complete: bool = True
+    usual: int = 1
     remarks: list[Remark] = field(default_factory=list)
     picture: Picture | None = None
 
@@ -111,6 +122,7 @@ def join_clips(parts: Sequence[Clips]) -> Clips:
         [name for one in parts for name in one.parts],
         min(counted, default=None),
         all(one.complete for one in parts),
+        min((one.usual for one in parts), default=1),
         [remark for one in parts for remark in one.remarks],
         next((one.picture for one in parts if one.picture is not None), None),
     )
@@ -179,8 +191,7 @@ def build_clip(
     placed = (keypoints != 0).any(-1)
     if placed.any() and not confidence.any():
         confidence = np.ones_like(confidence)
-        text = "scores are 0 for every joint of {count} poses, which count as scores of 1"
-        remarks.append(Remark(text, len(frames), len(frames), first))
+        remarks.append(Remark(SCORELESS, len(frames), len(frames), first))
     confidence = np.where(placed, confidence, 0)
     keypoints = np.where(confidence[..., None] > 0, keypoints, 0)
     people = [None] * len(frames) if person is None else person
@@ -200,13 +211,12 @@ def build_clip(
         seen = (confidence[rows] > 0).any(-1)
         leave(
             np.flatnonzero(seen),
-            "{count} of {total} poses have no joint that was seen and are left out",
+            UNSEEN,
         )
     better = confidence.mean(-1) if score is None else np.asarray(score, dtype=np.float64)
     leave(
         better_of_one_person(frames[rows], track[rows], unnamed[rows], better[rows]),
-        "people are several times in a frame: the better pose of each is kept, {count} of {total} "
-        "poses are left out",
+        TWICE,
     )
     leave(
         better_of_one_pose(
@@ -248,7 +258,7 @@ def build_clip(
         **clip,
     )
     smallest = int(numbers.min()) if counted and len(numbers) else None
-    return Clips(tracks, [parts], smallest, listed is not None, remarks)
+    return Clips(tracks, [parts], smallest, listed is not None, remarks=remarks)
 
 
 # -- inner -----------------------------------------------------------------------------------------

@@ -34,6 +34,12 @@ def better_of_one_person(
     return np.sort(np.concatenate([order[first], np.flatnonzero(unnamed)]))
 
 
+def first_of_one_person(frame: np.ndarray, track: np.ndarray) -> np.ndarray:
+    """:func:`better_of_one_person` where no pose is better: the first row of each person and frame."""
+    alike = np.zeros(len(frame))
+    return better_of_one_person(frame, track, alike.astype(bool), alike)
+
+
 def better_of_one_pose(
     keypoints: np.ndarray,
     confidence: np.ndarray,

@@ -6,8 +6,9 @@
      "frames": [{"frame": 0, "pose_landmarks": [[{"x": 0.5, "y": 0.5, "visibility": 0.9}]]}]}
 
 ``pose_landmarks`` is that of ``PoseLandmarkerResult``: a list of people, each a list of 33 landmarks
-in shares of the image's width and height. ``image_size`` and ``fps`` may be left out, and so may
-``frame`` (then frames are counted from 0) and ``visibility`` (then, and where it is null, 1); further entries (``z``,
+in shares of the image's width and height, or in pixels; one person may be a list of landmarks alone, nobody null.
+``image_size`` and ``fps`` may be left out, and so may
+``frame`` (then frames are counted from 0; else from 0 or 1) and ``visibility`` (then, and where it is null, 1); further entries (``z``,
 ``presence``, ``pose_world_landmarks``) are passed over.
 """
 
@@ -30,6 +31,7 @@ from gepc_geo.io.people import (
     skeleton_of,
 )
 from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.io.units import are_shares
 from gepc_geo.io.writing import clips_by_frame, share_poses
 from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
@@ -61,7 +63,10 @@ def read_mediapipe(path: Path) -> Clips:
     poses: list[list[list[float]]] = []
     listed: list[int] = []
     for position, entry in enumerate(entries):
-        people = entry.get("pose_landmarks") if isinstance(entry, dict) else None
+        people = entry.get("pose_landmarks", 0) if isinstance(entry, dict) else 0
+        people = [] if people is None else people
+        if isinstance(people, list) and people and isinstance(people[0], dict):
+            people = [people]
         if not isinstance(people, list):
             raise InputError(
                 f"{path} has no list of people called pose_landmarks at position {position} of its "
@@ -75,7 +80,8 @@ def read_mediapipe(path: Path) -> Clips:
     for pose in poses:
         skeleton_of(len(pose), None, JOINTS, path)
     values = finite_array(poses, path).reshape(len(poses), 33, 3)
-    values[..., :2] *= np.array(size, dtype=np.float64)
+    if are_shares(values[..., :2]):
+        values[..., :2] *= np.array(size, dtype=np.float64)
     return build_clip(
         (path.stem,),
         values,
@@ -84,6 +90,7 @@ def read_mediapipe(path: Path) -> Clips:
         JOINTS[33],
         path,
         listed=listed,
+        counted=True,
         image_size=[size],
         fps=None if fps is None else [fps],
     )

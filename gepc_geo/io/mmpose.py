@@ -4,7 +4,8 @@
 "instance_info": [...]}``, ``MMPoseInferencer(pred_out_dir=...)`` the list alone. Its entries are
 ``{"frame_id": 1, "instances": [{"keypoints": [[x, y], ...], "keypoint_scores": [...]}]}``; an
 instance has a ``track_id`` where something tracked it. The demos count frames from 1, the inferencer from 0.
-Predictions that were saved by hand are a list of frames, each a list of instances. Of a folder of images
+Results of the inferencer that were saved by hand are a list of frames, each a list of instances, or
+``{"predictions": [...]}`` of these. Of a folder of images
 the inferencer writes the instances of each into a file of the image's name, some versions in a list of one
 list. 3D lifters give three coordinates a joint, in metres. Source: MMPose 1.x, demo and inferencer.
 """
@@ -38,7 +39,8 @@ from gepc_geo.tracks import PoseTracks
 
 _KIND = "MMPose's predictions of a video"
 _IMAGE_KIND = "MMPose's predictions of an image"
-_NESTED = re.compile(r'\s*\[\s*\[\s*(\{\s*"keypoints"\s*:\s*\[\s*\[|\]\s*,\s*\[)')
+# Frames with nobody may come first.
+_NESTED = re.compile(r'\s*\[\s*(\[\s*\]\s*,\s*)*\[\s*\{\s*"keypoints"\s*:\s*\[\s*\[')
 # The lifters that MMPose has by name give Human3.6M's joints.
 _LIFTED = {17: SKELETONS["h36m17"]}
 
@@ -47,7 +49,10 @@ def detect(path: Path) -> bool:
     """A JSON object that begins with ``meta_info`` or its frames, or the list of frames."""
     start = head(path)
     return bool(
-        re.match(r'\s*(\{\s*"(meta_info|instance_info)"|\[\s*\{\s*"(frame_id|instances)")', start)
+        re.match(
+            r'\s*(\{\s*"(meta_info|instance_info)"|\[?\s*\{\s*"predictions"\s*:\s*\[\s*\[|\[\s*\{\s*"(frame_id|instances)")',
+            start,
+        )
     ) or (bool(_NESTED.match(start)) and not detect_images(path))
 
 
@@ -75,7 +80,7 @@ def read_mmpose(path: Path, skeleton: Skeleton | None = None) -> Clips:
     """
     content = read_json(path, _KIND)
     meta = content.get("meta_info") if isinstance(content, dict) else None
-    info = content.get("instance_info") if isinstance(content, dict) else content
+    info = _frames_of(content)
     if not isinstance(info, list):
         raise InputError(f"{path} has no list of frames called instance_info, expected {_KIND}")
     frames: list[tuple[int, list[Any], Path]] = []
@@ -134,6 +139,17 @@ def _person(pose: np.ndarray, track: int) -> dict[str, Any]:
         "keypoint_scores": pose[:, 2].tolist(),
         "track_id": track,
     }
+
+
+def _frames_of(content: Any) -> Any:
+    """The list of frames in any of the layouts."""
+    if isinstance(content, dict):
+        return content.get("instance_info", content.get("predictions"))
+    if isinstance(content, list) and all(
+        isinstance(c, dict) and "predictions" in c for c in content
+    ):
+        return [frame for c in content for frame in c["predictions"] or [[]]]
+    return content
 
 
 def _clip(

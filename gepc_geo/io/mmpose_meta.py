@@ -64,7 +64,7 @@ def _linked(meta: Mapping[str, Any], names: list[str], path: Path) -> Skeleton:
                 "pairs": pairs,
                 **torso,
             },
-            f"{path}: meta_info",
+            "meta_info",
         )
     except InputError as error:
-        raise InputError(f"{error}, or a skeleton of its own (--skeleton)") from None
+        raise InputError(f"{path}: {error}, or a skeleton (--skeleton)") from None

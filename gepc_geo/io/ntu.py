@@ -16,7 +16,8 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.clip import Clips, Remark
+from gepc_geo.io.clip import TWICE, Clips, Remark
+from gepc_geo.io.copies import first_of_one_person
 from gepc_geo.io.ntu_people import people_of
 from gepc_geo.io.text import head, read_text, whole_number
 from gepc_geo.io.writing import clips_by_frame, fine_poses
@@ -93,10 +94,15 @@ def read_ntu(path: Path) -> Clips:
         raise InputError(f"{path} has a joint that is NaN or infinite, expected finite numbers")
     confidence = _CONFIDENCE[state.astype(np.int64)]
     confidence[(keypoints == 0).all(-1)] = 0
-    frames_of_rows = np.array(frame, dtype=np.int64)
-    track, people = people_of(keypoints, confidence, frames_of_rows, np.array(body, dtype=np.int64))
-    keep = (track >= 0) & (track < _PEOPLE)
+    frames_of_rows, bodies = np.array(frame, dtype=np.int64), np.array(body, dtype=np.int64)
     remarks = []
+    kept = first_of_one_person(frames_of_rows, bodies)
+    if len(kept) < len(bodies):
+        remarks.append(Remark(TWICE, len(bodies) - len(kept), len(bodies), path))
+        keypoints, confidence = keypoints[kept], confidence[kept]
+        frames_of_rows, bodies = frames_of_rows[kept], bodies[kept]
+    track, people = people_of(keypoints, confidence, frames_of_rows, bodies)
+    keep = (track >= 0) & (track < _PEOPLE)
     if people > _PEOPLE:
         text = (
             "more than two people are in a clip, of whom the two who move most are kept: {count} of {total} "

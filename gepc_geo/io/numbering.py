@@ -10,6 +10,7 @@ from gepc_geo.io.clip import Clips
 #: Why frames are counted as they are.
 ZERO = "counted from 0, as there is a frame 0"
 ONE = "counted from 1, as there is no frame 0"
+USUAL = "counted from 0, as is usual"
 OTHERS = "counted from 0, as other files have a frame 0"
 MASK_ZERO = "counted from 0, as the masks' lengths say"
 MASK_ONE = "counted from 1, as the masks' lengths say"
@@ -26,7 +27,7 @@ def first_numbers(
     A mask as long as the last frame's number is one of frames counted from 1; a mask one longer, of
     frames counted from 0. Else frames are counted from 0 where the file has a frame 0. Where it has none,
     another file of its format that has one says so for it, too, unless it lists its frames one by one,
-    from 1.
+    from 1. Some formats are counted from 0 unless masks say otherwise.
 
     Args:
         clips: What was read of each file.
@@ -56,7 +57,7 @@ def first_numbers(
         elif form in has_zero:
             result.append(MASK_ONE if told == MASK_ONE else OTHERS)
         else:
-            result.append(by_mask.get(form, ONE))
+            result.append(by_mask.get(form) or (ONE if one.usual else USUAL))
     return result
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.clip import Clips, FrameFiles, build_clip
+from gepc_geo.io.clip import Clips, FrameFiles, Remark, build_clip
 from gepc_geo.io.orders import nearest_order
 from gepc_geo.io.people import pose_array, skeleton_of
 from gepc_geo.io.text import head, read_json, whole_number
@@ -49,11 +49,12 @@ def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     person: list[int | None] = []
     poses: list[list[Any]] = []
     owner: list[Path] = []
+    faces: list[Path] = []
     for number, path in zip(files.frames, files.paths, strict=True):
         for one in _people(path):
             pose = one.get("pose_keypoints_2d", one.get("pose_keypoints"))
             if pose == []:
-                # Only a face or a hand was found.
+                faces.append(path)
                 continue
             if pose is None:
                 raise InputError(
@@ -75,7 +76,7 @@ def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     named = skeleton_of(values.shape[1] if poses else None, skeleton, JOINTS, first)
     if poses and skeleton is None and named in _ORDERS:
         named = nearest_order(values, _ORDERS)
-    return build_clip(
+    clips = build_clip(
         files.parts,
         values,
         frame,
@@ -85,6 +86,10 @@ def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
         listed=files.frames,
         counted=not files.timed and not all(_OF_VIDEO.fullmatch(path.stem) for path in files.paths),
     )
+    if faces:
+        text = "{count} of {total} people have a face or hands alone and are left out"
+        clips.remarks.append(Remark(text, len(faces), len(faces) + len(poses), faces[0]))
+    return clips
 
 
 def write_openpose(tracks: PoseTracks, folder: Path) -> list[Path]:

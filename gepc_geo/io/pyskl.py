@@ -19,7 +19,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
-from gepc_geo.io.clip import Clips
+from gepc_geo.io.clip import SCORELESS, UNSEEN, Clips, Remark
 from gepc_geo.io.ntu import NAME
 from gepc_geo.io.people import COCO, skeleton_of
 from gepc_geo.io.text import whole_number
@@ -68,7 +68,8 @@ def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> Clips:
     if not isinstance(annotations, list) or not annotations:
         raise InputError(f"{path} has no list of annotations, expected {_KIND}")
     split = _splits(content.get("split") if isinstance(content, dict) else None, path)
-    clips = [_clip(one, split, skeleton, path) for one in annotations]
+    remarks: list[Remark] = []
+    clips = [_clip(one, split, skeleton, path, remarks) for one in annotations]
     names = Counter(clip.clip_names[0] for clip in clips)
     name, count = names.most_common(1)[0]
     if count > 1:
@@ -76,7 +77,7 @@ def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> Clips:
             f"{path} has {count} annotations named {name!r:.60} (frame_dir), expected different names"
         )
     tracks = PoseTracks.concat(clips)
-    return Clips(tracks, [(path.stem, name) for name in tracks.clip_names])
+    return Clips(tracks, [(path.stem, name) for name in tracks.clip_names], remarks=remarks)
 
 
 def write_pyskl(tracks: PoseTracks, path: Path) -> list[Path]:
@@ -176,7 +177,13 @@ def _splits(content: Any, path: Path) -> dict[str, str]:
     return split
 
 
-def _clip(one: Any, split: dict[str, str], wanted: Skeleton | None, path: Path) -> PoseTracks:
+def _clip(
+    one: Any,
+    split: dict[str, str],
+    wanted: Skeleton | None,
+    path: Path,
+    remarks: list[Remark],
+) -> PoseTracks:
     name = one.get("frame_dir") if isinstance(one, dict) else None
     if not isinstance(name, str) or not name:
         raise InputError(f"{path} has an annotation without a name (frame_dir), expected {_KIND}")
@@ -194,7 +201,14 @@ def _clip(one: Any, split: dict[str, str], wanted: Skeleton | None, path: Path) 
                 f"{where} has keypoint_score of shape {list(score.shape)}, expected "
                 f"{list(keypoint.shape[:3])}"
             )
-        confidence *= np.clip(score, 0, 1)
+        people = int((confidence > 0).any(-1).sum())
+        if people and not score.any():
+            remarks.append(Remark(SCORELESS, people, people, path))
+        else:
+            confidence *= np.clip(score, 0, 1)
+            lost = people - int((confidence > 0).any(-1).sum())
+            if lost:
+                remarks.append(Remark(UNSEEN, lost, people, path))
     track, frame = np.nonzero((confidence > 0).any(-1))
     total = whole_number(one.get("total_frames", frames), path, "total_frames")
     size = one.get("img_shape")

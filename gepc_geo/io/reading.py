@@ -15,7 +15,7 @@ from gepc_geo.io.labels import read_frame_labels, read_masks
 from gepc_geo.io.naming import Place, name_clips
 from gepc_geo.io.numbering import first_numbers, from_zero
 from gepc_geo.io.planning import Planned, plan
-from gepc_geo.io.units import recognise_shares
+from gepc_geo.io.units import recognise_units
 from gepc_geo.skeleton import SKELETONS, Skeleton, coco17_to_coco18
 from gepc_geo.tracks import PoseTracks
 
@@ -133,7 +133,7 @@ def _read_clips(one: Planned, wanted: Skeleton | None) -> Clips:
             clips = replace(
                 clips, tracks=replace(clips.tracks, fps=np.array([frames.fps], np.float32))
             )
-    tracks = recognise_shares(clips.tracks)
+    tracks = recognise_units(clips.tracks)
     clips = replace(clips, tracks=tracks)
     if wanted is None or wanted == tracks.skeleton:
         return clips

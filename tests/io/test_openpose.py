@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read, read_all, write
 from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracking import idf1
@@ -79,7 +79,12 @@ def test_joints_and_people_that_were_not_found(tmp_path):
     nobody["pose_keypoints_2d"] = [0] * 54
     face = {**person(), "pose_keypoints_2d": []}
     fill(tmp_path, "a", {0: [lost, nobody, face]})
-    tracks = read(tmp_path)
+    with pytest.warns(InputWarning) as warned:
+        tracks = read(tmp_path)
+    assert [str(one.message).split(": ")[1] for one in warned] == [
+        "1 of 2 poses have no joint that was seen and are left out",
+        "1 of 3 people have a face or hands alone and are left out",
+    ]
     assert tracks.skeleton == SKELETONS["coco18"]
     assert tracks.num_frames == 1
     assert np.flatnonzero(tracks.confidence[0] == 0).tolist() == [1]

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pytest
 
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read, read_all
 from gepc_geo.io.unpickle import Array, read_pickle
 from gepc_geo.skeleton import SKELETONS
@@ -238,3 +238,20 @@ def test_broken_files_are_named(tmp_path):
     path = save(tmp_path / "ntu.pkl", annotation("a"), annotation("a"))
     with pytest.raises(InputError, match=r"ntu\.pkl has 2 annotations named 'a'"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("scores", "people", "told"),
+    [
+        ([[0, 0]], 2, "scores are 0 for every joint of 2 poses"),
+        ([[0.5, 0]], 1, "1 of 2 poses have no joint that was seen"),
+    ],
+)
+def test_scores_of_zero(scores, people, told, tmp_path):
+    """For everybody they are no scores; for somebody, that is somebody who is not seen."""
+    score = np.broadcast_to(np.array(scores, dtype=np.float32)[..., None], (1, 2, 17)).copy()
+    one = {"frame_dir": "a", "total_frames": 2, "label": 1, "keypoint_score": score}
+    one["keypoint"] = np.arange(68, dtype=np.float32).reshape(1, 2, 17, 2) + 50
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps([one]))
+    with pytest.warns(InputWarning, match=told):
+        assert read(tmp_path / "a.pkl").num_frames == people

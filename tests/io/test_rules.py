@@ -11,6 +11,7 @@ from helpers import poses_for
 
 from gepc_geo.errors import InputWarning
 from gepc_geo.io import read, write
+from gepc_geo.io.units import recognise_units
 from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
 
@@ -212,13 +213,17 @@ def test_a_few_joints_outside_of_the_image_are_shares_all_the_same():
     tracks = PoseTracks.build(
         keypoints, np.ones((50, 17)), np.arange(50), [0] * 50, [0] * 50, "coco17", ["a"]
     )
-    from gepc_geo.io.units import recognise_shares
-
-    assert (recognise_shares(tracks).image_size == 1).all()
-    assert np.isnan(recognise_shares(tracks.with_(keypoints=100 * keypoints)).image_size).all()
-    # A known size is believed.
-    known = tracks.with_(image_size=[[640, 480]])
-    assert recognise_shares(known) is known
+    assert (recognise_units(tracks).image_size == 1).all()
+    pixels = tracks.with_(keypoints=100 * keypoints)
+    assert np.isnan(recognise_units(pixels).image_size).all()
+    # Of an image of known size they become pixels at once.
+    known = recognise_units(tracks.with_(image_size=[[640, 480]]))
+    np.testing.assert_array_equal(known.image_size, [[640, 480]])
+    np.testing.assert_allclose(known.keypoints, keypoints * [640, 480], rtol=1e-6)
+    # Pixels in formats of shares are of an image of unknown size.
+    marked = recognise_units(pixels.with_(image_size=[[1, 1]]))
+    assert np.isnan(marked.image_size).all()
+    np.testing.assert_array_equal(marked.keypoints, pixels.keypoints)
 
 
 def test_orders_of_25_points(tmp_path):
