@@ -184,11 +184,12 @@ class Run:
             # No such file, or poses that nobody can be trained on.
             return False
 
-    def write_origin(self, run: Run, data: dict[str, Any]) -> None:
-        """Records which run this one was adapted from, and to what poses."""
+    def write_adapted(self, detector: GEPC, run: Run, data: dict[str, Any]) -> None:
+        """Saves a detector, and which run it was adapted from to what poses: both or nothing."""
         content = {"gepc_geo": __version__, "run": str(run.folder.resolve()), "data": data}
         with atomic_path(self._adapted) as temporary:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+            detector.save(self.model)
 
     def trained(self) -> Run:
         """The run that was trained: this one, or the one that it was adapted from, step by step.

@@ -94,11 +94,8 @@ def adapt(
     if held_out is not None:
         click.echo(f"recall before {before}")
         click.echo(f"recall after  {recall(adapted, held_out)}")
-    adapted.save(target)
-    Run(out).write_origin(
-        Run(run),
-        {"path": str(data), "normal_events": None if normal_events is None else str(normal_events)},
-    )
+    events_path = None if normal_events is None else str(normal_events)
+    Run(out).write_adapted(adapted, Run(run), {"path": str(data), "normal_events": events_path})
     for name, one in (("before", detector), ("after", adapted)):
         mode, threshold = alarm_threshold(one)
         click.echo(f"threshold {name:7s}{threshold:.6g} ({mode})")

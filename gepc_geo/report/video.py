@@ -350,10 +350,21 @@ def _write(images: Iterator[Any], path: Path, fps: float) -> None:
         )
         return
     import imageio.v2 as imageio
+    from imageio_ffmpeg import count_frames_and_secs
 
     writer: Any
-    with imageio.get_writer(
-        path, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=2
-    ) as writer:
-        for image in images:
-            writer.append_data(np.asarray(image))
+    count = 0
+    try:
+        with imageio.get_writer(
+            path, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=2
+        ) as writer:
+            for image in images:
+                writer.append_data(np.asarray(image))
+                count += 1
+        # FFmpeg is a process of its own, and does not tell of a full disk.
+        written, _ = count_frames_and_secs(str(path))
+    except (OSError, RuntimeError):
+        # Their own words are the whole of what FFmpeg printed.
+        written = -1
+    if written < count:
+        raise OSError("FFmpeg did not write the whole film")
