@@ -18,12 +18,33 @@ import yaml
 from gepc_geo.errors import InputError
 
 
+def as_text(name: str) -> str:
+    """A name with escapes (``"caf\\xe9"``) for what is no text in it; every encoding of Unicode takes it.
+
+    Python marks bytes of a file's name that it cannot decode. Those of UTF-8, which an ASCII locale cannot
+    decode either, become text.
+    """
+    try:
+        data = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # Halves of characters that are no such marks, as JSON may hold them.
+        data = name.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
+
+
 def check_destination(path: str | Path) -> None:
     """Makes sure, before long work for it, that a file can be written to ``path``; writes nothing.
 
     Raises:
-        InputError: ``path`` is a folder, or lies where nothing can be written.
+        InputError: ``path`` is a folder, lies where nothing can be written, or has a name that files
+            cannot have in this locale.
     """
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path} cannot be written in this locale, expected a UTF-8 locale for such a name"
+        ) from None
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder, expected the name of a file to write")
     nearest = next(folder for folder in Path(path).parents if os.path.exists(folder))
@@ -151,6 +172,7 @@ def write_files(folder: str | Path, files: Iterable[tuple[str, str]]) -> list[Pa
         with tempfile.TemporaryDirectory(prefix=".writing.", dir=nearest) as temporary:
             for name, text in files:
                 path = Path(temporary, name)
+                check_destination(folder / name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("w", encoding="utf-8") as stream:
                     stream.write(text)

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from gepc_geo.errors import InputError, InputWarning
-
+from gepc_geo.files import as_text
 
 # What a full disk, a used-up quota and a file of the largest size are called.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -57,14 +57,26 @@ class Group(_Refuses, click.Group):
 
 
 def _print_any_text() -> None:
-    """Makes standard output take every text.
+    """Makes standard output and error take every text.
 
-    Names of files may hold what is no text, and Python's output takes ASCII only where the locale is C.
+    Names of files may hold what is no text, and Python writes ASCII only where the locale is C.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        ascii_only = codecs.lookup(sys.stdout.encoding).name == "ascii"
-        encoding = "utf-8" if ascii_only else sys.stdout.encoding
-        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            name = codecs.lookup(stream.encoding).name
+            if name in ("ascii", "utf-8"):
+                stream.reconfigure(encoding="utf-8", errors="as_text")
+            else:
+                stream.reconfigure(errors="backslashreplace")
+
+
+def _escaped(error: UnicodeError) -> tuple[bytes, int]:
+    """What UTF-8 cannot hold, as text."""
+    assert isinstance(error, UnicodeEncodeError)
+    return as_text(error.object[error.start : error.end]).encode(), error.end
+
+
+codecs.register_error("as_text", _escaped)
 
 
 def _forget_output() -> None:
