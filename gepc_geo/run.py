@@ -42,6 +42,19 @@ class Run:
         # Whether a run began here with this object, and the folder with it: what may be taken back.
         self._began = self._made = False
 
+    @classmethod
+    def of(cls, path: str | Path) -> Run:
+        """The run in a folder, or that of a ``model.pt``; a model of another name is all of its run."""
+        path = Path(path)
+        if not os.path.isfile(path):
+            return cls(path)
+        if path.name == "model.pt":
+            return cls(path.parent)
+        # Nothing lies below a file: no configuration, no checkpoint.
+        run = cls(path)
+        run.model = path
+        return run
+
     def start(self, resume: bool) -> dict[str, Any] | None:
         """Checks that training can begin here; with ``resume``, the configuration it began with.
 

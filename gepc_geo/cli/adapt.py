@@ -95,7 +95,7 @@ def adapt(
         click.echo(f"recall before {before}")
         click.echo(f"recall after  {recall(adapted, held_out)}")
     events_path = None if normal_events is None else str(normal_events)
-    Run(out).write_adapted(adapted, Run(run), {"path": str(data), "normal_events": events_path})
+    Run(out).write_adapted(adapted, Run.of(run), {"path": str(data), "normal_events": events_path})
     for name, one in (("before", detector), ("after", adapted)):
         mode, threshold = alarm_threshold(one)
         click.echo(f"threshold {name:7s}{threshold:.6g} ({mode})")

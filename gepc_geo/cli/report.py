@@ -79,16 +79,17 @@ def report(
     plotting_script()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     detector = load_run(run, frames, device, tracks)
-    training, why = _training_poses(Run(run), train, skeleton, image_size, detector)
+    training, why = _training_poses(Run.of(run), train, skeleton, image_size, detector)
     if why:
         click.echo(f"note: {why}", err=True)
+    folder = Run.of(run).folder
     content = gather(
         detector,
         tracks,
         train=training,
         normal=class_names(normal),
         options=ScoreOptions(mode, protocol, smooth, people_correction, padded),
-        about={"run": run.name or str(run), "data": data.name or str(data), "train": why},
+        about={"run": folder.name or str(folder), "data": data.name or str(data), "train": why},
         quiet=False,
     )
     write_page(content, out)
