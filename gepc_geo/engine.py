@@ -413,7 +413,7 @@ class Trainer:
             raise InputError(
                 f"{path} was written for {theirs['windows']} training windows with checksum "
                 f"{theirs['checksum']:08x}, expected the {mine['windows']} windows with checksum "
-                f"{mine['checksum']:08x} of this data"
+                f"{mine['checksum']:08x} of this data (other data takes another folder)"
             )
         if state["options"] != self.options.to_dict():
             changed = [k for k, v in self.options.to_dict().items() if state["options"].get(k) != v]

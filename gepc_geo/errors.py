@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """Input that cannot be used: a file, a value or a combination of options.
@@ -17,3 +20,12 @@ class InputWarning(UserWarning):
     The message is one sentence that names the file, what was left out and how much. The command
     line prints it and goes on.
     """
+
+
+@contextmanager
+def naming(origin: object) -> Iterator[None]:
+    """Errors inside name what they are about: a file, or a folder of data."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from None

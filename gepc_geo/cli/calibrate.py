@@ -8,7 +8,8 @@ import click
 import numpy as np
 
 from gepc_geo import alarms
-from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.classes import of_classes
+from gepc_geo.cli.data import data_options, device_option, read_data
 from gepc_geo.cli.score import load_run
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
@@ -54,9 +55,7 @@ def calibrate(
     """
     check_destination(Run.of(run).model)
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-    names = class_names(normal)
-    if names is not None:
-        tracks = tracks.select(labels=names)
+    tracks = of_classes(tracks, normal, data)
     alarms.check_fps(tracks)
     if tracks.frame_labels is not None and (tracks.frame_labels == 1).any():
         raise InputError(

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from gepc_geo.cli.classes import known_classes
 from gepc_geo.cli.data import (
-    class_names,
     data_options,
     device_option,
     read_data,
@@ -78,6 +78,7 @@ def report(
     check_destination(out)
     plotting_script()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
+    names = known_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
     training, why = _training_poses(Run.of(run), train, skeleton, image_size, detector)
     if why:
@@ -87,7 +88,7 @@ def report(
         detector,
         tracks,
         train=training,
-        normal=class_names(normal),
+        normal=names,
         options=ScoreOptions(mode, protocol, smooth, people_correction, padded),
         about={"run": folder.name or str(folder), "data": data.name or str(data), "train": why},
         quiet=False,

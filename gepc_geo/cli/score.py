@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from gepc_geo import distributed
+from gepc_geo.cli.classes import known_classes
 from gepc_geo.cli.data import (
-    class_names,
     data_options,
     device_option,
     read_data,
@@ -162,7 +162,6 @@ def score(
         target = distributed.own_device(device)
         with distributed.agreement():
             detector = load_run(run, frames, target, tracks)
-            names = class_names(normal)
             level = level or ("frame" if detector.frames is None else "clip")
             for flag, value, own in (("--labels", labels, "frame"), ("--normal", normal, "clip")):
                 if value is not None and level != own:
@@ -171,6 +170,7 @@ def score(
                         f"--level {level}"
                     )
             known: np.ndarray | None = None
+            names = known_classes(tracks, normal, data)
             if names is not None:
                 known = clip_labels(tracks, names)
             elif level == "frame":

@@ -344,8 +344,8 @@ def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> 
             )
         if name == "checksum":
             raise InputError(
-                f"the poses are not those with which the study of {path} began (their checksum is "
-                f"{value}, expected {before})"
+                f"the poses are not those with which the study of {path} began, expected these or "
+                f"another folder (--out): their checksum is {value}, and was {before}"
             )
         raise InputError(
             f"{name} is {value!r}, expected {before!r} as in {path}, with which the study began"

@@ -567,6 +567,23 @@ def run_report(run: Path, test: Path, folder: Path) -> str:
     return CliRunner().invoke(main, words, catch_exceptions=False).stderr
 
 
+def test_refusals_about_classes_name_the_data(classes, tmp_path):
+    data, run_folder = classes / "c.npz", classes / "run"
+    for words in (
+        ("train", data, "--out", tmp_path / "new"),
+        ("score", run_folder, data, "--out", tmp_path / "s.csv"),
+        ("evaluate", run_folder, data, "--out", tmp_path / "m.json"),
+        ("report", run_folder, data, "--out", tmp_path / "r.html"),
+        ("calibrate", run_folder, data, "--false-alarms-per-hour", 1),
+        ("adapt", run_folder, data, "--out", tmp_path / "new"),
+        ("render", data, "--scores", tmp_path / "s.csv", "--out", tmp_path / "f.gif"),
+        ("convert", data, "--out", tmp_path / "c.npz"),
+    ):
+        said = refused(*words, "--normal", "swim")
+        assert said == f"Error: {data}: no clip is of class 'swim', the data has jump, walk"
+    assert not list(tmp_path.iterdir())
+
+
 def test_corrupt_model(files, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
