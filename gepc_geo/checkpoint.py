@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.files import atomic_stream
 
 
 def save(content: dict[str, Any], path: str | Path, *, kind: str, version: int) -> None:
     """Writes tensors, numbers, strings, lists and dicts, marked with what the file is."""
-    with atomic_path(path) as temporary:
-        torch.save({"kind": kind, "version": version, **content}, temporary)
+    with atomic_stream(path) as stream:
+        torch.save({"kind": kind, "version": version, **content}, stream)
 
 
 def load(path: str | Path, *, kind: str, version: int) -> dict[str, Any]:

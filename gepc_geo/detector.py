@@ -529,7 +529,11 @@ class GEPC(Options, BaseEstimator):
     # -- files ---------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Writes one file: weights, mixtures, skeleton, every option, calibration, threshold."""
+        """Writes one file: weights, mixtures, skeleton, every option, calibration, threshold.
+
+        Raises:
+            InputError: A detector that is not fitted, a file that cannot be written; an old one stays.
+        """
         self.check_fitted()
         checkpoint.save(
             {

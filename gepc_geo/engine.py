@@ -172,7 +172,8 @@ class Trainer:
                     self.optimizer = self._optimizer()
                 self._run_stage(self._clustering_step, self._update_targets)
                 self._next_stage("done")
-        self.journal.close()
+        with distributed.agreement():
+            self.journal.close()
         self.model.eval()
         self.assignment.eval()
 
@@ -206,10 +207,7 @@ class Trainer:
                     if not math.isfinite(loss):
                         raise InputError(self._not_finite(f"loss is {loss}"))
                     bar.update(0, f"loss {loss:.4f}")
-                    self.journal.add(
-                        stage=self.stage,
-                        step=self.step,
-                        passes=self._passes(),
+                    self._log(
                         loss=f"{loss:.6g}",
                         reconstruction=f"{reconstruction:.6g}",
                         clustering=f"{clustering:.6g}" if self.stage == "clustering" else "",
@@ -220,6 +218,11 @@ class Trainer:
                     first = self.step
                     if due:
                         self._save()
+
+    def _log(self, **row: str) -> None:
+        """Adds a row to the journal; where the first rank cannot write it, all of them end."""
+        with distributed.agreement():
+            self.journal.add(stage=self.stage, step=self.step, passes=self._passes(), **row)
 
     def _batches(self) -> Iterator[Tensor]:
         """Shuffled batches from the present step on; every epoch has a permutation of its own."""
@@ -286,9 +289,7 @@ class Trainer:
         if before is None:
             return True
         change = (labels != before).float().mean().item()
-        self.journal.add(
-            stage=self.stage, step=self.step, passes=self._passes(), label_change=f"{change:.5f}"
-        )
+        self._log(label_change=f"{change:.5f}")
         return change >= self.options.label_tolerance
 
     # -- a full pass ---------------------------------------------------------------------------
@@ -412,7 +413,7 @@ class Trainer:
             raise InputError(
                 f"{path} was written for {theirs['windows']} training windows with checksum "
                 f"{theirs['checksum']:08x}, expected the {mine['windows']} windows with checksum "
-                f"{mine['checksum']:08x} of this data"
+                f"{mine['checksum']:08x} of this data (other data takes another folder)"
             )
         if state["options"] != self.options.to_dict():
             changed = [k for k, v in self.options.to_dict().items() if state["options"].get(k) != v]

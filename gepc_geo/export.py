@@ -17,7 +17,7 @@ from torch_geometric.data import Batch, Data
 from gepc_geo.detector import GEPC
 from gepc_geo.engine import Encoded, window_residual
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path, check_destination
+from gepc_geo.files import atomic_path, atomic_stream, check_destination
 from gepc_geo.mixture import DirichletProcessMixture
 from gepc_geo.mixture.gaussian import GaussianComponents
 from gepc_geo.normality import FUSED, of_views
@@ -167,10 +167,11 @@ def export(
         f"tracing the graph and writing it as {format}, up to several minutes without a sign of life"
     )
     program = trace(graph, detector)
-    with atomic_path(path) as temporary:
-        if format == "torch":
-            torch.export.save(program, temporary)
-        else:
+    if format == "torch":
+        with atomic_stream(path) as stream:
+            torch.export.save(program, stream)
+    else:
+        with atomic_path(path) as temporary:
             save_onnx(program, graph, temporary)
     return graph
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import tempfile
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,33 @@ import yaml
 from gepc_geo.errors import InputError
 
 
+def as_text(name: str) -> str:
+    """A name with escapes (``"caf\\xe9"``) for what is no text in it; every encoding of Unicode takes it.
+
+    Python marks bytes of a file's name that it cannot decode. Those of UTF-8, which an ASCII locale cannot
+    decode either, become text.
+    """
+    try:
+        data = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # Halves of characters that are no such marks, as JSON may hold them.
+        data = name.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
+
+
 def check_destination(path: str | Path) -> None:
     """Makes sure, before long work for it, that a file can be written to ``path``; writes nothing.
 
     Raises:
-        InputError: ``path`` is a folder, or lies where nothing can be written.
+        InputError: ``path`` is a folder, lies where nothing can be written, or has a name that files
+            cannot have in this locale.
     """
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path} cannot be written in this locale, expected a UTF-8 locale for such a name"
+        ) from None
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder, expected the name of a file to write")
     nearest = next(folder for folder in Path(path).parents if os.path.exists(folder))
@@ -35,13 +57,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yields a temporary name beside ``path``; renames it to ``path`` on success, else deletes it.
 
     The content is on the disk before it gets its name: a machine that loses power leaves the old
-    file or the new one.
+    file or the new one. Folders that were made for a file that fails are removed again.
 
     Raises:
         InputError: ``path`` is a folder, its folder cannot be written to, or writing fails.
     """
     path = Path(path)
     check_destination(path)
+    made = [folder for folder in path.parents if not os.path.exists(folder)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
@@ -49,7 +72,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         )
         os.close(handle)
     except OSError as error:
-        raise InputError(f"{path} cannot be written, expected a writable folder: {error}") from None
+        _remove_empty(made)
+        # Its own words name the temporary file.
+        reason = error.strerror or error
+        raise InputError(
+            f"{path} cannot be written, expected a writable folder with room: {reason}"
+        ) from None
     temporary = Path(name)
     try:
         # mkstemp makes private files; results are meant to be as readable as any other file.
@@ -62,11 +90,56 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
+        _remove_empty(made)
         if isinstance(error, OSError):
-            # Its own words name the temporary file.
-            reason = error.strerror or error
-            raise InputError(f"{path} cannot be written, expected room for it: {reason}") from None
+            raise no_room(path, error) from None
         raise
+
+
+@contextmanager
+def atomic_stream(path: str | Path) -> Iterator[io.FileIO]:
+    """As :func:`atomic_path`, the file opened for a writer in C++ such as torch's.
+
+    Such a writer makes of a full disk an error of its own, or ends the process. So writing to this
+    file never fails; what did fail is raised when the writer is done.
+
+    Raises:
+        InputError: As :func:`atomic_path`.
+    """
+    with atomic_path(path) as temporary, _Patient(temporary, "w") as stream:
+        yield stream
+        if stream.error is not None:
+            raise stream.error
+
+
+class _Patient(io.FileIO):
+    """A file that keeps the first error of its writes, and then takes everything and writes nothing."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while self.error is None and rest:
+                # A nearly full disk takes a part, and refuses only what comes then.
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+
+def no_room(path: str | Path, error: OSError) -> InputError:
+    """What to raise where writing a file failed; the error's own words may name a temporary file."""
+    reason = error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
+    return InputError(f"{path} cannot be written, expected room for it: {reason}")
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Removes folders, the innermost first, unless there is something in them by now."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def write_files(folder: str | Path, files: Iterable[tuple[str, str]]) -> list[Path]:
@@ -99,6 +172,7 @@ def write_files(folder: str | Path, files: Iterable[tuple[str, str]]) -> list[Pa
         with tempfile.TemporaryDirectory(prefix=".writing.", dir=nearest) as temporary:
             for name, text in files:
                 path = Path(temporary, name)
+                check_destination(folder / name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("w", encoding="utf-8") as stream:
                     stream.write(text)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.files import atomic_path, no_room
 
 COLUMNS = (
     "stage",
@@ -50,7 +53,10 @@ class Journal:
                     for row in rows
                     if int(row["passes"]) < passes + (not row.get("label_change"))
                 ]
-            with atomic_path(self.path) as temporary, temporary.open("w", newline="") as stream:
+            with (
+                atomic_path(self.path) as temporary,
+                temporary.open("w", newline="", encoding="utf-8") as stream,
+            ):
                 writer = csv.DictWriter(stream, COLUMNS)
                 writer.writeheader()
                 writer.writerows(self.rows)
@@ -62,21 +68,54 @@ class Journal:
                     "tensorboard is not installed, expected it for --tensorboard "
                     "(pip install tensorboard)"
                 ) from None
-            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=passes)
+            self._events = folder / "tensorboard"
+            with _no_room(self._events):
+                self._writer = SummaryWriter(str(self._events), purge_step=passes)
 
     def add(self, **row: Any) -> None:
-        """Writes a row; columns that are not given stay empty."""
+        """Writes a row, whole or not at all; columns that are not given stay empty.
+
+        Raises:
+            InputError: It cannot be written.
+        """
         full = {name: row.get(name, "") for name in COLUMNS}
         self.rows.append(full)
         if self.path is not None:
-            with self.path.open("a", newline="", encoding="utf-8") as stream:
-                csv.DictWriter(stream, COLUMNS).writerow(full)
+            _append(self.path, full)
         if self._writer is not None:
-            for name, value in row.items():
-                if name not in ("stage", "step", "passes") and value != "":
-                    self._writer.add_scalar(f"{row['stage']}/{name}", float(value), row["passes"])
+            with _no_room(self._events):
+                for name, value in row.items():
+                    if name not in ("stage", "step", "passes") and value != "":
+                        tag = f"{row['stage']}/{name}"
+                        self._writer.add_scalar(tag, float(value), row["passes"])
 
     def close(self) -> None:
-        """Flushes TensorBoard's events."""
+        """Flushes TensorBoard's events.
+
+        Raises:
+            InputError: They cannot be written.
+        """
         if self._writer is not None:
-            self._writer.close()
+            with _no_room(self._events):
+                self._writer.close()
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    before = path.stat().st_size
+    with _no_room(path):
+        try:
+            with path.open("a", newline="", encoding="utf-8") as stream:
+                csv.DictWriter(stream, COLUMNS).writerow(row)
+        except OSError:
+            # What a full disk took of the row is none.
+            os.truncate(path, before)
+            raise
+
+
+@contextmanager
+def _no_room(path: Path) -> Iterator[None]:
+    """Failing writes inside are one sentence that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise no_room(path, error) from None

@@ -14,7 +14,7 @@ import torch
 from gepc_geo.calibration import TailCalibrator
 from gepc_geo.detector import GEPC, WindowScores
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.files import as_text, atomic_path
 from gepc_geo.options import MODES
 from gepc_geo.progress import Progress
 from gepc_geo.scoring import (
@@ -300,12 +300,20 @@ def _window_columns(
 def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:
     """Writes columns as ``.csv`` (scores with 6 significant digits) or ``.npz`` (arrays by name).
 
+    Text is written as :func:`gepc_geo.files.as_text`.
+
     Raises:
         InputError: Another suffix, or a folder that cannot be written to.
     """
     path = Path(path)
     if path.suffix not in (".csv", ".npz"):
         raise InputError(f"{path} has suffix {path.suffix!r}, expected .csv or .npz")
+    columns = {
+        name: np.array([as_text(one) for one in column.flat], np.str_).reshape(column.shape)
+        if column.dtype.kind == "U"
+        else column
+        for name, column in columns.items()
+    }
     with atomic_path(path) as temporary:
         if path.suffix == ".npz":
             with temporary.open("wb") as binary:

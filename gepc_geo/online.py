@@ -26,7 +26,7 @@ _LAST_ID = np.iinfo(np.int64).max
 # What key points and features have of every joint.
 _EACH = {"keypoints": "coordinates", "features": "features"}
 #: What :attr:`OnlineScorer.dropped` counts.
-REASONS = ("late", "duplicate", "restart", "unscored")
+REASONS = ("late", "duplicate", "unnamed", "restart", "unscored")
 
 
 @dataclass
@@ -35,8 +35,9 @@ class Frame:
 
     Attributes:
         camera: Name of the camera (or clip).
-        frame: Number of the frame, from 0.
-        ids: :math:`[n]` person ids, whole numbers.
+        frame: Number of the frame, from 0; as in files ``3.0`` and ``"3"`` are 3.
+        ids: :math:`[n]` person ids, whole numbers, ``2.0`` and ``"2"`` among them; ``None``: somebody
+            without an id, who is left out.
         keypoints: :math:`[n, V, C]`, in the units of the training poses.
         confidence: :math:`[n, V]` from 0 (a missing joint) to 1, larger ones count as 1; ``None``: every
             joint was seen.
@@ -93,7 +94,7 @@ class OnlineScorer:
     - Missing frames of a person are interpolated as in :func:`gepc_geo.windows.fill`; whoever is
       missing for longer is forgotten, and begins anew on return, as does a switched id.
     - Frames may come in any order within ``wait`` frames; what comes later than that is dropped.
-    - A person who is twice in a frame counts the first time.
+    - A person who is twice in a frame counts the first time. Whoever has no id is left out.
     - A frame number 250 or more behind the camera's latest, or the tenth late one in a row that rises:
       the camera began anew, or its latest number was wrong.
 
@@ -106,8 +107,8 @@ class OnlineScorer:
             that holes of that length are filled as in batch scoring. 0: at once.
 
     Attributes:
-        dropped: How many person-frames came too ``late`` or were ``duplicate``, how often a camera
-            had a ``restart``, how many windows were ``unscored`` as their score was no finite number.
+        dropped: How many person-frames came too ``late``, were ``duplicate`` or ``unnamed`` (without
+            an id), how often a camera had a ``restart``, how many windows were ``unscored`` as their score was no finite number.
         last_dropped: Of those reasons that occurred, camera and frame (of a window the last one) of the
             last time.
 
@@ -155,6 +156,7 @@ class OnlineScorer:
         settled: dict[tuple[str, int], int | None] = {}
         for one in checked:
             name = one.camera
+            self._drop("unnamed", one.unnamed, name, one.frame)
             camera = self._cameras.setdefault(name, _Camera())
             horizon = camera.latest - self.wait
             late = one.frame <= horizon
@@ -265,6 +267,7 @@ class _Checked:
     ids: list[int]
     rows: np.ndarray
     image_size: np.ndarray
+    unnamed: int
 
 
 @dataclass
@@ -443,17 +446,16 @@ def _source(detector: GEPC, image_size: np.ndarray) -> PoseTracks:
 
 
 def _checked(frame: Frame, detector: GEPC) -> _Checked:
-    where = f"frame {frame.frame} of camera {frame.camera!r}"
-    number = frame.frame
-    if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
-        raise InputError(f"{where} has a number that is not whole, expected one from 0")
+    number = _whole(frame.frame)
+    if number is None:
+        raise InputError(
+            f"a frame of camera {frame.camera!r} has number {_shown(frame.frame)}, which is not whole, "
+            "expected one from 0"
+        )
+    where = f"frame {number} of camera {frame.camera!r}"
     if not 0 <= number <= _LAST_FRAME:
         raise InputError(f"{where} is out of range, expected 0 to {_LAST_FRAME}")
-    ids = _numbers(frame.ids, f"{where}: ids", "iu")
-    if ids.ndim != 1:
-        raise InputError(f"{where}: ids have {ids.ndim} dimensions, expected one id a person")
-    if ids.size and ids.max() > _LAST_ID:
-        raise InputError(f"{where} has person id {ids.max()}, expected at most {_LAST_ID}")
+    ids = _ids(frame.ids, where)
     joints, dims = detector.skeleton_.num_joints, detector.dims_
     shapes = {
         "keypoints": (len(ids), joints, dims),
@@ -467,7 +469,7 @@ def _checked(frame: Frame, detector: GEPC) -> _Checked:
             value = np.ones(shape)
         elif value is None and not detector.num_features_:
             value = np.zeros(shape)
-        array = _numbers(value, f"{where}: {name}", "iuf")
+        array = _numbers(value, f"{where}: {name}")
         if not len(ids) and not array.size:
             array = array.reshape(shape)
         if array.shape != shape:
@@ -492,7 +494,7 @@ def _checked(frame: Frame, detector: GEPC) -> _Checked:
             )
     size = np.full(2, np.nan, np.float32)
     if frame.image_size is not None:
-        size = _numbers(frame.image_size, f"{where}: image_size", "iuf").astype(np.float32)
+        size = _numbers(frame.image_size, f"{where}: image_size").astype(np.float32)
         if size.shape != (2,) or not (np.isfinite(size) & (size > 0)).all():
             raise InputError(f"{where} has image size {frame.image_size}, expected width, height")
     elif detector.scale == "image":
@@ -501,19 +503,61 @@ def _checked(frame: Frame, detector: GEPC) -> _Checked:
         [arrays["keypoints"], arrays["features"], arrays["confidence"][..., None]], axis=2
     )
     # Nobody whose joints are all missing is there.
-    there = seen.any(1)
-    return _Checked(frame.camera, int(number), ids[there].tolist(), rows[there], size)
+    there = np.flatnonzero(seen.any(1))
+    named = [at for at in there.tolist() if ids[at] is not None]
+    return _Checked(
+        camera=frame.camera,
+        frame=number,
+        ids=[one for one in (ids[at] for at in named) if one is not None],
+        rows=rows[named],
+        image_size=size,
+        unnamed=len(there) - len(named),
+    )
 
 
-def _numbers(value: Any, what: str, kinds: str) -> np.ndarray:
+def _ids(value: Any, where: str) -> list[int | None]:
+    """One id a person, ``None`` for those without one."""
+    try:
+        values = value.tolist() if isinstance(value, (np.ndarray, torch.Tensor)) else list(value)
+    except TypeError:
+        raise InputError(f"{where} has ids {_shown(value)}, expected one id a person") from None
+    ids = [None if one is None else _whole(one) for one in values]
+    for one, number in zip(values, ids, strict=True):
+        if one is not None and number is None:
+            raise InputError(f"{where} has person id {_shown(one)}, expected a whole number")
+        if number is not None and not -_LAST_ID <= number <= _LAST_ID:
+            raise InputError(f"{where} has person id {number}, expected at most {_LAST_ID}")
+    return ids
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number, as files may have it too: ``3``, ``3.0``, ``"3"``; of anything else ``None``."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = int(value)
+    except (ValueError, OverflowError):
+        return None
+    return None if isinstance(value, float) and number != value else number
+
+
+def _shown(value: Any) -> str:
+    """A value in an error, as JSON has it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return "null" if value is None else f"{value!r:.40}"
+
+
+def _numbers(value: Any, what: str) -> np.ndarray:
     try:
         array = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value)
     except ValueError:
         raise InputError(f"{what} are of uneven lengths, expected an array of numbers") from None
     if array.size == 0:
         array = array.astype(np.int64)
-    if array.dtype.kind not in kinds:
-        # Larger ones beside small ones become floating point numbers.
-        kind = f"whole numbers up to {_LAST_ID}" if kinds == "iu" else "numbers"
-        raise InputError(f"{what} holds {array.dtype}, expected {kind}")
+    if array.dtype.kind not in "iuf":
+        values = np.array(value, dtype=object).flat
+        wrong = (one for one in values if type(one) not in (int, float))
+        # Whole numbers alone are here only where they are too large.
+        raise InputError(f"{what} has {_shown(next(wrong, array.flat[0]))} in it, expected numbers")
     return array

@@ -42,6 +42,19 @@ class Run:
         # Whether a run began here with this object, and the folder with it: what may be taken back.
         self._began = self._made = False
 
+    @classmethod
+    def of(cls, path: str | Path) -> Run:
+        """The run in a folder, or that of a ``model.pt``; a model of another name is all of its run."""
+        path = Path(path)
+        if not os.path.isfile(path):
+            return cls(path)
+        if path.name == "model.pt":
+            return cls(path.parent)
+        # Nothing lies below a file: no configuration, no checkpoint.
+        run = cls(path)
+        run.model = path
+        return run
+
     def start(self, resume: bool) -> dict[str, Any] | None:
         """Checks that training can begin here; with ``resume``, the configuration it began with.
 
@@ -184,11 +197,12 @@ class Run:
             # No such file, or poses that nobody can be trained on.
             return False
 
-    def write_origin(self, run: Run, data: dict[str, Any]) -> None:
-        """Records which run this one was adapted from, and to what poses."""
+    def write_adapted(self, detector: GEPC, run: Run, data: dict[str, Any]) -> None:
+        """Saves a detector, and which run it was adapted from to what poses: both or nothing."""
         content = {"gepc_geo": __version__, "run": str(run.folder.resolve()), "data": data}
         with atomic_path(self._adapted) as temporary:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+            detector.save(self.model)
 
     def trained(self) -> Run:
         """The run that was trained: this one, or the one that it was adapted from, step by step.

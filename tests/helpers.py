@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pytest
 from pytest import MonkeyPatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -36,6 +39,18 @@ def script(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@contextmanager
+def full_disk(room: int) -> Iterator[None]:
+    """Inside, no file of this process or of its children grows over so many bytes."""
+    resource = pytest.importorskip("resource", reason="no limits of files here")
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 def shrink_demo(monkeypatch: MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 import shlex
 import shutil
@@ -18,6 +19,7 @@ from streams import write_another_day
 from test_readme import NEEDS, SMALL, SMALLER, run
 from test_readme import commands as readme_commands
 
+from gepc_geo import PoseTracks
 from gepc_geo.cli import main
 from gepc_geo.datasets.simulate import write_crowd
 
@@ -105,6 +107,28 @@ def test_python_blocks_run(page, poses, tmp_path, monkeypatch):
         for large, small in SMALLER.items():
             block = block.replace(large, small)
         exec(compile(block, page.name, "exec"), {})
+
+
+def test_the_guide_gives_clips_their_classes_and_halves(poses, tmp_path, monkeypatch):
+    """What the page's code saves, the commands it names take: classes and halves by the names."""
+    page = ROOT / "docs" / "your_data.md"
+    (code,) = [block for kind, block in blocks(page) if "clip_split" in block]
+    shutil.copytree(poses / "poses", tmp_path / "poses")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, page.name, "exec"), {})
+    tracks = PoseTracks.load("clips.npz")
+    names = tracks.clip_names
+    assert tracks.clip_split == ("train",) * 12 + ("test",) * 9
+    assert all(
+        name.startswith(f"{half}_") for name, half in zip(names, tracks.clip_split, strict=True)
+    )
+    assert dict(zip(names, tracks.clip_label, strict=True))["test_falling_00"] == "falling"
+    assert set(tracks.select(split="train").clip_label) == {"normal"}
+    words = ["evaluate", str(poses / "runs/mine"), "clips.npz", "--split", "test"]
+    run(*words, "--normal", "normal", "--no-plots", "--out", "metrics.json")
+    assert json.loads(Path("metrics.json").read_text())["level"] == "clip"
+    result = CliRunner().invoke(main, ["info", "clips.npz"])
+    assert "splits          test 9, train 12" in result.output
 
 
 def test_every_page_is_in_the_navigation_and_links_lead_somewhere():

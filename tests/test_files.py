@@ -7,9 +7,17 @@ import os
 
 import numpy as np
 import pytest
+from helpers import full_disk
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path, check_destination, read_npy, read_npz, read_yaml
+from gepc_geo.files import (
+    atomic_path,
+    atomic_stream,
+    check_destination,
+    read_npy,
+    read_npz,
+    read_yaml,
+)
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
@@ -76,6 +84,35 @@ def test_a_full_disk_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match=message), atomic_path(path) as temporary:
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_writes_to_a_full_disk_fail_at_the_end_only(size, tmp_path):
+    """What writes goes on as if nothing were wrong: torch's writer ends the process else."""
+    path, written = tmp_path / "new" / "file.bin", []
+    (tmp_path / "file.bin").write_bytes(b"old")
+    message = "file.bin cannot be written, expected room for it: File too large"
+    for one in (path, tmp_path / "file.bin"):
+        with (
+            pytest.raises(InputError, match=message),
+            full_disk(size),
+            atomic_stream(one) as stream,
+        ):
+            written += [stream.write(b"x" * 700), stream.write(b"y" * 700)]
+    assert written == [700] * 4
+    assert (tmp_path / "file.bin").read_bytes() == b"old"
+    # Not even the folder that was made for it stays.
+    assert [one.name for one in tmp_path.iterdir()] == ["file.bin"]
+    with full_disk(1400), atomic_stream(path) as stream:
+        stream.write(b"x" * 700)
+        stream.write(memoryview(np.zeros(175, np.float32)))
+    assert path.read_bytes() == b"x" * 700 + bytes(700)
+
+
+def test_folders_made_for_a_file_that_fails_are_removed(tmp_path):
+    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a" / "b" / "c.txt"):
+        raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
 
 

@@ -189,6 +189,28 @@ def test_late_and_duplicate_frames_are_dropped_and_counted(detector, crowd):
     )
 
 
+def test_numbers_are_read_as_in_files_and_people_without_an_id_are_counted(detector, crowd):
+    frames = frames_of(crowd, 2)
+    plain, other = OnlineScorer(detector), OnlineScorer(detector)
+    expected = table([*(plain.push(frame) for frame in frames), plain.close()])
+    parts = []
+    for number, frame in enumerate(frames):
+        ids = frame.ids.astype(float) if number % 2 else [str(one) for one in frame.ids]
+        poses, seen = frame.keypoints, np.asarray(frame.confidence)
+        # Somebody without an id, then somebody who is not there at all.
+        changed = dataclasses.replace(
+            frame,
+            frame=float(frame.frame) if number % 2 else str(frame.frame),
+            ids=[*ids, None, None],
+            keypoints=np.concatenate([poses, np.ones_like(poses[:1]), np.ones_like(poses[:1])]),
+            confidence=np.concatenate([seen, np.ones_like(seen[:1]), np.zeros_like(seen[:1])]),
+        )
+        parts.append(other.push(changed))
+    assert_same(table([*parts, other.close()]), expected)
+    assert other.dropped == {**dict.fromkeys(other.dropped, 0), "unnamed": len(frames)}
+    assert other.last_dropped["unnamed"] == (frames[-1].camera, frames[-1].frame)
+
+
 def scorer_ids(frame: Frame) -> np.ndarray:
     return frame.ids[(frame.confidence > 0).any(1)]
 
@@ -352,16 +374,22 @@ def test_cameras_do_not_mix(detector, crowd):
     [
         ({"frame": -1}, "expected 0 to"),
         ({"frame": 1.5}, "not whole"),
-        ({"ids": [1.5, 2.0]}, "expected whole numbers"),
+        ({"ids": [1.5, 2.0]}, r"has person id 1\.5, expected a whole number"),
         ({"ids": [1]}, r"shape \[2, 17, 2\], expected \[1, 17, 2\]: 1 people with the 17 joints"),
         ({"keypoints": np.full((2, 17, 2), np.nan)}, "not finite"),
         ({"keypoints": [[1, 2], [3]]}, "uneven"),
         ({"confidence": np.full((2, 17), -0.5)}, "below 0 or NaN"),
         ({"confidence": np.full((2, 17), np.nan)}, "below 0 or NaN"),
-        ({"ids": [2**63, 2**63 + 1]}, f"person id {2**63 + 1}, expected at most {2**63 - 1}"),
-        ({"ids": [1, 2**63]}, f"expected whole numbers up to {2**63 - 1}"),
+        ({"ids": [2**63, 2**63 + 1]}, f"person id {2**63}, expected at most {2**63 - 1}"),
+        ({"ids": [1, "x"]}, "has person id 'x', expected a whole number"),
+        ({"ids": [1, True]}, "has person id True, expected a whole number"),
+        ({"ids": 7}, "has ids 7, expected one id a person"),
+        ({"frame": None}, "has number null, which is not whole"),
+        ({"frame": np.float32(1.5)}, r"has number 1\.5, which is not whole"),
+        ({"keypoints": [[[None, 1.0]] * 17] * 2}, "keypoints has null in it, expected numbers"),
+        ({"keypoints": [[[10**400, 1]] * 17] * 2}, "keypoints has 1000+ in it, expected numbers"),
         ({"frame": 10**10 + 1}, "is out of range"),
-        ({"keypoints": [["a"]]}, "expected numbers"),
+        ({"keypoints": [["a"]]}, "keypoints has 'a' in it, expected numbers"),
         ({"image_size": (0, 5)}, "expected width, height"),
     ],
 )

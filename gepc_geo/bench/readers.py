@@ -29,7 +29,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
 
 def plain_results(path: Path) -> tuple[np.ndarray, ...]:
     """Frame, person, and x, y, score of each joint, the straightforward way from a result list."""
-    with path.open() as stream:
+    with path.open(encoding="utf-8") as stream:
         content = json.load(stream)
     frames, people, points = [], [], []
     for pose in content:
@@ -41,7 +41,7 @@ def plain_results(path: Path) -> tuple[np.ndarray, ...]:
 
 def plain_tracks(path: Path) -> tuple[np.ndarray, ...]:
     """The same from a tracked-person file."""
-    with path.open() as stream:
+    with path.open(encoding="utf-8") as stream:
         content = json.load(stream)
     frames, people, points = [], [], []
     for person, poses in content.items():

@@ -9,7 +9,8 @@ import click
 from gepc_geo.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
 from gepc_geo.alarms import alarm_threshold
 from gepc_geo.alerts import Alert
-from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.classes import of_classes
+from gepc_geo.cli.data import data_options, device_option, read_data
 from gepc_geo.cli.score import load_run
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
@@ -69,9 +70,7 @@ def adapt(
         raise InputError(f"--labels is {labels}, expected --anomalies with it")
     check_destination(target)
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-    names = class_names(normal)
-    if names is not None:
-        tracks = tracks.select(labels=names)
+    tracks = of_classes(tracks, normal, data)
     detector = load_run(run, None, device, tracks)
     held_out = None
     if anomalies is not None:
@@ -94,11 +93,8 @@ def adapt(
     if held_out is not None:
         click.echo(f"recall before {before}")
         click.echo(f"recall after  {recall(adapted, held_out)}")
-    adapted.save(target)
-    Run(out).write_origin(
-        Run(run),
-        {"path": str(data), "normal_events": None if normal_events is None else str(normal_events)},
-    )
+    events_path = None if normal_events is None else str(normal_events)
+    Run(out).write_adapted(adapted, Run.of(run), {"path": str(data), "normal_events": events_path})
     for name, one in (("before", detector), ("after", adapted)):
         mode, threshold = alarm_threshold(one)
         click.echo(f"threshold {name:7s}{threshold:.6g} ({mode})")

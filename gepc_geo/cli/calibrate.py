@@ -8,7 +8,8 @@ import click
 import numpy as np
 
 from gepc_geo import alarms
-from gepc_geo.cli.data import class_names, data_options, device_option, read_data
+from gepc_geo.cli.classes import of_classes
+from gepc_geo.cli.data import data_options, device_option, read_data
 from gepc_geo.cli.score import load_run
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
@@ -52,11 +53,9 @@ def calibrate(
 
         gepc-geo calibrate runs/mine poses/normal --false-alarms-per-hour 2
     """
-    check_destination(Run(run).model)
+    check_destination(Run.of(run).model)
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-    names = class_names(normal)
-    if names is not None:
-        tracks = tracks.select(labels=names)
+    tracks = of_classes(tracks, normal, data)
     alarms.check_fps(tracks)
     if tracks.frame_labels is not None and (tracks.frame_labels == 1).any():
         raise InputError(
@@ -66,7 +65,7 @@ def calibrate(
     known = float(np.sum(tracks.clip_length / tracks.fps)) / 3600
     alarms.check_hours(known, false_alarms_per_hour)
     detector = load_run(run, None, device, tracks)
-    if Run(run).trained().was_trained_on(tracks, detector):
+    if Run.of(run).trained().was_trained_on(tracks, detector):
         click.echo(
             f"warning: {data} is what {run} was trained on, whose scores are lower than those of new "
             "poses: expect more false alarms than wanted, and calibrate on other normal poses",
@@ -76,10 +75,10 @@ def calibrate(
     series = alarms.clip_series(detector, tracks, mode, quiet=False)
     found = alarms.calibrate(series, mode, false_alarms_per_hour)
     detector.alarm_ = found.to_dict()
-    detector.save(Run(run).model)
+    detector.save(Run.of(run).model)
     click.echo(f"wanted        {false_alarms_per_hour:g} false alarms an hour")
     click.echo(f"on held-out   {found.held_out}")
     on_all = alarms.false_alarms(series, found.threshold)
     click.echo(f"on all        {on_all / known:.3g} an hour ({on_all} in {known:.3g} hours)")
     click.echo(f"threshold     {found.threshold:.6g} ({mode})")
-    click.echo(f"model: {Run(run).model}")
+    click.echo(f"model: {Run.of(run).model}")

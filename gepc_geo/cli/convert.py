@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.cli.data import class_names, data_options, read_data
+from gepc_geo.cli.classes import of_classes
+from gepc_geo.cli.data import data_options, read_data
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
 from gepc_geo.io import IN_ONE_FILE, WRITABLE, write
@@ -52,9 +53,7 @@ def convert(
     elif out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, expected the folder to write {to} files into")
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
-    names = class_names(normal)
-    if names is not None:
-        tracks = tracks.select(labels=names)
+    tracks = of_classes(tracks, normal, data)
     written = write(tracks, out, to)
     if to != "native" and tracks.frame_labels is not None:
         click.echo(f"note: {to} files have no frame labels, which are lost", err=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, naming
 from gepc_geo.io import FORMATS, Reading, read_all
 from gepc_geo.tracks import PoseTracks
 
@@ -92,7 +92,10 @@ def read_whole(
             "is square: give --image-size, in training and scoring alike",
             err=True,
         )
-    return found if split is None else replace(found, tracks=tracks.select(split=split))
+    if split is None:
+        return found
+    with naming(data):
+        return replace(found, tracks=tracks.select(split=split))
 
 
 def _image_size(text: str | None) -> tuple[float, float] | None:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 import numpy as np
 
+from gepc_geo.cli.classes import known_classes
 from gepc_geo.cli.data import (
-    class_names,
     data_options,
     device_option,
     read_data,
@@ -74,6 +74,7 @@ def evaluate(
         )
     check_destination(out)
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
+    names = known_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
     if labels is not None and tracks.frame_labels is not None:
         unknown = np.split(tracks.frame_labels < 0, tracks.frame_offset[1:-1])
@@ -85,7 +86,7 @@ def evaluate(
                 err=True,
             )
     options = ScoreOptions(mode, protocol, smooth, people_correction, padded)
-    result = measure(detector, tracks, normal=class_names(normal), options=options, quiet=False)
+    result = measure(detector, tracks, normal=names, options=options, quiet=False)
     write_evaluation(result, tracks, out, plots)
     show(result.metrics)
     click.echo(f"metrics: {out}")

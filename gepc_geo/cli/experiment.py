@@ -16,10 +16,9 @@ from gepc_geo.cli.data import device_option
 from gepc_geo.cli.refusal import Group
 from gepc_geo.cli.settings import ListOf, assignments, resolve
 from gepc_geo.datasets import NWUCLA, PennAction, ShanghaiTech
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, naming
 from gepc_geo.experiments import (
     DIRECTIONS,
-    METHODS,
     PACKAGED,
     Ablation,
     Coarse,
@@ -30,6 +29,7 @@ from gepc_geo.experiments import (
     Study,
     choose_methods,
     choose_splits,
+    methods_for,
     random_splits,
     write_summary,
 )
@@ -108,16 +108,11 @@ def _dataset_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def _study_options(methods: str | None) -> Callable[[Callable[..., Any]], Any]:
-    """Where the data lies, what is compared, how it is trained, and where the results go."""
+def _study_options(protocol: type[Protocol] | None = None) -> Callable[[Callable[..., Any]], Any]:
+    """Where the data lies, which of a protocol's methods are compared (without one that is no choice),
+    how they are trained, and where the results go."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        chosen = click.option(
-            "--methods",
-            default=methods,
-            show_default=True,
-            help=f"default (unsupervised and quick), all, or some of {', '.join(METHODS)}.",
-        )
         for decorate in (
             device_option,
             click.option(
@@ -145,7 +140,7 @@ def _study_options(methods: str | None) -> Callable[[Callable[..., Any]], Any]:
                 metavar="A,B,C",
                 help="Of training.  [default: that of --config, or 0]",
             ),
-            *((chosen,) if methods is not None else ()),
+            *(() if protocol is None else (_methods_option(protocol),)),
             click.option(
                 "--data",
                 type=click.Path(path_type=Path),
@@ -164,10 +159,21 @@ def _study_options(methods: str | None) -> Callable[[Callable[..., Any]], Any]:
     return add
 
 
+def _methods_option(protocol: type[Protocol]) -> Callable[[Callable[..., Any]], Any]:
+    known = methods_for(protocol.level, protocol.supervised).items()
+    names = [name if 3 in method.dims else f"{name} (poses in 2D)" for name, method in known]
+    return click.option(
+        "--methods",
+        default="default",
+        show_default=True,
+        help=f"default (unsupervised and quick), all, or some of {', '.join(names)}.",
+    )
+
+
 @experiment.command()
 @_dataset_option
 @_class_options(",".join(DIRECTIONS), "packaged")
-@_study_options("default")
+@_study_options(Coarse)
 def coarse(**given: Any) -> None:
     """Whole clips: some classes are normal, all others abnormal (section 4.2 of the paper).
 
@@ -179,7 +185,7 @@ def coarse(**given: Any) -> None:
 
 
 @experiment.command()
-@_study_options("default")
+@_study_options(Fine)
 def fine(**given: Any) -> None:
     """Frames of recordings: ShanghaiTech box tracks, official split (section 4.1 of the paper).
 
@@ -194,7 +200,7 @@ def fine(**given: Any) -> None:
 
 @experiment.command()
 @_class_options(",".join(DIRECTIONS), "packaged")
-@_study_options("default")
+@_study_options(Streams)
 def streams(**given: Any) -> None:
     """Frames of streams that are composed of Penn Action's clips.
 
@@ -217,7 +223,7 @@ def streams(**given: Any) -> None:
     show_default=True,
     help="Percent of the training clips that are abnormal, 0 first.",
 )
-@_study_options("default")
+@_study_options(Noise)
 def noise(**given: Any) -> None:
     """Abnormal clips mixed into training: what AUC loses (figure 5 of the paper).
 
@@ -231,7 +237,7 @@ def noise(**given: Any) -> None:
 @experiment.command()
 @_dataset_option
 @_class_options(",".join(DIRECTIONS), "two")
-@_study_options(None)
+@_study_options()
 def ablation(**given: Any) -> None:
     """The detector with one thing changed at a time, on the first two packaged splits.
 
@@ -256,11 +262,12 @@ def _of_classes(kind: type[ClassProtocol], given: dict[str, Any], **more: Any) -
         if one not in DIRECTIONS:
             raise InputError(f"--directions has {one!r}, expected {' or '.join(DIRECTIONS)}")
     tracks = _tracks(given)
-    if given["drawn"]:
-        classes = sorted(set(tracks.clip_label) - {""})
-        packaged: Sequence[Split] = PACKAGED.get(name, chosen)
-        chosen += random_splits(classes, given["drawn"], given["seed"], packaged)
-    return kind(tracks, chosen, directions, options, **more)
+    with naming(_folder(given) if name in CLIP_SETS else name):
+        if given["drawn"]:
+            classes = sorted(set(tracks.clip_label) - {""})
+            packaged: Sequence[Split] = PACKAGED.get(name, chosen)
+            chosen += random_splits(classes, given["drawn"], given["seed"], packaged)
+        return kind(tracks, chosen, directions, options, **more)
 
 
 def _tracks(given: dict[str, Any]) -> PoseTracks:

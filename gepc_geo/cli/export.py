@@ -30,7 +30,7 @@ def export_command(run: Path, format_: str, out: Path, mode: str | None) -> None
 
         gepc-geo export runs/mine --format onnx --out mine.onnx
     """
-    detector = Run(run).load(device="cpu")
+    detector = Run.of(run).load(device="cpu")
     graph = export(detector, out, format_, mode, say=partial(click.echo, err=True))
     channels = detector.dims_ + 1 + detector.num_features_
     shape = f"windows, {detector.length}, {detector.skeleton_.num_joints}, {channels}"

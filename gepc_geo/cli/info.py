@@ -11,7 +11,8 @@ import numpy as np
 
 from gepc_geo.alarms import Alarm
 from gepc_geo.checks import find_faults
-from gepc_geo.cli.data import class_names, data_options, read_whole
+from gepc_geo.cli.classes import of_classes
+from gepc_geo.cli.data import data_options, read_whole
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
@@ -54,8 +55,7 @@ def info(
             click.echo(f"trained in      {trained.folder}")
     else:
         found = read_whole(data, format_, **reading)
-        names = class_names(normal)
-        tracks = found.tracks if names is None else found.tracks.select(labels=names)
+        tracks = of_classes(found.tracks, normal, data)
         _show_files(found)
         _show_poses(tracks)
         if picture is not None:

@@ -110,7 +110,8 @@ def _write(stream: TextIO, text: str) -> None:
         stream.write(text)
         stream.flush()
         return
-    data = text.encode()
+    # Names of cameras may hold what is no text.
+    data = text.encode("utf-8", "backslashreplace")
     while data:
         data = data[when_ready(partial(os.write, number, data), number, "out") :]
 

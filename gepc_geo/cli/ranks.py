@@ -20,7 +20,9 @@ def ranks() -> Iterator[None]:
     """
     with distributed.process_group(), ExitStack() as silence:
         if not distributed.is_first():
-            nowhere = silence.enter_context(open(os.devnull, "w"))
+            nowhere = silence.enter_context(
+                open(os.devnull, "w", encoding="utf-8", errors="replace")
+            )
             silence.enter_context(redirect_stdout(nowhere))
         try:
             yield

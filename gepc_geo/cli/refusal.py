@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
+import io
+import os
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
 
 from gepc_geo.errors import InputError, InputWarning
+from gepc_geo.files import as_text
+
+# What a full disk, a used-up quota and a file of the largest size are called.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Refused(click.ClickException):
@@ -20,11 +29,20 @@ class Refused(click.ClickException):
 
 class _Refuses(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
+        _print_any_text()
         try:
             with _warnings_in_a_line():
                 return super().invoke(ctx)
         except InputError as error:
             raise Refused(str(error)) from None
+        except OSError as error:
+            # Files that the package writes are refused by name; what is printed has none.
+            if error.errno not in _FULL:
+                raise
+            _forget_output()
+            raise Refused(
+                f"standard output cannot be written, expected room for it: {error.strerror}"
+            ) from None
 
 
 class Command(_Refuses):
@@ -36,6 +54,35 @@ class Group(_Refuses, click.Group):
 
 
 # -- inner -----------------------------------------------------------------------------------------
+
+
+def _print_any_text() -> None:
+    """Makes standard output and error take every text.
+
+    Names of files may hold what is no text, and Python writes ASCII only where the locale is C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            name = codecs.lookup(stream.encoding).name
+            if name in ("ascii", "utf-8"):
+                stream.reconfigure(encoding="utf-8", errors="as_text")
+            else:
+                stream.reconfigure(errors="backslashreplace")
+
+
+def _escaped(error: UnicodeError) -> tuple[bytes, int]:
+    """What UTF-8 cannot hold, as text."""
+    assert isinstance(error, UnicodeEncodeError)
+    return as_text(error.object[error.start : error.end]).encode(), error.end
+
+
+codecs.register_error("as_text", _escaped)
+
+
+def _forget_output() -> None:
+    """What was not printed never is: Python would try again when it ends."""
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 @contextmanager

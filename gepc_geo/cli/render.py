@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.cli.data import class_names, data_options, read_data
+from gepc_geo.cli.classes import of_classes
+from gepc_geo.cli.data import data_options, read_data
 from gepc_geo.report.video import read_scores
 from gepc_geo.report.video import render as make_film
 
@@ -51,9 +52,7 @@ def render(
         gepc-geo render poses/test --scores scores.csv --out clip.mp4
     """
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-    names = class_names(normal)
-    if names is not None:
-        tracks = tracks.select(labels=names)
+    tracks = of_classes(tracks, normal, data)
     shown = make_film(
         tracks, read_scores(scores), out, clip=clip, frames_dir=frames_dir, quiet=False
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from gepc_geo.cli.classes import known_classes
 from gepc_geo.cli.data import (
-    class_names,
     data_options,
     device_option,
     read_data,
@@ -78,17 +78,19 @@ def report(
     check_destination(out)
     plotting_script()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
+    names = known_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
-    training, why = _training_poses(Run(run), train, skeleton, image_size, detector)
+    training, why = _training_poses(Run.of(run), train, skeleton, image_size, detector)
     if why:
         click.echo(f"note: {why}", err=True)
+    folder = Run.of(run).folder
     content = gather(
         detector,
         tracks,
         train=training,
-        normal=class_names(normal),
+        normal=names,
         options=ScoreOptions(mode, protocol, smooth, people_correction, padded),
-        about={"run": run.name or str(run), "data": data.name or str(data), "train": why},
+        about={"run": folder.name or str(folder), "data": data.name or str(data), "train": why},
         quiet=False,
     )
     write_page(content, out)

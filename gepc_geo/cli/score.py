@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from gepc_geo import distributed
+from gepc_geo.cli.classes import known_classes
 from gepc_geo.cli.data import (
-    class_names,
     data_options,
     device_option,
     read_data,
@@ -76,7 +76,7 @@ def load_run(
     tracks: PoseTracks | None = None,
 ) -> GEPC:
     """The run's detector, held against what the command line says about frames."""
-    detector = Run(run).load(device)
+    detector = Run.of(run).load(device)
     if frames is not None and frames != detector.frames:
         raise InputError(
             f"--frames is {frames}, expected none, as {run} scores windows of {detector.window} "
@@ -135,6 +135,8 @@ def score(
 ) -> None:
     """Score the poses in DATA with the detector of RUN; higher is more abnormal.
 
+    RUN, here as everywhere, is the folder of a run or the model.pt in it.
+
     Known labels (frame masks, or --normal for clips) become a column.
 
     Example:
@@ -160,7 +162,6 @@ def score(
         target = distributed.own_device(device)
         with distributed.agreement():
             detector = load_run(run, frames, target, tracks)
-            names = class_names(normal)
             level = level or ("frame" if detector.frames is None else "clip")
             for flag, value, own in (("--labels", labels, "frame"), ("--normal", normal, "clip")):
                 if value is not None and level != own:
@@ -169,6 +170,7 @@ def score(
                         f"--level {level}"
                     )
             known: np.ndarray | None = None
+            names = known_classes(tracks, normal, data)
             if names is not None:
                 known = clip_labels(tracks, names)
             elif level == "frame":
@@ -176,7 +178,7 @@ def score(
             options = ScoreOptions(
                 mode or detector.mode, protocol, smooth, people_correction, padded
             )
-        common = partial(origin, Run(run).model, tracks, level, options, known)
+        common = partial(origin, Run.of(run).model, tracks, level, options, known)
         distributed.check_same(common, "run, poses or options")
         if part is None:
             columns = score_all(detector, tracks, level, options, known, quiet=False)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gepc_geo import distributed
+from gepc_geo.cli.classes import of_classes
 from gepc_geo.cli.data import (
     class_names,
     data_options,
@@ -78,8 +79,7 @@ def train(
                 # Where the data lies may have changed; the checkpoint knows whether it is the same.
                 run.check_resumed(options, reading)
             tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-            if names is not None:
-                tracks = tracks.select(labels=names)
+            tracks = of_classes(tracks, normal, data)
         click.echo(f"{tracks!r}")
         if began is None:
             begun = {"path": str(data), **reading}

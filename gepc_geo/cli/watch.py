@@ -34,6 +34,7 @@ _LINES, _TOGETHER, _ALERTS = 1024, 64, 10_000
 _UNITS = {
     "late": "person-frames",
     "duplicate": "person-frames",
+    "unnamed": "person-frames without an id",
     "restart": "new beginnings of a camera",
     "unscored": "windows without a finite score",
 }
@@ -60,9 +61,10 @@ def watch(run: Path, fps: float | None, device: str) -> None:
     the camera's rate; "keypoints" has one entry for each joint of the skeleton, [x, y, z, confidence]
     for 3D, confidence from 0 (missing) to 1. "image_size": [width, height] is needed by runs with
     scale image, a person's "features" by runs with features. Lines of several cameras may alternate.
-    A joint with confidence 0 may have null coordinates. A line that cannot be used is left out with a
-    warning; frames that come late or twice are warned of, too, every ten seconds at most. A camera
-    that sends nothing for ten minutes is closed.
+    A joint with confidence 0 may have null coordinates; a confidence that is null counts as 1. Ids and
+    frame numbers may be written 3.0 or "3"; people without an id (missing or null) are left out. A line
+    that cannot be used is left out with a warning; people without an id and frames that come late or
+    twice are counted, with a warning every ten seconds at most. A camera that sends nothing for ten minutes is closed.
 
     A line of output is an alert: a run of a camera's frames that score at least the threshold of
     gepc-geo calibrate, gaps under a second merged. It is written when it opens and again when it is
@@ -221,21 +223,31 @@ def parse_frame(line: str, detector: GEPC) -> Frame:
         people = values["people"]
         if not isinstance(people, list):
             raise ValueError("its people are no list")
+        if not all(isinstance(person, dict) for person in people):
+            raise ValueError("a person is no JSON object")
         joints = [person["keypoints"] for person in people]
         size = detector.dims_ + 1
+        if not all(isinstance(one, list) for one in joints):
+            raise ValueError("key points are no list")
         if any(
             not isinstance(joint, list) or len(joint) != size for one in joints for joint in one
         ):
             raise ValueError(f"a key point has not {size} numbers")
+        confidence = [[_confidence(joint) for joint in one] for one in joints]
+        camera = values.get("camera")
         return Frame(
-            camera=str(values.get("camera", "")),
+            camera="" if camera is None else str(camera),
             frame=values["frame"],
-            ids=[person["id"] for person in people],
+            ids=[person.get("id") for person in people],
             # A missing joint's coordinates mean nothing, and may be null.
             keypoints=[
-                [joint[:-1] if joint[-1] else [0] * (size - 1) for joint in one] for one in joints
+                [
+                    joint[:-1] if there else [0] * (size - 1)
+                    for joint, there in zip(*one, strict=True)
+                ]
+                for one in zip(joints, confidence, strict=True)
             ],
-            confidence=[[joint[-1] for joint in one] for one in joints],
+            confidence=confidence,
             features=[p["features"] for p in people] if detector.num_features_ else None,
             image_size=values.get("image_size"),
         )
@@ -244,6 +256,13 @@ def parse_frame(line: str, detector: GEPC) -> Frame:
     except (TypeError, AttributeError, ValueError, RecursionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"it is no frame: {reason}") from None
+
+
+def _confidence(joint: list[Any]) -> Any:
+    """The confidence of a key point; one that is null counts as 1, as in files, unless all is null."""
+    if joint[-1] is not None:
+        return joint[-1]
+    return float(any(value is not None for value in joint))
 
 
 def _batches(stream: TextIO, log: Log, stop: _Stop) -> Iterator[list[tuple[int, str]]]:

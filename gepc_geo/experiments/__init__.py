@@ -4,7 +4,7 @@ from gepc_geo.experiments.ablation import Ablation
 from gepc_geo.experiments.coarse import Coarse
 from gepc_geo.experiments.compare import Comparison, compare
 from gepc_geo.experiments.fine import Fine
-from gepc_geo.experiments.methods import METHODS, choose_methods
+from gepc_geo.experiments.methods import METHODS, choose_methods, methods_for
 from gepc_geo.experiments.noise import Noise
 from gepc_geo.experiments.splits import (
     DIRECTIONS,
@@ -33,6 +33,7 @@ __all__ = [
     "choose_methods",
     "choose_splits",
     "compare",
+    "methods_for",
     "random_splits",
     "read_splits",
     "write_summary",

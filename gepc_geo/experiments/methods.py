@@ -79,6 +79,20 @@ METHODS: dict[str, Method] = {
 }
 
 
+def methods_for(level: str, classes: bool = True) -> dict[str, Method]:
+    """The methods that a protocol takes, by name; some of them only for poses in 2D.
+
+    Args:
+        level: What is scored, ``"clip"`` or ``"frame"``.
+        classes: Whether there are classes to learn from.
+    """
+    return {
+        name: method
+        for name, method in METHODS.items()
+        if level in method.levels and (classes or not method.supervised)
+    }
+
+
 def choose_methods(text: str, level: str, dims: int, classes: bool = True) -> list[str]:
     """Names of methods for a protocol: ``default``, ``all``, or names separated by commas.
 
@@ -91,11 +105,7 @@ def choose_methods(text: str, level: str, dims: int, classes: bool = True) -> li
     Raises:
         InputError: No such method, or one that is not for this protocol or these poses.
     """
-    there = {
-        name: method
-        for name, method in METHODS.items()
-        if level in method.levels and dims in method.dims and (classes or not method.supervised)
-    }
+    there = {n: method for n, method in methods_for(level, classes).items() if dims in method.dims}
     if text == "all":
         return list(there)
     if text == "default":

@@ -206,10 +206,9 @@ class ClassProtocol(Protocol):
     def _check_halves(self) -> None:
         there = set(self.tracks.clip_split)
         if not {"train", "test"} <= there:
-            names = ", ".join(sorted(there - {""})) or "none"
-            raise InputError(
-                f"the data has the splits of clips {names}, expected official halves train and test"
-            )
+            names = sorted(there - {""})
+            found = f"clips of {', '.join(names)} only" if names else "no splits of clips"
+            raise InputError(f"the data has {found}, expected the official halves train and test")
 
     def _check_clips(self, condition: Condition) -> None:
         normal, abnormal = self.normal(condition), self.abnormal(condition)

@@ -24,7 +24,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.experiments.methods import METHODS, clip_level, frame_level, train_and_score
 from gepc_geo.experiments.protocol import Protocol
 from gepc_geo.experiments.results import Condition, Result
-from gepc_geo.files import atomic_path, check_destination, read_npz, read_yaml
+from gepc_geo.files import as_text, atomic_path, check_destination, read_npz, read_yaml
 from gepc_geo.machine import machine
 from gepc_geo.metrics import auc
 from gepc_geo.precision import decide
@@ -108,7 +108,7 @@ def run_cell(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) ->
             auc=np.array([auc(labels, one) for one in scores]),
             auc_smoothed=np.array(smoothed),
             seconds=np.array([trained.fit_seconds, trained.score_seconds]),
-            names=np.array(test.clip_names, dtype=np.str_),
+            names=np.array([as_text(name) for name in test.clip_names], dtype=np.str_),
             lengths=test.clip_length,
             machine=np.array(list(machine(pick_device(device)).items()), dtype=np.str_),
         )
@@ -344,8 +344,8 @@ def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> 
             )
         if name == "checksum":
             raise InputError(
-                f"the poses are not those with which the study of {path} began (their checksum is "
-                f"{value}, expected {before})"
+                f"the poses are not those with which the study of {path} began, expected these or "
+                f"another folder (--out): their checksum is {value}, and was {before}"
             )
         raise InputError(
             f"{name} is {value!r}, expected {before!r} as in {path}, with which the study began"

@@ -10,7 +10,7 @@ import numpy as np
 from gepc_geo.experiments.results import Result
 from gepc_geo.experiments.study import Study
 from gepc_geo.experiments.tables import Table, means
-from gepc_geo.files import atomic_path
+from gepc_geo.files import as_text, atomic_path
 
 
 def write_summary(study: Study) -> tuple[list[Table], list[str]]:
@@ -37,7 +37,7 @@ def write_summary(study: Study) -> tuple[list[Table], list[str]]:
     times = ", ".join(f"{unit} {value:.4g}" for unit, value in seconds.items())
     text += ["", f"Seconds a training with its scoring takes: {times}."]
     text += [line for one in machines for line in ("", one)]
-    text += ["", f"Command: `{config['command']}`", ""]
+    text += ["", f"Command: `{as_text(config['command'])}`", ""]
     with atomic_path(study.folder / "table.md") as temporary:
         temporary.write_text("\n".join(text), encoding="utf-8")
     _write_csv(study, results, study.folder / "table.csv")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.io.clip import FrameFiles
+from gepc_geo.io.media import media_kind
 from gepc_geo.io.names import is_passed_over
 from gepc_geo.io.pictures import series_of
 from gepc_geo.io.registry import FORMATS, REGISTRY, Format
@@ -115,18 +116,20 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
     """The files of a folder that hold poses, and their formats."""
     forms = [form for form in REGISTRY if format in ("auto", form.name)]
     suffixes = {form.suffix for form in forms}
-    files = [
-        file
-        for file in _files_in(folder)
-        if file.suffix.lower() in suffixes and _is_shown(file, folder)
-    ]
+    found = _files_in(folder)
+    files = [file for file in found if file.suffix.lower() in suffixes and _is_shown(file, folder)]
     if not files:
-        raise InputError(
-            f"{folder} has no file of poses, expected some ending in {', '.join(sorted(suffixes))}"
+        media = next((file for file in found if media_kind(file)), None)
+        raise (
+            InputError(
+                f"{folder} has no file of poses, expected some ending in {', '.join(sorted(suffixes))}"
+            )
+            if media is None
+            else _unknown(media)
         )
     if format != "auto":
         return [(file, forms[0]) for file in files]
-    found = {
+    known = {
         file: _detect(file, [form for form in forms if form.suffix == file.suffix.lower()])
         for file in files
     }
@@ -134,13 +137,13 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
     # a frame with nobody), and that format's reader says best how. An empty list tells least.
     usual: dict[str, Format] = {}
     for file in sorted(files, key=_is_empty_list):
-        form = found[file]
+        form = known[file]
         if form is not None:
             usual.setdefault(form.suffix, form)
     if not usual:
-        raise InputError(f"{files[0]} is of no known format, expected one of {', '.join(FORMATS)}")
+        raise _unknown(files[0])
     chosen = []
-    for file, form in found.items():
+    for file, form in known.items():
         other = usual.get(file.suffix.lower())
         if form is None or (other is not None and other.per_frame and _is_empty_list(file)):
             form = other
@@ -150,11 +153,20 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
     return [(file, form) for file, form in chosen if (form.twin, file.with_suffix("")) not in names]
 
 
+def _unknown(path: Path) -> InputError:
+    kind = media_kind(path)
+    if kind:
+        return InputError(
+            f"{path} is {kind}, expected poses: a pose estimator makes them of it (docs/formats.md names some)"
+        )
+    return InputError(f"{path} is of no known format, expected one of {', '.join(FORMATS)}")
+
+
 def _form_of(path: Path, format: str) -> Format:
     known = [form for form in REGISTRY if form.name == format]
     form = known[0] if known else _detect(path, REGISTRY)
     if form is None:
-        raise InputError(f"{path} is of no known format, expected one of {', '.join(FORMATS)}")
+        raise _unknown(path)
     return form
 
 

@@ -21,7 +21,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
 from gepc_geo.io.clip import SCORELESS, UNSEEN, Clips, Remark
 from gepc_geo.io.ntu import NAME
-from gepc_geo.io.people import COCO, skeleton_of
+from gepc_geo.io.people import COCO, kind_of, skeleton_of
 from gepc_geo.io.text import whole_number
 from gepc_geo.io.unpickle import Array, read_pickle
 from gepc_geo.io.writing import fine_poses
@@ -236,9 +236,16 @@ def _clip(
 
 def _numbers(value: Any, dims: int, where: str, name: str) -> np.ndarray:
     array = value.value if isinstance(value, Array) else None
-    if array is None or array.ndim != dims or array.dtype.kind not in "iuf":
-        found = "none" if array is None else f"one of shape {list(array.shape)} of {array.dtype}"
-        raise InputError(f"{where} has {found} as {name}, expected an array of {dims} dimensions")
+    if array is None:
+        # What a pickle holds may be a tuple, which JSON has not.
+        found = "a tuple" if isinstance(value, tuple) else kind_of(value)
+        found = f"no {name}" if value is None else f"{found} as {name}"
+        raise InputError(f"{where} has {found}, expected an array of {dims} dimensions")
+    if array.ndim != dims or array.dtype.kind not in "iuf":
+        raise InputError(
+            f"{where} has an array of shape {list(array.shape)} of {array.dtype} as {name}, expected "
+            f"one of {dims} dimensions"
+        )
     array = array.astype(np.float32)
     if not np.isfinite(array).all():
         raise InputError(f"{where} has {name} that is NaN or infinite, expected finite numbers")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.files import as_text
 from gepc_geo.report.plots import _figure, _save
 from gepc_geo.tracks import PoseTracks
 
@@ -51,8 +52,9 @@ def draw_pose(tracks: PoseTracks, path: str | Path) -> None:
     axes.set_xlabel("x")
     axes.set_ylabel("y")
     axes.set_title(
-        f"clip {tracks.clip_names[tracks.clip[row]]}, person {tracks.track[row]}, frame "
+        f"clip {as_text(tracks.clip_names[tracks.clip[row]])}, person {tracks.track[row]}, frame "
         f"{tracks.frame[row]} ({skeleton.name})\nred: left, blue: right",
         fontsize=9,
+        parse_math=False,
     )
     _save(figure, Path(path))

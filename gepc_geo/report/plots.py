@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.files import as_text, atomic_path
 
 
 def can_plot() -> bool:
@@ -96,7 +96,8 @@ def plot_timelines(
         axes.plot(scores[i], color="tab:blue", linewidth=1)
         if threshold is not None:
             axes.axhline(threshold, color="0.5", linewidth=0.8, linestyle="--")
-        axes.set_ylabel(names[i], rotation=0, ha="right", va="center", fontsize=8)
+        name = as_text(names[i])
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8, parse_math=False)
         axes.tick_params(labelsize=7)
         axes.set_xlim(0, max(len(scores[i]) - 1, 1))
     rows[-1].set_xlabel("frame")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path, check_destination, read_npz
+from gepc_geo.files import as_text, atomic_path, check_destination, read_npz
 from gepc_geo.progress import Progress
 from gepc_geo.report.paint import colours
 from gepc_geo.report.plane import to_plane
@@ -93,8 +93,9 @@ def person_scores(tracks: PoseTracks, table: Mapping[str, np.ndarray]) -> np.nda
     Raises:
         InputError: No clip of the table is one of the poses'.
     """
-    number = {name: i for i, name in enumerate(tracks.clip_names)}
-    clip = np.array([number.get(str(name), -1) for name in table["clip"]], dtype=np.int64)
+    # Files of tables hold names as text.
+    number = {as_text(name): i for i, name in enumerate(tracks.clip_names)}
+    clip = np.array([number.get(as_text(str(one)), -1) for one in table["clip"]], dtype=np.int64)
     known = clip >= 0
     if not known.any():
         raise InputError(
@@ -171,11 +172,12 @@ def render(
     check_destination(out)
     _check_installed(out.suffix)
     score = person_scores(tracks, table)
+    names = [as_text(name) for name in tracks.clip_names]
     if clip is None:
         best = np.argmax(np.where(np.isnan(score), -np.inf, score))
         number = int(tracks.clip[best])
-    elif clip in tracks.clip_names:
-        number = tracks.clip_names.index(clip)
+    elif as_text(clip) in names:
+        number = names.index(as_text(clip))
     else:
         raise InputError(
             f"clip {clip!r} is not among the poses, expected {tracks.clip_names[0]!r} or another"
@@ -350,10 +352,21 @@ def _write(images: Iterator[Any], path: Path, fps: float) -> None:
         )
         return
     import imageio.v2 as imageio
+    from imageio_ffmpeg import count_frames_and_secs
 
     writer: Any
-    with imageio.get_writer(
-        path, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=2
-    ) as writer:
-        for image in images:
-            writer.append_data(np.asarray(image))
+    count = 0
+    try:
+        with imageio.get_writer(
+            path, format="FFMPEG", fps=fps, codec="libx264", macro_block_size=2
+        ) as writer:
+            for image in images:
+                writer.append_data(np.asarray(image))
+                count += 1
+        # FFmpeg is a process of its own, and does not tell of a full disk.
+        written, _ = count_frames_and_secs(str(path))
+    except (OSError, RuntimeError):
+        # Their own words are the whole of what FFmpeg printed.
+        written = -1
+    if written < count:
+        raise OSError("FFmpeg did not write the whole film")

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli import main
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.options import MODES, NAMES
+from gepc_geo.run import Run
 
 TINY = [
     "--hidden",
@@ -347,15 +349,24 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
         ("train", test, "--out", tmp_path / "r", "--skeleton", "ntu25"): "17 joints, expected 25",
         ("train", test, "--out", tmp_path / "r", "--fps", "-1"): "--fps is -1.0",
         ("train", test, "--out", tmp_path / "r", "--resume"): "expected a run to resume",
-        ("train", test, "--out", tmp_path / "r", "--device", "abacus"): "device 'abacus'",
+        ("train", test, "--out", tmp_path / "r", "--device", "abacus"): (
+            "Error: device 'abacus' does not exist, expected auto, cpu or cuda"
+        ),
+        **{
+            ("train", test, "--out", tmp_path / "r", "--device", device): (
+                f"Error: device {device!r} is not supported, expected auto, cpu or cuda"
+            )
+            for device in ("meta", "mps", "xpu", "xla:1")
+        },
         (
-            "train",
+            "score",
+            run_folder,
             test,
             "--out",
-            tmp_path / "r",
+            out,
             "--device",
-            "meta",
-        ): "device 'meta' cannot be used, expected auto, cpu or cuda",
+            "mps",
+        ): "device 'mps' is not supported",
         ("train", test, "--out", tmp_path / "r", "--clip-norm", "0"): "clip_norm is 0.0, expected",
         ("score", run_folder, test, "--out", files): "suffix '', expected .csv",
         ("score", run_folder, test, "--out", out, "--level", "window", "--normal", "x"): (
@@ -516,6 +527,61 @@ def test_poses_with_a_bad_file_among_them(files, tmp_path):
     bad.write_text('{"1": {"0": {"keypoints": [1, 2, 3]}}}')
     line = refused("score", files / "run", folder, "--out", tmp_path / "s.csv")
     assert "zz_alphapose_tracked_person.json has poses of 1 joints, expected 17 (coco17)" in line
+
+
+def test_a_runs_model_stands_for_the_run(files, tmp_path):
+    """RUN/model.pt is RUN, as info takes it; a copy of another name is a model without a run."""
+    folder = tmp_path / "run"
+    shutil.copytree(files / "run", folder)
+    model, test, masks = folder / "model.pt", files / "test", files / "test_masks"
+    copy = tmp_path / "copy.pt"
+    shutil.copy(model, copy)
+    fps, marked = ("--fps", 24), ("--labels", masks)
+    tables = []
+    for name, run in (("folder", folder), ("model", model), ("copy", copy)):
+        out = tmp_path / name
+        good("score", run, test, "--out", out / "s.csv")
+        good("evaluate", run, test, *marked, "--no-plots", "--out", out / "m.json")
+        good("adapt", run, test, *fps, "--out", out / "adapted")
+        tables.append([(out / one).read_bytes() for one in ("s.csv", "m.json")])
+        # Only beside the run's own model do its configuration and its checkpoint lie.
+        note = f"note: {copy}/config.yaml does not exist: no training poses to compare with"
+        assert (note in run_report(run, test, tmp_path)) == (run == copy)
+        trained = Run(out / "adapted").trained().folder
+        assert trained == (copy if run == copy else folder).resolve()
+    assert tables[0] == tables[1] == tables[2]
+    for run in (model, copy):
+        data = (run, test, "--false-alarms-per-hour", 2000, *fps)
+        assert good("calibrate", *data).splitlines()[-1] == f"model: {run}"
+        assert "no alarm" not in good("info", run)
+    result = CliRunner().invoke(main, ["watch", str(model)], input="", catch_exceptions=False)
+    assert result.exit_code == 0 and "2000 false alarms an hour" in result.stderr
+    good("export", model, "--format", "torch", "--out", tmp_path / "graph.pt2")
+    (tmp_path / "other.pt").write_text("text")
+    said = refused("score", tmp_path / "other.pt", test, "--out", tmp_path / "s.csv")
+    assert "other.pt cannot be read, expected a gepc_geo model" in said
+
+
+def run_report(run: Path, test: Path, folder: Path) -> str:
+    words = ("report", str(run), str(test), "--out", str(folder / "page.html"))
+    return CliRunner().invoke(main, words, catch_exceptions=False).stderr
+
+
+def test_refusals_about_classes_name_the_data(classes, tmp_path):
+    data, run_folder = classes / "c.npz", classes / "run"
+    for words in (
+        ("train", data, "--out", tmp_path / "new"),
+        ("score", run_folder, data, "--out", tmp_path / "s.csv"),
+        ("evaluate", run_folder, data, "--out", tmp_path / "m.json"),
+        ("report", run_folder, data, "--out", tmp_path / "r.html"),
+        ("calibrate", run_folder, data, "--false-alarms-per-hour", 1),
+        ("adapt", run_folder, data, "--out", tmp_path / "new"),
+        ("render", data, "--scores", tmp_path / "s.csv", "--out", tmp_path / "f.gif"),
+        ("convert", data, "--out", tmp_path / "c.npz"),
+    ):
+        said = refused(*words, "--normal", "swim")
+        assert said == f"Error: {data}: no clip is of class 'swim', the data has jump, walk"
+    assert not list(tmp_path.iterdir())
 
 
 def test_corrupt_model(files, tmp_path):

@@ -235,7 +235,10 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
         (["--set", "clusters=x"], "the command line: clusters is 'x', expected a whole number"),
         (["--splits", "packaged"], "--splits is 'packaged', expected a YAML file, none or"),
         (["--splits", "none"], "there are no splits, expected --splits or --random"),
-        (["--splits", "nw_ucla"], "split 'pick_and_drop' has class '1', expected one of the data"),
+        (
+            ["--splits", "nw_ucla"],
+            "actions.npz: split 'pick_and_drop' has class '1', expected one of the",
+        ),
         (["--data", "here"], "--data is here, expected none with --dataset"),
         (["--dataset", "ucla"], "--dataset is 'ucla', expected penn_action, nw_ucla or a file of"),
     ],
@@ -248,13 +251,49 @@ def test_what_it_refuses(arguments, message, given, tmp_path):
 def test_data_without_halves_and_data_that_is_missing(files, given, actions, tmp_path, monkeypatch):
     actions.with_(clip_split=None).save(tmp_path / "whole.npz")
     line = refused("coarse", *given, "--dataset", tmp_path / "whole.npz")
-    assert line == (
-        "Error: the data has the splits of clips none, expected official halves train and test"
-    )
+    expected = "expected the official halves train and test"
+    assert line == f"Error: {tmp_path}/whole.npz: the data has no splits of clips, {expected}"
+    actions.with_(clip_split=["test"] * actions.num_clips).save(tmp_path / "test.npz")
+    line = refused("coarse", *given, "--dataset", tmp_path / "test.npz")
+    assert line == f"Error: {tmp_path}/test.npz: the data has clips of test only, {expected}"
     monkeypatch.delenv("GEPC_GEO_DATA", raising=False)
     line = refused("coarse", "--dataset", "nw_ucla", "--out", tmp_path / "out")
     assert line == "Error: --data is missing, expected the folder of nw_ucla"
     monkeypatch.setenv("GEPC_GEO_DATA", str(tmp_path))
-    assert f"{tmp_path}/nw_ucla/all_sqe has no .json" in refused(
-        "coarse", "--dataset", "nw_ucla", "--out", tmp_path / "out"
+    where = ("--dataset", "nw_ucla", "--out", tmp_path / "out")
+    line = refused("coarse", *where)
+    assert line.startswith(f"Error: {tmp_path}/nw_ucla does not exist, expected Northwestern-UCLA")
+    assert line.endswith(f"; put its .json files into {tmp_path}/nw_ucla/all_sqe")
+    (tmp_path / "nw_ucla" / "all_sqe").mkdir(parents=True)
+    assert f"{tmp_path}/nw_ucla/all_sqe has no .json" in refused("coarse", *where)
+    for name, folder in (("streams", "penn_action"), ("fine", "shanghaitech_boxes")):
+        line = refused(name, "--out", tmp_path / "out")
+        assert line.startswith(f"Error: {tmp_path}/{folder} does not exist, expected ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_lists_the_methods_that_are_taken(given):
+    listed = {}
+    for name in ("coarse", "fine", "streams", "noise"):
+        text = " ".join(good(name, "--help").split())
+        listed[name] = text.split("all, or some of ")[1].split(". [default")[0].split(", ")
+    # What the refusal names for these poses in 2D is what the help lists.
+    line = refused("coarse", *given, "--methods", "motion_mixture")
+    assert "which is not for these poses or this experiment" in line
+    taken = line.split("all or some of ")[1].split(", ")
+    assert [one.removesuffix(" (poses in 2D)") for one in listed["coarse"]] == taken
+    assert "trajectory (poses in 2D)" in listed["coarse"]
+    assert "motion_mixture" in listed["fine"] and "motion_mixture" not in listed["noise"]
+    assert "softmax" in listed["streams"] and "softmax" not in listed["noise"]
+    assert "--methods" not in good("ablation", "--help")
+
+
+def test_other_poses_in_a_used_folder_are_refused(given, actions, files, tmp_path):
+    given = [*given, "--methods", "nearest_neighbour", "--directions", "few-vs-many"]
+    good("coarse", *given)
+    actions.with_(keypoints=actions.keypoints + 1).save(tmp_path / "moved.npz")
+    line = refused("coarse", *given, "--dataset", tmp_path / "moved.npz")
+    assert line.startswith(
+        f"Error: the poses are not those with which the study of {tmp_path}/out/config.yaml began, "
+        "expected these or another folder (--out): their checksum is "
     )

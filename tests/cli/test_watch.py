@@ -168,6 +168,53 @@ def test_the_threshold_it_took_is_said_first(given, said, folder):
     )
 
 
+def test_ids_and_numbers_are_read_as_in_files(folder):
+    """``2.0`` and ``"2"`` are 2; whoever has no id is left out alone, and counted."""
+    plain = jumping("gate", 20)
+    expected = watch(folder, "\n".join(plain))
+    assert len(alerts_of(expected.stdout)) == 2
+    for kind in (float, str):
+        lines = []
+        for one in map(json.loads, plain):
+            (person,) = one["people"]
+            nobody = {"keypoints": person["keypoints"]}
+            one["people"] = [nobody, {**person, "id": kind(person["id"])}, {**nobody, "id": None}]
+            lines.append(json.dumps({**one, "frame": kind(one["frame"])}))
+        result = watch(folder, "\n".join(lines))
+        assert result.stdout == expected.stdout
+        told = result.stderr.splitlines()[1:]
+        said = "warning: unnamed: 40 person-frames without an id"
+        assert told == [f"{said} so far, the last in frame 19 of camera 'gate'", said]
+
+
+def test_broken_lines_are_told_of_in_words_of_json(folder):
+    """No word of Python's or NumPy's types."""
+    person = {"id": 1, "keypoints": [[1, 2, 1]] * 17}
+    lines = [
+        {"frame": 1.5, "people": []},
+        {"frame": None, "people": []},
+        {"frame": 1, "people": [{**person, "id": 1.5}]},
+        {"frame": 1, "people": [{**person, "id": [1]}]},
+        {"frame": 1, "people": [7]},
+        {"frame": 1, "people": [{**person, "keypoints": None}]},
+        {"frame": 1, "people": [{**person, "keypoints": [["1", 2, 1], *[[1, 2, 1]] * 16]}]},
+        {"frame": 1, "people": [{**person, "keypoints": [[None, 2, 1], *[[1, 2, 1]] * 16]}]},
+    ]
+    told = watch(folder, "\n".join(map(json.dumps, lines))).stderr.splitlines()[1:]
+    at = "frame 1 of camera ''"
+    reasons = [
+        "a frame of camera '' has number 1.5, which is not whole, expected one from 0",
+        "a frame of camera '' has number null, which is not whole, expected one from 0",
+        f"{at} has person id 1.5, expected a whole number",
+        f"{at} has person id [1], expected a whole number",
+        "it is no frame: a person is no JSON object",
+        "it is no frame: key points are no list",
+        f"{at}: keypoints has '1' in it, expected numbers",
+        f"{at}: keypoints has null in it, expected numbers",
+    ]
+    assert told == [f"warning: line {n} is left out: {one}" for n, one in enumerate(reasons, 1)]
+
+
 def test_silent_cameras_are_closed(folder, monkeypatch):
     """A clock that goes on by four minutes with every line."""
     clock = itertools.count(0, 240)
@@ -233,7 +280,12 @@ def test_missing_joints_may_be_null(folder):
     scorer = OnlineScorer(detector)
     rows = scorer.check(watch_module.parse_frame(json.dumps(values), detector)).rows
     assert rows.shape == (1, 17, 3) and rows[0, 0].tolist() == [0, 0, 0]
-    joints[0][2] = 0.5
+    joints[0][2] = None
+    assert scorer.check(watch_module.parse_frame(json.dumps(values), detector)).rows[0, 0, 2] == 0
+    joints[0] = [3, 4, None]
+    rows = scorer.check(watch_module.parse_frame(json.dumps(values), detector)).rows
+    assert rows[0, 0].tolist() == [3, 4, 1]
+    joints[0] = [None, None, 0.5]
     with pytest.raises(InputError, match="expected numbers"):
         scorer.check(watch_module.parse_frame(json.dumps(values), detector))
 

@@ -48,6 +48,13 @@ def test_shanghaitech(real_data):
 
 @pytest.mark.parametrize("kind", [PennAction, NWUCLA, ShanghaiTech])
 def test_missing_files_say_where_they_come_from(kind, tmp_path):
+    missing = r"none does not exist, expected .*; put its \.\w+ files into "
+    with pytest.raises(InputError, match=missing):
+        kind(tmp_path / "none")
+    with pytest.raises(InputError, match=r"does not exist, expected .*; put its \.\w+ files into"):
+        kind(tmp_path)
+    for name in ("labels", "all_sqe", "train_txt"):
+        (tmp_path / name).mkdir()
     with pytest.raises(
         InputError, match=r"has no \.\w+ files, expected those of .*; put them into"
     ):

@@ -46,7 +46,7 @@ def test_clips_of_unknown_class_are_neither_trained_on_nor_counted(actions):
 
 
 def test_data_that_a_protocol_cannot_use(actions):
-    with pytest.raises(InputError, match="has the splits of clips none, expected official halves"):
+    with pytest.raises(InputError, match="has no splits of clips, expected the official halves"):
         Coarse(actions.with_(clip_split=None), [UPRIGHT], BOTH, Options())
     with pytest.raises(InputError, match="split 's' has class 'fly', expected one of"):
         Coarse(actions, [Split("s", ("fly",))], BOTH, Options())

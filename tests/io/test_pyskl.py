@@ -195,8 +195,9 @@ def test_the_program_above_is_an_array_where_it_tells_the_truth(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"keypoint": None}, "has none as keypoint"),
-        ({"keypoint": [[1, 2]]}, "has none as keypoint"),
+        ({"keypoint": None}, "has no keypoint, expected an array of 4 dimensions"),
+        ({"keypoint": [[1, 2]]}, "has a list as keypoint, expected an array of 4 dimensions"),
+        ({"keypoint": ([1, 2],)}, "has a tuple as keypoint, expected an array of 4"),
         ({"keypoint": np.ones((3, 17, 2))}, r"shape \[3, 17, 2\] of float64 as keypoint"),
         ({"keypoint": np.full((1, 3, 17, 2), np.nan)}, "keypoint that is NaN or infinite"),
         ({"keypoint": np.ones((1, 3, 16, 2))}, "16 joints, expected 17"),
