@@ -10,9 +10,6 @@ from torch import Tensor
 
 from gepc_geo.errors import InputError
 
-# Smaller ones would overflow where the nodes of a batch are numbered.
-_INDICES = (torch.int64, torch.int32)
-
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
     """Raises an :class:`~gepc_geo.errors.InputError` unless a value is a whole number, large enough."""
@@ -30,15 +27,13 @@ def check_tensor(name: str, value: object) -> None:
 
 
 def indices(name: str, values: object) -> Tensor:
-    """Whole numbers as what PyTorch takes for an index.
+    """Whole numbers of any size as ``torch.long``: smaller ones overflow where nodes are numbered.
 
     Raises:
         InputError: No tensor, or one of other numbers.
     """
     check_tensor(name, values)
     assert isinstance(values, Tensor)
-    if values.dtype in _INDICES:
-        return values
     if values.dtype == torch.bool or values.is_floating_point() or values.is_complex():
         raise InputError(f"{name} holds {values.dtype}, expected whole numbers (torch.long)")
     return values.long()
