@@ -14,6 +14,7 @@ from sklearn.base import clone
 from gepc_geo import GEPC, InputError, PoseTracks, checkpoint
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.detector import KIND, VERSION
+from gepc_geo.errors import InputWarning
 from gepc_geo.holdout import hold_out
 from gepc_geo.loader import WindowLoader
 from gepc_geo.options import MODES, Options
@@ -135,7 +136,8 @@ def test_nobody_is_their_own_neighbour_in_calibration(walkers, holdout):
 
 def test_a_person_alone_is_calibrated_by_their_own_windows(walkers):
     alone = walkers.rows((walkers.clip == 0) & (walkers.track == walkers.track[0]))
-    detector = GEPC(**{**SMALL, "budget": 96, "stride": 1}).fit(alone, device="cpu")
+    with pytest.warns(InputWarning, match="of one person alone"):
+        detector = GEPC(**{**SMALL, "budget": 96, "stride": 1}).fit(alone, device="cpu")
     assert np.isfinite([detector.threshold_, *detector.most_normal_.values()]).all()
     assert np.isfinite(detector.decision_function(walkers)).all()
 
