@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -85,6 +86,13 @@ class OptionsEstimator(BaseEstimator):
     """
 
     pipeline_: InputPipeline
+    __signature__: ClassVar[inspect.Signature]
+
+    def __init_subclass__(cls, **keywords: object) -> None:
+        super().__init_subclass__(**keywords)
+        # Where there is a __new__, Python would show that one's.
+        _, *parameters = inspect.signature(cls.__init__).parameters.values()
+        cls.__signature__ = inspect.Signature(parameters)
 
     def __new__(cls, *args: object, **keywords: object) -> Any:
         """Names the keywords that there are where Python would only name the one that is not."""
