@@ -48,11 +48,13 @@ def main(windows: int, hidden: int, device: str, precision: str) -> None:
     for name, value in machine(target).items():
         click.echo(f"{name:16s}{value}")
     click.echo(f"threads         {torch.get_num_threads()}")
-    detector = model(hidden, precision, device).set_params(stride=Options().stride)
+    detector = model(hidden, precision, device)
+    options = detector.options_
+    options.stride = Options().stride
     tracks = crowd(detector, windows)
     scored, learned = (
         len(detector.pipeline_.windows(tracks, stride).without_padded())
-        for stride in (detector.score_stride, detector.stride)
+        for stride in (options.score_stride, options.stride)
     )
     start = time.perf_counter()
     adapt_to_poses(detector, tracks)

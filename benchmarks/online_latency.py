@@ -107,7 +107,7 @@ def main(
     click.echo("precision  stride  p50 ms  p99 ms  windows/s  CPU ms  keeps up")
     detector = model(hidden, precision, device)
     for stride in map(int, strides.split(",")):
-        detector.set_params(score_stride=stride)
+        detector.options_.score_stride = stride
         latency, rate, processor = measure(detector, people, fps, frames)
         p50, p99 = np.percentile(latency * 1e3, [50, 99])
         keeps_up = "yes" if rate >= people * fps / stride else "no"

@@ -20,7 +20,7 @@ from gepc_geo.alarms import (
 )
 from gepc_geo.alerts import Alert
 from gepc_geo.calibration import TailCalibrator
-from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.detector import GEPC, WindowScores, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.memory import kept_memory
 from gepc_geo.metrics import runs
@@ -71,10 +71,10 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     alarm = Alarm.of(detector)
     if alarm is not None:
         check_fps(tracks)
-    windows = detector.pipeline_.windows(tracks, detector.stride).without_padded()
+    windows = detector.pipeline_.windows(tracks, detector.options_.stride).without_padded()
     if not len(windows):
         raise InputError(
-            f"the new poses have no window of {detector.length} frames, expected longer tracks"
+            f"the new poses have no window of {detector.options_.length} frames, expected longer tracks"
         )
     points, person = _points(detector, windows)
     adapted = _copy(detector, detector.normality_.extended(points, person))
@@ -186,10 +186,10 @@ def recall(detector: GEPC, tracks: PoseTracks) -> Recall:
 
 
 def _check(detector: GEPC) -> None:
-    detector.check_fitted()
-    if detector.frames is not None:
+    check_detector(detector)
+    if detector.options_.frames is not None:
         raise InputError(
-            f"this detector scores whole clips (frames {detector.frames}), "
+            f"this detector scores whole clips (frames {detector.options_.frames}), "
             "expected one that scores windows"
         )
 
@@ -324,8 +324,11 @@ def _calibrate(detector: GEPC, scored: WindowScores) -> None:
     detector.most_normal_ = {
         mode: min(detector.most_normal_[mode], float(scored.scores[mode].min())) for mode in MODES
     }
-    own = float(np.quantile(scored.scores[detector.mode], 1 - detector.contamination))
-    detector.threshold_ = max(detector.threshold_, own)
+    share = 1 - detector.options_.contamination
+    detector.thresholds_ = {
+        mode: max(old, float(np.quantile(scored.scores[mode], share)))
+        for mode, old in detector.thresholds_.items()
+    }
 
 
 def _fused(detector: GEPC, scores: dict[str, np.ndarray]) -> Tensor:

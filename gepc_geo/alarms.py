@@ -88,8 +88,8 @@ def alarm_threshold(detector: GEPC) -> tuple[str, float]:
     alarm = Alarm.of(detector)
     if alarm is not None:
         return alarm.mode, alarm.threshold
-    mode = detector.mode
-    return mode, detector.person_calibrators_[mode].quantile(1 - detector.contamination)
+    mode = detector.scoring_mode(None)
+    return mode, detector.person_calibrators_[mode].quantile(1 - detector.options_.contamination)
 
 
 @dataclass(frozen=True)

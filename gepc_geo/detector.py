@@ -20,6 +20,8 @@ from gepc_geo.calibration import TailCalibrator
 from gepc_geo.device import pick_device
 from gepc_geo.engine import Encoded, Trainer, autoencoder, checksum, encode_input, latents
 from gepc_geo.errors import InputError
+from gepc_geo.fitting import refitted
+from gepc_geo.holdout import hold_out, warn_of_few
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.memory import kept_memory
@@ -34,13 +36,11 @@ from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a saved model.
-KIND, VERSION = "gepc_geo model", 9
+KIND, VERSION = "gepc_geo model", 10
 # Windows a forward pass takes when nothing is learned; a GPU is not kept busy by as few as a CPU is.
 _SCORE_BATCH = {"cpu": 512, "cuda": 4096}
 # Raw latents and residuals that are held at once to measure their principal components.
 _SAMPLE = 20_000
-# Fewer clips than this are split by person, not by clip, for calibration.
-_FEW_CLIPS = 10
 
 _Tensors = TypeVar("_Tensors", Encoded, Points)
 
@@ -65,16 +65,22 @@ class GEPC(Options, BaseEstimator):
     Windows of tracked poses are embedded by a spatio-temporal graph autoencoder, clustered softly,
     and scored by a Dirichlet process mixture (sections 3.1 to 3.4 of the paper).
 
+    What was fitted keeps the options that it was fitted with (``options_``): ``set_params`` afterwards
+    changes what the next :meth:`fit` does. ``mode`` alone may change at any time, and brings its own
+    threshold.
+
     Args:
         **options: Every field of :class:`~gepc_geo.options.Options` is a parameter.
 
     Attributes:
+        options\_: The options it was fitted with; of ``mode`` the parameter counts.
         skeleton\_: The skeleton of the training poses.
         model\_: The trained :class:`~gepc_geo.nn.STGCAE`.
         assignment\_: The trained :class:`~gepc_geo.nn.SoftAssignment`.
         normality\_: Mixtures and calibration.
-        threshold\_: The anomaly score that a share ``contamination`` of held-out normal windows
-            exceeds (in the default ``mode``).
+        thresholds\_: For each mode the anomaly score that a share ``contamination`` of held-out normal
+            windows exceeds.
+        threshold\_: The one of the present ``mode``.
         most_normal\_: For each mode the lowest anomaly score seen in training.
         precision\_: What ``precision`` was decided to be: ``fp32`` or ``bf16``.
         fps\_: Median frames a second of the training clips; NaN if unknown.
@@ -113,45 +119,62 @@ class GEPC(Options, BaseEstimator):
             quiet: Show no progress.
             tensorboard: Also write TensorBoard events into ``run``.
 
+        Warns of poses of a single person, and of poses too few to keep somebody out for calibration
+        (:class:`~gepc_geo.errors.InputWarning`).
+
         Raises:
             InputError: An option that is not allowed, something else than
                 :class:`~gepc_geo.PoseTracks`, poses without a single full window, a loss
                 that is no number any more, a checkpoint of other data; on all ranks, if on any.
+                The detector is then what it was before.
         """
         self.check()
         target = distributed.own_device(device)
         with distributed.agreement():
             check_tracks(tracks)
         distributed.check_same(lambda: self._training_data(tracks), "training poses or options")
-        quiet = quiet or not distributed.is_first()
         folder = None if run is None else Path(run)
-        train, held_out = self._hold_out(tracks)
+        with refitted(self) as fresh:
+            fresh._fit(
+                tracks, folder, resume, target, quiet or not distributed.is_first(), tensorboard
+            )
+        return self
+
+    def _fit(
+        self,
+        tracks: PoseTracks,
+        folder: Path | None,
+        resume: bool,
+        target: torch.device,
+        quiet: bool,
+        tensorboard: bool,
+    ) -> None:
+        self.options_ = options = Options(**self.to_dict())
+        train, held_out = hold_out(tracks, options)
         self.skeleton_ = tracks.skeleton
         self.dims_ = tracks.dims
         self.num_features_ = tracks.num_features
         self.fps_ = _fps(tracks)
         self.alarm_: dict[str, Any] | None = None
-        self.pipeline_ = InputPipeline(
-            self.skeleton_, self.dims_, self.num_features_, self._options
-        )
+        self.pipeline_ = InputPipeline(self.skeleton_, self.dims_, self.num_features_, options)
         windows = self.pipeline_.training_windows(train)
         for name in ("clusters", "components"):
-            if getattr(self, name) > len(windows):
+            if getattr(options, name) > len(windows):
                 raise InputError(
-                    f"{name} is {getattr(self, name)}, expected at most {len(windows)}, "
+                    f"{name} is {getattr(options, name)}, expected at most {len(windows)}, "
                     "the number of training windows"
                 )
         loader = WindowLoader(windows, batch_size=_score_batch(target), device=target)
         self.pipeline_.to(target).fit(loader).to(target)
         with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+            torch.manual_seed(options.seed)
             self._build(target)
         trainer = Trainer(
             self.model_,
             self.assignment_,
             self.pipeline_,
             loader,
-            self._options,
+            options,
             folder=folder,
             quiet=quiet,
             tensorboard=tensorboard,
@@ -159,7 +182,6 @@ class GEPC(Options, BaseEstimator):
         trainer.run(resume=resume)
         self.precision_ = trainer.precision
         self._fit_normality(loader, held_out, quiet)
-        return self
 
     def check_fitted(self) -> None:
         """Raises an :class:`~gepc_geo.errors.InputError` unless :meth:`fit` was called or a model loaded."""
@@ -174,37 +196,19 @@ class GEPC(Options, BaseEstimator):
         """
         self.check_fitted()
         check_tracks(tracks)
-        return self.pipeline_.training_windows(self._hold_out(tracks)[0])
+        return self.pipeline_.training_windows(hold_out(tracks, self.options_)[0])
 
     def _training_data(self, tracks: PoseTracks) -> tuple[dict[str, Any], int]:
         """What has to be the same on all ranks: the options, and a checksum of the poses."""
         places = (tracks.clip, tracks.track, tracks.frame)
         return self.to_dict(), checksum(*places, tracks.keypoints)
 
-    def _hold_out(self, tracks: PoseTracks) -> tuple[PoseTracks, PoseTracks]:
-        """Clips (or, of few clips, people) kept out of training to calibrate scores."""
-        generator = np.random.default_rng(self.seed)
-        populated = np.unique(tracks.clip)
-        if len(populated) >= _FEW_CLIPS:
-            count = max(1, round(self.holdout * len(populated))) if self.holdout else 0
-            chosen = np.zeros(tracks.num_clips, dtype=bool)
-            chosen[generator.permutation(populated)[:count]] = True
-            return tracks.select(clips=~chosen), tracks.select(clips=chosen)
-        track_of_row = np.zeros(tracks.num_frames, dtype=np.int64)
-        track_of_row[tracks.track_starts[1:]] = 1
-        track_of_row = np.cumsum(track_of_row)
-        count = max(1, round(self.holdout * tracks.num_tracks)) if self.holdout else 0
-        chosen = np.zeros(max(tracks.num_tracks, 1), dtype=bool)
-        if tracks.num_tracks > 1:
-            chosen[generator.permutation(tracks.num_tracks)[:count]] = True
-        return tracks.rows(~chosen[track_of_row]), tracks.rows(chosen[track_of_row])
-
     def _build(self, device: torch.device) -> None:
         """Makes the networks for the pipeline's input."""
         channels = self.pipeline_.num_channels
-        self.model_ = autoencoder(self._options, self.skeleton_, channels).to(device)
+        self.model_ = autoencoder(self.options_, self.skeleton_, channels).to(device)
         self.assignment_ = SoftAssignment(
-            self.clusters, self.model_.latent_dim, form=self.assignment
+            self.options_.clusters, self.model_.latent_dim, form=self.options_.assignment
         ).to(device)
 
     @torch.no_grad()
@@ -212,7 +216,7 @@ class GEPC(Options, BaseEstimator):
         """Mixtures of the training windows, neighbours of all; calibration on held-out windows."""
         count = len(loader.windows)
         # Neighbours are the held-out windows too: of a small set every clip counts.
-        rest = self.pipeline_.windows(held_out, self.stride).without_padded()
+        rest = self.pipeline_.windows(held_out, self.options_.stride).without_padded()
         choices = range(self.pipeline_.augment.copies(count + len(rest)))
         some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
         # Each rank encodes its share of the windows; measured and fitted it is on the first.
@@ -220,7 +224,7 @@ class GEPC(Options, BaseEstimator):
         sample = [
             _gather(self._encode(self._loader(loader.windows.subset(shown)), c)) for c in choices
         ]
-        normality = _first(lambda: Normality(self._options).measure(_cat(sample)), loader.device)
+        normality = _first(lambda: Normality(self.options_).measure(_cat(sample)), loader.device)
         if len(some) == count:
             passes = [normality.project(part) for part in sample]
         else:
@@ -262,21 +266,28 @@ class GEPC(Options, BaseEstimator):
         quiet: bool,
     ) -> None:
         """Calibration, threshold and lowest scores; people held out are numbered from ``offset``."""
-        windows = self.pipeline_.windows(held_out, self.score_stride).without_padded()
-        if len(windows):
-            part = _share(windows)
+        rest = self.pipeline_.windows(held_out, self.options_.score_stride).without_padded()
+        windows = rest
+        if len(rest):
+            part = _share(rest)
             with distributed.agreement():
                 scores = self._single_scores(part, quiet, part.person + offset)
             scores = {mode: distributed.gather(scores[mode]) for mode in SINGLE}
         else:
             # Nothing could be held out (a handful of tracks): the training windows must do.
             windows, scores = trained, train_scores
+        if distributed.is_first():
+            warn_of_few(trained, rest, self.options_.holdout)
         self.normality_.calibrate(scores)
         scores["fused"] = self.normality_.fused_score(scores)
         train_scores["fused"] = self.normality_.fused_score(train_scores)
         self.most_normal_ = {mode: float(train_scores[mode].min()) for mode in MODES}
-        own = scores[self.mode].cpu().numpy()  # torch.quantile takes no more than 16 million values
-        self.threshold_ = float(np.quantile(own, 1 - self.contamination))
+        share = 1 - self.options_.contamination
+        self.thresholds_ = {
+            # torch.quantile takes no more than 16 million values.
+            mode: float(np.quantile(scores[mode].cpu().numpy(), share))
+            for mode in MODES
+        }
         # People are scored frame by frame with means over windows, whose spread is smaller.
         self.person_calibrators_ = {
             mode: TailCalibrator().fit(_covered(windows, scores[mode])) for mode in MODES
@@ -284,10 +295,15 @@ class GEPC(Options, BaseEstimator):
 
     # -- scores --------------------------------------------------------------------------------
 
+    @property
+    def threshold_(self) -> float:
+        """The threshold of the present ``mode``."""
+        return self.thresholds_[self._mode(None)]
+
     def windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows that are scored: every ``score_stride`` frames, short tracks padded."""
         self.check_fitted()
-        return self.pipeline_.windows(tracks, self.score_stride)
+        return self.pipeline_.windows(tracks, self.options_.score_stride)
 
     @kept_memory()
     def window_scores(
@@ -314,7 +330,8 @@ class GEPC(Options, BaseEstimator):
                 ``max`` (one minus the largest soft assignment), ``latent``, ``reconstruction``,
                 ``nearest``, ``fused``; default: the option ``mode``.
         """
-        return self.window_scores(tracks).scores[self._mode(mode)]
+        mode = self.scoring_mode(mode)
+        return self.window_scores(tracks).scores[mode]
 
     def score_samples(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
         r"""Log-densities :math:`[W]` of :meth:`windows`; higher is more normal.
@@ -328,6 +345,7 @@ class GEPC(Options, BaseEstimator):
         Raises:
             InputError: A mode that is no density.
         """
+        self.check_fitted()
         mode = "assignment" if mode is None else mode
         if mode not in ("assignment", "latent"):
             raise InputError(f"mode {mode!r} has no density, expected assignment or latent")
@@ -343,8 +361,9 @@ class GEPC(Options, BaseEstimator):
 
     def soft_assignment(self, tracks: PoseTracks) -> np.ndarray:
         r"""Soft assignments :math:`p` (eq. 1) of :meth:`windows`, :math:`[W, K]`; rows sum to one."""
+        latent = self._latents(tracks)
         with torch.no_grad():
-            return self.assignment_.soft_assignment(self._latents(tracks)).cpu().numpy()
+            return self.assignment_.soft_assignment(latent).cpu().numpy()
 
     @torch.no_grad()
     def places(self, windows: PoseWindows) -> tuple[np.ndarray, np.ndarray]:
@@ -365,7 +384,7 @@ class GEPC(Options, BaseEstimator):
             assignment.append(encoded.log_p.double().exp()[:count])
             nearest.append(self.normality_.project(encoded).nearest.double()[:count])
         dims = self.normality_.nearest.basis.size(1)
-        return _stack(assignment, self.clusters), _stack(nearest, dims)
+        return _stack(assignment, self.options_.clusters), _stack(nearest, dims)
 
     def joint_scores(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
         r"""Each joint's share in the window's score, :math:`[W, V]`; rows sum to one.
@@ -387,7 +406,8 @@ class GEPC(Options, BaseEstimator):
             windows: Some of :meth:`windows`.
             mode: As in :meth:`decision_function`.
         """
-        shape = (self.length, self.skeleton_.num_joints)
+        self.check_fitted()
+        shape = (self.options_.length, self.skeleton_.num_joints)
         return _stack(self._input_shares(windows, mode), *shape)
 
     def _input_shares(self, windows: PoseWindows, mode: str | None) -> Iterator[Tensor]:
@@ -395,7 +415,7 @@ class GEPC(Options, BaseEstimator):
         mode = self._mode(mode)
         own = self.dims_ + self.num_features_
         for batch in self._loader(windows):
-            size = (batch.num_graphs, self.length, self.skeleton_.num_joints)
+            size = (batch.num_graphs, self.options_.length, self.skeleton_.num_joints)
             share = torch.zeros(size, device=batch.x.device)
             views = [self._input(batch, c).requires_grad_(True) for c in range(self._choices)]
             with torch.enable_grad():
@@ -461,6 +481,7 @@ class GEPC(Options, BaseEstimator):
         through the network together: what a window is scored with changes its score by rounding.
         Scores that are not finite numbers stay as they are.
         """
+        self.check_fitted()
         parts = []
         for batch in self._loader(windows):
             x = torch.cat([self._input(batch, choice) for choice in range(self._choices)])
@@ -521,6 +542,7 @@ class GEPC(Options, BaseEstimator):
 
         Windows are counted in frames: at another rate the same movement looks faster or slower.
         """
+        self.check_fitted()
         there = _fps(poses) if isinstance(poses, PoseTracks) else poses
         if abs(there / self.fps_ - 1) > 0.1:
             return f"the poses have {there:g} frames a second, training had {self.fps_:g}"
@@ -529,16 +551,20 @@ class GEPC(Options, BaseEstimator):
     # -- files ---------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Writes one file: weights, mixtures, skeleton, every option, calibration, threshold.
+        """Writes one file: weights, mixtures, skeleton, every option, calibration, thresholds.
+
+        The options are those of :meth:`fit` with the present ``mode``; what ``set_params`` changed
+        since is for the next fit and is not in the file.
 
         Raises:
-            InputError: A detector that is not fitted, a file that cannot be written; an old one stays.
+            InputError: A detector that is not fitted, an unknown ``mode``, a file that cannot be
+                written; an old one stays.
         """
-        self.check_fitted()
+        mode = self.scoring_mode(None)
         checkpoint.save(
             {
                 "written_by": __version__,
-                "options": self._options.to_dict(),
+                "options": {**self.options_.to_dict(), "mode": mode},
                 "skeleton": self.skeleton_.to_dict(),
                 "dims": self.dims_,
                 "num_features": self.num_features_,
@@ -552,7 +578,7 @@ class GEPC(Options, BaseEstimator):
                     m: c.state_dict() for m, c in self.person_calibrators_.items()
                 },
                 "most_normal": self.most_normal_,
-                "threshold": self.threshold_,
+                "thresholds": self.thresholds_,
                 "alarm": self.alarm_,
             },
             path,
@@ -564,6 +590,9 @@ class GEPC(Options, BaseEstimator):
     def load(cls, path: str | Path, device: str | torch.device = "auto") -> GEPC:
         """Reads what :meth:`save` wrote; nothing in it is ever unpickled.
 
+        The parameters (``get_params``) and ``options_`` are the options of the file: those of the fit,
+        and the mode that was set when it was saved.
+
         Raises:
             InputError: No such file, another kind or version of file, contents that do not fit.
         """
@@ -572,6 +601,7 @@ class GEPC(Options, BaseEstimator):
         try:
             self = cls(**Options.read(state["options"], str(path)))
             self.check()
+            self.options_ = Options(**self.to_dict())
             self.skeleton_ = Skeleton.from_dict(state["skeleton"], f"{path}: skeleton")
             self.dims_, self.num_features_ = int(state["dims"]), int(state["num_features"])
             self.fps_ = float(state["fps"])
@@ -581,7 +611,7 @@ class GEPC(Options, BaseEstimator):
                     f"{path} has precision {self.precision_!r}, expected {' or '.join(PRECISIONS)}"
                 )
             self.pipeline_ = InputPipeline(
-                self.skeleton_, self.dims_, self.num_features_, self._options
+                self.skeleton_, self.dims_, self.num_features_, self.options_
             )
             self.pipeline_.mean = state["statistics"]["mean"]
             self.pipeline_.std = state["statistics"]["std"]
@@ -591,7 +621,7 @@ class GEPC(Options, BaseEstimator):
             self.assignment_.load_state_dict(state["assignment"])
             self.model_.eval()
             self.assignment_.eval()
-            self.normality_ = Normality.from_state_dict(state["normality"], self._options).to(
+            self.normality_ = Normality.from_state_dict(state["normality"], self.options_).to(
                 target
             )
             self.person_calibrators_ = {
@@ -599,7 +629,7 @@ class GEPC(Options, BaseEstimator):
                 for mode, one in state["person_calibrators"].items()
             }
             self.most_normal_ = {m: float(v) for m, v in state["most_normal"].items()}
-            self.threshold_ = float(state["threshold"])
+            self.thresholds_ = {mode: float(state["thresholds"][mode]) for mode in MODES}
             # Files from before there were alarms have none.
             self.alarm_ = state.get("alarm")
         except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
@@ -608,10 +638,6 @@ class GEPC(Options, BaseEstimator):
         return self
 
     # -- inner ---------------------------------------------------------------------------------
-
-    @property
-    def _options(self) -> Options:
-        return Options(**self.to_dict())
 
     def scoring_mode(self, mode: str | None) -> str:
         """The scoring mode of that name; of ``None`` the option ``mode``.
@@ -627,6 +653,17 @@ class GEPC(Options, BaseEstimator):
         if mode not in MODES:
             raise InputError(f"mode is {mode!r}, expected {' or '.join(MODES)}")
         return mode
+
+
+def check_detector(detector: object) -> None:
+    """Makes sure that something is a fitted detector.
+
+    Raises:
+        InputError: It is something else, or not fitted.
+    """
+    if not isinstance(detector, GEPC):
+        raise InputError(f"the detector is of type {type(detector).__name__}, expected a GEPC")
+    detector.check_fitted()
 
 
 def _score_batch(device: torch.device) -> int:

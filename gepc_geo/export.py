@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from gepc_geo.detector import GEPC
+from gepc_geo.detector import GEPC, check_detector
 from gepc_geo.engine import Encoded, window_residual
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path, atomic_stream, check_destination
@@ -57,8 +57,9 @@ class ScoringGraph(nn.Module):
 
     def __init__(self, detector: GEPC, mode: str | None = None) -> None:
         super().__init__()
+        check_detector(detector)
         self.mode = detector.scoring_mode(mode)
-        self.needs_image_size = detector.scale == "image"
+        self.needs_image_size = detector.options_.scale == "image"
         self.model, self.clusters = detector.model_.eval(), detector.assignment_.eval()
         self.pipeline, self.normality = detector.pipeline_, detector.normality_
         self.copies = detector.pipeline_.augment.num_scored
@@ -122,11 +123,11 @@ def example(detector: GEPC, batch: int) -> tuple[Tensor, ...]:
     device = detector.pipeline_.mean.device
     generator = torch.Generator().manual_seed(0)
     joints, dims = detector.skeleton_.num_joints, detector.dims_
-    size = (batch, detector.length, joints, dims + 1 + detector.num_features_)
+    size = (batch, detector.options_.length, joints, dims + 1 + detector.num_features_)
     pose = 100 * torch.rand(batch, 1, *size[2:], generator=generator)
     x = pose + torch.rand(size, generator=generator)
     x[..., dims] = 1
-    sizes = (torch.full((batch, 2), 200.0),) if detector.scale == "image" else ()
+    sizes = (torch.full((batch, 2), 200.0),) if detector.options_.scale == "image" else ()
     return tuple(one.to(device) for one in (x, *sizes))
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from gepc_geo.calibration import TailCalibrator
-from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.detector import GEPC, WindowScores, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.files import as_text, atomic_path
-from gepc_geo.options import MODES
+from gepc_geo.options import MODES, Options
 from gepc_geo.progress import Progress
 from gepc_geo.scoring import (
     PROTOCOLS,
@@ -81,23 +81,33 @@ class ScoreOptions:
                 )
 
     def mode_of(self, detector: GEPC) -> str:
-        """The scoring mode: the one that was asked for, or the detector's."""
-        return detector.mode if self.mode is None else self.mode
+        """The scoring mode: the one that was asked for, or the detector's.
+
+        Raises:
+            InputError: A detector that is not fitted, or an unknown mode.
+        """
+        return detector.scoring_mode(self.mode)
 
 
 def check_level(detector: GEPC, level: str, options: ScoreOptions) -> None:
     """Makes sure, before anything is scored, that a detector gives scores of a level.
 
     Raises:
-        InputError: No such level, options that it does not use, frames of a detector that scores
-            whole clips.
+        InputError: Something else than a fitted detector, no such level, options that it does not
+            use, frames of a detector that scores whole clips.
     """
+    check_detector(detector)
+    check_options(detector.options_, level, options)
+
+
+def check_options(fitted: Options, level: str, options: ScoreOptions) -> None:
+    """As :func:`check_level`, of the options that something was fitted with."""
     if level not in LEVELS:
         raise InputError(f"level is {level!r}, expected {' or '.join(LEVELS)}")
     options.check(level)
-    if level == "frame" and detector.frames is not None:
+    if level == "frame" and fitted.frames is not None:
         raise InputError(
-            f"this detector scores whole clips (frames {detector.frames}), "
+            f"this detector scores whole clips (frames {fitted.frames}), "
             "expected level joint, window, person or clip"
         )
 
@@ -112,10 +122,40 @@ def frame_level(
     """
     check_level(detector, "frame", options)
     mode = options.mode_of(detector)
-    keep = np.flatnonzero(~scored.windows.padded | bool(options.padded))
-    windows, table = scored.windows, scored.windows.table
+    # A copy: moving a calibrator changes it, and this one is the detector's.
+    calibrator = TailCalibrator.from_state_dict(detector.person_calibrators_[mode].state_dict())
+    return frames_of(
+        scored.windows,
+        scored.scores[mode],
+        tracks,
+        options,
+        detector.most_normal_[mode],
+        calibrator.to("cpu"),
+    )
+
+
+def frames_of(
+    windows: PoseWindows,
+    score: np.ndarray,
+    tracks: PoseTracks,
+    options: ScoreOptions,
+    empty_score: float | None = None,
+    calibrator: TailCalibrator | None = None,
+) -> FrameScores:
+    r"""Scores of frames as :func:`frame_level`, from one score of each window.
+
+    Args:
+        windows: Windows of ``tracks``.
+        score: :math:`[W]`, higher is more abnormal.
+        tracks: The poses.
+        options: How windows become frames.
+        empty_score: Score of frames with nobody; default: the lowest of the windows.
+        calibrator: Of people's scores of frames, for ``people_correction``.
+    """
+    keep = np.flatnonzero(~windows.padded | bool(options.padded))
+    table = windows.table
     rows = person_frame_scores(
-        torch.as_tensor(scored.scores[mode][keep]),
+        torch.as_tensor(score[keep]),
         torch.as_tensor(windows.first[keep]),
         windows.length,
         len(table.frame),
@@ -124,16 +164,14 @@ def frame_level(
         placement="mean" if options.protocol == "corrected" else "center",
     )
     offset = tracks.frame_offset
-    # A copy: moving a calibrator changes it, and this one is the detector's.
-    calibrator = TailCalibrator.from_state_dict(detector.person_calibrators_[mode].state_dict())
     result = frame_scores(
         rows,
         torch.as_tensor(offset[table.clip] + table.frame),
         torch.as_tensor(table.track),
         int(offset[-1]),
         protocol=options.protocol,
-        empty_score=detector.most_normal_[mode],
-        calibrator=calibrator.to("cpu"),
+        empty_score=_lowest(score[keep]) if empty_score is None else empty_score,
+        calibrator=calibrator,
         people_correction=options.people_correction,
     )
     if options.smooth:
@@ -158,15 +196,40 @@ def clip_level(
     """
     check_level(detector, "clip", options)
     mode = options.mode_of(detector)
-    keep = np.flatnonzero(~scored.windows.padded | (options.padded is not False))
-    score, person = clip_scores(
-        torch.as_tensor(scored.scores[mode][keep]),
-        torch.as_tensor(scored.windows.clip[keep]),
-        torch.as_tensor(scored.windows.track[keep]),
-        tracks.num_clips,
-        empty_score=detector.most_normal_[mode],
+    return clips_of(
+        scored.windows, scored.scores[mode], tracks, options, detector.most_normal_[mode]
     )
-    return score.numpy(), person.numpy()
+
+
+def clips_of(
+    windows: PoseWindows,
+    score: np.ndarray,
+    tracks: PoseTracks,
+    options: ScoreOptions,
+    empty_score: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Scores of clips as :func:`clip_level`, from one score of each window.
+
+    Args:
+        windows: Windows of ``tracks``.
+        score: :math:`[W]`, higher is more abnormal.
+        tracks: The poses.
+        options: How windows become clips.
+        empty_score: Score of clips with nobody; default: the lowest of the windows.
+    """
+    keep = np.flatnonzero(~windows.padded | (options.padded is not False))
+    clips, person = clip_scores(
+        torch.as_tensor(score[keep]),
+        torch.as_tensor(windows.clip[keep]),
+        torch.as_tensor(windows.track[keep]),
+        tracks.num_clips,
+        empty_score=_lowest(score[keep]) if empty_score is None else empty_score,
+    )
+    return clips.numpy(), person.numpy()
+
+
+def _lowest(score: np.ndarray) -> float:
+    return float(score.min()) if len(score) else 0.0
 
 
 def score_table(

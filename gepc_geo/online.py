@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gepc_geo.detector import GEPC
+from gepc_geo.detector import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES
 from gepc_geo.tracks import MAX_VALUE, PoseTracks
@@ -121,14 +121,14 @@ class OnlineScorer:
     """
 
     def __init__(self, detector: GEPC, wait: int | None = None) -> None:
-        detector.check_fitted()
-        if detector.frames is not None:
+        check_detector(detector)
+        if detector.options_.frames is not None:
             raise InputError(
-                f"this detector scores whole clips (frames {detector.frames}), "
+                f"this detector scores whole clips (frames {detector.options_.frames}), "
                 "expected one that scores windows"
             )
         self.detector = detector
-        self.wait = detector.max_gap if wait is None else wait
+        self.wait = detector.options_.max_gap if wait is None else wait
         if self.wait < 0:
             raise InputError(f"wait is {wait}, expected 0 or more frames")
         self.dropped = dict.fromkeys(REASONS, 0)
@@ -179,7 +179,7 @@ class OnlineScorer:
             horizon = camera.latest - self.wait
             due += self._take_due(name, camera, horizon)
             # The last window of a piece is known when nobody can join it any more.
-            settled[name, camera.session] = horizon - self._length - self.detector.max_gap
+            settled[name, camera.session] = horizon - self._length - self.detector.options_.max_gap
         return self._score(due, settled)
 
     def close(self, camera: str | None = None) -> OnlineScores:
@@ -212,11 +212,15 @@ class OnlineScorer:
 
     @property
     def _length(self) -> int:
-        return self.detector.length
+        return self.detector.options_.length
 
     def _take_due(self, name: str, camera: _Camera, horizon: int | None) -> list[_Due]:
         """The windows that end by ``horizon`` (``None``: all), taken out of the tracks."""
-        options = (self._length, self.detector.score_stride, self.detector.max_gap)
+        options = (
+            self._length,
+            self.detector.options_.score_stride,
+            self.detector.options_.max_gap,
+        )
         pieces: list[_Piece] = []
         for person, track in list(camera.people.items()):
             pieces += track.take(person, horizon, *options)
@@ -243,7 +247,7 @@ class OnlineScorer:
             piece=np.arange(size + 1) * length,
             source=_source(self.detector, np.stack([one.image_size for one in due])),
         )
-        windows = PoseWindows.of_table(table, length, self.detector.max_gap)
+        windows = PoseWindows.of_table(table, length, self.detector.options_.max_gap)
         scores = self.detector.batch_scores(windows)
         good = np.isfinite(np.stack(list(scores.values()))).all(0)
         for at in np.flatnonzero(~good):
@@ -420,7 +424,7 @@ def _materialise(name: str, camera: _Camera, pieces: Iterable[_Piece], detector:
         session=camera.session,
         person=np.repeat([one.person for one in pieces], count),
         first=first,
-        channels=table.channels[place[:, None] + np.arange(detector.length)],
+        channels=table.channels[place[:, None] + np.arange(detector.options_.length)],
         image_size=camera.image_size,
     )
 
@@ -497,7 +501,7 @@ def _checked(frame: Frame, detector: GEPC) -> _Checked:
         size = _numbers(frame.image_size, f"{where}: image_size").astype(np.float32)
         if size.shape != (2,) or not (np.isfinite(size) & (size > 0)).all():
             raise InputError(f"{where} has image size {frame.image_size}, expected width, height")
-    elif detector.scale == "image":
+    elif detector.options_.scale == "image":
         raise InputError(f"{where} has no image size, which scale 'image' needs")
     rows = np.concatenate(
         [arrays["keypoints"], arrays["features"], arrays["confidence"][..., None]], axis=2

@@ -135,8 +135,8 @@ class Options:
     clip_norm: float = _option(1.0, "Largest gradient norm.", low=1e-6)
     precision: str = _option(
         "auto",
-        "Arithmetic of the network; auto: bf16 on devices that are at least 1.5 times as fast in "
-        "it, else fp32; tf32: fp32 with TensorFloat-32 products on a GPU.",
+        "Arithmetic of the network; auto: bf16 on CPUs with AMX-BF16 or AVX512-BF16 and on GPUs of "
+        "compute capability 8.0 or later, else fp32; tf32: fp32 with TensorFloat-32 products on a GPU.",
         choices=("auto", "fp32", "tf32", "bf16"),
     )
     compile: str = _option(

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
-
-from gepc_geo.device import wait
-from gepc_geo.nn.pointwise import pointwise
 
 #: What the option ``precision`` may be once it is decided. TensorFloat-32 is float32 but for products
 #: on a GPU, whose factors it rounds to 10 bits; elsewhere it is float32.
 PRECISIONS = ("fp32", "tf32", "bf16")
-# bfloat16 costs digits; it has to be worth them.
-_WORTH = 1.5
-# Enough to keep the device busy for much longer than it takes to start a kernel.
-_WINDOWS = {"cpu": 256, "cuda": 2048}
-_REPEATS = 10
+# Of a CPU; without either, products in bfloat16 are slower than in float32.
+_CPU_BF16 = {"amx_bf16", "avx512_bf16"}
 
 
 @contextmanager
@@ -46,37 +39,32 @@ def tensor_float(precision: str) -> Iterator[None]:
 
 
 def decide(precision: str, device: torch.device) -> str:
-    """``fp32`` or ``bf16``; ``auto`` is whichever :func:`bf16_speed` says is worth it."""
+    """The option ``precision`` as one of :data:`PRECISIONS`: ``auto`` is a rule, not a measurement.
+
+    It is ``bf16`` where :func:`native_bf16` says so, else ``fp32``: the same device always gets the same.
+    """
     if precision != "auto":
         return precision
-    return "bf16" if bf16_speed(device) >= _WORTH else "fp32"
+    return "bf16" if native_bf16(device) else "fp32"
 
 
-@functools.cache
-def bf16_speed(device: torch.device) -> float:
-    """How many times as fast as in float32 a device runs the network's usual operation in bfloat16.
+def native_bf16(device: torch.device) -> bool:
+    """Whether a device has instructions for products in bfloat16.
 
-    A 1x1 convolution of usual size, forward and backward. The operation is the same for every
-    network, so that a machine answers the same in every run: what a whole network gains depends on
-    its sizes, and for small ones lies close to the limit. Measured once in a process.
+    A CPU has AMX-BF16 or AVX512-BF16, an NVIDIA GPU compute capability 8.0 or later.
     """
-    shape = (_WINDOWS.get(device.type, _WINDOWS["cuda"]), 12, 18, 96)
-    work = {
-        dtype: [
-            torch.ones(size, device=device, dtype=dtype).requires_grad_()
-            for size in (shape, (32, 96))
-        ]
-        for dtype in (torch.float32, torch.bfloat16)
-    }
-    best = dict.fromkeys(work, float("inf"))
-    # One after the other, again and again: whatever else the machine does meets both.
-    for repeat in range(1 + _REPEATS):
-        for dtype, (x, weight) in work.items():
-            wait(device)
-            start = time.perf_counter()
-            out = pointwise(x, weight)
-            out.backward(out.detach())
-            wait(device)
-            if repeat:
-                best[dtype] = min(best[dtype], time.perf_counter() - start)
-    return best[torch.float32] / best[torch.bfloat16]
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and not _CPU_BF16.isdisjoint(_cpu_flags())
+
+
+def _cpu_flags() -> set[str]:
+    """What the CPU can do, by Linux's names."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return {name for name, there in torch.cpu.get_capabilities().items() if there}
+    # Older versions of PyTorch do not tell; where Linux does not either, nothing is known.
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())

@@ -105,7 +105,7 @@ class Run:
                 )
 
     def settle(self, options: Options, device: torch.device) -> Options:
-        """Options with what ``precision`` auto stands for: as the run began, or as a probe says.
+        """Options with what ``precision`` auto stands for: as the run began, or by the device.
 
         Raises:
             InputError: As :meth:`read_config`.

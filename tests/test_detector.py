@@ -14,6 +14,8 @@ from sklearn.base import clone
 from gepc_geo import GEPC, InputError, PoseTracks, checkpoint
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.detector import KIND, VERSION
+from gepc_geo.errors import InputWarning
+from gepc_geo.holdout import hold_out
 from gepc_geo.loader import WindowLoader
 from gepc_geo.options import MODES, Options
 
@@ -117,7 +119,7 @@ def test_nobody_is_their_own_neighbour_in_calibration(walkers, holdout):
     """Threshold and most normal score are those of neighbours of all other people."""
     detector = GEPC(**{**SMALL, "budget": 96, "holdout": holdout, "score_stride": 3})
     detector.fit(walkers, device="cpu")
-    train, held_out = detector._hold_out(walkers)
+    train, held_out = hold_out(walkers, detector.options_)
     learned = detector.pipeline_.training_windows(train)
     windows, person = learned, torch.as_tensor(learned.person)
     scores = [plain_nearest(detector, windows, choice, person) for choice in (0, 1)]
@@ -134,7 +136,8 @@ def test_nobody_is_their_own_neighbour_in_calibration(walkers, holdout):
 
 def test_a_person_alone_is_calibrated_by_their_own_windows(walkers):
     alone = walkers.rows((walkers.clip == 0) & (walkers.track == walkers.track[0]))
-    detector = GEPC(**{**SMALL, "budget": 96, "stride": 1}).fit(alone, device="cpu")
+    with pytest.warns(InputWarning, match="of one person alone"):
+        detector = GEPC(**{**SMALL, "budget": 96, "stride": 1}).fit(alone, device="cpu")
     assert np.isfinite([detector.threshold_, *detector.most_normal_.values()]).all()
     assert np.isfinite(detector.decision_function(walkers)).all()
 
@@ -148,7 +151,7 @@ def test_threshold_holds_its_share_of_new_windows(detector):
 
 
 def test_held_out_clips_are_never_trained_on(detector, walkers):
-    train, held_out = detector._hold_out(walkers)
+    train, held_out = hold_out(walkers, detector.options_)
     assert not set(train.clip_names) & set(held_out.clip_names)
     assert train.num_frames + held_out.num_frames == walkers.num_frames
 
@@ -222,7 +225,7 @@ def test_mixtures_and_neighbours_see_variations_of_few_windows(walkers):
     """Ten of each of the training windows; of a window's two views the nearer one counts."""
     varied = GEPC(**{**SMALL, "augment": "vary", "budget": 64, "stride": 24})
     varied.fit(walkers, device="cpu")
-    train, _ = varied._hold_out(walkers)
+    train, _ = hold_out(walkers, varied.options_)
     count, all_of_them = (
         int((~varied.pipeline_.windows(tracks, 24).padded).sum()) for tracks in (train, walkers)
     )
@@ -337,7 +340,7 @@ def test_clips_without_people_are_never_what_is_trained_on(walkers):
     """Eleven empty clips and one with people: people are held out, not the one clip."""
     empty = walkers.rows(walkers.clip == 3)
     for seed in range(8):
-        train, held_out = GEPC(**{**SMALL, "seed": seed})._hold_out(empty)
+        train, held_out = hold_out(empty, Options(**{**SMALL, "seed": seed}))
         assert train.num_frames and held_out.num_frames
 
 

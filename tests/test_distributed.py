@@ -90,7 +90,7 @@ def result_of(detector: GEPC, tracks: PoseTracks) -> dict[str, torch.Tensor]:
         **{f"model.{k}": v for k, v in detector.model_.state_dict().items()},
         **{f"assignment.{k}": v for k, v in detector.assignment_.state_dict().items()},
         **{f"scores.{mode}": torch.from_numpy(score) for mode, score in scores.items()},
-        "threshold": torch.tensor(detector.threshold_),
+        "thresholds": torch.tensor(list(detector.thresholds_.values())),
     }
 
 
@@ -136,6 +136,14 @@ def dropout_state(tracks: PoseTracks) -> torch.Tensor:
     return states[0]
 
 
+def decided_precision(tracks: PoseTracks, rank: int) -> str:
+    """What auto is on machines of which the second one's alone has instructions for bfloat16."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gepc_geo.precision.native_bf16", lambda device: rank == 1)
+        options = {**SMALL, "budget": 33, "precision": "auto"}
+        return GEPC(**options).fit(tracks, device="cpu").precision_
+
+
 def command(*words: object) -> dict[str, object]:
     """How a command ended in this rank's process."""
     result = CliRunner().invoke(main, [str(word) for word in words])
@@ -158,6 +166,7 @@ def work(rank: int, folder: Path, ports: tuple[int, ...]) -> None:
         results["resumed"] = result_of(later, tracks)
         stopped_fit(tracks, folder / "two_one", 9)
         results["dropout"] = dropout_state(tracks)
+        results["precision"] = decided_precision(tracks, rank)
         results["refused"] = {
             "other poses": refusal(tracks.with_(keypoints=tracks.keypoints + rank)),
             "other options": refusal(tracks, lr=1e-3 * (1 + rank)),
@@ -295,6 +304,10 @@ def test_norm_statistics_and_gradients_are_those_of_the_whole_batch(two, batch):
 
 def test_dropout_masks_are_each_ranks_own(two):
     assert not torch.equal(two[0]["dropout"], two[1]["dropout"])
+
+
+def test_the_first_rank_decides_on_the_precision_of_all(two):
+    assert [result["precision"] for result in two] == ["fp32", "fp32"]
 
 
 def test_input_that_one_rank_refuses_all_refuse(two):

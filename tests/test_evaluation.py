@@ -9,13 +9,18 @@ import pytest
 import torch
 from helpers import NETWORK
 
-from gepc_geo import GEPC, InputError
+from gepc_geo import GEPC, InputError, OnlineScorer
+from gepc_geo.adaptation import adapt_to_poses
+from gepc_geo.baselines import COMPETITORS, MotionMixture, NearestNeighbour
 from gepc_geo.calibration import TailCalibrator
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.detector import WindowScores
 from gepc_geo.evaluation import clip_labels, evaluate
+from gepc_geo.experiments import methods
+from gepc_geo.export import export
 from gepc_geo.levels import ScoreOptions, clip_level, frame_level, score_table, write_table
-from gepc_geo.options import MODES
+from gepc_geo.metrics import auc
+from gepc_geo.options import MODES, Options
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +190,72 @@ def test_tables_and_their_files(detector, crowd, tmp_path):
     write_table(columns, tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
         np.testing.assert_array_equal(archive["person"], columns["person"])
+
+
+def test_a_competitor_is_evaluated_as_in_experiments(walkers, crowd):
+    """Frames and clips of it, by the definitions of its tables; smoothing is a detector's."""
+    competitor = MotionMixture(Options(score_stride=2)).fit(walkers, device="cpu")
+    scored = methods.Scored(competitor.windows(crowd), competitor.decision_function(crowd))
+    found = evaluate(competitor, crowd)
+    np.testing.assert_array_equal(found.scores, methods.frame_level(scored, crowd))
+    metrics = found.metrics
+    assert metrics["auc"] == auc(crowd.frame_labels, found.scores) == metrics["auc_padded_dropped"]
+    assert 0.5 < metrics["auc"] < 1 and metrics["mode"] is None and metrics["level"] == "frame"
+    assert not {"events", "auc_by_mode", "auc_people_corrected"} & set(metrics)
+    smooth = evaluate(competitor, crowd, options=ScoreOptions(smooth=5)).scores
+    assert np.abs(np.diff(smooth)).max() < np.abs(np.diff(found.scores)).max()
+    clips = evaluate(competitor, crowd, normal=["normal"])
+    np.testing.assert_array_equal(clips.scores, methods.clip_level(scored, crowd))
+    assert clips.metrics["n_clips"] == 9
+
+
+@pytest.mark.parametrize("name", COMPETITORS)
+def test_every_competitor_is_evaluated(name, walkers, crowd):
+    classes = walkers.with_(clip_label=["a", "b"] * (walkers.num_clips // 2))
+    options = Options(**NETWORK | {"budget": 64, "batch_size": 32, "score_stride": 6})
+    with pytest.raises(InputError, match="is not fitted, expected fit"):
+        evaluate(COMPETITORS[name](options), crowd)
+    competitor = COMPETITORS[name](options).fit(classes, device="cpu")
+    assert 0 <= evaluate(competitor, crowd).metrics["auc"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"options": ScoreOptions(mode="latent")}, "a mode was given, expected none, as a Nearest"),
+        (
+            {"options": ScoreOptions(people_correction=True)},
+            "people correction was given, expected",
+        ),
+        ({"options": ScoreOptions(protocol="mine")}, "protocol is 'mine'"),
+    ],
+)
+def test_a_competitor_has_no_modes_and_no_calibration(given, message, walkers, crowd):
+    competitor = NearestNeighbour(Options(score_stride=6)).fit(walkers, device="cpu")
+    with pytest.raises(InputError, match=message):
+        evaluate(competitor, crowd, **given)
+    with pytest.raises(InputError, match="window scores was given, expected none"):
+        evaluate(competitor, crowd, scored=WindowScores(competitor.windows(crowd), {}))
+
+
+def test_a_competitor_of_whole_clips_has_no_frames(walkers, crowd):
+    competitor = NearestNeighbour(Options(frames=24)).fit(walkers, device="cpu")
+    with pytest.raises(InputError, match=r"scores whole clips \(frames 24\)"):
+        evaluate(competitor, crowd)
+    assert evaluate(competitor, crowd, normal=["normal"]).metrics["level"] == "clip"
+
+
+def test_what_is_no_detector_is_named(walkers, crowd, tmp_path):
+    competitor = NearestNeighbour(Options(score_stride=6)).fit(walkers, device="cpu")
+    for ask in (
+        OnlineScorer,
+        lambda one: adapt_to_poses(one, crowd),
+        lambda one: score_table(one, crowd, "frame", ScoreOptions()),
+        lambda one: export(one, tmp_path / "a.pt2", "torch"),
+    ):
+        with pytest.raises(InputError, match="the detector is of type NearestNeighbour, expected"):
+            ask(competitor)
+    with pytest.raises(
+        InputError, match="of type str, expected a GEPC or a competitor of gepc_geo"
+    ):
+        evaluate("model.pt", crowd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from gepc_geo import GEPC, Frame, InputError, OnlineScorer, PoseTracks
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.detector import WindowScores
 from gepc_geo.online import OnlineScores
-from gepc_geo.options import MODES, Options
+from gepc_geo.options import MODES
 
 SMALL = {**NETWORK, "budget": 320, "batch_size": 32, "stride": 8, "holdout": 0.2}
 
@@ -103,8 +104,9 @@ def all_joints(tracks: PoseTracks) -> PoseTracks:
 @pytest.mark.parametrize(("stride", "max_gap"), [(1, 3), (4, 3), (15, 2), (1, 0)])
 def test_equals_batch_scores(stride, max_gap, detector, crowd):
     """All windows of all clips in every mode, known to the end: gaps, strides, last windows."""
-    other = copy.deepcopy(detector).set_params(score_stride=stride, max_gap=max_gap)
-    other.pipeline_.options = Options(**other.to_dict())
+    other = copy.deepcopy(detector)
+    changed = replace(other.options_, score_stride=stride, max_gap=max_gap)
+    other.options_ = other.pipeline_.options = changed
     scorer = OnlineScorer(other, wait=60)
     parts = [scorer.push(*frames_of(crowd)), scorer.close()]
     assert len(parts[0]) == 0 and scorer.held == 0
@@ -408,12 +410,10 @@ def test_refuses_detectors_it_cannot_stream(detector):
         OnlineScorer(GEPC())
     with pytest.raises(InputError, match="wait is -1"):
         OnlineScorer(detector, wait=-1)
-    detector.set_params(frames=12)
-    try:
-        with pytest.raises(InputError, match="whole clips"):
-            OnlineScorer(detector)
-    finally:
-        detector.set_params(frames=None)
+    whole = copy.copy(detector)
+    whole.options_ = replace(detector.options_, frames=12)
+    with pytest.raises(InputError, match="whole clips"):
+        OnlineScorer(whole)
 
 
 def test_scores_that_are_no_numbers_are_left_out(detector, crowd, monkeypatch):

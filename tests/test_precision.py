@@ -21,17 +21,60 @@ OPTIONS = {
 
 
 @pytest.fixture
-def speed(monkeypatch):
-    """Makes the probe say what a test wants."""
-    return lambda value: monkeypatch.setattr(precision, "bf16_speed", lambda device: value)
+def cpu(monkeypatch):
+    """Makes PyTorch tell of a CPU with some flags."""
+
+    def pretend(*flags: str) -> None:
+        told = {"avx2": True, "amx_bf16": False, "avx512_bf16": False} | dict.fromkeys(flags, True)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told, raising=False)
+
+    return pretend
 
 
-@pytest.mark.parametrize(("measured", "decided"), [(1.49, "fp32"), (1.5, "bf16"), (4.0, "bf16")])
-def test_auto_takes_bfloat16_where_it_is_worth_it(speed, measured, decided):
-    speed(measured)
+@pytest.mark.parametrize(
+    ("flags", "decided"),
+    [
+        (["avx512_f", "avx512_vnni", "amx_tile", "amx_int8"], "fp32"),
+        (["avx512_bf16"], "bf16"),
+        (["amx_bf16"], "bf16"),
+    ],
+)
+def test_auto_takes_bfloat16_on_a_cpu_that_multiplies_in_it(cpu, flags, decided):
+    cpu(*flags)
     assert precision.decide("auto", CPU) == decided
     for name in ("fp32", "tf32", "bf16"):
         assert precision.decide(name, CPU) == name
+
+
+@pytest.mark.parametrize(
+    ("capability", "decided"),
+    [((7, 5), "fp32"), ((8, 0), "bf16"), ((8, 6), "bf16"), ((9, 0), "bf16"), ((12, 0), "bf16")],
+)
+def test_auto_takes_bfloat16_from_a_compute_capability_on(monkeypatch, capability, decided):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert precision.decide("auto", torch.device("cuda:0")) == decided
+
+
+def test_auto_takes_float32_on_devices_that_nobody_knows():
+    assert precision.decide("auto", torch.device("mps")) == "fp32"
+
+
+@pytest.mark.parametrize(("flag", "decided"), [("avx512_bf16", "bf16"), ("avx512f", "fp32")])
+def test_linux_tells_where_pytorch_does_not(monkeypatch, tmp_path, flag, decided):
+    """PyTorch 2.4 has no list of what a CPU can do."""
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    text = f"processor\t: 0\nmodel name\t: Some\nflags\t\t: fpu avx2 {flag} sse\nbugs\t: amx_bf16\n"
+    (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(precision, "Path", lambda path: tmp_path / "cpuinfo")
+    assert precision.decide("auto", CPU) == decided
+    monkeypatch.setattr(precision, "Path", lambda path: tmp_path / "missing")
+    assert precision.decide("auto", CPU) == "fp32"
+
+
+def test_deciding_draws_no_random_numbers_and_answers_the_same():
+    state = torch.get_rng_state()
+    assert len({precision.decide("auto", CPU) for _ in range(5)}) == 1
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(("name", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)])
@@ -67,25 +110,16 @@ def test_bfloat16_is_close_to_float32(tracks):
     assert 0 < gap.mean() < 0.01 and gap.max() < 0.1
 
 
-def test_probe_measures_once_and_draws_no_random_numbers():
-    precision.bf16_speed.cache_clear()
-    state = torch.get_rng_state()
-    first = precision.bf16_speed(CPU)
-    assert 0 < first < 1000
-    assert precision.bf16_speed(CPU) == first
-    assert torch.equal(torch.get_rng_state(), state)
-
-
 @pytest.fixture(scope="module")
 def tracks():
     return simulate_crowd("train", seed=0, num_clips=3, frames_per_clip=48)
 
 
-def test_a_resumed_run_and_a_saved_model_keep_what_was_decided(speed, tracks, tmp_path):
-    speed(2.0)
+def test_a_resumed_run_and_a_saved_model_keep_what_was_decided(cpu, tracks, tmp_path):
+    cpu("avx512_bf16")
     detector = GEPC(**OPTIONS).fit(tracks, run=tmp_path, device="cpu")
     assert detector.precision_ == "bf16" and detector.precision == "auto"
-    speed(1.0)
+    cpu()
     assert GEPC(**OPTIONS).fit(tracks, run=tmp_path, resume=True, device="cpu").precision_ == "bf16"
     assert GEPC(**OPTIONS).fit(tracks, device="cpu").precision_ == "fp32"
     detector.save(tmp_path / "model.pt")

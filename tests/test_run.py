@@ -102,12 +102,12 @@ def test_configurations_that_are_none(content, message, tmp_path):
 
 
 def test_auto_precision_is_what_the_run_began_with(tmp_path, monkeypatch):
-    """So that the very command that began a run goes on with it, whatever a probe says by then."""
+    """So that the very command that began a run goes on with it, on whatever machine."""
     run, cpu = Run(tmp_path), torch.device("cpu")
-    monkeypatch.setattr("gepc_geo.precision.bf16_speed", lambda device: 2.0)
+    monkeypatch.setattr("gepc_geo.precision.native_bf16", lambda device: True)
     options = run.settle(Options(precision="auto"), cpu)
     run.write_config(options, data={})
-    monkeypatch.setattr("gepc_geo.precision.bf16_speed", lambda device: 1.0)
+    monkeypatch.setattr("gepc_geo.precision.native_bf16", lambda device: False)
     again = run.settle(Options(precision="auto"), cpu)
     assert options.precision == again.precision == "bf16"
     run.check_resumed(again, {})

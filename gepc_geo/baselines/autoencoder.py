@@ -11,8 +11,9 @@ from torch import Tensor
 
 from gepc_geo.baselines.base import WindowCompetitor, inputs, view_scores
 from gepc_geo.baselines.flat import SVM_ROWS, one_class_svm
-from gepc_geo.detector import GEPC
+from gepc_geo.detector import GEPC, check_detector
 from gepc_geo.engine import window_residual
+from gepc_geo.fitting import refitted
 from gepc_geo.options import Options
 from gepc_geo.precision import autocast
 from gepc_geo.tracks import PoseTracks
@@ -59,18 +60,20 @@ class AutoencoderCompetitor(WindowCompetitor):
         Raises:
             InputError: As :meth:`gepc_geo.GEPC.fit`; a detector that is not fitted.
         """
-        if self.detector is None:
-            alone = {**self._options.to_dict(), "cluster_share": 0.0}
-            self.detector_ = GEPC(**alone).fit(tracks, device=device)
-        else:
-            self.detector.check_fitted()
-            self.detector_ = self.detector
-        pipeline = self.detector_.pipeline_
-        return self.fit_windows(pipeline, pipeline.training_windows(tracks))
+        with refitted(self) as fresh:
+            if self.detector is None:
+                alone = {**self._options.to_dict(), "cluster_share": 0.0}
+                fresh.detector_ = GEPC(**alone).fit(tracks, device=device)
+            else:
+                check_detector(self.detector)
+                fresh.detector_ = self.detector
+            pipeline = fresh.detector_.pipeline_
+            fresh.fit_windows(pipeline, pipeline.training_windows(tracks))
+        return self
 
     @torch.no_grad()
-    def score_windows(self, windows: PoseWindows) -> np.ndarray:
-        r"""Anomaly scores :math:`[W]` float64 of some windows, a batch at a time."""
+    def _score_windows(self, windows: PoseWindows) -> np.ndarray:
+        """A batch at a time."""
         return view_scores(self._score, self.pipeline_, windows).mean(0)
 
     @abstractmethod

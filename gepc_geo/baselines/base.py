@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -13,9 +14,10 @@ from torch import Tensor
 
 from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
+from gepc_geo.fitting import refitted
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
-from gepc_geo.options import Options
+from gepc_geo.options import NAMES, Options
 from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.windows import PoseWindows
 
@@ -83,20 +85,45 @@ class OptionsEstimator(BaseEstimator):
         options: Those; a detector will do. (default: all defaults)
     """
 
-    # What is there as soon as it is fitted.
-    _fitted: ClassVar[str] = "pipeline_"
+    pipeline_: InputPipeline
+    __signature__: ClassVar[inspect.Signature]
+
+    def __init_subclass__(cls, **keywords: object) -> None:
+        super().__init_subclass__(**keywords)
+        # Where there is a __new__, Python would show that one's.
+        _, *parameters = inspect.signature(cls.__init__).parameters.values()
+        cls.__signature__ = inspect.Signature(parameters)
+
+    def __new__(cls, *args: object, **keywords: object) -> Any:
+        """Names the keywords that there are where Python would only name the one that is not."""
+        known = cls._get_param_names()
+        for name in keywords:
+            if name not in known:
+                raise InputError(
+                    f"{cls.__name__} has no keyword {name!r}, expected some of {', '.join(known)} "
+                    "(a detector's options go in as options=Options(...))"
+                )
+        return super().__new__(cls)
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options
 
     def check_fitted(self) -> None:
         """Raises an :class:`~gepc_geo.errors.InputError` unless ``fit`` was called."""
-        if not hasattr(self, self._fitted):
+        if not hasattr(self, "pipeline_"):
             raise InputError(f"this {type(self).__name__} is not fitted, expected fit() first")
 
     @property
     def _options(self) -> Options:
-        return Options() if self.options is None else self.options
+        """A copy: what is fitted keeps it, whatever becomes of the parameter."""
+        if self.options is None:
+            return Options()
+        if not isinstance(self.options, Options):
+            raise InputError(
+                f"options is a {type(self.options).__name__}, expected Options(...) with some of "
+                f"{', '.join(NAMES)}"
+            )
+        return Options(**self.options.to_dict())
 
 
 class WindowCompetitor(OptionsEstimator, ABC):
@@ -141,8 +168,9 @@ class WindowCompetitor(OptionsEstimator, ABC):
 
     def fit_windows(self: _Window, pipeline: InputPipeline, windows: PoseWindows) -> _Window:
         """Learns from some windows, as a fitted pipeline (e.g. a detector's ``pipeline_``) sees them."""
-        self.pipeline_ = pipeline
-        self._fit(windows)
+        with refitted(self) as fresh:
+            fresh.pipeline_ = pipeline
+            fresh._fit(windows)
         return self
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
@@ -158,9 +186,18 @@ class WindowCompetitor(OptionsEstimator, ABC):
         r"""Anomaly scores :math:`[W]` float64 of :meth:`windows`; higher is more abnormal."""
         return self.score_windows(self.windows(tracks))
 
-    @abstractmethod
     def score_windows(self, windows: PoseWindows) -> np.ndarray:
-        r"""Anomaly scores :math:`[W]` float64 of some windows."""
+        r"""Anomaly scores :math:`[W]` float64 of some windows.
+
+        Raises:
+            InputError: Nothing was fitted yet.
+        """
+        self.check_fitted()
+        return self._score_windows(windows)
+
+    @abstractmethod
+    def _score_windows(self, windows: PoseWindows) -> np.ndarray:
+        """Scores [W] float64 of windows, fitted."""
 
     @abstractmethod
     def _fit(self, windows: PoseWindows) -> None:

@@ -67,8 +67,8 @@ class FlatCompetitor(WindowCompetitor):
         self.pca_ = PCA(min(self.dims, *x.shape), random_state=self._options.seed)
         self._fit_model(self.pca_.fit_transform(x))
 
-    def score_windows(self, windows: PoseWindows) -> np.ndarray:
-        r"""Anomaly scores :math:`[W]` float64 of some windows, a batch at a time."""
+    def _score_windows(self, windows: PoseWindows) -> np.ndarray:
+        """A batch at a time."""
         parts = [
             self._score_model(self.pca_.transform(_flat(x)))
             for x in inputs(self.pipeline_, windows)
@@ -110,8 +110,8 @@ class RelativeNeighbour(WindowCompetitor):
         self.model_ = NearestDistance().measure(x, self._options.seed)
         self.model_.fit(self.model_.project(x), person)
 
-    def score_windows(self, windows: PoseWindows) -> np.ndarray:
-        r"""Anomaly scores :math:`[W]` float64 of some windows, a batch at a time."""
+    def _score_windows(self, windows: PoseWindows) -> np.ndarray:
+        """A batch at a time."""
         views = view_scores(self._score, self.pipeline_, windows)
         return of_views("nearest", torch.from_numpy(views)).numpy()
 

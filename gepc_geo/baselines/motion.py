@@ -103,7 +103,6 @@ class MotionMixture(WindowCompetitor):
         )
         self.model_ = make_pipeline(StandardScaler(), mixture).fit(x)
 
-    def score_windows(self, windows: PoseWindows) -> np.ndarray:
-        r"""Anomaly scores :math:`[W]` float64 of some windows."""
+    def _score_windows(self, windows: PoseWindows) -> np.ndarray:
         x = motion_features(windows)
         return -self.model_.score_samples(x) if len(x) else np.zeros(0)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gepc_geo.baselines.base import WindowCompetitor, inputs
 from gepc_geo.errors import InputError
+from gepc_geo.fitting import refitted
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.mixture import DirichletProcessMixture
@@ -139,6 +140,7 @@ class ActionClassifier(WindowCompetitor):
     @torch.no_grad()
     def log_softmax(self, windows: PoseWindows) -> Tensor:
         r"""Logarithms :math:`[W, K]` float64 of the softmax, averaged over a window's augmentations."""
+        self.check_fitted()
         count = self.pipeline_.augment.num_scored
         every = torch.stack([self._log_softmax(windows, choice) for choice in range(count)])
         return every.logsumexp(0) - math.log(count)
@@ -148,8 +150,7 @@ class ActionClassifier(WindowCompetitor):
         parts += [self._logits(x) for x in inputs(self.pipeline_, windows, choice)]
         return torch.cat(parts).double().log_softmax(1)
 
-    def score_windows(self, windows: PoseWindows) -> np.ndarray:
-        r"""Anomaly scores :math:`[W]` float64 of some windows."""
+    def _score_windows(self, windows: PoseWindows) -> np.ndarray:
         # The sum of all other outputs: near-certain windows keep an order.
         others = self.log_softmax(windows).sort(1, descending=True).values[:, 1:]
         return others.exp().sum(1).cpu().numpy()
@@ -198,13 +199,15 @@ class SoftmaxDirichlet(WindowCompetitor):
             InputError: Training clips of fewer than 2 classes, or without one; as
                 :meth:`ActionClassifier.fit`; a classifier that is not fitted.
         """
-        if self.classifier is None:
-            self.classifier_ = ActionClassifier(self._options).fit(tracks, device=device)
-        else:
-            self.classifier.check_fitted()
-            self.classifier_ = self.classifier
-        pipeline = self.classifier_.pipeline_
-        return self.fit_windows(pipeline, pipeline.training_windows(tracks))
+        with refitted(self) as fresh:
+            if self.classifier is None:
+                fresh.classifier_ = ActionClassifier(self._options).fit(tracks, device=device)
+            else:
+                self.classifier.check_fitted()
+                fresh.classifier_ = self.classifier
+            pipeline = fresh.classifier_.pipeline_
+            fresh.fit_windows(pipeline, pipeline.training_windows(tracks))
+        return self
 
     def _fit(self, windows: PoseWindows) -> None:
         options = self._options
@@ -214,8 +217,7 @@ class SoftmaxDirichlet(WindowCompetitor):
             random_state=options.seed,
         ).fit(self.classifier_.log_softmax(windows).exp())
 
-    def score_windows(self, windows: PoseWindows) -> np.ndarray:
-        r"""Anomaly scores :math:`[W]` float64 of some windows."""
+    def _score_windows(self, windows: PoseWindows) -> np.ndarray:
         density = self.mixture_.log_density(self.classifier_.log_softmax(windows).exp())
         return -density.cpu().numpy()
 

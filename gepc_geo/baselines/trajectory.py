@@ -13,6 +13,7 @@ from gepc_geo.baselines.base import OptionsEstimator
 from gepc_geo.baselines.mped_rnn import MPEDRNN, Skeletons, decompose
 from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
+from gepc_geo.fitting import refitted
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
@@ -52,7 +53,6 @@ class SkeletonTrajectories(OptionsEstimator):
 
     supervised: ClassVar[bool] = False
     levels: ClassVar[tuple[str, ...]] = ("clip", "frame")
-    _fitted: ClassVar[str] = "model_"
 
     def fit(
         self, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
@@ -78,17 +78,18 @@ class SkeletonTrajectories(OptionsEstimator):
                 f"the poses have {tracks.dims} coordinates, expected 2 (the skeleton-trajectory "
                 "model is one of positions in an image)"
             )
-        self.pipeline_ = InputPipeline(tracks.skeleton, 2, tracks.num_features, options)
-        windows = self.pipeline_.training_windows(tracks)
-        self.by_image_ = not np.isnan(tracks.image_size).any()
-        self.observed_ = round(2 / 3 * options.length)
-        loader = WindowLoader(windows, batch_size=options.batch_size, device=target)
-        self._measure(loader)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
-            model = MPEDRNN(tracks.num_joints, options.length - self.observed_)
-        self.model_ = model.to(target)
-        self._train(loader)
+        with refitted(self) as fresh:
+            fresh.pipeline_ = InputPipeline(tracks.skeleton, 2, tracks.num_features, options)
+            windows = fresh.pipeline_.training_windows(tracks)
+            fresh.by_image_ = not np.isnan(tracks.image_size).any()
+            fresh.observed_ = round(2 / 3 * options.length)
+            loader = WindowLoader(windows, batch_size=options.batch_size, device=target)
+            fresh._measure(loader)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(options.seed)
+                model = MPEDRNN(tracks.num_joints, options.length - fresh.observed_)
+            fresh.model_ = model.to(target)
+            fresh._train(loader)
         return self
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
@@ -98,7 +99,7 @@ class SkeletonTrajectories(OptionsEstimator):
             InputError: Nothing was fitted yet, poses of another kind than those of the training.
         """
         self.check_fitted()
-        windows = self.pipeline_.windows(tracks, self._options.score_stride)
+        windows = self.pipeline_.windows(tracks, self.pipeline_.options.score_stride)
         lost = np.isnan(tracks.image_size).any(axis=1)
         if self.by_image_ and lost.any():
             raise InputError(

@@ -19,7 +19,7 @@ from gepc_geo.compiling import compiled
 from gepc_geo.memory import kept_memory
 from gepc_geo.nn import STGCAE, reconstruction_loss
 from gepc_geo.options import Options
-from gepc_geo.precision import autocast, bf16_speed, tensor_float
+from gepc_geo.precision import autocast, native_bf16, tensor_float
 from gepc_geo.skeleton import SKELETONS
 
 SKELETON, WINDOW, CHANNELS = "coco18", 12, 3
@@ -28,8 +28,6 @@ WHO = (("ordinary", "fp32"), ("gepc_geo", "fp32"), ("gepc_geo", "bf16"))
 # On a GPU, where compiling pays, also ours compiled: a step is recorded, and replayed.
 _COMPILED = "gepc_geo, compiled"
 _ON_CUDA = (("gepc_geo", "tf32"), (_COMPILED, "fp32"), (_COMPILED, "bf16"))
-# Where a device is slower in bfloat16 than in float32 nobody would take it.
-_USELESS = 1.0
 # Ours has to be so many times as fast as the ordinary network; on a GPU, which is to be an H100, it has to
 # reach so many windows a second too.
 _GOALS = {
@@ -53,10 +51,10 @@ _TUNED = {
 
 
 def everyone(device: torch.device) -> tuple[tuple[str, str], ...]:
-    """Who is measured on a device, with the precision: nobody in bfloat16 where that is slower."""
-    worth = bf16_speed(device) > _USELESS
+    """Who is measured on a device, with the precision: in bfloat16 where it computes in it."""
+    native = native_bf16(device)
     kinds = WHO + (_ON_CUDA if device.type == "cuda" else ())
-    return tuple(one for one in kinds if worth or one[1] != "bf16")
+    return tuple(one for one in kinds if native or one[1] != "bf16")
 
 
 def networks() -> tuple[STGCAE, OrdinarySTGCAE]:

@@ -39,9 +39,8 @@ def export_command(run: Path, format_: str, out: Path, mode: str | None) -> None
         click.echo("                image_size [windows, 2] float32")
     click.echo(f"output          {OUTPUTS[0]} [windows] float64 ({graph.mode})")
     click.echo(f"                {OUTPUTS[1]} [windows, {detector.clusters}] float32")
-    click.echo(
-        f"threshold       {detector.threshold_:.4f} ({detector.mode}), for single windows: predict's"
-    )
+    threshold = detector.thresholds_[graph.mode]
+    click.echo(f"threshold       {threshold:.4f} ({graph.mode}), for single windows: predict's")
     alarm = Alarm.of(detector)
     if alarm is not None:
         click.echo(

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from gepc_geo.baselines import COMPETITORS, Competitor, SoftmaxDirichlet
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.levels import ScoreOptions, clips_of, frames_of
 from gepc_geo.options import Options
-from gepc_geo.scoring import clip_scores, frame_scores, person_frame_scores
 from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
@@ -210,14 +209,7 @@ def clip_level(scored: Scored, tracks: PoseTracks) -> np.ndarray:
 
     Clips with nobody get the lowest score that any window has.
     """
-    windows, score = scored.windows, torch.as_tensor(scored.score)
-    return clip_scores(
-        score,
-        torch.as_tensor(windows.clip),
-        torch.as_tensor(windows.track),
-        tracks.num_clips,
-        empty_score=_lowest(score),
-    )[0].numpy()
+    return clips_of(scored.windows, scored.score, tracks, ScoreOptions())[0]
 
 
 def frame_level(scored: Scored, tracks: PoseTracks) -> np.ndarray:
@@ -226,20 +218,4 @@ def frame_level(scored: Scored, tracks: PoseTracks) -> np.ndarray:
     A person's frame has the mean over the windows that hold it; padded windows do not count. Frames
     with nobody get the lowest score that any window has.
     """
-    full = np.flatnonzero(~scored.windows.padded)
-    windows, score = scored.windows.subset(full), torch.as_tensor(scored.score[full])
-    table, offset = windows.table, tracks.frame_offset
-    rows = person_frame_scores(
-        score, torch.as_tensor(windows.first), windows.length, len(table.frame)
-    )
-    return frame_scores(
-        rows,
-        torch.as_tensor(offset[table.clip] + table.frame),
-        torch.as_tensor(table.track),
-        int(offset[-1]),
-        empty_score=_lowest(score),
-    ).score.numpy()
-
-
-def _lowest(score: torch.Tensor) -> float:
-    return float(score.min()) if len(score) else 0.0
+    return frames_of(scored.windows, scored.score, tracks, ScoreOptions()).score.numpy()

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gepc_geo.errors import InputError
+from gepc_geo.nn.checks import check_count
 from gepc_geo.nn.pointwise import Pointwise
 
 
@@ -34,6 +35,12 @@ class Attention(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, num_relations: int) -> None:
         super().__init__()
+        for name, value in (
+            ("in_channels", in_channels),
+            ("channels", channels),
+            ("num_relations", num_relations),
+        ):
+            check_count(name, value)
         self.in_channels, self.channels = in_channels, channels
         self.num_relations = num_relations
         self.theta = Pointwise(in_channels, num_relations * channels)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gepc_geo.errors import InputError
 from gepc_geo.kmeans import kmeans
+from gepc_geo.nn.checks import check_count
 
 # Mean log odds of the nearest cluster over the second nearest at the start.
 _LOG_ODDS = 2.0
@@ -44,6 +45,8 @@ class SoftAssignment(nn.Module):
         super().__init__()
         if form not in ("softmax", "student"):
             raise InputError(f"assignment is {form!r}, expected softmax or student")
+        check_count("num_clusters", num_clusters)
+        check_count("latent_dim", latent_dim)
         self.num_clusters, self.latent_dim, self.form = num_clusters, latent_dim, form
         self.theta = nn.Parameter(torch.empty(num_clusters, latent_dim + (form == "softmax")))
         self.register_buffer("mean", torch.zeros(latent_dim))

@@ -14,6 +14,7 @@ from torch_geometric.utils.sparse import set_sparse_value
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn.attention import full_precision
+from gepc_geo.nn.checks import check_count, check_tensor, indices
 from gepc_geo.nn.padding import Padding
 from gepc_geo.nn.spatial import SpatialAttention
 
@@ -214,6 +215,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
             index = index.flip(0)
         else:
             index = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+            index = indices("edge_index", index)
             if index.dim() != 2 or index.size(0) != 2:
                 raise InputError(f"edge_index is {list(index.shape)}, expected [2, E]")
         if not trusted:
@@ -221,6 +223,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         if edge_type is None:
             source, target = index[0] * self.num_relations, index[1] * self.num_relations
         else:
+            edge_type = indices("edge_type", edge_type)
             _check_length("edge_type", edge_type, index.size(1), "edges")
             if not trusted:
                 _check_range("edge_type", edge_type, self.num_relations)
@@ -230,6 +233,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
     def _weights(self, x: Tensor, edges: Edges, given: Tensor | None) -> Tensor:
         """The static weight of each edge [E]."""
         if given is not None:
+            check_tensor("edge_weight", given)
             _check_length("edge_weight", given, edges.ends.size(1), "edges")
             return given.to(x.dtype)
         held = torch.ones_like(edges.target) if edges.weight is None else edges.weight
@@ -270,6 +274,9 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         max_num_nodes: int | None,
         trusted: bool,
     ) -> Padding:
+        for name, number in (("batch_size", batch_size), ("max_num_nodes", max_num_nodes)):
+            if number is not None:
+                check_count(name, number, least=0)
         if batch is None:
             if batch_size not in (None, 1):
                 raise InputError(
@@ -278,6 +285,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
             batch = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
             batch_size = 1 if batch_size is None else batch_size
             max_num_nodes = x.size(0) if max_num_nodes is None else max_num_nodes
+        batch = indices("batch", batch)
         _check_length("batch", batch, x.size(0), "nodes")
         sizes = (0, 0)
         if batch_size is None:
@@ -304,6 +312,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
                     "the global adjacency, or node_id"
                 )
             return Padding(batch, batch_size, width)
+        node_id = indices("node_id", node_id)
         _check_length("node_id", node_id, x.size(0), "nodes")
         if not trusted:
             _check_range("node_id", node_id, width)

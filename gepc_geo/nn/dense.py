@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gepc_geo.errors import InputError
+from gepc_geo.nn.checks import check_tensor
 from gepc_geo.nn.spatial import SpatialAttention
 
 
@@ -92,10 +93,13 @@ class DenseSpatialAttentionConv(SpatialAttention):
                 "global adjacency"
             )
         shape = [self.num_relations, nodes, nodes]
+        check_tensor("adj", adj)
         if list(adj.shape) not in (shape, [batch, *shape]):
             raise InputError(
                 f"adj is {list(adj.shape)}, expected {shape} or {[batch, *shape]} (S, V, V)"
             )
+        if mask is not None:
+            check_tensor("mask", mask)
         if mask is not None and (mask.dtype != torch.bool or list(mask.shape) != [batch, nodes]):
             raise InputError(
                 f"mask is {list(mask.shape)} of {mask.dtype}, expected {[batch, nodes]} of torch.bool"

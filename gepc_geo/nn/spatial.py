@@ -13,6 +13,7 @@ from torch_geometric.nn.inits import reset
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn.attention import Attention, full_precision, make_attention
+from gepc_geo.nn.checks import check_count
 from gepc_geo.nn.norm import ChannelNorm
 from gepc_geo.nn.pointwise import Pointwise, pointwise
 
@@ -58,9 +59,9 @@ class SpatialAttention(nn.Module):
             ("out_channels", out_channels),
             ("num_relations", num_relations),
             ("num_nodes", 1 if num_nodes is None else num_nodes),
+            ("attention_channels", 1 if attention_channels is None else attention_channels),
         ):
-            if value < 1:
-                raise InputError(f"{name} is {value}, expected at least 1")
+            check_count(name, value)
         if "global" in branches and num_nodes is None:
             raise InputError("num_nodes is None, expected a number for the global adjacency")
         self.in_channels, self.out_channels = in_channels, out_channels
@@ -112,6 +113,8 @@ class SpatialAttention(nn.Module):
             raise InputError(f"x is a {type(x).__name__}, expected a tensor {shapes}")
         if x.dim() not in dims or x.size(-1) != self.in_channels:
             raise InputError(f"x is {list(x.shape)}, expected {shapes} with C = {self.in_channels}")
+        if not x.is_floating_point():
+            raise InputError(f"x holds {x.dtype}, expected floating point numbers")
 
     def _infer(self, x: Tensor, allowed: Tensor | None = None) -> Tensor:
         """The inferred adjacency [B, S, V (source), V (target)] of [B, T, V, C].

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn.block import STBlock
+from gepc_geo.nn.checks import check_count
 from gepc_geo.nn.dense import DenseSpatialAttentionConv
 from gepc_geo.nn.norm import RowNorm
 
@@ -73,6 +74,19 @@ class STGCAE(nn.Module):
         dropout: float = 0.3,
     ) -> None:
         super().__init__()
+        for name, values in (
+            ("in_channels", [in_channels]),
+            ("num_nodes", [num_nodes]),
+            ("window", [window]),
+            ("out_channels", [] if out_channels is None else [out_channels]),
+            ("hidden", [hidden]),
+            ("encoder_channels", encoder_channels),
+            ("strides", strides),
+            ("decoder_channels", decoder_channels),
+            ("kernel_size", [kernel_size]),
+        ):
+            for value in values:
+                check_count(name, value)
         if len(strides) != len(encoder_channels):
             raise InputError(
                 f"strides has {len(strides)} numbers, expected {len(encoder_channels)}, "

@@ -170,7 +170,7 @@ def plot_clusters(
             f"the poses have no window of {windows.length} frames, expected longer tracks"
         )
     normal = Normal.of(detector, windows.subset(whole[evenly(len(whole), _WINDOWS)]))
-    share = np.bincount(normal.assignment.argmax(1), minlength=detector.clusters)
+    share = np.bincount(normal.assignment.argmax(1), minlength=detector.options_.clusters)
     order = np.argsort(-share, kind="stable")[:most]
     order = order[share[order] > 0]
     axes = _subplots(len(order), sequences, 2.1 * sequences, 2.3 * len(order))

@@ -11,7 +11,7 @@ import numpy as np
 
 from gepc_geo._version import __version__
 from gepc_geo.alarms import Alarm, Series, alarm_runs
-from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.detector import GEPC, WindowScores, check_detector
 from gepc_geo.evaluation import clip_labels, frame_threshold
 from gepc_geo.levels import ScoreOptions, check_level, clip_level, frame_level
 from gepc_geo.metrics import runs
@@ -56,7 +56,8 @@ def gather(
         InputError: Poses of another skeleton, options that do not apply.
     """
     options = ScoreOptions() if options is None else options
-    level = "frame" if detector.frames is None and normal is None else "clip"
+    check_detector(detector)
+    level = "frame" if detector.options_.frames is None and normal is None else "clip"
     check_level(detector, level, options)
     mode = options.mode_of(detector)
     if train is not None:
@@ -75,8 +76,8 @@ def gather(
     known = np.full(len(score), -1, dtype=np.int8) if labels is None else labels
     stage = _stage(detector, scored, options, mode, level)
     clips, peaks = _clips(tracks, score, person, known, level, threshold, stage)
-    references = None if train is None else _normal(detector, train, detector.stride)
-    shown = _normal(detector, tracks, detector.score_stride)
+    references = None if train is None else _normal(detector, train, detector.options_.stride)
+    shown = _normal(detector, tracks, detector.options_.score_stride)
     words = action_words(
         shown if references is None else references,
         None if references is None else shown.assignment,
@@ -90,7 +91,7 @@ def gather(
         "about": {"version": __version__, **(about or {})},
         "level": level,
         "mode": mode,
-        "window": detector.length,
+        "window": detector.options_.length,
         "skeleton": {
             "joints": list(tracks.skeleton.joints),
             "bones": [list(bone) for bone in tracks.skeleton.bones],
@@ -120,7 +121,7 @@ def gather(
                 "people_correction": options.people_correction,
                 "padded": options.padded,
             },
-            "detector": detector.to_dict(),
+            "detector": {**detector.options_.to_dict(), "mode": detector.mode},
         },
     }
 
@@ -136,7 +137,7 @@ def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float 
         )
     if options.protocol != "corrected":
         return None, ""
-    share = f"{100 * detector.contamination:g} %"
+    share = f"{100 * detector.options_.contamination:g} %"
     return (
         frame_threshold(detector, mode, options),
         f"exceeded by {share} of the moments of normal people that were kept out of training",

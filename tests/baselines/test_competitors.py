@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from helpers import NETWORK
 from sklearn.base import clone
 
-from gepc_geo.baselines import COMPETITORS, NearestNeighbour
+from gepc_geo import GEPC
+from gepc_geo.baselines import COMPETITORS, NearestNeighbour, ReconstructionLoss, SoftmaxDirichlet
 from gepc_geo.errors import InputError
-from gepc_geo.options import Options
+from gepc_geo.options import NAMES, Options
+
+SMALL = Options(**NETWORK | {"budget": 64, "batch_size": 32, "stride": 8, "score_stride": 6})
+
+
+@pytest.fixture(scope="module")
+def classes(walkers):
+    """Two of them, for competitors that learn from classes."""
+    return walkers.with_(clip_label=["a", "b"] * (walkers.num_clips // 2))
 
 
 @pytest.mark.parametrize("name", COMPETITORS)
@@ -46,3 +57,82 @@ def test_poses_of_another_kind_are_refused(walkers):
         model.decision_function(walkers)
     with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
         model.decision_function(walkers.keypoints)
+
+
+@pytest.mark.parametrize("name", COMPETITORS)
+def test_keywords_and_options_that_are_none_are_named(name, walkers):
+    kind = COMPETITORS[name]
+    known = ", ".join(sorted(kind().get_params()))
+    with pytest.raises(
+        InputError,
+        match=rf"{kind.__name__} has no keyword 'window', expected some of {known} "
+        r"\(a detector's options go in as options=Options\(...\)\)",
+    ):
+        kind(window=24)
+    for options in ({"window": 24}, 24):
+        with pytest.raises(
+            InputError,
+            match=f"options is a {type(options).__name__}, expected Options.* {', '.join(NAMES)}",
+        ):
+            kind(options).fit(walkers, device="cpu")
+
+
+@pytest.mark.parametrize("name", COMPETITORS)
+def test_a_fit_that_ends_early_leaves_a_competitor_as_it_was(name, classes, monkeypatch):
+    """Not fitted, or with the scores that it had."""
+    kind = COMPETITORS[name]
+    competitor = kind(SMALL)
+
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    late = {"trajectory": "_train"}.get(name, "_fit")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(kind, late, stop)
+        competitor.fit(classes, device="cpu")
+    assert not [attribute for attribute in vars(competitor) if attribute.endswith("_")]
+    for ask in (competitor.windows, competitor.decision_function):
+        with pytest.raises(InputError, match=f"this {kind.__name__} is not fitted"):
+            ask(classes)
+    expected = competitor.fit(classes, device="cpu").decision_function(classes)
+    competitor.set_params(options=Options(**{**SMALL.to_dict(), "window": 24, "score_stride": 2}))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(kind, late, stop)
+        competitor.fit(classes, device="cpu")
+    # Nor do the options of the next fit count before it.
+    np.testing.assert_array_equal(competitor.decision_function(classes), expected)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, kind in COMPETITORS.items() if hasattr(kind, "score_windows")]
+)
+def test_no_competitor_scores_windows_before_it_is_fitted(name, walkers):
+    competitor = COMPETITORS[name](SMALL)
+    windows = NearestNeighbour(SMALL).fit(walkers, device="cpu").windows(walkers)
+    with pytest.raises(InputError, match="is not fitted, expected fit\\(\\) first"):
+        competitor.score_windows(windows)
+
+
+def test_options_of_a_detector_are_those_at_the_time_of_the_fit(walkers):
+    """A detector will do for options; what is set in it afterwards is for the next fit."""
+    detector = GEPC(**SMALL.to_dict())
+    competitor = NearestNeighbour(detector).fit(walkers, device="cpu")
+    expected = competitor.decision_function(walkers)
+    detector.set_params(score_stride=1, max_gap=0, window=24)
+    np.testing.assert_array_equal(competitor.decision_function(walkers), expected)
+
+
+def test_what_others_have_trained_has_to_be_fitted(walkers, classes):
+    for kind, unfitted in (
+        (ReconstructionLoss, GEPC()),
+        (SoftmaxDirichlet, COMPETITORS["softmax"]()),
+    ):
+        competitor = kind(SMALL, unfitted)
+        with pytest.raises(InputError, match="is not fitted"):
+            competitor.fit(classes, device="cpu")
+        with pytest.raises(InputError, match=f"this {kind.__name__} is not fitted"):
+            competitor.decision_function(walkers)
+    with pytest.raises(
+        InputError, match="the detector is of type NearestNeighbour, expected a GEPC"
+    ):
+        ReconstructionLoss(SMALL, NearestNeighbour()).fit(walkers, device="cpu")

@@ -76,8 +76,8 @@ def test_layer_rows_compare_with_the_first_of_their_group():
 
 
 def test_model_rows_come_from_processes_of_their_own(programs, monkeypatch):
-    # And none is in bfloat16 where that is slower.
-    monkeypatch.setattr(model, "bf16_speed", lambda device: 0.3)
+    # And none is in bfloat16 where the device does not compute in it.
+    monkeypatch.setattr(model, "native_bf16", lambda device: False)
     monkeypatch.setattr(
         model, "roofline", lambda device, names: {**dict.fromkeys(names, 50.0), "copy": 5.0}
     )

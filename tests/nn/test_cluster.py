@@ -55,6 +55,8 @@ def test_student_form_is_the_student_kernel():
 def test_unknown_forms_are_refused():
     with pytest.raises(InputError, match="assignment is 'hard'"):
         SoftAssignment(3, 2, "hard")
+    with pytest.raises(InputError, match="num_clusters is 2.5, expected a whole number"):
+        SoftAssignment(2.5, 3)
     with pytest.raises(InputError, match="target is 'hard'"):
         target_distribution(torch.zeros(2, 2), "hard")
 

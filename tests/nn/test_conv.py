@@ -397,6 +397,14 @@ def test_names_of_the_state_are_stable():
         ({"scope": "graph"}, "scope is 'graph', expected all or edges"),
         ({"normalize": "row"}, "normalize is 'row', expected column or none"),
         ({"num_relations": 0}, "num_relations is 0, expected at least 1"),
+        ({"in_channels": 3.0}, "in_channels is 3.0, expected a whole number"),
+        ({"in_channels": "3"}, "in_channels is '3', expected a whole number"),
+        ({"in_channels": True}, "in_channels is True, expected a whole number"),
+        ({"out_channels": None}, "out_channels is None, expected a whole number"),
+        ({"num_nodes": 5.5}, "num_nodes is 5.5, expected a whole number"),
+        ({"num_relations": 2.0}, "num_relations is 2.0, expected a whole number"),
+        ({"attention_channels": 0.25}, "attention_channels is 0.25, expected a whole number"),
+        ({"attention_channels": 0}, "attention_channels is 0, expected at least 1"),
     ],
 )
 def test_options_that_do_not_fit(options, message):
@@ -440,6 +448,55 @@ def test_input_that_does_not_fit(change, message):
     layer(**arguments)
     with pytest.raises(InputError, match=message):
         layer(**{**arguments, **change})
+
+
+FLOATS = torch.zeros(5)
+KINDS = [
+    ({"edge_index": torch.zeros(2, 1)}, "edge_index holds torch.float32, expected whole numbers"),
+    ({"edge_index": torch.zeros(2, 1).bool()}, "edge_index holds torch.bool, expected whole"),
+    ({"edge_index": [[0], [1]]}, "edge_index is a list, expected a tensor"),
+    ({"edge_type": torch.zeros(1)}, "edge_type holds torch.float32, expected whole numbers"),
+    ({"edge_type": torch.zeros(1).half()}, "edge_type holds torch.float16, expected whole"),
+    ({"edge_weight": [1.0]}, "edge_weight is a list, expected a tensor"),
+    ({"batch": FLOATS}, "batch holds torch.float32, expected whole numbers"),
+    ({"batch": FLOATS.cfloat()}, "batch holds torch.complex64, expected whole numbers"),
+    ({"batch": [0, 0, 0, 1, 1]}, "batch is a list, expected a tensor"),
+    ({"node_id": FLOATS.double()}, "node_id holds torch.float64, expected whole numbers"),
+    ({"batch_size": 2.0}, "batch_size is 2.0, expected a whole number"),
+    ({"max_num_nodes": 3.0}, "max_num_nodes is 3.0, expected a whole number"),
+    ({"x": torch.zeros(5, 3).long()}, "x holds torch.int64, expected floating point numbers"),
+]
+
+
+@pytest.mark.parametrize("scope", ["all", "edges"])
+@pytest.mark.parametrize(("change", "message"), KINDS)
+def test_numbers_of_another_kind_are_refused_without_a_look_at_them(change, message, scope):
+    """Also where values are trusted, as nothing is read back from the device."""
+    layer = SpatialAttentionConv(3, 4, num_nodes=3, num_relations=2, scope=scope)
+    arguments = {
+        "x": torch.randn(5, 3),
+        "edge_index": torch.tensor([[0], [1]]),
+        "edge_type": torch.tensor([0]),
+        "edge_weight": torch.ones(1),
+        "batch": torch.tensor([0, 0, 0, 1, 1]),
+        "node_id": torch.tensor([0, 1, 2, 0, 2]),
+        "batch_size": 2,
+        "max_num_nodes": 3,
+    }
+    with NoReading():
+        layer(**arguments)
+        with pytest.raises(InputError, match=message):
+            layer(**{**arguments, **change})
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
+def test_whole_numbers_of_any_size_are_indices(dtype):
+    """Also where a batch has more nodes than the smallest of them can count."""
+    g = random_graphs(torch.ones(80, 3, dtype=torch.bool))
+    layer = trained(SpatialAttentionConv(3, 4, num_nodes=3, num_relations=2))
+    places = {name: getattr(g, name) for name in ("edge_index", "edge_type", "batch", "node_id")}
+    small = {name: one.to(dtype) for name, one in places.items()}
+    torch.testing.assert_close(layer(g.x, **small), layer(g.x, **places))
 
 
 class Reshaping(torch.nn.Module):

@@ -196,6 +196,19 @@ def test_input_that_does_not_fit(x, adj, mask, message):
         layer(torch.zeros(x), torch.zeros(adj), mask)
 
 
+def test_input_that_is_no_tensor_or_of_other_numbers():
+    layer = DenseSpatialAttentionConv(3, 4, 5, 2)
+    x, adj = torch.zeros(2, 5, 3), torch.zeros(2, 5, 5)
+    with pytest.raises(InputError, match="adj is a list, expected a tensor"):
+        layer(x, adj.tolist())
+    with pytest.raises(InputError, match="mask is a list, expected a tensor"):
+        layer(x, adj, [[True] * 5] * 2)
+    with pytest.raises(InputError, match="x holds torch.int64, expected floating point numbers"):
+        layer(x.long(), adj)
+    with pytest.raises(InputError, match="out_channels is 4.0, expected a whole number"):
+        DenseSpatialAttentionConv(3, 4.0, 5, 2)
+
+
 def test_what_pyg_makes_dense_gives_what_the_sparse_layer_gives():
     sparse = trained(SpatialAttentionConv(3, 4, None, 1, ("static", "inferred")))
     dense = DenseSpatialAttentionConv(3, 4, None, 1, ("static", "inferred")).double().eval()

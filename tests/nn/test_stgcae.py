@@ -174,6 +174,10 @@ def test_flops_are_near_the_published_count():
         ({"strides": (2, 3)}, "strides has 2 numbers, expected 9"),
         ({"decoder_channels": ()}, "decoder_channels is empty"),
         ({"kernel_size": 8}, "kernel_size is 8, expected an odd number"),
+        ({"encoder_channels": (4.5,) * 9}, "encoder_channels is 4.5, expected a whole number"),
+        ({"strides": (0,) * 9}, "strides is 0, expected at least 1"),
+        ({"kernel_size": 3.0}, "kernel_size is 3.0, expected a whole number"),
+        ({"out_channels": 2.5}, "out_channels is 2.5, expected a whole number"),
         ({"dropout": 1.0}, "dropout is 1.0, expected at least 0 and less than 1"),
     ],
 )

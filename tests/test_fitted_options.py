@@ -1,0 +1,308 @@
+"""What was fitted keeps the options it was fitted with, and a fit is whole or has not happened."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+from helpers import NETWORK
+from sklearn.base import clone
+
+from gepc_geo import GEPC, Frame, InputError, OnlineScorer
+from gepc_geo.adaptation import adapt_to_poses
+from gepc_geo.alarms import alarm_threshold
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.evaluation import evaluate
+from gepc_geo.export import ScoringGraph, example
+from gepc_geo.levels import ScoreOptions, frame_level
+from gepc_geo.options import MODES, NAMES, Options
+
+SMALL = {**NETWORK, "budget": 64, "batch_size": 32, "score_stride": 3, "holdout": 0.2}
+#: Another value of every option; strides and encoder_channels have to fit one another.
+OTHER = {
+    "window": 24,
+    "stride": 7,
+    "score_stride": 1,
+    "max_gap": 0,
+    "frames": 24,
+    "scale": "image",
+    "center": "window",
+    "align": False,
+    "motion": False,
+    "augment": "paper",
+    "branches": ["static"],
+    "hidden": 3,
+    "encoder_channels": [1, 1, 1],
+    "strides": [2, 1, 1],
+    "decoder_channels": [3],
+    "kernel_size": 3,
+    "dropout": 0.5,
+    "clusters": 5,
+    "assignment": "student",
+    "target": "paper",
+    "components": 4,
+    "density": "dirichlet",
+    "covariance": "diag",
+    "whitened_dims": 2,
+    "holdout": 0.5,
+    "contamination": 0.4,
+    "budget": 999,
+    "cluster_share": 0.9,
+    "batch_size": 2,
+    "lr": 0.5,
+    "cluster_lr": 0.5,
+    "weight_decay": 0.5,
+    "cluster_weight": 9.0,
+    "target_updates": 2,
+    "label_tolerance": 0.5,
+    "clip_norm": 9.0,
+    "precision": "bf16",
+    "compile": "always",
+    "seed": 77,
+    "checkpoint_seconds": 1.0,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_batches():
+    """Batches are filled up, and there are few windows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gepc_geo.detector._SCORE_BATCH", {"cpu": 64})
+        yield
+
+
+@pytest.fixture(scope="module")
+def walkers():
+    return simulate_crowd("train", num_clips=4, frames_per_clip=30, seed=5)
+
+
+@pytest.fixture(scope="module")
+def detector(walkers) -> GEPC:
+    return GEPC(**SMALL).fit(walkers, device="cpu")
+
+
+@pytest.fixture
+def fitted(detector):
+    """The detector, with the parameters that it was made with again at the end."""
+    before = detector.get_params()
+    yield detector
+    detector.set_params(**before)
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    return simulate_crowd("test", num_clips=2, frames_per_clip=30, seed=2)
+
+
+def everything(detector: GEPC, crowd, walkers) -> dict[str, np.ndarray]:
+    """All that a detector says of poses, by name."""
+    windows = detector.windows(crowd)
+    assignment, nearest = detector.places(windows)
+    scored = detector.window_scores(crowd)
+    graph = ScoringGraph(detector).eval()
+    scorer = OnlineScorer(detector)
+    frames = []
+    for number in np.unique(crowd.frame[crowd.clip == 0]):
+        at = (crowd.clip == 0) & (crowd.frame == number)
+        poses = crowd.keypoints[at], crowd.confidence[at]
+        frames.append(Frame("a", int(number), crowd.track[at], *poses))
+    metrics = evaluate(detector, crowd).metrics
+    with torch.no_grad():
+        traced = graph(*example(detector, 2))
+    return {
+        **scored.scores,
+        "places": assignment,
+        "nearest places": nearest,
+        "batch": detector.batch_scores(windows)[detector.mode],
+        "shares": detector.input_shares(windows),
+        "soft": detector.soft_assignment(crowd),
+        "predict": detector.predict(crowd),
+        "thresholds": np.array([detector.threshold_, *detector.thresholds_.values()]),
+        "alarm": np.array(alarm_threshold(detector)[1]),
+        "frames": frame_level(detector, scored, crowd, ScoreOptions()).score.numpy(),
+        "stream": scorer.push(*frames).scores[detector.mode],
+        "waits": np.array(scorer.wait),
+        "graph": traced[0].numpy(),
+        "events": np.array(metrics["events"]["threshold"]),
+        "trained on": detector.training_windows(walkers).first,
+        "adapted": adapt_to_poses(detector, crowd).decision_function(crowd),
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(detector, crowd, walkers):
+    return everything(detector, crowd, walkers)
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
+def test_every_option_has_another_value():
+    assert set(OTHER) | {"mode"} == set(NAMES)
+    for option in fields(Options):
+        if option.name != "mode":
+            assert OTHER[option.name] != {**Options().to_dict(), **SMALL}[option.name]
+
+
+@pytest.mark.parametrize("name", sorted(OTHER))
+def test_an_option_set_after_the_fit_changes_nothing_but_the_next_fit(
+    name, fitted, expected, crowd, tmp_path
+):
+    made_with = fitted.get_params()
+    fitted.set_params(**{name: OTHER[name]})
+    assert fitted.get_params()[name] == clone(fitted).get_params()[name] == OTHER[name]
+    found = fitted.window_scores(crowd).scores
+    fitted.save(tmp_path / "model.pt")
+    loaded = GEPC.load(tmp_path / "model.pt", device="cpu")
+    again = loaded.window_scores(crowd).scores
+    for mode in MODES:
+        np.testing.assert_array_equal(found[mode], expected[mode])
+        np.testing.assert_array_equal(again[mode], expected[mode])
+    assert loaded.thresholds_ == fitted.thresholds_
+    assert fitted.threshold_ == loaded.threshold_ == expected["thresholds"][0]
+    # A file holds what was fitted.
+    assert loaded.get_params() == made_with
+
+
+def test_all_options_set_after_the_fit_change_nothing_that_is_said_of_poses(
+    fitted, expected, crowd, walkers
+):
+    fitted.set_params(**OTHER)
+    same(everything(fitted, crowd, walkers), expected)
+
+
+def test_an_option_set_before_the_next_fit_counts_in_it(detector, walkers, crowd):
+    changed = {"scale": "height", "augment": "none", "clusters": 4}
+    again = (
+        GEPC(**SMALL).fit(walkers, device="cpu").set_params(**changed).fit(walkers, device="cpu")
+    )
+    afresh = GEPC(**SMALL | changed).fit(walkers, device="cpu")
+    np.testing.assert_array_equal(again.decision_function(crowd), afresh.decision_function(crowd))
+    assert again.options_ == afresh.options_ and again.soft_assignment(crowd).shape[1] == 4
+    assert not np.array_equal(again.decision_function(crowd), detector.decision_function(crowd))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_another_mode_brings_its_own_threshold(mode, fitted, walkers, crowd, tmp_path):
+    """That of a detector fitted in this mode."""
+    afresh = GEPC(**SMALL, mode=mode).fit(walkers, device="cpu")
+    fitted.set_params(mode=mode)
+    assert fitted.threshold_ == afresh.threshold_
+    assert alarm_threshold(fitted) == alarm_threshold(afresh)
+    np.testing.assert_array_equal(fitted.predict(crowd), afresh.predict(crowd))
+    np.testing.assert_array_equal(fitted.decision_function(crowd), afresh.decision_function(crowd))
+    fitted.save(tmp_path / "model.pt")
+    loaded = GEPC.load(tmp_path / "model.pt", device="cpu")
+    assert loaded.mode == mode and loaded.threshold_ == fitted.threshold_
+
+
+def test_an_adapted_detector_has_a_threshold_for_every_mode(fitted, crowd):
+    """Each the higher of the old one and the one that the new poses need."""
+    adapted = adapt_to_poses(fitted, crowd)
+    for mode in MODES:
+        assert adapted.thresholds_[mode] >= fitted.thresholds_[mode]
+    other = adapt_to_poses(fitted.set_params(mode="latent"), crowd)
+    assert other.thresholds_ == adapted.thresholds_
+    assert other.threshold_ == adapted.thresholds_["latent"]
+
+
+def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, crowd, tmp_path):
+    fitted.set_params(mode="best")
+    for ask in (
+        lambda: fitted.decision_function(crowd),
+        lambda: fitted.predict(crowd),
+        lambda: fitted.threshold_,
+        lambda: fitted.save(tmp_path / "model.pt"),
+        lambda: alarm_threshold(fitted),
+        lambda: evaluate(fitted, crowd),
+    ):
+        with pytest.raises(InputError, match="mode is 'best', expected assignment or max or"):
+            ask()
+    assert not (tmp_path / "model.pt").exists()
+
+
+# -- fits that are refused, or stopped ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "poses", "error"),
+    [
+        ({"clusters": 9999}, "walkers", InputError),
+        ({"window": 13}, "walkers", InputError),
+        ({"lr": 1e30, "budget": 640}, "walkers", InputError),
+        ({"scale": "image"}, "unknown", InputError),
+        ({"scale": "height"}, "nobody", InputError),
+        ({"scale": "height"}, "solid", KeyboardInterrupt),
+    ],
+)
+def test_a_fit_that_ends_early_leaves_the_detector_whole(
+    changes, poses, error, fitted, expected, crowd, walkers, monkeypatch
+):
+    tracks = {
+        "walkers": walkers,
+        "unknown": walkers.with_(image_size=None),
+        "nobody": walkers.rows(np.zeros(walkers.num_frames, dtype=bool)),
+        "solid": walkers.with_(
+            keypoints=np.concatenate([walkers.keypoints, walkers.keypoints[..., :1]], axis=2)
+        ),
+    }[poses]
+    state = dict(vars(fitted))
+    if error is KeyboardInterrupt:
+
+        def stop(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        # As late as can be: everything but the calibration is there.
+        monkeypatch.setattr(GEPC, "_calibrate", stop)
+    fitted.set_params(**changes)
+    with pytest.raises(error):
+        fitted.fit(tracks, device="cpu")
+    monkeypatch.undo()
+    assert {n: v for n, v in vars(fitted).items() if n.endswith("_")} == {
+        n: v for n, v in state.items() if n.endswith("_")
+    }
+    same(everything(fitted, crowd, walkers), expected)
+
+
+def test_a_first_fit_that_is_refused_leaves_nothing(walkers, crowd):
+    detector = GEPC(**{**SMALL, "clusters": 9999})
+    with pytest.raises(InputError, match="clusters is 9999"):
+        detector.fit(walkers, device="cpu")
+    assert not [name for name in vars(detector) if name.endswith("_")]
+    with pytest.raises(InputError, match="not fitted"):
+        detector.predict(crowd)
+
+
+def test_every_public_method_of_an_unfitted_detector_says_so(detector, crowd, tmp_path):
+    """Of all methods of the class but those that fit or load, and scikit-learn's setters."""
+    windows = detector.windows(crowd)
+    given = {
+        "tracks": crowd,
+        "windows": windows,
+        "poses": 25.0,
+        "path": tmp_path / "model.pt",
+        "mode": "latent",
+    }
+    methods = {
+        name: method
+        for name, method in inspect.getmembers(GEPC, inspect.isfunction)
+        if name in vars(GEPC) and not name.startswith(("_", "set_")) and name != "fit"
+    }
+    assert {"soft_assignment", "input_shares", "batch_scores", "fps_mismatch"} < set(methods)
+    for name, method in methods.items():
+        wanted = [
+            one.name
+            for one in inspect.signature(method).parameters.values()
+            if one.name != "self" and one.default is one.empty and one.kind != one.KEYWORD_ONLY
+        ]
+        with pytest.raises(
+            InputError, match=r"^this detector is not fitted, expected fit\(\) or load\(\) first$"
+        ):
+            getattr(GEPC(), name)(*(given[one] for one in wanted))
+    assert not any(tmp_path.iterdir())
