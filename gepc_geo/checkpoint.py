@@ -40,6 +40,11 @@ def load(path: str | Path, *, kind: str, version: int) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read, expected a {kind}: {reason}") from None
     if not isinstance(content, dict) or content.get("kind") != kind:
         raise InputError(f"{path} is not a {kind}")
-    if content.get("version") != version:
-        raise InputError(f"{path} has version {content.get('version')}, expected {version}")
+    found = content.get("version")
+    if found != version:
+        older = isinstance(found, int) and found < version
+        raise InputError(
+            f"{path} has version {found!r:.20}, expected {version}"
+            + (" as this version of gepc_geo writes it: train again" if older else "")
+        )
     return content
