@@ -108,7 +108,7 @@ def read_events(path: Path) -> list[Alert]:
         InputError: No such file, or a line that is no alert.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path} cannot be read, expected lines of gepc-geo watch: {error}"

@@ -277,7 +277,7 @@ def _batches(stream: TextIO, log: Log, stop: _Stop) -> Iterator[list[tuple[int, 
         try:
             for number, line in enumerate(_raw_lines(stream), 1):
                 # Bytes that are no text make a broken line, not the end.
-                lines.put((number, line.decode("utf-8", "replace")))
+                lines.put((number, line.decode("utf-8-sig", "replace")))
         except OSError as error:
             log.warn(f"standard input cannot be read any more: {error}")
         lines.put(None)

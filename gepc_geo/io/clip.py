@@ -28,6 +28,8 @@ TWICE = (
     "people are several times in a frame: the better pose of each is kept, {count} of {total} poses are "
     "left out"
 )
+#: Of a body that is in a frame more than once.
+COPIED = "the same body is several times in a frame: one pose of each is kept, {count} of {total} are left out"
 # Room for people who are numbered after all others.
 _MOST = 2**62
 
@@ -158,7 +160,8 @@ def build_clip(
         source: The file, or the file of each row.
         listed: All frame numbers that the file lists, with or without people; ``None``: those of ``frame``.
         counted: Whether the format's tools count frames from 0 or from 1.
-        score: :math:`[F]`: which of a person's poses in a frame is the better; ``None``: their joints' scores.
+        score: :math:`[F]`: which of a person's poses in a frame is the better; ``None``, or all the same:
+            the mean score of their joints.
         keep_unseen: Whether people without any joint stay.
         **clip: Further attributes of the clip (``image_size``, ``fps``, ...).
 
@@ -208,12 +211,10 @@ def build_clip(
             rows = rows[kept]
 
     if not keep_unseen:
-        seen = (confidence[rows] > 0).any(-1)
-        leave(
-            np.flatnonzero(seen),
-            UNSEEN,
-        )
-    better = confidence.mean(-1) if score is None else np.asarray(score, dtype=np.float64)
+        leave(np.flatnonzero((confidence > 0).any(-1)), UNSEEN)
+    # Scores that do not differ (of files without them) tell nothing.
+    known = score is not None and len(set(score)) > 1
+    better = np.asarray(score if known else confidence.mean(-1), dtype=np.float64)
     leave(
         better_of_one_person(frames[rows], track[rows], unnamed[rows], better[rows]),
         TWICE,
@@ -227,8 +228,7 @@ def build_clip(
             unnamed[rows],
             better[rows],
         ),
-        "the same body is several times in a frame: one pose of each is kept, {count} of {total} are "
-        "left out",
+        COPIED,
     )
     keypoints, confidence, track = keypoints[rows], confidence[rows], track[rows]
     frames, unnamed = frames[rows], unnamed[rows]

@@ -45,7 +45,8 @@ def test_false_alarms_of_watch_stop_firing(folder, tmp_path):
     fired = [one for one in map(Alert.from_json, result.stdout.splitlines()) if one.end > one.start]
     closed = [one for one in fired if one.state == "closed"]
     assert closed
-    (tmp_path / "false.jsonl").write_text(closed[0].to_json() + "\n\n")
+    # As Windows' tools save it, with a byte order mark.
+    (tmp_path / "false.jsonl").write_text("\ufeff" + closed[0].to_json() + "\n\n", encoding="utf-8")
     out = tmp_path / "adapted"
     result = run(
         *("adapt", folder / "run", folder / "today.npz", "--out", out),

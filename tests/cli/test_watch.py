@@ -187,6 +187,12 @@ def test_ids_and_numbers_are_read_as_in_files(folder):
         assert told == [f"{said} so far, the last in frame 19 of camera 'gate'", said]
 
 
+def test_a_byte_order_mark_before_the_first_line(folder):
+    plain = "\n".join(jumping("gate", 20))
+    marked = watch(folder, "\ufeff" + plain)
+    assert marked.stdout == watch(folder, plain).stdout and "warning" not in marked.stderr
+
+
 def test_broken_lines_are_told_of_in_words_of_json(folder):
     """No word of Python's or NumPy's types."""
     person = {"id": 1, "keypoints": [[1, 2, 1]] * 17}
