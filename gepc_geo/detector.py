@@ -300,6 +300,11 @@ class GEPC(Options, BaseEstimator):
         """The threshold of the present ``mode``."""
         return self.thresholds_[self._mode(None)]
 
+    @threshold_.setter
+    def threshold_(self, value: float) -> None:
+        # Copies of a detector share the dict.
+        self.thresholds_ = {**self.thresholds_, self._mode(None): value}
+
     def windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows that are scored: every ``score_stride`` frames, short tracks padded."""
         self.check_fitted()

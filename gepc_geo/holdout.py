@@ -57,8 +57,8 @@ def warn_of_few(trained: PoseWindows, held_out: PoseWindows, holdout: float) -> 
     text = None
     if _of_one_person(trained, held_out):
         text = (
-            "the training poses have full windows of one person alone, whose own they are compared with "
-            "for thresholds: anybody else may count as abnormal, expected at least 2 people"
+            "only one person of the training poses has full windows: thresholds come from that person "
+            "alone, and anybody else may count as abnormal, expected at least 2 people"
         )
     elif holdout and not len(held_out):
         text = (

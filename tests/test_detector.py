@@ -136,7 +136,7 @@ def test_nobody_is_their_own_neighbour_in_calibration(walkers, holdout):
 
 def test_a_person_alone_is_calibrated_by_their_own_windows(walkers):
     alone = walkers.rows((walkers.clip == 0) & (walkers.track == walkers.track[0]))
-    with pytest.warns(InputWarning, match="of one person alone"):
+    with pytest.warns(InputWarning, match="only one person of the training poses has full windows"):
         detector = GEPC(**{**SMALL, "budget": 96, "stride": 1}).fit(alone, device="cpu")
     assert np.isfinite([detector.threshold_, *detector.most_normal_.values()]).all()
     assert np.isfinite(detector.decision_function(walkers)).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from dataclasses import fields
 
@@ -210,6 +211,15 @@ def test_an_adapted_detector_has_a_threshold_for_every_mode(fitted, crowd):
     other = adapt_to_poses(fitted.set_params(mode="latent"), crowd)
     assert other.thresholds_ == adapted.thresholds_
     assert other.threshold_ == adapted.thresholds_["latent"]
+
+
+def test_a_threshold_that_is_set_is_that_of_the_present_mode(detector, crowd, tmp_path):
+    own = copy.copy(detector).set_params(mode="latent")
+    own.threshold_ = -1e9
+    assert own.predict(crowd).all() and own.thresholds_["nearest"] == detector.threshold_
+    own.save(tmp_path / "model.pt")
+    assert GEPC.load(tmp_path / "model.pt", device="cpu").thresholds_ == own.thresholds_
+    assert detector.thresholds_["latent"] > -1e9
 
 
 def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, crowd, tmp_path):

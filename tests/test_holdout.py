@@ -44,7 +44,7 @@ def test_of_one_person_the_last_frames_are_held_out(alone):
 def test_of_one_person_thresholds_are_of_what_they_do_later(alone):
     """Before, windows were compared with themselves, and nearly all of new ones were abnormal."""
     with pytest.warns(
-        InputWarning, match="windows of one person alone.*expected at least 2 people"
+        InputWarning, match="only one person of the training poses .*expected at least 2 people"
     ):
         detector = GEPC(**SMALL).fit(alone, device="cpu")
     later = hold_out(alone, detector.options_)[1]
@@ -57,9 +57,7 @@ def test_of_one_person_thresholds_are_of_what_they_do_later(alone):
 
 def test_one_person_of_a_few_frames_is_trained_on_with_a_warning(alone):
     few = alone.rows(np.arange(alone.num_frames) < 48)
-    with pytest.warns(
-        InputWarning, match="the training poses have full windows of one person alone"
-    ):
+    with pytest.warns(InputWarning, match="only one person of the training poses has full windows"):
         GEPC(**SMALL).fit(few, device="cpu")
 
 
