@@ -2,7 +2,8 @@
 
 ``--format open`` and ``--format cmu`` write ``sep-json/NAME.json``, a file a picture; a result list of one
 picture is read here (OpenPose's layout as :mod:`gepc_geo.io.openpose`), and so are COCO results of one.
-PoseFlow writes ``alphapose-results-forvis-tracked.json``: pictures by their names, each a list of
+``--format open`` and ``--format cmu`` also write all pictures into one
+``alphapose-results.json``, a dict of the same objects by the pictures' names. PoseFlow writes ``alphapose-results-forvis-tracked.json``: pictures by their names, each a list of
 ``{"keypoints", "scores", "idx"}``."""
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from gepc_geo.io.alphapose import (
 )
 from gepc_geo.io.clip import Clips, FrameFiles, build_clip
 from gepc_geo.io.image_lists import clips_of_images
+from gepc_geo.io.openpose import people_of, pose_of
 from gepc_geo.io.people import COCO, kind_of, lists_of, skeleton_of
 from gepc_geo.io.pictures import split_folders
 from gepc_geo.io.text import head, read_json, read_text
@@ -49,7 +51,7 @@ def detect_forvis(path: Path) -> bool:
     """A JSON object whose first name is a picture's and holds a list of poses."""
     return bool(
         re.match(
-            r'\s*\{\s*"[^"]*\d[^"]*\.(jpe?g|png|bmp|tiff?|webp)"\s*:\s*\[\s*(\]|\{)',
+            r'\s*\{\s*"[^"]*\d[^"]*\.(jpe?g|png|bmp|tiff?|webp)"\s*:\s*(\[\s*(\]|\{)|\{)',
             head(path),
             re.IGNORECASE,
         )
@@ -94,6 +96,9 @@ def read_alphapose_forvis(path: Path, skeleton: Skeleton | None = None) -> Clips
         raise InputError(f"{path} holds {kind_of(content)}, expected {_FORVIS_KIND}")
     rows = _Rows()
     for image, people in content.items():
+        if isinstance(people, dict):
+            # As OpenPose has them.
+            people = [{**one, "keypoints": pose_of(one)} for one in people_of(people, path)]
         if not isinstance(people, list):
             raise InputError(
                 f"{path} has {kind_of(people)} for picture {image!r:.60}, expected a list of poses"

@@ -155,7 +155,7 @@ def build_clip(
         parts: What names the clip within its folder; see :class:`Clips`.
         values: :math:`[F, V, C + 1]`: the position and score of each joint; scores above 1 count as 1.
         frame: :math:`[F]` frame numbers, as the file has them.
-        person: :math:`[F]` ids; ``None`` where there is none, or for everybody.
+        person: :math:`[F]` ids; ``None`` or -1 where there is none, ``None`` for nobody's.
         skeleton: Names the joints.
         source: The file, or the file of each row.
         listed: All frame numbers that the file lists, with or without people; ``None``: those of ``frame``.
@@ -198,7 +198,8 @@ def build_clip(
     confidence = np.where(placed, confidence, 0)
     keypoints = np.where(confidence[..., None] > 0, keypoints, 0)
     people = [None] * len(frames) if person is None else person
-    unnamed = np.array([one is None for one in people], dtype=bool)
+    # Trackers write -1 for those whom they do not follow.
+    unnamed = np.array([one is None or one == -1 for one in people], dtype=bool)
     track = np.array([one or 0 for one in people], dtype=np.int64)
     rows = np.arange(len(frames))
 

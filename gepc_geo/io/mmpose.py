@@ -7,7 +7,7 @@ instance has a ``track_id`` where something tracked it. The demos count frames f
 Results of the inferencer that were saved by hand are a list of frames, each a list of instances, or
 ``{"predictions": [...]}`` of these. Of a folder of images
 the inferencer writes the instances of each into a file of the image's name, some versions in a list of one
-list. 3D lifters give three coordinates a joint, in metres. Source: MMPose 1.x, demo and inferencer.
+list; the demo writes ``results_NAME.json`` with ``instance_info``, a list of instances. 3D lifters give three coordinates a joint, in metres. Source: MMPose 1.x, demo and inferencer.
 """
 
 from __future__ import annotations
@@ -29,10 +29,9 @@ from gepc_geo.io.people import (
     finite_array,
     joints_of,
     kind_of,
-    lists_of,
     skeleton_of,
 )
-from gepc_geo.io.text import head, read_json, whole_number
+from gepc_geo.io.text import head, parse_json, read_json, read_text, whole_number
 from gepc_geo.io.writing import clips_by_frame, pixel_poses
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -47,27 +46,33 @@ _LIFTED = {17: SKELETONS["h36m17"]}
 
 def detect(path: Path) -> bool:
     """A JSON object that begins with ``meta_info`` or its frames, or the list of frames."""
+    if detect_images(path):
+        return False
     start = head(path)
     return bool(
         re.match(
             r'\s*(\{\s*"(meta_info|instance_info)"|\[?\s*\{\s*"predictions"\s*:\s*\[\s*\[|\[\s*\{\s*"(frame_id|instances)")',
             start,
         )
-    ) or (bool(_NESTED.match(start)) and not detect_images(path))
+    ) or bool(_NESTED.match(start))
 
 
 def detect_images(path: Path) -> bool:
-    """A JSON list of objects that begin with key points in pairs; or the same in a list of one."""
+    """A JSON list of objects that begin with key points in pairs; the same in a list of one, or as the demo
+    writes it."""
     start = head(path)
     if re.match(r'\s*\[\s*\{\s*"keypoints"\s*:\s*\[\s*\[', start):
         return True
-    if not _NESTED.match(start) or not re.search(r"\d", path.stem):
+    demo = re.match(r'\s*\{\s*"(meta_info|instance_info)"', start)
+    if not (demo or _NESTED.match(start)) or not re.search(r"\d", path.stem):
         return False
     try:
-        content = read_json(path, _IMAGE_KIND)
+        text = read_text(path, _IMAGE_KIND)
+        if demo:
+            return bool(re.search(r'"instance_info"\s*:\s*\[\s*(\]|\{\s*"keypoints"\s*:)', text))
+        return len(parse_json(text, path, _IMAGE_KIND)) == 1
     except InputError:
         return False
-    return len(content) == 1
 
 
 def read_mmpose(path: Path, skeleton: Skeleton | None = None) -> Clips:
@@ -103,11 +108,18 @@ def read_mmpose_images(files: FrameFiles, skeleton: Skeleton | None = None) -> C
         files: Its frames.
         skeleton: Names the joints; ``None``: COCO's or Halpe's by their number, of 3D poses Human3.6M's.
     """
-    frames = [
-        (number, people[0] if len(people) == 1 and isinstance(people[0], list) else people, path)
-        for number, people, path in lists_of(files, _IMAGE_KIND)
-    ]
-    return _clip(files.parts, frames, skeleton, files.paths[0], counted=not files.timed)
+    frames: list[tuple[int, list[Any], Path]] = []
+    meta = None
+    for number, path in zip(files.frames, files.paths, strict=True):
+        people = read_json(path, _IMAGE_KIND)
+        if isinstance(people, dict) and "instance_info" in people:
+            meta, people = people.get("meta_info"), people.get("instance_info")
+        if not isinstance(people, list):
+            raise InputError(f"{path} holds {kind_of(people)}, expected {_IMAGE_KIND}")
+        nested = len(people) == 1 and isinstance(people[0], list)
+        frames.append((number, people[0] if nested else people, path))
+    parts = tuple(one.removeprefix("results_") for one in files.parts)
+    return _clip(parts, frames, skeleton, files.paths[0], meta, counted=not files.timed)
 
 
 def write_mmpose(tracks: PoseTracks, folder: Path) -> list[Path]:

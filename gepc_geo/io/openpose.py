@@ -34,7 +34,9 @@ _OF_VIDEO = re.compile(r"(^|.*_)\d{12}_keypoints", re.DOTALL)
 
 def detect(path: Path) -> bool:
     """A JSON object with ``people`` at its beginning."""
-    return bool(re.match(r'\s*\{\s*("version"\s*:\s*[^,]{1,20},\s*)?"people"\s*:\s*\[', head(path)))
+    return bool(
+        re.match(r'\s*\{\s*("version"\s*:\s*[^,]{1,20},\s*)?"(people|bodies)"\s*:\s*\[', head(path))
+    )
 
 
 def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
@@ -52,7 +54,7 @@ def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     faces: list[Path] = []
     for number, path in zip(files.frames, files.paths, strict=True):
         for one in _people(path):
-            pose = one.get("pose_keypoints_2d", one.get("pose_keypoints"))
+            pose = pose_of(one)
             if pose == []:
                 faces.append(path)
                 continue
@@ -105,6 +107,24 @@ def write_openpose(tracks: PoseTracks, folder: Path) -> list[Path]:
     return write_files(folder, _files(tracks))
 
 
+def people_of(content: Any, path: Path) -> list[dict[str, Any]]:
+    """The people of a frame; AlphaPose's ``--format cmu`` calls them bodies, and their key points joints.
+
+    Raises:
+        InputError: No list of people.
+    """
+    people = content.get("people", content.get("bodies")) if isinstance(content, dict) else None
+    if not isinstance(people, list) or not all(isinstance(one, dict) for one in people):
+        raise InputError(f"{path} has no list of people, expected {_KIND}")
+    return people
+
+
+def pose_of(one: dict[str, Any]) -> Any:
+    """A person's key points by any of the names that versions and tools give them."""
+    names = ("pose_keypoints_2d", "pose_keypoints", "joints")
+    return next((one[name] for name in names if name in one), None)
+
+
 # -- inner -----------------------------------------------------------------------------------------
 
 
@@ -122,10 +142,7 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
 
 def _people(path: Path) -> list[dict[str, Any]]:
     content = read_json(path, _KIND)
-    people = content.get("people") if isinstance(content, dict) else None
-    if not isinstance(people, list) or not all(isinstance(one, dict) for one in people):
-        raise InputError(f"{path} has no list of people, expected {_KIND}")
-    return people
+    return people_of(content, path)
 
 
 def _id(value: Any, path: Path) -> int | None:

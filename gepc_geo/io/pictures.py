@@ -20,6 +20,10 @@ from gepc_geo.io.times import Times, find_times, frames_of_times
 # Behind the name: what tools put there. An ending that begins with a digit is none (cam01.0000).
 _ENDING = re.compile(r"\.[A-Za-z]\w*$")
 _TOOL = re.compile(r"([_-]keypoints|\.predictions|\.openpifpaf)$")
+# OpenPose's further views of a frame.
+_VIEW = re.compile(r"(.*?)(_?\d+)_keypoints_(\d+)", re.DOTALL)
+# What people's systems call the copy of a file.
+_COPY = re.compile(r"( - Copy( \(\d+\))?| copy( \d+)?|-copy|_copy| ?\(\d+\))$", re.I)
 # A size of pictures is no number of a frame, and random letters and digits are nothing at all.
 _TOKEN = re.compile(
     r"(?P<size>(?<!\d)\d{2,5}[xX]\d{2,5}(?!\d))"
@@ -30,18 +34,18 @@ _TOKEN = re.compile(
 # Beyond, a number is no number of a frame.
 _MOST_DIGITS = 18
 _FRAME_WORD = re.compile(
-    r"(?:^|[^a-z])(frame|frm|fr|f|image|img|im|picture|pic|photo)[ _.=#-]*$", re.I
+    r"(?:^|[^a-z])(frame|frm|fr|f|image|img|im|picture|pic|photo)[ _.=#(\[-]*$", re.I
 )
 _CLIP_WORD = re.compile(
     r"(?:^|[^a-z])(camera|cam|c|view|v|video|vid|clip|scene|sequence|seq|s|take|trial|subject|person|"
-    r"p|set|day|session|part|run|action|a|rep|r|e|ch|channel)[ _.=#-]*$",
+    r"p|set|day|session|part|run|action|a|rep|r|e|ch|channel)[ _.=#(\[-]*$",
     re.I,
 )
 #: Names that say nothing about a clip.
 _GENERAL = re.compile(
-    r"(frames?|frm|fr|f|images?|imgs?|im|pictures?|pic|photo|thumb|output|out)?", re.I
+    r"(frames?|frm|fr|f|images?|imgs?|im|pictures?|pic|photo|thumb|results?|output|out)?", re.I
 )
-_EDGES = " _.-=#"
+_EDGES = " _.-=#+~()[]{}"
 # Times that follow each other within so many microseconds are not those of recordings.
 _NEXT = 2_000_000
 
@@ -70,7 +74,9 @@ def split_folders(name: str) -> tuple[tuple[str, ...], str]:
     """The folders of a path in a file, and the rest without its endings."""
     *folders, last = re.split(r"[/\\]", name)
     kept = tuple(one for one in folders if one not in ("", ".", "..") and not one.endswith(":"))
-    return kept, _TOOL.sub("", _ENDING.sub("", _TOOL.sub("", last)))
+    stem = _ENDING.sub("", _TOOL.sub("", last))
+    view = _VIEW.fullmatch(stem)
+    return kept, f"{view[1]}_view{view[3]}{view[2]}" if view else _TOOL.sub("", stem)
 
 
 def series_of(names: Sequence[str], call: Callable[[int], str]) -> list[Series]:
@@ -89,6 +95,7 @@ def series_of(names: Sequence[str], call: Callable[[int], str]) -> list[Series]:
         folders, stem = split_folders(name)
         stems.append(stem)
         groups.setdefault(folders, []).append(i)
+    _refuse_copies(names, call)
     shared = _shared_folders(list(groups))
     found = []
     for folders, members in groups.items():
@@ -109,6 +116,17 @@ def series_of(names: Sequence[str], call: Callable[[int], str]) -> list[Series]:
 
 
 # -- inner -----------------------------------------------------------------------------------------
+
+
+def _refuse_copies(names: Sequence[str], call: Callable[[int], str]) -> None:
+    """Refuses pictures that are called copies of others."""
+    place = {_ENDING.sub("", name): i for i, name in enumerate(names)}
+    for name, i in place.items():
+        original = _COPY.sub("", name)
+        if original != name and original in place:
+            raise InputError(
+                f"{call(i)} is called a copy of {call(place[original])}, expected one picture a frame"
+            )
 
 
 def _shared_folders(paths: Sequence[tuple[str, ...]]) -> int:
@@ -212,9 +230,7 @@ def _series_of_folder(
 
 
 def _series_of_form(form: _Form, call: Callable[[int], str]) -> list[_Draft]:
-    times = None
-    if form.counters:
-        times = find_times(form.fields, form.texts[1:-1], form.texts[0])
+    times = find_times(form.fields, form.texts[1:-1], form.texts[0]) if form.fields else None
     within = set() if times is None else set(range(times.first, times.last + 1))
     counters = [field for field in form.counters if field not in within]
     varying = [field for field in range(len(form.fields)) if form.varies(field)]
@@ -263,23 +279,25 @@ def _timed(
     numbers = [field for field in others if field in form.counters and field > times.last]
     frame = _frame_field(form, numbers)
     clip = [field for field in others if field != frame and form.is_shared(field)]
+    micros = np.array(times.micros)
     if frame is not None and len(set(times.micros)) < len(form.members):
-        # Several pictures of each second, counted anew.
-        count = np.array(form.numbers(frame))
-        micros = np.array(times.micros) + count - count.min()
+        micros = _within_seconds(micros, np.array(form.numbers(frame)))
         place = (times.first, frame)
-    else:
-        micros = np.array(times.micros)
     drafts = []
     for before, behind, one in _split(form, clip, place, micros.tolist(), None, call):
-        if place[1] == times.last:
-            frames, fps = frames_of_times(np.array(one.frames))
-        else:
-            seconds = len({time // 1_000_000 for time in one.frames})
-            frames, fps = np.arange(len(one.frames)), len(one.frames) / seconds
+        frames, fps = frames_of_times(np.array(one.frames))
         timed = Series(one.parts, one.members, frames.tolist(), fps, True)
         drafts.append((before, behind, timed))
     return drafts
+
+
+def _within_seconds(seconds: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Times of pictures that are counted anew in each second."""
+    number = [len(set(count[seconds == one].tolist())) for one in np.unique(seconds)]
+    # The first and the last second may not be whole.
+    rate = np.median(number[1:-1]) if len(number) > 2 else max(number)
+    step = 1_000_000 // max(int(rate), 1)
+    return np.asarray(seconds + (count - count.min()) * step)
 
 
 def _frame_field(form: _Form, fields: Sequence[int]) -> int | None:
@@ -348,4 +366,4 @@ def _words(form: _Form, row: int, clip: Sequence[int], first: int, last: int) ->
     for field in range(first, last):
         kept = field in clip or not form.varies(field)
         text += (form.fields[field][row] if kept else "\0") + form.texts[field + 1]
-    return re.sub(r"[ _.=#-]*\0+", "", text).strip(_EDGES)
+    return re.sub(r"[ _.=#(\[-]*\0+", "", text).strip(_EDGES)

@@ -150,7 +150,14 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
         if form is not None:
             chosen.append((file, form))
     names = {(form.name, file.with_suffix("")) for file, form in chosen}
-    return [(file, form) for file, form in chosen if (form.twin, file.with_suffix("")) not in names]
+    # AlphaPose writes the pictures of this folder into one file beside it, too.
+    separate = {file.parent.parent for file, form in chosen if file.parent.name == "sep-json"}
+    return [
+        (file, form)
+        for file, form in chosen
+        if (form.twin, file.with_suffix("")) not in names
+        and not (file.name == "alphapose-results.json" and file.parent in separate)
+    ]
 
 
 def _unknown(path: Path) -> InputError:

@@ -165,7 +165,7 @@ def _names(path: Path, planned: Sequence[Planned], clips: Sequence[Clips]) -> li
                 if other is not one and (key == name or other.form is not one.form):
                     raise InputError(
                         f"{one.path} has a clip named {key!r} and so has {other.path}, "
-                        "expected different names"
+                        "expected one file of a clip, or different names"
                     )
     return result
 

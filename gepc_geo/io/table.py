@@ -24,7 +24,7 @@ from gepc_geo.io.clip import Clips, Remark, build_clip, join_clips
 from gepc_geo.io.orders import nearest_order
 from gepc_geo.io.table_header import Header, is_header, read_header
 from gepc_geo.io.table_joints import Choice, choose_joints
-from gepc_geo.io.table_keys import Keys, clips_of_rows, ids_of, parts_of
+from gepc_geo.io.table_keys import Keys, are_pictures, clips_of_rows, ids_of, parts_of
 from gepc_geo.io.text import head, read_text
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
@@ -189,7 +189,11 @@ def _keys(header: Header, cells: dict[int, list[str]], lines: list[int], path: P
     if person and header.is_row_number and len(set(person)) == len(person):
         person = None
     parts: list[tuple[str, ...]] = [()] * len(lines)
+    # Names of pictures say the frame, and the clip.
+    pictures = next((one for one in header.clip if are_pictures(cells[one])), header.frame)
     for one in header.clip:
+        if one == pictures:
+            continue
         # The name of a clip is no file's.
         of_file = not header.names[one].lower().startswith("clip")
         found = {text: parts_of(text) if of_file else (text,) for text in set(cells[one])}
@@ -199,7 +203,7 @@ def _keys(header: Header, cells: dict[int, list[str]], lines: list[int], path: P
         lines,
         [tuple(filter(None, one)) for one in parts],
         person,
-        column(header.frame),
+        column(pictures),
         column(header.time),
         header.from_zero,
     )

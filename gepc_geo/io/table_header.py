@@ -15,7 +15,7 @@ MAX_JOINTS = 1000
 
 # Names of columns, without gaps; where several of a kind are there, the first of these counts.
 _NAMES = {
-    "clip": "clip clipname clipid video videoname videoid videopath file filename filepath sequence "
+    "clip": "clip clipname clipid video videoname videoid videopath file filename filepath path sequence "
     "sequencename sequenceid seq seqid camera cameraname cameraid cam camid recording recordingid",
     "person": "person personid personidx personindex personnumber track trackid trackidx trackname "
     "trackingid individual individualid individuals animal animalid subject subjectid player playerid "

@@ -17,6 +17,7 @@ from gepc_geo.io.times import frames_of_times
 from gepc_geo.tracks import MAX_FRAMES
 
 _VIDEO = re.compile(r"\.(mp4|avi|mov|mkv|webm|m4v|mpe?g|wmv|flv|mts|m2ts|ts)$", re.IGNORECASE)
+_PICTURE = re.compile(r"\.(jpe?g|png|bmp|tiff?|webp|gif|ppm|pgm)$", re.IGNORECASE)
 # SLEAP's names: those of the project and of the video's place in it, then the video's.
 _SLEAP = re.compile(r"(.+\.v\d+\.\d+)_(.+)\.analysis")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
@@ -73,6 +74,11 @@ def parts_of(name: str) -> tuple[str, ...]:
         return (name,) if name else ()
     parts = re.split(r"[/\\]", _VIDEO.sub("", name))
     return tuple(one for one in parts if one not in ("", ".", "..") and not one.endswith(":"))
+
+
+def are_pictures(cells: Sequence[str]) -> bool:
+    """Whether all cells are names of files of pictures."""
+    return bool(cells) and all(_PICTURE.search(one) for one in dict.fromkeys(cells))
 
 
 def ids_of(cells: Sequence[str] | None) -> list[int | None]:

@@ -16,6 +16,8 @@ _EPOCHS = {10: 1_000_000, 13: 1_000, 16: 1, 19: -1_000}
 _DATES = (
     *([4, 2, 2, 2, 2, 2], [8, 2, 2, 2], [4, 2, 2, 6], [8, 6], [14]),
     *([8, 9], [8, 12], [17], [20]),
+    # With a year of two digits.
+    *([2, 2, 2, 2, 2, 2], [2, 2, 2, 6], [6, 2, 2, 2], [6, 6]),
 )
 _WHOLE = 14
 # A gap longer than this many usual ones holds missing frames.
@@ -42,8 +44,9 @@ class Times:
 def frames_of_times(micros: np.ndarray) -> tuple[np.ndarray, float | None]:
     """Frame numbers of times, and frames a second.
 
-    The rate is one over the median gap. Gaps of more than 1.5 medians hold missing frames; each shorter
-    one is one frame, as cameras do not keep time exactly.
+    The rate is one over the median gap; over the mean of gaps of up to 1.5 medians where that is the same to
+    within the digits of the times (33, 33 and 34 milliseconds are 30 a second). Longer gaps hold missing
+    frames; each shorter one is one frame, as cameras do not keep time exactly.
 
     Args:
         micros: :math:`[F]` different times in microseconds, in any order.
@@ -56,6 +59,9 @@ def frames_of_times(micros: np.ndarray) -> tuple[np.ndarray, float | None]:
     if not len(gaps):
         return np.zeros(len(order), dtype=np.int64), None
     usual = float(np.median(gaps))
+    mean = float(gaps[gaps <= _LONG * usual].mean())
+    if abs(mean - usual) <= np.gcd.reduce(gaps):
+        usual = mean
     steps = np.where(gaps > _LONG * usual, np.maximum(np.rint(gaps / usual), 2), 1)
     frames = np.zeros(len(order), dtype=np.int64)
     frames[order[1:]] = np.cumsum(steps.astype(np.int64))
@@ -72,23 +78,26 @@ def find_times(
         between: What stands between one run and the next, the same in all names.
         before: What stands before the first.
     """
+    best: Times | None = None
+    most = 1
     for first in range(len(fields)):
         glued = (before if first == 0 else between[first - 1])[-1:].isalpha()
         for read in (_date_and_time, _time_of_day, _epoch, _seconds):
             if glued and read is _seconds:
                 continue
             found = read(fields, between, first)
-            if found is not None and len(set(found.micros)) > 1:
-                return found
-    return None
+            # Of fields that can be read in several ways, the one that tells most names apart.
+            if found is not None and (count := len(set(found.micros))) > most:
+                best, most = found, count
+    return best
 
 
 # -- inner -----------------------------------------------------------------------------------------
 
 
 def _width(field: Sequence[str]) -> int:
-    """How many digits all texts of a field have; 0 where they differ."""
-    widths = {len(text) for text in field}
+    """How many digits all texts of a field have; 0 where they differ, or are no digits."""
+    widths = {len(text) if text.isdecimal() else 0 for text in field}
     return widths.pop() if len(widths) == 1 else 0
 
 
@@ -104,6 +113,8 @@ def _date_and_time(
             continue
         last = first + count - 1
         texts = ["".join(one) for one in zip(*fields[first : last + 1], strict=True)]
+        if sum(form) < _WHOLE:
+            texts = [f"20{text}" for text in texts]
         seconds = [_date(text[:_WHOLE]) for text in texts]
         if None in seconds:
             continue
@@ -162,7 +173,10 @@ def _seconds(fields: Sequence[Sequence[str]], between: Sequence[str], first: int
     last = first + 1
     if last >= len(fields) or between[first] != "." or _width(fields[last]) == 0:
         return None
-    if any((len(text) > 1 and text.startswith("0")) or len(text) > 9 for text in fields[first]):
+    if any(
+        not text.isdecimal() or (len(text) > 1 and text.startswith("0")) or len(text) > 9
+        for text in fields[first]
+    ):
         return None
     whole = [int(text) * 1_000_000 for text in fields[first]]
     found = _with_fraction(fields, between, first, first, whole)

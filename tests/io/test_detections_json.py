@@ -161,6 +161,16 @@ def test_mmpose_results_that_were_saved_by_hand(wrap, tmp_path):
     assert tracks.frame.tolist() == [1, 3, 1]
 
 
+def test_mmpose_demo_on_pictures(tmp_path):
+    """``results_NAME.json`` with the instances of one picture."""
+    for i, people in ((1, [instance(), instance(900)]), (2, []), (3, [instance(103)])):
+        content = {"meta_info": meta("coco17"), "instance_info": people}
+        save(tmp_path / "gate" / f"results_{i:06d}.json", content)
+    tracks = read(tmp_path)
+    assert tracks.clip_names == ("gate",) and read_all(tmp_path).formats == {"mmpose-images": 3}
+    assert tracks.frame.tolist() == [0, 2, 0] and tracks.clip_length.tolist() == [3]
+
+
 def test_mmpose_of_3d_lifters(tmp_path):
     """Joints are named and linked by the file, built-in where these are a built-in skeleton's."""
     pose = [[j / 100, 0.2, j / 10] for j in range(17)]

@@ -103,6 +103,50 @@ def test_native_files_with_the_same_names(tmp_path):
         read(tmp_path / "in")
 
 
+def test_views_of_openpose_are_clips(tmp_path):
+    """``--3d``: the further views of a frame have their number behind ``_keypoints``."""
+    for view in ("", "_1", "_2"):
+        frames(tmp_path, *(f"gate_{i:012d}_keypoints{view}" for i in range(3)))
+    tracks = read(tmp_path)
+    assert tracks.clip_names == ("gate", "gate_view1", "gate_view2")
+    assert tracks.frame.tolist() == [0, 1, 2] * 3
+
+
+@pytest.mark.parametrize("copy", ["{} - Copy", "{} (1)", "{} copy", "{}(2)"])
+def test_copies_of_files_are_named(copy, tmp_path):
+    name = "gate_000000000001_keypoints"
+    frames(tmp_path, "gate_000000000000_keypoints", name, copy.format(name))
+    with pytest.raises(
+        InputError, match=r"is called a copy of .*gate_000000000001_keypoints\.json"
+    ):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("people", "pose"), [("people", "pose_keypoints_2d"), ("bodies", "joints")]
+)
+def test_alphapose_as_it_leaves_its_folder(people, pose, tmp_path):
+    """``--format open`` and ``cmu``: a file a picture, and all pictures in one file beside them."""
+    values = [v for j in range(18) for v in (100.0 + j, 50.0 + 4 * j, 0.75)]
+    content = {
+        f"{i}.jpg": {"version": "AlphaPose v0.3", people: [{pose: values}]} for i in range(3)
+    }
+    folder = tmp_path / "gate" / "sep-json"
+    folder.mkdir(parents=True)
+    for name, one in content.items():
+        (folder / name.replace("jpg", "json")).write_text(json.dumps(one))
+    whole = tmp_path / "gate" / "alphapose-results.json"
+    whole.write_text(json.dumps(content))
+    found = read_all(tmp_path)
+    assert found.formats == {"openpose": 3}
+    # The one file alone says the same.
+    alone = read(whole)
+    for tracks in (found.tracks, alone):
+        assert (tracks.clip_names, tracks.frame.tolist()) == (("gate",), [0, 1, 2])
+        assert tracks.skeleton.name == "coco18"
+    np.testing.assert_array_equal(alone.keypoints, found.tracks.keypoints)
+
+
 def test_how_names_were_understood_is_told(tmp_path):
     frames(tmp_path / "a", "gate_1", "gate_2")
     (told,) = read_all(tmp_path).names

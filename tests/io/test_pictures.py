@@ -90,6 +90,8 @@ def second(i: int) -> str:
             {("gate",): list(R), ("yard",): list(R)},
         ),
         (["../../evil_1.jpg", "good_1.jpg"], {("evil",): [1], ("good",): [1]}),
+        ([f"gate ({i}).jpg" for i in R], {("gate",): list(R)}),
+        ([f"results_{i:06d}.json" for i in R], {(): list(R)}),
         # The times at which recordings begin are words of their names.
         (
             [f"2021-03-04_12-{m}-00_{i:04d}.jpg" for m in ("00", "10") for i in R],
@@ -117,6 +119,11 @@ def test_clips_and_frames(names, clips):
         lambda i: f"{1614859200 + i * 0.04:.6f}.png",
         lambda i: f"{(1614859200000 + 40 * i) * 1000}.png",
         lambda i: f"frame_{i * 0.04:.3f}.png",
+        # A year of two digits.
+        lambda i: f"image21-03-04_12-00-{second(i).replace('.', '-')}.jpg",
+        lambda i: f"210304_1200{second(i).replace('.', '_')}.jpg",
+        # Nanoseconds.
+        lambda i: f"{(1614859200000 + 40 * i) * 1000000}.png",
         # A number that goes with the time is the frame's.
         lambda i: f"gate_{i:04d}_12-00-{second(i)}.jpg",
         # Over midnight.
@@ -144,9 +151,40 @@ def test_pictures_that_are_counted_anew_each_second():
     assert (one.frames, one.fps) == (list(range(100)), 25)
 
 
+def test_minutes_that_change_are_no_hours():
+    names = [
+        f"image21-03-04_12-{i // 1500:02d}-{i // 25 % 60:02d}-{i % 25 * 4:02d}.jpg"
+        for i in range(1480, 1540)
+    ]
+    (one,) = series_of(names, lambda i: names[i])
+    assert (one.frames, one.fps) == (list(range(60)), 25)
+    names = [f"cam01_12-{i // 60:02d}-{i % 60:02d}.jpg" for i in range(40, 80)]
+    (one,) = series_of(names, lambda i: names[i])
+    assert (one.parts, one.frames, one.fps) == (("cam01",), list(R), 1)
+
+
+def test_parts_of_seconds_at_the_ends():
+    """Motion's names: the number of the picture in its second; the recording begins within one."""
+    places = [(0, q) for q in range(4, 10)] + [(s, q) for s in (1, 2) for q in range(10)]
+    places += [(3, q) for q in range(3)]
+    names = [f"01-202103041200{s:02d}-{q:02d}.jpg" for s, q in places]
+    (one,) = series_of(names, lambda i: names[i])
+    assert one.frames == list(range(len(names))) and one.fps == pytest.approx(10)
+
+
+@pytest.mark.parametrize("rate", [24, 30, 30000 / 1001, 60])
+def test_times_that_are_rounded_to_milliseconds(rate):
+    """Of the rounded gaps the median is off by up to 3 %, which long gaps would add up."""
+    numbers = [*range(150), *range(1950, 2100)]
+    micros = np.array([round(n * 1000 / rate) * 1000 for n in numbers])
+    frames, fps = frames_of_times(micros)
+    assert fps == pytest.approx(rate, rel=2e-3)
+    assert np.abs(frames - numbers).max() <= 1
+
+
 def test_gaps_over_one_and_a_half_are_missing_frames():
-    micros = np.array([0, 40, 80, 130, 170, 310, 350]) * 1000
-    # 50 is late by a quarter; 140 is three and a half usual gaps, the nearest even number of frames is 4.
+    micros = np.array([0, 40, 80, 131, 171, 311, 351]) * 1000
+    # 51 is late by a quarter; 140 is three and a half usual gaps, the nearest even number of frames is 4.
     frames, fps = frames_of_times(micros)
     assert frames.tolist() == [0, 1, 2, 3, 4, 8, 9]
     assert fps == pytest.approx(25)

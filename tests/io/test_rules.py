@@ -169,6 +169,29 @@ def test_copies_with_other_ids_are_one_person(form, tmp_path):
         assert read(tmp_path).track.tolist() == [1] * 6
 
 
+def with_ids(content):
+    """JSON whose people without an id have -1."""
+    if isinstance(content, list):
+        return [with_ids(one) for one in content]
+    if isinstance(content, dict):
+        found = {name: with_ids(one) for name, one in content.items()}
+        return {"track_id": -1, **found} if "keypoints" in found and "x" not in found else found
+    return content
+
+
+@pytest.mark.parametrize("form", [form for form in WRITERS if form != "ultralytics-labels"])
+def test_an_id_of_minus_one_is_none(form, tmp_path):
+    """Trackers give it to all whom they are not sure of."""
+    frames = [[(100.0 + f, 0.75, 5), (400.0, 0.75, -1), (700.0, 0.75, -1)] for f in range(3)]
+    joints = 18 if form == "openpose" else 17
+    made = [[(pose(x, joints, s), i) for x, s, i in people] for people in frames]
+    WRITERS[form](tmp_path, made)
+    if form in ("coco-results", "mmpose", "ultralytics-json"):
+        path = next(tmp_path.iterdir())
+        path.write_text(json.dumps(with_ids(json.loads(path.read_text()))))
+    assert sorted(set(read(tmp_path).track.tolist())) == [5, 6, 7]
+
+
 @pytest.mark.parametrize("form", WRITERS)
 def test_scores_of_zero_for_everybody_are_no_scores(form, tmp_path):
     frames = [[(100.0 + 2 * f, 0.0, 1), (600.0, 0.0, 2)] for f in range(4)]

@@ -232,6 +232,25 @@ def test_frames_by_pictures(tmp_path):
         read(tmp_path, text(["image_name", *NAMED], [["door.jpg", *pose(0)]]))
 
 
+@pytest.mark.parametrize("column", ["file", "filename", "path", "image", "video"])
+def test_a_column_of_pictures_says_clips_and_frames(column, tmp_path):
+    """Whatever it is called; of clips there are two, not one for each picture."""
+    joints = ",".join(f"{name}_{one}" for name in SKELETONS["coco17"].joints for one in "xy")
+    rows = [
+        f"cam{camera}_{i:04d}.jpg,{person},{','.join([str(100.0 * person + i)] * 34)}"
+        for camera in (1, 2)
+        for i in (1, 2, 3)
+        for person in (1, 2)
+    ]
+    text = "\n".join([f"{column},person,{joints}", *rows, ""])
+    (tmp_path / "poses.csv").write_text(text)
+    tracks = read_all(tmp_path / "poses.csv").tracks
+    assert tracks.clip_names == ("cam1", "cam2")
+    assert (
+        tracks.frame.tolist() == [0, 1, 2] * 4 and tracks.track.tolist() == [1, 1, 1, 2, 2, 2] * 2
+    )
+
+
 def test_clips_by_videos_and_cameras(tmp_path):
     rows = [[f"C:\\films\\{day}\\gate.mp4", "../left", 0, *pose(0)] for day in ("mon", "tue")]
     clips = read(tmp_path, text(["video_path", "camera", "frame", *NAMED], rows))
