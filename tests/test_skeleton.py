@@ -52,7 +52,7 @@ def test_mirror_swaps_left_and_right_twice_to_itself(name):
 
 def test_sizes():
     sizes = {"coco17": 17, "coco18": 18, "body25": 25, "halpe26": 26, "mediapipe33": 33}
-    sizes |= {"ntu25": 25, "kinect20": 20, "penn13": 13, "box5": 5}
+    sizes |= {"ntu25": 25, "kinect20": 20, "penn13": 13, "box5": 5, "body25b": 25, "h36m17": 17}
     assert {name: s.num_joints for name, s in SKELETONS.items()} == sizes
 
 
