@@ -201,7 +201,8 @@ class Skeleton:
     def from_json(cls, path: str | Path) -> Skeleton:
         """Reads a user's own skeleton from a JSON file in :meth:`to_dict`'s form."""
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+            # JSON in bytes may be in any of its encodings, with a byte order mark or without.
+            data = json.loads(Path(path).read_bytes())
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{path} cannot be read as a skeleton, expected JSON: {error}"

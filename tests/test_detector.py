@@ -371,7 +371,9 @@ def test_poses_that_do_not_fit_are_refused(detector, crowd):
     for ask in (GEPC(**SMALL).fit, detector.training_windows, detector.decision_function):
         with pytest.raises(InputError, match=r"the poses are of type ndarray, expected PoseTracks"):
             ask(crowd.keypoints)
-    with pytest.raises(InputError, match=r"device 'tpu9' does not exist, expected auto, cpu or cuda"):
+    with pytest.raises(
+        InputError, match=r"device 'tpu9' does not exist, expected auto, cpu or cuda"
+    ):
         GEPC(**SMALL).fit(crowd, device="tpu9")
 
 

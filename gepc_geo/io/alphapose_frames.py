@@ -31,7 +31,7 @@ from gepc_geo.skeleton import Skeleton
 
 _FRAME_KIND = "AlphaPose's results of a picture"
 _FORVIS_KIND = "AlphaPose's results with PoseFlow"
-_FORVIS = "-forvis-tracked"
+_FORVIS = re.compile(r"-forvis(-tracked)?$")
 _IMAGE = re.compile(r'"image_id"\s*:\s*(?:"([^"]*)"|(\d+))')
 
 
@@ -106,7 +106,7 @@ def read_alphapose_forvis(path: Path, skeleton: Skeleton | None = None) -> Clips
         for one in people:
             rows.add(one, image, path, f"picture {image!r:.60}", "scores")
     values, named = rows.values(skeleton, path)
-    parts = result_parts(path.with_name(path.name.replace(_FORVIS, "")))
+    parts = result_parts(path.with_name(_FORVIS.sub("", path.stem) + path.suffix))
     return clips_of_images(
         parts, values, rows.images, rows.persons(), named, path, rows.scores, list(content)
     )

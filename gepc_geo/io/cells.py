@@ -153,11 +153,17 @@ def _rows(text: str, separator: str, path: Path, kind: str) -> Iterator[tuple[in
         io.StringIO(_without_note(text), newline=""), delimiter=separator, strict=True
     )
     width = 0
+    empty: list[tuple[int, list[str]]] = []
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
             if not any(cells):
+                # Empty lines are nothing; rows of empty cells may be frames, but not behind the last one.
+                if len(cells) > 1 and width:
+                    empty.append((reader.line_num, [""] * width))
                 continue
+            yield from empty
+            empty.clear()
             width = width or len(cells)
             if len(cells) > width and not any(cells[width:]):
                 del cells[width:]

@@ -23,6 +23,7 @@ from gepc_geo.io.cells import Numbers, read_rows
 from gepc_geo.io.clip import Clips, build_clip
 from gepc_geo.io.joint_names import built_in_of, joint_key, keys_of, words_of
 from gepc_geo.io.names import file_names
+from gepc_geo.io.pictures import series_of
 from gepc_geo.io.text import head, read_text, whole_number
 from gepc_geo.io.writing import flat_poses
 from gepc_geo.skeleton import Skeleton
@@ -115,7 +116,7 @@ def clip_of_table(table: Table, path: Path, skeleton: Skeleton | None) -> Clips:
             there = ~np.isnan(place).any(-1)
             values[a, there, v, :-1] = place[there]
             values[a, there, v, -1] = np.where(np.isnan(score), 1, score)[there]
-    track, row = np.nonzero((values[..., -1] > 0).any(-1))
+    track, row = np.nonzero((values[..., :-1] != 0).any((-2, -1)))
     return build_clip(
         (_video(path.stem),),
         values[track, row],
@@ -177,25 +178,50 @@ def _table(path: Path) -> Table:
     names: dict[str, list[str]] = {}
     numbers: Numbers | None = None
     columns: list[tuple[str, str, str]] = []
+    index: list[str] = []
     for line, row in rows:
         if numbers is None and row[0] in _HEADS and row[0] not in names:
             names[row[0]] = row[1:]
             continue
         if numbers is None:
             columns = _columns(names, path)
-            numbers = Numbers(
-                ["frame", *(" ".join(filter(None, key)) for key in columns)], separator, path
-            )
-        numbers.add(line, row)
+            titles = [" ".join(filter(None, key)) for key in columns]
+            numbers = Numbers(titles, separator, path)
+        if any(row):
+            numbers.add(line, row[1:])
+            index.append(row[0])
     if numbers is None:
         columns = _columns(names, path)
         return Table(columns, np.zeros(0, dtype=np.int64), np.zeros((0, len(columns))))
-    values = numbers.array()
-    frames = [
-        whole_number(frame, path, f"in row {line} frame")
-        for line, frame in zip(numbers.lines, values[:, 0].tolist(), strict=True)
+    return Table(columns, frames_of_index(index, numbers.lines, path), numbers.array())
+
+
+def frames_of_index(index: Sequence[str], lines: Sequence[int], path: Path) -> np.ndarray:
+    """Frame numbers of the rows of a table: its index, or the numbers in names of pictures.
+
+    Args:
+        index: The first cell of each row.
+        lines: The line of each, for errors.
+        path: The file, for errors.
+
+    Raises:
+        InputError: Rows that are no numbered frames.
+    """
+    if index and all(re.search(r"\.[A-Za-z]+$", one) for one in index):
+        series = series_of(index, lambda i: f"{path}: picture {index[i]!r:.60}")
+        if len(series) > 1:
+            raise InputError(
+                f"{path} has the pictures {index[series[0].members[0]]!r:.60} and "
+                f"{index[series[1].members[0]]!r:.60}, expected those of one video"
+            )
+        frames = np.zeros(len(index), dtype=np.int64)
+        frames[series[0].members] = series[0].frames
+        return frames
+    numbers = [
+        whole_number(one.removesuffix(".0"), path, f"in row {line} frame")
+        for line, one in zip(lines, index, strict=True)
     ]
-    return Table(columns, np.array(frames, dtype=np.int64), values[:, 1:])
+    return np.array(numbers, dtype=np.int64)
 
 
 def _columns(names: dict[str, list[str]], path: Path) -> list[tuple[str, str, str]]:

@@ -16,7 +16,7 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.io.cells import MAX_COLUMNS
 from gepc_geo.io.clip import Clips
-from gepc_geo.io.deeplabcut import Table, clip_of_table
+from gepc_geo.io.deeplabcut import Table, clip_of_table, frames_of_index
 from gepc_geo.io.unpickle import parse_pickle
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import MAX_FRAMES, MAX_VALUE
@@ -87,8 +87,12 @@ class _Reader:
             columns, index, values = self._fixed(group)
         else:
             columns, index, values = self._appendable(group)
-        if index.ndim != 1 or index.dtype.kind not in "iu" or len(index) != len(values):
+        if index.ndim != 1 or index.dtype.kind not in "iuS" or len(index) != len(values):
             raise self._wrong("rows that are no numbered frames")
+        if index.dtype.kind == "S":
+            # Names of pictures.
+            texts = [one.decode("utf-8", "replace") for one in index.tolist()]
+            index = frames_of_index(texts, range(1, len(texts) + 1), self._path)
         if not values.shape[1] == len(columns) <= MAX_COLUMNS:
             raise self._wrong(f"{values.shape[1]} columns for {len(columns)} names")
         if (np.abs(values) > MAX_VALUE).any():

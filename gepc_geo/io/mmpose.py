@@ -7,7 +7,7 @@ instance has a ``track_id`` where something tracked it. The demos count frames f
 Results of the inferencer that were saved by hand are a list of frames, each a list of instances, or
 ``{"predictions": [...]}`` of these. Of a folder of images
 the inferencer writes the instances of each into a file of the image's name, some versions in a list of one
-list; the demo writes ``results_NAME.json`` with ``instance_info``, a list of instances. 3D lifters give three coordinates a joint, in metres. Source: MMPose 1.x, demo and inferencer.
+list; versions before 1.0 give x, y, score of each joint; the demo writes ``results_NAME.json`` with ``instance_info``, a list of instances. 3D lifters give three coordinates a joint, in metres. Source: MMPose 1.x, demo and inferencer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from gepc_geo.tracks import PoseTracks
 _KIND = "MMPose's predictions of a video"
 _IMAGE_KIND = "MMPose's predictions of an image"
 # Frames with nobody may come first.
-_NESTED = re.compile(r'\s*\[\s*(\[\s*\]\s*,\s*)*\[\s*\{\s*"keypoints"\s*:\s*\[\s*\[')
+_NESTED = re.compile(r'\s*\[\s*(\[\s*\]\s*,\s*)*\[\s*\{[^{}]*"keypoints"\s*:\s*\[\s*\[')
 # The lifters that MMPose has by name give Human3.6M's joints.
 _LIFTED = {17: SKELETONS["h36m17"]}
 
@@ -61,7 +61,7 @@ def detect_images(path: Path) -> bool:
     """A JSON list of objects that begin with key points in pairs; the same in a list of one, or as the demo
     writes it."""
     start = head(path)
-    if re.match(r'\s*\[\s*\{\s*"keypoints"\s*:\s*\[\s*\[', start):
+    if re.match(r'\s*\[\s*\{[^{}]*"keypoints"\s*:\s*\[\s*\[', start):
         return True
     demo = re.match(r'\s*\{\s*"(meta_info|instance_info)"', start)
     if not (demo or _NESTED.match(start)) or not re.search(r"\d", path.stem):
@@ -212,6 +212,9 @@ def _pose(one: Any, path: Path, frame: int) -> np.ndarray:
             f"{path} has {kind_of(one)} as an instance of frame {frame}, expected its keypoints"
         )
     points = finite_array(one.get("keypoints", []), path)
+    if "keypoint_scores" not in one and points.ndim == 2 and points.shape[1] == 3:
+        # As versions before 1.0 have them.
+        return points
     scores = finite_array(one.get("keypoint_scores", []), path)
     # Lifters give a list of one pose.
     points = points[0] if points.ndim == 3 and len(points) == 1 else points

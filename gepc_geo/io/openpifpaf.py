@@ -20,15 +20,18 @@ from gepc_geo.io.text import head, parse_json, read_json, read_text, whole_numbe
 from gepc_geo.skeleton import Skeleton
 
 _KIND = "OpenPifPaf's predictions"
-_ENTRIES = {"keypoints", "bbox", "score", "category_id"}
+_ENTRIES = {"keypoints", "bbox", "score"}
 # An annotation of up to 133 joints is within this.
 _HEAD = 1 << 14
 
 
 def detect(path: Path) -> bool:
-    """A list whose first entry is a person, without an ``image_id``, which COCO's results have."""
+    """A list whose first entry is a person with flat key points, without an ``image_id``, which COCO's
+    results have."""
     first = re.match(r"\s*\[\s*\{[^{}]*\}", head(path, _HEAD))
-    names = set(re.findall(r'"(\w+)"\s*:', first[0])) if first else set()
+    if first is None or re.search(r'"keypoints"\s*:\s*\[\s*\[', first[0]):
+        return False
+    names = set(re.findall(r'"(\w+)"\s*:', first[0]))
     return names >= _ENTRIES and "image_id" not in names
 
 
@@ -58,7 +61,6 @@ def read_openpifpaf(files: FrameFiles, skeleton: Skeleton | None) -> Clips:
         files.paths[0],
         listed=files.frames,
         counted=not files.timed,
-        fps=None if files.fps is None else [files.fps],
     )
 
 

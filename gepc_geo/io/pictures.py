@@ -19,7 +19,7 @@ from gepc_geo.io.times import Times, find_times, frames_of_times
 
 # Behind the name: what tools put there. An ending that begins with a digit is none (cam01.0000).
 _ENDING = re.compile(r"\.[A-Za-z]\w*$")
-_TOOL = re.compile(r"([_-]keypoints|\.predictions|\.openpifpaf)$")
+_TOOL = re.compile(r"([_-]keypoints|\.predictions|\.(?:openp|p)ifpaf)$")
 # OpenPose's further views of a frame.
 _VIEW = re.compile(r"(.*?)(_?\d+)_keypoints_(\d+)", re.DOTALL)
 # What people's systems call the copy of a file.

@@ -115,7 +115,7 @@ def _is_shown(path: Path, folder: Path) -> bool:
 def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
     """The files of a folder that hold poses, and their formats."""
     forms = [form for form in REGISTRY if format in ("auto", form.name)]
-    suffixes = {form.suffix for form in forms}
+    suffixes = {suffix for form in forms for suffix in form.suffixes}
     found = _files_in(folder)
     files = [file for file in found if file.suffix.lower() in suffixes and _is_shown(file, folder)]
     if not files:
@@ -130,7 +130,7 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
     if format != "auto":
         return [(file, forms[0]) for file in files]
     known = {
-        file: _detect(file, [form for form in forms if form.suffix == file.suffix.lower()])
+        file: _detect(file, [form for form in forms if file.suffix.lower() in form.suffixes])
         for file in files
     }
     # A file that no format knows is read as the first known one of its ending is: it is damaged (or
@@ -139,7 +139,7 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
     for file in sorted(files, key=_is_empty_list):
         form = known[file]
         if form is not None:
-            usual.setdefault(form.suffix, form)
+            usual.setdefault(file.suffix.lower(), form)
     if not usual:
         raise _unknown(files[0])
     chosen = []

@@ -39,6 +39,7 @@ class Format:
     Attributes:
         name: What ``--format`` calls it.
         suffix: The ending of its files, in lower case; files may have it in upper case.
+        others: Further endings that its files may have.
         detect: Whether a file is of this format, by its content.
         read: Reads one file, or the :class:`~gepc_geo.io.clip.FrameFiles` of a clip.
         keys: Names of JSON that are in its files, wherever ``detect`` did not look: entries of the
@@ -66,7 +67,13 @@ class Format:
         default_factory=lambda: {2: None, 3: None}
     )
     one_file: bool = False
+    others: tuple[str, ...] = ()
     twin: str = ""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """All endings of its files."""
+        return (self.suffix, *self.others)
 
     def lack(self, tracks: PoseTracks) -> str:
         """Why the format has no form for poses, in words; empty where it has one."""
@@ -257,6 +264,7 @@ REGISTRY = (
         any_skeleton=True,
         write=table.write_csv,
         one_file=True,
+        others=(".tsv", ".txt"),
     ),
     Format(
         "openpifpaf",

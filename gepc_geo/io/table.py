@@ -26,6 +26,7 @@ from gepc_geo.io.table_header import Header, is_header, read_header
 from gepc_geo.io.table_joints import Choice, choose_joints
 from gepc_geo.io.table_keys import Keys, are_pictures, clips_of_rows, ids_of, parts_of
 from gepc_geo.io.text import head, read_text
+from gepc_geo.io.units import are_shares
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
@@ -34,8 +35,8 @@ _KIND = "a table of poses"
 _ORDERS = (SKELETONS["body25"], SKELETONS["body25b"])
 # A header is within this.
 _HEAD = 1 << 20
-# Nearly all shares of the image lie within this; SHALLOW is the most that a depth in shares is of pixels.
-_SHARE, _MOSTLY, _SHALLOW = 1.5, 0.99, 0.02
+# The most that a depth in shares of the image is of pixels.
+_SHALLOW = 0.02
 
 
 def detect(path: Path) -> bool:
@@ -63,6 +64,9 @@ def read_csv(path: Path, skeleton: Skeleton | None) -> Clips:
     lines: list[int] = []
     cells: dict[int, list[str]] = {column: [] for column in header.keys}
     for line, row in rows:
+        # Rows without anything are frames with nobody only where rows are frames.
+        if header.keys and not any(row):
+            continue
         numbers.add(line, pick(row))
         lines.append(line)
         for column, texts in cells.items():
@@ -73,7 +77,7 @@ def read_csv(path: Path, skeleton: Skeleton | None) -> Clips:
         named = nearest_order(values, _ORDERS)
     keys = _keys(header, cells, lines, path)
     person = ids_of(keys.person)
-    there = np.array((values[..., -1] > 0).any(-1))
+    there = np.array((values[..., :-1] != 0).any((-2, -1)))
     clips = []
     for clip in clips_of_rows(keys, person):
         kept = there[clip.rows]
@@ -177,7 +181,7 @@ def _is_depth(plane: np.ndarray, depth: np.ndarray, skeleton: Skeleton) -> bool:
         return False
     if skeleton != SKELETONS["mediapipe33"]:
         return True
-    shares = (np.abs(plane) <= _SHARE).mean() >= _MOSTLY and (plane < 0).mean() <= 0.1
+    shares = are_shares(plane) and (plane < 0).mean() <= 0.1
     return not shares and np.ptp(depth) > _SHALLOW * np.ptp(plane)
 
 

@@ -19,7 +19,7 @@ from gepc_geo.tracks import MAX_FRAMES
 _VIDEO = re.compile(r"\.(mp4|avi|mov|mkv|webm|m4v|mpe?g|wmv|flv|mts|m2ts|ts)$", re.IGNORECASE)
 _PICTURE = re.compile(r"\.(jpe?g|png|bmp|tiff?|webp|gif|ppm|pgm)$", re.IGNORECASE)
 # SLEAP's names: those of the project and of the video's place in it, then the video's.
-_SLEAP = re.compile(r"(.+\.v\d+\.\d+)_(.+)\.analysis")
+_SLEAP = re.compile(r"(.+[._]\d{3})_(.+)\.analysis")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
 # Seconds, milliseconds, ...: the first in which two frames are at most so many seconds apart.
 _UNITS = (1.0, 1e-3, 1e-6, 1e-9)
@@ -150,7 +150,8 @@ def _with_frames(
                 f"{keys.path} has frame {frames[outside[0]]} in row {keys.lines[rows[outside[0]]]}, "
                 f"expected 0 to {MAX_FRAMES - 1}"
             )
-        yield Rows(parts, rows, frames, counted=not keys.from_zero)
+        fps = None if keys.time is None else _rate(_micros(keys, keys.time, rows), frames)
+        yield Rows(parts, rows, frames, counted=not keys.from_zero, fps=fps)
         return
     if keys.time is not None:
         yield _with_times(keys, parts, rows, person, _micros(keys, keys.time, rows))
@@ -207,6 +208,13 @@ def _with_times(
         found.add(one)
     frames, fps = frames_of_times(distinct)
     return Rows(parts, rows, frames[inverse], fps=fps)
+
+
+def _rate(micros: np.ndarray, frames: np.ndarray) -> float | None:
+    """Frames a second of numbered frames with times; ``None`` where the two do not go together."""
+    numbers, first = np.unique(frames, return_index=True)
+    gaps = np.diff(micros[first])
+    return 1e6 / float(np.median(gaps / np.diff(numbers))) if len(gaps) and gaps.min() > 0 else None
 
 
 def _micros(keys: Keys, cells: Sequence[str], rows: np.ndarray) -> np.ndarray:

@@ -8,8 +8,9 @@ import numpy as np
 
 from gepc_geo.tracks import PoseTracks
 
-# Nearly all coordinates that are shares of the image lie within this; a few joints lie outside of it.
-_SHARE, _MOSTLY = 1.5, 0.99
+# Joints that are not in the picture are guessed outside of it: half of all shares lie within the first,
+# nearly all within the second. Nobody in pixels is so small.
+_HALF, _ALL, _MOSTLY = 1.5, 4.0, 0.99
 # The part of negative ones from which on they run from -1 to 1.
 _NEGATIVE = 0.1
 # Rows of a clip that are looked at before all are.
@@ -17,8 +18,9 @@ _FEW = 64
 
 
 def are_shares(positions: np.ndarray) -> bool:
-    """Whether positions (of any shape) are shares of the image: nobody is a pixel tall."""
-    return positions.size > 0 and bool((np.abs(positions) <= _SHARE).mean() >= _MOSTLY)
+    """Whether positions (of any shape) are shares of the image: nobody is a few pixels tall."""
+    size = np.abs(positions)
+    return size.size > 0 and bool(np.median(size) <= _HALF and (size <= _ALL).mean() >= _MOSTLY)
 
 
 def recognise_units(tracks: PoseTracks) -> PoseTracks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -53,6 +54,23 @@ def test_one_animal(tmp_path, mouse):
     np.testing.assert_array_equal(tracks.keypoints[0], [[3.5, 4.5], [5.5, 6.5], [1.5, 2.5]])
     np.testing.assert_allclose(tracks.confidence, [[0.8, 0.7, 0.9], [0.8, 0.7, 0]])
     assert read_all(path.parent, skeleton=mouse).formats == {"deeplabcut": 1}
+
+
+def test_likelihoods_of_zero_are_none(tmp_path, mouse):
+    (tmp_path / "a.csv").write_text(re.sub(r"0\.\d", "0.0", ONE))
+    with pytest.warns(InputWarning, match="scores are 0 for every joint of 2 poses"):
+        assert (read(tmp_path, skeleton=mouse).confidence.max(1) == 1).all()
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 4), (1, 2, 3)])
+def test_rows_that_are_pictures(numbers, tmp_path, mouse):
+    """``analyze_time_lapse_frames``: the index has names; a picture is missing, or they begin with 1."""
+    lines = ONE.splitlines()
+    rows = [line.split(",", 1) for line in lines[3:]]
+    named = [f"img{n:04d}.png,{rest}" for n, (_, rest) in zip(numbers, rows, strict=False)]
+    (tmp_path / "nestDLC_x.csv").write_text("\n".join([*lines[:3], *named, ""]))
+    tracks = read(tmp_path, skeleton=mouse)
+    assert tracks.frame.tolist() == list(numbers[:2])
 
 
 def test_several_animals(tmp_path):
@@ -141,8 +159,8 @@ def test_real_table_of_a_german_spreadsheet(real_data, mouse):
         (ONE[:-20], "3 values in row 6, expected 13"),
         (ONE.replace("3.5,", "x,", 1), "'x' as 'nose x' in row 4, expected a number"),
         (ONE.replace("3.5,", "inf,", 1), "has inf as 'nose x' in row 4"),
-        (ONE.replace("\n1,", "\n1.5,", 1), "in row 5 frame 1.5, expected a whole number"),
-        (ONE.replace("\n1,", "\n,", 1), "in row 5 frame nan, expected a whole number"),
+        (ONE.replace("\n1,", "\n1.5,", 1), "in row 5 frame '1.5', expected a whole number"),
+        (ONE.replace("\n1,", "\n,", 1), "in row 5 frame '', expected a whole number"),
         (ONE.replace("lamp", "nose"), "two columns of one name"),
         (ONE.replace("bodyparts", "parts"), "no rows scorer, bodyparts and coords"),
         ("scorer,\n", "no rows scorer, bodyparts and coords"),

@@ -155,7 +155,10 @@ def test_sizes_are_bounded(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"index": np.array([b"img1", b"img2", b"img3"])}, "rows that are no numbered frames"),
+        (
+            {"index": np.array([b"img1", b"img2", b"img3"])},
+            "in row 1 frame 'img1', expected a whole number",
+        ),
         ({"index": [-1, 0, 1]}, "frame number -1"),
         ({"index": [0, 1, 10**9]}, "frame number 1000000000"),
         ({"names": NAMES[:-1]}, "12 columns for 11 names"),

@@ -171,6 +171,26 @@ def test_mmpose_demo_on_pictures(tmp_path):
     assert tracks.frame.tolist() == [0, 2, 0] and tracks.clip_length.tolist() == [3]
 
 
+def test_mmpose_before_1_0(tmp_path):
+    """Lists of ``bbox`` and ``keypoints`` of three values each, with ids of its tracker."""
+
+    def one(x, track):
+        keypoints = [[x + j, 50.0 + 3 * j, 0.5] for j in range(17)]
+        return {
+            "bbox": [1, 2, 300, 400, 0.98],
+            "keypoints": keypoints,
+            "area": 1.0,
+            "track_id": track,
+        }
+
+    tracks = read(
+        save(tmp_path / "gate.json", [[], [one(100.0, 4), one(900.0, 2)], [one(103.0, 4)]])
+    )
+    assert read_all(tmp_path).formats == {"mmpose": 1} and tracks.dims == 2
+    assert tracks.frame.tolist() == [1, 1, 2] and tracks.track.tolist() == [2, 4, 4]
+    assert tracks.confidence[0, 0] == 0.5
+
+
 def test_mmpose_of_3d_lifters(tmp_path):
     """Joints are named and linked by the file, built-in where these are a built-in skeleton's."""
     pose = [[j / 100, 0.2, j / 10] for j in range(17)]

@@ -12,6 +12,7 @@ import pytest
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read, read_all
 from gepc_geo.io.labels import read_frame_labels
+from gepc_geo.skeleton import Skeleton
 
 
 def result(image, x=100.0, idx=1):
@@ -88,6 +89,31 @@ def test_result_lists_of_one_picture_each_are_one_clip(tmp_path):
     # A list of many pictures is none of them, even where it is called as its first.
     results(tmp_path / "w" / "0.json", "0.jpg", "1.jpg")
     assert read(tmp_path / "w").clip_names == ("0",)
+
+
+@pytest.mark.parametrize("ending", ["-forvis", "-forvis-tracked"])
+def test_poseflow(ending, tmp_path):
+    """A dict of pictures; without the tracker there are no ids."""
+    people = {
+        f"frame_{i:06d}.png": [
+            {**result("x", 100.0 + i), "scores": 2.6, "idx": 3},
+            {**result("x", 600.0 + i), "scores": 2.6, "idx": 8},
+        ]
+        for i in range(3)
+    }
+    tracked = ending.endswith("tracked")
+    if not tracked:
+        people = {
+            k: [{"keypoints": one["keypoints"], "scores": 2.6} for one in v]
+            for k, v in people.items()
+        }
+    path = tmp_path / "gate" / f"alphapose-results{ending}.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(people))
+    found = read_all(tmp_path)
+    assert found.formats == {"alphapose-forvis": 1} and found.tracks.clip_names == ("gate",)
+    assert found.tracks.track.tolist() == ([3] * 3 + [8] * 3 if tracked else [0] * 3 + [1] * 3)
+    assert found.tracks.frame.tolist() == [0, 1, 2] * 2
 
 
 def test_native_files_with_the_same_names(tmp_path):
@@ -289,6 +315,13 @@ def test_byte_order_marks(mark, encoding, tmp_path):
     header = "Frame_Number Person_ID State BB_tl_0 BB_tl_1 BB_br_0 BB_br_1 anomaly\n"
     (tmp_path / "box.txt").write_bytes(mark + f"{header}0 1 2 1 2 3 4 0\n".encode(encoding))
     assert read(tmp_path / "box.txt").num_frames == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_skeletons_with_byte_order_marks(encoding, tmp_path):
+    own = {"name": "wand", "joints": list("abc"), "bones": [[0, 1], [1, 2]], "center": 1}
+    (tmp_path / "wand.json").write_text(json.dumps(own), encoding=encoding)
+    assert Skeleton.get(tmp_path / "wand.json").joints == ("a", "b", "c")
 
 
 def test_other_encodings_are_named(tmp_path):

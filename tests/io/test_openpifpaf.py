@@ -132,3 +132,14 @@ def test_real_picture(real_data):
     assert tracks.num_frames == 5
     np.testing.assert_array_equal(tracks.confidence[0, :4] > 0, [False, False, False, True])
     np.testing.assert_allclose(tracks.keypoints[0, 3], [387.92, 149.78], rtol=1e-6)
+
+
+def test_old_versions_without_a_category(tmp_path):
+    """``NAME.jpg.pifpaf.json``."""
+    for i in range(2):
+        one = person(100.0 + i)
+        del one["category_id"]
+        (tmp_path / f"gate_{i:04d}.jpg.pifpaf.json").write_text(json.dumps([one]))
+    found = read_all(tmp_path)
+    assert found.formats == {"openpifpaf": 2} and found.tracks.clip_names == ("gate",)
+    assert found.tracks.frame.tolist() == [0, 1] and found.tracks.num_tracks == 1

@@ -249,6 +249,16 @@ def test_a_few_joints_outside_of_the_image_are_shares_all_the_same():
     np.testing.assert_array_equal(marked.keypoints, pixels.keypoints)
 
 
+def test_legs_below_the_picture_are_shares_all_the_same():
+    """MediaPipe guesses the legs of somebody at a desk at up to more than twice the picture's height."""
+    keypoints = np.random.default_rng(0).uniform(0.2, 0.9, (50, 33, 2))
+    keypoints[:, 23:, 1] += np.linspace(0.6, 1.5, 10)
+    tracks = PoseTracks.build(
+        keypoints, np.ones((50, 33)), np.arange(50), [0] * 50, [0] * 50, "mediapipe33", ["a"]
+    )
+    assert (recognise_units(tracks).image_size == 1).all()
+
+
 def test_orders_of_25_points(tmp_path):
     """BODY_25B is told from BODY_25 by the lengths of bones, and may be asked for."""
     rng = np.random.default_rng(0)

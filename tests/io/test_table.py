@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read_all, table
 from gepc_geo.io.clip import Clips
 from gepc_geo.skeleton import SKELETONS, Skeleton
@@ -249,6 +249,69 @@ def test_a_column_of_pictures_says_clips_and_frames(column, tmp_path):
     assert (
         tracks.frame.tolist() == [0, 1, 2] * 4 and tracks.track.tolist() == [1, 1, 1, 2, 2, 2] * 2
     )
+
+
+def numbers(*rows, names=SKELETONS["coco17"].joints):
+    """A header, and a row a pose at x, with a score; nothing for ``None``."""
+    columns = [f"{name}_{one}" for name in names for one in ("x", "y", "score")]
+    lines = [",".join(columns)]
+    for place in rows:
+        cells = [""] * 51
+        if place is not None:
+            x, score = place
+            cells = [v for j in range(17) for v in (x + 7 * (j % 3), 50 + 5 * j, score)]
+        lines.append(",".join(map(str, cells)))
+    return "\n".join([*lines, ""])
+
+
+def table_of(path, text):
+    path.write_text(text)
+    return read_all(path).tracks
+
+
+def test_rows_of_empty_cells_are_frames_with_nobody(tmp_path):
+    """As pandas writes them; a spreadsheet's empty rows at the end are none."""
+    rows = [None, (100, 1), None, None, (104, 1), None]
+    tracks = table_of(tmp_path / "a.csv", numbers(*rows) + "\n\n")
+    assert tracks.frame.tolist() == [1, 4] and tracks.clip_length.tolist() == [5]
+
+
+def test_scores_of_zero_in_tables(tmp_path):
+    with pytest.warns(InputWarning, match="scores are 0 for every joint of 2 poses"):
+        assert table_of(tmp_path / "a.csv", numbers((100, 0), (104, 0))).num_frames == 2
+    with pytest.warns(InputWarning, match="1 of 2 poses have no joint that was seen"):
+        assert table_of(tmp_path / "b.csv", numbers((100, 1), (104, 0))).frame.tolist() == [0]
+
+
+def test_times_beside_frames_give_the_rate(tmp_path):
+    head, *rows = numbers(*[(100 + i, 1) for i in range(6)]).splitlines()
+    frames = [0, 1, 2, 5, 6, 7]
+    lines = [f"{f},{40 * f},{row}" for f, row in zip(frames, rows, strict=True)]
+    tracks = table_of(tmp_path / "a.csv", "\n".join([f"frame,timestamp_ms,{head}", *lines, ""]))
+    assert tracks.frame.tolist() == frames and tracks.fps.tolist() == [25]
+
+
+@pytest.mark.parametrize(
+    ("ending", "encoding"), [(".tsv", "utf-8"), (".txt", "utf-16"), (".TSV", "utf-8")]
+)
+def test_tables_with_other_endings(ending, encoding, tmp_path):
+    text = numbers((100, 1), (104, 1))
+    (tmp_path / "gate.csv").write_text(text)
+    (tmp_path / f"yard{ending}").write_text(text.replace(",", "\t"), encoding=encoding)
+    tracks = read_all(tmp_path).tracks
+    assert tracks.clip_names == ("gate", "yard") and tracks.num_frames == 4
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "labels.v001.000_gate.analysis",
+        "gate.mp4.predictions.000_gate.analysis",
+        "mice_labels.012_gate.analysis",
+    ],
+)
+def test_names_of_sleaps_tables(name, tmp_path):
+    assert table_of(tmp_path / f"{name}.csv", numbers((100, 1))).clip_names == ("gate",)
 
 
 def test_clips_by_videos_and_cameras(tmp_path):
