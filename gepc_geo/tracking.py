@@ -80,11 +80,25 @@ def pose_similarity(
     Returns:
         :math:`[N, M]`.
     """
-    distance = np.square(one[:, None] - other[None]).sum(-1)
-    size = np.maximum.outer(_squared_size(one, one_seen), _squared_size(other, other_seen))
+    return matched_similarity(one[:, None], one_seen[:, None], other[None], other_seen[None])
+
+
+def matched_similarity(
+    one: np.ndarray, one_seen: np.ndarray, other: np.ndarray, other_seen: np.ndarray
+) -> np.ndarray:
+    """:func:`pose_similarity` of every pose with the one in its place, :math:`[N]`.
+
+    Args:
+        one: :math:`[N, V, C]` key points.
+        one_seen: :math:`[N, V]` bool.
+        other: :math:`[N, V, C]` key points.
+        other_seen: :math:`[N, V]` bool.
+    """
+    distance = np.square(one - other).sum(-1)
+    size = np.maximum(_squared_size(one, one_seen), _squared_size(other, other_seen))
     # A person of whom one joint is seen has no size; only the same place is similar then.
     size = np.maximum(size, np.finfo(np.float64).tiny)
-    both = one_seen[:, None] & other_seen[None]
+    both = one_seen & other_seen
     with np.errstate(over="ignore"):
         near = np.exp(-distance / (2 * _SPREAD**2 * size[..., None]))
     return np.asarray((near * both).sum(-1) / np.maximum(both.sum(-1), 1))
@@ -114,10 +128,10 @@ def idf1(true: Any, found: Any) -> float:
 
 
 def _squared_size(keypoints: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """The mean of the squared extents of the seen joints, :math:`[N]`."""
-    low = np.where(seen[..., None], keypoints, np.inf).min(1, initial=np.inf)
-    high = np.where(seen[..., None], keypoints, -np.inf).max(1, initial=-np.inf)
-    extent = np.where(seen.any(axis=1, keepdims=True), high - low, 0.0)
+    """The mean of the squared extents of each pose's seen joints."""
+    low = np.where(seen[..., None], keypoints, np.inf).min(-2, initial=np.inf)
+    high = np.where(seen[..., None], keypoints, -np.inf).max(-2, initial=-np.inf)
+    extent = np.where(seen.any(axis=-1, keepdims=True), high - low, 0.0)
     return np.asarray(np.square(extent).mean(-1))
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from gepc_geo.tracking import pose_similarity
+from gepc_geo.tracking import matched_similarity
 
 # Object key point similarity from which on two poses of a frame are one body: joints differ by about
 # a twentieth of its size. Two people never stand so.
 _SAME = 0.96
 # Of the joints of the pose with fewer, the share that both must have.
 _SHARED = 0.5
+# How wide a body is, in root mean square distances of its joints from their mean.
+_WIDE = 3.0
+# Pairs that are looked at together.
+_BATCH = 4096
 
 
 def better_of_one_person(
@@ -65,56 +69,68 @@ def better_of_one_pose(
     Returns:
         Row numbers, ascending.
     """
-    pairs = _pairs(keypoints, confidence, frame, unnamed)
-    if not len(pairs):
-        return np.arange(len(frame))
     people, inverse = np.unique(track, return_inverse=True)
     length = np.bincount(inverse[~unnamed], minlength=len(people))[inverse]
     length[unnamed] = 0
-    gone = np.zeros(len(frame), dtype=bool)
-    for a, b in pairs.tolist():
-        if not gone[a] and not gone[b]:
-            gone[a if (length[a], better[a]) < (length[b], better[b]) else b] = True
-    return np.flatnonzero(~gone)
+    order = np.lexsort((np.arange(len(frame)), -better, -length))
+    rows = order[_first_copies(keypoints[order], confidence[order], frame[order])]
+    # 3D estimators put everybody at the origin, where poses alone tell nobody apart.
+    if keypoints.shape[-1] != 2 or not unnamed.any():
+        return np.sort(rows)
+    seen = confidence[rows] > 0
+    gone = np.zeros(len(rows), dtype=bool)
+    # The better one of each pair comes first.
+    for better_one, other in _near_pairs(keypoints[rows], seen, frame[rows], unnamed[rows]):
+        gone[other] |= not gone[better_one]
+    return np.sort(rows[~gone])
 
 
 # -- inner -----------------------------------------------------------------------------------------
 
 
-def _pairs(
-    keypoints: np.ndarray, confidence: np.ndarray, frame: np.ndarray, unnamed: np.ndarray
-) -> np.ndarray:
-    """:math:`[N, 2]`: the rows of one frame that are one body, the earlier one first."""
-    seen = confidence > 0
+def _first_copies(keypoints: np.ndarray, confidence: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """The rows that no earlier row of their frame has every joint in common with, ascending."""
+    there = (confidence > 0)[..., None]
+    place = np.where(there, keypoints, np.nan).reshape(len(frame), -1)
+    sums = np.where(there, keypoints, 0).sum(1)
+    order = np.lexsort((*sums.T, frame))
+    one, other = order[:-1], order[1:]
+    same = (frame[one] == frame[other]) & (
+        (place[one] == place[other]) | (np.isnan(place[one]) & np.isnan(place[other]))
+    ).all(1)
+    # People of whom nothing is seen are no copies.
+    same &= there[one].any((1, 2))
+    # Copies stand one after the other: each run is one body.
+    run = np.concatenate([[0], np.cumsum(~same)]) if len(order) else order
+    _, first = np.unique(run[np.argsort(order, kind="stable")], return_index=True)
+    return np.sort(first)
+
+
+def _near_pairs(
+    keypoints: np.ndarray, seen: np.ndarray, frame: np.ndarray, unnamed: np.ndarray
+) -> list[tuple[int, int]]:
+    """The rows of one frame, at least one of them without an id, that are nearly the same pose; sorted."""
     number = np.maximum(seen.sum(1), 1)[:, None]
     there = seen[..., None]
     center = (keypoints * there).sum(1) / number
     size = np.sqrt(np.square((keypoints - center[:, None]) * there).sum((1, 2)) / number[:, 0])
     order = np.argsort(frame, kind="stable")
-    found = []
+    found: list[tuple[int, int]] = []
     for step in range(1, len(order)):
         one, other = order[:-step], order[step:]
         same = frame[one] == frame[other]
         if not same.any():
             break
-        one, other = one[same], other[same]
-        # Bodies further apart than their size are different ones, without a look at their joints.
-        near = np.linalg.norm(center[one] - center[other], axis=-1) <= np.maximum(
-            size[one], size[other]
-        )
-        for a, b in zip(one[near].tolist(), other[near].tolist(), strict=True):
-            # 3D estimators put everybody at the origin, where poses alone tell nobody apart.
-            nearly = keypoints.shape[-1] == 2 and bool(unnamed[a] or unnamed[b])
-            if _is_one_body(keypoints, seen, a, b, nearly):
-                found.append((a, b))
-    return np.array(found, dtype=np.int64).reshape(-1, 2)
-
-
-def _is_one_body(keypoints: np.ndarray, seen: np.ndarray, a: int, b: int, nearly: bool) -> bool:
-    if not nearly:
-        return bool((seen[a] == seen[b]).all() and (keypoints[a] == keypoints[b]).all())
-    shared, fewer = (seen[a] & seen[b]).sum(), min(seen[a].sum(), seen[b].sum())
-    if shared < _SHARED * fewer:
-        return False
-    rows = [keypoints[[i]].astype(np.float64) for i in (a, b)]
-    return bool(pose_similarity(rows[0], seen[[a]], rows[1], seen[[b]])[0, 0] >= _SAME)
+        same &= unnamed[one] | unnamed[other]
+        # The means of the joints that are seen lie within a body: further apart than it is wide, two are
+        # different ones, without a look at their joints.
+        apart = np.linalg.norm(center[one] - center[other], axis=-1)
+        same &= apart <= _WIDE * np.maximum(size[one], size[other])
+        for start in range(0, int(same.sum()), _BATCH):
+            a = one[same][start : start + _BATCH]
+            b = other[same][start : start + _BATCH]
+            enough = (seen[a] & seen[b]).sum(1) >= _SHARED * np.minimum(number[a, 0], number[b, 0])
+            alike = matched_similarity(keypoints[a], seen[a], keypoints[b], seen[b]) >= _SAME
+            pairs = np.sort(np.stack([a, b], axis=1)[enough & alike], axis=1)
+            found += [(int(first), int(second)) for first, second in pairs]
+    return sorted(found)
