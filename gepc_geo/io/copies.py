@@ -69,6 +69,8 @@ def better_of_one_pose(
     Returns:
         Row numbers, ascending.
     """
+    if len(frame) < 2:
+        return np.arange(len(frame))
     people, inverse = np.unique(track, return_inverse=True)
     length = np.bincount(inverse[~unnamed], minlength=len(people))[inverse]
     length[unnamed] = 0
