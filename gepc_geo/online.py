@@ -94,7 +94,8 @@ class OnlineScorer:
     - Missing frames of a person are interpolated as in :func:`gepc_geo.windows.fill`; whoever is
       missing for longer is forgotten, and begins anew on return, as does a switched id.
     - Frames may come in any order within ``wait`` frames; what comes later than that is dropped.
-    - A person who is twice in a frame counts the first time. Whoever has no id is left out.
+    - As in files, an id of -1 is none, and of a person who is twice in a frame the better pose counts (of two
+      frames of one number, the first). Whoever has no id is left out.
     - A frame number 250 or more behind the camera's latest, or the tenth late one in a row that rises:
       the camera began anew, or its latest number was wrong.
 
@@ -157,6 +158,7 @@ class OnlineScorer:
         for one in checked:
             name = one.camera
             self._drop("unnamed", one.unnamed, name, one.frame)
+            self._drop("duplicate", one.repeated, name, one.frame)
             camera = self._cameras.setdefault(name, _Camera())
             horizon = camera.latest - self.wait
             late = one.frame <= horizon
@@ -272,6 +274,7 @@ class _Checked:
     rows: np.ndarray
     image_size: np.ndarray
     unnamed: int
+    repeated: int
 
 
 @dataclass
@@ -509,13 +512,20 @@ def _checked(frame: Frame, detector: GEPC) -> _Checked:
     # Nobody whose joints are all missing is there.
     there = np.flatnonzero(seen.any(1))
     named = [at for at in there.tolist() if ids[at] is not None]
+    better = arrays["confidence"].mean(1)
+    best: dict[int | None, int] = {}
+    for at in named:
+        if better[at] > better[best.setdefault(ids[at], at)]:
+            best[ids[at]] = at
+    kept = list(best.values())
     return _Checked(
         camera=frame.camera,
         frame=number,
-        ids=[one for one in (ids[at] for at in named) if one is not None],
-        rows=rows[named],
+        ids=[one for one in best if one is not None],
+        rows=rows[kept],
         image_size=size,
         unnamed=len(there) - len(named),
+        repeated=len(named) - len(kept),
     )
 
 
@@ -531,7 +541,8 @@ def _ids(value: Any, where: str) -> list[int | None]:
             raise InputError(f"{where} has person id {_shown(one)}, expected a whole number")
         if number is not None and not -_LAST_ID <= number <= _LAST_ID:
             raise InputError(f"{where} has person id {number}, expected at most {_LAST_ID}")
-    return ids
+    # Trackers write -1 for those whom they do not follow.
+    return [None if number == -1 else number for number in ids]
 
 
 def _whole(value: Any) -> int | None:

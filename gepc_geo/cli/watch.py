@@ -259,7 +259,10 @@ def parse_frame(line: str, detector: GEPC) -> Frame:
 
 
 def _confidence(joint: list[Any]) -> Any:
-    """The confidence of a key point; one that is null counts as 1, as in files, unless all is null."""
+    """The confidence of a key point, as in files: at the origin it is 0, and one that is null counts as 1,
+    unless all is null."""
+    if all(value == 0 for value in joint[:-1]):
+        return 0.0
     if joint[-1] is not None:
         return joint[-1]
     return float(any(value is not None for value in joint))

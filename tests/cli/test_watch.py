@@ -187,6 +187,22 @@ def test_ids_and_numbers_are_read_as_in_files(folder):
         assert told == [f"{said} so far, the last in frame 19 of camera 'gate'", said]
 
 
+def test_somebody_twice_and_joints_at_the_origin_are_read_as_in_files(folder):
+    """The better pose counts, whichever comes first; an id of -1 is none."""
+    plain = jumping("gate", 20)
+    expected = watch(folder, "\n".join(plain))
+    lines = []
+    for one in map(json.loads, plain):
+        (person,) = one["people"]
+        worse = [[x + 50, y, 0.1] for x, y, _ in person["keypoints"]]
+        nowhere = {"id": 7, "keypoints": [[0, 0, 0.9]] * len(worse)}
+        one["people"] = [{**person, "keypoints": worse}, person, nowhere, {**person, "id": -1}]
+        lines.append(json.dumps(one))
+    result = watch(folder, "\n".join(lines))
+    assert result.stdout == expected.stdout
+    assert "warning: duplicate: 20 person-frames" in result.stderr.splitlines()
+
+
 def test_a_byte_order_mark_before_the_first_line(folder):
     plain = "\n".join(jumping("gate", 20))
     marked = watch(folder, "\ufeff" + plain)
