@@ -91,7 +91,7 @@ class Skeleton:
         if lost:
             raise InputError(
                 f"skeleton {self.name!r} has joints without a bone towards its centre: "
-                f"{', '.join(lost)}; expected all joints connected"
+                f"{', '.join(lost):.120}; expected all joints connected"
             )
 
     @property

@@ -101,6 +101,7 @@ class Clips:
         usual: The number that the first frame has where nothing tells.
         remarks: What was not taken as it is.
         picture: One of the pictures that the file names.
+        columns: What columns of a table were understood as, in words.
     """
 
     tracks: PoseTracks
@@ -110,6 +111,7 @@ class Clips:
     usual: int = 1
     remarks: list[Remark] = field(default_factory=list)
     picture: Picture | None = None
+    columns: str = ""
 
 
 def join_clips(parts: Sequence[Clips]) -> Clips:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.files import read_npy
 from gepc_geo.tracks import PoseTracks
 
+# Frames that a clip may have more than its mask, as tools count the last one or not.
+_SHORT = 2
 # A mask that ends so many frames, and such a share of the clip, after the last pose is looked at.
 _LATE, _LATE_SHARE = 25, 0.1
 
@@ -40,6 +42,7 @@ def read_frame_labels(
     masks = read_masks(folder, tracks.clip_names)
     labels = []
     late: list[tuple[str, int, int]] = []
+    short: list[tuple[str, int, int]] = []
     for clip, name in enumerate(tracks.clip_names):
         if name not in masks:
             labels.append(np.full(length[clip], -1, dtype=np.int8))
@@ -50,10 +53,15 @@ def read_frame_labels(
                 f"{path} has {len(mask)} frames, expected at least {last[clip]}, "
                 f"the frames of clip {name!r}"
             )
+        if length[clip] - len(mask) > _SHORT:
+            short.append((name, len(mask), int(length[clip])))
         if len(mask) - last[clip] > max(_LATE, _LATE_SHARE * last[clip]):
             late.append((name, len(mask), int(last[clip])))
         length[clip] = len(mask)
         labels.append(mask)
+    _warn_of_strangers(folder, masks, tracks.clip_names)
+    if short:
+        _warn_of_short(folder, short)
     if late and check_ends:
         _warn_of_late_ends(folder, late)
     if not masks:
@@ -80,6 +88,28 @@ def read_masks(folder: Path, names: Sequence[str]) -> dict[str, tuple[Path, np.n
         if path is not None:
             masks[name] = path, _read_mask(path)
     return masks
+
+
+def _warn_of_strangers(folder: Path, masks: Collection[str], names: Sequence[str]) -> None:
+    """Of masks that fit no clip, where clips have no mask."""
+    alone = [name for name in names if name not in masks]
+    known = {folder / f"{name}.npy" for name in names} | {folder / f"{name}.NPY" for name in names}
+    others = sorted(path for path in folder.rglob("*.[nN][pP][yY]") if path not in known)
+    if masks and alone and others:
+        warn_of_input(
+            f"{len(alone)} of {len(names)} clips have no mask in {folder} ({alone[0]!r} and others), and "
+            f"{len(others)} masks fit no clip ({others[0].name} and others): expected CLIP.npy"
+        )
+
+
+def _warn_of_short(folder: Path, short: Sequence[tuple[str, int, int]]) -> None:
+    """Of masks (clip, length, frames of the clip) that end before the clip does."""
+    name, length, frames = max(short, key=lambda one: one[2] - one[1])
+    others = f" (and {len(short) - 1} other clips alike)" if len(short) > 1 else ""
+    warn_of_input(
+        f"the mask of clip {name!r} in {folder} has {length} frames and the clip {frames}, the last of them "
+        f"without anybody{others}: it is cut, check that masks and poses are of the same frames"
+    )
 
 
 def _warn_of_late_ends(folder: Path, late: Sequence[tuple[str, int, int]]) -> None:

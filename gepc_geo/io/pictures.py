@@ -95,7 +95,6 @@ def series_of(names: Sequence[str], call: Callable[[int], str]) -> list[Series]:
         folders, stem = split_folders(name)
         stems.append(stem)
         groups.setdefault(folders, []).append(i)
-    _refuse_copies(names, call)
     shared = _shared_folders(list(groups))
     found = []
     for folders, members in groups.items():
@@ -115,18 +114,22 @@ def series_of(names: Sequence[str], call: Callable[[int], str]) -> list[Series]:
     return sorted(found, key=lambda one: min(one.members))
 
 
-# -- inner -----------------------------------------------------------------------------------------
+def refuse_copies(names: Sequence[str], call: Callable[[int], str]) -> None:
+    """Refuses files of a folder that are called copies of others.
 
-
-def _refuse_copies(names: Sequence[str], call: Callable[[int], str]) -> None:
-    """Refuses pictures that are called copies of others."""
+    Raises:
+        InputError: One of them; names both.
+    """
     place = {_ENDING.sub("", name): i for i, name in enumerate(names)}
     for name, i in place.items():
         original = _COPY.sub("", name)
         if original != name and original in place:
             raise InputError(
-                f"{call(i)} is called a copy of {call(place[original])}, expected one picture a frame"
+                f"{call(i)} is called a copy of {call(place[original])}, expected one of them"
             )
+
+
+# -- inner -----------------------------------------------------------------------------------------
 
 
 def _shared_folders(paths: Sequence[tuple[str, ...]]) -> int:
@@ -193,6 +196,7 @@ def _forms(stems: Sequence[str], members: Sequence[int]) -> list[_Form]:
         rows, found = forms.setdefault(tuple(texts), ([], []))
         rows.append(i)
         found.append(values)
+    _put_fractions(forms)
     made = []
     for key, (rows, found) in forms.items():
         fields = [list(field) for field in zip(*found, strict=True)]
@@ -203,6 +207,17 @@ def _forms(stems: Sequence[str], members: Sequence[int]) -> list[_Form]:
         ]
         made.append(_Form(key, rows, fields, counters))
     return made
+
+
+def _put_fractions(forms: dict[tuple[str, ...], tuple[list[int], list[list[str]]]]) -> None:
+    """Gives names of whole seconds the fraction that other names have: ``12-00-01`` beside ``12-00-01.05``."""
+    for key in [*forms]:
+        longer = (*key[:-1], ".", key[-1])
+        if len(key) > 3 and longer in forms:
+            rows, values = forms.pop(key)
+            others, found = forms[longer]
+            others += rows
+            found += [[*one, "0" * len(found[0][-1])] for one in values]
 
 
 # What stands before and behind the frame number, and the pictures.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.io.clip import FrameFiles
 from gepc_geo.io.media import media_kind
 from gepc_geo.io.names import is_passed_over
-from gepc_geo.io.pictures import series_of
+from gepc_geo.io.pictures import refuse_copies, series_of
 from gepc_geo.io.registry import FORMATS, REGISTRY, Format
 from gepc_geo.io.text import head, json_keys
 
@@ -52,7 +53,9 @@ def plan(path: Path, format: str) -> list[Planned]:
         return _planned(_form_of(path, format), [path], ())
     found: dict[tuple[str, Path], tuple[Format, list[Path]]] = {}
     planned: list[Planned] = []
-    for file, form in _forms_in(path, format):
+    chosen = _forms_in(path, format)
+    _refuse_copies([file for file, _ in chosen])
+    for file, form in chosen:
         if form.per_frame:
             found.setdefault((form.name, file.parent), (form, []))[1].append(file)
         else:
@@ -75,6 +78,14 @@ def _planned(form: Format, files: list[Path], folders: tuple[str, ...]) -> list[
         frames = FrameFiles(paths, one.frames, one.parts, one.fps, one.timed)
         planned.append(Planned(form, min(paths), folders, frames))
     return planned
+
+
+def _refuse_copies(files: Sequence[Path]) -> None:
+    folders: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    for file in files:
+        folders[file.parent, file.suffix.lower()].append(file)
+    for own in folders.values():
+        refuse_copies([file.name for file in own], lambda i, own=own: str(own[i]))  # type: ignore[misc]
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -149,6 +160,11 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
             form = other
         if form is not None:
             chosen.append((file, form))
+    left = sorted(set(files) - {file for file, _ in chosen})
+    if left:
+        warn_of_input(
+            f"{len(left)} of {len(files)} files are of no known format and left out ({left[0]} is the first)"
+        )
     names = {(form.name, file.with_suffix("")) for file, form in chosen}
     # AlphaPose writes the pictures of this folder into one file beside it, too.
     separate = {file.parent.parent for file, form in chosen if file.parent.name == "sep-json"}
@@ -166,7 +182,12 @@ def _unknown(path: Path) -> InputError:
         return InputError(
             f"{path} is {kind}, expected poses: a pose estimator makes them of it (docs/formats.md names some)"
         )
-    return InputError(f"{path} is of no known format, expected one of {', '.join(FORMATS)}")
+    table = (
+        "a table with a header as in clip, person, frame, nose_x, nose_y, or "
+        if path.suffix.lower() in (".csv", ".tsv", ".txt")
+        else ""
+    )
+    return InputError(f"{path} is of no known format, expected {table}one of {', '.join(FORMATS)}")
 
 
 def _form_of(path: Path, format: str) -> Format:

@@ -203,7 +203,7 @@ def _understood(
             text = f"{picture.name} is frame {frame} of clip {clip!r}"
         if timed:
             text += ", by the times in names"
-        yield text + ("" if how is None else f"; frames are {how}")
+        yield "; ".join(filter(None, [text, found.columns, how and f"frames are {how}"]))
 
 
 def _with_image_size(tracks: PoseTracks, image_size: Sequence[float], origin: str) -> PoseTracks:

@@ -12,6 +12,7 @@ poses are in 3D. Cells are separated by commas, semicolons or tabs; a joint with
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 
@@ -97,7 +98,11 @@ def read_csv(path: Path, skeleton: Skeleton | None) -> Clips:
         )
     joined = join_clips(clips)
     joined.remarks.extend(_left(choice, path))
-    return joined
+    if header.frame is None and header.time is None and header.unread and keys.frame is None:
+        names = ", ".join(header.unread).replace("{", "(").replace("}", ")")
+        text = f"rows are counted as frames, as no column is named after frames; passed over: {names:.80}"
+        joined.remarks.append(Remark(text, len(lines), len(lines), path))
+    return replace(joined, columns=header.told)
 
 
 def write_csv(tracks: PoseTracks, path: Path) -> list[Path]:

@@ -16,7 +16,8 @@ MAX_JOINTS = 1000
 # Names of columns, without gaps; where several of a kind are there, the first of these counts.
 _NAMES = {
     "clip": "clip clipname clipid video videoname videoid videopath file filename filepath path sequence "
-    "sequencename sequenceid seq seqid camera cameraname cameraid cam camid recording recordingid",
+    "sequencename sequenceid seq seqid camera cameraname cameraid cam camid recording recordingid "
+    "trial trialid take takeid session sessionid view viewid scene sceneid source sourceid stream streamid",
     "person": "person personid personidx personindex personnumber track trackid trackidx trackname "
     "trackingid individual individualid individuals animal animalid subject subjectid player playerid "
     "body bodyid instanceid objectid objid pid tid id",
@@ -27,6 +28,14 @@ _NAMES = {
     "score": "confidence conf score likelihood probability prob visibility visible vis accuracy accu "
     "c s v p",
 }
+# Words by which other names are understood: these, with one for a number; of clips with any other.
+_NOUNS = {
+    "frame": {"frame", "image", "picture", "img"},
+    "person": {"person", "track", "individual", "animal", "subject", "player", "human", "skeleton"}
+    | {"body", "object", "obj", "actor", "people"},
+    "clip": {"clip", "video", "sequence", "camera", "recording", "trial", "session", "scene"},
+}
+_NUMBER = {"id", "idx", "index", "no", "nr", "num", "number", "counter", "count", "name", "uid"}
 _KEYS = {kind: tuple(names.split()) for kind, names in _NAMES.items()}
 _SCORES = _KEYS.pop("score")
 _COORDINATES = {"x": "x", "y": "y", "z": "z"} | dict.fromkeys(_SCORES, "score")
@@ -51,6 +60,7 @@ class Header:
         named: The joints by their keys (:func:`gepc_geo.io.joint_names.joint_key`).
         numbered: The joints by their numbers, where they have no names.
         labels: How the table calls each named joint.
+        unread: Columns that are none of these.
     """
 
     names: list[str]
@@ -61,6 +71,7 @@ class Header:
     named: dict[str, Joint]
     numbered: dict[int, Joint]
     labels: dict[str, str]
+    unread: list[str]
 
     @property
     def keys(self) -> list[int]:
@@ -69,6 +80,21 @@ class Header:
             *self.clip,
             *(one for one in (self.person, self.frame, self.time) if one is not None),
         ]
+
+    @property
+    def told(self) -> str:
+        """Which columns say clip, person and frame, in words; empty where none does."""
+        frame = self.frame if self.frame is not None else self.time
+        found = {
+            "clips": [self.names[one] for one in self.clip],
+            "people": [] if self.person is None else [self.names[self.person]],
+            "frames": [] if frame is None else [self.names[frame]],
+        }
+        return ", ".join(
+            f"{what} are those of column {' and '.join(map(repr, names))}"
+            for what, names in found.items()
+            if names
+        )
 
     @property
     def is_row_number(self) -> bool:
@@ -100,17 +126,19 @@ def read_header(names: list[str], path: Path) -> Header:
     """
     glued = ["".join(words_of(name)) for name in names]
 
-    def first(kind: str) -> int | None:
-        return next((glued.index(one) for one in _KEYS[kind] if one in glued), None)
+    kinds = [_kind_of(name, one) for name, one in zip(names, glued, strict=True)]
 
-    keys = {name for known in _KEYS.values() for name in known}
+    def first(kind: str) -> int | None:
+        by_name = (glued.index(one) for one in _KEYS[kind] if one in glued)
+        return next(by_name, kinds.index(kind) if kind in kinds else None)
+
     named: dict[str, Joint] = {}
     labels: dict[str, str] = {}
     families: dict[tuple[str, ...], dict[int, Joint]] = {}
     rank: dict[int, int] = {}
     for column, name in enumerate(names):
         words, coordinate = _split(name)
-        if not words or glued[column] in keys:
+        if not words or kinds[column]:
             continue
         number = number_of(words)
         if number is not None:
@@ -138,13 +166,18 @@ def read_header(names: list[str], path: Path) -> Header:
         numbered = {}
     header = Header(
         names,
-        [column for column, one in enumerate(glued) if one in _KEYS["clip"]],
+        [column for column, kind in enumerate(kinds) if kind == "clip"],
         first("person"),
         first("frame"),
         first("time"),
         _placed(named),
         numbered,
         labels,
+        [
+            name
+            for name, kind in zip(names, kinds, strict=True)
+            if name and not kind and not _split(name)[0]
+        ],
     )
     if max(len(header.named), len(header.numbered)) > MAX_JOINTS:
         raise InputError(
@@ -178,6 +211,21 @@ def column_of_joints(names: Sequence[str]) -> str | None:
 
 
 # -- inner -----------------------------------------------------------------------------------------
+
+
+def _kind_of(name: str, glued: str) -> str:
+    """What of a row a column says, by its name as a whole or by its words; empty: nothing."""
+    known = next((kind for kind, names in _KEYS.items() if glued in names), "")
+    if known or _split(name)[0]:
+        return known
+    words = set(words_of(name))
+    # The number of a frame in a video is of the frame.
+    for kind, nouns in _NOUNS.items():
+        if words & nouns and (
+            (kind == "frame" and "frame" in words) or words & _NUMBER or kind == "clip"
+        ):
+            return kind
+    return ""
 
 
 def _split(name: str) -> tuple[tuple[str, ...], str]:

@@ -16,6 +16,7 @@ from gepc_geo.io.pictures import series_of
 from gepc_geo.io.times import frames_of_times
 from gepc_geo.tracks import MAX_FRAMES
 
+_UNSIGNED = str(2**64 - 1)
 _VIDEO = re.compile(r"\.(mp4|avi|mov|mkv|webm|m4v|mpe?g|wmv|flv|mts|m2ts|ts)$", re.IGNORECASE)
 _PICTURE = re.compile(r"\.(jpe?g|png|bmp|tiff?|webp|gif|ppm|pgm)$", re.IGNORECASE)
 # SLEAP's names: those of the project and of the video's place in it, then the video's.
@@ -90,15 +91,16 @@ def ids_of(cells: Sequence[str] | None) -> list[int | None]:
     if cells is None:
         return []
     texts = list(dict.fromkeys(cells))
-    numbers = {text: _whole(text) for text in texts if not is_nothing(text)}
+    # Trackers write -1 for people whom they do not follow, some of them without its sign.
+    none = {text for text in texts if is_nothing(text) or text == _UNSIGNED or _whole(text) == -1}
+    numbers = {text: _whole(text) for text in texts if text not in none}
     if None in numbers.values():
         found = {text: re.findall(r"\d+", text) for text in numbers}
         alone = [int(one[0]) for one in found.values() if len(one) == 1 and len(one[0]) < 18]
         if len(alone) < len(numbers) or len(set(alone)) < len(alone):
             alone = list(range(len(numbers)))
         numbers = dict(zip(numbers, alone, strict=True))
-    # Trackers write -1 for people whom they do not follow.
-    return [None if numbers.get(text) == -1 else numbers.get(text) for text in cells]
+    return [numbers.get(text) for text in cells]
 
 
 def clips_of_rows(keys: Keys, person: Sequence[int | None]) -> Iterator[Rows]:
@@ -128,9 +130,21 @@ def _own_parts(path: Path) -> tuple[str, ...]:
 
 
 def _whole(text: str) -> int | None:
-    """A whole number in a cell, also as ``3.0`` or ``3,0``; ``None``: it is none."""
-    match = re.fullmatch(r"([+-]?\d{1,18})(?:[.,]0*)?", text, re.ASCII)
-    return int(match[1]) if match else None
+    """A whole number in a cell, also as ``3.0``, ``3,0`` or ``3.0e+00``; ``None``: it is none."""
+    match = re.fullmatch(r"([+-]?\d{1,19})(?:[.,]0*)?", text, re.ASCII)
+    if match:
+        return int(match[1]) if abs(int(match[1])) < 2**63 else None
+    number = _float(text)
+    return (
+        int(number) if number is not None and number.is_integer() and abs(number) < 2**53 else None
+    )
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return None
 
 
 def _with_frames(
@@ -177,7 +191,7 @@ def _with_pictures(keys: Keys, parts: tuple[str, ...], rows: np.ndarray) -> Iter
     """Rows whose frames are names of pictures."""
     cells = [keys.frame[row] for row in rows] if keys.frame is not None else []
     for row, cell in zip(rows, cells, strict=True):
-        if not re.search(r"[A-Za-z]", cell) or is_nothing(cell):
+        if not re.search(r"[A-Za-z]", cell) or is_nothing(cell) or _float(cell) is not None:
             raise _no_frame(keys, row)
     names = list(dict.fromkeys(cells))
     for series in series_of(names, lambda i: f"{keys.path}: {names[i]!r:.60}"):

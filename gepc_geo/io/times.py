@@ -82,7 +82,7 @@ def find_times(
     most = 1
     for first in range(len(fields)):
         glued = (before if first == 0 else between[first - 1])[-1:].isalpha()
-        for read in (_date_and_time, _time_of_day, _epoch, _seconds):
+        for read in (_date_and_time, _time_of_day, _glued_time, _epoch, _seconds):
             if glued and read is _seconds:
                 continue
             found = read(fields, between, first)
@@ -154,6 +154,30 @@ def _time_of_day(
     return found
 
 
+def _glued_time(
+    fields: Sequence[Sequence[str]], between: Sequence[str], first: int
+) -> Times | None:
+    """``HHMMSS``, alone or with milliseconds glued to it or behind it.
+
+    Numbers of frames may look so, too: it is a time where it runs more evenly as one than as a number
+    (115959, 120000), or where a fraction of a second stands behind it.
+    """
+    field = fields[first]
+    if _width(field) not in (6, 9) or min(map(int, field)) < 10 ** (_width(field) - 2):
+        return None
+    hours, minutes, seconds = (
+        np.array([int(text[at : at + 2]) for text in field], dtype=np.int64) for at in (0, 2, 4)
+    )
+    if hours.max() > 23 or minutes.max() > 59 or seconds.max() > 59:
+        return None
+    millis = np.array([int(text[6:] or 0) for text in field], dtype=np.int64)
+    whole = (hours * 3600 + minutes * 60 + seconds) * 1_000_000 + millis * 1000
+    found = _with_fraction(fields, between, first, first, whole.tolist())
+    numbers = np.unique(np.array(field, dtype=np.int64))
+    even = len(set(np.diff(np.unique(whole)))) < len(set(np.diff(numbers)))
+    return found if even or (found is not None and found.last > first) else None
+
+
 def _epoch(fields: Sequence[Sequence[str]], between: Sequence[str], first: int) -> Times | None:
     """An epoch."""
     width = _width(fields[first])
@@ -219,8 +243,9 @@ def _with_fraction(
 
 def _is_fraction(whole: list[int], behind: Sequence[str], gap: str) -> bool:
     """Whether numbers behind seconds are their fractions; else they count frames."""
-    width = _width(behind)
-    if width == 0:
+    decimal = gap in ".,"
+    # Trailing zeros may have been left out behind a decimal sign.
+    if not all(text.isdecimal() for text in behind) or not (_width(behind) or decimal):
         return False
     groups: dict[int, list[int]] = {}
     for second, text in zip(whole, behind, strict=True):
@@ -232,7 +257,7 @@ def _is_fraction(whole: list[int], behind: Sequence[str], gap: str) -> bool:
     if len(steps) and np.median(steps) == 1:
         return False
     if len(groups) == 1:
-        return gap in ".," and width >= 3
+        return decimal and max(map(len, behind)) >= 3
     ordered = [min(group) for _, group in sorted(groups.items())]
     last = [max(group) for _, group in sorted(groups.items())]
     # A count goes on where the next second begins, or begins anew for each recording.

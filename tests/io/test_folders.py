@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.datasets import ShanghaiTech
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read
 from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
@@ -86,6 +86,14 @@ def test_broken_box_files_are_errors(content, tmp_path):
     fill(tmp_path, m_txt=HEADER, a_txt=content)
     with pytest.raises(InputError, match=r"a\.txt has header"):
         read(tmp_path)
+
+
+def test_files_of_no_known_format_beside_others_are_counted(tmp_path):
+    fill(tmp_path, gate_json=people(), notes_txt="x", other_txt="y")
+    with pytest.warns(
+        InputWarning, match=r"2 of 3 files are of no known format .*notes\.txt is the first"
+    ):
+        assert read(tmp_path).clip_names == ("gate",)
 
 
 def test_folders_with_nothing_to_read(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -268,6 +269,26 @@ def test_masks_that_go_on_after_the_last_pose(frames_with_people, length, warns,
         last = frames_with_people - 1
         assert "'gate'" in found[0] and f"{length} frames" in found[0]
         assert f"last pose is in frame {last}" in found[0]
+
+
+def test_masks_that_end_before_the_clip_are_warned_of(tmp_path):
+    frames(tmp_path / "poses", *(f"gate_{i}" for i in range(6)))
+    for i in range(6, 12):
+        (tmp_path / "poses" / f"gate_{i}.json").write_text('{"people": []}')
+    with pytest.warns(InputWarning, match="'gate' .* has 7 frames and the clip 12"):
+        tracks = read(tmp_path / "poses", labels=masks(tmp_path / "masks", gate=7))
+    assert tracks.clip_length.tolist() == [7]
+
+
+def test_masks_that_fit_no_clip_are_named_where_clips_have_none(tmp_path):
+    for clip in ("gate", "hall"):
+        results(tmp_path / "poses" / f"{clip}.json", "0.jpg", "1.jpg", "2.jpg")
+    folder = masks(tmp_path / "masks", gate=3, Hall=3)
+    with pytest.warns(InputWarning, match=r"1 of 2 clips have no mask .*'hall'.*Hall\.npy"):
+        read(tmp_path / "poses", labels=folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InputWarning)
+        read(tmp_path / "poses" / "gate.json", labels=folder)
 
 
 # -- links ------------------------------------------------------------------------------------------

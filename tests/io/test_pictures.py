@@ -124,6 +124,12 @@ def test_clips_and_frames(names, clips):
         lambda i: f"210304_1200{second(i).replace('.', '_')}.jpg",
         # Nanoseconds.
         lambda i: f"{(1614859200000 + 40 * i) * 1000000}.png",
+        # Without the zeros at their ends, or without a fraction that is zero.
+        lambda i: f"{round(1614859200 + i * 0.04, 2)}.png",
+        lambda i: f"2018-07-04T12_04_{second(i)}000.png".replace(".000000", ""),
+        # Times of the day without gaps, over noon.
+        lambda i: f"{'115959' if i < 25 else '120000'}_{i % 25 * 40:03d}.jpg",
+        lambda i: f"{'115959' if i < 25 else '120000'}{i % 25 * 40:03d}.jpg",
         # A number that goes with the time is the frame's.
         lambda i: f"gate_{i:04d}_12-00-{second(i)}.jpg",
         # Over midnight.
@@ -161,6 +167,21 @@ def test_minutes_that_change_are_no_hours():
     names = [f"cam01_12-{i // 60:02d}-{i % 60:02d}.jpg" for i in range(40, 80)]
     (one,) = series_of(names, lambda i: names[i])
     assert (one.parts, one.frames, one.fps) == (("cam01",), list(R), 1)
+
+
+def test_times_without_gaps_are_told_from_numbers_of_frames():
+    """The former run more evenly as times; six digits of frames do not."""
+
+    def clock(seconds):
+        return f"{seconds // 3600:02d}{seconds // 60 % 60:02d}{seconds % 60:02d}.jpg"
+
+    names = [clock(43170 + i) for i in R]
+    (one,) = series_of(names, lambda i: names[i])
+    assert (one.frames, one.fps) == (list(R), 1)
+    for numbers in (range(100000, 100040), range(100000, 104000, 100), [115958, 115959, 120001]):
+        names = [f"{n:06d}.jpg" for n in numbers]
+        (one,) = series_of(names, lambda i, names=names: names[i])
+        assert (one.frames, one.fps) == (list(numbers), None) or numbers == [115958, 115959, 120001]
 
 
 def test_parts_of_seconds_at_the_ends():

@@ -302,6 +302,63 @@ def test_tables_with_other_endings(ending, encoding, tmp_path):
     assert tracks.clip_names == ("gate", "yard") and tracks.num_frames == 4
 
 
+@pytest.mark.parametrize("column", ["trial", "source_id", "session", "View", "stream"])
+def test_columns_that_tell_recordings_apart(column, tmp_path):
+    head, *rows = numbers(*[(100 + i, 1) for i in range(3)]).splitlines()
+    lines = [f"{take},{f},{row}" for take in (1, 2) for f, row in enumerate(rows)]
+    tracks = table_of(tmp_path / "a.csv", "\n".join([f"{column},frame,{head}", *lines, ""]))
+    assert tracks.clip_names == ("1", "2") and tracks.frame.tolist() == [0, 1, 2] * 2
+
+
+@pytest.mark.parametrize(
+    "frame", ["video_frame", "image_number", "Frame No.", "frame_counter", "FrameIdx"]
+)
+@pytest.mark.parametrize("person", ["skeleton_id", "human id", "PersonNo", "obj_id"])
+def test_names_of_columns_are_understood_by_their_words(frame, person, tmp_path):
+    """The second person comes later, and both have ids of their own."""
+    head, *rows = numbers(*[(100 + i, 1) for i in range(4)]).splitlines()
+    places = [(0, 3), (1, 3), (2, 3), (2, 7)]
+    lines = [f"{f},{i},{row}" for (f, i), row in zip(places, rows, strict=True)]
+    (tmp_path / "a.csv").write_text("\n".join([f"{frame},{person},{head}", *lines, ""]))
+    found = read_all(tmp_path / "a.csv")
+    assert found.tracks.frame.tolist() == [0, 1, 2, 2] and found.tracks.track.tolist() == [
+        3,
+        3,
+        3,
+        7,
+    ]
+    assert (
+        f"people are those of column {person!r}, frames are those of column {frame!r}"
+        in found.names[0]
+    )
+
+
+def test_columns_that_are_passed_over_where_rows_are_frames(tmp_path):
+    head, *rows = numbers(*[(100 + i, 1) for i in range(3)]).splitlines()
+    lines = [f"{tick},{row}" for tick, row in zip((5, 7, 9), rows, strict=True)]
+    with pytest.warns(InputWarning, match="rows are counted as frames, .* passed over: tick"):
+        table_of(tmp_path / "a.csv", "\n".join([f"tick,{head}", *lines, ""]))
+
+
+@pytest.mark.parametrize("form", ["{:.18e}", "{:.0e}", "{:.4E}", "{}", "{}.0"])
+def test_numbers_in_any_spelling_are_no_pictures(form, tmp_path):
+    """``numpy.savetxt`` writes 1.000000000000000000e+00."""
+    head, *rows = numbers(*[(100 + i, 1) for i in range(12)]).splitlines()
+    lines = [f"{form.format(f)},{form.format(3 + f % 2)},{row}" for f, row in enumerate(rows)]
+    tracks = table_of(tmp_path / "a.csv", "\n".join([f"frame,person,{head}", *lines, ""]))
+    assert tracks.clip_names == ("a",) and sorted(tracks.frame) == list(range(12))
+    assert set(tracks.track) == {3, 4}
+
+
+def test_ids_of_64_bits(tmp_path):
+    """DeepStream's: -1 without its sign is nobody's, others are as long."""
+    head, *rows = numbers((100, 1), (400, 1), (700, 1)).splitlines()
+    ids = [4_000_000_000_000_000_000, 2**64 - 1, 2**64 - 1]
+    lines = [f"{f},{i},{row}" for f in range(2) for i, row in zip(ids, rows, strict=True)]
+    tracks = table_of(tmp_path / "a.csv", "\n".join([f"frame_num,object_id,{head}", *lines, ""]))
+    assert tracks.num_frames == 6 and len(set(tracks.track)) == 3 and ids[0] in tracks.track
+
+
 @pytest.mark.parametrize(
     "name",
     [
