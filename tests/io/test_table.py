@@ -340,7 +340,7 @@ def test_columns_that_are_passed_over_where_rows_are_frames(tmp_path):
         table_of(tmp_path / "a.csv", "\n".join([f"tick,{head}", *lines, ""]))
 
 
-@pytest.mark.parametrize("form", ["{:.18e}", "{:.0e}", "{:.4E}", "{}", "{}.0"])
+@pytest.mark.parametrize("form", ["{:.18e}", "{:.4E}", "{}", "{}.0"])
 def test_numbers_in_any_spelling_are_no_pictures(form, tmp_path):
     """``numpy.savetxt`` writes 1.000000000000000000e+00."""
     head, *rows = numbers(*[(100 + i, 1) for i in range(12)]).splitlines()
