@@ -20,14 +20,11 @@ from gepc_geo.tracking import track_poses
 from gepc_geo.tracks import MAX_FRAMES, MAX_VALUE, PoseTracks
 
 #: Of poses that nobody has scored.
-SCORELESS = "scores are 0 for every joint of {count} poses, which count as scores of 1"
+SCORELESS = "no joint of {count} poses has a score above 0: all scores count as 1"
 #: Of people who are listed and not seen.
 UNSEEN = "{count} of {total} poses have no joint that was seen and are left out"
 #: Of a person who is in a frame more than once.
-TWICE = (
-    "people are several times in a frame: the better pose of each is kept, {count} of {total} poses are "
-    "left out"
-)
+TWICE = "a person is several times in a frame: the better pose is kept, {count} of {total} poses are left out"
 #: Of a body that is in a frame more than once.
 COPIED = "the same body is several times in a frame: one pose of each is kept, {count} of {total} are left out"
 # Room for people who are numbered after all others.
@@ -112,6 +109,13 @@ class Clips:
     remarks: list[Remark] = field(default_factory=list)
     picture: Picture | None = None
     columns: str = ""
+
+
+def passed_over(joints: Sequence[str], skeleton: Skeleton) -> str:
+    """The text of a remark on joints that a skeleton does not have."""
+    names = ", ".join(joints).replace("{", "(").replace("}", ")")
+    text = f"joints are passed over, as {skeleton.name} has none of them: {names:.80}"
+    return f"{{count}} of {{total}} {text}"
 
 
 def join_clips(parts: Sequence[Clips]) -> Clips:

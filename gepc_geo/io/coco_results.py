@@ -17,7 +17,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
-from gepc_geo.io.alphapose import result_parts
+from gepc_geo.io.alphapose import result_parts, score_of
 from gepc_geo.io.clip import Clips
 from gepc_geo.io.image_lists import clips_of_images, image_name
 from gepc_geo.io.names import file_names
@@ -56,15 +56,17 @@ def read_coco_results(path: Path, skeleton: Skeleton | None = None) -> Clips:
         raise InputError(f"{path} holds {kind_of(content)}, expected {_KIND}")
     images: list[str] = []
     person: list[int | None] = []
+    score: list[float] = []
     for i, one in enumerate(content):
         if not isinstance(one, dict):
             raise InputError(f"{path} has {kind_of(one)} at position {i}, expected an object")
         images.append(image_name(one.get("image_id"), path, f"position {i}"))
         track = one.get("track_id")
         person.append(None if track is None else whole_number(track, path, "track_id"))
+        score.append(score_of(one, "score", path, f"position {i}"))
     values = pose_array([one.get("keypoints") for one in content], path)
     named = skeleton_of(values.shape[1] if content else None, skeleton, COCO, path)
-    return clips_of_images(result_parts(path), values, images, person, named, path)
+    return clips_of_images(result_parts(path), values, images, person, named, path, score)
 
 
 def write_coco_results(tracks: PoseTracks, folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
 from gepc_geo.io.cells import Numbers, read_rows
-from gepc_geo.io.clip import Clips, build_clip
+from gepc_geo.io.clip import Clips, Remark, build_clip, passed_over
 from gepc_geo.io.joint_names import built_in_of, joint_key, keys_of, words_of
 from gepc_geo.io.names import file_names
 from gepc_geo.io.pictures import series_of
@@ -78,6 +78,7 @@ def clip_of_table(table: Table, path: Path, skeleton: Skeleton | None) -> Clips:
     # Exact names, else the spellings that other tables have.
     parts = list(dict.fromkeys(part for _, part, _ in table.columns))
     by_key = {joint_key(words_of(part)): part for part in reversed(parts)}
+    guessed = skeleton is None
     skeleton = skeleton or built_in_of(by_key)
     if skeleton is None:
         raise InputError(
@@ -117,7 +118,7 @@ def clip_of_table(table: Table, path: Path, skeleton: Skeleton | None) -> Clips:
             values[a, there, v, :-1] = place[there]
             values[a, there, v, -1] = np.where(np.isnan(score), 1, score)[there]
     track, row = np.nonzero((values[..., :-1] != 0).any((-2, -1)))
-    return build_clip(
+    clips = build_clip(
         (_video(path.stem),),
         values[track, row],
         table.frames[row],
@@ -126,6 +127,10 @@ def clip_of_table(table: Table, path: Path, skeleton: Skeleton | None) -> Clips:
         path,
         listed=table.frames.tolist(),
     )
+    left = [part for part in parts if part not in joints]
+    if guessed and left:
+        clips.remarks.append(Remark(passed_over(left, skeleton), len(left), len(parts), path))
+    return clips
 
 
 def write_deeplabcut(tracks: PoseTracks, folder: Path) -> list[Path]:

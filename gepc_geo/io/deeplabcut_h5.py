@@ -127,7 +127,12 @@ class _Reader:
         index = self._array(self._item(group, "axis1"))
         columns: list[tuple[str, ...]] = []
         blocks = []
-        for block in range(self._count(group, "nblocks", MAX_COLUMNS)):
+        count = self._count(group, "nblocks", MAX_COLUMNS)
+        # Before any is read: blocks may be one array many times.
+        sizes = [self._size(self._item(group, f"block{block}_values")) for block in range(count)]
+        if sum(sizes) > 8 * _MOST:
+            raise self._wrong(f"arrays of {sum(sizes)} bytes")
+        for block in range(count):
             levels = []
             for level in range(self._count(group, f"block{block}_items_nlevels", _LEVELS[1])):
                 texts = self._array(self._item(group, f"block{block}_items_level{level}"))
@@ -158,10 +163,16 @@ class _Reader:
             raise self._wrong("something other than arrays of numbers and names")
         if dataset.external or dataset.is_virtual:
             raise self._wrong("values in other files")
-        size = math.prod(dataset.shape) * dataset.dtype.itemsize
+        size = self._size(dataset)
         if size > 8 * _MOST or (dataset.shape and dataset.shape[0] > MAX_FRAMES):
             raise self._wrong(f"an array of {size} bytes")
         return np.asarray(dataset[()])
+
+    def _size(self, dataset: Any) -> int:
+        """In bytes, unpacked."""
+        if not isinstance(dataset, self._h5py.Dataset):
+            raise self._wrong("something other than arrays of numbers and names")
+        return math.prod(dataset.shape) * dataset.dtype.itemsize
 
     def _numbers(self, values: np.ndarray) -> np.ndarray:
         if values.ndim != 2 or values.dtype.kind not in "iuf":

@@ -23,10 +23,14 @@ def image_name(image: object, path: Path, where: str) -> str:
     """
     if isinstance(image, str) and any(one.isdigit() for one in image):
         return image
+    if isinstance(image, float) and image.is_integer():
+        image = int(image)
     if isinstance(image, int) and not isinstance(image, bool) and image >= 0:
         return str(whole_number(image, path, "frame"))
     shown = repr(image)[:40]
-    raise InputError(f"{path} has image_id {shown} at {where}, expected a frame number")
+    raise InputError(
+        f"{path} has image_id {shown} at {where}, expected a number, or a name with one as in clip_12.jpg"
+    )
 
 
 def clips_of_images(

@@ -11,6 +11,9 @@ from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.files import read_npy
 from gepc_geo.tracks import PoseTracks
 
+# By the name of the clip: the file, and 1 for each abnormal frame.
+Masks = dict[str, tuple[Path, np.ndarray]]
+
 # Frames that a clip may have more than its mask, as tools count the last one or not.
 _SHORT = 2
 # A mask that ends so many frames, and such a share of the clip, after the last pose is looked at.
@@ -36,10 +39,16 @@ def read_frame_labels(
             than its clip's last person-frame.
     """
     folder = Path(folder)
+    return label_frames(folder, tracks, read_masks(folder, tracks.clip_names), check_ends)
+
+
+def label_frames(
+    folder: Path, tracks: PoseTracks, masks: Masks, check_ends: bool = True
+) -> PoseTracks:
+    """:func:`read_frame_labels` with masks that are read already."""
     last = np.zeros(tracks.num_clips, dtype=np.int64)
     np.maximum.at(last, tracks.clip, tracks.frame + 1)
     length = tracks.clip_length.copy()
-    masks = read_masks(folder, tracks.clip_names)
     labels = []
     late: list[tuple[str, int, int]] = []
     short: list[tuple[str, int, int]] = []
@@ -73,7 +82,7 @@ def read_frame_labels(
     return tracks.with_(clip_length=length, frame_labels=np.concatenate(labels), origin=str(folder))
 
 
-def read_masks(folder: Path, names: Sequence[str]) -> dict[str, tuple[Path, np.ndarray]]:
+def read_masks(folder: Path, names: Sequence[str]) -> Masks:
     """The masks in a folder by the names of their clips, each with its file.
 
     Raises:
@@ -102,10 +111,14 @@ def _warn_of_strangers(folder: Path, masks: Collection[str], names: Sequence[str
         )
 
 
+def _others(count: int) -> str:
+    return f" (and {count} other clip{'s'[: count > 1]})" if count else ""
+
+
 def _warn_of_short(folder: Path, short: Sequence[tuple[str, int, int]]) -> None:
     """Of masks (clip, length, frames of the clip) that end before the clip does."""
     name, length, frames = max(short, key=lambda one: one[2] - one[1])
-    others = f" (and {len(short) - 1} other clips alike)" if len(short) > 1 else ""
+    others = _others(len(short) - 1)
     warn_of_input(
         f"the mask of clip {name!r} in {folder} has {length} frames and the clip {frames}, the last of them "
         f"without anybody{others}: it is cut, check that masks and poses are of the same frames"
@@ -115,7 +128,7 @@ def _warn_of_short(folder: Path, short: Sequence[tuple[str, int, int]]) -> None:
 def _warn_of_late_ends(folder: Path, late: Sequence[tuple[str, int, int]]) -> None:
     """Of masks (clip, length, frames to the last pose) that go on long after the last pose."""
     name, length, last = max(late, key=lambda one: one[1] - one[2])
-    others = f" (and {len(late) - 1} other clips alike)" if len(late) > 1 else ""
+    others = _others(len(late) - 1)
     warn_of_input(
         f"the mask of clip {name!r} in {folder} has {length} frames and the clip's last pose is in frame "
         f"{last - 1}{others}: frames without anybody are easy to get right, check that masks and poses are "

@@ -3,11 +3,14 @@
 ``demo/topdown_demo_with_mmdet.py --save-predictions`` writes ``{"meta_info": {...},
 "instance_info": [...]}``, ``MMPoseInferencer(pred_out_dir=...)`` the list alone. Its entries are
 ``{"frame_id": 1, "instances": [{"keypoints": [[x, y], ...], "keypoint_scores": [...]}]}``; an
-instance has a ``track_id`` where something tracked it. The demos count frames from 1, the inferencer from 0.
-Results of the inferencer that were saved by hand are a list of frames, each a list of instances, or
-``{"predictions": [...]}`` of these. Of a folder of images
-the inferencer writes the instances of each into a file of the image's name, some versions in a list of one
-list; versions before 1.0 give x, y, score of each joint; the demo writes ``results_NAME.json`` with ``instance_info``, a list of instances. 3D lifters give three coordinates a joint, in metres. Source: MMPose 1.x, demo and inferencer.
+instance has a ``track_id`` where something tracked it. The demos count frames from 1, the inferencer
+from 0. Results of the inferencer that were saved by hand are a list of frames, each a list of
+instances, or ``{"predictions": [...]}`` of these.
+
+Of a folder of images the inferencer writes the instances of each into a file of the image's name, some
+versions in a list of one list; the demo writes ``results_NAME.json`` with ``instance_info``, a list of
+instances. Versions before 1.0 give x, y, score of each joint. 3D lifters give three coordinates a
+joint, in metres. Source: MMPose 1.x, demo and inferencer.
 """
 
 from __future__ import annotations
@@ -40,6 +43,8 @@ _KIND = "MMPose's predictions of a video"
 _IMAGE_KIND = "MMPose's predictions of an image"
 # Frames with nobody may come first.
 _NESTED = re.compile(r'\s*\[\s*(\[\s*\]\s*,\s*)*\[\s*\{[^{}]*"keypoints"\s*:\s*\[\s*\[')
+# Many frames with nobody may come first.
+_LONG = 65536
 # The lifters that MMPose has by name give Human3.6M's joints.
 _LIFTED = {17: SKELETONS["h36m17"]}
 
@@ -48,7 +53,7 @@ def detect(path: Path) -> bool:
     """A JSON object that begins with ``meta_info`` or its frames, or the list of frames."""
     if detect_images(path):
         return False
-    start = head(path)
+    start = head(path, _LONG)
     return bool(
         re.match(
             r'\s*(\{\s*"(meta_info|instance_info)"|\[?\s*\{\s*"predictions"\s*:\s*\[\s*\[|\[\s*\{\s*"(frame_id|instances)")',
@@ -60,7 +65,7 @@ def detect(path: Path) -> bool:
 def detect_images(path: Path) -> bool:
     """A JSON list of objects that begin with key points in pairs; the same in a list of one, or as the demo
     writes it."""
-    start = head(path)
+    start = head(path, _LONG)
     if re.match(r'\s*\[\s*\{[^{}]*"keypoints"\s*:\s*\[\s*\[', start):
         return True
     demo = re.match(r'\s*\{\s*"(meta_info|instance_info)"', start)
@@ -73,6 +78,11 @@ def detect_images(path: Path) -> bool:
         return len(parse_json(text, path, _IMAGE_KIND)) == 1
     except InputError:
         return False
+
+
+def is_nested(path: Path) -> bool:
+    """Whether it is a list of lists of instances: of one, it is an image or a video of one frame."""
+    return bool(_NESTED.match(head(path, _LONG)))
 
 
 def read_mmpose(path: Path, skeleton: Skeleton | None = None) -> Clips:
@@ -160,7 +170,9 @@ def _frames_of(content: Any) -> Any:
     if isinstance(content, list) and all(
         isinstance(c, dict) and "predictions" in c for c in content
     ):
-        return [frame for c in content for frame in c["predictions"] or [[]]]
+        frames = [c["predictions"] or [[]] for c in content]
+        # Whatever is no list is refused as a frame is.
+        return [one for some in frames for one in (some if isinstance(some, list) else [some])]
     return content
 
 

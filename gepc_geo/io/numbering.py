@@ -26,8 +26,8 @@ def first_numbers(
 
     A mask as long as the last frame's number is one of frames counted from 1; a mask one longer, of
     frames counted from 0. Else frames are counted from 0 where the file has a frame 0. Where it has none,
-    another file of its format that has one says so for it, too, unless it lists its frames one by one,
-    from 1. Some formats are counted from 0 unless masks say otherwise.
+    it follows other files of its format that have one, unless it lists every frame from 1. Some formats are
+    counted from 0 unless masks say otherwise.
 
     Args:
         clips: What was read of each file.
@@ -41,7 +41,8 @@ def first_numbers(
     for one, form, called in zip(clips, formats, names, strict=True):
         told = None
         for name, length in zip(called, one.tracks.clip_length.tolist(), strict=True):
-            told = {length - 1: MASK_ONE, length: MASK_ZERO}.get(masks.get(name, -1), told)
+            says = {length - 1: MASK_ONE, length: MASK_ZERO}.get(masks.get(name, -1))
+            told = MASK_ONE if MASK_ONE in (says, told) else says or told
         own_mask.append(told if one.counted else None)
         if told and one.counted:
             # That a mask is too short for frames from 0 is sure; that one is longer may be an empty end.

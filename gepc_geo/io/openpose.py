@@ -18,7 +18,7 @@ from typing import Any
 from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
 from gepc_geo.io.clip import Clips, FrameFiles, Remark, build_clip
-from gepc_geo.io.orders import nearest_order
+from gepc_geo.io.orders import ORDERS, nearest_order
 from gepc_geo.io.people import pose_array, skeleton_of
 from gepc_geo.io.text import head, read_json, whole_number
 from gepc_geo.io.writing import clips_by_frame, flat_poses
@@ -27,8 +27,6 @@ from gepc_geo.tracks import PoseTracks
 
 _KIND = "an OpenPose key point file"
 JOINTS = {25: SKELETONS["body25"], 18: SKELETONS["coco18"]}
-# Two orders of 25 points, which the files do not tell apart.
-_ORDERS = (SKELETONS["body25"], SKELETONS["body25b"])
 _OF_VIDEO = re.compile(r"(^|.*_)\d{12}_keypoints", re.DOTALL)
 
 
@@ -76,8 +74,8 @@ def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     first = files.paths[0]
     values = pose_array(poses, first)
     named = skeleton_of(values.shape[1] if poses else None, skeleton, JOINTS, first)
-    if poses and skeleton is None and named in _ORDERS:
-        named = nearest_order(values, _ORDERS)
+    if poses and skeleton is None and named in ORDERS:
+        named = nearest_order(values, ORDERS)
     clips = build_clip(
         files.parts,
         values,

@@ -31,6 +31,7 @@ _TOKEN = re.compile(
     r"|(?=[0-9a-f]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,})(?![0-9A-Za-z]))"
     r"|(?P<digits>\d+)"
 )
+_DATE = 8
 # Beyond, a number is no number of a frame.
 _MOST_DIGITS = 18
 _FRAME_WORD = re.compile(
@@ -45,6 +46,8 @@ _CLIP_WORD = re.compile(
 _GENERAL = re.compile(
     r"(frames?|frm|fr|f|images?|imgs?|im|pictures?|pic|photo|thumb|results?|output|out)?", re.I
 )
+# In characters: paths of files are not longer.
+_LONGEST = 4096
 _EDGES = " _.-=#+~()[]{}"
 # Times that follow each other within so many microseconds are not those of recordings.
 _NEXT = 2_000_000
@@ -91,6 +94,11 @@ def series_of(names: Sequence[str], call: Callable[[int], str]) -> list[Series]:
     """
     groups: dict[tuple[str, ...], list[int]] = {}
     stems = []
+    long = next((i for i, name in enumerate(names) if len(name) > _LONGEST), None)
+    if long is not None:
+        raise InputError(
+            f"{call(long)} has a name of {len(names[long])} characters, expected at most {_LONGEST}"
+        )
     for i, name in enumerate(names):
         folders, stem = split_folders(name)
         stems.append(stem)
@@ -245,11 +253,22 @@ def _series_of_folder(
 
 
 def _series_of_form(form: _Form, call: Callable[[int], str]) -> list[_Draft]:
-    times = find_times(form.fields, form.texts[1:-1], form.texts[0]) if form.fields else None
+    times = (
+        find_times(form.fields, form.texts[1:-1], form.texts[0], form.texts[-1])
+        if form.fields
+        else None
+    )
     within = set() if times is None else set(range(times.first, times.last + 1))
     counters = [field for field in form.counters if field not in within]
     varying = [field for field in range(len(form.fields)) if form.varies(field)]
     numbers = [field for field in counters if form.varies(field)]
+    # One picture each of several clips differs in the clip's number alone.
+    if all(_CLIP_WORD.search(form.texts[field]) for field in numbers):
+        numbers = [
+            field
+            for field in counters
+            if not _CLIP_WORD.search(form.texts[field]) and len(form.fields[field][0]) != _DATE
+        ] or numbers
     frame = _frame_field(form, numbers or counters)
     if times is not None and not (numbers and _counts(form, frame, times, varying)):
         return _timed(form, times, [field for field in varying if field not in within], call)
@@ -283,7 +302,9 @@ def _counts(form: _Form, frame: int | None, times: Times, varying: Sequence[int]
     beginnings = np.unique(times.micros)
     apart = np.diff(beginnings)
     recordings = 2 * len(beginnings) <= len(form.members)
-    return recordings and frame > times.last and not (len(apart) > 1 and np.median(apart) <= _NEXT)
+    # Within whole seconds that follow each other, pictures may be counted anew.
+    seconds = not (beginnings % 1_000_000).any() and len(apart) and np.median(apart) <= _NEXT
+    return recordings and frame > times.last and not seconds
 
 
 def _timed(
@@ -308,7 +329,8 @@ def _timed(
 
 def _within_seconds(seconds: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Times of pictures that are counted anew in each second."""
-    number = [len(set(count[seconds == one].tolist())) for one in np.unique(seconds)]
+    pairs = np.unique(np.stack([seconds, count], axis=1), axis=0)
+    number = np.unique(pairs[:, 0], return_counts=True)[1].tolist()
     # The first and the last second may not be whole.
     rate = np.median(number[1:-1]) if len(number) > 2 else max(number)
     step = 1_000_000 // max(int(rate), 1)
@@ -324,18 +346,14 @@ def _frame_field(form: _Form, fields: Sequence[int]) -> int | None:
 
 def _clip_fields(form: _Form, frame: int, others: Sequence[int]) -> list[int]:
     """The fields that tell clips apart; the others say something of each picture."""
-    numbers = form.numbers(frame)
     alone = form.tells_apart([], frame)
-    order = sorted(range(len(numbers)), key=numbers.__getitem__)
     clip = []
     for field in others:
-        values = form.fields[field]
         if not form.is_shared(field):
             continue
-        runs = 1 + sum(values[a] != values[b] for a, b in pairwise(order))
         worded = bool(_CLIP_WORD.search(form.texts[field]))
-        # Where the numbers alone tell all pictures apart, another one that changes to and fro is no clip's.
-        if not alone or (runs == len(set(values)) and (field < frame or worded)):
+        # Where the numbers alone tell all pictures apart, another one behind them is no clip's.
+        if not alone or field < frame or worded:
             clip.append(field)
     rest = [field for field in others if field not in clip]
     while rest and not form.tells_apart(clip, frame):
@@ -357,9 +375,14 @@ def _split(
         rows.sort(key=frames.__getitem__)
         for one, other in pairwise(rows):
             if frames[one] == frames[other]:
+                same = (
+                    "has the same time as"
+                    if place[1] > place[0]
+                    else f"is frame {frames[one]} and so is"
+                )
                 raise InputError(
-                    f"{call(form.members[other])} is frame {frames[one]} and so is "
-                    f"{call(form.members[one])}, expected one picture a frame"
+                    f"{call(form.members[other])} {same} {call(form.members[one])}, expected one picture a "
+                    "frame"
                 )
         fps = None
         if micros is not None and len(rows) > 1:

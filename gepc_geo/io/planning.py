@@ -11,6 +11,7 @@ from pathlib import Path
 from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.io.clip import FrameFiles
 from gepc_geo.io.media import media_kind
+from gepc_geo.io.mmpose import is_nested
 from gepc_geo.io.names import is_passed_over
 from gepc_geo.io.pictures import refuse_copies, series_of
 from gepc_geo.io.registry import FORMATS, REGISTRY, Format
@@ -116,7 +117,11 @@ def _files_in(folder: Path) -> list[Path]:
         more = len(lost) - 1
         others = f" (and {more} other{'s'[: more > 1]})" if more else ""
         warn_of_input(f"{lost[0]}{others} is a link that leads nowhere, and is left out")
-    return sorted(files)
+    # A file that is also there under a link is read once, in its own place.
+    own = {
+        os.path.realpath(file): file for file in sorted(files, key=Path.is_symlink, reverse=True)
+    }
+    return sorted(own.values())
 
 
 def _is_shown(path: Path, folder: Path) -> bool:
@@ -131,12 +136,10 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
     files = [file for file in found if file.suffix.lower() in suffixes and _is_shown(file, folder)]
     if not files:
         media = next((file for file in found if media_kind(file)), None)
-        raise (
-            InputError(
-                f"{folder} has no file of poses, expected some ending in {', '.join(sorted(suffixes))}"
-            )
-            if media is None
-            else _unknown(media)
+        if media is not None:
+            raise _unknown(media)
+        raise InputError(
+            f"{folder} has no file of poses, expected some ending in {', '.join(sorted(suffixes))}"
         )
     if format != "auto":
         return [(file, forms[0]) for file in files]
@@ -160,6 +163,7 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
             form = other
         if form is not None:
             chosen.append((file, form))
+    chosen = _with_short_videos(chosen)
     left = sorted(set(files) - {file for file, _ in chosen})
     if left:
         warn_of_input(
@@ -173,6 +177,19 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
         for file, form in chosen
         if (form.twin, file.with_suffix("")) not in names
         and not (file.name == "alphapose-results.json" and file.parent in separate)
+    ]
+
+
+def _with_short_videos(chosen: list[tuple[Path, Format]]) -> list[tuple[Path, Format]]:
+    """Takes MMPose's lists of one frame for videos where videos lie beside them, not for images."""
+    videos = {
+        file.parent: form for file, form in chosen if form.name == "mmpose" and is_nested(file)
+    }
+    return [
+        (file, videos[file.parent])
+        if form.name == "mmpose-images" and file.parent in videos and is_nested(file)
+        else (file, form)
+        for file, form in chosen
     ]
 
 

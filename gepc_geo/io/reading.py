@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError, warn_of_input
+from gepc_geo.files import as_text
 from gepc_geo.io.clip import Clips, Picture, Remark
-from gepc_geo.io.labels import read_frame_labels, read_masks
+from gepc_geo.io.labels import Masks, label_frames, read_masks
 from gepc_geo.io.naming import Place, name_clips
 from gepc_geo.io.numbering import first_numbers, from_zero
+from gepc_geo.io.orders import ORDERS
 from gepc_geo.io.planning import Planned, plan
 from gepc_geo.io.units import recognise_units
 from gepc_geo.skeleton import SKELETONS, Skeleton, coco17_to_coco18
@@ -88,12 +90,13 @@ def read_all(
     if not (isinstance(skeleton, str) and skeleton == "auto"):
         wanted = Skeleton.get(skeleton)
     planned = plan(path, format)
-    clips = [_read_clips(one, wanted) for one in planned]
+    clips = [_read_clips(one, wanted, image_size is not None) for one in planned]
+    _agree_on_order(planned, clips, wanted)
     names = _names(path, planned, clips)
-    lengths: dict[str, int] = {}
+    masks: Masks = {}
     if labels is not None:
-        every = [name for called in names for name in called]
-        lengths = {name: len(mask) for name, (_, mask) in read_masks(Path(labels), every).items()}
+        masks = read_masks(Path(labels), [name for called in names for name in called])
+    lengths = {name: len(mask) for name, (_, mask) in masks.items()}
     hows = first_numbers(clips, [one.form.name for one in planned], names, lengths)
     for i, (one, how, called) in enumerate(zip(clips, hows, names, strict=True)):
         one = from_zero(one, how)
@@ -105,7 +108,7 @@ def read_all(
     if fps is not None:
         tracks = tracks.with_(fps=np.where(np.isnan(tracks.fps), fps, tracks.fps), origin=str(path))
     if labels is not None:
-        tracks = read_frame_labels(labels, tracks)
+        tracks = label_frames(Path(labels), tracks, masks)
     counts: Counter[str] = Counter()
     for files in planned:
         counts[files.form.name] += files.files
@@ -121,7 +124,7 @@ def with_neck(tracks: PoseTracks) -> PoseTracks:
 # -- inner -----------------------------------------------------------------------------------------
 
 
-def _read_clips(one: Planned, wanted: Skeleton | None) -> Clips:
+def _read_clips(one: Planned, wanted: Skeleton | None, sized: bool) -> Clips:
     source = one.path if one.frames is None else one.frames
     form = one.form
     clips = form.read(source, wanted) if form.any_skeleton else form.read(source)
@@ -133,13 +136,30 @@ def _read_clips(one: Planned, wanted: Skeleton | None) -> Clips:
             clips = replace(
                 clips, tracks=replace(clips.tracks, fps=np.array([frames.fps], np.float32))
             )
-    tracks = recognise_units(clips.tracks)
-    clips = replace(clips, tracks=tracks)
+    tracks = clips.tracks
+    # Native files say what they hold; shares of an unknown size become pixels where that is given.
+    if form.name != "native" or sized:
+        tracks = recognise_units(tracks, known_too=form.name != "native")
+        clips = replace(clips, tracks=tracks)
     if wanted is None or wanted == tracks.skeleton:
         return clips
     if wanted == NECK and tracks.skeleton == WITHOUT_NECK and tracks.features is None:
         return replace(clips, tracks=with_neck(tracks))
     return replace(clips, tracks=tracks.with_(skeleton=wanted, origin=str(one.path)))
+
+
+def _agree_on_order(
+    planned: Sequence[Planned], clips: list[Clips], wanted: Skeleton | None
+) -> None:
+    """Gives all clips of OpenPose's 25 points the order that most of the poses are in: a tool has one."""
+    own = [i for i, one in enumerate(planned) if one.form.name == "openpose"]
+    poses: Counter[Skeleton] = Counter()
+    for i in own:
+        poses[clips[i].tracks.skeleton] += clips[i].tracks.num_frames
+    if wanted is None and set(poses) == set(ORDERS):
+        (skeleton, _), *_ = poses.most_common(1)
+        for i in own:
+            clips[i] = replace(clips[i], tracks=replace(clips[i].tracks, skeleton=skeleton))
 
 
 def _names(path: Path, planned: Sequence[Planned], clips: Sequence[Clips]) -> list[list[str]]:
@@ -161,13 +181,18 @@ def _names(path: Path, planned: Sequence[Planned], clips: Sequence[Clips]) -> li
         for name, parts in zip(result[-1], found.parts, strict=True):
             for key in {name, parts[-1] if parts else name}:
                 other = owner.setdefault(key, one)
-                # Clips of one name in two formats are the same poses twice, wherever they lie.
-                if other is not one and (key == name or other.form is not one.form):
+                # Clips of one name in two formats, one beside or below the other, are the same poses twice.
+                if other is not one and (key == name or _are_twice(one, other)):
                     raise InputError(
                         f"{one.path} has a clip named {key!r} and so has {other.path}, "
                         "expected one file of a clip, or different names"
                     )
     return result
+
+
+def _are_twice(one: Planned, other: Planned) -> bool:
+    shared = min(len(one.folders), len(other.folders))
+    return other.form is not one.form and one.folders[:shared] == other.folders[:shared]
 
 
 def _warn(remarks: Sequence[Remark]) -> None:
@@ -196,11 +221,11 @@ def _understood(
             continue
         told.add((one.form.name, how, timed))
         if picture is None:
-            text = f"{one.path.name} is clip {found.tracks.clip_names[0]!r}"
+            text = f"{as_text(one.path.name)} is clip {as_text(found.tracks.clip_names[0])!r}"
         else:
-            clip = found.tracks.clip_names[picture.clip]
+            clip = as_text(found.tracks.clip_names[picture.clip])
             frame = picture.frame - (how is not None and "from 1" in how)
-            text = f"{picture.name} is frame {frame} of clip {clip!r}"
+            text = f"{as_text(picture.name)} is frame {frame} of clip {clip!r}"
         if timed:
             text += ", by the times in names"
         yield "; ".join(filter(None, [text, found.columns, how and f"frames are {how}"]))

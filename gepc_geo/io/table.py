@@ -21,19 +21,17 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
 from gepc_geo.io.cells import Numbers, first_cells, read_rows
-from gepc_geo.io.clip import Clips, Remark, build_clip, join_clips
-from gepc_geo.io.orders import nearest_order
+from gepc_geo.io.clip import Clips, Remark, build_clip, join_clips, passed_over
+from gepc_geo.io.orders import ORDERS, nearest_order
 from gepc_geo.io.table_header import Header, is_header, read_header
 from gepc_geo.io.table_joints import Choice, choose_joints
-from gepc_geo.io.table_keys import Keys, are_pictures, clips_of_rows, ids_of, parts_of
+from gepc_geo.io.table_keys import Keys, are_pictures, clips_of_rows, ids_of, parts_of, unit_of
 from gepc_geo.io.text import head, read_text
 from gepc_geo.io.units import are_shares
 from gepc_geo.skeleton import SKELETONS, Skeleton
 from gepc_geo.tracks import PoseTracks
 
 _KIND = "a table of poses"
-# Two orders of 25 joints, which numbers do not tell apart.
-_ORDERS = (SKELETONS["body25"], SKELETONS["body25b"])
 # A header is within this.
 _HEAD = 1 << 20
 # The most that a depth in shares of the image is of pixels.
@@ -74,8 +72,8 @@ def read_csv(path: Path, skeleton: Skeleton | None) -> Clips:
             texts.append(row[column])
     values = _poses(numbers.array(), choice)
     named = choice.skeleton
-    if choice.guessed and named in _ORDERS:
-        named = nearest_order(values, _ORDERS)
+    if choice.guessed and named in ORDERS:
+        named = nearest_order(values, ORDERS)
     keys = _keys(header, cells, lines, path)
     person = ids_of(keys.person)
     there = np.array((values[..., :-1] != 0).any((-2, -1)))
@@ -119,6 +117,9 @@ def write_csv(tracks: PoseTracks, path: Path) -> list[Path]:
                 f"clip {name!r:.80} cannot be read back from a table, expected a printable name without "
                 "blanks around it"
             )
+    if not tracks.clip_length.all():
+        name = tracks.clip_names[int(np.argmin(tracks.clip_length))]
+        raise InputError(f"clip {name!r:.80} has no frames, which a table has no row for")
     joints, dims = tracks.skeleton.joints, tracks.dims
     coordinates = ["x", "y", "z"][:dims]
     seen = tracks.confidence > 0
@@ -199,12 +200,13 @@ def _keys(header: Header, cells: dict[int, list[str]], lines: list[int], path: P
         person = None
     parts: list[tuple[str, ...]] = [()] * len(lines)
     # Names of pictures say the frame, and the clip.
-    pictures = next((one for one in header.clip if are_pictures(cells[one])), header.frame)
+    # The name of a clip is no file's.
+    files = [one for one in header.clip if not header.names[one].lower().startswith("clip")]
+    pictures = next((one for one in files if are_pictures(cells[one])), header.frame)
     for one in header.clip:
         if one == pictures:
             continue
-        # The name of a clip is no file's.
-        of_file = not header.names[one].lower().startswith("clip")
+        of_file = one in files
         found = {text: parts_of(text) if of_file else (text,) for text in set(cells[one])}
         parts = [(*before, *found[text]) for before, text in zip(parts, cells[one], strict=True)]
     return Keys(
@@ -215,6 +217,7 @@ def _keys(header: Header, cells: dict[int, list[str]], lines: list[int], path: P
         column(pictures),
         column(header.time),
         header.from_zero,
+        None if header.time is None else unit_of(header.names[header.time]),
     )
 
 
@@ -223,9 +226,7 @@ def _left(choice: Choice, path: Path) -> list[Remark]:
     remarks = []
     count, total = len(choice.left), len(choice.left) + choice.skeleton.num_joints
     if count:
-        names = ", ".join(choice.left).replace("{", "(").replace("}", ")")
-        text = f"joints are passed over, as {choice.skeleton.name} has none of them: {names:.80}"
-        remarks.append(Remark(f"{{count}} of {{total}} {text}", count, total, path))
+        remarks.append(Remark(passed_over(choice.left, choice.skeleton), count, total, path))
     count, total = sum("z" in joint for joint in choice.joints), len(choice.joints)
     if 0 < count < total:
         text = "{count} of {total} joints have a z, which is passed over: poses in 3D have one of each joint"

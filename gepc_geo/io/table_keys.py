@@ -25,6 +25,15 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
 # Seconds, milliseconds, ...: the first in which two frames are at most so many seconds apart.
 _UNITS = (1.0, 1e-3, 1e-6, 1e-9)
 _APART = 2.0
+_NAMED = {
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "seconds": 1.0,
+    "ms": 1e-3,
+    "msec": 1e-3,
+    "milliseconds": 1e-3,
+} | {"us": 1e-6, "usec": 1e-6, "microseconds": 1e-6, "ns": 1e-9, "nsec": 1e-9, "nanoseconds": 1e-9}
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Keys:
         frame: Frame numbers, or names of pictures; ``None``: the table has none.
         time: Times; ``None``: the table has none.
         from_zero: Whether its tool counts frames from 0.
+        unit: Seconds in one of its times, where the column says.
     """
 
     path: Path
@@ -48,6 +58,7 @@ class Keys:
     frame: Sequence[str] | None
     time: Sequence[str] | None
     from_zero: bool
+    unit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,12 @@ def parts_of(name: str) -> tuple[str, ...]:
         return (name,) if name else ()
     parts = re.split(r"[/\\]", _VIDEO.sub("", name))
     return tuple(one for one in parts if one not in ("", ".", "..") and not one.endswith(":"))
+
+
+def unit_of(name: str) -> float | None:
+    """Seconds in one of a column's times, where its name has the unit: ``timestamp_ms``."""
+    words = re.findall(r"[A-Z]?[a-z]+", name)
+    return next((_NAMED[word.lower()] for word in reversed(words) if word.lower() in _NAMED), None)
 
 
 def are_pictures(cells: Sequence[str]) -> bool:
@@ -142,7 +159,7 @@ def _whole(text: str) -> int | None:
 
 def _float(text: str) -> float | None:
     try:
-        return float(text.replace(",", "."))
+        return None if "_" in text else float(text.replace(",", "."))
     except ValueError:
         return None
 
@@ -250,7 +267,7 @@ def _micros(keys: Keys, cells: Sequence[str], rows: np.ndarray) -> np.ndarray:
             )
     gaps = np.diff(np.unique(times))
     usual = float(np.median(gaps)) if len(gaps) else 0.0
-    unit = next((one for one in _UNITS if usual * one <= _APART), _UNITS[-1])
+    unit = keys.unit or next((one for one in _UNITS if usual * one <= _APART), _UNITS[-1])
     micros = np.rint(times * unit * 1e6)
     if not (np.abs(micros) < 2**62).all():
         raise InputError(

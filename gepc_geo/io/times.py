@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -22,6 +23,14 @@ _DATES = (
 _WHOLE = 14
 # A gap longer than this many usual ones holds missing frames.
 _LONG = 1.5
+_MINUTE = 60_000_000
+# Words before seconds, and units behind numbers.
+_OF_TIMES = re.compile(
+    r"(?:^|[^a-z])(t|time|ts|timestamp|sec|seconds|pos|at|f|frame|img|image)$", re.I
+)
+_UNIT = re.compile(r"(ms|msec|us|usec|ns|nsec)(?![a-zA-Z])", re.I)
+# Nobody numbers the pictures of a video in steps of so many frames.
+_FAR = 2000
 # No camera takes more pictures a second.
 _MOST = 1000
 
@@ -69,7 +78,7 @@ def frames_of_times(micros: np.ndarray) -> tuple[np.ndarray, float | None]:
 
 
 def find_times(
-    fields: Sequence[Sequence[str]], between: Sequence[str], before: str
+    fields: Sequence[Sequence[str]], between: Sequence[str], before: str, behind: str
 ) -> Times | None:
     """The fields of names that are a time, if there is one that differs from name to name.
 
@@ -77,19 +86,22 @@ def find_times(
         fields: The runs of digits in the names: of each run the text in every name.
         between: What stands between one run and the next, the same in all names.
         before: What stands before the first.
+        behind: What stands behind the last.
     """
-    best: Times | None = None
-    most = 1
-    for first in range(len(fields)):
-        glued = (before if first == 0 else between[first - 1])[-1:].isalpha()
-        for read in (_date_and_time, _time_of_day, _glued_time, _epoch, _seconds):
-            if glued and read is _seconds:
-                continue
-            found = read(fields, between, first)
+    texts = [before, *between]
+    ways = (_date_and_time, _time_of_day, _glued_time, _epoch, _seconds, _with_unit, _far_apart)
+    # A date says more than a time of the day, and that more than a number.
+    for read in ways:
+        found = [
+            read(fields, [*between, behind], first, texts[first]) for first in range(len(fields))
+        ]
+        times = [one for one in found if one is not None and len(set(one.micros)) > 1]
+        if times and read is _date_and_time:
+            return times[0]
+        if times:
             # Of fields that can be read in several ways, the one that tells most names apart.
-            if found is not None and (count := len(set(found.micros))) > most:
-                best, most = found, count
-    return best
+            return max(times, key=lambda one: len(set(one.micros)))
+    return None
 
 
 # -- inner -----------------------------------------------------------------------------------------
@@ -102,7 +114,7 @@ def _width(field: Sequence[str]) -> int:
 
 
 def _date_and_time(
-    fields: Sequence[Sequence[str]], between: Sequence[str], first: int
+    fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
 ) -> Times | None:
     """A date, then a time of the day, in fields of their own or glued together."""
     widths = [_width(field) for field in fields[first : first + 6]]
@@ -128,7 +140,7 @@ def _date_and_time(
 
 
 def _time_of_day(
-    fields: Sequence[Sequence[str]], between: Sequence[str], first: int
+    fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
 ) -> Times | None:
     """Hours, minutes and seconds; what is after midnight is of the next day."""
     last = first + 2
@@ -143,7 +155,12 @@ def _time_of_day(
         return None
     whole = (hours * 3600 + minutes * 60 + seconds) * 1_000_000
     found = _with_fraction(fields, between, first, last, whole.tolist())
-    if found is None:
+    # Three numbers of two digits may count other things.
+    if not (
+        _has_millis(fields, found, last)
+        or _carries(np.unique(whole))
+        or _is_time_code(fields, between, last, np.unique(whole))
+    ):
         return None
     ordered = np.unique(found.micros)
     gaps = np.diff(ordered)
@@ -154,8 +171,30 @@ def _time_of_day(
     return found
 
 
+def _has_millis(fields: Sequence[Sequence[str]], found: Times, last: int) -> bool:
+    """Whether a fraction of milliseconds or finer stands behind a time."""
+    return found.last > last and max(map(len, fields[found.last])) >= 3
+
+
+def _carries(whole: np.ndarray) -> bool:
+    """Whether the next minute begins where one ends: seconds that go on to 59, and not only to some number."""
+    gaps = np.diff(whole)
+    new = whole[1:] // _MINUTE != whole[:-1] // _MINUTE
+    return bool(new.any() and (gaps[new] <= _LONG * np.median(gaps)).mean() >= 0.5)
+
+
+def _is_time_code(
+    fields: Sequence[Sequence[str]], between: Sequence[str], last: int, whole: np.ndarray
+) -> bool:
+    """Whether frames are counted anew in each of seconds that follow each other, as in ``00-00-07-24``."""
+    frames = fields[last + 1] if last + 1 < len(fields) else []
+    if not frames or _width(frames) != 2 or between[last] != between[last - 1]:
+        return False
+    return len(whole) > 2 and bool(np.median(np.diff(whole)) <= 2_000_000)
+
+
 def _glued_time(
-    fields: Sequence[Sequence[str]], between: Sequence[str], first: int
+    fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
 ) -> Times | None:
     """``HHMMSS``, alone or with milliseconds glued to it or behind it.
 
@@ -178,7 +217,9 @@ def _glued_time(
     return found if even or (found is not None and found.last > first) else None
 
 
-def _epoch(fields: Sequence[Sequence[str]], between: Sequence[str], first: int) -> Times | None:
+def _epoch(
+    fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
+) -> Times | None:
     """An epoch."""
     width = _width(fields[first])
     scale = _EPOCHS.get(width, 0)
@@ -192,8 +233,12 @@ def _epoch(fields: Sequence[Sequence[str]], between: Sequence[str], first: int) 
     )
 
 
-def _seconds(fields: Sequence[Sequence[str]], between: Sequence[str], first: int) -> Times | None:
-    """Seconds with a decimal point, as in ``12.480``."""
+def _seconds(
+    fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
+) -> Times | None:
+    """Seconds with a decimal point, as in ``12.480``; not behind a word that is none of times or frames."""
+    if before[-1:].isalpha() and not _OF_TIMES.search(before):
+        return None
     last = first + 1
     if last >= len(fields) or between[first] != "." or _width(fields[last]) == 0:
         return None
@@ -205,6 +250,40 @@ def _seconds(fields: Sequence[Sequence[str]], between: Sequence[str], first: int
     whole = [int(text) * 1_000_000 for text in fields[first]]
     found = _with_fraction(fields, between, first, first, whole)
     return found if found is not None and found.last == last else None
+
+
+def _with_unit(
+    fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
+) -> Times | None:
+    """A number with its unit, as in ``40ms``."""
+    unit = _UNIT.match(between[first])
+    field = fields[first]
+    if unit is None or not all(text.isdecimal() and len(text) < 19 for text in field):
+        return None
+    scale = {"m": 1000, "u": 1, "n": 0}[unit[1][0].lower()]
+    micros = [int(text) * scale if scale else int(text) // 1000 for text in field]
+    return Times(first, first, micros)
+
+
+def _far_apart(
+    fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
+) -> Times | None:
+    """A number in steps that no count of frames has: micro- or nanoseconds from the beginning."""
+    field = fields[first]
+    if len(field) < 3 or not all(text.isdecimal() and len(text) < 19 for text in field):
+        return None
+    numbers = np.unique(np.array(field, dtype=np.int64))
+    if len(numbers) < len(field):
+        return None
+    gaps = np.diff(numbers)
+    usual = np.median(gaps)
+    if gaps.min() < max(_FAR, usual / 2):
+        return None
+    # Other numbers, as of a collection's pictures, do not run so evenly.
+    if (gaps > _LONG * usual).mean() > 0.2:
+        return None
+    nanos = usual >= 1000 * _FAR
+    return Times(first, first, [int(text) // (1000 if nanos else 1) for text in field])
 
 
 def _date(text: str) -> int | None:
@@ -229,7 +308,7 @@ def _with_fraction(
     first: int,
     last: int,
     whole: list[int],
-) -> Times | None:
+) -> Times:
     """A time of whole seconds, with the fraction behind it, if that is one and no number of frames."""
     after = last + 1
     if after >= len(fields) or between[last] not in (".", ",", "_", "-"):
@@ -255,6 +334,18 @@ def _is_fraction(whole: list[int], behind: Sequence[str], gap: str) -> bool:
     # Counted frames follow each other by 1; times of 3 digits or more nearly never do.
     steps = np.concatenate([np.diff(sorted(set(group))) for group in groups.values()])
     if len(steps) and np.median(steps) == 1:
+        return False
+    # Fractions of one second after the other reach into the second half of each.
+    sizes = [len(group) for group in groups.values()]
+    reach = [
+        max(text for text, one in zip(behind, whole, strict=True) if one == second)
+        for second in groups
+    ]
+    if (
+        len(groups) > 1
+        and np.median(sizes) >= 3
+        and np.median([one[:1] >= "5" for one in reach]) < 0.5
+    ):
         return False
     if len(groups) == 1:
         return decimal and max(map(len, behind)) >= 3

@@ -23,19 +23,25 @@ def are_shares(positions: np.ndarray) -> bool:
     return size.size > 0 and bool(np.median(size) <= _HALF and (size <= _ALL).mean() >= _MOSTLY)
 
 
-def recognise_units(tracks: PoseTracks) -> PoseTracks:
+def recognise_units(tracks: PoseTracks, known_too: bool = True) -> PoseTracks:
     """Positions as what their values show them to be, clip by clip.
 
     Where nearly all coordinates lie within 0 to 1 they are shares of the image: of known size they become
     pixels, else the image's size becomes 1 by 1. Where a good part of them are negative, they run from -1 to
     1 (OpenPose's ``--keypoint_scale 4``), and are put into 0 to 1. Positions in an image of 1 by 1 that are
     none are pixels of one of unknown size.
+
+    Args:
+        tracks: The poses.
+        known_too: Whether clips of known image size are looked at, too.
     """
     if tracks.dims != 2 or not tracks.num_frames:
         return tracks
     size, keypoints = tracks.image_size.copy(), tracks.keypoints
     bounds = np.searchsorted(tracks.clip, np.arange(tracks.num_clips + 1))
     for clip in range(tracks.num_clips):
+        if not known_too and not np.isnan(size[clip]).any():
+            continue
         rows = slice(bounds[clip], bounds[clip + 1])
         marked = bool((size[clip] == 1).all())
         few = _seen(tracks, slice(rows.start, min(rows.start + _FEW, rows.stop)))

@@ -56,10 +56,26 @@ def test_one_animal(tmp_path, mouse):
     assert read_all(path.parent, skeleton=mouse).formats == {"deeplabcut": 1}
 
 
+def test_parts_that_a_built_in_skeleton_lacks_are_counted(tmp_path):
+    parts = [*SKELETONS["coco17"].joints, "tail"]
+    names = [[part] * 3 for part in parts]
+    rows = [
+        ["scorer", *["net"] * 54],
+        ["bodyparts", *[one for three in names for one in three]],
+        ["coords", *["x", "y", "likelihood"] * 18],
+        ["0", *[f"{50 + v}" if v % 3 < 2 else "0.9" for v in range(54)]],
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(",".join(row) for row in rows) + "\n")
+    with pytest.warns(
+        InputWarning, match="1 of 18 joints are passed over, as coco17 has none of them: tail"
+    ):
+        assert read(tmp_path).skeleton.name == "coco17"
+
+
 def test_likelihoods_of_zero_are_none(tmp_path, mouse):
     (tmp_path / "a.csv").write_text(re.sub(r"0\.\d", "0.0", ONE))
-    with pytest.warns(InputWarning, match="scores are 0 for every joint of 2 poses"):
-        assert (read(tmp_path, skeleton=mouse).confidence.max(1) == 1).all()
+    with pytest.warns(InputWarning, match="no joint of 2 poses has a score above 0"):
+        assert (read(tmp_path / "a.csv", skeleton=mouse).confidence.max(1) == 1).all()
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 4), (1, 2, 3)])
@@ -69,7 +85,7 @@ def test_rows_that_are_pictures(numbers, tmp_path, mouse):
     rows = [line.split(",", 1) for line in lines[3:]]
     named = [f"img{n:04d}.png,{rest}" for n, (_, rest) in zip(numbers, rows, strict=False)]
     (tmp_path / "nestDLC_x.csv").write_text("\n".join([*lines[:3], *named, ""]))
-    tracks = read(tmp_path, skeleton=mouse)
+    tracks = read(tmp_path / "nestDLC_x.csv", skeleton=mouse)
     assert tracks.frame.tolist() == list(numbers[:2])
 
 

@@ -148,7 +148,7 @@ def test_sizes_are_bounded(tmp_path):
         del file["df_with_missing/block0_values"]
         # Nothing of it is in the file.
         file["df_with_missing"].create_dataset("block0_values", (10**7, 100), "f8", chunks=(10, 10))
-    with pytest.raises(InputError, match="a.h5 has an array of 8000000000 bytes"):
+    with pytest.raises(InputError, match="a.h5 has arrays of 8000000000 bytes"):
         read(path)
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read, read_all, write
 from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracking import idf1
@@ -169,6 +169,33 @@ def test_mmpose_demo_on_pictures(tmp_path):
     tracks = read(tmp_path)
     assert tracks.clip_names == ("gate",) and read_all(tmp_path).formats == {"mmpose-images": 3}
     assert tracks.frame.tolist() == [0, 2, 0] and tracks.clip_length.tolist() == [3]
+
+
+def test_mmpose_videos_of_one_frame_beside_others(tmp_path):
+    for name, frames in (
+        ("01", [[instance()]] * 3),
+        ("02", [[instance()]]),
+        ("03", [[instance()]] * 2),
+    ):
+        save(tmp_path / f"{name}.json", frames)
+    tracks = read(tmp_path)
+    assert tracks.clip_names == ("01", "02", "03") and tracks.clip_length.tolist() == [3, 1, 2]
+    save(tmp_path / "far" / "gate.json", [[]] * 2000 + [[instance()]])
+    assert read(tmp_path / "far").frame.tolist() == [2000]
+    refused(
+        tmp_path / "bad" / "gate.json",
+        [{"predictions": [[]]}, {"predictions": 5}],
+        "a frame without a list of instances",
+    )
+
+
+def test_the_better_scored_pose_of_a_person(tmp_path):
+    """By the pose's score, whatever its joints'."""
+    worse, better = result(0, track_id=1), result(0, x=300, track_id=1)
+    worse["score"], better["score"] = 0.1, 0.99
+    better["keypoints"][2::3] = [0.5] * 17
+    with pytest.warns(InputWarning, match="1 of 2 poses are left out"):
+        assert read(save(tmp_path / "gate.json", [worse, better])).keypoints[0, 0, 0] == 300
 
 
 def test_mmpose_before_1_0(tmp_path):

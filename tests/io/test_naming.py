@@ -122,6 +122,12 @@ def test_native_files_with_the_same_names(tmp_path):
     for day in ("mon", "tue"):
         read(tmp_path / "in").save(tmp_path / "days" / f"{day}.npz")
     assert read(tmp_path / "days").clip_names == ("mon/gate", "tue/gate")
+    # Clips of one name in two formats are two clips where they lie apart.
+    results(tmp_path / "mixed" / "train" / "01.json", "0.jpg", "1.jpg")
+    poses = {"0": {"keypoints": [5.0] * 51}}
+    (tmp_path / "mixed" / "test").mkdir()
+    (tmp_path / "mixed" / "test" / "01.json").write_text(json.dumps({"1": poses}))
+    assert read(tmp_path / "mixed").clip_names == ("test/01", "train/01")
     # The same poses in another format beside them are no other clip.
     read(tmp_path / "in").save(tmp_path / "in" / "all.npz")
     with pytest.raises(
@@ -247,6 +253,14 @@ def test_tracked_persons_are_counted_from_0_unless_masks_say_otherwise(tmp_path)
     assert read(path, labels=masks(tmp_path / "short", gate=5)).frame[0] == 0
 
 
+def test_one_mask_decides_for_all_clips_of_a_list(tmp_path):
+    """In the second clip nobody is in the last frame."""
+    images = [f"cam1_{i}.jpg" for i in range(1, 6)] + [f"cam2_{i}.jpg" for i in range(1, 5)]
+    results(tmp_path / "poses" / "all.json", *images)
+    tracks = read(tmp_path / "poses", labels=masks(tmp_path / "masks", cam1=5, cam2=5))
+    assert tracks.frame.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
+
+
 def test_masks_that_are_too_short_for_both_are_refused(tmp_path):
     frames(tmp_path / "poses", *(f"gate_{i}" for i in range(1, 6)))
     with pytest.raises(InputError, match=r"gate\.npy has 4 frames, expected at least 5"):
@@ -303,6 +317,7 @@ def test_folders_behind_links_are_read_once_and_lost_links_are_named(tmp_path):
     os.symlink(tmp_path / "store" / "north", root / "again")
     os.symlink(root, root / "here" / "loop")
     os.symlink(tmp_path / "store" / "south" / "south_0.json", root / "file_0.json")
+    os.symlink(root / "here" / "here_0.json", root / "here" / "twice_0.json")
     os.symlink(tmp_path / "gone", root / "lost")
     os.symlink(tmp_path / "gone.json", root / "lost.json")
     with pytest.warns(

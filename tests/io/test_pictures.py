@@ -67,6 +67,44 @@ def second(i: int) -> str:
             [f"gate_{i:04d}_jpg.rf.{i * 7919 + 0xABCDEF1234567:x}.jpg" for i in R],
             {("gate",): list(R)},
         ),
+        # Cameras that take turns: each has numbers of its own.
+        (
+            [f"cam{1 + i % 2}_{i:04d}.jpg" for i in R],
+            {("cam1",): list(range(0, 40, 2)), ("cam2",): list(range(1, 40, 2))},
+        ),
+        (
+            [f"{1 + i % 2:02d}_{5 * i:04d}.jpg" for i in R],
+            {("01",): list(range(0, 200, 10)), ("02",): list(range(5, 200, 10))},
+        ),
+        # One picture of each.
+        (["cam1_0001.jpg", "cam2_0001.jpg"], {("cam1",): [1], ("cam2",): [1]}),
+        (
+            [f"cam{c}_000000000000_keypoints.json" for c in (1, 2, 3)],
+            {("cam1",): [0], ("cam2",): [0], ("cam3",): [0]},
+        ),
+        # Numbers of two digits that are no time of the day, and decimals that are no seconds.
+        (
+            [f"{s:02d}_{t:02d}_{f:02d}.jpg" for s in (1, 2) for t in (1, 2) for f in range(30)],
+            {(f"{s:02d}_{t:02d}",): list(range(30)) for s in (1, 2) for t in (1, 2)},
+        ),
+        (
+            [f"{s}.{f:04d}.jpg" for s in (1, 2) for f in range(0, 200, 10)],
+            {("1",): list(range(0, 200, 10)), ("2",): list(range(0, 200, 10))},
+        ),
+        (
+            [
+                f"walk{take}.{c}_{i:06d}.jpg"
+                for take in ("", " 1")
+                for c in (54138969, 55011271)
+                for i in R
+            ],
+            {(f"walk{take}.{c}",): list(R) for take in ("", " 1") for c in (54138969, 55011271)},
+        ),
+        # Pictures of a collection.
+        (
+            ["81988.jpg", "397133.jpg", "87038.jpg", "252219.jpg"],
+            {(): [81988, 87038, 252219, 397133]},
+        ),
         # Random letters can name clips, too.
         (
             [f"{h}_{i:04d}.jpg" for h in ("a1b2c3d4", "99ffee12") for i in R],
@@ -130,6 +168,13 @@ def test_clips_and_frames(names, clips):
         # Times of the day without gaps, over noon.
         lambda i: f"{'115959' if i < 25 else '120000'}_{i % 25 * 40:03d}.jpg",
         lambda i: f"{'115959' if i < 25 else '120000'}{i % 25 * 40:03d}.jpg",
+        # With a unit, with a letter before them, in microseconds from the beginning.
+        lambda i: f"frame_{40 * i}ms.jpg",
+        lambda i: f"t{i * 0.04:.2f}.jpg",
+        lambda i: f"frame{i * 0.04:.3f}.jpg",
+        lambda i: f"{40000 * i:012d}.jpg",
+        # Time codes: the number of the frame in its second.
+        lambda i: f"2021-03-04_12-00-{i // 25:02d}-{i % 25:02d}.jpg",
         # A number that goes with the time is the frame's.
         lambda i: f"gate_{i:04d}_12-00-{second(i)}.jpg",
         # Over midnight.
@@ -182,6 +227,18 @@ def test_times_without_gaps_are_told_from_numbers_of_frames():
         names = [f"{n:06d}.jpg" for n in numbers]
         (one,) = series_of(names, lambda i, names=names: names[i])
         assert (one.frames, one.fps) == (list(numbers), None) or numbers == [115958, 115959, 120001]
+
+
+def test_time_codes_without_a_date():
+    names = [f"gate_00-00-{i // 25:02d}-{i % 25:02d}.jpg" for i in range(100)]
+    (one,) = series_of(names, lambda i: names[i])
+    assert (one.parts, one.frames, one.fps) == (("gate",), list(range(100)), 25)
+
+
+def test_names_are_bounded():
+    names = ["_" * 100_000 + f"{i}.jpg" for i in range(5)]
+    with pytest.raises(InputError, match="has a name of 100005 characters, expected at most 4096"):
+        series_of(names, lambda i: f"position {i}")
 
 
 def test_parts_of_seconds_at_the_ends():

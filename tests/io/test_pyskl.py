@@ -244,7 +244,7 @@ def test_broken_files_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("scores", "people", "told"),
     [
-        ([[0, 0]], 2, "scores are 0 for every joint of 2 poses"),
+        ([[0, 0]], 2, "no joint of 2 poses has a score above 0"),
         ([[0.5, 0]], 1, "1 of 2 poses have no joint that was seen"),
     ],
 )

@@ -45,7 +45,7 @@ def test_alphapose_results(tmp_path):
         ],
     )
     with pytest.warns(
-        InputWarning, match=r"alphapose-results\.json: people .* 2 of 5 poses are left out"
+        InputWarning, match=r"alphapose-results\.json: a person .* 2 of 5 poses are left out"
     ):
         tracks = read(path)
     assert tracks.clip_names == ("cam",)

@@ -16,7 +16,7 @@ from gepc_geo.skeleton import SKELETONS
 from gepc_geo.tracks import PoseTracks
 
 # Formats in pixels, and those that have ids.
-PIXELS = ["native", "alphapose-tracks", "coco-results", "openpose", "mmpose", "pyskl", "deeplabcut"]
+PIXELS = ["alphapose-tracks", "coco-results", "openpose", "mmpose", "pyskl", "deeplabcut"]
 
 
 def pose(x: float = 100.0, joints: int = 17, score: float = 0.75) -> list[float]:
@@ -196,7 +196,7 @@ def test_an_id_of_minus_one_is_none(form, tmp_path):
 def test_scores_of_zero_for_everybody_are_no_scores(form, tmp_path):
     frames = [[(100.0 + 2 * f, 0.0, 1), (600.0, 0.0, 2)] for f in range(4)]
     put(form, tmp_path, frames)
-    with pytest.warns(InputWarning, match="scores are 0 for every joint of 8 poses"):
+    with pytest.warns(InputWarning, match="no joint of 8 poses has a score above 0"):
         tracks = read(tmp_path)
     assert tracks.num_frames == 8 and (tracks.confidence == 1).all()
 
@@ -259,6 +259,20 @@ def test_legs_below_the_picture_are_shares_all_the_same():
     assert (recognise_units(tracks).image_size == 1).all()
 
 
+def test_native_files_are_read_as_stored(walkers, tmp_path):
+    """Positions of any size; shares of an unknown size become pixels where the size is asked for."""
+    seen = walkers.confidence > 0
+    small = walkers.with_(keypoints=walkers.keypoints / 1000 - 0.5, image_size=[[640, 480]] * 12)
+    small.save(tmp_path / "a.npz")
+    again = read(tmp_path / "a.npz", image_size=(1280, 720))
+    np.testing.assert_array_equal(again.keypoints[seen], small.keypoints[seen])
+    np.testing.assert_array_equal(again.image_size, small.image_size)
+    shares = walkers.with_(keypoints=walkers.keypoints / 1000, image_size=None)
+    shares.save(tmp_path / "b.npz")
+    again = read(tmp_path / "b.npz", image_size=(1000, 1000))
+    np.testing.assert_allclose(again.keypoints[seen], walkers.keypoints[seen], rtol=1e-5)
+
+
 def test_orders_of_25_points(tmp_path):
     """BODY_25B is told from BODY_25 by the lengths of bones, and may be asked for."""
     rng = np.random.default_rng(0)
@@ -279,3 +293,12 @@ def test_orders_of_25_points(tmp_path):
         openpose(tmp_path / name, [[(body(SKELETONS[name].joints), -1)]])
         assert read(tmp_path / name).skeleton == SKELETONS[name]
         assert read(tmp_path / name, skeleton="body25b").skeleton == body25b
+    # A few joints say nothing, and all clips of a tool are in one order.
+    for some in ([1, 2], [9, 10, 11], [10, 11, 22, 23, 24]):
+        few = np.array(body(SKELETONS["body25"].joints)).reshape(25, 3)
+        few[[v for v in range(25) if v not in some]] = 0
+        openpose(tmp_path / f"few_{some[0]}", [[(few.ravel().tolist(), -1)]])
+        assert read(tmp_path / f"few_{some[0]}").skeleton == SKELETONS["body25"]
+    openpose(tmp_path / "two" / "a", [[(body(body25b.joints), -1)]] * 3)
+    openpose(tmp_path / "two" / "b", [[(few.ravel().tolist(), -1)]])
+    assert read(tmp_path / "two").skeleton == body25b

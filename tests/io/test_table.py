@@ -277,7 +277,7 @@ def test_rows_of_empty_cells_are_frames_with_nobody(tmp_path):
 
 
 def test_scores_of_zero_in_tables(tmp_path):
-    with pytest.warns(InputWarning, match="scores are 0 for every joint of 2 poses"):
+    with pytest.warns(InputWarning, match="no joint of 2 poses has a score above 0"):
         assert table_of(tmp_path / "a.csv", numbers((100, 0), (104, 0))).num_frames == 2
     with pytest.warns(InputWarning, match="1 of 2 poses have no joint that was seen"):
         assert table_of(tmp_path / "b.csv", numbers((100, 1), (104, 0))).frame.tolist() == [0]
@@ -338,6 +338,27 @@ def test_columns_that_are_passed_over_where_rows_are_frames(tmp_path):
     lines = [f"{tick},{row}" for tick, row in zip((5, 7, 9), rows, strict=True)]
     with pytest.warns(InputWarning, match="rows are counted as frames, .* passed over: tick"):
         table_of(tmp_path / "a.csv", "\n".join([f"tick,{head}", *lines, ""]))
+
+
+@pytest.mark.parametrize(
+    ("column", "step", "fps"),
+    [("timestamp_ms", 1, 1000), ("seconds", 5, 0.2), ("timestamp_us", 40000, 25), ("time", 40, 25)],
+)
+def test_units_of_times_are_those_of_the_column(column, step, fps, tmp_path):
+    head, *rows = numbers(*[(100 + i, 1) for i in range(5)]).splitlines()
+    lines = [f"{step * i},{row}" for i, row in enumerate(rows)]
+    tracks = table_of(tmp_path / "a.csv", "\n".join([f"{column},{head}", *lines, ""]))
+    assert tracks.fps[0] == pytest.approx(fps) and tracks.frame.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["walk.png", "a_1.jpg"])
+def test_clips_called_as_pictures_are_read_back(name, tmp_path):
+    tracks = table_of(tmp_path / "a.csv", numbers((100, 1), (104, 1))).with_(clip_names=[name])
+    table.write_csv(tracks, tmp_path / "b.csv")
+    again = read_all(tmp_path / "b.csv").tracks
+    assert again.clip_names == (name,) and again.num_frames == 2
+    with pytest.raises(InputError, match=r"has no frames, which a table has no row for"):
+        table.write_csv(tracks.rows(np.zeros(2, bool)).with_(clip_length=[0]), tmp_path / "c.csv")
 
 
 @pytest.mark.parametrize("form", ["{:.18e}", "{:.4E}", "{}", "{}.0"])
