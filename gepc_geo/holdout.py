@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
-from gepc_geo.errors import InputWarning
+from gepc_geo.errors import warn_of_input
 from gepc_geo.options import Options
 from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
@@ -66,7 +64,7 @@ def warn_of_few(trained: PoseWindows, held_out: PoseWindows, holdout: float) -> 
             "windows trained on, and may be too low: expected more people, or longer tracks"
         )
     if text is not None:
-        warnings.warn(text, InputWarning, stacklevel=3)
+        warn_of_input(text)
 
 
 def _of_one_person(*parts: PoseWindows) -> bool:
