@@ -227,7 +227,7 @@ def _pose(one: Any, path: Path, frame: int) -> np.ndarray:
     if "keypoint_scores" not in one and points.ndim == 2 and points.shape[1] == 3:
         # As versions before 1.0 have them.
         return points
-    scores = finite_array(one.get("keypoint_scores", []), path)
+    scores = finite_array(one.get("keypoint_scores", one.get("scores", [])), path)
     # Lifters give a list of one pose.
     points = points[0] if points.ndim == 3 and len(points) == 1 else points
     scores = scores[0] if scores.ndim == 2 and len(scores) == 1 else scores

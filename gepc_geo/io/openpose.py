@@ -27,6 +27,8 @@ from gepc_geo.tracks import PoseTracks
 
 _KIND = "an OpenPose key point file"
 JOINTS = {25: SKELETONS["body25"], 18: SKELETONS["coco18"]}
+# What other tools write in this layout.
+_OTHERS = {26: SKELETONS["halpe26"], 17: SKELETONS["coco17"]}
 _OF_VIDEO = re.compile(r"(^|.*_)\d{12}_keypoints", re.DOTALL)
 
 
@@ -42,8 +44,8 @@ def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
 
     Args:
         files: Its frames.
-        skeleton: Names the joints; ``None``: BODY_25, BODY_25B or COCO-18, by their number and the
-            lengths of bones.
+        skeleton: Names the joints; ``None``: BODY_25, BODY_25B or COCO-18 (or of other tools Halpe's 26 or
+            COCO's 17), by their number and the lengths of bones.
     """
     frame: list[int] = []
     person: list[int | None] = []
@@ -73,7 +75,7 @@ def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
             person.append(_id(one.get("person_id", -1), path))
     first = files.paths[0]
     values = pose_array(poses, first)
-    named = skeleton_of(values.shape[1] if poses else None, skeleton, JOINTS, first)
+    named = skeleton_of(values.shape[1] if poses else None, skeleton, {**JOINTS, **_OTHERS}, first)
     if poses and skeleton is None and named in ORDERS:
         named = nearest_order(values, ORDERS)
     clips = build_clip(

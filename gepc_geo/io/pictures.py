@@ -48,7 +48,8 @@ _GENERAL = re.compile(
 )
 # In characters: paths of files are not longer.
 _LONGEST = 4096
-_EDGES = " _.-=#+~()[]{}"
+_EDGES = " _.-=#+~"
+_BRACKETS = ("()", "[]", "{}")
 # Times that follow each other within so many microseconds are not those of recordings.
 _NEXT = 2_000_000
 
@@ -404,4 +405,17 @@ def _words(form: _Form, row: int, clip: Sequence[int], first: int, last: int) ->
     for field in range(first, last):
         kept = field in clip or not form.varies(field)
         text += (form.fields[field][row] if kept else "\0") + form.texts[field + 1]
-    return re.sub(r"[ _.=#(\[-]*\0+", "", text).strip(_EDGES)
+    return _trimmed(re.sub(r"[ _.=#(\[-]*\0+", "", text))
+
+
+def _trimmed(text: str) -> str:
+    """A text without the separators at its ends, and without brackets whose other half is gone with the number."""
+    before: str | None = None
+    while text != before:
+        before = text = text.strip(_EDGES)
+        for opening, closing in _BRACKETS:
+            if text.count(opening) > text.count(closing):
+                text = text.removesuffix(opening)
+            if text.count(closing) > text.count(opening):
+                text = text.removeprefix(closing)
+    return text

@@ -180,10 +180,18 @@ def test_broken_files_are_named(content, message, tmp_path):
 
 def test_joint_counts_that_nothing_names(tmp_path):
     fill(tmp_path, "a", {0: [person(15)]})
-    with pytest.raises(InputError, match=r"15 joints, expected 25 \(body25\) or 18 \(coco18\), or"):
+    with pytest.raises(
+        InputError, match=r"15 joints, expected 25 \(body25\) or 18 \(coco18\) or 26"
+    ):
         read(tmp_path)
     with pytest.raises(InputError, match=r"15 joints, expected 13 \(skeleton 'penn13'\)"):
         read(tmp_path, skeleton="penn13")
+
+
+@pytest.mark.parametrize(("joints", "name"), [(26, "halpe26"), (17, "coco17")])
+def test_other_tools_write_this_layout(joints, name, tmp_path):
+    fill(tmp_path, "a", {0: [person(joints)]})
+    assert read(tmp_path).skeleton == SKELETONS[name]
 
 
 def test_names_without_a_frame_number_and_frames_twice(tmp_path):

@@ -129,6 +129,12 @@ def second(i: int) -> str:
         ),
         (["../../evil_1.jpg", "good_1.jpg"], {("evil",): [1], ("good",): [1]}),
         ([f"gate ({i}).jpg" for i in R], {("gate",): list(R)}),
+        # Brackets of the clip's own.
+        (
+            [f"video ({c})_{i}.txt" for c in (1, 2, 10) for i in R],
+            {(f"video ({c})",): list(R) for c in (1, 2, 10)},
+        ),
+        ([f"gate [HD]_{i:04d}.jpg" for i in R], {("gate [HD]",): list(R)}),
         ([f"results_{i:06d}.json" for i in R], {(): list(R)}),
         # The times at which recordings begin are words of their names.
         (
