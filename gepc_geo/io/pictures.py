@@ -49,7 +49,7 @@ _GENERAL = re.compile(
 # In characters: paths of files are not longer.
 _LONGEST = 4096
 _EDGES = " _.-=#+~"
-_BRACKETS = ("()", "[]", "{}")
+_BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 # Times that follow each other within so many microseconds are not those of recordings.
 _NEXT = 2_000_000
 
