@@ -1,10 +1,11 @@
-"""AlphaPose's other layouts: a file a picture, and PoseFlow's dict of pictures.
+"""AlphaPose's other layouts: a file a picture, and dicts of pictures.
 
-``--format open`` and ``--format cmu`` write ``sep-json/NAME.json``, a file a picture; a result list of one
-picture is read here (OpenPose's layout as :mod:`gepc_geo.io.openpose`), and so are COCO results of one.
-``--format open`` and ``--format cmu`` also write all pictures into one
-``alphapose-results.json``, a dict of the same objects by the pictures' names. PoseFlow writes ``alphapose-results-forvis-tracked.json``: pictures by their names, each a list of
-``{"keypoints", "scores", "idx"}``."""
+``--format open`` and ``--format cmu`` write ``sep-json/NAME.json``, a file a picture in OpenPose's layout
+(:mod:`gepc_geo.io.openpose`), and all of these objects in one ``alphapose-results.json``, a dict by the
+pictures' names. PoseFlow writes ``alphapose-results-forvis-tracked.json``: pictures by their names, each a
+list of ``{"keypoints", "scores", "idx"}``. Both dicts are read here, and so is a result list (AlphaPose's,
+or of COCO's format) in a file a picture.
+"""
 
 from __future__ import annotations
 

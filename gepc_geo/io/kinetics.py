@@ -2,8 +2,8 @@
 
 ``{"data": [{"frame_index": 1, "skeleton": [{"pose": [x, y, ...], "score": [...]}]}], "label": ...,
 "label_index": ...}`` with OpenPose's 18 joints in shares of the image (the published files come from
-videos of 340 by 256 pixels) and no person ids; frames are counted from 1. Those of the published halves lie in ``kinetics_train`` and
-``kinetics_val``. Source: ST-GCN's data description and its feeder.
+videos of 340 by 256 pixels) and no person ids; frames are counted from 1. Those of the published halves
+lie in ``kinetics_train`` and ``kinetics_val``. Source: ST-GCN's data description and its feeder.
 """
 
 from __future__ import annotations

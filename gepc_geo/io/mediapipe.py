@@ -5,11 +5,11 @@
     {"image_size": [1920, 1080], "fps": 25,
      "frames": [{"frame": 0, "pose_landmarks": [[{"x": 0.5, "y": 0.5, "visibility": 0.9}]]}]}
 
-``pose_landmarks`` is that of ``PoseLandmarkerResult``: a list of people, each a list of 33 landmarks
-in shares of the image's width and height, or in pixels; one person may be a list of landmarks alone, nobody null.
-``image_size`` and ``fps`` may be left out, and so may
-``frame`` (then frames are counted from 0; else from 0 or 1) and ``visibility`` (then, and where it is null, 1); further entries (``z``,
-``presence``, ``pose_world_landmarks``) are passed over.
+``pose_landmarks`` is that of ``PoseLandmarkerResult``: a list of people, each a list of 33 landmarks in
+shares of the image's width and height, or in pixels. One person may be a list of landmarks alone,
+nobody null. ``image_size`` and ``fps`` may be left out, and so may ``frame`` (then frames are counted from
+0; else from 0 or 1) and ``visibility`` (then, and where it is null, 1); further entries (``z``, ``presence``,
+``pose_world_landmarks``) are passed over.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """OpenPose: a JSON file for every frame, as ``--write_json`` writes them.
 
 ``NAME_000000000012_keypoints.json`` holds ``{"version": ..., "people": [...]}``, each of the people
-``pose_keypoints_2d`` (x, y, score of each joint; 25 of BODY_25 or BODY_25B, or 18 of COCO) and ``person_id``
-(``[-1]`` without tracking). Versions before 1.3 call the key points ``pose_keypoints``. Source: the
-OpenPose documentation, "Output". Frames of a video are counted from 0, in 12 digits; a folder of pictures keeps
-their names. Face, hands and part candidates are passed over.
+``pose_keypoints_2d`` (x, y, score of each joint; 25 of BODY_25 or BODY_25B, or 18 of COCO) and
+``person_id`` (``[-1]`` without tracking). Versions before 1.3 call the key points ``pose_keypoints``.
+Frames of a video are counted from 0, in 12 digits; a folder of pictures keeps their names. Face, hands
+and part candidates are passed over. Source: the OpenPose documentation, "Output".
 """
 
 from __future__ import annotations

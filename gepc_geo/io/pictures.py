@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.io.forms import Form, forms_of
 from gepc_geo.io.times import Times, find_times, frames_of_times
 
 # Behind the name: what tools put there. An ending that begins with a digit is none (cam01.0000).
@@ -24,16 +25,7 @@ _TOOL = re.compile(r"([_-]keypoints|\.predictions|\.(?:openp|p)ifpaf)$")
 _VIEW = re.compile(r"(.*?)(_?\d+)_keypoints_(\d+)", re.DOTALL)
 # What people's systems call the copy of a file.
 _COPY = re.compile(r"( - Copy( \(\d+\))?| copy( \d+)?|-copy|_copy| ?\(\d+\))$", re.I)
-# A size of pictures is no number of a frame, and random letters and digits are nothing at all.
-_TOKEN = re.compile(
-    r"(?P<size>(?<!\d)\d{2,5}[xX]\d{2,5}(?!\d))"
-    r"|(?P<random>(?<![0-9A-Za-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"|(?=[0-9a-f]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,})(?![0-9A-Za-z]))"
-    r"|(?P<digits>\d+)"
-)
 _DATE = 8
-# Beyond, a number is no number of a frame.
-_MOST_DIGITS = 18
 _FRAME_WORD = re.compile(
     r"(?:^|[^a-z])(frame|frm|fr|f|image|img|im|picture|pic|photo)[ _.=#(\[-]*$", re.I
 )
@@ -149,86 +141,6 @@ def _shared_folders(paths: Sequence[tuple[str, ...]]) -> int:
     return count
 
 
-@dataclass(frozen=True)
-class _Form:
-    """Names that differ in some fields alone: ``texts[0] + fields[0] + texts[1] + ...``.
-
-    Attributes:
-        texts: What stands around the fields.
-        members: The pictures.
-        fields: Of each field the text in every name: digits, or random letters and digits.
-        counters: The fields that can be numbers.
-    """
-
-    texts: tuple[str, ...]
-    members: list[int]
-    fields: list[list[str]]
-    counters: list[int]
-
-    def varies(self, field: int) -> bool:
-        return len(set(self.fields[field])) > 1
-
-    def is_shared(self, field: int) -> bool:
-        """Whether a value is that of two pictures or more on average."""
-        return 2 * len(set(self.fields[field])) <= len(self.members)
-
-    def numbers(self, field: int) -> list[int]:
-        return [int(text) for text in self.fields[field]]
-
-    def groups(self, clip: Sequence[int]) -> list[list[int]]:
-        """The rows of each combination of values of these fields."""
-        rows: dict[tuple[str, ...], list[int]] = {}
-        for row in range(len(self.members)):
-            rows.setdefault(tuple(self.fields[field][row] for field in clip), []).append(row)
-        return list(rows.values())
-
-    def tells_apart(self, clip: Sequence[int], frame: int) -> bool:
-        """Whether no two pictures of a clip have one frame number."""
-        numbers = self.numbers(frame)
-        return all(len({numbers[row] for row in rows}) == len(rows) for rows in self.groups(clip))
-
-
-def _forms(stems: Sequence[str], members: Sequence[int]) -> list[_Form]:
-    forms: dict[tuple[str, ...], tuple[list[int], list[list[str]]]] = {}
-    for i in members:
-        texts, values, at = [""], [], 0
-        for match in _TOKEN.finditer(stems[i]):
-            if match["size"]:
-                continue
-            texts[-1] += stems[i][at : match.start()]
-            # Random text is marked, as it takes no part in forms of numbers.
-            texts[-1] += "\0" if match["random"] else ""
-            texts.append("")
-            values.append(match[0])
-            at = match.end()
-        texts[-1] += stems[i][at:]
-        rows, found = forms.setdefault(tuple(texts), ([], []))
-        rows.append(i)
-        found.append(values)
-    _put_fractions(forms)
-    made = []
-    for key, (rows, found) in forms.items():
-        fields = [list(field) for field in zip(*found, strict=True)]
-        counters = [
-            i
-            for i, field in enumerate(fields)
-            if not key[i].endswith("\0") and max(map(len, field)) <= _MOST_DIGITS
-        ]
-        made.append(_Form(key, rows, fields, counters))
-    return made
-
-
-def _put_fractions(forms: dict[tuple[str, ...], tuple[list[int], list[list[str]]]]) -> None:
-    """Gives names of whole seconds the fraction that other names have: ``12-00-01`` beside ``12-00-01.05``."""
-    for key in [*forms]:
-        longer = (*key[:-1], ".", key[-1])
-        if len(key) > 3 and longer in forms:
-            rows, values = forms.pop(key)
-            others, found = forms[longer]
-            others += rows
-            found += [[*one, "0" * len(found[0][-1])] for one in values]
-
-
 # What stands before and behind the frame number, and the pictures.
 _Draft = tuple[str, str, Series]
 
@@ -237,7 +149,7 @@ def _series_of_folder(
     stems: Sequence[str], members: Sequence[int], call: Callable[[int], str]
 ) -> list[Series]:
     drafts: list[_Draft] = []
-    for form in _forms(stems, members):
+    for form in forms_of(stems, members):
         drafts += _series_of_form(form, call)
     # What stands behind the number names a clip only where what stands before it does not.
     befores = [before for before, _, _ in drafts]
@@ -253,7 +165,7 @@ def _series_of_folder(
     return series
 
 
-def _series_of_form(form: _Form, call: Callable[[int], str]) -> list[_Draft]:
+def _series_of_form(form: Form, call: Callable[[int], str]) -> list[_Draft]:
     times = (
         find_times(form.fields, form.texts[1:-1], form.texts[0], form.texts[-1])
         if form.fields
@@ -285,13 +197,13 @@ def _series_of_form(form: _Form, call: Callable[[int], str]) -> list[_Draft]:
     return _split(form, clip, (frame, frame), form.numbers(frame), micros, call)
 
 
-def _are_of_frames(form: _Form, times: Times, others: Sequence[int]) -> bool:
+def _are_of_frames(form: Form, times: Times, others: Sequence[int]) -> bool:
     """Whether each picture of a clip has a time of its own."""
     clip = [field for field in others if form.is_shared(field)]
     return all(len({times.micros[row] for row in rows}) == len(rows) for rows in form.groups(clip))
 
 
-def _counts(form: _Form, frame: int | None, times: Times, varying: Sequence[int]) -> bool:
+def _counts(form: Form, frame: int | None, times: Times, varying: Sequence[int]) -> bool:
     """Whether a number counts the frames though names have times: those at which recordings begin, or
     those of the frames."""
     if frame is None:
@@ -309,7 +221,7 @@ def _counts(form: _Form, frame: int | None, times: Times, varying: Sequence[int]
 
 
 def _timed(
-    form: _Form, times: Times, others: Sequence[int], call: Callable[[int], str]
+    form: Form, times: Times, others: Sequence[int], call: Callable[[int], str]
 ) -> list[_Draft]:
     """Pictures that are told apart, and put in order, by their times."""
     place = (times.first, times.last)
@@ -338,14 +250,14 @@ def _within_seconds(seconds: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.asarray(seconds + (count - count.min()) * step)
 
 
-def _frame_field(form: _Form, fields: Sequence[int]) -> int | None:
+def _frame_field(form: Form, fields: Sequence[int]) -> int | None:
     """Which of the fields counts frames: one behind a word for frames, else the last but for clips'."""
     named = [field for field in fields if _FRAME_WORD.search(form.texts[field])]
     free = [field for field in fields if not _CLIP_WORD.search(form.texts[field])]
     return next(reversed(named or free or list(fields)), None)
 
 
-def _clip_fields(form: _Form, frame: int, others: Sequence[int]) -> list[int]:
+def _clip_fields(form: Form, frame: int, others: Sequence[int]) -> list[int]:
     """The fields that tell clips apart; the others say something of each picture."""
     alone = form.tells_apart([], frame)
     clip = []
@@ -363,7 +275,7 @@ def _clip_fields(form: _Form, frame: int, others: Sequence[int]) -> list[int]:
 
 
 def _split(
-    form: _Form,
+    form: Form,
     clip: Sequence[int],
     place: tuple[int, int],
     frames: Sequence[int],
@@ -399,7 +311,7 @@ def _split(
     return drafts
 
 
-def _words(form: _Form, row: int, clip: Sequence[int], first: int, last: int) -> str:
+def _words(form: Form, row: int, clip: Sequence[int], first: int, last: int) -> str:
     """A part of a name, without the fields that differ from picture to picture of a clip."""
     text = form.texts[first]
     for field in range(first, last):
