@@ -23,7 +23,7 @@ def find_faults(tracks: PoseTracks) -> list[str]:
     """One sentence for each thing that looks wrong; none where nothing does.
 
     Looked for are: coordinates in shares of the image where pixels are expected, or far outside the
-    image; pairs of left and right joints that mostly lie the other way round than the shoulders, and
+    image; 3D people who do not stand along y, about which poses are turned; pairs of left and right joints that mostly lie the other way round than the shoulders, and
     faces whose left eye is on the left as seen from the camera (joints in another order, or mirrored
     images); people who move by more than their own size from one frame to the next (ids that jump from
     person to person). These are signs, not proofs.
@@ -31,7 +31,13 @@ def find_faults(tracks: PoseTracks) -> list[str]:
     if not tracks.num_frames:
         return []
     size = _size(tracks)
-    return [*_units(tracks), *_sides(tracks, size), *_faces(tracks, size), *_jumps(tracks, size)]
+    return [
+        *_units(tracks),
+        *_upright(tracks),
+        *_sides(tracks, size),
+        *_faces(tracks, size),
+        *_jumps(tracks, size),
+    ]
 
 
 # -- inner -----------------------------------------------------------------------------------------
@@ -63,6 +69,23 @@ def _units(tracks: PoseTracks) -> list[str]:
     if outside > 0.2:
         return [f"{outside:.0%} of the joints lie outside of the image"]
     return []
+
+
+def _upright(tracks: PoseTracks) -> list[str]:
+    skeleton = tracks.skeleton
+    if tracks.dims != 3 or skeleton.shoulders is None or skeleton.hips is None:
+        return []
+    torso = [*skeleton.shoulders, *skeleton.hips]
+    seen = (tracks.confidence[:, torso] > 0).all(1)
+    shoulders, hips = (tracks.keypoints[seen][:, list(pair)].mean(1) for pair in (torso[:2], torso[2:]))
+    along = np.abs(shoulders - hips).argmax(1)
+    if len(along) == 0 or (along == 1).mean() > 0.5:
+        return []
+    axis = "xyz"[int(np.bincount(along, minlength=3).argmax())]
+    return [
+        f"people stand along {axis} in {(along != 1).mean():.0%} of the poses, expected y: 3D poses are turned "
+        "about y, so that axes have to be exchanged"
+    ]
 
 
 def _sides(tracks: PoseTracks, size: np.ndarray) -> list[str]:

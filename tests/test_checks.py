@@ -28,6 +28,17 @@ def test_good_poses_have_no_faults(walkers, actions):
     assert find_faults(nobody) == []
 
 
+def test_people_who_do_not_stand_along_y(walkers):
+    """Tools differ in what is up; turning about another axis puts people on their heads."""
+    flat = walkers.keypoints.astype(np.float64) / 100
+    depth = np.zeros_like(flat[..., :1])
+    upright = walkers.with_(keypoints=np.concatenate([flat, depth], axis=2), image_size=None)
+    assert find_faults(upright) == []
+    lying = upright.with_(keypoints=upright.keypoints[..., [0, 2, 1]])
+    (fault,) = find_faults(lying)
+    assert fault.startswith("people stand along z in 100% of the poses, expected y")
+
+
 def test_hips_swapped(walkers):
     (fault,) = find_faults(reordered(walkers, ("left_hip", "right_hip")))
     assert fault.startswith("left_hip and right_hip lie the other way round than the shoulders")
