@@ -77,7 +77,9 @@ def _upright(tracks: PoseTracks) -> list[str]:
         return []
     torso = [*skeleton.shoulders, *skeleton.hips]
     seen = (tracks.confidence[:, torso] > 0).all(1)
-    shoulders, hips = (tracks.keypoints[seen][:, list(pair)].mean(1) for pair in (torso[:2], torso[2:]))
+    shoulders, hips = (
+        tracks.keypoints[seen][:, list(pair)].mean(1) for pair in (torso[:2], torso[2:])
+    )
     along = np.abs(shoulders - hips).argmax(1)
     if len(along) == 0 or (along == 1).mean() > 0.5:
         return []

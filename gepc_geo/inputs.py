@@ -64,8 +64,8 @@ class InputPipeline:
         check_tracks(tracks)
         if tracks.skeleton != self.skeleton:
             raise InputError(
-                f"the poses have skeleton {tracks.skeleton.name!r} with {tracks.num_joints} joints, "
-                f"expected {self.skeleton.name!r} with {self.skeleton.num_joints}"
+                f"the poses have skeleton {tracks.skeleton.name!r} ({tracks.num_joints} joints), expected that of "
+                f"the training, {self.skeleton.name!r} ({self.skeleton.num_joints} joints)"
             )
         if tracks.dims != self.dims:
             raise InputError(f"the poses have {tracks.dims} coordinates, expected {self.dims}")

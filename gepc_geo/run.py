@@ -228,8 +228,21 @@ class Run:
         Raises:
             InputError: No finished run here.
         """
+        self.check()
+        return GEPC.load(self.model, device=device)
+
+    def check(self) -> None:
+        """Makes sure that a finished run is here, before anything is read.
+
+        Raises:
+            InputError: There is none.
+        """
         if not self.folder.exists():
             raise InputError(f"{self.folder} does not exist, expected the folder of a run")
         if not self.model.exists() and self.checkpoint.exists():
             raise InputError(f"{self.folder} is not finished, expected train --resume first")
-        return GEPC.load(self.model, device=device)
+        if not self.model.exists():
+            raise InputError(
+                f"{self.folder} holds no run (there is no {self.model.name}), expected the folder of one: RUN "
+                "comes before DATA"
+            )

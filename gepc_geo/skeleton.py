@@ -224,6 +224,8 @@ class Skeleton:
             return SKELETONS[str(skeleton)]
         if Path(skeleton).is_file():
             return cls.from_json(skeleton)
+        if str(skeleton).lower().endswith(".json"):
+            raise InputError(f"{skeleton} does not exist, expected a skeleton in JSON")
         raise InputError(
             f"unknown skeleton {str(skeleton)!r}, expected one of {', '.join(SKELETONS)} "
             "or a JSON file"

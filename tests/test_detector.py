@@ -358,7 +358,10 @@ def test_poses_that_do_not_fit_are_refused(detector, crowd):
     other = crowd.with_(
         keypoints=crowd.keypoints[:, :13], confidence=crowd.confidence[:, :13], skeleton="penn13"
     )
-    with pytest.raises(InputError, match=r"skeleton 'penn13' with 13 joints, expected 'coco17'"):
+    with pytest.raises(
+        InputError,
+        match=r"skeleton 'penn13' \(13 joints\), expected that of the training, 'coco17'",
+    ):
         detector.decision_function(other)
     with pytest.raises(InputError, match=r"0 windows of 12 frames, expected at least 2"):
         GEPC(**SMALL).fit(crowd.rows(np.zeros(crowd.num_frames, dtype=bool)))

@@ -69,6 +69,7 @@ def adapt(
     if labels is not None and anomalies is None:
         raise InputError(f"--labels is {labels}, expected --anomalies with it")
     check_destination(target)
+    Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
     tracks = of_classes(tracks, normal, data)
     detector = load_run(run, None, device, tracks)

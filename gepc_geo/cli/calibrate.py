@@ -54,6 +54,7 @@ def calibrate(
         gepc-geo calibrate runs/mine poses/normal --false-alarms-per-hour 2
     """
     check_destination(Run.of(run).model)
+    Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
     tracks = of_classes(tracks, normal, data)
     alarms.check_fps(tracks)

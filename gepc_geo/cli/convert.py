@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import numpy as np
 
 from gepc_geo.cli.classes import of_classes
 from gepc_geo.cli.data import data_options, read_data
@@ -12,6 +13,9 @@ from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
 from gepc_geo.io import IN_ONE_FILE, WRITABLE, write
 from gepc_geo.io.names import file_names
+
+# Of the formats that are one file.
+_ENDINGS = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
 
 
 @click.command(short_help="Convert poses to the native format, or to another.")
@@ -49,12 +53,22 @@ def convert(
         gepc-geo convert poses/test --labels poses/masks --out test.npz
     """
     if to in IN_ONE_FILE:
+        if out.suffix.lower() != _ENDINGS[to]:
+            raise InputError(
+                f"{out} has suffix {out.suffix!r}, expected {_ENDINGS[to]} with --to {to}"
+            )
         check_destination(out)
     elif out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, expected the folder to write {to} files into")
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     tracks = of_classes(tracks, normal, data)
     written = write(tracks, out, to)
+    rates = np.unique(tracks.fps[~np.isnan(tracks.fps)])
+    if to == "csv" and len(rates):
+        click.echo(
+            f"note: tables have no frame rate: give --fps {rates[0]:g} when this one is read",
+            err=True,
+        )
     if to != "native" and tracks.frame_labels is not None:
         click.echo(f"note: {to} files have no frame labels, which are lost", err=True)
     if to not in IN_ONE_FILE:

@@ -22,6 +22,7 @@ from gepc_geo.evaluation import evaluate as measure
 from gepc_geo.files import atomic_path, check_destination
 from gepc_geo.levels import ScoreOptions
 from gepc_geo.report import can_plot, plot_roc, plot_timelines
+from gepc_geo.run import Run
 from gepc_geo.tracks import PoseTracks
 
 
@@ -73,6 +74,7 @@ def evaluate(
             "expected one of them"
         )
     check_destination(out)
+    Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     names = known_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)

@@ -77,6 +77,7 @@ def report(
         )
     check_destination(out)
     plotting_script()
+    Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     names = known_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)

@@ -158,6 +158,7 @@ def score(
                 raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
             if distributed.is_first():
                 check_destination(out)
+            Run.of(run).check()
             tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
         target = distributed.own_device(device)
         with distributed.agreement():

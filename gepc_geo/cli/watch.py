@@ -30,6 +30,8 @@ from gepc_geo.online import Frame, OnlineScorer
 
 # Lines that wait to be scored, lines scored in one pass, and alerts that wait to be read.
 _LINES, _TOGETHER, _ALERTS = 1024, 64, 10_000
+# Broken lines that are told of one by one.
+_TOLD = 20
 # What the scorer counts under each of its reasons.
 _UNITS = {
     "late": "person-frames",
@@ -107,10 +109,11 @@ def watch(run: Path, fps: float | None, device: str) -> None:
                 log.warn(f"nobody reads the alerts, this one is lost: {text}")
 
     heard: dict[str, float] = {}
+    broken = _Broken()
     try:
         with _Stop() as stop:
             for lines in _batches(sys.stdin, log, stop):
-                frames = _frames(lines, scorer, log)
+                frames = _frames(lines, scorer, log, broken)
                 dropped = dict(scorer.dropped)
                 if frames:
                     send(tracker.add(scorer.push(*frames)))
@@ -139,7 +142,10 @@ def watch(run: Path, fps: float | None, device: str) -> None:
         log.warn(f"nobody reads the alerts, the last {unread} are lost")
     if writer.gone:
         log.warn("nobody takes the alerts any more")
-    log.finish()
+    try:
+        broken.finish(log)
+    finally:
+        log.finish()
 
 
 class _Stop:
@@ -194,7 +200,9 @@ def _tell_threshold(log: Log, detector: GEPC, mode: str, threshold: float, rate:
         )
 
 
-def _frames(lines: list[tuple[int, str]], scorer: OnlineScorer, log: Log) -> list[Frame]:
+def _frames(
+    lines: list[tuple[int, str]], scorer: OnlineScorer, log: Log, broken: _Broken
+) -> list[Frame]:
     """The frames of the lines that can be used; of the others a warning."""
     frames = []
     for number, line in lines:
@@ -204,10 +212,49 @@ def _frames(lines: list[tuple[int, str]], scorer: OnlineScorer, log: Log) -> lis
             frame = parse_frame(line, scorer.detector)
             scorer.check(frame)
         except InputError as error:
-            log.warn(f"line {number} is left out: {error}")
+            broken.add(number, str(error), log)
         else:
             frames.append(frame)
+            broken.good = True
     return frames
+
+
+class _Broken:
+    """Lines that are left out: the first are told of one by one, the others are counted.
+
+    Attributes:
+        good: Whether any line was of use.
+    """
+
+    def __init__(self) -> None:
+        self.good = False
+        self._count = 0
+        self._first = ""
+
+    def add(self, number: int, why: str, log: Log) -> None:
+        """Takes a line."""
+        self._count += 1
+        self._first = self._first or f"line {number}: {why}"
+        if self._count <= _TOLD:
+            log.warn(f"line {number} is left out: {why}")
+        else:
+            log.rarely(
+                "broken", f"{self._count} lines are left out so far, the last is line {number}"
+            )
+
+    def finish(self, log: Log) -> None:
+        """Says how many there were.
+
+        Raises:
+            InputError: None was of use.
+        """
+        if self._count > _TOLD:
+            log.warn(f"{self._count} lines are left out")
+        if self._count and not self.good:
+            raise InputError(
+                f"no line of the {self._count} on standard input is a frame ({self._first}); files of poses "
+                "are read by gepc-geo score"
+            )
 
 
 def parse_frame(line: str, detector: GEPC) -> Frame:

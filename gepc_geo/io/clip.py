@@ -15,6 +15,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.io.copies import better_of_one_person, better_of_one_pose
+from gepc_geo.io.joint_names import listed
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracking import track_poses
 from gepc_geo.tracks import MAX_FRAMES, MAX_VALUE, PoseTracks
@@ -113,8 +114,8 @@ class Clips:
 
 def passed_over(joints: Sequence[str], skeleton: Skeleton) -> str:
     """The text of a remark on joints that a skeleton does not have."""
-    names = ", ".join(joints).replace("{", "(").replace("}", ")")
-    text = f"joints are passed over, as {skeleton.name} has none of them: {names:.80}"
+    names = listed(joints).replace("{", "(").replace("}", ")")
+    text = f"joints are passed over, as {skeleton.name} has none of them: {names}"
     return f"{{count}} of {{total}} {text}"
 
 

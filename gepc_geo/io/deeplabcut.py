@@ -21,7 +21,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.files import write_files
 from gepc_geo.io.cells import Numbers, read_rows
 from gepc_geo.io.clip import Clips, Remark, build_clip, passed_over
-from gepc_geo.io.joint_names import built_in_of, joint_key, keys_of, words_of
+from gepc_geo.io.joint_names import built_in_of, joint_key, keys_of, listed, words_of
 from gepc_geo.io.names import file_names
 from gepc_geo.io.pictures import series_of
 from gepc_geo.io.text import head, read_text, whole_number
@@ -61,7 +61,7 @@ def read_deeplabcut(path: Path, skeleton: Skeleton | None) -> Clips:
     Args:
         path: The file.
         skeleton: Names and connects the joints; they are found in the table by their names, and body
-            parts that it lacks are left out. ``None``: the largest built-in skeleton that the table has
+            parts that it lacks are passed over, with a remark. ``None``: the largest built-in skeleton that the table has
             all joints of.
 
     Raises:
@@ -78,11 +78,10 @@ def clip_of_table(table: Table, path: Path, skeleton: Skeleton | None) -> Clips:
     # Exact names, else the spellings that other tables have.
     parts = list(dict.fromkeys(part for _, part, _ in table.columns))
     by_key = {joint_key(words_of(part)): part for part in reversed(parts)}
-    guessed = skeleton is None
     skeleton = skeleton or built_in_of(by_key)
     if skeleton is None:
         raise InputError(
-            f"{path} has the body parts {', '.join(parts):.120} and does not say how they are "
+            f"{path} has the body parts {listed(parts)} and does not say how they are "
             "connected, expected a skeleton of them (--skeleton)"
         )
     keys = keys_of(skeleton)
@@ -98,7 +97,7 @@ def clip_of_table(table: Table, path: Path, skeleton: Skeleton | None) -> Clips:
     if not animals:
         raise InputError(
             f"{path} has no body part of skeleton {skeleton.name!r}, expected "
-            f"{', '.join(skeleton.joints):.120}"
+            f"{listed(skeleton.joints)}"
         )
     solid = all((animal, joint, "z") in column for animal in animals for joint in joints)
     axes = ("x", "y", "z") if solid else ("x", "y")
@@ -128,7 +127,7 @@ def clip_of_table(table: Table, path: Path, skeleton: Skeleton | None) -> Clips:
         listed=table.frames.tolist(),
     )
     left = [part for part in parts if part not in joints]
-    if guessed and left:
+    if left:
         clips.remarks.append(Remark(passed_over(left, skeleton), len(left), len(parts), path))
     return clips
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from gepc_geo.skeleton import SKELETONS, Skeleton
 
@@ -19,6 +19,12 @@ _SIDED = frozenset(
     for joint in skeleton.joints
     if joint.startswith(("left_", "right_"))
 )
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Names for a sentence: the first of them, and how many more there are."""
+    shown = ", ".join(f"{name:.30}" for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def words_of(name: str) -> list[str]:

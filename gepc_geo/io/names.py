@@ -18,7 +18,9 @@ _LONGEST = 200
 
 def is_passed_over(path: Path) -> bool:
     """Whether a file, by its path in the folder that is read, is hidden or a document."""
-    return any(part.startswith(".") for part in path.parts) or bool(_DOCUMENTS.fullmatch(path.stem))
+    # Spreadsheets that are open have a file ~$NAME beside them.
+    hidden = any(part.startswith((".", "~$")) for part in path.parts)
+    return hidden or bool(_DOCUMENTS.fullmatch(path.stem))
 
 
 def file_names(clip_names: Sequence[str]) -> list[str]:

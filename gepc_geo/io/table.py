@@ -22,6 +22,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path
 from gepc_geo.io.cells import Numbers, first_cells, read_rows
 from gepc_geo.io.clip import Clips, Remark, build_clip, join_clips, passed_over
+from gepc_geo.io.joint_names import listed
 from gepc_geo.io.orders import ORDERS, nearest_order
 from gepc_geo.io.table_header import Header, is_header, read_header
 from gepc_geo.io.table_joints import Choice, choose_joints
@@ -97,8 +98,10 @@ def read_csv(path: Path, skeleton: Skeleton | None) -> Clips:
     joined = join_clips(clips)
     joined.remarks.extend(_left(choice, path))
     if header.frame is None and header.time is None and header.unread and keys.frame is None:
-        names = ", ".join(header.unread).replace("{", "(").replace("}", ")")
-        text = f"rows are counted as frames, as no column is named after frames; passed over: {names:.80}"
+        names = listed(header.unread).replace("{", "(").replace("}", ")")
+        text = (
+            f"rows are counted as frames, as no column is named after frames; passed over: {names}"
+        )
         joined.remarks.append(Remark(text, len(lines), len(lines), path))
     return replace(joined, columns=header.told)
 

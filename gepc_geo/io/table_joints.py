@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gepc_geo.errors import InputError
-from gepc_geo.io.joint_names import built_in_of, keys_of, words_of
+from gepc_geo.io.joint_names import built_in_of, keys_of, listed, words_of
 from gepc_geo.io.people import COCO
 from gepc_geo.io.table_header import Header, Joint, column_of_joints, number_of
 from gepc_geo.skeleton import SKELETONS, Skeleton
@@ -108,7 +108,7 @@ def _lacking(header: Header, wanted: Skeleton, path: Path) -> str:
     lost = [
         joint for joint, key in zip(wanted.joints, keys, strict=True) if key not in header.named
     ]
-    return f"{path} has no x and y of {', '.join(lost or wanted.joints):.120}, {expected}"
+    return f"{path} has no x and y of {listed(lost or wanted.joints)}, {expected}"
 
 
 def _unknown(header: Header, path: Path) -> str:
@@ -120,8 +120,8 @@ def _unknown(header: Header, path: Path) -> str:
             f"{path} has {len(numbers)} joints numbered {numbers[0]} to {numbers[-1]}, expected {known}, "
             "or a skeleton of them (--skeleton)"
         )
-    names = ", ".join(header.labels[key] for key in header.named)
+    names = listed([header.labels[key] for key in header.named])
     return (
-        f"{path} has the joints {names:.120} and so not all of any built-in skeleton, expected a "
+        f"{path} has the joints {names} and so not all of any built-in skeleton, expected a "
         "skeleton of them (--skeleton)"
     )

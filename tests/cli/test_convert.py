@@ -41,12 +41,25 @@ def poses(walkers, tmp_path_factory):
     return folder / "coco18.npz"
 
 
+def test_the_ending_of_the_one_file_is_that_of_the_format(walkers, tmp_path):
+    walkers.select(clips=[0]).with_(fps=[20]).save(tmp_path / "a.npz")
+    before = (tmp_path / "a.npz").read_bytes()
+    words = ["convert", str(tmp_path / "a.npz"), "--to", "csv", "--out"]
+    result = CliRunner().invoke(main, [*words, str(tmp_path / "a.npz")])
+    assert (
+        result.exit_code == 2 and "has suffix '.npz', expected .csv with --to csv" in result.output
+    )
+    assert (tmp_path / "a.npz").read_bytes() == before
+    result = CliRunner().invoke(main, [*words, str(tmp_path / "a.csv")])
+    assert result.exit_code == 0 and "tables have no frame rate: give --fps 20" in result.output
+
+
 @pytest.mark.parametrize("to", WRITABLE)
 def test_there_and_back(to, walkers, tmp_path):
     """The way of every format: native, the format, native again."""
     poses = tmp_path / "poses.npz"
     poses_for(to, walkers.select(clips=[0, 1])).save(poses)
-    there = tmp_path / ("there" + {"native": ".npz", "pyskl": ".pkl"}.get(to, ""))
+    there = tmp_path / ("there" + {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}.get(to, ""))
     text = good("convert", poses, "--to", to, "--out", there)
     assert f"poses: {there}" in text
     shape = ("--image-size", "856x480", "--fps", 24)

@@ -203,6 +203,20 @@ def test_somebody_twice_and_joints_at_the_origin_are_read_as_in_files(folder):
     assert "warning: duplicate: 20 person-frames" in result.stderr.splitlines()
 
 
+def test_a_file_that_is_no_stream_is_refused(folder):
+    """The first broken lines are told of, the others counted."""
+    result = watch(folder, "frame,x,y\n" * 1000)
+    assert result.exit_code == 2
+    told = result.stderr.splitlines()
+    assert sum("is left out: it is no frame" in line for line in told) == 20
+    assert "warning: 1000 lines are left out" in told
+    assert told[-1].startswith(
+        "Error: no line of the 1000 on standard input is a frame (line 1: it is no frame"
+    )
+    good = watch(folder, "\n".join(["x"] * 27 + jumping("gate", 2)))
+    assert "warning: 27 lines are left out" in good.stderr.splitlines()
+
+
 def test_a_byte_order_mark_before_the_first_line(folder):
     plain = "\n".join(jumping("gate", 20))
     marked = watch(folder, "\ufeff" + plain)
@@ -222,7 +236,7 @@ def test_broken_lines_are_told_of_in_words_of_json(folder):
         {"frame": 1, "people": [{**person, "keypoints": [["1", 2, 1], *[[1, 2, 1]] * 16]}]},
         {"frame": 1, "people": [{**person, "keypoints": [[None, 2, 1], *[[1, 2, 1]] * 16]}]},
     ]
-    told = watch(folder, "\n".join(map(json.dumps, lines))).stderr.splitlines()[1:]
+    told = watch(folder, "\n".join(map(json.dumps, lines))).stderr.splitlines()[1:-1]
     at = "frame 1 of camera ''"
     reasons = [
         "a frame of camera '' has number 1.5, which is not whole, expected one from 0",

@@ -72,6 +72,23 @@ def test_parts_that_a_built_in_skeleton_lacks_are_counted(tmp_path):
         assert read(tmp_path).skeleton.name == "coco17"
 
 
+def test_many_body_parts_are_named_and_counted(tmp_path, mouse):
+    parts = [f"finger{i}" for i in range(30)] + ["nose", "spine", "tail"]
+    rows = [
+        ["scorer", *["net"] * 99],
+        ["bodyparts", *[part for part in parts for _ in range(3)]],
+        ["coords", *["x", "y", "likelihood"] * 33],
+        ["0", *[f"{50 + v}" if v % 3 < 2 else "0.9" for v in range(99)]],
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(",".join(row) for row in rows) + "\n")
+    with pytest.raises(InputError, match="finger8, finger9 and 23 more and does not say how"):
+        read(tmp_path / "a.csv")
+    with pytest.warns(
+        InputWarning, match="30 of 33 joints are passed over, as mouse has none of them"
+    ):
+        read(tmp_path / "a.csv", skeleton=mouse)
+
+
 def test_likelihoods_of_zero_are_none(tmp_path, mouse):
     (tmp_path / "a.csv").write_text(re.sub(r"0\.\d", "0.0", ONE))
     with pytest.warns(InputWarning, match="no joint of 2 poses has a score above 0"):

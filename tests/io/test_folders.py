@@ -68,6 +68,7 @@ def test_documents_hidden_files_and_masks_are_left_alone(tmp_path):
     (tmp_path / ".01_001.txt.x7.txt").write_text("")
     (tmp_path / "._01_001.txt").write_bytes(b"\0\5\x16\7")
     fill(tmp_path, **{".cache__a_txt": "x"})
+    (tmp_path / "~$01_001.txt").write_bytes(b"\x05Me")
     np.save(tmp_path / "01_001.npy", np.zeros(3))
     assert read(tmp_path).clip_names == ("01_001",)
     assert read(tmp_path, format="shanghaitech-boxes").clip_names == ("01_001",)
