@@ -118,10 +118,13 @@ def _files_in(folder: Path) -> list[Path]:
         others = f" (and {more} other{'s'[: more > 1]})" if more else ""
         warn_of_input(f"{lost[0]}{others} is a link that leads nowhere, and is left out")
     # A file that is also there under a link is read once, in its own place.
-    own = {
-        os.path.realpath(file): file for file in sorted(files, key=Path.is_symlink, reverse=True)
-    }
-    return sorted(own.values())
+    links = [file for file in files if file.is_symlink()]
+    if links:
+        files = [file for file in files if not file.is_symlink()]
+        own = {os.path.realpath(file) for file in files}
+        linked = {os.path.realpath(file): file for file in sorted(links, reverse=True)}
+        files += [file for target, file in linked.items() if target not in own]
+    return sorted(files)
 
 
 def _is_shown(path: Path, folder: Path) -> bool:
