@@ -137,6 +137,8 @@ _ScoredRows = tuple[list[int], list[str], np.ndarray, list[float]]
 
 
 _R = TypeVar("_R")
+# Ids that need no further look.
+_SMALL = 2**62
 
 
 class _Result(Pose):
@@ -264,6 +266,8 @@ def person_of(idx: Any, path: Path, where: str) -> int:
     Raises:
         InputError: None, or one that is no whole number.
     """
+    if type(idx) is int and abs(idx) < _SMALL:
+        return idx
     # Where AlphaPose merges detections, it writes the ids of all of them, each maybe in a list.
     while isinstance(idx, list) and len(idx) >= 1:
         idx = idx[0]

@@ -93,15 +93,16 @@ def better_of_one_pose(
 def _first_copies(keypoints: np.ndarray, confidence: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """The rows that no earlier row of their frame has every joint in common with, ascending."""
     there = (confidence > 0)[..., None]
-    place = np.where(there, keypoints, np.nan).reshape(len(frame), -1)
-    sums = np.where(there, keypoints, 0).sum(1)
+    place = np.where(there, keypoints, 0)
+    sums = place.sum(1)
     order = np.lexsort((*sums.T, frame))
     one, other = order[:-1], order[1:]
-    same = (frame[one] == frame[other]) & (
-        (place[one] == place[other]) | (np.isnan(place[one]) & np.isnan(place[other]))
-    ).all(1)
-    # People of whom nothing is seen are no copies.
-    same &= there[one].any((1, 2))
+    same = (frame[one] == frame[other]) & (sums[one] == sums[other]).all(1)
+    # Few are left to be compared joint by joint. People of whom nothing is seen are no copies.
+    likely = np.flatnonzero(same)
+    a, b = one[likely], other[likely]
+    seen = there[a] == there[b]
+    same[likely] = ((place[a] == place[b]) & seen).all((1, 2)) & there[a].any((1, 2))
     # Copies stand one after the other: each run is one body.
     run = np.concatenate([[0], np.cumsum(~same)]) if len(order) else order
     _, first = np.unique(run[np.argsort(order, kind="stable")], return_index=True)

@@ -75,12 +75,12 @@ def clips_of_images(
             parts if len(series) == 1 else (*parts, *one.parts),
             values if len(series) == 1 else values[rows],
             at[rows, 1],
-            [person[i] for i in rows.tolist()],
+            person if len(series) == 1 else [person[i] for i in rows.tolist()],
             skeleton,
             path,
             listed=one.frames,
             counted=not one.timed,
-            score=None if score is None else [score[i] for i in rows.tolist()],
+            score=score if score is None or len(series) == 1 else [score[i] for i in rows.tolist()],
             fps=None if one.fps is None else [one.fps],
         )
         clips.append(clip)

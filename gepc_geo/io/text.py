@@ -38,7 +38,7 @@ def read_text(path: Path, kind: str) -> str:
             f"{path} is no text in {encoding.upper()} (byte {error.object[error.start]:#04x} at position "
             f"{error.start}), expected {kind} in UTF-8, or in UTF-16 with a byte order mark"
         ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _encoding(content: bytes) -> str:
