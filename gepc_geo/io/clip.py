@@ -252,7 +252,6 @@ def build_clip(
     numbers = frames if listed is None else np.asarray(listed, dtype=np.int64)
     # A length that the file claims never hides a person.
     length = max(int(frames.max(initial=-1)), int(numbers.max(initial=-1))) + 1
-    length = max(length, int(clip.pop("length", 0)))
     tracks = PoseTracks.build(
         keypoints,
         confidence,

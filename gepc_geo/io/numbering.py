@@ -14,6 +14,8 @@ USUAL = "counted from 0, as is usual"
 OTHERS = "counted from 0, as other files have a frame 0"
 MASK_ZERO = "counted from 0, as the masks' lengths say"
 MASK_ONE = "counted from 1, as the masks' lengths say"
+#: Those of them that count from 1.
+FROM_ONE = (ONE, MASK_ONE)
 
 
 def first_numbers(
@@ -64,7 +66,7 @@ def first_numbers(
 
 def from_zero(clips: Clips, how: str | None) -> Clips:
     """The clips with their first frame as number 0."""
-    if how not in (ONE, MASK_ONE):
+    if how not in FROM_ONE:
         return clips
     tracks = clips.tracks
     length = (tracks.clip_length - 1).clip(min=0)

@@ -15,8 +15,8 @@ from typing import Any
 
 from gepc_geo.errors import InputError
 from gepc_geo.io.clip import Clips, FrameFiles, build_clip
-from gepc_geo.io.people import COCO, kind_of, pose_array, skeleton_of
-from gepc_geo.io.text import head, parse_json, read_json, read_text, whole_number
+from gepc_geo.io.people import COCO, lists_of, pose_array, skeleton_of
+from gepc_geo.io.text import head, parse_json, read_text, whole_number
 from gepc_geo.skeleton import Skeleton
 
 _KIND = "OpenPifPaf's predictions"
@@ -48,12 +48,7 @@ def read_openpifpaf(files: FrameFiles, skeleton: Skeleton | None) -> Clips:
     Raises:
         InputError: A file of another form, people of different joints.
     """
-    people: list[tuple[int, Any, Path]] = []
-    for path, frame in zip(files.paths, files.frames, strict=True):
-        found = read_json(path, _KIND)
-        if not isinstance(found, list):
-            raise InputError(f"{path} holds {kind_of(found)}, expected {_KIND}")
-        people += [(frame, one, path) for one in found]
+    people = [(frame, one, path) for frame, found, path in lists_of(files, _KIND) for one in found]
     return _clip(
         files.parts,
         people,

@@ -8,6 +8,7 @@ frame's number is among the digits that differ. The other digits that differ nam
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -152,10 +153,10 @@ def _series_of_folder(
     for form in forms_of(stems, members):
         drafts += _series_of_form(form, call)
     # What stands behind the number names a clip only where what stands before it does not.
-    befores = [before for before, _, _ in drafts]
+    befores = Counter(before for before, _, _ in drafts)
     series = []
     for before, behind, one in drafts:
-        name = before if befores.count(before) == 1 else f"{before}_{behind}".strip("_")
+        name = before if befores[before] == 1 else f"{before}_{behind}".strip("_")
         series.append(Series((name,), one.members, one.frames, one.fps, one.timed))
     general = [one for one in series if _GENERAL.fullmatch(one.parts[0])]
     for one in general:

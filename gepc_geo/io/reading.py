@@ -14,7 +14,7 @@ from gepc_geo.files import as_text
 from gepc_geo.io.clip import Clips, Picture, Remark
 from gepc_geo.io.labels import Masks, label_frames, read_masks
 from gepc_geo.io.naming import Place, name_clips
-from gepc_geo.io.numbering import first_numbers, from_zero
+from gepc_geo.io.numbering import FROM_ONE, first_numbers, from_zero
 from gepc_geo.io.orders import ORDERS
 from gepc_geo.io.planning import Planned, plan
 from gepc_geo.io.units import recognise_units
@@ -224,7 +224,7 @@ def _understood(
             text = f"{as_text(one.path.name)} is clip {as_text(found.tracks.clip_names[0])!r}"
         else:
             clip = as_text(found.tracks.clip_names[picture.clip])
-            frame = picture.frame - (how is not None and "from 1" in how)
+            frame = picture.frame - (how in FROM_ONE)
             text = f"{as_text(picture.name)} is frame {frame} of clip {clip!r}"
         if timed:
             text += ", by the times in names"

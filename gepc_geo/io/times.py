@@ -11,8 +11,8 @@ import numpy as np
 
 _DAY = 24 * 3600 * 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-# Digits of an epoch in seconds, milli-, micro- and nanoseconds, all from 2001 to 2033.
-_EPOCHS = {10: 1_000_000, 13: 1_000, 16: 1, 19: -1_000}
+# Digits of an epoch in seconds, milli-, micro- and nanoseconds, all from 2001 to 2033: nanoseconds of each.
+_EPOCHS = {10: 1_000_000_000, 13: 1_000_000, 16: 1_000, 19: 1}
 # Digits of the fields of year, month, day, hour, minute, second; of milli- or microseconds behind them.
 _DATES = (
     *([4, 2, 2, 2, 2, 2], [8, 2, 2, 2], [4, 2, 2, 6], [8, 6], [14]),
@@ -214,7 +214,7 @@ def _glued_time(
     found = _with_fraction(fields, between, first, first, whole.tolist())
     numbers = np.unique(np.array(field, dtype=np.int64))
     even = len(set(np.diff(np.unique(whole)))) < len(set(np.diff(numbers)))
-    return found if even or (found is not None and found.last > first) else None
+    return found if even or found.last > first else None
 
 
 def _epoch(
@@ -222,10 +222,10 @@ def _epoch(
 ) -> Times | None:
     """An epoch."""
     width = _width(fields[first])
-    scale = _EPOCHS.get(width, 0)
-    if not scale or not all(text.startswith("1") for text in fields[first]):
+    nanos = _EPOCHS.get(width)
+    if nanos is None or not all(text.startswith("1") for text in fields[first]):
         return None
-    micros = [int(text) * scale if scale > 0 else int(text) // -scale for text in fields[first]]
+    micros = [int(text) * nanos // 1000 for text in fields[first]]
     return (
         _with_fraction(fields, between, first, first, micros)
         if width == 10
@@ -249,7 +249,7 @@ def _seconds(
         return None
     whole = [int(text) * 1_000_000 for text in fields[first]]
     found = _with_fraction(fields, between, first, first, whole)
-    return found if found is not None and found.last == last else None
+    return found if found.last == last else None
 
 
 def _with_unit(
@@ -260,9 +260,8 @@ def _with_unit(
     field = fields[first]
     if unit is None or not all(text.isdecimal() and len(text) < 19 for text in field):
         return None
-    scale = {"m": 1000, "u": 1, "n": 0}[unit[1][0].lower()]
-    micros = [int(text) * scale if scale else int(text) // 1000 for text in field]
-    return Times(first, first, micros)
+    nanos = {"m": 1_000_000, "u": 1_000, "n": 1}[unit[1][0].lower()]
+    return Times(first, first, [int(text) * nanos // 1000 for text in field])
 
 
 def _far_apart(
@@ -326,9 +325,10 @@ def _is_fraction(whole: list[int], behind: Sequence[str], gap: str) -> bool:
     # Trailing zeros may have been left out behind a decimal sign.
     if not all(text.isdecimal() for text in behind) or not (_width(behind) or decimal):
         return False
-    groups: dict[int, list[int]] = {}
+    texts: dict[int, list[str]] = {}
     for second, text in zip(whole, behind, strict=True):
-        groups.setdefault(second, []).append(int(text))
+        texts.setdefault(second, []).append(text)
+    groups = {second: [int(text) for text in group] for second, group in texts.items()}
     if max(map(len, groups.values())) > _MOST:
         return False
     # Counted frames follow each other by 1; times of 3 digits or more nearly never do.
@@ -337,15 +337,8 @@ def _is_fraction(whole: list[int], behind: Sequence[str], gap: str) -> bool:
         return False
     # Fractions of one second after the other reach into the second half of each.
     sizes = [len(group) for group in groups.values()]
-    reach = [
-        max(text for text, one in zip(behind, whole, strict=True) if one == second)
-        for second in groups
-    ]
-    if (
-        len(groups) > 1
-        and np.median(sizes) >= 3
-        and np.median([one[:1] >= "5" for one in reach]) < 0.5
-    ):
+    reach = [max(group)[:1] >= "5" for group in texts.values()]
+    if len(groups) > 1 and np.median(sizes) >= 3 and np.median(reach) < 0.5:
         return False
     if len(groups) == 1:
         return decimal and max(map(len, behind)) >= 3
