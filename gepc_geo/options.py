@@ -71,7 +71,9 @@ class Options:
     )
     # -- model ---------------------------------------------------------------------------------
     branches: list[str] = _option(
-        list(BRANCHES), "Adjacencies of the graph convolution.", choices=BRANCHES
+        list(BRANCHES),
+        "Adjacencies of the graph convolution; static alone: in the block of ST-GCN.",
+        choices=BRANCHES,
     )
     hidden: int = _option(8, "Channel unit h; all channel counts are multiples of it.", low=1)
     encoder_channels: list[int] = _option(

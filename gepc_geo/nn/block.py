@@ -1,4 +1,4 @@
-"""The spatio-temporal block (figure 2 of the paper)."""
+"""The spatio-temporal block (figure 2 of the paper), and what every such block is made of."""
 
 from __future__ import annotations
 
@@ -56,7 +56,63 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     return x * keep.to(x.dtype).mul_(256 / (256 - cut))
 
 
-class STBlock(nn.Module):
+class SpatioTemporalBlock(nn.Module):
+    r"""A spatial convolution, then a temporal one, with a residual around both.
+
+    Args:
+        spatial: The spatial convolution, of node features and an adjacency.
+        in_channels: Input channels.
+        out_channels: Output channels.
+        kernel_size: Frames of the temporal convolution.
+        stride: Temporal stride.
+        dropout: Dropout after the temporal convolution.
+        act: A ReLU at the end.
+
+    Shapes:
+        - **input:** :math:`(B, T, V, C_{in})`, adjacency :math:`(S, V, V)`
+        - **output:** :math:`(B, T / stride, V, C_{out})`
+    """
+
+    def __init__(
+        self,
+        spatial: nn.Module,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int,
+        dropout: float,
+        act: bool,
+    ) -> None:
+        super().__init__()
+        self.act, self.dropout = act, dropout
+        self.spatial = spatial
+        self.spatial_norm = ChannelNorm(out_channels)
+        self.temporal = TemporalConv(out_channels, out_channels, kernel_size, stride)
+        self.temporal_norm = ChannelNorm(out_channels)
+        self.shortcut: TemporalConv | None = None
+        self.shortcut_norm: ChannelNorm | None = None
+        if in_channels != out_channels or stride != 1:
+            self.shortcut = TemporalConv(in_channels, out_channels, 1, stride)
+            self.shortcut_norm = ChannelNorm(out_channels)
+
+    def reset_parameters(self) -> None:
+        """Draws all learned weights anew."""
+        for module in self.children():
+            module.reset_parameters()  # type: ignore[operator]
+
+    def forward(self, x: Tensor, adj: Tensor) -> Tensor:
+        """Runs the block."""
+        out = F.relu(self.spatial_norm(self.spatial(x, adj)))
+        out = self.temporal(out, self.temporal_norm)
+        out = dropout(out, self.dropout, self.training)
+        if self.shortcut is None or self.shortcut_norm is None:
+            out = out + x
+        else:
+            out = out + self.shortcut(x, self.shortcut_norm)
+        return F.relu(out) if self.act else out
+
+
+class STBlock(SpatioTemporalBlock):
     r"""Spatial attention convolution, then a temporal one, with a residual (figure 2).
 
     Args:
@@ -85,32 +141,5 @@ class STBlock(nn.Module):
         dropout: float = 0.0,
         act: bool = True,
     ) -> None:
-        super().__init__()
-        self.act, self.dropout = act, dropout
-        self.spatial = DenseSpatialAttentionConv(
-            in_channels, out_channels, num_nodes, branches=branches
-        )
-        self.spatial_norm = ChannelNorm(out_channels)
-        self.temporal = TemporalConv(out_channels, out_channels, kernel_size, stride)
-        self.temporal_norm = ChannelNorm(out_channels)
-        self.shortcut: TemporalConv | None = None
-        self.shortcut_norm: ChannelNorm | None = None
-        if in_channels != out_channels or stride != 1:
-            self.shortcut = TemporalConv(in_channels, out_channels, 1, stride)
-            self.shortcut_norm = ChannelNorm(out_channels)
-
-    def reset_parameters(self) -> None:
-        """Draws all learned weights anew."""
-        for module in self.children():
-            module.reset_parameters()  # type: ignore[operator]
-
-    def forward(self, x: Tensor, adj: Tensor) -> Tensor:
-        """Runs the block."""
-        out = F.relu(self.spatial_norm(self.spatial(x, adj)))
-        out = self.temporal(out, self.temporal_norm)
-        out = dropout(out, self.dropout, self.training)
-        if self.shortcut is None or self.shortcut_norm is None:
-            out = out + x
-        else:
-            out = out + self.shortcut(x, self.shortcut_norm)
-        return F.relu(out) if self.act else out
+        spatial = DenseSpatialAttentionConv(in_channels, out_channels, num_nodes, branches=branches)
+        super().__init__(spatial, in_channels, out_channels, kernel_size, stride, dropout, act)
