@@ -465,6 +465,7 @@ def autoencoder(options: Options, skeleton: Skeleton, channels: int) -> STGCAE:
         strides=options.strides,
         decoder_channels=options.decoder_channels,
         branches=options.branches,
+        attention=options.attention,
         kernel_size=options.kernel_size,
         dropout=options.dropout,
     )

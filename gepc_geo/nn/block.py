@@ -124,6 +124,8 @@ class STBlock(SpatioTemporalBlock):
         stride: Temporal stride. (default: :obj:`1`)
         dropout: Dropout after the temporal convolution. (default: :obj:`0`)
         act: A ReLU at the end. (default: :obj:`True`)
+        attention: The form of ``inferred``: ``"dot"``, ``"scaled_dot"`` or ``"additive"``.
+            (default: :obj:`"dot"`)
 
     Shapes:
         - **input:** :math:`(B, T, V, C_{in})`, adjacency :math:`(S, V, V)`
@@ -140,6 +142,9 @@ class STBlock(SpatioTemporalBlock):
         stride: int = 1,
         dropout: float = 0.0,
         act: bool = True,
+        attention: str = "dot",
     ) -> None:
-        spatial = DenseSpatialAttentionConv(in_channels, out_channels, num_nodes, branches=branches)
+        spatial = DenseSpatialAttentionConv(
+            in_channels, out_channels, num_nodes, branches=branches, attention=attention
+        )
         super().__init__(spatial, in_channels, out_channels, kernel_size, stride, dropout, act)

@@ -50,6 +50,8 @@ class STGCAE(nn.Module):
         decoder_channels: Of each decoder block, in units of ``hidden``; up-sampling undoes the
             strides in reverse order, spread over the blocks. (default: :obj:`(4, 8, 8, 6, 6, 6)`)
         branches: Adjacencies of the graph convolutions. (default: all three)
+        attention: The form of ``inferred``: ``"dot"``, ``"scaled_dot"`` or ``"additive"``.
+            (default: :obj:`"dot"`)
         kernel_size: Frames of the temporal convolutions. (default: :obj:`9`)
         dropout: In all blocks but the last of each half. (default: :obj:`0.3`)
 
@@ -77,6 +79,7 @@ class STGCAE(nn.Module):
         strides: Sequence[int] = STRIDES,
         decoder_channels: Sequence[int] = DECODER,
         branches: Sequence[str] = ("static", "global", "inferred"),
+        attention: str = "dot",
         kernel_size: int = 9,
         dropout: float = 0.3,
     ) -> None:
@@ -119,7 +122,11 @@ class STGCAE(nn.Module):
             block = partial(STGCNBlock, kernel_size=kernel_size)
         else:
             block = partial(
-                STBlock, num_nodes=num_nodes, branches=branches, kernel_size=kernel_size
+                STBlock,
+                num_nodes=num_nodes,
+                branches=branches,
+                kernel_size=kernel_size,
+                attention=attention,
             )
         sizes = [in_channels, *(hidden * size for size in encoder_channels)]
         last = len(encoder_channels) - 1
@@ -142,7 +149,13 @@ class STGCAE(nn.Module):
         )
         self._make_stretches(strides, len(decoder_channels))
         self.output = DenseSpatialAttentionConv(
-            sizes[-1], self.out_channels, num_nodes, branches=branches, norm=False, residual=False
+            sizes[-1],
+            self.out_channels,
+            num_nodes,
+            branches=branches,
+            attention=attention,
+            norm=False,
+            residual=False,
         )
 
     def _make_stretches(self, strides: Sequence[int], blocks: int) -> None:
