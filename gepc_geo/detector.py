@@ -36,7 +36,7 @@ from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a saved model.
-KIND, VERSION = "gepc_geo model", 10
+KIND, VERSION = "gepc_geo model", 11
 # Windows a forward pass takes when nothing is learned; a GPU is not kept busy by as few as a CPU is.
 _SCORE_BATCH = {"cpu": 512, "cuda": 4096}
 # Raw latents and residuals that are held at once to measure their principal components.

@@ -43,7 +43,7 @@ from gepc_geo.skeleton import Skeleton
 from gepc_geo.windows import PoseWindows
 
 #: Kind and version of a training checkpoint.
-KIND, VERSION = "gepc_geo training checkpoint", 6
+KIND, VERSION = "gepc_geo training checkpoint", 7
 STAGES = ("reconstruction", "clustering")
 # Steps between two looks at the loss: each look waits for the device.
 _LOG_STEPS = 50
@@ -465,6 +465,7 @@ def autoencoder(options: Options, skeleton: Skeleton, channels: int) -> STGCAE:
         strides=options.strides,
         decoder_channels=options.decoder_channels,
         branches=options.branches,
+        attention=options.attention,
         kernel_size=options.kernel_size,
         dropout=options.dropout,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.nn.spatial import BRANCHES
 
 #: What a window's anomaly score can be computed from (DESIGN: section 3.4 of the paper and beyond).
@@ -71,7 +72,15 @@ class Options:
     )
     # -- model ---------------------------------------------------------------------------------
     branches: list[str] = _option(
-        list(BRANCHES), "Adjacencies of the graph convolution.", choices=BRANCHES
+        list(BRANCHES),
+        "Adjacencies of the graph convolution; static alone: in the block of ST-GCN.",
+        choices=BRANCHES,
+    )
+    attention: str = _option(
+        "dot",
+        "Attention of the inferred adjacency: dot product (the paper's), divided by the root of its "
+        "length, or additive as in GAT.",
+        choices=tuple(ATTENTIONS),
     )
     hidden: int = _option(8, "Channel unit h; all channel counts are multiples of it.", low=1)
     encoder_channels: list[int] = _option(

@@ -16,7 +16,10 @@ import torch
 from helpers import NETWORK, NoReading
 
 from gepc_geo import GEPC, InputError, PoseTracks, checkpoint
-from gepc_geo.engine import KIND, VERSION, Trainer, encode_input, window_residual
+from gepc_geo.engine import KIND, VERSION, Trainer, autoencoder, encode_input, window_residual
+from gepc_geo.nn.attention import ATTENTIONS
+from gepc_geo.options import Options
+from gepc_geo.skeleton import SKELETONS
 
 SMALL = {
     **NETWORK,
@@ -265,6 +268,13 @@ def test_compiled_and_recorded_steps_learn_the_same_on_a_gpu(walkers):
     plain = GEPC(**options, compile="never").fit(walkers, device="cuda")
     compiled = GEPC(**options, compile="always").fit(walkers, device="cuda")
     np.testing.assert_allclose(compiled.embed(walkers), plain.embed(walkers), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_the_network_has_the_attention_of_the_options(name):
+    net = autoencoder(Options(attention=name, hidden=1), SKELETONS["box5"], 3)
+    layers = [*(block.spatial for block in [*net.encoder, *net.decoder]), net.output]
+    assert {type(layer.attention) for layer in layers} == {ATTENTIONS[name]}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -35,6 +35,7 @@ OTHER = {
     "motion": False,
     "augment": "paper",
     "branches": ["static"],
+    "attention": "additive",
     "hidden": 3,
     "encoder_channels": [1, 1, 1],
     "strides": [2, 1, 1],

@@ -52,6 +52,7 @@ def test_every_option_has_help():
         ({"align": 1}, "align is 1, expected true or false"),
         ({"branches": []}, "branches is empty"),
         ({"branches": "static"}, "branches is 'static', expected a list"),
+        ({"attention": "cosine"}, "attention is 'cosine', expected dot or scaled_dot or additive"),
         ({"strides": [2, 3]}, "strides has 2 entries, expected one for each of the 9"),
         ({"decoder_channels": []}, "decoder_channels is empty"),
         ({"kernel_size": 4}, "kernel_size is 4, expected an odd number"),

@@ -18,7 +18,7 @@ from gepc_geo.fitting import refitted
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.mixture import DirichletProcessMixture
-from gepc_geo.nn import STBlock
+from gepc_geo.nn import STGCNBlock
 from gepc_geo.nn.norm import RowNorm
 from gepc_geo.options import Options
 from gepc_geo.precision import autocast, decide
@@ -35,8 +35,8 @@ _WARM_UP = 0.1
 class ActionNetwork(nn.Module):
     r"""A shallow ST-GCN (Yan et al., AAAI 2018): six blocks, the mean over frames and joints, a layer.
 
-    Spatial convolutions see the skeleton's static adjacency only. Channels are 4, 4, 8, 8, 16 and 16
-    times ``hidden``; the second and the fourth block halve the frames.
+    Blocks are its own (:class:`~gepc_geo.nn.STGCNBlock`), on the skeleton's adjacency. Channels are
+    4, 4, 8, 8, 16 and 16 times ``hidden``; the second and the fourth block halve the frames.
 
     Args:
         pipeline: Whose input it takes: its joints and channels.
@@ -57,7 +57,9 @@ class ActionNetwork(nn.Module):
         self.norm = RowNorm(joints * channels)
         sizes = [channels, *(4 * options.hidden * width for width, _ in _BLOCKS)]
         self.blocks = nn.ModuleList(
-            STBlock(size, wider, joints, ("static",), options.kernel_size, stride, dropout=_DROPOUT)
+            STGCNBlock(
+                size, wider, kernel_size=options.kernel_size, stride=stride, dropout=_DROPOUT
+            )
             for (size, wider), (_, stride) in zip(itertools.pairwise(sizes), _BLOCKS, strict=True)
         )
         self.classify = nn.Linear(sizes[-1], classes)

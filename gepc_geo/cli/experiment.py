@@ -84,7 +84,8 @@ def _class_options(directions: str, splits: str) -> Callable[[Callable[..., Any]
                 type=click.IntRange(min=0),
                 default=0,
                 show_default=True,
-                help="Random splits to draw, beside --splits.",
+                help="Random splits to draw, beside --splits, of 3 to 5 classes (of sets with fewer than 6: "
+                "2 up to all but one).",
             ),
             click.option(
                 "--splits",

@@ -10,6 +10,7 @@ from typing import Any
 from gepc_geo.experiments.coarse import Coarse
 from gepc_geo.experiments.results import Condition, Result
 from gepc_geo.experiments.tables import Table, comparison, mean_table
+from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.nn.spatial import BRANCHES
 from gepc_geo.options import Options
 
@@ -22,6 +23,7 @@ VARIED: dict[str, tuple[Any, ...]] = {
     "branches": tuple(
         list(names) for count in range(1, len(BRANCHES)) for names in combinations(BRANCHES, count)
     ),
+    "attention": tuple(ATTENTIONS),
     "clusters": (5, 10, 20, 50),
     "assignment": ("softmax", "student"),
     "target": ("dec", "paper"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,6 @@ from gepc_geo.files import read_yaml
 
 #: Section 4.2.1 of the paper: the classes of the split are normal, or those outside of it are.
 DIRECTIONS = ("few-vs-many", "many-vs-few")
-# Sizes of random splits where no packaged ones say otherwise (section 4.2.1: "sets of 3-5 classes").
-_SIZES = (3, 4, 5)
 # Draws without a new set of classes after which there is none.
 _TRIES = 1000
 
@@ -150,32 +149,35 @@ def random_splits(
 ) -> list[Split]:
     """Sets of classes drawn at random, different from each other and from the packaged ones.
 
+    They have 3, 4, 5, 3, ... classes (section 4.2.1 of the paper: "sets of 3-5 classes"); of fewer
+    than 6 classes 2 and so on up to all but one.
+
     Args:
         classes: All classes of the data.
         count: How many sets.
         seed: Of the draws; of more draws with the same seed the first are the same.
-        packaged: Their sizes, one after the other, are the sizes of the sets; without any these are
-            3 to 5 (section 4.2.1 of the paper).
+        packaged: Sets that are not drawn.
 
     Raises:
         InputError: Not that many different sets.
     """
     generator = np.random.default_rng(seed)
-    sizes = [len(split.classes) for split in packaged] or list(_SIZES)
+    sizes = range(3, 6) if len(classes) >= 6 else range(2, len(classes))
     taken = {frozenset(split.classes) for split in packaged}
     splits: list[Split] = []
-    while len(splits) < count:
-        size = min(sizes[len(splits) % len(sizes)], len(classes) - 1)
+    for size in islice(cycle(sizes), count):
         for _ in range(_TRIES):
             drawn = sorted(generator.permutation(len(classes))[:size].tolist())
             names = tuple(classes[position] for position in drawn)
-            if names and frozenset(names) not in taken:
+            if frozenset(names) not in taken:
                 break
         else:
-            raise InputError(
-                f"--random is {count}, expected at most {len(splits)}, as the data has "
-                f"{len(classes)} classes"
-            )
+            break
         taken.add(frozenset(names))
         splits.append(Split(f"random_{len(splits) + 1}", names))
+    if len(splits) < count:
+        raise InputError(
+            f"--random is {count}, expected at most {len(splits)}, as the data has "
+            f"{len(classes)} classes"
+        )
     return splits

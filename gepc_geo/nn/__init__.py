@@ -12,6 +12,7 @@ from gepc_geo.nn.conv import SpatialAttentionConv
 from gepc_geo.nn.dense import DenseSpatialAttentionConv
 from gepc_geo.nn.losses import clustering_loss, reconstruction_loss
 from gepc_geo.nn.stgcae import STGCAE, count_flops, to_dense
+from gepc_geo.nn.stgcn import STGCNBlock
 
 __all__ = [
     "STGCAE",
@@ -20,6 +21,7 @@ __all__ = [
     "DenseSpatialAttentionConv",
     "DotProductAttention",
     "STBlock",
+    "STGCNBlock",
     "ScaledDotProductAttention",
     "SoftAssignment",
     "SpatialAttentionConv",

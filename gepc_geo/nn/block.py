@@ -1,4 +1,4 @@
-"""The spatio-temporal block (figure 2 of the paper)."""
+"""The spatio-temporal block (figure 2 of the paper), and what every such block is made of."""
 
 from __future__ import annotations
 
@@ -56,18 +56,17 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     return x * keep.to(x.dtype).mul_(256 / (256 - cut))
 
 
-class STBlock(nn.Module):
-    r"""Spatial attention convolution, then a temporal one, with a residual (figure 2).
+class SpatioTemporalBlock(nn.Module):
+    r"""A spatial convolution, then a temporal one, with a residual around both.
 
     Args:
+        spatial: The spatial convolution, of node features and an adjacency.
         in_channels: Input channels.
         out_channels: Output channels.
-        num_nodes: Nodes of a graph.
-        branches: Adjacencies of the spatial convolution.
-        kernel_size: Frames of the temporal convolution. (default: :obj:`9`)
-        stride: Temporal stride. (default: :obj:`1`)
-        dropout: Dropout after the temporal convolution. (default: :obj:`0`)
-        act: A ReLU at the end. (default: :obj:`True`)
+        kernel_size: Frames of the temporal convolution.
+        stride: Temporal stride.
+        dropout: Dropout after the temporal convolution.
+        act: A ReLU at the end.
 
     Shapes:
         - **input:** :math:`(B, T, V, C_{in})`, adjacency :math:`(S, V, V)`
@@ -76,20 +75,17 @@ class STBlock(nn.Module):
 
     def __init__(
         self,
+        spatial: nn.Module,
         in_channels: int,
         out_channels: int,
-        num_nodes: int,
-        branches: Sequence[str] = ("static", "global", "inferred"),
-        kernel_size: int = 9,
-        stride: int = 1,
-        dropout: float = 0.0,
-        act: bool = True,
+        kernel_size: int,
+        stride: int,
+        dropout: float,
+        act: bool,
     ) -> None:
         super().__init__()
         self.act, self.dropout = act, dropout
-        self.spatial = DenseSpatialAttentionConv(
-            in_channels, out_channels, num_nodes, branches=branches
-        )
+        self.spatial = spatial
         self.spatial_norm = ChannelNorm(out_channels)
         self.temporal = TemporalConv(out_channels, out_channels, kernel_size, stride)
         self.temporal_norm = ChannelNorm(out_channels)
@@ -114,3 +110,41 @@ class STBlock(nn.Module):
         else:
             out = out + self.shortcut(x, self.shortcut_norm)
         return F.relu(out) if self.act else out
+
+
+class STBlock(SpatioTemporalBlock):
+    r"""Spatial attention convolution, then a temporal one, with a residual (figure 2).
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+        num_nodes: Nodes of a graph.
+        branches: Adjacencies of the spatial convolution.
+        kernel_size: Frames of the temporal convolution. (default: :obj:`9`)
+        stride: Temporal stride. (default: :obj:`1`)
+        dropout: Dropout after the temporal convolution. (default: :obj:`0`)
+        act: A ReLU at the end. (default: :obj:`True`)
+        attention: The form of ``inferred``: ``"dot"``, ``"scaled_dot"`` or ``"additive"``.
+            (default: :obj:`"dot"`)
+
+    Shapes:
+        - **input:** :math:`(B, T, V, C_{in})`, adjacency :math:`(S, V, V)`
+        - **output:** :math:`(B, T / stride, V, C_{out})`
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        num_nodes: int,
+        branches: Sequence[str] = ("static", "global", "inferred"),
+        kernel_size: int = 9,
+        stride: int = 1,
+        dropout: float = 0.0,
+        act: bool = True,
+        attention: str = "dot",
+    ) -> None:
+        spatial = DenseSpatialAttentionConv(
+            in_channels, out_channels, num_nodes, branches=branches, attention=attention
+        )
+        super().__init__(spatial, in_channels, out_channels, kernel_size, stride, dropout, act)

@@ -26,6 +26,23 @@ def check_tensor(name: str, value: object) -> None:
         raise InputError(f"{name} is a {type(value).__name__}, expected a tensor")
 
 
+def check_features(x: object, channels: int, dims: tuple[int, ...], shapes: str) -> None:
+    """Raises an :class:`~gepc_geo.errors.InputError` unless ``x`` holds node features of a layer.
+
+    Args:
+        x: What the layer was given.
+        channels: Its last dimension's size.
+        dims: How many dimensions it may have.
+        shapes: The same in words.
+    """
+    if not isinstance(x, Tensor):
+        raise InputError(f"x is a {type(x).__name__}, expected a tensor {shapes}")
+    if x.dim() not in dims or x.size(-1) != channels:
+        raise InputError(f"x is {list(x.shape)}, expected {shapes} with C = {channels}")
+    if not x.is_floating_point():
+        raise InputError(f"x holds {x.dtype}, expected floating point numbers")
+
+
 def indices(name: str, values: object) -> Tensor:
     """Whole numbers of any size as ``torch.long``: smaller ones overflow where nodes are numbered.
 

@@ -14,7 +14,7 @@ from torch_geometric.utils.sparse import set_sparse_value
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn.attention import full_precision
-from gepc_geo.nn.checks import check_count, check_tensor, indices
+from gepc_geo.nn.checks import check_count, check_features, check_tensor, indices
 from gepc_geo.nn.padding import Padding
 from gepc_geo.nn.spatial import SpatialAttention
 
@@ -152,7 +152,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         Raises:
             InputError: Sizes or values do not fit one another or the layer.
         """
-        self._check_features(x, (2, 3), "[N, C] or [N, T, C]")
+        check_features(x, self.in_channels, (2, 3), "[N, C] or [N, T, C]")
         if return_attention_weights and self.attention is None:
             raise InputError(
                 f"branches are {list(self.branches)}, expected inferred for attention weights"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gepc_geo.errors import InputError
-from gepc_geo.nn.checks import check_tensor
+from gepc_geo.nn.checks import check_features, check_tensor
 from gepc_geo.nn.spatial import SpatialAttention
 
 
@@ -60,7 +60,7 @@ class DenseSpatialAttentionConv(SpatialAttention):
         Raises:
             InputError: Shapes do not fit one another or the layer.
         """
-        self._check_features(x, (3, 4), "[B, V, C] or [B, T, V, C]")
+        check_features(x, self.in_channels, (3, 4), "[B, V, C] or [B, T, V, C]")
         out = x.unsqueeze(1) if x.dim() == 3 else x  # [B, T, V, C]
         batch, _, nodes, _ = out.shape
         self._check_shapes(adj, mask, batch, nodes)

@@ -108,14 +108,6 @@ class SpatialAttention(nn.Module):
             if module is not kept:
                 reset(module)
 
-    def _check_features(self, x: Tensor, dims: tuple[int, int], shapes: str) -> None:
-        if not isinstance(x, Tensor):
-            raise InputError(f"x is a {type(x).__name__}, expected a tensor {shapes}")
-        if x.dim() not in dims or x.size(-1) != self.in_channels:
-            raise InputError(f"x is {list(x.shape)}, expected {shapes} with C = {self.in_channels}")
-        if not x.is_floating_point():
-            raise InputError(f"x holds {x.dtype}, expected floating point numbers")
-
     def _infer(self, x: Tensor, allowed: Tensor | None = None) -> Tensor:
         """The inferred adjacency [B, S, V (source), V (target)] of [B, T, V, C].
 
@@ -143,11 +135,7 @@ class SpatialAttention(nn.Module):
         # The same sums in the other order, over as few channels as there are.
         weight, bias = self._weights_of(branch)
         weight = weight.view(relations, channels, self.out_channels).transpose(1, 2)
-        mixed = pointwise(x, weight.flatten(0, 1))
-        # Rows (source, relation).
-        sources = mixed.reshape(batch, frames, nodes * relations, self.out_channels)
-        rows = adjacency.movedim(-3, -1).transpose(-3, -2).flatten(-2)
-        out = _sum_sources(rows, sources)
+        out = sum_relations(pointwise(x, weight.flatten(0, 1)), adjacency)
         return out if bias is None else out + bias
 
     def _mix(self, branch: int, gathered: Tensor) -> Tensor:
@@ -184,6 +172,16 @@ class SpatialAttention(nn.Module):
             f"{type(self).__name__}({self.in_channels}, {self.out_channels}, "
             f"num_relations={self.num_relations}, branches={list(self.branches)})"
         )
+
+
+def sum_relations(mixed: Tensor, adjacency: Tensor) -> Tensor:
+    """What targets get along all relations: [B, T, V, S * C] and [(B,) S, V, V] -> [B, T, V, C]."""
+    batch, frames, nodes, width = mixed.shape
+    relations = adjacency.size(-3)
+    # Rows (source, relation).
+    sources = mixed.reshape(batch, frames, nodes * relations, width // relations)
+    rows = adjacency.movedim(-3, -1).transpose(-3, -2).flatten(-2)
+    return _sum_sources(rows, sources)
 
 
 def _sum_sources(rows: Tensor, sources: Tensor) -> Tensor:

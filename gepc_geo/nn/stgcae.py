@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gepc_geo.errors import InputError
-from gepc_geo.nn.block import STBlock
+from gepc_geo.nn.block import SpatioTemporalBlock, STBlock
 from gepc_geo.nn.checks import check_count
 from gepc_geo.nn.dense import DenseSpatialAttentionConv
 from gepc_geo.nn.norm import RowNorm
+from gepc_geo.nn.stgcn import STGCNBlock
 
 ENCODER = (4, 4, 4, 6, 6, 6, 8, 8, 4)
 STRIDES = (1, 1, 2, 1, 1, 3, 1, 1, 1)
@@ -29,6 +31,11 @@ def to_dense(x: Tensor, num_nodes: int) -> Tensor:
 class STGCAE(nn.Module):
     r"""Encoder with temporal strides, latent, decoder with temporal up-sampling.
 
+    Blocks are :class:`STBlock`; with the ``static`` branch alone they are :class:`STGCNBlock`: for
+    Kinetics the paper takes static adjacencies only and no pooling (all ``strides`` 1), "identical
+    to the one proposed by" ST-GCN (section 4.2.3). The output layer is one graph convolution without
+    norm, activation and residual.
+
     Args:
         in_channels: Channels of a joint.
         num_nodes: Joints, :math:`V`.
@@ -42,7 +49,9 @@ class STGCAE(nn.Module):
             (default: :obj:`(1, 1, 2, 1, 1, 3, 1, 1, 1)`)
         decoder_channels: Of each decoder block, in units of ``hidden``; up-sampling undoes the
             strides in reverse order, spread over the blocks. (default: :obj:`(4, 8, 8, 6, 6, 6)`)
-        branches: Adjacencies of the spatial convolutions. (default: all three)
+        branches: Adjacencies of the graph convolutions. (default: all three)
+        attention: The form of ``inferred``: ``"dot"``, ``"scaled_dot"`` or ``"additive"``.
+            (default: :obj:`"dot"`)
         kernel_size: Frames of the temporal convolutions. (default: :obj:`9`)
         dropout: In all blocks but the last of each half. (default: :obj:`0.3`)
 
@@ -70,6 +79,7 @@ class STGCAE(nn.Module):
         strides: Sequence[int] = STRIDES,
         decoder_channels: Sequence[int] = DECODER,
         branches: Sequence[str] = ("static", "global", "inferred"),
+        attention: str = "dot",
         kernel_size: int = 9,
         dropout: float = 0.3,
     ) -> None:
@@ -107,16 +117,24 @@ class STGCAE(nn.Module):
         self.out_channels = in_channels if out_channels is None else out_channels
         self.register_buffer("adj", adj.clone())
         self.input_norm = RowNorm(num_nodes * in_channels)
+        block: Callable[..., SpatioTemporalBlock]
+        if set(branches) == {"static"}:
+            block = partial(STGCNBlock, kernel_size=kernel_size)
+        else:
+            block = partial(
+                STBlock,
+                num_nodes=num_nodes,
+                branches=branches,
+                kernel_size=kernel_size,
+                attention=attention,
+            )
         sizes = [in_channels, *(hidden * size for size in encoder_channels)]
         last = len(encoder_channels) - 1
         self.encoder = nn.ModuleList(
-            STBlock(
+            block(
                 sizes[i],
                 sizes[i + 1],
-                num_nodes,
-                branches,
-                kernel_size,
-                stride,
+                stride=stride,
                 # The latent is what everything else is computed from: neither cut nor dropped.
                 dropout=dropout if i < last else 0.0,
                 act=i < last,
@@ -127,12 +145,17 @@ class STGCAE(nn.Module):
         self.latent_dim = math.prod(self.latent_shape)
         sizes = [sizes[-1], *(hidden * size for size in decoder_channels)]
         self.decoder = nn.ModuleList(
-            STBlock(sizes[i], sizes[i + 1], num_nodes, branches, kernel_size, dropout=dropout)
-            for i in range(len(decoder_channels))
+            block(sizes[i], sizes[i + 1], dropout=dropout) for i in range(len(decoder_channels))
         )
         self._make_stretches(strides, len(decoder_channels))
         self.output = DenseSpatialAttentionConv(
-            sizes[-1], self.out_channels, num_nodes, branches=branches, norm=False, residual=False
+            sizes[-1],
+            self.out_channels,
+            num_nodes,
+            branches=branches,
+            attention=attention,
+            norm=False,
+            residual=False,
         )
 
     def _make_stretches(self, strides: Sequence[int], blocks: int) -> None:

@@ -126,6 +126,8 @@ def test_a_variant_changes_one_option():
     for wanted in (
         {"branches": "['static']"},
         {"branches": "['static', 'inferred']"},
+        {"attention": "scaled_dot"},
+        {"attention": "additive"},
         {"clusters": "50"},
         {"assignment": "student"},
         {"target": "paper"},

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections import Counter
+from itertools import cycle, islice
+from math import comb
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gepc_geo.errors import InputError
 from gepc_geo.experiments import (
@@ -198,30 +203,59 @@ def test_splits_that_do_not_divide_the_classes():
         Split("s", ("a", "b")).check(["a", "b"], "the data")
 
 
-def test_drawn_splits_have_the_packaged_sizes_and_are_all_different():
+def test_drawn_splits_have_three_to_five_classes_in_turn():
+    """Whatever the packaged ones have."""
     packaged = [Split("p", ("a", "b", "c")), Split("q", ("d", "e"))]
     drawn = random_splits(LETTERS, 12, 3, packaged)
-    assert [len(split.classes) for split in drawn] == [3, 2] * 6
+    assert [len(split.classes) for split in drawn] == [3, 4, 5] * 4
     assert [split.name for split in drawn] == [f"random_{i}" for i in range(1, 13)]
-    sets = {frozenset(split.classes) for split in [*packaged, *drawn]}
-    assert len(sets) == 14
-    assert all(set(split.classes) < set(LETTERS) for split in drawn)
     assert random_splits(LETTERS, 5, 3, packaged) == drawn[:5]
     assert random_splits(LETTERS, 12, 4, packaged) != drawn
 
 
-def test_drawn_splits_without_packaged_ones_have_three_to_five_classes():
-    sizes = [len(split.classes) for split in random_splits(LETTERS, 9, 0)]
-    assert sorted(set(sizes)) == [3, 4, 5]
+@pytest.mark.parametrize(
+    ("classes", "sizes"),
+    [(3, [2, 2]), (4, [2, 3, 2, 3]), (5, [2, 3, 4, 2]), (6, [3, 4, 5, 3]), (7, [3, 4, 5, 3])],
+)
+def test_splits_of_few_classes_leave_one_outside(classes, sizes):
+    drawn = random_splits(LETTERS[:classes], len(sizes), 0)
+    assert [len(split.classes) for split in drawn] == sizes
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_drawn_splits_are_within_bounds_and_all_different(data):
+    """As many as there are, and a refusal where there are fewer."""
+    classes = LETTERS[: data.draw(st.integers(1, 10), "classes")]
+    count, seed = data.draw(st.integers(0, 20), "count"), data.draw(st.integers(0, 99), "seed")
+    sets = st.frozensets(st.sampled_from(classes), min_size=1)
+    taken = data.draw(st.sets(sets, max_size=5), "packaged")
+    packaged = [Split(f"p{i}", tuple(one)) for i, one in enumerate(taken)]
+    sizes = (3, 4, 5) if len(classes) >= 6 else tuple(range(2, len(classes)))
+    wanted = Counter(islice(cycle(sizes), count))
+    enough = all(
+        wanted[size] <= comb(len(classes), size) - sum(len(one) == size for one in taken)
+        for size in wanted
+    )
+    if not enough or (count and not sizes):
+        with pytest.raises(InputError, match=f"--random is {count}, expected at most"):
+            random_splits(classes, count, seed, packaged)
+        return
+    drawn = random_splits(classes, count, seed, packaged)
+    assert Counter(len(split.classes) for split in drawn) == wanted
+    assert all(set(split.classes) < set(classes) for split in drawn)
+    assert len(taken | {frozenset(split.classes) for split in drawn}) == len(taken) + count
 
 
 def test_every_class_is_drawn_about_as_often():
     drawn = random_splits(LETTERS, 90, 0, [Split("p", ("a", "b", "c"))])
     counts = np.array([sum(name in split.classes for split in drawn) for name in LETTERS])
-    # 90 of the 120 sets of 3: each class is in 27 on average.
-    assert counts.sum() == 270 and counts.min() > 15
+    # 30 sets each of 3, 4 and 5 of 10 classes: each class is in 36 on average.
+    assert counts.sum() == 360 and counts.min() > 22
 
 
 def test_more_splits_than_there_are():
     with pytest.raises(InputError, match="--random is 4, expected at most 3, .* 3 classes"):
         random_splits(["a", "b", "c"], 4, 0)
+    with pytest.raises(InputError, match="--random is 1, expected at most 0, .* 2 classes"):
+        random_splits(["a", "b"], 1, 0)

@@ -11,6 +11,7 @@ from torch import nn
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn import STGCAE, STBlock, count_flops, to_dense
+from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.nn.block import TemporalConv, dropout
 from gepc_geo.nn.norm import ChannelNorm
 from gepc_geo.skeleton import SKELETONS
@@ -75,6 +76,15 @@ def test_every_parameter_learns():
     still = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.any()]
     # Attention is a softmax over sources: a bias of theta that all sources share cancels.
     assert not [name for name in still if "phi.bias" not in name and "theta.bias" not in name]
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_every_layer_has_the_attention_that_is_asked_for(name):
+    net = model("box5", hidden=1, branches=("inferred",), attention=name)
+    layers = [*(block.spatial for block in [*net.encoder, *net.decoder]), net.output]
+    assert {type(layer.attention) for layer in layers} == {ATTENTIONS[name]}
+    net(torch.randn(8, 12, 5, 3))[0].square().sum().backward()
+    assert all(layer.attention.theta.weight.grad.any() for layer in layers)
 
 
 def test_adjacency_moves_and_is_saved_with_the_model():
@@ -173,6 +183,7 @@ def test_flops_are_near_the_published_count():
     [
         ({"strides": (2, 3)}, "strides has 2 numbers, expected 9"),
         ({"decoder_channels": ()}, "decoder_channels is empty"),
+        ({"attention": "cosine"}, "attention is 'cosine', expected dot, scaled_dot, additive"),
         ({"kernel_size": 8}, "kernel_size is 8, expected an odd number"),
         ({"encoder_channels": (4.5,) * 9}, "encoder_channels is 4.5, expected a whole number"),
         ({"strides": (0,) * 9}, "strides is 0, expected at least 1"),
