@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch_geometric.data import Batch
 from torch_geometric.transforms import Compose
 
@@ -15,6 +17,8 @@ from gepc_geo.errors import InputError
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
 from gepc_geo.options import Options
+from gepc_geo.skeleton import Skeleton
+from gepc_geo.spectral import spectrum
 from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.transforms import AlignRoot, Augment, normalize
 from gepc_geo.windows import PoseWindows, resample_clips
@@ -25,26 +29,46 @@ from gepc_geo.windows import PoseWindows, resample_clips
 _MOTION_SHARE = 0.2
 # Enough windows for channel statistics to a fraction of a percent.
 _STATISTICS_WINDOWS = 20_000
+# What a file keeps.
+_STATISTICS = ("mean", "std", "motion_mean", "motion_std")
 
 
 class InputPipeline:
-    r"""Everything between :class:`~gepc_geo.PoseTracks` and the network's input.
+    r"""Everything between :class:`~gepc_geo.PoseTracks` and what networks and densities see of a window.
 
-    The network's input is :math:`[B, T, V, C]`: normalised coordinates (less each one's training mean,
-    over the deviation of all), features (each standardised), motion channels (each standardised, and
-    scaled so that all of them together have 0.2 of the coordinates' variance), and last the
-    confidence.
+    A window's frames become the lowest ``coefficients`` of their cosine transform over time
+    (:mod:`gepc_geo.spectral`), :math:`S` steps, so that windows of all lengths have the same numbers; with
+    ``coefficients`` 0 they stay :math:`S = T` frames. Then every number loses its training mean, and
+    channels are scaled: coordinates all alike, to a mean variance of 1; each feature to the same; motion
+    channels, of which fewer coefficients are kept, to equal variances that sum up to a share
+    :math:`0.2` of all coordinates'.
 
     Args:
         skeleton: The joints (:class:`~gepc_geo.Skeleton`).
         dims: Coordinates of a joint, 2 or 3.
         num_features: Further channels of a joint.
         options: Window, input and augmentation options.
+        lengths: Frames of windows, rising.
+
+    Raises:
+        InputError: Windows too short for the coefficients.
     """
 
-    def __init__(self, skeleton: Any, dims: int, num_features: int, options: Options) -> None:
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        dims: int,
+        num_features: int,
+        options: Options,
+        lengths: Sequence[int],
+    ) -> None:
         self.skeleton, self.dims, self.num_features = skeleton, dims, num_features
-        self.options = options
+        self.options, self.lengths = options, tuple(lengths)
+        needed = max(options.coefficients, options.motion_coefficients)
+        if options.coefficients and self.lengths[0] < needed:
+            raise InputError(
+                f"windows have {self.lengths[0]} frames, expected at least {needed}, as many as coefficients"
+            )
         self.augment = Augment(skeleton, dims, options.augment)
         # Alignment comes before the augmentation, whose turns it would undo, the rest after it.
         self.align = AlignRoot(skeleton, dims) if options.align else Compose([])
@@ -56,8 +80,9 @@ class InputPipeline:
             align=False,
             motion=options.motion,
         )
-        self.mean = torch.zeros(0)
-        self.std = torch.ones(0)
+        # Of the body: [S, V, C] and [C]; of motion: [S', M] and [M].
+        self.mean, self.std = torch.zeros(0), torch.ones(0)
+        self.motion_mean, self.motion_std = torch.zeros(0), torch.ones(0)
 
     def check(self, tracks: PoseTracks) -> None:
         """Raises an :class:`~gepc_geo.errors.InputError` unless ``tracks`` fit this pipeline."""
@@ -87,9 +112,7 @@ class InputPipeline:
         self.check(tracks)
         if self.options.frames is not None:
             tracks = resample_clips(tracks, self.options.frames)
-        return PoseWindows(
-            tracks, length=self.options.length, stride=stride, max_gap=self.options.max_gap
-        )
+        return PoseWindows(tracks, self.lengths, stride, self.options.max_gap)
 
     def training_windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows to learn from: every ``stride`` frames, none padded.
@@ -101,64 +124,127 @@ class InputPipeline:
         windows = windows.without_padded()
         if len(windows) < 2:
             raise InputError(
-                f"the training poses give {len(windows)} windows of {self.options.length} frames, "
+                f"the training poses give {len(windows)} windows of {self.lengths[0]} frames, "
                 "expected at least 2 (longer tracks, a shorter window, or frames for whole clips)"
             )
         return windows
 
     def fit(self, loader: WindowLoader) -> InputPipeline:
-        """Measures each channel's mean and deviation over (up to 20,000 of) the loader's windows."""
+        """Measures means and deviations over (up to 20,000 of) the loader's windows."""
         count = len(loader.windows)
         chosen = torch.linspace(0, count - 1, min(count, _STATISTICS_WINDOWS)).long()
-        total = square = torch.zeros((), dtype=torch.float64)
-        seen = 0
-        for index in chosen.to(loader.device).split(loader.batch_size):
-            x = self._normalized(loader.gather(index))[..., :-1].double()
-            total = total + x.sum((0, 1, 2))
-            square = square + x.square().sum((0, 1, 2))
-            seen += x[..., 0].numel()
-        mean = total / seen
-        variance = (square / seen - mean.square()).clamp(min=0)
-        motion = len(mean) - self.dims - self.num_features
+        seen, sums = 0, [torch.zeros((), dtype=torch.float64)] * 4
+        for index in loader.split(chosen.to(loader.device)):
+            parts = [part.double() for part in self._spectra(loader.gather(index))[:2]]
+            seen += len(index)
+            moments = [power.sum(0) for part in parts for power in (part, part.square())]
+            sums = [total + moment for total, moment in zip(sums, moments, strict=True)]
+        mean, square, motion_mean, motion_square = (total / seen for total in sums)
+        variance = (square - mean.square()).clamp(min=0).mean((0, 1))
         # One number for all coordinates: a body keeps its proportions.
         variance[: self.dims] = variance[: self.dims].mean()
-        if motion:
-            variance[-motion:] *= motion / (_MOTION_SHARE * self.dims)
-        self.mean = mean.float()
+        motion = (motion_square - motion_mean.square()).clamp(min=0).sum(0)
+        # Joints, steps and coordinates have a variance of 1 each, so this is what all of them have together.
+        total = mean.size(0) * mean.size(1) * self.dims
+        motion *= len(motion) / (_MOTION_SHARE * total)
         # A channel that never changes must not be blown up by its rounding noise.
-        self.std = variance.sqrt().float().clamp(min=1e-4)
+        self.std, self.motion_std = (
+            value.sqrt().float().clamp(min=1e-4) for value in (variance, motion)
+        )
+        self.mean, self.motion_mean = mean.float(), motion_mean.float()
         return self
 
     def tensor(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
-        r"""The network's input :math:`[B, T, V, C]` for a batch of windows.
+        r"""The network's input :math:`[B, S, V, C]` for a batch of windows.
+
+        Channels are coordinates, features, motion (the same at every joint; 0 where fewer coefficients of
+        it are kept) and last the confidence, of coefficients its mean over time.
 
         Args:
             batch: From :class:`~gepc_geo.loader.WindowLoader`.
             choice: :math:`[B]` augmentation of each window; default: none of them.
         """
-        x = self._normalized(batch, choice)
-        return torch.cat([(x[..., :-1] - self.mean) / self.std, x[..., -1:]], dim=-1)
+        body, motion, confidence = self._standardised(batch, choice)
+        joints, steps = body.size(2), body.size(1)
+        # Repeated at every joint it weighs no more than once.
+        motion = pad(motion, (0, 0, 0, steps - motion.size(1))) / math.sqrt(joints)
+        motion = motion[:, :, None].expand(-1, -1, joints, -1)
+        return torch.cat([body, motion, confidence[..., None]], dim=-1)
+
+    def flat(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
+        r"""Windows as rows :math:`[B, D]` for densities: the body's numbers, then those of its motion.
+
+        Args:
+            batch: From :class:`~gepc_geo.loader.WindowLoader`.
+            choice: :math:`[B]` augmentation of each window; default: none of them.
+        """
+        body, motion, _ = self._standardised(batch, choice)
+        return torch.cat([body.flatten(1), motion.flatten(1)], dim=1)
 
     @property
     def num_channels(self) -> int:
         """Channels of the network's input, the confidence included."""
-        return len(self.mean) + 1
+        return len(self.std) + len(self.motion_std) + 1
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the network's input, :math:`S`: coefficients, or frames."""
+        return self.options.coefficients or self.lengths[0]
 
     def to(self, device: torch.device) -> InputPipeline:
         """Moves the statistics and the augmentations to a device."""
         self.augment.to(device)
-        self.mean, self.std = self.mean.to(device), self.std.to(device)
+        for name, value in self.state_dict().items():
+            setattr(self, name, value.to(device))
         return self
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """What :meth:`fit` measured."""
+        return {name: getattr(self, name) for name in _STATISTICS}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Takes over what :meth:`state_dict` gave."""
+        for name in _STATISTICS:
+            setattr(self, name, state[name])
+
+    def _standardised(
+        self, batch: Batch, choice: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        body, motion, confidence = self._spectra(batch, choice)
+        return (
+            (body - self.mean) / self.std,
+            (motion - self.motion_mean) / self.motion_std,
+            confidence,
+        )
+
+    def _spectra(
+        self, batch: Batch, choice: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Body [B, S, V, C], motion [B, S', M] and confidence [B, S, V], before statistics."""
+        x, dtype = self._normalized(batch, choice), batch.x.dtype
+        frames, joints = x.shape[1:3]
+        coordinates, confidence, features, motion = x.split(
+            [self.dims, 1, self.num_features, x.size(3) - self.dims - 1 - self.num_features], dim=3
+        )
+        # It is the same at every joint.
+        body, motion = torch.cat([coordinates, features], dim=3), motion[:, :, 0]
+        confidence = confidence[..., 0]
+        steps, slow = self.options.coefficients, self.options.motion_coefficients
+        if steps:
+            body = spectrum(body.flatten(2), steps).unflatten(2, (joints, -1))
+            motion = spectrum(motion, slow)
+            confidence = confidence.mean(1, keepdim=True).expand(-1, steps, -1)
+        return body.to(dtype), motion.to(dtype), confidence.to(dtype)
+
     def _normalized(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
-        batch, dtype = copy.copy(batch), batch.x.dtype
-        # Far from the image's corner the differences between joints keep few of float32's digits, and
-        # scores would differ in the fourth digit from runtime to runtime.
+        """Coordinates, confidence, features and motion [B, T, V, C] in float64.
+
+        Far from the image's corner the differences between joints keep few of float32's digits, and
+        scores would differ in the fourth digit from runtime to runtime.
+        """
+        batch = copy.copy(batch)
         batch.x = batch.x.double()
         batch = self.align(batch)
         if choice is not None and self.augment.num_choices > 1:
             batch = self.augment.apply(batch, choice)
-        x = to_dense(self.normalize(batch).x, self.skeleton.num_joints)
-        # The confidence goes last, so that what is to be reconstructed is x[..., :-1].
-        coordinates, confidence, rest = x.split([self.dims, 1, x.size(-1) - self.dims - 1], dim=-1)
-        return torch.cat([coordinates, rest, confidence], dim=-1).to(dtype)
+        return to_dense(self.normalize(batch).x, self.skeleton.num_joints)

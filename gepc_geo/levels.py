@@ -157,7 +157,7 @@ def frames_of(
     rows = person_frame_scores(
         torch.as_tensor(score[keep]),
         torch.as_tensor(windows.first[keep]),
-        windows.length,
+        torch.as_tensor(windows.size[keep]),
         len(table.frame),
         low=torch.as_tensor(windows.low[keep]),
         high=torch.as_tensor(windows.high[keep]),

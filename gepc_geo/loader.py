@@ -20,13 +20,13 @@ class WindowLoader:
     r"""Iterates over windows in batches, equal to what PyG's ``DataLoader`` collates.
 
     The rows of the windows' table go to the device once (on the host they are where they are); a
-    batch is then one indexing operation there. Batches are :class:`~torch_geometric.data.Batch` objects that ``to_data_list()`` and
+    batch is then one indexing operation there. All windows of a batch have one length. Batches are :class:`~torch_geometric.data.Batch` objects that ``to_data_list()`` and
     ``batch[i]`` can take apart; edges are shared between batches of a size, so don't change them in
     place.
 
     Args:
         windows: Which windows, over which table.
-        batch_size: Windows in a batch; the last batch may be smaller.
+        batch_size: Windows in a batch; the last batch of each length may be smaller.
         shuffle: A new random order in each epoch.
         device: Where the table and the batches live.
         transform: Applied to each batch (not to each window).
@@ -68,14 +68,15 @@ class WindowLoader:
         low, high = table.piece[:-1], table.piece[1:] - 1
         pieces = np.stack([low, high, table.clip[low], table.track[low], table.frame[low]])
         self._pieces = torch.from_numpy(pieces).to(self.device)
-        self._steps = torch.arange(windows.length, device=self.device)
+        self._steps = torch.arange(max(windows.lengths), device=self.device)
         self._joints = torch.arange(windows.skeleton.num_joints, device=self.device)
         self._edges = tuple(part.to(self.device) for part in windows.skeleton.partition())
         self._templates: dict[int, _Template] = {}
 
     def __len__(self) -> int:
         """The number of batches."""
-        return -(-len(self.windows) // self.batch_size)
+        _, count = np.unique(self.windows.size, return_counts=True)
+        return int((-(-count // self.batch_size)).sum())
 
     def __iter__(self) -> Iterator[Batch]:
         count = len(self.windows)
@@ -88,24 +89,39 @@ class WindowLoader:
         return self.batches(order)
 
     def batches(self, order: Tensor) -> Iterator[Batch]:
-        r"""Iterates over some windows in batches.
+        r"""Iterates over some windows in batches, length after length.
 
         Args:
             order: :math:`[N]` int64, positions in ``windows``, in any order.
         """
-        # An empty tensor still splits into one (empty) part.
-        return (self.gather(index) for index in order.split(self.batch_size) if len(index))
+        return (self.gather(index) for index in self.split(order))
+
+    def split(self, order: Tensor) -> Iterator[Tensor]:
+        """The positions of :meth:`batches`, those of each batch together."""
+        size = torch.from_numpy(self.windows.size)[order.cpu()] if self._several else None
+        for length in self.windows.lengths:
+            part = order if size is None else order[(size == length).to(order.device)]
+            # An empty tensor still splits into one (empty) part.
+            yield from (index for index in part.split(self.batch_size) if len(index))
+
+    @property
+    def _several(self) -> bool:
+        return len(self.windows.lengths) > 1
 
     def gather(self, index: Tensor) -> Batch:
-        r"""The batch of some windows.
+        r"""The batch of some windows, all of one length.
 
         Args:
             index: :math:`[B]` int64, positions in ``windows``, in any order.
         """
+        length = self.windows.lengths[0]
+        if self._several and len(index):
+            length = int(self.windows.size[int(index[0])])
+        steps = self._steps[:length]
         index = index.to(self.device)
         first = self._first[index]
         low, high, clip, track, frame = self._pieces[:, self._piece[index]].unbind(0)
-        rows = (first[:, None] + self._steps).clamp(low[:, None], high[:, None])
+        rows = (first[:, None] + steps).clamp(low[:, None], high[:, None])
         joints = len(self._joints)
         # [B, V, T] positions in the table of single joints.
         place = rows[:, None, :] * joints + self._joints[:, None]
@@ -113,13 +129,13 @@ class WindowLoader:
         template = self._template(len(index))
         batch = Batch(_base_cls=Data)
         values = {
-            "x": x.view(len(index) * joints, len(self._steps), x.size(-1)),
+            "x": x.view(len(index) * joints, length, x.size(-1)),
             **template.edges,
             "window": index,
             "clip": clip,
             "track": track,
             "frame": frame + (first - low).clamp(min=0),
-            "padded": high - low + 1 < self.windows.length,
+            "padded": high - low + 1 < length,
             "image_size": self._image_size[clip],
             "batch": template.batch,
             "ptr": template.ptr,

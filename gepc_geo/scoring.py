@@ -67,7 +67,7 @@ class TrackScores:
 def person_frame_scores(
     window_score: Tensor,
     first: Tensor,
-    length: int,
+    length: int | Tensor,
     num_rows: int,
     *,
     low: Tensor | None = None,
@@ -79,7 +79,8 @@ def person_frame_scores(
     Args:
         window_score: :math:`(W)`.
         first: Row of each window's first frame, :math:`(W)`.
-        length: Frames of a window, :math:`T`.
+        length: Frames of the windows, :math:`T`, or of each, :math:`(W)`. Of several lengths each gives a
+            score, and the person-frame has the mean of those it has.
         num_rows: Person-frames, :math:`R`.
         low: First row of each window's track piece; windows padded at its ends stay inside.
         high: Last row of the piece.
@@ -91,6 +92,18 @@ def person_frame_scores(
     Returns:
         :math:`(R)` float64; NaN for rows in no window.
     """
+    if isinstance(length, Tensor):
+        total = count = window_score.new_zeros(num_rows, dtype=torch.float64)
+        for one in length.unique().tolist():
+            of = length == one
+            ends = [None if end is None else end[of] for end in (low, high)]
+            row = person_frame_scores(
+                window_score[of], first[of], one, num_rows, low=ends[0], high=ends[1],
+                placement=placement,
+            )
+            total = total + row.nan_to_num(0.0)
+            count = count + ~row.isnan()
+        return total / torch.where(count > 0, count, torch.nan)
     score = window_score.double()
     total = score.new_zeros(num_rows)
     count = score.new_zeros(num_rows)

@@ -52,9 +52,7 @@ class ToSpectrum(BaseTransform):
         self.num_coefficients, self.constant = num_coefficients, constant
 
     def forward(self, data: Data) -> Data:
-        x, frames = data.x, data.x.size(1)
-        basis = dct_matrix(frames, self.num_coefficients, self.constant, x.dtype, x.device)
-        data.x = basis @ x / math.sqrt(frames)
+        data.x = spectrum(data.x, self.num_coefficients, self.constant)
         return data
 
     def __repr__(self) -> str:
@@ -91,6 +89,13 @@ class FromSpectrum(BaseTransform):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.length}, constant={self.constant})"
+
+
+def spectrum(x: Tensor, num_coefficients: int, constant: bool = True) -> Tensor:
+    r"""The coefficients of :class:`ToSpectrum` of series :math:`[*, T, C]`: :math:`[*, K, C]`."""
+    frames = x.size(-2)
+    basis = dct_matrix(frames, num_coefficients, constant, x.dtype, x.device)
+    return basis @ x / math.sqrt(frames)
 
 
 @functools.lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,11 +188,12 @@ def resample_clips(tracks: PoseTracks, frames: int) -> PoseTracks:
 
 
 class PoseWindows(Dataset):
-    r"""Windows of fixed length over tracks, as a PyG data set; nothing is copied until asked for.
+    r"""Windows of one or several lengths over tracks, as a PyG data set; nothing is copied until asked for.
 
-    In each piece of a track (see :func:`fill`) windows start every ``stride`` frames, and the last
-    ``length`` frames are always a window too. A piece shorter than that gives one *padded* window
-    with the piece in its middle and its first and last frames repeated.
+    In each piece of a track (see :func:`fill`) windows of each length start every ``stride`` frames, and
+    the piece's last frames are always a window too. A piece shorter than the shortest length gives one
+    *padded* window of that length, with the piece in its middle and its first and last frames repeated;
+    longer lengths have none there. All windows of a length come before those of the next longer one.
 
     An item is a :class:`~torch_geometric.data.Data` with ``x`` :math:`[V, T, C']` (coordinates,
     confidence, features), the skeleton's ``edge_index``, ``edge_type`` and ``edge_weight``, and
@@ -200,48 +202,74 @@ class PoseWindows(Dataset):
 
     Args:
         tracks: The poses.
-        length: Frames in a window, :math:`T`.
+        length: Frames in a window, :math:`T`, or several such lengths.
         stride: Frames between the starts of windows.
         max_gap: Missing frames in a row to interpolate; a longer gap splits a track.
 
     Attributes:
+        lengths: The lengths, rising.
         table: The filled rows, :class:`FilledTracks`; shared by all subsets.
         piece: :math:`[W]` int64, which of the table's pieces the window lies in.
-        first: :math:`[W]` int64, row of the window's first frame; below ``low`` if padded. This and
-            ``piece`` are all that is held of a window.
+        first: :math:`[W]` int64, row of the window's first frame; below ``low`` if padded.
+        size: :math:`[W]` int64, the window's frames. This, ``first`` and ``piece`` are all that is held of
+            a window.
 
     Raises:
-        InputError: ``length`` or ``stride`` below 1, ``max_gap`` below 0.
+        InputError: A length or ``stride`` below 1, ``max_gap`` below 0.
     """
 
     def __init__(
-        self, tracks: PoseTracks, length: int = 12, stride: int = 1, max_gap: int = 3
+        self,
+        tracks: PoseTracks,
+        length: int | Sequence[int] = 12,
+        stride: int = 1,
+        max_gap: int = 3,
     ) -> None:
-        for name, value in (("window length", length), ("window stride", stride)):
+        lengths = (length,) if isinstance(length, int) else tuple(sorted(set(length)))
+        for name, value in (("window length", min(lengths)), ("window stride", stride)):
             if value < 1:
                 raise InputError(f"{name} is {value}, expected at least 1 frame")
-        self._cut(fill(tracks, max_gap), length, stride, max_gap)
+        self._cut(fill(tracks, max_gap), lengths, stride, max_gap)
 
     @classmethod
-    def of_table(cls, table: FilledTracks, length: int, max_gap: int = 3) -> PoseWindows:
+    def of_table(
+        cls, table: FilledTracks, lengths: tuple[int, ...], max_gap: int = 3
+    ) -> PoseWindows:
         """The windows, one frame apart, of pieces that were filled already."""
         self = cls.__new__(cls)
-        self._cut(table, length, 1, max_gap)
+        self._cut(table, lengths, 1, max_gap)
         return self
 
-    def _cut(self, table: FilledTracks, length: int, stride: int, max_gap: int) -> None:
+    def _cut(
+        self, table: FilledTracks, lengths: tuple[int, ...], stride: int, max_gap: int
+    ) -> None:
         super().__init__()
-        self.length, self.stride, self.max_gap = length, stride, max_gap
+        self.lengths, self.stride, self.max_gap = lengths, stride, max_gap
         self.table = table
         self.skeleton = table.source.skeleton
         self._edges = self.skeleton.partition()
-        size = np.diff(self.table.piece)
-        spare = np.maximum(size - length, 0)
-        count = -(-spare // stride) + 1
-        self.piece = np.repeat(np.arange(len(size)), count)
-        number = np.arange(len(self.piece)) - np.repeat(np.cumsum(count) - count, count)
-        start = np.minimum(number * stride, spare[self.piece])
-        self.first = self.low + start - np.maximum(length - size, 0)[self.piece] // 2
+        parts = [_cut(table.piece, length, stride, length == lengths[0]) for length in lengths]
+        self.piece = np.concatenate([piece for piece, _ in parts])
+        self.first = np.concatenate([first for _, first in parts])
+        self.size = np.repeat(lengths, [len(piece) for piece, _ in parts])
+
+    @property
+    def length(self) -> int:
+        """Frames of all windows.
+
+        Raises:
+            InputError: There are windows of several lengths.
+        """
+        if len(self.lengths) > 1:
+            text = ", ".join(map(str, self.lengths))
+            raise InputError(f"windows have {text} frames, expected all of one length")
+        return self.lengths[0]
+
+    def of_length(self, length: int) -> PoseWindows:
+        """The windows of one of the lengths, over the same table."""
+        part = self.subset(self.size == length)
+        part.lengths = (length,)
+        return part
 
     @property
     def low(self) -> np.ndarray:
@@ -280,7 +308,7 @@ class PoseWindows(Dataset):
     @property
     def padded(self) -> np.ndarray:
         """:math:`[W]` bool, whether the piece is shorter than a window."""
-        return self.high - self.low + 1 < self.length
+        return self.high - self.low + 1 < self.size
 
     def len(self) -> int:
         """The number of windows, :math:`W`."""
@@ -292,10 +320,11 @@ class PoseWindows(Dataset):
         return self.table.num_channels
 
     def rows(self, index: Any = slice(None)) -> np.ndarray:
-        r"""The table's rows of some windows' frames: :math:`[..., T]` int64."""
+        r"""The table's rows of frames of some windows, all of one length: :math:`[..., T]` int64."""
+        length = int(np.max(self.size[index], initial=self.lengths[0]))
         piece = self.piece[index][..., None]
         low, end = self.table.piece[piece], self.table.piece[piece + 1]
-        return np.clip(self.first[index][..., None] + np.arange(self.length), low, end - 1)
+        return np.clip(self.first[index][..., None] + np.arange(length), low, end - 1)
 
     def get(self, idx: int) -> Data:
         """One window as a graph."""
@@ -312,7 +341,7 @@ class PoseWindows(Dataset):
             clip=torch.tensor([clip]),
             track=torch.tensor([int(table.track[low])]),
             frame=torch.tensor([int(table.frame[rows[0]])]),
-            padded=torch.tensor([bool(end - low < self.length)]),
+            padded=torch.tensor([bool(end - low < self.size[idx])]),
             image_size=torch.from_numpy(table.source.image_size[clip : clip + 1].copy()),
         )
 
@@ -320,7 +349,9 @@ class PoseWindows(Dataset):
         """Some windows over the same table: positions, a slice or a boolean mask."""
         chosen = np.arange(len(self))[index]
         part = copy.copy(self)
-        part.piece, part.first = self.piece[chosen], self.first[chosen]
+        part.piece, part.first, part.size = (
+            array[chosen] for array in (self.piece, self.first, self.size)
+        )
         return part
 
     def without_padded(self) -> PoseWindows:
@@ -332,6 +363,19 @@ class PoseWindows(Dataset):
         if isinstance(idx, Tensor):
             idx = idx.cpu().numpy()
         return self.subset(idx)
+
+
+def _cut(
+    piece: np.ndarray, length: int, stride: int, padded: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Piece and first row of each window of a length; of shorter pieces only where they are padded."""
+    size = np.diff(piece)
+    spare = np.maximum(size - length, 0)
+    count = np.where(padded | (size >= length), -(-spare // stride) + 1, 0)
+    of = np.repeat(np.arange(len(size)), count)
+    number = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
+    start = np.minimum(number * stride, spare[of])
+    return of, piece[of] + start - np.maximum(length - size, 0)[of] // 2
 
 
 def _without_empty_rows(tracks: PoseTracks) -> PoseTracks:
