@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,14 +24,39 @@ from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.transforms import AlignRoot, Augment, normalize
 from gepc_geo.windows import PoseWindows, resample_clips
 
-# Variance of all motion channels together over that of the coordinates. Chosen on training halves of
-# Penn Action and NW-UCLA and on simulated crowds; motion as loud as poses (it is the same at every
-# joint) drowns them, and with less than this Penn Action, where motion tells most, loses.
-_MOTION_SHARE = 0.2
+# Variance of motion over that of all coordinates: of the velocity's channels together, of the log speed, of
+# the growth. Chosen on training halves of Penn Action and NW-UCLA (docs/results.md).
+_SHARES = (0.4, 0.8, 0.4)
 # Enough windows for channel statistics to a fraction of a percent.
 _STATISTICS_WINDOWS = 20_000
 # What a file keeps.
 _STATISTICS = ("mean", "std", "motion_mean", "motion_std")
+
+
+class Inputs(NamedTuple):
+    r"""Standardised numbers of :math:`B` windows.
+
+    Attributes:
+        body: Coordinates and features, :math:`[B, S, V, C]`: coefficients, or frames.
+        motion: Of the whole person, :math:`[B, S', M]`, fewer coefficients of it.
+        confidence: :math:`[B, S, V]`; of coefficients the mean over time.
+    """
+
+    body: Tensor
+    motion: Tensor
+    confidence: Tensor
+
+    def tensor(self) -> Tensor:
+        r"""A network's input :math:`[B, S, V, C']`: body, motion (the same at every joint), confidence."""
+        joints, steps = self.body.size(2), self.body.size(1)
+        # Repeated at every joint it weighs no more than once.
+        motion = pad(self.motion, (0, 0, 0, steps - self.motion.size(1))) / math.sqrt(joints)
+        motion = motion[:, :, None].expand(-1, -1, joints, -1)
+        return torch.cat([self.body, motion, self.confidence[..., None]], dim=-1)
+
+    def flat(self) -> Tensor:
+        r"""Rows :math:`[B, D]` for densities: the body's numbers, then those of its motion."""
+        return torch.cat([self.body.flatten(1), self.motion.flatten(1)], dim=1)
 
 
 class InputPipeline:
@@ -40,8 +66,8 @@ class InputPipeline:
     (:mod:`gepc_geo.spectral`), :math:`S` steps, so that windows of all lengths have the same numbers; with
     ``coefficients`` 0 they stay :math:`S = T` frames. Then every number loses its training mean, and
     channels are scaled: coordinates all alike, to a mean variance of 1; each feature to the same; motion
-    channels, of which fewer coefficients are kept, to equal variances that sum up to a share
-    :math:`0.2` of all coordinates'.
+    channels, of which fewer coefficients are kept, so that all of the velocity's have 0.4 of the
+    coordinates' variance together, the log speed 0.8 and the growth 0.4.
 
     Args:
         skeleton: The joints (:class:`~gepc_geo.Skeleton`).
@@ -146,7 +172,9 @@ class InputPipeline:
         motion = (motion_square - motion_mean.square()).clamp(min=0).sum(0)
         # Joints, steps and coordinates have a variance of 1 each, so this is what all of them have together.
         total = mean.size(0) * mean.size(1) * self.dims
-        motion *= len(motion) / (_MOTION_SHARE * total)
+        if len(motion):
+            velocity, speed, growth = (share * total for share in _SHARES)
+            motion /= motion.new_tensor([velocity / self.dims] * self.dims + [speed, growth])
         # A channel that never changes must not be blown up by its rounding noise.
         self.std, self.motion_std = (
             value.sqrt().float().clamp(min=1e-4) for value in (variance, motion)
@@ -154,32 +182,21 @@ class InputPipeline:
         self.mean, self.motion_mean = mean.float(), motion_mean.float()
         return self
 
+    def __call__(self, batch: Batch, choice: Tensor | None = None) -> Inputs:
+        r"""What networks and densities see of a batch of windows.
+
+        Args:
+            batch: From :class:`~gepc_geo.loader.WindowLoader`.
+            choice: :math:`[B]` augmentation of each window; default: none of them.
+        """
+        body, motion, confidence = self._spectra(batch, choice)
+        return Inputs(
+            (body - self.mean) / self.std, (motion - self.motion_mean) / self.motion_std, confidence
+        )
+
     def tensor(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
-        r"""The network's input :math:`[B, S, V, C]` for a batch of windows.
-
-        Channels are coordinates, features, motion (the same at every joint; 0 where fewer coefficients of
-        it are kept) and last the confidence, of coefficients its mean over time.
-
-        Args:
-            batch: From :class:`~gepc_geo.loader.WindowLoader`.
-            choice: :math:`[B]` augmentation of each window; default: none of them.
-        """
-        body, motion, confidence = self._standardised(batch, choice)
-        joints, steps = body.size(2), body.size(1)
-        # Repeated at every joint it weighs no more than once.
-        motion = pad(motion, (0, 0, 0, steps - motion.size(1))) / math.sqrt(joints)
-        motion = motion[:, :, None].expand(-1, -1, joints, -1)
-        return torch.cat([body, motion, confidence[..., None]], dim=-1)
-
-    def flat(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
-        r"""Windows as rows :math:`[B, D]` for densities: the body's numbers, then those of its motion.
-
-        Args:
-            batch: From :class:`~gepc_geo.loader.WindowLoader`.
-            choice: :math:`[B]` augmentation of each window; default: none of them.
-        """
-        body, motion, _ = self._standardised(batch, choice)
-        return torch.cat([body.flatten(1), motion.flatten(1)], dim=1)
+        """:meth:`Inputs.tensor` of a batch, as :meth:`__call__`."""
+        return self(batch, choice).tensor()
 
     @property
     def num_channels(self) -> int:
@@ -206,16 +223,6 @@ class InputPipeline:
         """Takes over what :meth:`state_dict` gave."""
         for name in _STATISTICS:
             setattr(self, name, state[name])
-
-    def _standardised(
-        self, batch: Batch, choice: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        body, motion, confidence = self._spectra(batch, choice)
-        return (
-            (body - self.mean) / self.std,
-            (motion - self.motion_mean) / self.motion_std,
-            confidence,
-        )
 
     def _spectra(
         self, batch: Batch, choice: Tensor | None = None

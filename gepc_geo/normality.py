@@ -1,23 +1,23 @@
-"""From latents and soft assignments to anomaly scores (section 3.4 of the paper)."""
+"""From windows, latents and soft assignments to anomaly scores (section 3.4 of the paper)."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gepc_geo.calibration import TailCalibrator, fuse
-from gepc_geo.engine import Encoded
+from gepc_geo.calibration import TailCalibrator
+from gepc_geo.encoding import Parts
 from gepc_geo.mixture import DirichletProcessMixture, ilr
 from gepc_geo.neighbours import NearestDistance
 from gepc_geo.options import Options
 
-#: The modes scored directly; ``fused`` is made of those in :data:`FUSED`.
-SINGLE = ("assignment", "max", "latent", "reconstruction", "nearest")
-#: What ``fused`` combines: chosen on the training halves of Penn Action and NW-UCLA alone
-#: (docs/results.md); what the latent adds there is mostly noise.
-FUSED = ("nearest", "reconstruction")
+#: Modes whose score is that of a mixture.
+_MIXED = ("assignment", "latent", "reconstruction")
+#: Those of them that whiten what the network makes first, and what that is.
+_WHITENED = {"latent": "latent", "reconstruction": "residual"}
 # The most rows of what was learned, and of what is new, that mixtures are refitted to.
 _DRAWN = 10_000
 
@@ -29,7 +29,7 @@ def of_views(mode: str, scores: Tensor) -> Tensor:
     say of the views is averaged.
 
     Args:
-        mode: One of :data:`SINGLE`.
+        mode: A scoring mode.
         scores: :math:`[A, N]`, a row for each view.
     """
     return scores.amin(0) if mode == "nearest" else scores.mean(0)
@@ -120,89 +120,77 @@ def _cube_root(x: Tensor) -> Tensor:
     return x.clamp(min=1e-9).pow(1 / 3)
 
 
-class Points(NamedTuple):
-    r"""Windows in the few coordinates that scores are computed from.
-
-    Attributes:
-        assignment: Soft assignments in the coordinates of their mixture, :math:`[N, K']`.
-        largest: Logarithm of the largest soft assignment, :math:`[N]`.
-        latent: Whitened latents, :math:`[N, d]`.
-        residual: Whitened residuals, :math:`[N, d]`.
-        nearest: Windows and residuals side by side, in the coordinates of their neighbours,
-            :math:`[N, d']`.
-    """
-
-    assignment: Tensor
-    largest: Tensor
-    latent: Tensor
-    residual: Tensor
-    nearest: Tensor
-
-
 class Normality:
-    """Mixtures over soft assignments, latents and residuals, and the calibration of every mode.
+    r"""What is normal among windows of one length: a density for each scoring mode, and its calibration.
 
-    Fitted in two steps, so that no more than a sample of the raw latents and residuals is ever held:
-    :meth:`measure` on a sample, then :meth:`fit` on the :meth:`project` of every window.
+    Fitted in two steps, so that no more than a sample of what is wide is ever held: :meth:`measure` on a
+    sample of :data:`~gepc_geo.encoding.Parts`, then :meth:`fit` on the :meth:`project` of every window.
+    Points, which :meth:`project` gives, are rows :math:`[N, d]` by mode: in the coordinates of neighbours,
+    whitened, log-ratios of soft assignments; of ``max`` the logarithm of the largest, :math:`[N, 1]`.
 
     Args:
         options: Mixture options and the seed.
+        modes: Scoring modes that there are parts for.
     """
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self.whitening = {part: Whitening(options.whitened_dims) for part in ("latent", "residual")}
-        kind = "dirichlet" if options.density == "dirichlet" else "gaussian"
-        # Latents and residuals are no proportions: Gaussians in every variant.
-        self.mixtures = {
-            "assignment": self._mixture(kind),
-            "latent": self._mixture("gaussian"),
-            "residual": self._mixture("gaussian"),
+    def __init__(self, options: Options, modes: Sequence[str]) -> None:
+        self.options, self.modes = options, tuple(modes)
+        self.whitening = {
+            mode: Whitening(options.whitened_dims) for mode in modes if mode in _WHITENED
         }
+        self.mixtures = {mode: self._mixture(mode) for mode in modes if mode in _MIXED}
         self.nearest = NearestDistance()
         self.calibrators: dict[str, TailCalibrator] = {}
 
-    def _mixture(self, kind: str) -> DirichletProcessMixture:
+    def _mixture(self, mode: str) -> DirichletProcessMixture:
+        # Latents and residuals are no proportions: Gaussians in every variant.
+        dirichlet = mode == "assignment" and self.options.density == "dirichlet"
         return DirichletProcessMixture(
             self.options.components,
-            components=kind,
+            components="dirichlet" if dirichlet else "gaussian",
             covariance_type=self.options.covariance,
             random_state=self.options.seed,
         )
 
-    def measure(self, encoded: Encoded) -> Normality:
-        """Learns the whitening of latents and residuals from a sample of the training windows."""
-        for part, whitening in self.whitening.items():
-            whitening.fit(getattr(encoded, part))
-        self.nearest.measure(_side_by_side(encoded), self.options.seed)
+    def measure(self, parts: Parts) -> Normality:
+        """Learns principal components from a sample of the training windows."""
+        for mode, whitening in self.whitening.items():
+            whitening.fit(parts[_WHITENED[mode]])
+        self.nearest.measure(parts["window"], self.options.seed)
         return self
 
-    def project(self, encoded: Encoded) -> Points:
-        """Windows in the coordinates of the mixtures."""
-        log_p = encoded.log_p.double()
-        return Points(
-            assignment=ilr(log_p) if self.options.density == "gaussian-ilr" else log_p.exp(),
-            largest=log_p.max(1).values,
-            latent=self.whitening["latent"](encoded.latent),
-            residual=self.whitening["residual"](encoded.residual),
-            nearest=self.nearest.project(_side_by_side(encoded)),
-        )
+    def project(self, parts: Parts) -> dict[str, Tensor]:
+        """Windows in the coordinates of scores, by mode: of the modes that all parts are there for."""
+        points = {
+            mode: whitening(parts[_WHITENED[mode]])
+            for mode, whitening in self.whitening.items()
+            if _WHITENED[mode] in parts
+        }
+        if "window" in parts:
+            points["nearest"] = self.nearest.project(parts["window"])
+        if "log_p" in parts:
+            log_p = parts["log_p"].double()
+            points["assignment"] = (
+                ilr(log_p) if self.options.density == "gaussian-ilr" else log_p.exp()
+            )
+            points["max"] = log_p.amax(1, keepdim=True)
+        return points
 
-    def fit(self, points: Points, neighbours: Tensor, person: Tensor) -> Normality:
+    def fit(self, points: dict[str, Tensor], neighbours: Tensor, person: Tensor) -> Normality:
         """Fits mixtures to the training windows, and neighbours to those that are to be neighbours.
 
         Args:
             points: All training windows, from :meth:`project`.
-            neighbours: The ``nearest`` of :meth:`project` of them and of others, :math:`[N, d']`.
+            neighbours: ``nearest`` of :meth:`project` of them and of others, :math:`[N, d']`.
             person: Whose each of the neighbours is, :math:`[N]`.
         """
-        for part, mixture in self.mixtures.items():
-            mixture.fit(getattr(points, part))
+        for mode, mixture in self.mixtures.items():
+            mixture.fit(points[mode])
         self.nearest.fit(neighbours, person)
         return self
 
     @torch.no_grad()
-    def extended(self, points: Points, person: Tensor) -> Normality:
+    def extended(self, points: dict[str, Tensor], person: Tensor) -> Normality:
         """A copy that knows more windows beside those it was fitted to, which are not at hand any more.
 
         Mixtures are refitted to rows drawn from themselves (as many as they were fitted to, at most
@@ -212,44 +200,47 @@ class Normality:
             points: The new windows, from :meth:`project`.
             person: Whose each is, :math:`[N]`, numbers from 0.
         """
-        more = Normality(self.options)
+        more = Normality(self.options, self.modes)
         more.whitening, more.calibrators = self.whitening, dict(self.calibrators)
-        more.nearest = self.nearest.extended(points.nearest, person)
-        for part, mixture in self.mixtures.items():
-            new = getattr(points, part)
+        more.nearest = self.nearest.extended(points["nearest"], person)
+        for mode, mixture in self.mixtures.items():
+            new = points[mode]
             new = new[:: -(-len(new) // _DRAWN)]
             count = round(float((mixture.weight_concentration_[0] - 1).sum()))
             drawn, _ = mixture.sample(max(mixture.n_components, min(count, _DRAWN)))
             rows = torch.cat([drawn.to(new), new])
             start = mixture.predict_proba(rows)
             again = DirichletProcessMixture(**mixture.state_dict()["parameters"])
-            more.mixtures[part] = again.fit(rows, responsibilities=start)
+            more.mixtures[mode] = again.fit(rows, responsibilities=start)
         return more
 
     def calibrate(self, scores: dict[str, Tensor]) -> None:
         """Learns each mode's distribution on windows that were held out of training."""
-        self.calibrators = {mode: TailCalibrator().fit(scores[mode]) for mode in SINGLE}
+        self.calibrators = {mode: TailCalibrator().fit(scores[mode]) for mode in self.modes}
 
-    def single_scores(self, points: Points, person: Tensor | None = None) -> dict[str, Tensor]:
-        """Anomaly scores [N] (float64, higher is more abnormal) of the directly scored modes.
+    def scores(
+        self, points: dict[str, Tensor], person: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Anomaly scores [N] (float64, higher is more abnormal) of the points' modes.
 
         Args:
             points: From :meth:`project`.
             person: Whose each is, :math:`[N]`, by the numbers of :meth:`fit`: nobody is their own
                 neighbour then.
         """
-        return {
-            "assignment": -self.mixtures["assignment"]._log_density(points.assignment),
-            # 1 - max p, from the log so that near-certain windows keep an order.
-            "max": -torch.expm1(points.largest),
-            "latent": -self.mixtures["latent"]._log_density(points.latent),
-            "reconstruction": -self.mixtures["residual"]._log_density(points.residual),
-            "nearest": self.nearest(points.nearest, person),
-        }
+        return {mode: self._score(mode, rows, person) for mode, rows in points.items()}
 
-    def fused_score(self, scores: dict[str, Tensor]) -> Tensor:
-        """The calibrated combination of single modes (no labels used)."""
-        return fuse(torch.stack([self.calibrators[mode].log_tail(scores[mode]) for mode in FUSED]))
+    def _score(self, mode: str, rows: Tensor, person: Tensor | None) -> Tensor:
+        if mode == "nearest":
+            return self.nearest(rows, person)
+        if mode == "max":
+            # 1 - max p, from the log so that near-certain windows keep an order.
+            return -torch.expm1(rows[:, 0])
+        return -self.mixtures[mode]._log_density(rows)
+
+    def tails(self, scores: dict[str, Tensor]) -> dict[str, Tensor]:
+        r"""Scores as :math:`-\log` of the probability that a normal window of this length scores as high."""
+        return {mode: -self.calibrators[mode].log_tail(score) for mode, score in scores.items()}
 
     def to(self, device: torch.device) -> Normality:
         """Moves everything fitted to a device."""
@@ -269,22 +260,19 @@ class Normality:
         return state | {"nearest": self.nearest.state_dict()}
 
     @classmethod
-    def from_state_dict(cls, state: dict[str, Any], options: Options) -> Normality:
+    def from_state_dict(
+        cls, state: dict[str, Any], options: Options, modes: Sequence[str]
+    ) -> Normality:
         """Rebuilds what :meth:`state_dict` gave."""
-        self = cls(options)
-        for part, whitening in self.whitening.items():
-            whitening.load_state_dict(state["whitening"][part])
+        self = cls(options, modes)
+        for mode, whitening in self.whitening.items():
+            whitening.load_state_dict(state["whitening"][mode])
         self.mixtures = {
-            part: DirichletProcessMixture.from_state_dict(state["mixtures"][part])
-            for part in self.mixtures
+            mode: DirichletProcessMixture.from_state_dict(state["mixtures"][mode])
+            for mode in self.mixtures
         }
         self.nearest.load_state_dict(state["nearest"])
         self.calibrators = {
             m: TailCalibrator.from_state_dict(c) for m, c in state["calibrators"].items()
         }
         return self
-
-
-def _side_by_side(encoded: Encoded) -> Tensor:
-    """What a window is, and what of it the network does not expect."""
-    return torch.cat([encoded.window, encoded.residual], dim=1)

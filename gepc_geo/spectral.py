@@ -82,9 +82,7 @@ class FromSpectrum(BaseTransform):
         self.length, self.constant = length, constant
 
     def forward(self, data: Data) -> Data:
-        x = data.x
-        basis = dct_matrix(self.length, x.size(1), self.constant, x.dtype, x.device)
-        data.x = basis.T @ x * math.sqrt(self.length)
+        data.x = from_spectrum(data.x, self.length, self.constant)
         return data
 
     def __repr__(self) -> str:
@@ -96,6 +94,12 @@ def spectrum(x: Tensor, num_coefficients: int, constant: bool = True) -> Tensor:
     frames = x.size(-2)
     basis = dct_matrix(frames, num_coefficients, constant, x.dtype, x.device)
     return basis @ x / math.sqrt(frames)
+
+
+def from_spectrum(x: Tensor, length: int, constant: bool = True) -> Tensor:
+    r"""The series :math:`[*, T, C]` of :class:`FromSpectrum` with coefficients :math:`[*, K, C]`."""
+    basis = dct_matrix(length, x.size(-2), constant, x.dtype, x.device)
+    return basis.T @ x * math.sqrt(length)
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,0 +1,127 @@
+"""Thresholds and tail probabilities of a scorer, from scores of normal windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gepc_geo import distributed
+from gepc_geo.calibration import TailCalibrator
+from gepc_geo.learning import Learned
+from gepc_geo.scoring import person_frame_scores
+from gepc_geo.window_scores import WindowScorer
+from gepc_geo.windows import PoseWindows
+
+
+@dataclass
+class Calibration:
+    """How scores of normal behaviour are distributed, by mode.
+
+    Attributes:
+        thresholds: The score that a share ``contamination`` of held-out normal windows exceeds.
+        most_normal: The lowest score of training windows.
+        person: Tail probabilities of people's scores of frames, which are means over windows, so that
+            their spread is smaller than that of windows.
+    """
+
+    thresholds: dict[str, float]
+    most_normal: dict[str, float]
+    person: dict[str, TailCalibrator]
+
+    @classmethod
+    def of(
+        cls,
+        scorer: WindowScorer,
+        learned: Learned,
+        trained: PoseWindows,
+        held_out: PoseWindows,
+        offset: int,
+        contamination: float,
+        quiet: bool,
+    ) -> Calibration:
+        """Calibrates a scorer, and measures its scores.
+
+        Where nothing is held out at a length (a handful of tracks), the training windows must do.
+
+        Args:
+            scorer: Its ``normality`` is calibrated here.
+            learned: Where that comes from, with scores of the training windows.
+            trained: The training windows.
+            held_out: Windows of others; their people are numbered from ``offset``.
+            offset: See there.
+            contamination: The option.
+            quiet: Show no progress.
+        """
+        mine = held_out.subset(distributed.share(len(held_out)))
+        with distributed.agreement():
+            raw = scorer.raw(mine, quiet=quiet, person=mine.person + offset)
+        raw = {mode: distributed.gather(score) for mode, score in raw.items()}
+        known = {
+            length: {mode: score[_at(held_out, length, score)] for mode, score in raw.items()}
+            for length in scorer.normality
+        }
+        for length, normality in scorer.normality.items():
+            there = len(next(iter(known[length].values()))) > 0
+            normality.calibrate(known[length] if there else learned.scores[length])
+        normal = {
+            mode: torch.cat([learned.scores[length][mode] for length in trained.lengths])
+            for mode in scorer.modes
+        }
+        normal = scorer.comparable(trained, normal)
+        windows, scores = (
+            (held_out, scorer.comparable(held_out, raw)) if len(held_out) else (trained, normal)
+        )
+        return cls(
+            thresholds={
+                # torch.quantile takes no more than 16 million values.
+                mode: float(np.quantile(score.cpu().numpy(), 1 - contamination))
+                for mode, score in scores.items()
+            },
+            most_normal={mode: float(score.min()) for mode, score in normal.items()},
+            person={
+                mode: TailCalibrator().fit(covered(windows, score))
+                for mode, score in scores.items()
+            },
+        )
+
+    def to(self, device: torch.device) -> Calibration:
+        """Moves everything to a device."""
+        for calibrator in self.person.values():
+            calibrator.to(device)
+        return self
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and strings only."""
+        person = {mode: one.state_dict() for mode, one in self.person.items()}
+        return {"thresholds": self.thresholds, "most_normal": self.most_normal, "person": person}
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any]) -> Calibration:
+        """Rebuilds what :meth:`state_dict` gave."""
+        return cls(
+            {mode: float(value) for mode, value in state["thresholds"].items()},
+            {mode: float(value) for mode, value in state["most_normal"].items()},
+            {mode: TailCalibrator.from_state_dict(one) for mode, one in state["person"].items()},
+        )
+
+
+def covered(windows: PoseWindows, score: Tensor) -> Tensor:
+    """Person-frame scores of the rows that (full) windows cover, added up on the CPU.
+
+    There equal runs give equal sums: a GPU adds in any order.
+    """
+    rows = person_frame_scores(
+        score.cpu(),
+        torch.as_tensor(windows.first),
+        torch.as_tensor(windows.size),
+        len(windows.table.frame),
+    )
+    return rows[~torch.isnan(rows)]
+
+
+def _at(windows: PoseWindows, length: int, score: Tensor) -> Tensor:
+    return torch.from_numpy(np.flatnonzero(windows.size == length)).to(score.device)

@@ -1,0 +1,261 @@
+"""Anomaly scores of windows: of all their views, of every length, in flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from gepc_geo.encoding import Encoder
+from gepc_geo.errors import InputError
+from gepc_geo.inputs import InputPipeline
+from gepc_geo.loader import WindowLoader
+from gepc_geo.normality import Normality, of_views
+from gepc_geo.progress import Progress
+from gepc_geo.spectral import from_spectrum
+from gepc_geo.windows import PoseWindows
+
+# Windows a forward pass takes when nothing is learned; a GPU is not kept busy by as few as a CPU is.
+_BATCH = {"cpu": 512, "cuda": 4096}
+
+
+@dataclass
+class WindowScores:
+    r"""Anomaly scores of windows; higher is more abnormal.
+
+    Attributes:
+        windows: Which windows (clip, person, frames, padding), :math:`W` of them, of one or several
+            lengths.
+        scores: For each mode :math:`[W]` float64; of several lengths in a unit that all have in common.
+    """
+
+    windows: PoseWindows
+    scores: dict[str, np.ndarray]
+
+    def subset(self, chosen: np.ndarray) -> WindowScores:
+        """Some of the windows: positions or a mask."""
+        part = {mode: score[chosen] for mode, score in self.scores.items()}
+        return WindowScores(self.windows.subset(chosen), part)
+
+
+def scoring_loader(windows: PoseWindows, device: torch.device) -> WindowLoader:
+    """Windows in batches of the size in which they are scored."""
+    return WindowLoader(windows, _BATCH.get(device.type, _BATCH["cpu"]), device=device)
+
+
+class WindowScorer:
+    """Scores windows by what is normal among windows of their length.
+
+    Args:
+        encoder: Makes of windows what densities are of.
+        normality: A fitted :class:`~gepc_geo.normality.Normality` for each length.
+    """
+
+    def __init__(self, encoder: Encoder, normality: dict[int, Normality]) -> None:
+        self.encoder, self.normality = encoder, normality
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The scoring modes."""
+        return next(iter(self.normality.values())).modes
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.encoder.pipeline.mean.device
+
+    @torch.no_grad()
+    def __call__(
+        self, windows: PoseWindows, modes: Sequence[str] | None = None, quiet: bool = True
+    ) -> WindowScores:
+        """Scores of windows, all views of a window together.
+
+        Args:
+            windows: Of the lengths that there are.
+            modes: Some of :attr:`modes`. (default: all)
+            quiet: Show no progress.
+
+        Raises:
+            InputError: A score that is not a finite number.
+        """
+        scores = self.comparable(windows, self.raw(windows, modes, quiet))
+        return WindowScores(windows, {mode: one.cpu().numpy() for mode, one in scores.items()})
+
+    def comparable(self, windows: PoseWindows, raw: dict[str, Tensor]) -> dict[str, Tensor]:
+        r"""Scores [W] that windows of all lengths have in common.
+
+        Of a single length they are as they are, of several :math:`-\log` of the tail probability among
+        normal windows of that length.
+        """
+        if len(self.normality) == 1:
+            return raw
+        scores = {mode: torch.empty_like(one) for mode, one in raw.items()}
+        for length, normality in self.normality.items():
+            at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(self.device)
+            for mode, one in normality.tails({m: score[at] for m, score in raw.items()}).items():
+                scores[mode][at] = one
+        return scores
+
+    @torch.no_grad()
+    def raw(
+        self,
+        windows: PoseWindows,
+        modes: Sequence[str] | None = None,
+        quiet: bool = True,
+        person: np.ndarray | None = None,
+    ) -> dict[str, Tensor]:
+        """Each mode's own score [W] of windows, on the device.
+
+        With ``person`` [W] learned windows of the same person are no neighbours.
+        """
+        modes = self.modes if modes is None else modes
+        own = None if person is None else torch.as_tensor(person).to(self.device)
+        # All of it beforehand: what a batch leaves behind is put where its large temporaries were, and
+        # those of the next do not fit there any more.
+        scores = {
+            mode: torch.zeros(len(windows), dtype=torch.float64, device=self.device)
+            for mode in modes
+        }
+        with Progress("scoring", len(windows), "windows", quiet=quiet) as bar:
+            for batch, index, length in self.full_batches(windows):
+                # What fills the batch up is cut off below, whosever it is.
+                whose = None if own is None else own[batch.window]
+                for mode, score in self._of_views(batch, length, modes, whose).items():
+                    scores[mode][index] = score[: len(index)]
+                bar.update(len(index))
+        self._check_finite(windows, scores)
+        return scores
+
+    def _of_views(
+        self, batch: Batch, length: int, modes: Sequence[str], person: Tensor | None
+    ) -> dict[str, Tensor]:
+        normality = self.normality[length]
+        views = [
+            normality.scores(normality.project(self.encoder(batch, choice, modes)), person)
+            for choice in range(self.encoder.pipeline.augment.num_scored)
+        ]
+        return {mode: of_views(mode, torch.stack([one[mode] for one in views])) for mode in modes}
+
+    @torch.no_grad()
+    def few(self, windows: PoseWindows) -> dict[str, np.ndarray]:
+        r"""Scores :math:`[W]` of a few windows in every mode, at the least cost.
+
+        Unlike in :meth:`__call__` batches are no larger than they must be: what a window is scored with
+        changes its score by rounding. Scores that are not finite numbers stay as they are.
+        """
+        raw = {
+            mode: torch.zeros(len(windows), dtype=torch.float64, device=self.device)
+            for mode in self.modes
+        }
+        for batch in scoring_loader(windows, self.device):
+            length = batch.x.size(1)
+            for mode, score in self._of_views(batch, length, self.modes, None).items():
+                raw[mode][batch.window] = score
+        scores = self.comparable(windows, raw)
+        return {mode: score.cpu().numpy() for mode, score in scores.items()}
+
+    def full_batches(self, windows: PoseWindows) -> Iterator[tuple[Batch, Tensor, int]]:
+        """Batches of one size, the positions of the windows that count, which are the first, and their length.
+
+        The last batch of a length is filled with other windows. Kernels are chosen, and split, by the
+        size of a batch, and round differently. With one size for all a window has the same score
+        whatever is scored with it.
+        """
+        loader = scoring_loader(windows, self.device)
+        for index in loader.split(torch.arange(len(windows), device=self.device)):
+            # Positions are not negative: an empty part is none.
+            full = torch.cat([index, index[:1].expand(loader.batch_size - len(index))])
+            batch = loader.gather(full)
+            yield batch, index, batch.x.size(1)
+
+    @torch.no_grad()
+    def places(self, windows: PoseWindows) -> tuple[np.ndarray | None, np.ndarray]:
+        r"""Where windows of one length lie: among the clusters, and among other windows.
+
+        Args:
+            windows: Of poses of the training's skeleton; taken as they are, without augmentation.
+
+        Returns:
+            Soft assignments (eq. 1) :math:`[W, K]` (``None`` without a network), and the coordinates in
+            which mode ``nearest`` measures distances, :math:`[W, d]`; both float64.
+        """
+        normality = self.normality[windows.length]
+        modes = [mode for mode in ("max", "nearest") if mode in self.modes]
+        assignment, nearest = [], [torch.zeros(0, normality.nearest.basis.size(1))]
+        for batch, index, _ in self.full_batches(windows):
+            parts = self.encoder(batch, 0, modes)
+            nearest.append(normality.project(parts)["nearest"].double()[: len(index)].cpu())
+            if "log_p" in parts:
+                assignment.append(parts["log_p"].double().exp()[: len(index)].cpu())
+        return (
+            torch.cat(assignment).numpy() if assignment else None,
+            torch.cat(nearest).double().numpy(),
+        )
+
+    def _check_finite(self, windows: PoseWindows, scores: dict[str, Tensor]) -> None:
+        # Looked at once, not batch for batch: each look waits for the device.
+        bad = ~torch.stack([score.isfinite() for score in scores.values()]).all(0)
+        if bool(bad.any()):
+            first = int(bad.int().argmax())
+            name = windows.table.source.clip_names[windows.clip[first]]
+            raise InputError(
+                f"the score of person {windows.track[first]} from frame {windows.frame[first]} of "
+                f"clip {name!r} is not a finite number, expected poses of sizes that occur in training"
+            )
+
+
+def input_shares(
+    scorer: WindowScorer, windows: PoseWindows, mode: str
+) -> Iterator[tuple[Tensor, Tensor]]:
+    r"""Each frame's and joint's share in windows' scores, batch for batch; each window's sum to one.
+
+    :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s`, summed over a window's views
+    and the joint's own channels (coordinates and features; motion is the whole person's). Of coefficients
+    it is taken over the frames that have these and no others. Where the score does not depend on the
+    input at all, every share is the same.
+
+    Args:
+        scorer: A fitted one.
+        windows: Which windows.
+        mode: A scoring mode.
+
+    Returns:
+        Positions :math:`[B]` and shares :math:`[B, T, V]`.
+    """
+    encoder = scorer.encoder
+    augment = encoder.pipeline.augment
+    for batch in scoring_loader(windows, scorer.device):
+        length, normality = batch.x.size(1), scorer.normality[batch.x.size(1)]
+        views = []
+        for choice in range(augment.num_scored):
+            choices = torch.full((batch.num_graphs,), choice, device=batch.x.device)
+            inputs = encoder.pipeline(batch, choices)
+            views.append(inputs._replace(body=inputs.body.requires_grad_(True)))
+        with torch.enable_grad():
+            scores = torch.stack(
+                [
+                    normality.scores(normality.project(encoder.of_inputs(x, [mode])))[mode]
+                    for x in views
+                ]
+            )
+            total = of_views(mode, scores).sum()
+            gradients = torch.autograd.grad(total, [x.body for x in views])
+        share = 0
+        for choice, (x, gradient) in enumerate(zip(views, gradients, strict=True)):
+            part = _in_frames(encoder.pipeline, gradient, length)
+            part = part * _in_frames(encoder.pipeline, x.body.detach(), length)
+            share = share + augment.to_source(part.abs().sum(3), choice)
+        # Added before the division: no more than rounding where there is any gradient.
+        share = share.clamp(min=1e-30)
+        yield batch.window, share / share.sum((1, 2), keepdim=True)
+
+
+def _in_frames(pipeline: InputPipeline, body: Tensor, length: int) -> Tensor:
+    """Coefficients [B, S, V, C] as frames [B, T, V, C]; frames stay as they are."""
+    if not pipeline.options.coefficients:
+        return body
+    return from_spectrum(body.flatten(2), length).unflatten(2, body.shape[2:])
