@@ -16,7 +16,9 @@ import torch
 from helpers import NETWORK, NoReading
 
 from gepc_geo import GEPC, InputError, PoseTracks, checkpoint
-from gepc_geo.engine import KIND, VERSION, Trainer, encode_input, window_residual
+from gepc_geo.encoding import encode_input, window_residual
+from gepc_geo.engine import Trainer
+from gepc_geo.resume import KIND, VERSION
 
 SMALL = {
     **NETWORK,

@@ -12,7 +12,7 @@ from torch import Tensor
 from gepc_geo.baselines.base import WindowCompetitor, inputs, view_scores
 from gepc_geo.baselines.flat import SVM_ROWS, one_class_svm
 from gepc_geo.detector import GEPC, check_detector
-from gepc_geo.engine import window_residual
+from gepc_geo.encoding import window_residual
 from gepc_geo.fitting import refitted
 from gepc_geo.options import Options
 from gepc_geo.precision import autocast

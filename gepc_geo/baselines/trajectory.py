@@ -145,7 +145,7 @@ class SkeletonTrajectories(OptionsEstimator):
         # Drawn on the CPU: the same order on every device.
         generator = torch.Generator().manual_seed(options.seed)
         losses: list[Tensor] = []
-        left = options.budget
+        left = self._passes
         while left > 0:
             order = torch.randperm(count, generator=generator)[:left].to(loader.device)
             left -= len(order)
