@@ -15,9 +15,6 @@ from gepc_geo.precision import autocast
 
 #: From a network's input to reconstruction and latent.
 Network = Callable[[Tensor], tuple[Tensor, Tensor]]
-# A step walks through the graph once for each of its losses: what was saved in it must not be reused for
-# something else in the first walk. Versions of torch before the setting reuse nothing.
-_KEPT = {"donated_buffer": False} if hasattr(_config, "donated_buffer") else {}
 # Compiling takes a minute or two, in which a GPU trains on some millions of windows.
 _PASSES = 10_000_000
 
@@ -66,13 +63,11 @@ def compiled(model: STGCAE) -> Network:
     """The compiled network; on a GPU steps are also recorded: then replayed, not launched."""
     device = next(model.parameters()).device
     mode = "reduce-overhead" if device.type == "cuda" else "default"
-    machine_code: Network = torch.compile(model, mode=mode)
-
-    def network(x: Tensor) -> tuple[Tensor, Tensor]:
-        with _config.patch(_KEPT):
-            return machine_code(x)
-
-    return network
+    # A step goes back through the network once for each of its losses: the first time must not reuse the
+    # memory of what the second needs. Versions of torch before this setting reuse nothing.
+    if hasattr(_config, "donated_buffer"):
+        _config.donated_buffer = False
+    return torch.compile(model, mode=mode)
 
 
 def compiled_if_possible(model: STGCAE, x: Tensor, precision: str) -> Network:

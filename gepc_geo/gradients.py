@@ -28,7 +28,9 @@ def clipped_gradients(
     for position, loss in enumerate(losses):
         for parameter in parameters:
             parameter.grad = None
-        loss.backward(retain_graph=position + 1 < len(losses))
+        # In this thread: what compiled networks are set to (:mod:`gepc_geo.compiling`) is each thread's own.
+        with torch.autograd.set_multithreading_enabled(False):
+            loss.backward(retain_graph=position + 1 < len(losses))
         distributed.sum_gradients(parameters)
         torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
         sums = _added(sums, [parameter.grad for parameter in parameters])

@@ -222,17 +222,17 @@ def test_no_step_waits_for_the_device(walkers, monkeypatch, device, precision, c
     steps = []
     whole = Trainer._step
 
-    def guarded(self, loss_of, index):
+    def guarded(self, index):
         steps.append(self.stage)
         if compiled and len(steps) <= 4:
             # Compiled in the first of them, and recorded in the next.
-            return whole(self, loss_of, index)
+            return whole(self, index)
         if device == "cpu":
             with NoReading():
-                return whole(self, loss_of, index)
+                return whole(self, index)
         torch.cuda.set_sync_debug_mode("error")
         try:
-            return whole(self, loss_of, index)
+            return whole(self, index)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
