@@ -30,6 +30,7 @@ def test_auto_compiles_long_training_on_one_gpu(monkeypatch):
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     assert worth_compiling("auto", cuda, 10_000_000)
     assert not worth_compiling("auto", cuda, 200_000)
+    assert not worth_compiling("auto", cuda, None)
     assert not worth_compiling("auto", cpu, 10_000_000)
     assert worth_compiling("always", cpu, 1) and not worth_compiling("never", cuda, 10**9)
     monkeypatch.setattr(distributed, "world", lambda: 2)
