@@ -29,7 +29,8 @@ class AutoencoderCompetitor(WindowCompetitor):
 
     Args:
         options: Every option of a detector: without ``detector``, :meth:`fit` trains an autoencoder
-            with them that spends the whole ``budget`` on the first stage (``cluster_share`` 0).
+            with them that spends the whole ``budget`` on the first stage (``cluster_share`` 0), or
+            without one has converged.
             (default: all defaults)
         detector: A fitted one, whose autoencoder is taken as both of its stages left it, on its
             device. (default: :obj:`None`)
