@@ -63,7 +63,7 @@ class InputPipeline:
     r"""Everything between :class:`~gepc_geo.PoseTracks` and what networks and densities see of a window.
 
     A window's frames become the lowest ``coefficients`` of their cosine transform over time
-    (:mod:`gepc_geo.spectral`), :math:`S` steps, so that windows of all lengths have the same numbers; with
+    (:mod:`gepc_geo.spectral`), :math:`S` steps (no more than the shortest window has frames), so that windows of all lengths have the same numbers; with
     ``coefficients`` 0 they stay :math:`S = T` frames. Then every number loses its training mean, and
     channels are scaled: coordinates all alike, to a mean variance of 1; each feature to the same; motion
     channels, of which fewer coefficients are kept, so that all of the velocity's have 0.4 of the
@@ -75,9 +75,6 @@ class InputPipeline:
         num_features: Further channels of a joint.
         options: Window, input and augmentation options.
         lengths: Frames of windows, rising.
-
-    Raises:
-        InputError: Windows too short for the coefficients.
     """
 
     def __init__(
@@ -90,11 +87,11 @@ class InputPipeline:
     ) -> None:
         self.skeleton, self.dims, self.num_features = skeleton, dims, num_features
         self.options, self.lengths = options, tuple(lengths)
-        needed = max(options.coefficients, options.motion_coefficients)
-        if options.coefficients and self.lengths[0] < needed:
-            raise InputError(
-                f"windows have {self.lengths[0]} frames, expected at least {needed}, as many as coefficients"
-            )
+        #: Steps of a window, coefficients or frames, and those of motion.
+        self.num_steps = min(options.coefficients or self.lengths[0], self.lengths[0])
+        self.motion_steps = self.num_steps
+        if options.coefficients:
+            self.motion_steps = min(options.motion_coefficients, self.num_steps)
         self.augment = Augment(skeleton, dims, options.augment)
         # Alignment comes before the augmentation, whose turns it would undo, the rest after it.
         self.align = AlignRoot(skeleton, dims) if options.align else Compose([])
@@ -198,15 +195,30 @@ class InputPipeline:
         """:meth:`Inputs.tensor` of a batch, as :meth:`__call__`."""
         return self(batch, choice).tensor()
 
+    def mixed(self, loader: WindowLoader, index: Tensor, choice: Tensor) -> Tensor:
+        r"""A network's input :math:`[B, S, V, C]` of windows of any lengths, in their order.
+
+        Args:
+            loader: Of the windows.
+            index: :math:`[B]` int64, positions among them, on the host.
+            choice: :math:`[B]` augmentation of each.
+        """
+        size = torch.from_numpy(loader.windows.size)[index]
+        places = [torch.nonzero(size == length).view(-1) for length in loader.windows.lengths]
+        places = [place for place in places if len(place)]
+        parts = [
+            self.tensor(loader.gather(index[place]), choice[place.to(choice.device)])
+            for place in places
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        order = torch.cat(places).argsort().to(choice.device)
+        return torch.cat(parts)[order]
+
     @property
     def num_channels(self) -> int:
         """Channels of the network's input, the confidence included."""
         return len(self.std) + len(self.motion_std) + 1
-
-    @property
-    def num_steps(self) -> int:
-        """Steps of the network's input, :math:`S`: coefficients, or frames."""
-        return self.options.coefficients or self.lengths[0]
 
     def to(self, device: torch.device) -> InputPipeline:
         """Moves the statistics and the augmentations to a device."""
@@ -224,23 +236,20 @@ class InputPipeline:
         for name in _STATISTICS:
             setattr(self, name, state[name])
 
-    def _spectra(
-        self, batch: Batch, choice: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _spectra(self, batch: Batch, choice: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Body [B, S, V, C], motion [B, S', M] and confidence [B, S, V], before statistics."""
         x, dtype = self._normalized(batch, choice), batch.x.dtype
-        frames, joints = x.shape[1:3]
+        joints = x.size(2)
         coordinates, confidence, features, motion = x.split(
             [self.dims, 1, self.num_features, x.size(3) - self.dims - 1 - self.num_features], dim=3
         )
         # It is the same at every joint.
         body, motion = torch.cat([coordinates, features], dim=3), motion[:, :, 0]
         confidence = confidence[..., 0]
-        steps, slow = self.options.coefficients, self.options.motion_coefficients
-        if steps:
-            body = spectrum(body.flatten(2), steps).unflatten(2, (joints, -1))
-            motion = spectrum(motion, slow)
-            confidence = confidence.mean(1, keepdim=True).expand(-1, steps, -1)
+        if self.options.coefficients:
+            body = spectrum(body.flatten(2), self.num_steps).unflatten(2, (joints, -1))
+            motion = spectrum(motion, self.motion_steps)
+            confidence = confidence.mean(1, keepdim=True).expand(-1, self.num_steps, -1)
         return body.to(dtype), motion.to(dtype), confidence.to(dtype)
 
     def _normalized(self, batch: Batch, choice: Tensor | None = None) -> Tensor:

@@ -218,9 +218,7 @@ class Normality:
         """Learns each mode's distribution on windows that were held out of training."""
         self.calibrators = {mode: TailCalibrator().fit(scores[mode]) for mode in self.modes}
 
-    def scores(
-        self, points: dict[str, Tensor], person: Tensor | None = None
-    ) -> dict[str, Tensor]:
+    def scores(self, points: dict[str, Tensor], person: Tensor | None = None) -> dict[str, Tensor]:
         """Anomaly scores [N] (float64, higher is more abnormal) of the points' modes.
 
         Args:

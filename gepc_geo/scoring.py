@@ -98,7 +98,12 @@ def person_frame_scores(
             of = length == one
             ends = [None if end is None else end[of] for end in (low, high)]
             row = person_frame_scores(
-                window_score[of], first[of], one, num_rows, low=ends[0], high=ends[1],
+                window_score[of],
+                first[of],
+                one,
+                num_rows,
+                low=ends[0],
+                high=ends[1],
                 placement=placement,
             )
             total = total + row.nan_to_num(0.0)

@@ -1,0 +1,147 @@
+"""A detector's file: plain tensors, numbers and strings, nothing that has to be unpickled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gepc_geo import checkpoint
+from gepc_geo._version import __version__
+from gepc_geo.calibrating import Calibration
+from gepc_geo.device import pick_device
+from gepc_geo.encoding import Encoder, Network
+from gepc_geo.errors import InputError
+from gepc_geo.inputs import InputPipeline
+from gepc_geo.normality import Normality
+from gepc_geo.options import MODES, Options
+from gepc_geo.precision import PRECISIONS
+from gepc_geo.skeleton import Skeleton
+from gepc_geo.window_scores import WindowScorer
+
+#: Kind and version of a saved model.
+KIND, VERSION = "gepc_geo model", 12
+
+
+@dataclass
+class Saved:
+    """What a file holds; attributes as :class:`gepc_geo.GEPC` has them."""
+
+    options: Options
+    scorer: WindowScorer
+    calibration: Calibration
+    fps: float
+    reconstruction_share: float
+    alarm: dict[str, Any] | None
+
+
+def write_model(
+    path: str | Path,
+    *,
+    options: Options,
+    mode: str,
+    scorer: WindowScorer,
+    calibration: Calibration,
+    fps: float,
+    reconstruction_share: float,
+    alarm: dict[str, Any] | None,
+) -> None:
+    """Writes a detector.
+
+    Raises:
+        InputError: A file that cannot be written; an old one stays.
+    """
+    pipeline, network = scorer.encoder.pipeline, scorer.encoder.network
+    learned: dict[str, Any] | None = None
+    if network is not None:
+        learned = {
+            "model": network.model.state_dict(),
+            "assignment": network.assignment.state_dict(),
+            "precision": network.precision,
+        }
+    checkpoint.save(
+        {
+            "written_by": __version__,
+            "options": {**options.to_dict(), "mode": mode},
+            "skeleton": pipeline.skeleton.to_dict(),
+            "dims": pipeline.dims,
+            "num_features": pipeline.num_features,
+            "lengths": list(pipeline.lengths),
+            "fps": fps,
+            "statistics": pipeline.state_dict(),
+            "network": learned,
+            "reconstruction_share": reconstruction_share,
+            "normality": {str(n): one.state_dict() for n, one in scorer.normality.items()},
+            "calibration": calibration.state_dict(),
+            "alarm": alarm,
+        },
+        path,
+        kind=KIND,
+        version=VERSION,
+    )
+
+
+def read_model(path: str | Path, device: str | torch.device) -> Saved:
+    """Reads what :func:`write_model` wrote.
+
+    Raises:
+        InputError: No such file, another kind or version of file, contents that do not fit.
+    """
+    target = pick_device(device)
+    state = checkpoint.load(path, kind=KIND, version=VERSION)
+    try:
+        options = Options(**Options.read(state["options"], str(path)))
+        options.check()
+        skeleton = Skeleton.from_dict(state["skeleton"], f"{path}: skeleton")
+        pipeline = InputPipeline(
+            skeleton,
+            int(state["dims"]),
+            int(state["num_features"]),
+            options,
+            [int(length) for length in state["lengths"]],
+        )
+        pipeline.load_state_dict(state["statistics"])
+        pipeline.to(target)
+        network = _network(state["network"], options, pipeline, target, path)
+        modes = MODES if network is not None else ("nearest",)
+        normality = {
+            length: Normality.from_state_dict(state["normality"][str(length)], options, modes)
+            for length in pipeline.lengths
+        }
+        scorer = WindowScorer(
+            Encoder(pipeline, network), {n: one.to(target) for n, one in normality.items()}
+        )
+        calibration = Calibration.from_state_dict(state["calibration"]).to(target)
+        return Saved(
+            options,
+            scorer,
+            calibration,
+            float(state["fps"]),
+            float(state["reconstruction_share"]),
+            state["alarm"],
+        )
+    except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} does not fit together, expected a {KIND}: {reason}") from None
+
+
+def _network(
+    state: dict[str, Any] | None,
+    options: Options,
+    pipeline: InputPipeline,
+    device: torch.device,
+    path: str | Path,
+) -> Network | None:
+    if state is None:
+        return None
+    if state["precision"] not in PRECISIONS:
+        raise InputError(
+            f"{path} has precision {state['precision']!r}, expected {' or '.join(PRECISIONS)}"
+        )
+    network = Network.of(options, pipeline, device)
+    network.model.load_state_dict(state["model"])
+    network.assignment.load_state_dict(state["assignment"])
+    network.precision = state["precision"]
+    return network.eval()
