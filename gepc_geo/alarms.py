@@ -89,7 +89,7 @@ def alarm_threshold(detector: GEPC) -> tuple[str, float]:
     if alarm is not None:
         return alarm.mode, alarm.threshold
     mode = detector.scoring_mode(None)
-    return mode, detector.person_calibrators_[mode].quantile(1 - detector.options_.contamination)
+    return mode, detector.calibration_.person[mode].quantile(1 - detector.options_.contamination)
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ class GEPC(Options, BaseEstimator):
         tensorboard: bool,
     ) -> None:
         self.options_ = options = Options(**self.to_dict())
-        self.modes_ = MODES if options.needs_network else ("nearest",)
+        self.modes_: tuple[str, ...] = MODES if options.needs_network else ("nearest",)
         self.skeleton_, self.dims_, self.num_features_ = (
             tracks.skeleton,
             tracks.dims,
@@ -387,7 +387,8 @@ class GEPC(Options, BaseEstimator):
         self.options_ = found.options
         self.scorer_, self.calibration_ = found.scorer, found.calibration
         self.pipeline_, self.network_ = found.scorer.encoder.pipeline, found.scorer.encoder.network
-        self.modes_, self.lengths_ = found.scorer.modes, self.pipeline_.lengths
+        self.modes_ = found.scorer.modes
+        self.lengths_ = self.pipeline_.lengths
         self.skeleton_, self.dims_ = self.pipeline_.skeleton, self.pipeline_.dims
         self.num_features_ = self.pipeline_.num_features
         self.fps_, self.alarm_ = found.fps, found.alarm
@@ -400,11 +401,9 @@ class GEPC(Options, BaseEstimator):
         """The scoring mode of that name; of ``None`` the option ``mode``.
 
         Raises:
-            InputError: A detector that is not fitted, or an unknown mode.
+            InputError: A detector that is not fitted, an unknown mode, or one that there is no network for.
         """
         self.check_fitted()
-        return self._mode(mode)
-
         mode = self.mode if mode is None else mode
         if mode not in MODES:
             raise InputError(f"mode is {mode!r}, expected {' or '.join(MODES)}")

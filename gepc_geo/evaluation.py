@@ -204,4 +204,4 @@ def frame_threshold(detector: GEPC, mode: str, options: ScoreOptions) -> float:
     """The score that a share ``contamination`` of held-out normal people's frames exceeds."""
     if options.people_correction:
         return float(-np.log(detector.options_.contamination))
-    return detector.person_calibrators_[mode].quantile(1 - detector.options_.contamination)
+    return detector.calibration_.person[mode].quantile(1 - detector.options_.contamination)

@@ -123,13 +123,13 @@ def frame_level(
     check_level(detector, "frame", options)
     mode = options.mode_of(detector)
     # A copy: moving a calibrator changes it, and this one is the detector's.
-    calibrator = TailCalibrator.from_state_dict(detector.person_calibrators_[mode].state_dict())
+    calibrator = TailCalibrator.from_state_dict(detector.calibration_.person[mode].state_dict())
     return frames_of(
         scored.windows,
         scored.scores[mode],
         tracks,
         options,
-        detector.most_normal_[mode],
+        detector.calibration_.most_normal[mode],
         calibrator.to("cpu"),
     )
 
@@ -197,7 +197,11 @@ def clip_level(
     check_level(detector, "clip", options)
     mode = options.mode_of(detector)
     return clips_of(
-        scored.windows, scored.scores[mode], tracks, options, detector.most_normal_[mode]
+        scored.windows,
+        scored.scores[mode],
+        tracks,
+        options,
+        detector.calibration_.most_normal[mode],
     )
 
 

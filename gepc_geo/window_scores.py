@@ -244,7 +244,7 @@ def input_shares(
             )
             total = of_views(mode, scores).sum()
             gradients = torch.autograd.grad(total, [x.body for x in views])
-        share = 0
+        share = torch.zeros((), device=scorer.device)
         for choice, (x, gradient) in enumerate(zip(views, gradients, strict=True)):
             part = _in_frames(encoder.pipeline, gradient, length)
             part = part * _in_frames(encoder.pipeline, x.body.detach(), length)
