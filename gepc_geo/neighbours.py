@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 # The most rows that are kept, and the most principal components of each.
-_ROWS, _DIMS = 20_000, 128
+_ROWS, _DIMS = 10_000, 128
 # A learned row's spacing is its RMS distance to this many rows of other groups ...
 _NEIGHBOURS = 10
 # ... and distances to it are measured in that spacing to this power: at 0 they are plain, and rows of
@@ -28,7 +28,7 @@ class NearestDistance:
 
     with :math:`h_i` the RMS distance of :math:`x_i` to the 10 nearest rows of other groups, all of it
     in the first 128 principal components. To every square a hundredth of the mean spacing, squared, is
-    added, so that a learned row has a finite score too. Of many rows evenly chosen 20,000 are kept.
+    added, so that a learned row has a finite score too. Of many rows evenly chosen 10,000 are kept.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class NearestDistance:
 
         A new row reaches no farther than half of the old ones do: of what is rare only its like becomes
         normal, not all that lies around it. At most twice as many rows are kept as :meth:`fit` keeps:
-        of many new ones 20,000, and of the old ones as many as there is room for, evenly chosen.
+        of many new ones 10,000, and of the old ones as many as there is room for, evenly chosen.
 
         Args:
             points: :math:`[N, d]`, from :meth:`project`.
@@ -141,7 +141,7 @@ class NearestDistance:
         if group is not None:
             own = group[:, None] == self.group
             ratio.masked_fill_(own & ~own.all(1, keepdim=True), torch.inf)
-        # The logarithm of the least, not the least of 20,000 logarithms.
+        # The logarithm of the least, not the least of 10,000 logarithms.
         return ratio.amin(1).clamp(min=self._floor).log() / 2
 
     def to(self, device: torch.device) -> NearestDistance:
@@ -164,7 +164,7 @@ class NearestDistance:
         """Squared distances, plus the least, over h^0.8, as one product of matrices.
 
         (|x|^2 - 2 x.y + |y|^2 + least) w is the product of (x, |x|^2, 1) and (-2 w y, w, w (|y|^2 +
-        least)): no pass over 20,000 numbers a row but the product and its minimum. In float64, as it
+        least)): no pass over 10,000 numbers a row but the product and its minimum. In float64, as it
         is a difference of large numbers: in float32 rows close to one another would be at random ones.
         """
         if not len(self.points):
