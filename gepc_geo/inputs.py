@@ -203,6 +203,8 @@ class InputPipeline:
             index: :math:`[B]` int64, positions among them, on the host.
             choice: :math:`[B]` augmentation of each.
         """
+        if len(loader.windows.lengths) == 1:
+            return self.tensor(loader.gather(index), choice)
         size = torch.from_numpy(loader.windows.size)[index]
         places = [torch.nonzero(size == length).view(-1) for length in loader.windows.lengths]
         places = [place for place in places if len(place)]
@@ -210,8 +212,6 @@ class InputPipeline:
             self.tensor(loader.gather(index[place]), choice[place.to(choice.device)])
             for place in places
         ]
-        if len(parts) == 1:
-            return parts[0]
         order = torch.cat(places).argsort().to(choice.device)
         return torch.cat(parts)[order]
 

@@ -265,6 +265,8 @@ class Options:
             _check(option, getattr(self, option.name))
         if not self.branches:
             raise InputError(f"branches is empty, expected some of {', '.join(BRANCHES)}")
+        if not self.lengths:
+            raise InputError("lengths is empty, expected at least one")
         if len(self.strides) != len(self.encoder_channels):
             raise InputError(
                 f"strides has {len(self.strides)} entries, expected one for each of the "

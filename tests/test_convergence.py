@@ -17,6 +17,7 @@ from gepc_geo.errors import InputWarning
 from gepc_geo.holdout import hold_out
 from gepc_geo.resume import KIND, VERSION
 from gepc_geo.validation import Validation
+from gepc_geo.window_scores import scoring_loader
 
 SMALL = {
     **NETWORK,
@@ -41,8 +42,8 @@ class Stopped(Exception):
 
 
 def weights(detector: GEPC) -> dict[str, torch.Tensor]:
-    state = {f"model.{name}": value for name, value in detector.model_.state_dict().items()}
-    return state | dict(detector.assignment_.state_dict())
+    state = {f"model.{name}": value for name, value in detector.network_.model.state_dict().items()}
+    return state | dict(detector.network_.assignment.state_dict())
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -142,14 +143,14 @@ def share_in_numpy(detector: GEPC, tracks: PoseTracks) -> float:
     parts = []
     for poses in hold_out(tracks, detector.options_):
         windows = pipeline.windows(poses, detector.options_.stride).without_padded()
-        tensors = [pipeline.tensor(one) for one in detector._loader(windows)]
+        tensors = [pipeline.tensor(one) for one in scoring_loader(windows, torch.device("cpu"))]
         parts.append(torch.cat(tensors or parts))
     (train, seen), (held, shown) = (
         (x[..., :-1].double().numpy(), (x[..., -1:] > 0).numpy()) for x in parts
     )
     mean = (train * seen).sum(0) / np.maximum(seen.sum(0), 1)
     with torch.no_grad():
-        rebuilt = detector.model_(parts[1])[0].numpy()
+        rebuilt = detector.network_.model(parts[1])[0].numpy()
     mask = np.broadcast_to(shown, held.shape)
     return ((held - rebuilt)[mask] ** 2).mean() / ((held - mean)[mask] ** 2).mean()
 

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError, PoseTracks, distributed
 from gepc_geo.cli import main
+from gepc_geo.encoding import Network
 from gepc_geo.nn import block
 from gepc_geo.nn.norm import ChannelNorm, RowNorm
 
@@ -58,14 +60,15 @@ class Stopped(Exception):
 
 
 def in_double(patch: pytest.MonkeyPatch) -> None:
-    build = GEPC._build
+    build = Network.of
 
-    def build_double(self: GEPC, device: torch.device) -> None:
-        build(self, device)
-        self.model_.double()
-        self.assignment_.double()
+    def build_double(*arguments: Any) -> Network:
+        network = build(*arguments)
+        network.model.double()
+        network.assignment.double()
+        return network
 
-    patch.setattr(GEPC, "_build", build_double)
+    patch.setattr(Network, "of", build_double)
     patch.setattr(torch.Tensor, "float", torch.Tensor.double)
 
 
@@ -89,10 +92,10 @@ def result_of(detector: GEPC, tracks: PoseTracks) -> dict[str, torch.Tensor]:
     """Weights, scores and calibration."""
     scores = detector.window_scores(tracks).scores
     return {
-        **{f"model.{k}": v for k, v in detector.model_.state_dict().items()},
-        **{f"assignment.{k}": v for k, v in detector.assignment_.state_dict().items()},
+        **{f"model.{k}": v for k, v in detector.network_.model.state_dict().items()},
+        **{f"assignment.{k}": v for k, v in detector.network_.assignment.state_dict().items()},
         **{f"scores.{mode}": torch.from_numpy(score) for mode, score in scores.items()},
-        "thresholds": torch.tensor(list(detector.thresholds_.values())),
+        "thresholds": torch.tensor(list(detector.calibration_.thresholds.values())),
         "share": torch.tensor(detector.reconstruction_share_),
     }
 
@@ -144,7 +147,7 @@ def decided_precision(tracks: PoseTracks, rank: int) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gepc_geo.precision.native_bf16", lambda device: rank == 1)
         options = {**SMALL, "budget": 33, "precision": "auto"}
-        return GEPC(**options).fit(tracks, device="cpu").precision_
+        return GEPC(**options).fit(tracks, device="cpu").network_.precision
 
 
 def command(*words: object) -> dict[str, object]:

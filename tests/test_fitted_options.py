@@ -24,7 +24,7 @@ from gepc_geo.options import MODES, NAMES, Options
 SMALL = {**NETWORK, "budget": 64, "batch_size": 32, "score_stride": 3, "holdout": 0.2}
 #: Another value of every option; strides and encoder_channels have to fit one another.
 OTHER = {
-    "window": 24,
+    "lengths": ["24"],
     "stride": 7,
     "score_stride": 1,
     "max_gap": 0,
@@ -33,6 +33,8 @@ OTHER = {
     "center": "window",
     "align": False,
     "motion": False,
+    "coefficients": 4,
+    "motion_coefficients": 2,
     "augment": "paper",
     "branches": ["static"],
     "attention": "additive",
@@ -123,7 +125,7 @@ def everything(detector: GEPC, crowd, walkers) -> dict[str, np.ndarray]:
         "shares": detector.input_shares(windows),
         "soft": detector.soft_assignment(crowd),
         "predict": detector.predict(crowd),
-        "thresholds": np.array([detector.threshold_, *detector.thresholds_.values()]),
+        "thresholds": np.array([detector.threshold_, *detector.calibration_.thresholds.values()]),
         "alarm": np.array(alarm_threshold(detector)[1]),
         "frames": frame_level(detector, scored, crowd, ScoreOptions()).score.numpy(),
         "stream": scorer.push(*frames).scores[detector.mode],
@@ -167,7 +169,7 @@ def test_an_option_set_after_the_fit_changes_nothing_but_the_next_fit(
     for mode in MODES:
         np.testing.assert_array_equal(found[mode], expected[mode])
         np.testing.assert_array_equal(again[mode], expected[mode])
-    assert loaded.thresholds_ == fitted.thresholds_
+    assert loaded.calibration_.thresholds == fitted.calibration_.thresholds
     assert fitted.threshold_ == loaded.threshold_ == expected["thresholds"][0]
     # A file holds what was fitted.
     assert loaded.get_params() == made_with
@@ -209,19 +211,19 @@ def test_an_adapted_detector_has_a_threshold_for_every_mode(fitted, crowd):
     """Each the higher of the old one and the one that the new poses need."""
     adapted = adapt_to_poses(fitted, crowd)
     for mode in MODES:
-        assert adapted.thresholds_[mode] >= fitted.thresholds_[mode]
+        assert adapted.calibration_.thresholds[mode] >= fitted.calibration_.thresholds[mode]
     other = adapt_to_poses(fitted.set_params(mode="latent"), crowd)
-    assert other.thresholds_ == adapted.thresholds_
-    assert other.threshold_ == adapted.thresholds_["latent"]
+    assert other.calibration_.thresholds == adapted.calibration_.thresholds
+    assert other.threshold_ == adapted.calibration_.thresholds["latent"]
 
 
 def test_a_threshold_that_is_set_is_that_of_the_present_mode(detector, crowd, tmp_path):
     own = copy.copy(detector).set_params(mode="latent")
     own.threshold_ = -1e9
-    assert own.predict(crowd).all() and own.thresholds_["nearest"] == detector.threshold_
+    assert own.predict(crowd).all() and own.calibration_.thresholds["nearest"] == detector.threshold_
     own.save(tmp_path / "model.pt")
-    assert GEPC.load(tmp_path / "model.pt", device="cpu").thresholds_ == own.thresholds_
-    assert detector.thresholds_["latent"] > -1e9
+    assert GEPC.load(tmp_path / "model.pt", device="cpu").calibration_.thresholds == own.calibration_.thresholds
+    assert detector.calibration_.thresholds["latent"] > -1e9
 
 
 def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, crowd, tmp_path):
@@ -246,7 +248,7 @@ def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, c
     ("changes", "poses", "error"),
     [
         ({"clusters": 9999}, "walkers", InputError),
-        ({"window": 13}, "walkers", InputError),
+        ({"lengths": ["13"], "coefficients": 0}, "walkers", InputError),
         ({"lr": 1e30, "budget": 640}, "walkers", InputError),
         ({"scale": "image"}, "unknown", InputError),
         ({"scale": "height"}, "nobody", InputError),

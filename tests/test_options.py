@@ -60,8 +60,18 @@ def test_every_option_has_help():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"window": 1}, "window is 1, expected at least 2"),
-        ({"window": 12.0}, "window is 12.0, expected a whole number"),
+        ({"lengths": ["1"]}, "lengths has '1', 1 frames, expected at least 2 frames"),
+        ({"lengths": ["0.01s"]}, "lengths has '0.01s', 0 frames, expected at least 2 frames"),
+        ({"lengths": ["12f"]}, r"lengths has '12f', expected frames \(12\) or seconds \(0.5s\)"),
+        ({"lengths": ["infs"]}, "lengths has 'infs', expected frames"),
+        ({"lengths": []}, "lengths is empty, expected at least one"),
+        ({"lengths": [12]}, "lengths is 12, expected a word"),
+        ({"stride": 0}, "stride is 0, expected at least 1"),
+        ({"stride": 12.0}, "stride is 12.0, expected a whole number"),
+        (
+            {"mode": "latent", "coefficients": 0},
+            r"lengths has 3 entries, expected one for mode latent on frames \(coefficients 0\)",
+        ),
         ({"cluster_share": 1.0}, "cluster_share is 1 without a budget, expected less"),
         ({"patience": 3}, "patience is 3, expected at least 4"),
         ({"patience": None}, "patience is None, expected a whole number"),
@@ -72,7 +82,7 @@ def test_every_option_has_help():
         ({"dropout": "0.3"}, "dropout is '0.3', expected a number"),
         ({"clip_norm": 0}, "clip_norm is 0, expected at least 1e-06"),
         ({"clip_norm": -1.0}, "clip_norm is -1.0, expected at least 1e-06"),
-        ({"window": np.float64(12)}, r"window is .*12.0.*, expected a whole number"),
+        ({"stride": np.float64(12)}, r"stride is .*12.0.*, expected a whole number"),
         ({"budget": np.bool_(True)}, r"budget is .*True.*, expected a whole number"),
         ({"lr": True}, "lr is True, expected a number"),
         ({"align": 1}, "align is 1, expected true or false"),
@@ -82,7 +92,7 @@ def test_every_option_has_help():
         ({"strides": [2, 3]}, "strides has 2 entries, expected one for each of the 9"),
         ({"decoder_channels": []}, "decoder_channels is empty"),
         ({"kernel_size": 4}, "kernel_size is 4, expected an odd number"),
-        ({"frames": 20}, "frames is 20, expected a multiple of 6"),
+        ({"frames": 20, "coefficients": 0, "mode": "latent"}, "frames is 20, expected a multiple of 6"),
         ({"scale": "knee"}, "scale is 'knee', expected torso or height or rms or image"),
     ],
 )
@@ -93,7 +103,7 @@ def test_values_that_are_not_allowed(change, message):
 
 def test_numbers_of_numpy_are_numbers():
     values = {
-        "window": np.int64(6),
+        "stride": np.int64(6),
         "encoder_channels": [np.int32(4)] * 9,
         "lr": np.float64(0.1),
         "dropout": np.float32(0.5),
@@ -102,14 +112,14 @@ def test_numbers_of_numpy_are_numbers():
     }
     Options(**values).check()
     assert Options.read(values, "x.yaml") == values
-    with pytest.raises(InputError, match="window is 1, expected at least 2"):
-        Options(window=np.int64(1)).check()
+    with pytest.raises(InputError, match="stride is 0, expected at least 1"):
+        Options(stride=np.int64(0)).check()
 
 
 def test_reading_checks_names_and_values():
     assert Options.read({"lr": 1}, "x.yaml") == {"lr": 1}
     with pytest.raises(
-        InputError, match="x.yaml has the unknown option 'ln', expected some of window"
+        InputError, match="x.yaml has the unknown option 'ln', expected some of lengths"
     ):
         Options.read({"ln": 1}, "x.yaml")
     with pytest.raises(InputError, match=r"x.yaml: lr is -1"):

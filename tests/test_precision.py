@@ -95,7 +95,7 @@ def test_faster_precisions_are_close_to_float32_on_a_gpu(tracks, name, tolerance
     """Latents of the same weights, as shares of their deviation."""
     exact = GEPC(**OPTIONS | {"precision": "fp32"}).fit(tracks, device="cuda")
     expected = exact.embed(tracks)
-    exact.precision_ = name
+    exact.network_.precision = name
     gap = abs(exact.embed(tracks) - expected).max() / expected.std()
     # Of small networks no product may be large enough for TensorFloat-32.
     assert (gap > 0 or name == "tf32") and gap < tolerance
@@ -105,7 +105,7 @@ def test_bfloat16_is_close_to_float32(tracks):
     """Latents of the same weights, as shares of their deviation."""
     exact = GEPC(**OPTIONS | {"precision": "fp32"}).fit(tracks, device="cpu")
     expected = exact.embed(tracks)
-    exact.precision_ = "bf16"
+    exact.network_.precision = "bf16"
     gap = abs(exact.embed(tracks) - expected) / expected.std()
     assert 0 < gap.mean() < 0.01 and gap.max() < 0.1
 
@@ -118,20 +118,20 @@ def tracks():
 def test_a_resumed_run_and_a_saved_model_keep_what_was_decided(cpu, tracks, tmp_path):
     cpu("avx512_bf16")
     detector = GEPC(**OPTIONS).fit(tracks, run=tmp_path, device="cpu")
-    assert detector.precision_ == "bf16" and detector.precision == "auto"
+    assert detector.network_.precision == "bf16" and detector.precision == "auto"
     cpu()
-    assert GEPC(**OPTIONS).fit(tracks, run=tmp_path, resume=True, device="cpu").precision_ == "bf16"
-    assert GEPC(**OPTIONS).fit(tracks, device="cpu").precision_ == "fp32"
+    assert GEPC(**OPTIONS).fit(tracks, run=tmp_path, resume=True, device="cpu").network_.precision == "bf16"
+    assert GEPC(**OPTIONS).fit(tracks, device="cpu").network_.precision == "fp32"
     detector.save(tmp_path / "model.pt")
     loaded = GEPC.load(tmp_path / "model.pt", device="cpu")
-    assert loaded.precision_ == "bf16"
+    assert loaded.network_.precision == "bf16"
     scores = [one.decision_function(tracks) for one in (detector, loaded)]
     assert (scores[0] == scores[1]).all()
 
 
 def test_a_model_file_with_another_precision_is_refused(tracks, tmp_path):
     detector = GEPC(**OPTIONS).fit(tracks, device="cpu")
-    detector.precision_ = "fp8"
+    detector.network_.precision = "fp8"
     detector.save(tmp_path / "model.pt")
     with pytest.raises(
         InputError, match=r"model\.pt has precision 'fp8', expected fp32 or tf32 or bf16"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gepc_geo.experiments.compare import Comparison, compare
-from gepc_geo.experiments.methods import METHODS, OURS, PAPER
+from gepc_geo.experiments.methods import CHAIN, METHODS, OURS, PAPER
 from gepc_geo.experiments.results import Result
 
 #: What a table is grouped by.
@@ -127,7 +127,7 @@ def best_competitor(results: Sequence[Result]) -> str | None:
     values: dict[str, list[float]] = {}
     for result in results:
         name = result.row
-        if not result.mode and name not in (OURS, PAPER) and not METHODS[name].supervised:
+        if not result.mode and name not in (OURS, CHAIN, PAPER) and not METHODS[name].supervised:
             values.setdefault(name, []).append(result.value)
     return max(values, key=lambda name: float(np.mean(values[name])), default=None)
 

@@ -41,7 +41,7 @@ def test_reconstruction_loss_is_the_mean_over_seen_joints(detector, walkers, oth
     expected = []
     for choice in (0, 1):
         x = whole(detector, model.windows(others), choice).numpy()
-        rebuilt = detector.model_(torch.from_numpy(x))[0].numpy()
+        rebuilt = detector.network_.model(torch.from_numpy(x))[0].numpy()
         expected.append(
             [
                 ((one[..., :-1] - other) ** 2)[one[..., -1] > 0].mean(dtype=float)
@@ -59,7 +59,7 @@ def test_machine_on_latents_is_of_scikit_learn(detector, walkers, others, monkey
     monkeypatch.setattr(module, "SVM_ROWS", most)
     model = LatentSVM.from_detector(detector).fit(walkers)
     windows = detector.pipeline_.training_windows(walkers)
-    train = [detector.model_.encode(whole(detector, windows, c)).numpy() for c in (0, 1)]
+    train = [detector.network_.model.encode(whole(detector, windows, c)).numpy() for c in (0, 1)]
     train = np.concatenate(train)
     if len(train) > most:
         # Windows and their mirror images each by themselves; the order does not matter.
@@ -69,7 +69,7 @@ def test_machine_on_latents_is_of_scikit_learn(detector, walkers, others, monkey
     mean = train.mean(0)
     theirs = svm.OneClassSVM(nu=0.1, gamma="scale").fit(train - mean)
     test = [
-        detector.model_.encode(whole(detector, model.windows(others), c)).numpy() for c in (0, 1)
+        detector.network_.model.encode(whole(detector, model.windows(others), c)).numpy() for c in (0, 1)
     ]
     expected = -np.mean([theirs.decision_function(one - mean) for one in test], axis=0)
     score = model.decision_function(others)
@@ -79,8 +79,8 @@ def test_machine_on_latents_is_of_scikit_learn(detector, walkers, others, monkey
 def test_one_training_without_clusters_serves_both(walkers, others, monkeypatch):
     model = ReconstructionLoss(Options(**SMALL)).fit(walkers, device="cpu")
     theirs = GEPC(**SMALL | {"cluster_share": 0.0}).fit(walkers, device="cpu")
-    for name, value in model.detector_.model_.state_dict().items():
-        assert torch.equal(value, theirs.model_.state_dict()[name]), name
+    for name, value in model.detector_.network_.model.state_dict().items():
+        assert torch.equal(value, theirs.network_.model.state_dict()[name]), name
     np.testing.assert_array_equal(
         model.decision_function(others),
         ReconstructionLoss.from_detector(theirs).fit(walkers).decision_function(others),

@@ -43,7 +43,7 @@ def test_every_competitor_is_an_estimator(name):
 @pytest.mark.parametrize("name", COMPETITORS)
 def test_short_tracks_and_wrong_options_are_refused(name, walkers):
     with pytest.raises(InputError, match="give 0 windows of 120 frames, expected at least 2"):
-        COMPETITORS[name](Options(window=120)).fit(walkers, device="cpu")
+        COMPETITORS[name](Options(lengths=["120"])).fit(walkers, device="cpu")
     with pytest.raises(InputError, match="seed is -1, expected at least 0"):
         COMPETITORS[name](Options(seed=-1)).fit(walkers, device="cpu")
     with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
@@ -68,8 +68,8 @@ def test_keywords_and_options_that_are_none_are_named(name, walkers):
         match=rf"{kind.__name__} has no keyword 'window', expected some of {known} "
         r"\(a detector's options go in as options=Options\(...\)\)",
     ):
-        kind(window=24)
-    for options in ({"window": 24}, 24):
+        kind(lengths=["24"])
+    for options in ({"lengths": ["24"]}, 24):
         with pytest.raises(
             InputError,
             match=f"options is a {type(options).__name__}, expected Options.* {', '.join(NAMES)}",
@@ -95,7 +95,7 @@ def test_a_fit_that_ends_early_leaves_a_competitor_as_it_was(name, classes, monk
         with pytest.raises(InputError, match=f"this {kind.__name__} is not fitted"):
             ask(classes)
     expected = competitor.fit(classes, device="cpu").decision_function(classes)
-    competitor.set_params(options=Options(**{**SMALL.to_dict(), "window": 24, "score_stride": 2}))
+    competitor.set_params(options=Options(**{**SMALL.to_dict(), "lengths": ["24"], "score_stride": 2}))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(kind, late, stop)
         competitor.fit(classes, device="cpu")
@@ -118,7 +118,7 @@ def test_options_of_a_detector_are_those_at_the_time_of_the_fit(walkers):
     detector = GEPC(**SMALL.to_dict())
     competitor = NearestNeighbour(detector).fit(walkers, device="cpu")
     expected = competitor.decision_function(walkers)
-    detector.set_params(score_stride=1, max_gap=0, window=24)
+    detector.set_params(score_stride=1, max_gap=0, lengths=["24"])
     np.testing.assert_array_equal(competitor.decision_function(walkers), expected)
 
 

@@ -45,7 +45,7 @@ def rows(model, walkers, others):
 
 
 def test_windows_are_flattened_in_order(walkers):
-    pipeline = InputPipeline(walkers.skeleton, 2, 0, Options())
+    pipeline = InputPipeline(walkers.skeleton, 2, 0, Options(), (12,))
     windows = pipeline.windows(walkers, 6)
     pipeline.fit(WindowLoader(windows, batch_size=64))
     flat = flatten(pipeline, windows)
@@ -57,7 +57,7 @@ def test_windows_are_flattened_in_order(walkers):
 
 def test_windows_are_flattened_on_the_device_of_the_pipeline(walkers, monkeypatch):
     """The meta device stands for one that shares no memory with the host: mixing the two fails."""
-    pipeline = InputPipeline(walkers.skeleton, 2, 0, Options())
+    pipeline = InputPipeline(walkers.skeleton, 2, 0, Options(), (12,))
     windows = pipeline.windows(walkers, 6)
     pipeline.fit(WindowLoader(windows, batch_size=64))
     pipeline.to(torch.device("meta"))
@@ -75,7 +75,7 @@ def test_windows_are_flattened_on_the_device_of_the_pipeline(walkers, monkeypatc
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_flattens_as_the_cpu_does(walkers):
-    pipeline = InputPipeline(walkers.skeleton, 2, 0, Options())
+    pipeline = InputPipeline(walkers.skeleton, 2, 0, Options(), (12,))
     windows = pipeline.windows(walkers, 6)
     pipeline.fit(WindowLoader(windows, batch_size=64))
     expected = flatten(pipeline, windows, 1)

@@ -110,7 +110,7 @@ def test_clips_are_fitted_into_one_picture_and_keep_their_shape(actions):
 
 def normalized(tracks, scale):
     """Windows as the network gets them, but for the standardisation."""
-    pipeline = InputPipeline(tracks.skeleton, 2, 0, Options(scale=scale))
+    pipeline = InputPipeline(tracks.skeleton, 2, 0, Options(scale=scale), (12,))
     windows = pipeline.windows(tracks, 4)
     batch = next(iter(WindowLoader(windows, len(windows))))
     return pipeline.normalize(batch).x.numpy()

@@ -42,7 +42,7 @@ def calls(monkeypatch) -> list[str]:
 
     def fake(unit, train, test, options, level, device, quiet):
         asked.append(f"{unit} {options.seed} {sorted(set(train.clip_label))}")
-        pipeline = InputPipeline(test.skeleton, 2, 0, options)
+        pipeline = InputPipeline(test.skeleton, 2, 0, options, (12,))
         windows = pipeline.windows(test, 1)
         score = windows.table.keypoints[windows.rows(), :, 1].mean((1, 2))
         return Trained({unit: Scored(windows, score)}, 1.5, 0.5)
@@ -307,7 +307,7 @@ def test_one_training_gives_every_mode(one_job):
         assert {"reconstruction", "latent_svm"} <= set(cell["rows"].tolist())
     by_row = {(r.row, r.condition): r.value for r in one_job.results()}
     for condition in one_job.protocol.conditions():
-        assert by_row["gepc", condition] == by_row[f"gepc:{Options().mode}", condition]
+        assert by_row["gepc", condition] == by_row["gepc:assignment", condition]
 
 
 def test_two_jobs_give_what_one_gives(one_job, actions, tmp_path):
