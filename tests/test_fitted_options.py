@@ -220,9 +220,14 @@ def test_an_adapted_detector_has_a_threshold_for_every_mode(fitted, crowd):
 def test_a_threshold_that_is_set_is_that_of_the_present_mode(detector, crowd, tmp_path):
     own = copy.copy(detector).set_params(mode="latent")
     own.threshold_ = -1e9
-    assert own.predict(crowd).all() and own.calibration_.thresholds["nearest"] == detector.threshold_
+    assert (
+        own.predict(crowd).all() and own.calibration_.thresholds["nearest"] == detector.threshold_
+    )
     own.save(tmp_path / "model.pt")
-    assert GEPC.load(tmp_path / "model.pt", device="cpu").calibration_.thresholds == own.calibration_.thresholds
+    assert (
+        GEPC.load(tmp_path / "model.pt", device="cpu").calibration_.thresholds
+        == own.calibration_.thresholds
+    )
     assert detector.calibration_.thresholds["latent"] > -1e9
 
 

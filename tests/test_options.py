@@ -92,7 +92,10 @@ def test_every_option_has_help():
         ({"strides": [2, 3]}, "strides has 2 entries, expected one for each of the 9"),
         ({"decoder_channels": []}, "decoder_channels is empty"),
         ({"kernel_size": 4}, "kernel_size is 4, expected an odd number"),
-        ({"frames": 20, "coefficients": 0, "mode": "latent"}, "frames is 20, expected a multiple of 6"),
+        (
+            {"frames": 20, "coefficients": 0, "mode": "latent"},
+            "frames is 20, expected a multiple of 6",
+        ),
         ({"scale": "knee"}, "scale is 'knee', expected torso or height or rms or image"),
     ],
 )

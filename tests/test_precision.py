@@ -120,7 +120,10 @@ def test_a_resumed_run_and_a_saved_model_keep_what_was_decided(cpu, tracks, tmp_
     detector = GEPC(**OPTIONS).fit(tracks, run=tmp_path, device="cpu")
     assert detector.network_.precision == "bf16" and detector.precision == "auto"
     cpu()
-    assert GEPC(**OPTIONS).fit(tracks, run=tmp_path, resume=True, device="cpu").network_.precision == "bf16"
+    assert (
+        GEPC(**OPTIONS).fit(tracks, run=tmp_path, resume=True, device="cpu").network_.precision
+        == "bf16"
+    )
     assert GEPC(**OPTIONS).fit(tracks, device="cpu").network_.precision == "fp32"
     detector.save(tmp_path / "model.pt")
     loaded = GEPC.load(tmp_path / "model.pt", device="cpu")

@@ -15,7 +15,7 @@ from gepc_geo.encoding import Network, window_residual
 from gepc_geo.errors import InputError
 from gepc_geo.fitting import refitted
 from gepc_geo.inputs import Inputs
-from gepc_geo.options import Options
+from gepc_geo.options import NETWORK_MODES, Options
 from gepc_geo.precision import autocast
 from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
@@ -38,6 +38,7 @@ class AutoencoderCompetitor(WindowCompetitor):
 
     Attributes:
         detector\_: Whose autoencoder it is; a second competitor can share it.
+        network\_: That detector's.
     """
 
     def __init__(self, options: Options | None = None, detector: GEPC | None = None) -> None:
@@ -60,7 +61,7 @@ class AutoencoderCompetitor(WindowCompetitor):
             device: Where to train; a detector that was handed over stays where it is.
 
         Raises:
-            InputError: As :meth:`gepc_geo.GEPC.fit`; a detector that is not fitted.
+            InputError: As :meth:`gepc_geo.GEPC.fit`; a detector that is not fitted, or has no network.
         """
         with refitted(self) as fresh:
             if self.detector is None:
@@ -71,22 +72,10 @@ class AutoencoderCompetitor(WindowCompetitor):
             else:
                 check_detector(self.detector)
                 fresh.detector_ = self.detector
+            fresh.network_ = _network_of(fresh.detector_)
             pipeline = fresh.detector_.pipeline_
             fresh.fit_windows(pipeline, pipeline.training_windows(tracks))
         return self
-
-    @property
-    def network_(self) -> Network:
-        """The detector's.
-
-        Raises:
-            InputError: It has none.
-        """
-        if self.detector_.network_ is None:
-            raise InputError(
-                "the detector has no network, expected one fitted with a mode that trains one"
-            )
-        return self.detector_.network_
 
     @torch.no_grad()
     def _score_windows(self, windows: PoseWindows) -> np.ndarray:
@@ -150,3 +139,17 @@ class LatentSVM(AutoencoderCompetitor):
 
     def _score(self, inputs: Inputs) -> np.ndarray:
         return -self.model_.decision_function(self._latent(inputs))
+
+
+def _network_of(detector: GEPC) -> Network:
+    """A detector's network.
+
+    Raises:
+        InputError: It has none.
+    """
+    if detector.network_ is None:
+        raise InputError(
+            f"the detector was fitted with mode {detector.options_.mode!r}, which trains no network, "
+            f"expected {' or '.join(NETWORK_MODES)}"
+        )
+    return detector.network_

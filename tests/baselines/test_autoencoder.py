@@ -69,7 +69,8 @@ def test_machine_on_latents_is_of_scikit_learn(detector, walkers, others, monkey
     mean = train.mean(0)
     theirs = svm.OneClassSVM(nu=0.1, gamma="scale").fit(train - mean)
     test = [
-        detector.network_.model.encode(whole(detector, model.windows(others), c)).numpy() for c in (0, 1)
+        detector.network_.model.encode(whole(detector, model.windows(others), c)).numpy()
+        for c in (0, 1)
     ]
     expected = -np.mean([theirs.decision_function(one - mean) for one in test], axis=0)
     score = model.decision_function(others)
@@ -102,3 +103,9 @@ def test_a_detector_without_an_autoencoder_is_refused(walkers):
     for model in (LatentSVM.from_detector(GEPC()), ReconstructionLoss(detector=GEPC())):
         with pytest.raises(InputError, match="this detector is not fitted, expected fit"):
             model.fit(walkers)
+
+
+def test_a_detector_that_trained_none_is_refused(walkers):
+    alone = GEPC(lengths=["12"], stride=24, score_stride=12).fit(walkers, device="cpu")
+    with pytest.raises(InputError, match="mode 'nearest', which trains no network, expected"):
+        LatentSVM.from_detector(alone).fit(walkers)

@@ -65,7 +65,7 @@ def test_keywords_and_options_that_are_none_are_named(name, walkers):
     known = ", ".join(sorted(kind().get_params()))
     with pytest.raises(
         InputError,
-        match=rf"{kind.__name__} has no keyword 'window', expected some of {known} "
+        match=rf"{kind.__name__} has no keyword 'lengths', expected some of {known} "
         r"\(a detector's options go in as options=Options\(...\)\)",
     ):
         kind(lengths=["24"])
@@ -95,7 +95,9 @@ def test_a_fit_that_ends_early_leaves_a_competitor_as_it_was(name, classes, monk
         with pytest.raises(InputError, match=f"this {kind.__name__} is not fitted"):
             ask(classes)
     expected = competitor.fit(classes, device="cpu").decision_function(classes)
-    competitor.set_params(options=Options(**{**SMALL.to_dict(), "lengths": ["24"], "score_stride": 2}))
+    competitor.set_params(
+        options=Options(**{**SMALL.to_dict(), "lengths": ["24"], "score_stride": 2})
+    )
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(kind, late, stop)
         competitor.fit(classes, device="cpu")

@@ -17,7 +17,6 @@ from gepc_geo.baselines import (
     Mixture,
     NearestNeighbour,
     OneClassSVM,
-    RelativeNeighbour,
     flatten,
 )
 from gepc_geo.baselines import flat as module
@@ -26,7 +25,9 @@ from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.options import Options
 
-FLAT = (NearestNeighbour, RelativeNeighbour, Mixture, IsolationForest, OneClassSVM)
+#: Windows of 12 frames.
+ONE = Options(lengths=["12"])
+FLAT = (NearestNeighbour, Mixture, IsolationForest, OneClassSVM)
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +50,9 @@ def test_windows_are_flattened_in_order(walkers):
     windows = pipeline.windows(walkers, 6)
     pipeline.fit(WindowLoader(windows, batch_size=64))
     flat = flatten(pipeline, windows)
-    assert flat.shape == (len(windows), 12 * 17 * 6)
+    assert flat.shape == (len(windows), 6 * 17 * 2 + 3 * 4)
     last = next(iter(WindowLoader(windows.subset(np.array([len(windows) - 1])), batch_size=1)))
-    expected = pipeline.tensor(last)[..., :-1].flatten().numpy()
+    expected = pipeline(last).flat()[0].numpy()
     np.testing.assert_allclose(flat[-1], expected, atol=1e-6)
 
 
@@ -69,7 +70,7 @@ def test_windows_are_flattened_on_the_device_of_the_pipeline(walkers, monkeypatc
 
     monkeypatch.setattr(torch.Tensor, "cpu", copy_to_host)
     flat = flatten(pipeline, windows, 1)
-    assert isinstance(flat, np.ndarray) and flat.shape == (len(windows), 12 * 17 * 6)
+    assert isinstance(flat, np.ndarray) and flat.shape == (len(windows), 6 * 17 * 2 + 3 * 4)
     assert set(came_from) == {"meta"}
 
 
@@ -84,33 +85,10 @@ def test_cuda_flattens_as_the_cpu_does(walkers):
 
 
 def test_neighbour_is_the_smallest_distance(walkers, others):
-    model = NearestNeighbour(dims=16).fit(walkers, device="cpu")
+    model = NearestNeighbour(ONE, dims=16).fit(walkers, device="cpu")
     train, test = rows(model, walkers, others)
     expected = np.sqrt(((test[:, None].astype(float) - train) ** 2).sum(-1)).min(1)
     np.testing.assert_allclose(model.decision_function(others), expected, rtol=1e-3)
-
-
-def test_relative_neighbour_is_the_detectors_distance_without_a_network(walkers, others):
-    """By its definition: a row's spacing is its RMS distance to the 10 nearest of other people."""
-    options = Options(stride=24, augment="flip")
-    model = RelativeNeighbour(options).fit(walkers, device="cpu")
-    windows = model.pipeline_.training_windows(walkers)
-    train = np.concatenate([flatten(model.pipeline_, windows, choice) for choice in (0, 1)])
-    views = [flatten(model.pipeline_, model.windows(others), choice) for choice in (0, 1)]
-    mean, basis = model.model_.mean.numpy(), model.model_.basis.numpy().astype(float)
-    np.testing.assert_allclose(mean, train.mean(0), atol=1e-4)
-    assert basis.shape == (train.shape[1], 128)
-    train, views = (train - mean) @ basis, [(view - mean) @ basis for view in views]
-    person = np.unique(np.stack([windows.clip, windows.track]), axis=1, return_inverse=True)[1]
-    person = np.tile(person.ravel(), 2)
-    apart = ((train[:, None] - train) ** 2).sum(-1)
-    apart[person[:, None] == person] = np.inf
-    spacing = np.sort(apart, axis=1)[:, :10].mean(1)
-    floor = 1e-4 * spacing.mean()
-    square = np.stack([((view[:, None] - train) ** 2).sum(-1) + floor for view in views])
-    # Of the views of a window the nearer one counts.
-    expected = (np.log(square) / 2 - 0.4 * np.log(spacing + floor) / 2).min((0, 2))
-    np.testing.assert_allclose(model.decision_function(others), expected, atol=1e-4)
 
 
 def test_mirrored_training_windows_are_as_near_as_plain_ones(walkers):
@@ -120,16 +98,18 @@ def test_mirrored_training_windows_are_as_near_as_plain_ones(walkers):
     mirrored = walkers.with_(
         keypoints=x, confidence=walkers.confidence[:, walkers.skeleton.mirror()]
     )
-    options = Options(score_stride=8)
+    options = Options(lengths=["12"], score_stride=8)
     model = NearestNeighbour(options).fit(walkers, device="cpu")
     windows = model.windows(mirrored)
     assert model.score_windows(windows)[~windows.padded].max() < 0.03
-    plain = NearestNeighbour(Options(score_stride=8, augment="none")).fit(walkers, device="cpu")
+    plain = NearestNeighbour(Options(lengths=["12"], score_stride=8, augment="none")).fit(
+        walkers, device="cpu"
+    )
     assert np.median(plain.score_windows(windows)[~windows.padded]) > 1
 
 
 def test_components_hold_the_most_variance(walkers):
-    model = NearestNeighbour(dims=4).fit(walkers, device="cpu")
+    model = NearestNeighbour(ONE, dims=4).fit(walkers, device="cpu")
     windows = model.pipeline_.training_windows(walkers)
     x = np.concatenate([flatten(model.pipeline_, windows, choice) for choice in range(10)])
     values = np.linalg.svd((x - x.mean(0)).astype(float), compute_uv=False) ** 2
@@ -139,7 +119,9 @@ def test_components_hold_the_most_variance(walkers):
 
 
 def test_mixture_is_minus_the_log_density(walkers, others):
-    model = Mixture(Options(seed=4), dims=8, components=3).fit(walkers, device="cpu")
+    model = Mixture(Options(lengths=["12"], seed=4), dims=8, components=3).fit(
+        walkers, device="cpu"
+    )
     train, test = rows(model, walkers, others)
     score = model.decision_function(others)
     # Every step of EM ends in a mixture whose mean is the data's.
@@ -161,7 +143,7 @@ def test_mixture_is_minus_the_log_density(walkers, others):
 def test_mixture_of_windows_that_are_all_the_same(walkers, others):
     """Nobody moves, all joints in one place: no variance, and so no ridge that is a share of it."""
     still = walkers.with_(keypoints=np.ones_like(walkers.keypoints))
-    model = Mixture(Options(stride=24), components=3)
+    model = Mixture(Options(lengths=["12"], stride=24), components=3)
     with warnings.catch_warnings():
         # Of fewer distinct rows than components.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -170,7 +152,7 @@ def test_mixture_of_windows_that_are_all_the_same(walkers, others):
 
 
 def test_forest_is_of_scikit_learn(walkers, others):
-    model = IsolationForest(Options(seed=4), dims=8).fit(walkers, device="cpu")
+    model = IsolationForest(Options(lengths=["12"], seed=4), dims=8).fit(walkers, device="cpu")
     train, test = rows(model, walkers, others)
     theirs = ensemble.IsolationForest(random_state=4).fit(train)
     assert model.model_.get_params() == theirs.get_params()
@@ -182,7 +164,7 @@ def test_forest_is_of_scikit_learn(walkers, others):
 @pytest.mark.parametrize("most", [40, 10_000])
 def test_machine_is_of_scikit_learn_on_a_seeded_sample(walkers, others, monkeypatch, most):
     monkeypatch.setattr(module, "SVM_ROWS", most)
-    model = OneClassSVM(Options(seed=2), dims=8).fit(walkers, device="cpu")
+    model = OneClassSVM(Options(lengths=["12"], seed=2), dims=8).fit(walkers, device="cpu")
     train, test = rows(model, walkers, others)
     if most < len(train):
         train = train[np.random.default_rng(2).choice(len(train), most, replace=False)]

@@ -139,7 +139,10 @@ def test_curves_of_loss_start_at_nothing(actions):
     )
     given = [
         Result(row, Condition("a", FEW, f"noise={share}"), seed, "AUC", value + 0.1 * seed)
-        for row, each in {"nearest": (0.9, 0.88, 0.8), "nearest_neighbour": (0.7, 0.7, 0.75)}.items()
+        for row, each in {
+            "nearest": (0.9, 0.88, 0.8),
+            "nearest_neighbour": (0.7, 0.7, 0.75),
+        }.items()
         for share, value in zip((0, 5, 20), each, strict=True)
         for seed in (0, 1)
     ]
