@@ -100,7 +100,7 @@ def test_joints_in_one_point_have_features():
 
 @pytest.fixture(scope="module")
 def model(walkers):
-    return MotionMixture(Options(seed=2), components=3).fit(walkers, device="cpu")
+    return MotionMixture(Options(lengths=["12"], seed=2), components=3).fit(walkers, device="cpu")
 
 
 def test_scores_are_minus_log_densities_of_standardised_features(model, walkers):
@@ -137,7 +137,7 @@ def test_runners_stand_out_of_walkers(model):
 
 
 def test_seeds_repeat_and_nobody_has_no_scores(model, walkers):
-    again = MotionMixture(Options(seed=2), components=3).fit(walkers, device="cpu")
+    again = MotionMixture(Options(lengths=["12"], seed=2), components=3).fit(walkers, device="cpu")
     np.testing.assert_array_equal(
         again.decision_function(walkers), model.decision_function(walkers)
     )
