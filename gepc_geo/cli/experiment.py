@@ -240,7 +240,7 @@ def noise(**given: Any) -> None:
 @_class_options(",".join(DIRECTIONS), "two")
 @_study_options()
 def ablation(**given: Any) -> None:
-    """The detector with one thing changed at a time, on the first two packaged splits.
+    """The paper's chain with one thing changed at a time, on the first two packaged splits.
 
     Example:
 

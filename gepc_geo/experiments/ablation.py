@@ -1,4 +1,4 @@
-"""The detector with one thing changed at a time."""
+"""The paper's chain with one thing changed at a time."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ PAPERS_MODE = "assignment"
 DEFAULT = "default"
 #: Options that are varied one by one, and their values. Scoring modes need no training of their own.
 VARIED: dict[str, tuple[Any, ...]] = {
+    "coefficients": (0, 6, 12),
     "branches": tuple(
         list(names) for count in range(1, len(BRANCHES)) for names in combinations(BRANCHES, count)
     ),
@@ -48,10 +49,10 @@ def variants(options: Options) -> dict[str, Options]:
 
 
 class Ablation(Coarse):
-    """:class:`Coarse` for the :func:`variants` of the detector, each with all of its scoring modes."""
+    """:class:`Coarse` for the :func:`variants` of the chain, each with all of its scoring modes."""
 
     name = "ablation"
-    about = "whole clips, variants of the detector"
+    about = "whole clips, variants of the paper's chain"
 
     def conditions(self) -> list[Condition]:
         """Every split and direction with every variant."""
@@ -87,12 +88,12 @@ class Ablation(Coarse):
     def remarks(self, results: Sequence[Result]) -> list[str]:
         """Each variant against the default one, paired over splits and directions.
 
-        In the default scoring mode and in the paper's, as only the latter sees the mixture. First of
-        all the largest soft assignment against the mixture over them, of the default variant.
+        In the paper's scoring mode and in that of the reconstruction, which does not see the clusters.
+        First of all the largest soft assignment against the mixture over them, of the default variant.
         """
         by_mode = {
-            self.options.mode: [result for result in results if not result.mode],
-            PAPERS_MODE: [result for result in results if result.mode == PAPERS_MODE],
+            mode: [result for result in results if result.mode == mode]
+            for mode in (PAPERS_MODE, "reconstruction")
         }
         plain = [result for result in results if _variant(result) == DEFAULT]
         found = comparison(plain, lambda one: one.mode, "max", PAPERS_MODE)
