@@ -72,7 +72,7 @@ def calibrate(
             "poses: expect more false alarms than wanted, and calibrate on other normal poses",
             err=True,
         )
-    mode = mode or detector.mode
+    mode = detector.scoring_mode(mode)
     series = alarms.clip_series(detector, tracks, mode, quiet=False)
     found = alarms.calibrate(series, mode, false_alarms_per_hour)
     detector.alarm_ = found.to_dict()
