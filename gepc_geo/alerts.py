@@ -107,7 +107,9 @@ class AlertTracker:
             stream = self._streams.setdefault(key, _Stream())
             mine = np.flatnonzero((camera == key[0]) & (scores.session == key[1]))
             if len(mine):
-                windows = np.stack([one[mine] for one in (scores.first, scores.length, scores.person)])
+                windows = np.stack(
+                    [one[mine] for one in (scores.first, scores.length, scores.person)]
+                )
                 stream.take(windows, scores.scores[self.mode][mine])
             for frame, person, score in stream.judge(settled, self.threshold):
                 alerts += self._alarmed(stream, key[0], frame, person, score)

@@ -163,9 +163,7 @@ class WindowScorer:
         return {mode: torch.cat([view[mode] for view in views]) for mode in self.modes}
 
     @torch.no_grad()
-    def few(
-        self, windows: PoseWindows, modes: Sequence[str] | None = None
-    ) -> WindowScores:
+    def few(self, windows: PoseWindows, modes: Sequence[str] | None = None) -> WindowScores:
         r"""Scores of a few windows, at the least cost.
 
         Unlike in :meth:`__call__` batches are no larger than they must be: what a window is scored with
