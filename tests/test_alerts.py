@@ -16,7 +16,9 @@ from gepc_geo.levels import ScoreOptions, frame_level
 from gepc_geo.online import OnlineScores
 
 
-@pytest.mark.parametrize(("options", "stride"), [(SMALL, 1), (SMALL, 5), (SEVERAL, 1), (SEVERAL, 3)])
+@pytest.mark.parametrize(
+    ("options", "stride"), [(SMALL, 1), (SMALL, 5), (SEVERAL, 1), (SEVERAL, 3)]
+)
 def test_alerts_are_the_batch_alarms(options, stride):
     """Start, end, peak, person and score of every clip; several thresholds."""
     train = simulate_crowd("train", num_clips=6, frames_per_clip=36, seed=1)
