@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gepc_geo import distributed
 from gepc_geo.encoding import Encoder
-from gepc_geo.normality import Normality
+from gepc_geo.normality import Normality, of_views
 from gepc_geo.options import Options
 from gepc_geo.window_scores import scoring_loader
 from gepc_geo.windows import PoseWindows
@@ -107,7 +107,10 @@ class _Fit:
         normality = _first(
             lambda: normality.fit(everything, torch.cat(neighbours), torch.cat(whose)), self.device
         )
-        return normality, normality.scores_of_views(passes[: augment.num_scored], person)
+        views = [normality.scores(one, person) for one in passes[: augment.num_scored]]
+        return normality, {
+            mode: of_views(mode, torch.stack([one[mode] for one in views])) for mode in self.modes
+        }
 
     def _neighbours(self, normality: Normality, choice: int) -> Tensor:
         """Held-out windows in the coordinates of neighbours."""

@@ -228,13 +228,6 @@ class Normality:
         """
         return {mode: self._score(mode, rows, person) for mode, rows in points.items()}
 
-    def scores_of_views(
-        self, views: Sequence[dict[str, Tensor]], person: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """As :meth:`scores`, of the points of each of the windows' views."""
-        each = [self.scores(points, person) for points in views]
-        return {mode: of_views(mode, torch.stack([one[mode] for one in each])) for mode in each[0]}
-
     def _score(self, mode: str, rows: Tensor, person: Tensor | None) -> Tensor:
         if mode == "nearest":
             return self.nearest(rows, person)

@@ -137,7 +137,14 @@ class WindowScorer:
     def _of_views(
         self, batch: Batch, length: int, modes: Sequence[str], person: Tensor | None
     ) -> dict[str, Tensor]:
-        return self.normality[length].scores_of_views(self._views(batch, length, modes), person)
+        # All views at once: what is learned is read from memory once for all of them.
+        views = self._views(batch, length, modes)
+        points = {mode: torch.cat([view[mode] for view in views]) for mode in modes}
+        own = None if person is None else person.repeat(len(views))
+        scores = self.normality[length].scores(points, own)
+        return {
+            mode: of_views(mode, one.unflatten(0, (len(views), -1))) for mode, one in scores.items()
+        }
 
     def _views(self, batch: Batch, length: int, modes: Sequence[str]) -> list[dict[str, Tensor]]:
         """Points of each view of some windows."""
