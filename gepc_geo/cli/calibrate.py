@@ -66,7 +66,7 @@ def calibrate(
     known = float(np.sum(tracks.clip_length / tracks.fps)) / 3600
     alarms.check_hours(known, false_alarms_per_hour)
     detector = load_run(run, None, device, tracks)
-    if Run.of(run).trained().was_trained_on(tracks, detector):
+    if detector.was_trained_on(tracks):
         click.echo(
             f"warning: {data} is what {run} was trained on, whose scores are lower than those of new "
             "poses: expect more false alarms than wanted, and calibrate on other normal poses",

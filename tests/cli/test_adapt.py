@@ -106,7 +106,7 @@ def test_a_new_camera(folder, tmp_path):
     result = run("adapt", folder / "run", folder / "new.npz", "--out", out)
     assert result.exit_code == 0, result.output
     old, new = (GEPC.load(f / "model.pt", device="cpu") for f in (folder / "run", out))
-    rows = [len(one.normality_.nearest.points) for one in (old, new)]
+    rows = [len(one.scorer_.normality[12].nearest.points) for one in (old, new)]
     assert rows[1] > rows[0]
     assert (
         "recall" not in result.output
