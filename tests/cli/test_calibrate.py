@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from streams import SMALL, small_run
+from streams import SEVERAL, SMALL, small_run
 
 from gepc_geo import GEPC
 from gepc_geo.alarms import clip_series, false_alarms
@@ -18,10 +18,10 @@ from gepc_geo.options import Options
 from gepc_geo.run import Run
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+@pytest.fixture(scope="module", params=[SMALL, SEVERAL], ids=["one", "several"])
+def folder(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("calibrate")
-    small_run(folder)
+    small_run(folder, request.param)
     normal = simulate_crowd("train", num_clips=6, frames_per_clip=96, seed=9)
     normal.save(folder / "normal.npz")
     normal.with_(fps=None).save(folder / "no_fps.npz")
