@@ -27,7 +27,7 @@ from gepc_geo.machine import machine
 from gepc_geo.options import MODES
 
 # As many neighbours as a detector keeps (gepc_geo.neighbours).
-_NEIGHBOURS = 20_000
+_NEIGHBOURS = 10_000
 # As many frames as gepc-geo watch pushes together.
 _TOGETHER = 64
 
@@ -39,10 +39,11 @@ def model(mode: str, hidden: int, precision: str, device: str) -> GEPC:
     detector = GEPC(**options).fit(train, device=device)
     for normality in detector.scorer_.normality.values():
         nearest = normality.nearest
-        times = -(-_NEIGHBOURS // len(nearest.points))
         state = nearest.state_dict()
-        state["points"] = nearest.points.repeat(times, 1)[:_NEIGHBOURS]
-        state["log_scale"] = nearest.log_scale.repeat(times)[:_NEIGHBOURS]
+        for name in ("points", "person", "log_scale"):
+            rows = state[name]
+            times = [-(-_NEIGHBOURS // len(rows))] + [1] * (rows.dim() - 1)
+            state[name] = rows.repeat(*times)[:_NEIGHBOURS]
         nearest.load_state_dict(state)
     return detector
 
