@@ -1,4 +1,4 @@
-"""What is normal, learned anew with the encoder as it is: a new camera, or alarms that were false."""
+"""What is normal, learned anew: a new camera, or alarms that were false."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Recall:
 def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     """A detector that takes all behaviour in new poses for normal, too; the old one stays as it is.
 
-    Neighbours, mixtures, calibration and thresholds are learned anew, for windows of each length; what
-    makes numbers of windows is not. New scores for calibration and thresholds are of each half of the
-    clips (of a single clip: of its time) by neighbours of the other half. Both thresholds are the higher
-    of the old one and the one that the new poses need, and no old score rises, so that neither the old
-    cameras nor the new one raise more false alarms than wanted.
+    Neighbours, mixtures, calibration and thresholds are learned anew, for windows of each length; a
+    network is not. New scores for calibration and thresholds are of each half of the clips (of a single
+    clip: of its time) by neighbours of the other half. Both thresholds are the higher of the old one and
+    the one that the new poses need, so that neither the old cameras nor the new one raise more false
+    alarms than wanted.
 
     Args:
         detector: A fitted detector of frames.
@@ -304,7 +304,7 @@ def _calibrated(detector: GEPC, windows: PoseWindows, raw: dict[str, Tensor]) ->
     """Calibrates a detector by old and new normal windows; scores of the new ones.
 
     Of the old scores only their distributions are known, under the old neighbours. More neighbours make
-    nobody more abnormal, so what comes of them is on the safe side.
+    hardly anybody more abnormal, so what comes of them is on the safe side.
     """
     scorer = detector.scorer_
     for length in np.unique(windows.size).tolist():
