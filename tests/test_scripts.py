@@ -137,7 +137,7 @@ def test_online_latency_prints_a_row_a_stride(monkeypatch):
         *("--people", 2, "--fps", 1000, "--frames", 4, "--hidden", 1, "--mode", "latent"),
         *("--strides", "1,8", "--device", "cpu", "--precision", "fp32"),
     )
-    assert "mode latent, windows of 12, 24, 48 frames, hidden 1, fp32\n" in text
+    assert re.search(r"^mode latent, windows of 12\b.* frames, hidden 1, fp32$", text, flags=re.M)
     assert len(re.findall(r"^ +[18]( +\d+){4}  (?:yes|no)$", text, flags=re.M)) == 2
 
 
