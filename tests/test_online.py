@@ -15,18 +15,18 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.online import OnlineScores
 from gepc_geo.window_scores import WindowScorer, WindowScores
 
-SMALL = {**NETWORK, "stride": 8, "holdout": 0.2}
+SMALL = {**NETWORK, "stride": 8, "holdout": 0.2, "budget": 320, "batch_size": 32}
 #: A network on windows of one length, and neighbours alone on several.
 KINDS = {
-    "network": {"lengths": ["12"], "mode": "assignment", "budget": 320, "batch_size": 32},
-    "lengths": {"lengths": ["8", "15", "26"]},
+    "network": SMALL,
+    "lengths": {**SMALL, "mode": "nearest", "lengths": ["8", "15", "26"]},
 }
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def detector(request, walkers) -> GEPC:
     few = walkers.select(clips=range(5))
-    return GEPC(**SMALL, **KINDS[request.param]).fit(few, device="cpu")
+    return GEPC(**KINDS[request.param]).fit(few, device="cpu")
 
 
 @pytest.fixture(scope="module")
