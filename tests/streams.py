@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from helpers import NETWORK
 
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.alerts import Alert
@@ -17,6 +18,8 @@ from gepc_geo.io import read
 SMALL = dict(lengths=["12"], augment="none", stride=4, holdout=0.2)
 #: The same of several lengths, as the default has.
 SEVERAL = {**SMALL, "lengths": ["8", "16", "30"]}
+#: The same with a network.
+TRAINED = {**NETWORK, **SMALL, "budget": 320, "batch_size": 32}
 
 
 def small_run(folder: Path, options: dict = SMALL) -> GEPC:

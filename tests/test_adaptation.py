@@ -7,8 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from helpers import NETWORK
-from streams import SEVERAL, SMALL, all_joints
+from streams import SEVERAL, SMALL, TRAINED, all_joints
 
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.adaptation import (
@@ -26,11 +25,7 @@ from gepc_geo.options import MODES
 from gepc_geo.window_scores import WindowScorer
 
 #: Neighbours of one length and of several, and a network.
-KINDS = {
-    "one": SMALL,
-    "several": SEVERAL,
-    "network": {**NETWORK, **SMALL, "mode": "assignment", "budget": 320, "batch_size": 32},
-}
+KINDS = {"one": SMALL, "several": SEVERAL, "network": TRAINED}
 
 
 @pytest.fixture(scope="module", params=KINDS)
