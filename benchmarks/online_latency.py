@@ -5,10 +5,10 @@
 One camera with --people people at --fps: a frame is pushed when the camera takes it; those that were
 taken while others were scored wait and are pushed together, as ``gepc-geo watch`` does it. Latency
 counts from the moment a frame was taken; it grows without end where windows come faster than they are
-scored. The network has its default size and weights of a short training (speed does not
-depend on them), and as many neighbours as a model keeps at most. CPU ms is the time that all threads
-together work on a frame, which says most where other programs run on the machine, too. A stride over 1 scores only every so
-many windows of a person, and people then take turns.
+scored. The detector is the default one, or one with a network of default size and weights of a short
+training (--mode; speed does not depend on them), with as many neighbours of each length as a model keeps at most.
+CPU ms is the time that all threads together work on a frame, which says most where other programs run on
+the machine, too. A stride over 1 scores only every so many windows of a person, and people then take turns.
 """
 
 from __future__ import annotations
@@ -24,36 +24,47 @@ from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.device import pick_device
 from gepc_geo.machine import machine
+from gepc_geo.options import MODES
 
 # As many neighbours as a detector keeps (gepc_geo.neighbours).
-_NEIGHBOURS = 20_000
+_NEIGHBOURS = 10_000
 # As many frames as gepc-geo watch pushes together.
 _TOGETHER = 64
 
 
-def model(hidden: int, precision: str, device: str) -> GEPC:
+def model(mode: str, hidden: int, precision: str, device: str) -> GEPC:
     """A detector of full size, hardly trained."""
-    train = simulate_crowd("train", num_clips=2, frames_per_clip=30, seed=0)
-    options = dict(hidden=hidden, budget=64, stride=24, holdout=0.0, precision=precision)
+    train = simulate_crowd("train", num_clips=2, frames_per_clip=72, seed=0)
+    options = dict(mode=mode, hidden=hidden, budget=64, holdout=0.0, precision=precision)
     detector = GEPC(**options).fit(train, device=device)
-    nearest = detector.normality_.nearest
-    times = -(-_NEIGHBOURS // len(nearest.points))
-    state = nearest.state_dict()
-    state["points"] = nearest.points.repeat(times, 1)[:_NEIGHBOURS]
-    state["log_scale"] = nearest.log_scale.repeat(times)[:_NEIGHBOURS]
-    nearest.load_state_dict(state)
+    for normality in detector.scorer_.normality.values():
+        nearest = normality.nearest
+        state = nearest.state_dict()
+        for name in ("points", "person", "log_scale"):
+            rows = state[name]
+            times = [-(-_NEIGHBOURS // len(rows))] + [1] * (rows.dim() - 1)
+            state[name] = rows.repeat(*times)[:_NEIGHBOURS]
+        nearest.load_state_dict(state)
     return detector
+
+
+def words(detector: GEPC) -> str:
+    """What is scored, and how."""
+    text = f"mode {detector.mode}, windows of {', '.join(map(str, detector.lengths_))} frames"
+    if detector.network_ is not None:
+        text += f", hidden {detector.hidden}, {detector.network_.precision}"
+    return text
 
 
 def measure(
     detector: GEPC, people: int, fps: float, frames: int
 ) -> tuple[np.ndarray, float, float]:
     """Latency of each frame in seconds, windows scored a second of work, processor seconds a frame."""
-    scorer = OnlineScorer(detector)
+    scorer = OnlineScorer(detector, modes=(detector.mode,))
     rng = np.random.default_rng(0)
     pose = rng.uniform(0, 100, (people, detector.skeleton_.num_joints, detector.dims_))
     place = np.zeros((people, 1, detector.dims_))
-    warm = detector.window + detector.max_gap + scorer.wait + 5
+    warm = detector.lengths_[-1] + detector.max_gap + scorer.wait + 5
     stream = []
     for number in range(warm + frames):
         # People come one after the other, so that with a stride they take turns.
@@ -87,6 +98,9 @@ def measure(
 @click.option("--people", default=20, show_default=True, help="People in the picture.")
 @click.option("--fps", default=25.0, show_default=True, help="Frames a second.")
 @click.option("--frames", default=250, show_default=True, help="Frames to measure.")
+@click.option(
+    "--mode", type=click.Choice(MODES), default="nearest", show_default=True, help="Scoring mode."
+)
 @click.option("--hidden", default=8, show_default=True, help="Channel unit of the network.")
 @click.option("--device", default="auto", show_default=True)
 @click.option(
@@ -96,24 +110,30 @@ def measure(
     "--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True
 )
 def main(
-    people: int, fps: float, frames: int, hidden: int, device: str, strides: str, precision: str
+    people: int,
+    fps: float,
+    frames: int,
+    mode: str,
+    hidden: int,
+    device: str,
+    strides: str,
+    precision: str,
 ) -> None:
     """Measure how long people in a stream wait for their scores."""
     target = pick_device(device)
     for name, value in machine(target).items():
         click.echo(f"{name:16s}{value}")
     click.echo(f"threads         {torch.get_num_threads()}")
-    click.echo(f"\n{people} people at {fps:g} frames a second, hidden {hidden}, {frames} frames")
-    click.echo("precision  stride  p50 ms  p99 ms  windows/s  CPU ms  keeps up")
-    detector = model(hidden, precision, device)
+    detector = model(mode, hidden, precision, device)
+    click.echo(words(detector))
+    click.echo(f"\n{people} people at {fps:g} frames a second, {frames} frames")
+    click.echo("stride  p50 ms  p99 ms  windows/s  CPU ms  keeps up")
     for stride in map(int, strides.split(",")):
         detector.options_.score_stride = stride
         latency, rate, processor = measure(detector, people, fps, frames)
         p50, p99 = np.percentile(latency * 1e3, [50, 99])
-        keeps_up = "yes" if rate >= people * fps / stride else "no"
-        click.echo(
-            f"{detector.precision_:9s}{stride:8d}{p50:8.0f}{p99:8.0f}{rate:11.0f}{processor * 1e3:8.0f}  {keeps_up}"
-        )
+        keeps_up = "yes" if rate >= people * len(detector.lengths_) * fps / stride else "no"
+        click.echo(f"{stride:6d}{p50:8.0f}{p99:8.0f}{rate:11.0f}{processor * 1e3:8.0f}  {keeps_up}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is normal, learned anew with the encoder as it is: a new camera, or alarms that were false."""
+"""What is normal, learned anew: a new camera, or alarms that were false."""
 
 from __future__ import annotations
 
@@ -19,19 +19,14 @@ from gepc_geo.alarms import (
     series_of,
 )
 from gepc_geo.alerts import Alert
-from gepc_geo.calibration import TailCalibrator
-from gepc_geo.detector import GEPC, WindowScores, check_detector
+from gepc_geo.detector import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.memory import kept_memory
 from gepc_geo.metrics import runs
-from gepc_geo.normality import FUSED, SINGLE, Normality, Points, of_views
-from gepc_geo.options import MODES
-from gepc_geo.scoring import person_frame_scores
+from gepc_geo.normality import Normality
 from gepc_geo.tracks import PoseTracks, check_tracks
+from gepc_geo.window_scores import WindowScorer, WindowScores
 from gepc_geo.windows import PoseWindows
-
-# Scores that stand for an old distribution, and the most new ones that are weighed against them.
-_SCORES = 2000
 
 
 @dataclass
@@ -54,10 +49,11 @@ class Recall:
 def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     """A detector that takes all behaviour in new poses for normal, too; the old one stays as it is.
 
-    Neighbours, mixtures, calibration and thresholds are learned anew, the encoder is not. New scores
-    for calibration and thresholds are of each half of the clips (of a single clip: of its time) by
-    neighbours of the other half. Both thresholds are the higher of the old one and the one that the new
-    poses need, so that neither the old cameras nor the new one raise more false alarms than wanted.
+    Neighbours, mixtures, calibration and thresholds are learned anew, for windows of each length; a
+    network is not. New scores for calibration and thresholds are of each half of the clips (of a single
+    clip: of its time) by neighbours of the other half. Both thresholds are the higher of the old one and
+    the one that the new poses need, so that neither the old cameras nor the new one raise more false
+    alarms than wanted.
 
     Args:
         detector: A fitted detector of frames.
@@ -71,15 +67,14 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     alarm = Alarm.of(detector)
     if alarm is not None:
         check_fps(tracks)
-    windows = detector.pipeline_.windows(tracks, detector.options_.stride).without_padded()
-    if not len(windows):
+    learned = detector.pipeline_.windows(tracks, detector.options_.stride).without_padded()
+    if not len(learned):
         raise InputError(
-            f"the new poses have no window of {detector.options_.length} frames, expected longer tracks"
+            f"the new poses have no window of {detector.lengths_[0]} frames, expected longer tracks"
         )
-    points, person = _points(detector, windows)
-    adapted = _copy(detector, detector.normality_.extended(points, person))
-    scored = _scored_by_others(detector, adapted, tracks, windows, points, person)
-    _calibrate(adapted, scored)
+    news = _news(detector.scorer_, learned)
+    adapted = _adapted(detector, news)
+    scored = _calibrated(adapted, *_scored_by_others(detector, tracks, news))
     if alarm is not None:
         every = series_of(adapted, scored, tracks, alarm.mode)
         series = [every[clip] for clip in np.unique(tracks.clip)]
@@ -120,7 +115,7 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
                 f"{event.camera!r}, expected frames from 0 to {length - 1}"
             )
     windows = detector.windows(tracks).without_padded()
-    first, last = windows.frame, windows.frame + windows.length - 1
+    first, last = windows.frame, windows.frame + windows.size - 1
     marked = np.zeros(len(windows), dtype=bool)
     for event in events:
         inside = windows.clip == places[event.camera]
@@ -131,13 +126,11 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
                 "anybody, expected the poses on which the alarm was raised"
             )
         marked |= inside
-    chosen = windows.subset(np.flatnonzero(marked))
-    points, person = _points(detector, chosen)
-    adapted = _copy(detector, detector.normality_.extended(points, person))
-    scored = adapted.window_scores(tracks, padded=False)
-    _calibrate(adapted, _subset(scored, marked))
-    # Fused scores, and they alone, depend on the calibration.
-    scored.scores["fused"] = _fused(adapted, scored.scores).cpu().numpy()
+    adapted = _adapted(detector, _news(detector.scorer_, windows.subset(marked)))
+    raw = adapted.scorer_.raw(windows)
+    at = torch.from_numpy(np.flatnonzero(marked)).to(adapted.scorer_.device)
+    _calibrated(adapted, windows.subset(marked), {mode: one[at] for mode, one in raw.items()})
+    scored = adapted.scorer_.of_raw(windows, raw)
     worst = float(_peaks(adapted, scored, tracks, events, alarm.mode).max())
     if worst >= alarm.threshold:
         # Far enough that no rounding of another batch reaches it.
@@ -159,7 +152,7 @@ def count_raised(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert]) ->
     """
     tracks = _event_clips(tracks, events)
     mode, threshold = alarm_threshold(detector)
-    scored = detector.window_scores(tracks, padded=False)
+    scored = detector.window_scores(tracks, (mode,), padded=False)
     return int((_peaks(detector, scored, tracks, events, mode) >= threshold).sum())
 
 
@@ -175,7 +168,7 @@ def recall(detector: GEPC, tracks: PoseTracks) -> Recall:
             "the poses have no abnormal frames, expected labelled anomalies (--labels)"
         )
     mode, threshold = alarm_threshold(detector)
-    scored = detector.window_scores(tracks, padded=False)
+    scored = detector.window_scores(tracks, (mode,), padded=False)
     clips = np.split(tracks.frame_labels, tracks.frame_offset[1:-1])
     found = events = 0
     for labels, one in zip(clips, series_of(detector, scored, tracks, mode), strict=True):
@@ -214,158 +207,115 @@ def _peaks(
     return np.array([clips[one.camera].scores[one.start : one.end + 1].max() for one in events])
 
 
-def _copy(detector: GEPC, normality: Normality) -> GEPC:
-    """The same detector with other notions of what is normal."""
-    other = copy.copy(detector)
-    other.normality_ = normality
-    return other
+class _News:
+    """What new windows of one length add to what is normal among them.
 
-
-@torch.no_grad()
-def _points(detector: GEPC, windows: PoseWindows) -> tuple[Points, Tensor]:
-    """Windows in the coordinates of scores, under every scored augmentation, and whose each is."""
-    parts = [
-        detector.normality_.project(encoded)
-        for choice in range(detector._choices)
-        for encoded in detector._encode(detector._loader(windows), choice)
-    ]
-    points = Points(*map(torch.cat, zip(*parts, strict=True)))
-    person = torch.as_tensor(windows.person).to(points.nearest.device)
-    return points, person.repeat(detector._choices)
-
-
-@torch.no_grad()
-def _scored_by_others(
-    detector: GEPC,
-    adapted: GEPC,
-    tracks: PoseTracks,
-    learned: PoseWindows,
-    points: Points,
-    person: Tensor,
-) -> WindowScores:
-    """New windows, each scored by what learned ones that have nothing to do with it make normal.
-
-    Whoever is among the neighbours is nearer to them than anybody new. What is learned (``points``, from
-    :func:`_points`) is not encoded again.
+    Args:
+        old: What was normal before.
+        windows: The new windows.
+        points: Their views, from :meth:`~gepc_geo.window_scores.WindowScorer.points`.
     """
-    windows = detector.windows(tracks).without_padded()
-    parts = [part for part in _parts(windows, learned) if part[0].any() and part[1].any()]
-    if not parts:
-        # Too short to be divided: judged by what was normal before.
-        parts = [(np.ones(len(windows), dtype=bool), np.zeros(len(learned), dtype=bool))]
-    # Both are in the order of the rows that they begin with.
-    known = np.isin(windows.first, learned.first)
-    place = np.searchsorted(learned.first, windows.first)
-    device, copies = person.device, detector._choices
-    scores = {
-        mode: torch.zeros(len(windows), dtype=torch.float64, device=device) for mode in SINGLE
+
+    def __init__(self, old: Normality, windows: PoseWindows, points: dict[str, Tensor]) -> None:
+        self._old, self.windows, self._points = old, windows, points["nearest"]
+        self._views = len(self._points) // len(windows)
+        person = torch.as_tensor(windows.person).to(self._points.device)
+        self._person = person.repeat(self._views)
+        #: What is normal from now on.
+        self.normality = old.extended(points, self._person)
+
+    def without_others(self, chosen: np.ndarray) -> Normality:
+        """What would be normal if of the new windows the chosen ones (mask) alone were neighbours."""
+        normality = copy.copy(self.normality)
+        normality.nearest = self._old.nearest
+        if chosen.any():
+            rows = torch.as_tensor(np.tile(chosen, self._views), device=self._person.device)
+            points, person = self._points[rows], self._person[rows]
+            normality.nearest = normality.nearest.extended(points, person)
+        return normality
+
+
+def _news(scorer: WindowScorer, windows: PoseWindows) -> dict[int, _News]:
+    """What windows add to what is normal, by length."""
+    parts = [windows.of_length(length) for length in windows.lengths]
+    return {
+        part.length: _News(scorer.normality[part.length], part, scorer.points(part))
+        for part in parts
+        if len(part)
     }
-    for here, unrelated in parts:
-        others = torch.as_tensor(np.tile(unrelated, copies), device=device)
-        judge = _copy(adapted, copy.copy(adapted.normality_))
-        nearest = detector.normality_.nearest
-        if unrelated.any():
-            nearest = nearest.extended(points.nearest[others], person[others])
-        judge.normality_.nearest = nearest
-        new, old = np.flatnonzero(here & ~known), np.flatnonzero(here & known)
-        rows = torch.as_tensor(place[old], device=device)
-        rows = (rows + len(learned) * torch.arange(copies, device=device)[:, None]).view(-1)
-        again = judge.normality_.single_scores(Points(*(part[rows] for part in points)))
-        for mode, score in judge._single_scores(windows.subset(new), quiet=True).items():
-            scores[mode][torch.as_tensor(new, device=device)] = score
-            scores[mode][torch.as_tensor(old, device=device)] = of_views(
-                mode, again[mode].view(copies, -1)
-            )
-    scored = WindowScores(windows, {mode: score.cpu().numpy() for mode, score in scores.items()})
-    return _subset(scored, np.any([here for here, _ in parts], axis=0))
+
+
+def _adapted(detector: GEPC, news: dict[int, _News]) -> GEPC:
+    """The detector with more that is normal, not yet calibrated."""
+    adapted, scorer = copy.copy(detector), detector.scorer_
+    normality = scorer.normality | {length: one.normality for length, one in news.items()}
+    adapted.scorer_ = WindowScorer(scorer.encoder, normality)
+    return adapted
+
+
+def _scored_by_others(
+    detector: GEPC, tracks: PoseTracks, news: dict[int, _News]
+) -> tuple[PoseWindows, dict[str, Tensor]]:
+    """New windows and their raw scores, each by what new ones that have nothing to do with it make normal.
+
+    Whoever is among the neighbours is nearer to them than anybody new.
+    """
+    windows, encoder = detector.windows(tracks).without_padded(), detector.scorer_.encoder
+    places, scores = [], []
+    for length, new in news.items():
+        for here, unrelated in _parts(windows, new.windows):
+            judge = WindowScorer(encoder, {length: new.without_others(unrelated)})
+            scores.append(judge.raw(windows.subset(here).of_length(length)))
+            places.append(np.flatnonzero(here))
+    raw = {mode: torch.cat([one[mode] for one in scores]) for mode in detector.modes_}
+    return windows.subset(np.concatenate(places)), raw
 
 
 def _parts(windows: PoseWindows, learned: PoseWindows) -> list[tuple[np.ndarray, np.ndarray]]:
     """Masks of windows, and for each of the learned ones that have no frame or clip in common with it.
 
-    Every other clip is a part; of a single clip what is before its middle, behind it, and across it.
+    Every other clip is a part; of a single clip what is before its middle, behind it, and across it. Where
+    that is too short to be divided, the part is all windows, judged by what was normal before.
+
+    Args:
+        windows: Of all lengths.
+        learned: Of the length that counts.
     """
-    clips = np.unique(learned.clip)
+    length, clips = learned.length, np.unique(learned.clip)
+    counted = windows.size == length
     if len(clips) > 1:
         side, theirs = (np.searchsorted(clips, one.clip) % 2 for one in (windows, learned))
-        return [(side == number, theirs != number) for number in (0, 1)]
-    length = windows.length
-    middle = int(np.median(learned.frame)) + length // 2
-    before, behind = windows.frame + length <= middle, windows.frame >= middle
-    first, end = learned.frame, learned.frame + length
-    far = (end <= middle - length + 1) | (first >= middle + length - 1)
-    parts = [(before, first >= middle), (behind, end <= middle)]
-    # Of a short clip hardly anything is far from its middle: by that alone everybody were abnormal.
-    if 4 * far.sum() >= len(learned):
-        parts.append((~before & ~behind, far))
-    return parts
+        parts = [(side == number, theirs != number) for number in (0, 1)]
+    else:
+        middle = int(np.median(learned.frame)) + length // 2
+        before, behind = windows.frame + length <= middle, windows.frame >= middle
+        first, end = learned.frame, learned.frame + length
+        parts = [(before, first >= middle), (behind, end <= middle)]
+        far = (end <= middle - length + 1) | (first >= middle + length - 1)
+        # Of a short clip hardly anything is far from its middle: by that alone everybody were abnormal.
+        if 4 * far.sum() >= len(learned):
+            parts.append((~before & ~behind, far))
+    parts = [(here & counted, unrelated) for here, unrelated in parts]
+    parts = [part for part in parts if part[0].any() and part[1].any()]
+    return parts or [(counted, np.zeros(len(learned), dtype=bool))]
 
 
-def _calibrate(detector: GEPC, scored: WindowScores) -> None:
-    """Calibration of old and new normal scores; the threshold rises where the new ones need it.
+def _calibrated(detector: GEPC, windows: PoseWindows, raw: dict[str, Tensor]) -> WindowScores:
+    """Calibrates a detector by old and new normal windows; scores of the new ones.
 
     Of the old scores only their distributions are known, under the old neighbours. More neighbours make
-    nobody more abnormal, so what comes of them is on the safe side. Fused scores, which alone depend on
-    the calibration, are those of the new one afterwards.
+    hardly anybody more abnormal, so what comes of them is on the safe side.
     """
-    normality = detector.normality_
-    device = next(detector.model_.parameters()).device
-    for mode in SINGLE:
-        new = torch.as_tensor(scored.scores[mode]).to(device)
-        normality.calibrators[mode] = _pooled(normality.calibrators[mode], new)
-    scored.scores["fused"] = _fused(detector, scored.scores).cpu().numpy()
-    detector.person_calibrators_ = {
-        mode: _pooled(
-            detector.person_calibrators_[mode],
-            _covered(scored.windows, scored.scores[mode]).to(device),
-        )
-        for mode in MODES
-    }
-    detector.most_normal_ = {
-        mode: min(detector.most_normal_[mode], float(scored.scores[mode].min())) for mode in MODES
-    }
-    share = 1 - detector.options_.contamination
-    detector.thresholds_ = {
-        mode: max(old, float(np.quantile(scored.scores[mode], share)))
-        for mode, old in detector.thresholds_.items()
-    }
-
-
-def _fused(detector: GEPC, scores: dict[str, np.ndarray]) -> Tensor:
-    """The fused scores of windows, from those of the modes they are made of."""
-    device = next(detector.model_.parameters()).device
-    return detector.normality_.fused_score(
-        {mode: torch.as_tensor(scores[mode]).to(device) for mode in FUSED}
-    )
-
-
-def _pooled(old: TailCalibrator, new: Tensor) -> TailCalibrator:
-    """A calibrator of an old distribution and new scores, which weigh no more than it."""
-    levels = (np.arange(_SCORES) + 0.5) / _SCORES
-    known = torch.tensor([old.quantile(float(level)) for level in levels], dtype=torch.float64)
-    new = new.double().sort().values
-    if len(new) > _SCORES:
-        chosen = torch.linspace(0, len(new) - 1, _SCORES, device=new.device).round().long()
-        new = new[chosen]
-    return TailCalibrator().fit(torch.cat([known.to(new.device), new]))
-
-
-def _covered(windows: PoseWindows, scores: np.ndarray) -> Tensor:
-    """Scores of the person-frames that windows cover."""
-    rows = person_frame_scores(
-        torch.as_tensor(scores),
-        torch.as_tensor(windows.first),
-        windows.length,
-        len(windows.table.frame),
-    )
-    return rows[~rows.isnan()]
-
-
-def _subset(scored: WindowScores, chosen: np.ndarray) -> WindowScores:
-    at = np.flatnonzero(chosen)
-    return WindowScores(
-        scored.windows.subset(at), {mode: score[at] for mode, score in scored.scores.items()}
-    )
+    scorer = detector.scorer_
+    for length in np.unique(windows.size).tolist():
+        at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(scorer.device)
+        calibrators = scorer.normality[length].calibrators
+        for mode, score in raw.items():
+            calibrators[mode] = calibrators[mode].extended(score[at])
+    scored = scorer.of_raw(windows, raw)
+    share = detector.options_.contamination
+    detector.calibration_ = detector.calibration_.extended(scored, share)
+    return scored
 
 
 def _uncounted(alarm: Alarm) -> Alarm:

@@ -83,11 +83,11 @@ def alarm_threshold(detector: GEPC) -> tuple[str, float]:
     frames exceeds.
 
     Raises:
-        InputError: As :meth:`Alarm.of`.
+        InputError: As :meth:`Alarm.of`, or a mode that the detector lacks.
     """
     alarm = Alarm.of(detector)
     if alarm is not None:
-        return alarm.mode, alarm.threshold
+        return detector.scoring_mode(alarm.mode), alarm.threshold
     mode = detector.scoring_mode(None)
     return mode, detector.calibration_.person[mode].quantile(1 - detector.options_.contamination)
 
@@ -122,7 +122,7 @@ def clip_series(detector: GEPC, tracks: PoseTracks, mode: str, quiet: bool = Tru
         InputError: A clip without frames a second; a detector of whole clips.
     """
     check_fps(tracks)
-    scored = detector.window_scores(tracks, padded=False, quiet=quiet)
+    scored = detector.window_scores(tracks, (mode,), padded=False, quiet=quiet)
     return series_of(detector, scored, tracks, mode)
 
 

@@ -79,20 +79,23 @@ class Alert:
 class AlertTracker:
     """From window scores to alerts: what :func:`gepc_geo.alarms.alarm_runs` finds in whole clips.
 
-    A person's score in a frame is the mean over the windows that contain it, the most abnormal person
-    decides the frame, and it is judged when no window to come contains it.
+    A person's score in a frame is the mean over the windows of each length that contain it, and then over
+    the lengths; the most abnormal person decides the frame. It is judged when no window to come contains
+    it, whatever its length.
 
     Args:
         threshold: Frame scores from here on are alarmed.
         fps: Frames a second.
-        length: Frames of a window.
         mode: Scoring mode.
+
+    Raises:
+        InputError: ``fps`` is not above 0.
     """
 
-    def __init__(self, threshold: float, fps: float, length: int, mode: str) -> None:
+    def __init__(self, threshold: float, fps: float, mode: str) -> None:
         if not fps > 0:
             raise InputError(f"fps is {fps}, expected more than 0")
-        self.threshold, self.length, self.mode = threshold, length, mode
+        self.threshold, self.mode = threshold, mode
         self.gap = merged_gap(fps)
         self._streams: dict[tuple[str, int], _Stream] = {}
 
@@ -104,8 +107,11 @@ class AlertTracker:
             stream = self._streams.setdefault(key, _Stream())
             mine = np.flatnonzero((camera == key[0]) & (scores.session == key[1]))
             if len(mine):
-                stream.take(scores.first[mine], scores.person[mine], scores.scores[self.mode][mine])
-            for frame, person, score in stream.judge(settled, self.length, self.threshold):
+                windows = np.stack(
+                    [one[mine] for one in (scores.first, scores.length, scores.person)]
+                )
+                stream.take(windows, scores.scores[self.mode][mine])
+            for frame, person, score in stream.judge(settled, self.threshold):
                 alerts += self._alarmed(stream, key[0], frame, person, score)
             if stream.alert is not None and (
                 settled is None or settled + 1 - stream.alert.end >= self.gap
@@ -135,47 +141,58 @@ class _Stream:
     """The windows of one camera that have frames still to be judged, and its open alert."""
 
     def __init__(self) -> None:
-        self.first = np.zeros(0, np.int64)
-        self.person = np.zeros(0, np.int64)
+        # First frame, length and person of each, and its score.
+        self.windows = np.zeros((3, 0), np.int64)
         self.score = np.zeros(0)
         self.judged = -1
         self.alert: Alert | None = None
 
-    def take(self, first: np.ndarray, person: np.ndarray, score: np.ndarray) -> None:
-        self.first = np.concatenate([self.first, first])
-        self.person = np.concatenate([self.person, person])
+    def take(self, windows: np.ndarray, score: np.ndarray) -> None:
+        self.windows = np.concatenate([self.windows, windows], axis=1)
         self.score = np.concatenate([self.score, score])
 
-    def judge(
-        self, settled: int | None, length: int, threshold: float
-    ) -> list[tuple[int, int, float]]:
+    def judge(self, settled: int | None, threshold: float) -> list[tuple[int, int, float]]:
         """Alarmed frames up to ``settled`` (``None``: all): number, person, score."""
-        if not len(self.first):
-            return []
-        last = int(self.first.max()) + length - 1
+        first, length, _ = self.windows
+        last = int((first + length).max(initial=0)) - 1
         until = last if settled is None else min(settled, last)
         if until <= self.judged:
             return []
-        frame = (self.first[:, None] + np.arange(length)).reshape(-1)
-        due = (frame > self.judged) & (frame <= until)
-        places = np.stack([frame, np.repeat(self.person, length)])[:, due]
-        (number, person), group = np.unique(places, axis=1, return_inverse=True)
-        group = group.reshape(-1)
-        total = np.bincount(group, np.repeat(self.score, length)[due], len(number))
-        mean = total / np.bincount(group, minlength=len(number))
+        frame, person, score = self._people(until)
         # The worst of each frame comes last in it.
-        order = np.lexsort((mean, number))
-        worst = order[np.append(np.diff(number[order]) > 0, True)] if len(order) else order
-        worst = worst[mean[worst] >= threshold]
+        order = np.lexsort((score, frame))
+        worst = order[np.append(np.diff(frame[order]) > 0, True)] if len(order) else order
+        worst = worst[score[worst] >= threshold]
         self.judged = until
-        kept = self.first + length - 1 > until
-        self.first, self.person, self.score = self.first[kept], self.person[kept], self.score[kept]
+        kept = first + length - 1 > until
+        self.windows, self.score = self.windows[:, kept], self.score[kept]
         return list(
-            zip(number[worst].tolist(), person[worst].tolist(), mean[worst].tolist(), strict=True)
+            zip(frame[worst].tolist(), person[worst].tolist(), score[worst].tolist(), strict=True)
         )
+
+    def _people(self, until: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Frame, person and score of the person-frames to be judged, up to ``until``."""
+        near = np.flatnonzero(self.windows[0] <= until)
+        first, length, person = self.windows[:, near]
+        of = np.repeat(np.arange(len(near)), length)
+        step = np.arange(len(of)) - np.repeat(np.cumsum(length) - length, length)
+        frame = first[of] + step
+        due = (frame > self.judged) & (frame <= until)
+        of = of[due]
+        # The mean over the windows of each length, then over the lengths.
+        places, score = _means(np.stack([frame[due], person[of], length[of]]), self.score[near][of])
+        (frame, person), score = _means(places[:2], score)
+        return frame, person, score
 
     def closed(self) -> Alert:
         alert = self.alert
         assert alert is not None
         self.alert, alert.state = None, "closed"
         return alert
+
+
+def _means(places: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Different columns of ``places``, and the mean score of each."""
+    places, group = np.unique(places, axis=1, return_inverse=True)
+    count = np.bincount(group.reshape(-1), minlength=places.shape[1])
+    return places, np.bincount(group.reshape(-1), score, places.shape[1]) / count

@@ -13,7 +13,7 @@ from gepc_geo import distributed
 from gepc_geo.calibration import TailCalibrator
 from gepc_geo.learning import Learned
 from gepc_geo.scoring import person_frame_scores
-from gepc_geo.window_scores import WindowScorer
+from gepc_geo.window_scores import WindowScorer, WindowScores
 from gepc_geo.windows import PoseWindows
 
 
@@ -77,6 +77,28 @@ class Calibration:
             person={
                 mode: TailCalibrator().fit(covered(windows, score))
                 for mode, score in scores.items()
+            },
+        )
+
+    def extended(self, scored: WindowScores, contamination: float) -> Calibration:
+        """That of old and new normal windows: thresholds are the higher of the old and the new ones.
+
+        Args:
+            scored: New ones, not padded.
+            contamination: The option.
+        """
+        windows, scores = scored.windows, scored.scores
+        return Calibration(
+            thresholds={
+                mode: max(old, float(np.quantile(scores[mode], 1 - contamination)))
+                for mode, old in self.thresholds.items()
+            },
+            most_normal={
+                mode: min(old, float(scores[mode].min())) for mode, old in self.most_normal.items()
+            },
+            person={
+                mode: old.extended(covered(windows, torch.as_tensor(scores[mode])))
+                for mode, old in self.person.items()
             },
         )
 

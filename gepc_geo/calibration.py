@@ -14,6 +14,8 @@ from gepc_geo.errors import InputError
 _TAIL = 0.1
 # Knots that the empirical distribution below it is kept at.
 _KNOTS = 512
+# Scores that stand for an old distribution, and the most new ones that are weighed against them.
+_SCORES = 2000
 
 
 class TailCalibrator:
@@ -56,6 +58,26 @@ class TailCalibrator:
         spread = (scores[-1] - scores[0]).clamp(min=1e-12)
         self.excess_ = (scores[body - 1 :] - scores[body - 1]).mean().clamp(min=1e-6 * spread)
         return self
+
+    def extended(self, scores: Tensor) -> TailCalibrator:
+        """A calibrator of this distribution and new scores together, which weigh no more than it.
+
+        No score becomes less probable by it: where the new ones are lower, all stays as it is. So what was
+        normal before is not more abnormal afterwards.
+
+        Args:
+            scores: New anomaly scores of normal samples, at least one.
+        """
+        level = (torch.arange(_SCORES, dtype=torch.float64) + 0.5) / _SCORES
+        old = torch.tensor([self.quantile(one) for one in level.tolist()], dtype=torch.float64)
+        new = scores.detach().double().cpu().sort().values
+        if len(new) > _SCORES:
+            new = new[torch.linspace(0, len(new) - 1, _SCORES).round().long()]
+        both = torch.cat([old, new]).sort().values
+        both = both[(level * len(both)).long()]
+        if bool((both <= old).all()):
+            return self
+        return TailCalibrator().fit(torch.maximum(old, both).to(self.knots_.device))
 
     def log_tail(self, scores: Tensor) -> Tensor:
         r"""Log probability that a normal sample scores at least this: 0 and below, never infinite.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gepc_geo import distributed
 from gepc_geo.calibrating import Calibration
-from gepc_geo.checksums import checksum
+from gepc_geo.checksums import checksum, fingerprint
 from gepc_geo.encoding import Encoder, Network, latents
 from gepc_geo.engine import Trainer
 from gepc_geo.errors import InputError, warn_of_input
@@ -72,6 +72,7 @@ class GEPC(Options, BaseEstimator):
         reconstruction_share\_: The error of reconstructing held-out windows at the end of the first
             training stage, as a share of that of predicting the mean of the training windows; NaN if
             the mean has none, or no network was trained.
+        trained_on\_: Number and checksum of the training windows (:meth:`was_trained_on`).
         fps\_: Median frames a second of the training clips; NaN if unknown.
         alarm\_: What :mod:`gepc_geo.alarms` chose from normal poses, as plain values; ``None``
             before that.
@@ -155,6 +156,7 @@ class GEPC(Options, BaseEstimator):
         if self.lengths_ != windows.lengths:
             self.pipeline_ = self._pipeline()
             windows = self.pipeline_.training_windows(train)
+        self.trained_on_ = fingerprint(windows)
         # Neighbours are these windows too: of a small set every clip counts.
         rest = self.pipeline_.windows(held_out, options.stride).without_padded()
         loader = scoring_loader(windows, target)
@@ -225,6 +227,19 @@ class GEPC(Options, BaseEstimator):
         self.check_fitted()
         check_tracks(tracks)
         return self.pipeline_.training_windows(hold_out(tracks, self.options_)[0])
+
+    def was_trained_on(self, tracks: PoseTracks) -> bool:
+        """Whether poses are those of :meth:`fit`, in whatever file they lie; then scores are too low.
+
+        Raises:
+            InputError: A detector that is not fitted.
+        """
+        self.check_fitted()
+        try:
+            return fingerprint(self.training_windows(tracks)) == self.trained_on_
+        except InputError:
+            # Nobody can be trained on them.
+            return False
 
     def _training_data(self, tracks: PoseTracks) -> tuple[dict[str, Any], int]:
         """What has to be the same on all ranks: the options, and a checksum of the poses."""
@@ -368,6 +383,7 @@ class GEPC(Options, BaseEstimator):
             mode=mode,
             scorer=self.scorer_,
             calibration=self.calibration_,
+            trained_on=self.trained_on_,
             fps=self.fps_,
             reconstruction_share=self.reconstruction_share_,
             alarm=self.alarm_,
@@ -392,6 +408,7 @@ class GEPC(Options, BaseEstimator):
         self.lengths_ = self.pipeline_.lengths
         self.skeleton_, self.dims_ = self.pipeline_.skeleton, self.pipeline_.dims
         self.num_features_ = self.pipeline_.num_features
+        self.trained_on_ = found.trained_on
         self.fps_, self.alarm_ = found.fps, found.alarm
         self.reconstruction_share_ = found.reconstruction_share
         return self

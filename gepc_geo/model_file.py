@@ -32,6 +32,7 @@ class Saved:
     options: Options
     scorer: WindowScorer
     calibration: Calibration
+    trained_on: dict[str, int]
     fps: float
     reconstruction_share: float
     alarm: dict[str, Any] | None
@@ -44,6 +45,7 @@ def write_model(
     mode: str,
     scorer: WindowScorer,
     calibration: Calibration,
+    trained_on: dict[str, int],
     fps: float,
     reconstruction_share: float,
     alarm: dict[str, Any] | None,
@@ -69,6 +71,7 @@ def write_model(
             "dims": pipeline.dims,
             "num_features": pipeline.num_features,
             "lengths": list(pipeline.lengths),
+            "trained_on": trained_on,
             "fps": fps,
             "statistics": pipeline.state_dict(),
             "network": learned,
@@ -118,6 +121,7 @@ def read_model(path: str | Path, device: str | torch.device) -> Saved:
             options,
             scorer,
             calibration,
+            state["trained_on"],
             float(state["fps"]),
             float(state["reconstruction_share"]),
             state["alarm"],

@@ -11,15 +11,13 @@ from typing import Any
 import torch
 import yaml
 
-from gepc_geo import checkpoint, distributed
+from gepc_geo import distributed
 from gepc_geo._version import __version__
-from gepc_geo.checksums import fingerprint
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path, check_destination, read_yaml
 from gepc_geo.options import Options
 from gepc_geo.precision import decide
-from gepc_geo.resume import KIND, VERSION
 from gepc_geo.tracks import PoseTracks
 
 
@@ -181,22 +179,6 @@ class Run:
             raise
         distributed.from_first(lambda: detector.save(self.model))
         return detector
-
-    def was_trained_on(self, tracks: PoseTracks, detector: GEPC) -> bool:
-        """Whether poses are those that the run was trained on, wherever and in whatever file they lie.
-
-        The last checkpoint knows; where it cannot be read nobody does, and the answer is no.
-
-        Args:
-            tracks: Any poses.
-            detector: The run's.
-        """
-        try:
-            state = checkpoint.load(self.checkpoint, kind=KIND, version=VERSION)
-            return bool(state["data"] == fingerprint(detector.training_windows(tracks)))
-        except InputError:
-            # No such file, or poses that nobody can be trained on.
-            return False
 
     def write_adapted(self, detector: GEPC, run: Run, data: dict[str, Any]) -> None:
         """Saves a detector, and which run it was adapted from to what poses: both or nothing."""

@@ -82,7 +82,11 @@ class WindowScorer:
         Raises:
             InputError: A score that is not a finite number.
         """
-        scores = self.comparable(windows, self.raw(windows, modes, quiet))
+        return self.of_raw(windows, self.raw(windows, modes, quiet))
+
+    def of_raw(self, windows: PoseWindows, raw: dict[str, Tensor]) -> WindowScores:
+        """Scores of windows that :meth:`raw` was computed of already."""
+        scores = self.comparable(windows, raw)
         return WindowScores(windows, {mode: one.cpu().numpy() for mode, one in scores.items()})
 
     def comparable(self, windows: PoseWindows, raw: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -133,30 +137,58 @@ class WindowScorer:
     def _of_views(
         self, batch: Batch, length: int, modes: Sequence[str], person: Tensor | None
     ) -> dict[str, Tensor]:
-        normality = self.normality[length]
+        # All views at once: what is learned is read from memory once for all of them.
+        views = self._views(batch, length, modes)
+        points = {mode: torch.cat([view[mode] for view in views]) for mode in modes}
+        own = None if person is None else person.repeat(len(views))
+        scores = self.normality[length].scores(points, own)
+        return {
+            mode: of_views(mode, one.unflatten(0, (len(views), -1))) for mode, one in scores.items()
+        }
+
+    def _views(self, batch: Batch, length: int, modes: Sequence[str]) -> list[dict[str, Tensor]]:
+        """Points of each view of some windows."""
         views = [
-            normality.scores(normality.project(self.encoder(batch, choice, modes)), person)
+            self.normality[length].project(self.encoder(batch, choice, modes))
             for choice in range(self.encoder.pipeline.augment.num_scored)
         ]
-        return {mode: of_views(mode, torch.stack([one[mode] for one in views])) for mode in modes}
+        # Some parts give points of more modes than one.
+        return [{mode: points[mode] for mode in modes} for points in views]
 
     @torch.no_grad()
-    def few(self, windows: PoseWindows) -> dict[str, np.ndarray]:
-        r"""Scores :math:`[W]` of a few windows in every mode, at the least cost.
+    def points(self, windows: PoseWindows) -> dict[str, Tensor]:
+        r"""All :math:`A` views of windows of one length in the coordinates of scores, by mode.
+
+        Returns:
+            Rows :math:`[A W, d]`, view after view (:meth:`~gepc_geo.normality.Normality.project`).
+        """
+        batches = [
+            self._views(batch, windows.length, self.modes)
+            for batch in scoring_loader(windows, self.device)
+        ]
+        views = [view for each in zip(*batches, strict=True) for view in each]
+        return {mode: torch.cat([view[mode] for view in views]) for mode in self.modes}
+
+    @torch.no_grad()
+    def few(self, windows: PoseWindows, modes: Sequence[str] | None = None) -> WindowScores:
+        r"""Scores of a few windows, at the least cost.
 
         Unlike in :meth:`__call__` batches are no larger than they must be: what a window is scored with
         changes its score by rounding. Scores that are not finite numbers stay as they are.
+
+        Args:
+            windows: Of the lengths that there are.
+            modes: Some of :attr:`modes`. (default: all)
         """
+        modes = self.modes if modes is None else modes
         raw = {
             mode: torch.zeros(len(windows), dtype=torch.float64, device=self.device)
-            for mode in self.modes
+            for mode in modes
         }
         for batch in scoring_loader(windows, self.device):
-            length = batch.x.size(1)
-            for mode, score in self._of_views(batch, length, self.modes, None).items():
+            for mode, score in self._of_views(batch, batch.x.size(1), modes, None).items():
                 raw[mode][batch.window] = score
-        scores = self.comparable(windows, raw)
-        return {mode: score.cpu().numpy() for mode, score in scores.items()}
+        return self.of_raw(windows, raw)
 
     def full_batches(self, windows: PoseWindows) -> Iterator[tuple[Batch, Tensor, int]]:
         """Batches of one size, the positions of the windows that count, which are the first, and their length.

@@ -229,29 +229,38 @@ class PoseWindows(Dataset):
         for name, value in (("window length", min(lengths)), ("window stride", stride)):
             if value < 1:
                 raise InputError(f"{name} is {value}, expected at least 1 frame")
-        self._cut(fill(tracks, max_gap), lengths, stride, max_gap)
+        self.stride, table = stride, fill(tracks, max_gap)
+        parts = [_cut(table.piece, length, stride, length == lengths[0]) for length in lengths]
+        self._set(
+            table,
+            lengths,
+            np.concatenate([piece for piece, _ in parts]),
+            np.concatenate([first for _, first in parts]),
+            np.repeat(lengths, [len(piece) for piece, _ in parts]),
+        )
 
     @classmethod
     def of_table(
-        cls, table: FilledTracks, lengths: tuple[int, ...], max_gap: int = 3
+        cls, table: FilledTracks, piece: np.ndarray, first: np.ndarray, size: np.ndarray
     ) -> PoseWindows:
-        """The windows, one frame apart, of pieces that were filled already."""
+        """Windows of pieces that were filled already, wherever they begin; arguments as the attributes."""
         self = cls.__new__(cls)
-        self._cut(table, lengths, 1, max_gap)
+        self._set(table, tuple(np.unique(size).tolist()), piece, first, size)
         return self
 
-    def _cut(
-        self, table: FilledTracks, lengths: tuple[int, ...], stride: int, max_gap: int
+    def _set(
+        self,
+        table: FilledTracks,
+        lengths: tuple[int, ...],
+        piece: np.ndarray,
+        first: np.ndarray,
+        size: np.ndarray,
     ) -> None:
         super().__init__()
-        self.lengths, self.stride, self.max_gap = lengths, stride, max_gap
-        self.table = table
+        self.lengths, self.table = lengths, table
         self.skeleton = table.source.skeleton
         self._edges = self.skeleton.partition()
-        parts = [_cut(table.piece, length, stride, length == lengths[0]) for length in lengths]
-        self.piece = np.concatenate([piece for piece, _ in parts])
-        self.first = np.concatenate([first for _, first in parts])
-        self.size = np.repeat(lengths, [len(piece) for piece, _ in parts])
+        self.piece, self.first, self.size = piece, first, size
 
     @property
     def length(self) -> int:

@@ -7,32 +7,25 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from helpers import NETWORK
 
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.alerts import Alert
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.io import read
 
-SMALL = dict(
-    encoder_channels=[2, 2, 2],
-    strides=[1, 2, 3],
-    decoder_channels=[2, 2],
-    hidden=1,
-    clusters=3,
-    components=2,
-    augment="none",
-    precision="fp32",
-    budget=320,
-    batch_size=32,
-    stride=4,
-    holdout=0.2,
-)
+#: Options of a detector of windows of one length.
+SMALL = dict(lengths=["12"], augment="none", stride=4, holdout=0.2)
+#: The same of several lengths, as the default has.
+SEVERAL = {**SMALL, "lengths": ["8", "16", "30"]}
+#: The same with a network.
+TRAINED = {**NETWORK, **SMALL, "budget": 320, "batch_size": 32}
 
 
-def small_run(folder: Path) -> GEPC:
+def small_run(folder: Path, options: dict = SMALL) -> GEPC:
     """A detector in ``folder/run/model.pt``."""
     train = simulate_crowd("train", num_clips=10, frames_per_clip=40, seed=1)
-    detector = GEPC(**SMALL).fit(train, device="cpu")
+    detector = GEPC(**options).fit(train, device="cpu")
     detector.save(folder / "run" / "model.pt")
     return detector
 

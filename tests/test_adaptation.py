@@ -7,12 +7,11 @@ import copy
 import numpy as np
 import pytest
 import torch
-from streams import SMALL, all_joints
+from streams import SEVERAL, SMALL, TRAINED, all_joints
 
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.adaptation import (
-    _copy,
-    _points,
+    _news,
     _scored_by_others,
     adapt_to_events,
     adapt_to_poses,
@@ -23,12 +22,30 @@ from gepc_geo.alarms import Alarm, alarm_runs, clip_series, false_alarms
 from gepc_geo.alerts import Alert
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.options import MODES
+from gepc_geo.window_scores import WindowScorer
+
+#: Neighbours of one length and of several, and a network.
+KINDS = {"one": SMALL, "several": SEVERAL, "network": TRAINED}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def detector(request) -> GEPC:
+    return fitted(request.param)
 
 
 @pytest.fixture(scope="module")
-def detector() -> GEPC:
+def one() -> GEPC:
+    return fitted("one")
+
+
+@pytest.fixture(scope="module")
+def network() -> GEPC:
+    return fitted("network")
+
+
+def fitted(kind: str) -> GEPC:
     train = simulate_crowd("train", num_clips=8, frames_per_clip=40, seed=1)
-    detector = GEPC(**SMALL).fit(train, device="cpu")
+    detector = GEPC(**KINDS[kind]).fit(train, device="cpu").set_params(mode="nearest")
     normal = simulate_crowd("train", num_clips=4, frames_per_clip=60, seed=2)
     scores = np.concatenate([one.scores for one in clip_series(detector, normal, "nearest")])
     alarm = Alarm(float(np.quantile(scores, 0.98)), "nearest", 600.0, 0.01, 6, 0.01)
@@ -59,11 +76,17 @@ def alerts(detector: GEPC, tracks: PoseTracks, mode: str | None = None) -> list[
 
 
 def state(detector: GEPC) -> dict[str, torch.Tensor]:
-    normality = detector.normality_
-    return {
-        "points": normality.nearest.points.clone(),
-        "means": normality.mixtures["latent"].means_.clone(),
-        "knots": detector.person_calibrators_["nearest"].knots_.clone(),
+    parts = {
+        f"{length} {name}": value.clone()
+        for length, one in detector.scorer_.normality.items()
+        for name, value in (
+            ("points", one.nearest.points),
+            ("knots", one.calibrators["nearest"].knots_),
+            *((mode, mixture.means_) for mode, mixture in one.mixtures.items()),
+        )
+    }
+    return parts | {
+        "knots": detector.calibration_.person["nearest"].knots_.clone(),
         "threshold": torch.tensor(detector.threshold_),
         "alarm": torch.tensor(detector.alarm_["threshold"]),
     }
@@ -95,12 +118,11 @@ def test_marked_false_alarms_do_not_fire_any_more(detector, crowd, tmp_path):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_marked_false_alarms_stop_in_every_mode(mode, detector, crowd):
+def test_marked_false_alarms_stop_in_every_mode(mode, network, crowd):
     """Where a density has no room for a few windows, the threshold rises."""
-    series = clip_series(detector, crowd, mode)
+    series = clip_series(network, crowd, mode)
     threshold = float(np.quantile(np.concatenate([one.scores for one in series]), 0.8))
-    other = GEPC(**SMALL)
-    other.__dict__.update(vars(detector))
+    other = copy.copy(network)
     other.alarm_ = Alarm(threshold, mode, 600.0, 0.01).to_dict()
     fired = alerts(other, crowd)
     # The most normal frame of each clip raises nothing.
@@ -133,68 +155,76 @@ def test_a_new_camera_becomes_normal(detector):
     hours = sum(one.hours for one in series)
     assert false_alarms(series, alarm.threshold) <= 2 * 600 * hours + 2
     assert alarm.threshold >= detector.alarm_["threshold"] and alarm.held_out == "unknown"
-    for mode in MODES:
+    for mode in detector.modes_:
         assert np.isfinite(adapted.decision_function(fresh, mode)).all()
     # The old camera's people stay as normal as they were.
     old = simulate_crowd("train", num_clips=2, frames_per_clip=40, seed=2)
     change = adapted.decision_function(old) - detector.decision_function(old)
-    assert change.max() < 1e-6
+    # Of several lengths they are tail probabilities, which are kept at knots.
+    assert change.max() < (1e-6 if len(detector.lengths_) == 1 else 0.01)
 
 
 def test_adapting_to_one_clip_and_without_an_alarm(detector):
     one = tilted(1, 9)
     adapted = adapt_to_poses(detector, one)
     assert adapted.alarm_["threshold"] >= detector.alarm_["threshold"]
-    plain = GEPC(**SMALL)
-    plain.__dict__.update(vars(detector))
+    plain = copy.copy(detector)
     plain.alarm_ = None
     adapted = adapt_to_poses(plain, one.with_(fps=None))
     assert adapted.alarm_ is None
     assert adapted.threshold_ >= detector.threshold_
 
 
-@pytest.fixture(scope="module")
-def varied() -> GEPC:
+@pytest.fixture(scope="module", params=["several", "network"])
+def varied(request) -> GEPC:
     """Scored in two copies, at every third frame; learned is every fourth."""
     train = simulate_crowd("train", num_clips=8, frames_per_clip=40, seed=1)
-    return GEPC(**{**SMALL, "augment": "vary", "score_stride": 3}).fit(train, device="cpu")
+    options = {**KINDS[request.param], "augment": "vary", "score_stride": 3}
+    if request.param == "several":
+        # So short that a single clip can be divided by each.
+        options["lengths"] = ["8", "12"]
+    return GEPC(**options).fit(train, device="cpu")
 
 
 @pytest.mark.parametrize("clips", [1, 3])
 def test_new_poses_are_scored_by_what_is_unrelated(clips, varied):
     """As by detectors that learned that alone, window for window, learned or not."""
     new = tilted(clips, 9)
-    windows = varied.pipeline_.windows(new, varied.stride)
-    windows = windows.subset(~windows.padded)
-    points, person = _points(varied, windows)
-    adapted = _copy(varied, varied.normality_.extended(points, person))
-    scored = _scored_by_others(varied, adapted, new, windows, points, person)
-    known = np.isin(scored.windows.first, windows.first)
-    assert known.any() and not known.all()
-    # Nobody is left out.
-    every = varied.windows(new)
-    assert np.array_equal(scored.windows.first, every.first[~every.padded])
-    if clips > 1:
-        parts = [(scored.windows.clip % 2 == side, windows.clip % 2 != side) for side in (0, 1)]
-    else:
-        middle = int(np.median(windows.frame)) + 6
-        before = span(scored.windows) < middle
-        whole = [before.all(1), ~before.any(1)]
-        across = ~whole[0] & ~whole[1]
-        sides = [(span(windows) >= middle).all(1), (span(windows) < middle).all(1)]
-        # Windows across the middle reach 11 frames beyond it at most.
-        far = (abs(span(windows) - middle + 0.5) > 11).all(1)
-        assert across.any() and far.any()
-        parts = [*zip(whole, sides, strict=True), (across, far)]
-    assert np.sum([here for here, _ in parts], axis=0).tolist() == [1] * len(scored.windows)
-    for here, unrelated in parts:
-        one = copy.copy(adapted)
-        one.normality_ = copy.copy(adapted.normality_)
-        theirs, them = _points(varied, windows.subset(np.flatnonzero(unrelated)))
-        one.normality_.nearest = varied.normality_.nearest.extended(theirs.nearest, them)
-        for mode, expected in one.batch_scores(scored.windows.subset(here)).items():
-            if mode != "fused":
-                np.testing.assert_allclose(scored.scores[mode][here], expected, 1e-4, 1e-4)
+    learned = varied.pipeline_.windows(new, varied.stride).without_padded()
+    news = _news(varied.scorer_, learned)
+    found, raw = _scored_by_others(varied, new, news)
+    # Nobody is left out, nobody is scored twice.
+    every = varied.windows(new).without_padded()
+    order = np.lexsort((found.first, found.size))
+    assert np.array_equal(found.first[order], every.first)
+    assert np.array_equal(found.size[order], every.size)
+    for length, more in news.items():
+        scored, windows = found.of_length(length), learned.of_length(length)
+        if clips > 1:
+            parts = [(scored.clip % 2 == side, windows.clip % 2 != side) for side in (0, 1)]
+        else:
+            middle = int(np.median(windows.frame)) + length // 2
+            before = span(scored) < middle
+            whole = [before.all(1), ~before.any(1)]
+            across = ~whole[0] & ~whole[1]
+            sides = [(span(windows) >= middle).all(1), (span(windows) < middle).all(1)]
+            # Windows across the middle reach one frame less than their length beyond it at most.
+            far = (abs(span(windows) - middle + 0.5) > length - 1).all(1)
+            assert across.any() and far.any()
+            parts = [*zip(whole, sides, strict=True), (across, far)]
+        assert np.sum([here for here, _ in parts], axis=0).tolist() == [1] * len(scored)
+        for here, unrelated in parts:
+            normality = copy.copy(more.normality)
+            theirs = windows.subset(unrelated)
+            points = varied.scorer_.points(theirs)["nearest"]
+            person = torch.as_tensor(theirs.person).repeat(2)
+            old = varied.scorer_.normality[length].nearest
+            normality.nearest = old.extended(points, person)
+            judge = WindowScorer(varied.scorer_.encoder, {length: normality})
+            expected = judge.few(scored.subset(here)).scores
+            for mode in varied.modes_:
+                mine = raw[mode].numpy()[found.size == length][here]
+                np.testing.assert_allclose(mine, expected[mode], 1e-4, 1e-4)
 
 
 def span(windows) -> np.ndarray:
@@ -202,15 +232,15 @@ def span(windows) -> np.ndarray:
     return windows.frame[:, None] + np.arange(windows.length)
 
 
-def test_what_has_no_windows_does_not_count_as_a_half(detector):
+def test_what_has_no_windows_does_not_count_as_a_half(one):
     """An empty tail, or clips of people who are gone at once, are no other half to be judged by."""
     more = tilted(2, 9)
-    one = more.select(clips=[0])
-    threshold = adapt_to_poses(detector, one).threshold_
-    longer = one.with_(clip_length=np.array([200]), frame_labels=None)
-    assert adapt_to_poses(detector, longer).threshold_ == threshold
+    clip = more.select(clips=[0])
+    threshold = adapt_to_poses(one, clip).threshold_
+    longer = clip.with_(clip_length=np.array([200]), frame_labels=None)
+    assert adapt_to_poses(one, longer).threshold_ == threshold
     brief = more.rows((more.clip == 0) | (more.frame < 8))
-    assert adapt_to_poses(detector, brief).threshold_ == threshold
+    assert adapt_to_poses(one, brief).threshold_ == threshold
 
 
 def test_short_clips_are_judged_by_their_halves(detector):
@@ -275,8 +305,7 @@ def test_refuses_in_one_sentence(detector, crowd):
         recall(detector, crowd.with_(frame_labels=None))
     with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
         recall(detector, crowd.keypoints)
-    plain = GEPC(**SMALL)
-    plain.__dict__.update(vars(detector))
+    plain = copy.copy(detector)
     plain.alarm_ = None
     with pytest.raises(InputError, match="expected gepc-geo calibrate first"):
         adapt_to_events(plain, crowd, [event])

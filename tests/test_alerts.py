@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from streams import SMALL, all_joints
+from streams import SEVERAL, SMALL, all_joints
 
 from gepc_geo import GEPC, Frame, InputError, OnlineScorer
 from gepc_geo.alarms import alarm_runs, clip_series
@@ -16,11 +16,13 @@ from gepc_geo.levels import ScoreOptions, frame_level
 from gepc_geo.online import OnlineScores
 
 
-@pytest.mark.parametrize("stride", [1, 5])
-def test_alerts_are_the_batch_alarms(stride):
+@pytest.mark.parametrize(
+    ("options", "stride"), [(SMALL, 1), (SMALL, 5), (SEVERAL, 1), (SEVERAL, 3)]
+)
+def test_alerts_are_the_batch_alarms(options, stride):
     """Start, end, peak, person and score of every clip; several thresholds."""
     train = simulate_crowd("train", num_clips=6, frames_per_clip=36, seed=1)
-    detector = GEPC(**{**SMALL, "score_stride": stride}).fit(train, device="cpu")
+    detector = GEPC(**{**options, "score_stride": stride}).fit(train, device="cpu")
     crowd = simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4)
     crowd = all_joints(crowd)
     scorer = OnlineScorer(detector)
@@ -42,7 +44,7 @@ def test_alerts_are_the_batch_alarms(stride):
         at = int(quantile * len(scores))
         at += int(np.diff(scores)[at : at + 20].argmax())
         threshold = float(scores[at : at + 2].mean())
-        tracker = AlertTracker(threshold, fps, detector.length, "nearest")
+        tracker = AlertTracker(threshold, fps, "nearest")
         alerts = [alert for part in parts for alert in tracker.add(part)]
         for clip, name in enumerate(crowd.clip_names):
             mine = [alert for alert in alerts if alert.camera == name]
@@ -60,19 +62,20 @@ def test_alerts_are_the_batch_alarms(stride):
     assert found >= 3
 
 
-def windows(camera, first, score, settled, person=1) -> OnlineScores:
+def windows(camera, first, score, settled, person=1, length=2) -> OnlineScores:
     return OnlineScores(
         [camera] * len(first),
         np.zeros(len(first), np.int64),
         np.full(len(first), person),
         np.array(first, dtype=np.int64),
+        np.broadcast_to(np.array(length), len(first)),
         {"max": np.array(score, dtype=float)},
         {(camera, 0): settled},
     )
 
 
 def test_an_alert_opens_at_once_and_closes_after_a_second():
-    tracker = AlertTracker(5.0, 4.0, 2, "max")
+    tracker = AlertTracker(5.0, 4.0, "max")
     assert tracker.add(windows("a", [0, 1], [0, 0], 1)) == []
     # Frame 2 has the mean of the windows from 1 and 2.
     (opened,) = tracker.add(windows("a", [2, 3], [12, 20], 2))
@@ -83,8 +86,21 @@ def test_an_alert_opens_at_once_and_closes_after_a_second():
     assert closed == Alert("a", "closed", 2, 3, 4, 1, 16.0)
 
 
+def test_lengths_weigh_the_same_in_a_frame():
+    """Frames 0 to 3 score 9; 1 and 9; 1, 3 and 9; 3 and 9, where 9 is a longer window's."""
+    scores = windows("a", [1, 2, 0], [1, 3, 9], None, length=[2, 2, 4])
+    for level, expected in (
+        (5.0, [(0, 3)]),
+        (5.5, [(0, 0), (2, 3)]),
+        (6.0, [(0, 0), (3, 3)]),
+        (6.5, [(0, 0)]),
+    ):
+        alerts = AlertTracker(level, 1.0, "max").add(scores)
+        assert [(a.start, a.end) for a in alerts if a.state == "closed"] == expected
+
+
 def test_an_ended_session_closes_its_alert():
-    tracker = AlertTracker(5.0, 4.0, 2, "max")
+    tracker = AlertTracker(5.0, 4.0, "max")
     alerts = tracker.add(windows("a", [0], [9], None))
     assert [alert.state for alert in alerts] == ["open", "closed"]
     assert tracker.add(OnlineScores()) == []
@@ -116,4 +132,4 @@ def test_lines_round_trip_and_others_are_refused():
         with pytest.raises(InputError, match="is no alert"):
             Alert.from_json(broken)
     with pytest.raises(InputError, match="fps is 0"):
-        AlertTracker(1.0, 0, 12, "max")
+        AlertTracker(1.0, 0, "max")

@@ -113,3 +113,18 @@ def test_correction_takes_away_what_crowding_alone_gives():
     assert roc_auc_score(label, -np.log(lowest)) > 0.65
     corrected = correct_for_people(torch.as_tensor(np.log(lowest)), torch.as_tensor(people))
     assert abs(roc_auc_score(label, -corrected.numpy()) - 0.5) < 0.02
+
+
+def test_new_scores_make_nothing_less_probable():
+    """Lower ones change nothing, higher ones count by their number, at most as much as the old."""
+    scores = torch.randn(3000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    old = TailCalibrator().fit(scores)
+    grid = torch.linspace(-3, 5, 200, dtype=torch.float64)
+    assert old.extended(scores - 1) is old
+    few, many = old.extended(scores[:20] + 3), old.extended(scores.repeat(5) + 3)
+    for new in (few, many):
+        assert (new.log_tail(grid) - old.log_tail(grid)).min() > -0.02
+    at = torch.tensor([1.5], dtype=torch.float64)
+    before = float(old.log_tail(at).exp())
+    assert float(few.log_tail(at).exp()) == pytest.approx(before + 0.01 * (0.93 - before), abs=0.01)
+    assert float(many.log_tail(at).exp()) == pytest.approx((before + 0.93) / 2, abs=0.02)

@@ -12,17 +12,21 @@ from helpers import NETWORK
 
 from gepc_geo import GEPC, Frame, InputError, OnlineScorer, PoseTracks
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.detector import WindowScores
 from gepc_geo.online import OnlineScores
-from gepc_geo.options import MODES
+from gepc_geo.window_scores import WindowScorer, WindowScores
 
-SMALL = {**NETWORK, "budget": 320, "batch_size": 32, "stride": 8, "holdout": 0.2}
+SMALL = {**NETWORK, "stride": 8, "holdout": 0.2, "budget": 320, "batch_size": 32}
+#: A network on windows of one length, and neighbours alone on several.
+KINDS = {
+    "network": SMALL,
+    "lengths": {**SMALL, "mode": "nearest", "lengths": ["8", "15", "26"]},
+}
 
 
-@pytest.fixture(scope="module")
-def detector(walkers) -> GEPC:
+@pytest.fixture(scope="module", params=KINDS)
+def detector(request, walkers) -> GEPC:
     few = walkers.select(clips=range(5))
-    return GEPC(**SMALL).fit(few, device="cpu")
+    return GEPC(**KINDS[request.param]).fit(few, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +65,15 @@ def frames_of(tracks: PoseTracks, clip: int | None = None) -> list[Frame]:
 
 
 def table(parts: list[OnlineScores], mode: str = "nearest") -> dict[tuple, float]:
-    """Scores by camera, person and first frame; no window comes twice."""
+    """Scores by camera, person, first frame and length; no window comes twice."""
     rows = [
-        ((part.camera[i], int(part.person[i]), int(part.first[i])), part.scores[mode][i])
+        ((camera, *window), score)
         for part in parts
-        for i in range(len(part))
+        for camera, *window, score in zip(
+            part.camera,
+            *(one.tolist() for one in (part.person, part.first, part.length, part.scores[mode])),
+            strict=True,
+        )
     ]
     assert len(dict(rows)) == len(rows)
     return dict(rows)
@@ -83,6 +91,7 @@ def batch_table(
         [tracks.clip_names[c] for c in windows.clip],
         windows.track.tolist(),
         windows.frame.tolist(),
+        windows.size.tolist(),
         strict=True,
     )
     return dict(zip(keys, scored.scores[mode].tolist(), strict=True))
@@ -112,7 +121,8 @@ def test_equals_batch_scores(stride, max_gap, detector, crowd):
     assert len(parts[0]) == 0 and scorer.held == 0
     scored = other.window_scores(crowd, padded=False)
     assert len(scored.windows) > 20
-    for mode in MODES:
+    assert set(scored.windows.size) == set(detector.lengths_)
+    for mode in detector.modes_:
         assert_same(table(parts, mode), batch_table(other, crowd, mode, scored))
 
 
@@ -145,11 +155,44 @@ def test_windows_come_as_soon_as_they_are_complete(detector, crowd):
     scorer = OnlineScorer(detector, wait=2)
     for frame in frames_of(crowd, 1):
         part = scorer.push(frame)
-        last = part.first + detector.window - 1
+        last = part.first + part.length - 1
         assert (last <= frame.frame - 2).all()
         gaps = last < frame.frame - 2
         # Later ones end in a gap, and were known when the person was back.
         assert (frame.frame - 2 - last[gaps] <= detector.max_gap + 1).all()
+
+
+def test_frames_that_are_settled_are_in_no_window_to_come(detector, crowd):
+    scorer, settled = OnlineScorer(detector, wait=2), -1
+    for frame in frames_of(crowd, 1):
+        part = scorer.push(frame)
+        assert (part.first > settled).all()
+        settled = part.settled[frame.camera, 0]
+        # The longest window, and the gap behind it that might still be filled.
+        assert settled == frame.frame - 2 - detector.lengths_[-1] - detector.max_gap
+
+
+def test_tracks_between_two_lengths_have_the_shorter_windows(detector, crowd):
+    """People who leave after so many frames: of each length that they stay for, and no other."""
+    for stay in (length + more for length in detector.lengths_ for more in (-1, 0, 2)):
+        brief = all_joints(crowd)
+        size = np.diff(np.append(brief.track_starts, brief.num_frames))
+        start = np.repeat(brief.frame[brief.track_starts], size)
+        brief = brief.rows(brief.frame - start < stay)
+        scorer = OnlineScorer(detector, wait=40)
+        parts = [*(scorer.push(frame) for frame in frames_of(brief)), scorer.close()]
+        found = table(parts)
+        assert_same(found, batch_table(detector, brief))
+        assert {key[3] for key in found} == {n for n in detector.lengths_ if n <= stay}
+
+
+def test_only_the_modes_asked_for_are_computed(detector, crowd):
+    modes = detector.modes_[-1:]
+    every, one = OnlineScorer(detector), OnlineScorer(detector, modes=modes)
+    frames = frames_of(crowd, 1)
+    part = one.push(*frames)
+    assert tuple(part.scores) == modes == tuple(one.push().scores)
+    assert_same(table([part], modes[0]), table([every.push(*frames)], modes[0]))
 
 
 def test_grouping_and_order_of_frames_do_not_matter(detector, crowd):
@@ -231,15 +274,15 @@ def test_memory_is_bounded(detector, crowd):
         scorer._take_due = _unscored(scorer)  # what is held does not depend on the network
         scorer.push(Frame("gate", number, ids, keypoints, confidence))
         most = max(most, scorer.held)
-    # A window, what it waits for, and at most one row for each joint.
-    assert most <= 10 * (detector.window + detector.max_gap + scorer.wait + 17)
+    # The longest window, what it waits for, and at most one row for each joint.
+    assert most <= 10 * (detector.lengths_[-1] + detector.max_gap + scorer.wait + 17)
     scorer.push(Frame("gate", 910, [], []))
     assert scorer.held == 0
 
 
 def _unscored(scorer):
-    def take(name, camera, horizon):
-        OnlineScorer._take_due(scorer, name, camera, horizon)
+    def take(camera, horizon):
+        OnlineScorer._take_due(scorer, camera, horizon)
         return []
 
     return take
@@ -335,7 +378,7 @@ def test_cameras_count_for_years(detector, crowd):
     years = 9_000_000_000
     moved = [dataclasses.replace(frame, frame=frame.frame + years) for frame in frames]
     found = table([second.push(*moved), second.close()])
-    assert_same({(c, p, at - years): score for (c, p, at), score in found.items()}, expected)
+    assert_same({(c, p, at - years, n): score for (c, p, at, n), score in found.items()}, expected)
 
 
 def test_what_was_known_in_time_scores_as_whole_clips_do(detector):
@@ -355,9 +398,9 @@ def test_what_was_known_in_time_scores_as_whole_clips_do(detector):
 
 def _known_in_time(tracks: PoseTracks, key: tuple, scorer: OnlineScorer) -> bool:
     """Whether every joint that is missing at a window's end was seen again while the window waited."""
-    camera, person, first = key
+    camera, person, first, length = key
     here = (tracks.clip == tracks.clip_names.index(camera)) & (tracks.track == person)
-    last = first + scorer.detector.length - 1
+    last = first + length - 1
     behind = tracks.confidence[here & (tracks.frame >= last) & (tracks.frame <= last + scorer.wait)]
     return bool((behind > 0).any(0).all())
 
@@ -410,6 +453,8 @@ def test_refuses_detectors_it_cannot_stream(detector):
         OnlineScorer(GEPC())
     with pytest.raises(InputError, match="wait is -1"):
         OnlineScorer(detector, wait=-1)
+    with pytest.raises(InputError, match="mode is 'other'"):
+        OnlineScorer(detector, modes=["other"])
     whole = copy.copy(detector)
     whole.options_ = replace(detector.options_, frames=12)
     with pytest.raises(InputError, match="whole clips"):
@@ -418,17 +463,18 @@ def test_refuses_detectors_it_cannot_stream(detector):
 
 def test_scores_that_are_no_numbers_are_left_out(detector, crowd, monkeypatch):
     scorer = OnlineScorer(detector)
-    real = GEPC.batch_scores
+    real = WindowScorer.few
 
-    def broken(self, windows):
-        scores = real(self, windows)
-        scores["latent"][:1] = np.nan
-        return scores
+    def broken(self, windows, modes):
+        scored = real(self, windows, modes)
+        scored.scores[modes[-1]][:1] = np.nan
+        return scored
 
-    monkeypatch.setattr(GEPC, "batch_scores", broken)
+    monkeypatch.setattr(WindowScorer, "few", broken)
     part = scorer.push(*frames_of(crowd, 1))
     assert scorer.dropped["unscored"] == 1
     # Of the window its last frame.
     camera, frame = scorer.last_dropped["unscored"]
-    assert camera == crowd.clip_names[1] and frame == int(crowd.frame[crowd.clip == 1].min()) + 11
+    first = int(crowd.frame[crowd.clip == 1].min())
+    assert camera == crowd.clip_names[1] and frame == first + detector.lengths_[0] - 1
     assert np.isfinite(part.scores["nearest"]).all() and len(part)

@@ -134,10 +134,11 @@ def test_online_latency_prints_a_row_a_stride(monkeypatch):
     monkeypatch.setattr(module, "GEPC", _small)
     text = printed(
         module,
-        *("--people", 2, "--fps", 1000, "--frames", 4, "--hidden", 1),
+        *("--people", 2, "--fps", 1000, "--frames", 4, "--hidden", 1, "--mode", "latent"),
         *("--strides", "1,8", "--device", "cpu", "--precision", "fp32"),
     )
-    assert len(re.findall(r"^fp32 +[18]( +\d+){4}  (?:yes|no)$", text, flags=re.M)) == 2
+    assert re.search(r"^mode latent, windows of 12\b.* frames, hidden 1, fp32$", text, flags=re.M)
+    assert len(re.findall(r"^ +[18]( +\d+){4}  (?:yes|no)$", text, flags=re.M)) == 2
 
 
 def test_export_speed_compares_the_runtimes(few, monkeypatch):
@@ -165,9 +166,10 @@ def test_adapt_speed_prints_seconds(few, monkeypatch):
         *("--windows", 50, "--hidden", 1),
         *("--device", "cpu", "--precision", "fp32"),
     )
+    assert "mode nearest, windows of 12" in text
     scored, learned = re.search(r"windows +(\d+) scored, (\d+) of them learned\n", text).groups()
     assert int(scored) > int(learned) > 0
-    assert re.search(r"seconds +\d+\.\d \(goal: 60\)", text)
+    assert re.search(r"seconds +\d+\.\d \(goal: 20\)", text)
 
 
 def test_choose_training_trains_variants_on_validation_crowds(monkeypatch):

@@ -52,7 +52,7 @@ def adapt(
     labels: Path | None,
     device: str,
 ) -> None:
-    """Refit what RUN takes for normal, with its encoder as it is; RUN itself stays as it is.
+    """Refit what RUN takes for normal, a network stays as it is; RUN itself does, too.
 
     Without --normal-events all of DATA is normal behaviour, of a new camera for example. With it only
     what people did in those events is: the operator's word that they were no reason for an alarm.

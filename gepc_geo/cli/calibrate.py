@@ -66,13 +66,13 @@ def calibrate(
     known = float(np.sum(tracks.clip_length / tracks.fps)) / 3600
     alarms.check_hours(known, false_alarms_per_hour)
     detector = load_run(run, None, device, tracks)
-    if Run.of(run).trained().was_trained_on(tracks, detector):
+    if detector.was_trained_on(tracks):
         click.echo(
             f"warning: {data} is what {run} was trained on, whose scores are lower than those of new "
             "poses: expect more false alarms than wanted, and calibrate on other normal poses",
             err=True,
         )
-    mode = mode or detector.mode
+    mode = detector.scoring_mode(mode)
     series = alarms.clip_series(detector, tracks, mode, quiet=False)
     found = alarms.calibrate(series, mode, false_alarms_per_hour)
     detector.alarm_ = found.to_dict()

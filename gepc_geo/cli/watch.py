@@ -26,7 +26,8 @@ from gepc_geo.cli.lines import LineWriter, Log, when_ready
 from gepc_geo.cli.score import load_run
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.online import Frame, OnlineScorer
+from gepc_geo.frames import Frame
+from gepc_geo.online import OnlineScorer
 
 # Lines that wait to be scored, lines scored in one pass, and alerts that wait to be read.
 _LINES, _TOGETHER, _ALERTS = 1024, 64, 10_000
@@ -77,9 +78,10 @@ def watch(run: Path, fps: float | None, device: str) -> None:
          "person": 3, "score": 4.2}
 
     start, peak and end are frame numbers, person and score are those of the peak. A frame is judged
-    when every window that contains it is complete (with the defaults 18 frames later). Ctrl-C, or
-    SIGTERM, closes open alerts and ends. Nobody has to read alerts or warnings: 10,000 and 1,000 wait,
-    and at the end those that nobody reads for ten seconds are lost.
+    when every window that contains it is complete (with the defaults 2 seconds and 6 frames later; with
+    train --lengths 0.5s,1s a second and 6 frames). Ctrl-C, or SIGTERM, closes open alerts and ends.
+    Nobody has to read alerts or warnings: 10,000 and 1,000 wait, and at the end those that nobody reads
+    for ten seconds are lost.
 
     Example:
 
@@ -100,8 +102,8 @@ def watch(run: Path, fps: float | None, device: str) -> None:
     _tell_threshold(log, detector, mode, threshold, f"{fps:g} frames a second ({whence})")
     if mismatch := detector.fps_mismatch(fps):
         log.warn(mismatch)
-    scorer = OnlineScorer(detector)
-    tracker = AlertTracker(threshold, fps, detector.length, mode)
+    scorer = OnlineScorer(detector, modes=(mode,))
+    tracker = AlertTracker(threshold, fps, mode)
 
     def send(alerts: list[Alert]) -> None:
         for text in (alert.to_json() for alert in alerts):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from helpers import full_disk
-from streams import SMALL, small_run
+from streams import TRAINED, small_run
 
 from gepc_geo import GEPC
 from gepc_geo.cli import main
@@ -20,7 +20,7 @@ from gepc_geo.errors import InputError
 
 FLAGS = [
     word
-    for name, value in SMALL.items()
+    for name, value in TRAINED.items()
     if name != "holdout"
     for word in (
         f"--{name.replace('_', '-')}",
@@ -33,7 +33,7 @@ FLAGS = [
 def folder(tmp_path_factory) -> Path:
     """A run, poses, and a table of their scores."""
     folder = tmp_path_factory.mktemp("full")
-    small_run(folder)
+    small_run(folder, TRAINED)
     simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4).save(folder / "test.npz")
     simulate_crowd("train", num_clips=10, frames_per_clip=40, seed=1).save(folder / "train.npz")
     words = ("score", str(folder / "run"), str(folder / "test.npz"), "--out")
@@ -123,7 +123,7 @@ def test_saving_in_python(folder, tmp_path):
     path = tmp_path / "model.pt"
     path.write_text("old")
     message = "model.pt cannot be written, expected room for it: File too large"
-    with full_disk(1_000_000), pytest.raises(InputError, match=message):
+    with full_disk(300_000), pytest.raises(InputError, match=message):
         detector.save(path)
     assert [one.read_text() for one in tmp_path.iterdir()] == ["old"]
 

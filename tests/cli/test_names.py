@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from streams import SMALL, small_run
+from streams import TRAINED, small_run
 
 from gepc_geo import GEPC
 from gepc_geo.cli import main
@@ -105,10 +105,10 @@ def test_everything_else_that_is_written(folder):
 
 
 def test_a_run_in_such_a_folder(folder):
-    flags = [f"--{name.replace('_', '-')}" for name in SMALL if name != "holdout"]
+    flags = [f"--{name.replace('_', '-')}" for name in TRAINED if name != "holdout"]
     values = [
         ",".join(map(str, value)) if isinstance(value, list) else value
-        for name, value in SMALL.items()
+        for name, value in TRAINED.items()
         if name != "holdout"
     ]
     options = [word for pair in zip(flags, values, strict=True) for word in pair]
@@ -124,7 +124,7 @@ def test_a_run_in_such_a_folder(folder):
     )
     assert result.exit_code == 0 and "note: the poses of the training" not in result.stderr
     again = GEPC.load(folder / "new" / "model.pt")
-    assert again.fps_ == 24 and again.thresholds_ == first.thresholds_
+    assert again.fps_ == 24 and again.calibration_.thresholds == first.calibration_.thresholds
 
 
 @pytest.mark.parametrize("form", ["native", "deeplabcut"])

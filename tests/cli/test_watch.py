@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from streams import all_joints, line, lines_of, small_run
+from streams import SEVERAL, SMALL, all_joints, line, lines_of, small_run
 
 from gepc_geo import InputError, OnlineScorer
 from gepc_geo.alarms import alarm_runs, clip_series
@@ -33,15 +33,18 @@ watch_module = sys.modules["gepc_geo.cli.watch"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A run with an alarm threshold that a tenth of a test set's frames exceeds."""
-    folder = tmp_path_factory.mktemp("watch")
-    detector = small_run(folder)
+    return run_with_alarm(tmp_path_factory.mktemp("watch"), SMALL)
+
+
+def run_with_alarm(folder: Path, options: dict) -> Path:
+    """A run with an alarm threshold that a fifth of a test set's frames exceeds."""
+    detector = small_run(folder, options)
     tracks = crowd()
     scores = np.concatenate([one.scores for one in clip_series(detector, tracks, "nearest")])
     level = np.unique(scores)
     usual = simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4)
     usual_scores = np.concatenate([one.scores for one in clip_series(detector, usual, "nearest")])
-    at = np.searchsorted(level, np.quantile(usual_scores, 0.9))
+    at = np.searchsorted(level, np.quantile(usual_scores, 0.8))
     # Between two scores: no rounding of a stream's decides.
     threshold = float(level[at - 1 : at + 1].mean())
     detector.alarm_ = {"threshold": threshold, "mode": "nearest", "per_hour": 1.0, "hours": 1.0}
@@ -63,10 +66,11 @@ def alerts_of(text: str) -> list[Alert]:
     return [Alert.from_json(one) for one in text.splitlines()]
 
 
-def test_alerts_are_the_alarms_of_the_same_poses(folder):
+@pytest.mark.parametrize("options", [SMALL, SEVERAL], ids=["one", "several"])
+def test_alerts_are_the_alarms_of_the_same_poses(options, tmp_path):
     from gepc_geo import GEPC
 
-    tracks = crowd()
+    folder, tracks = run_with_alarm(tmp_path, options), crowd()
     result = watch(folder, "\n".join(lines_of(tracks)) + "\n")
     assert result.exit_code == 0
     (told,) = result.stderr.splitlines()
