@@ -115,7 +115,7 @@ def test_a_variant_is_compared_with_the_default_over_splits_and_directions(actio
     given = [
         Result(row, Condition("a", direction, variant), 0, "AUC", value)
         for (variant, direction), value in values.items()
-        for row in ("nearest", "nearest:assignment")
+        for row in ("gepc", "gepc:assignment", "gepc:reconstruction")
     ]
     given += [
         Result("gepc:max", Condition("a", direction, "default"), 0, "AUC", 0.6)
@@ -124,12 +124,12 @@ def test_a_variant_is_compared_with_the_default_over_splits_and_directions(actio
     overall, modes = ablation.tables(given)
     assert overall.columns == [FEW, MANY]
     assert overall.rows == {"default": ["0.800", "0.700"], "clusters=5": ["0.900", "0.500"]}
-    assert modes.columns == ["assignment", "max"]
-    assert modes.rows["default"] == ["0.750 ± 0.071", "0.600 ± 0.000"]
+    assert modes.columns == ["assignment", "reconstruction", "max"]
+    assert modes.rows["default"] == ["0.750 ± 0.071", "0.750 ± 0.071", "0.600 ± 0.000"]
     assert ablation.remarks(given) == [
         "max minus assignment, default: -0.150 (ahead in 0 of 2 pairs)",
-        "clusters=5 minus default, nearest: -0.050 (ahead in 1 of 2 pairs)",
         "clusters=5 minus default, assignment: -0.050 (ahead in 1 of 2 pairs)",
+        "clusters=5 minus default, reconstruction: -0.050 (ahead in 1 of 2 pairs)",
     ]
 
 
