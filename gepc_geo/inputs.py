@@ -21,12 +21,12 @@ from gepc_geo.options import Options
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.spectral import spectrum
 from gepc_geo.tracks import PoseTracks, check_tracks
-from gepc_geo.transforms import AlignRoot, Augment, normalize
+from gepc_geo.transforms import AlignRoot, Augment, join_channels, normalize
 from gepc_geo.windows import PoseWindows, resample_clips
 
-# Variance of motion over that of all coordinates: of the velocity's channels together, of the log speed, of
-# the growth. Chosen on training halves of Penn Action and NW-UCLA (docs/results.md).
-_SHARES = (0.4, 0.8, 0.4)
+# Variance over that of all coordinates: of the velocity's channels together, of the log speed, and of the
+# growth. Chosen on training halves of Penn Action and NW-UCLA (docs/results.md).
+_MOTION_SHARE = 0.4
 # Enough windows for channel statistics to a fraction of a percent.
 _STATISTICS_WINDOWS = 20_000
 # What a file keeps.
@@ -67,7 +67,7 @@ class InputPipeline:
     ``coefficients`` 0 they stay :math:`S = T` frames. Then every number loses its training mean, and
     channels are scaled: coordinates all alike, to a mean variance of 1; each feature to the same; motion
     channels, of which fewer coefficients are kept, so that all of the velocity's have 0.4 of the
-    coordinates' variance together, the log speed 0.8 and the growth 0.4.
+    coordinates' variance together, the log speed and the growth as much each.
 
     Args:
         skeleton: The joints (:class:`~gepc_geo.Skeleton`).
@@ -170,8 +170,8 @@ class InputPipeline:
         # Joints, steps and coordinates have a variance of 1 each, so this is what all of them have together.
         total = mean.size(0) * mean.size(1) * self.dims
         if len(motion):
-            velocity, speed, growth = (share * total for share in _SHARES)
-            motion /= motion.new_tensor([velocity / self.dims] * self.dims + [speed, growth])
+            share = _MOTION_SHARE * total
+            motion /= motion.new_tensor([share / self.dims] * self.dims + [share, share])
         # A channel that never changes must not be blown up by its rounding noise.
         self.std, self.motion_std = (
             value.sqrt().float().clamp(min=1e-4) for value in (variance, motion)
@@ -253,14 +253,18 @@ class InputPipeline:
         return body.to(dtype), motion.to(dtype), confidence.to(dtype)
 
     def _normalized(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
-        """Coordinates, confidence, features and motion [B, T, V, C] in float64.
+        """Coordinates, confidence, features and motion [B, T, V, C].
 
         Far from the image's corner the differences between joints keep few of float32's digits, and
-        scores would differ in the fourth digit from runtime to runtime.
+        scores would differ in the fourth digit from runtime to runtime: so each window is moved there
+        first. Nothing that follows depends on where it is.
         """
-        batch = copy.copy(batch)
-        batch.x = batch.x.double()
+        batch, joints = copy.copy(batch), self.skeleton.num_joints
+        x = batch.x.unflatten(0, (-1, joints))
+        corner = x[:, :1, :1, : self.dims].double()
+        near = (x[..., : self.dims].double() - corner).to(x.dtype)
+        batch.x = join_channels(near, x[..., self.dims :]).flatten(0, 1)
         batch = self.align(batch)
         if choice is not None and self.augment.num_choices > 1:
             batch = self.augment.apply(batch, choice)
-        return to_dense(self.normalize(batch).x, self.skeleton.num_joints)
+        return to_dense(self.normalize(batch).x, joints)

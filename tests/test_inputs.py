@@ -77,10 +77,10 @@ def test_numbers_are_standardised_and_the_confidence_is_last(fitted):
     own = x[..., :-1].double()
     torch.testing.assert_close(own.mean(0), torch.zeros_like(own[0]), atol=2e-4, rtol=0)
     variance = own.var(0, unbiased=False).sum((0, 1))
-    # Both coordinates by one number; of what both have together motion has 0.4, 0.8 and 0.4.
+    # Both coordinates by one number; of what both have together motion has 0.4 three times.
     total = 2.0 * pipeline.num_steps * 17
     assert float(variance[:2].sum()) == pytest.approx(total, rel=1e-3)
-    share = torch.tensor([0.2, 0.2, 0.8, 0.4], dtype=torch.float64)
+    share = torch.tensor([0.2, 0.2, 0.4, 0.4], dtype=torch.float64)
     torch.testing.assert_close(variance[2:] / total, share, atol=1e-3, rtol=0)
     assert abs(float(variance[0] / variance[1]) - 1) > 0.1
     assert float(x[..., -1].min()) >= 0 and float(x[..., -1].max()) <= 1
