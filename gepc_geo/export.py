@@ -79,6 +79,7 @@ class ScoringGraph(nn.Module):
         self.encoder = Encoder(detector.pipeline_, network)
         alone = network is not None and len(self.normality) == 1
         self.outputs = ("score", "assignment") if alone else ("score",)
+        self._modes = (self.mode, "assignment") if alone else (self.mode,)
 
     def forward(self, keypoints: Tensor, image_size: Tensor | None = None) -> tuple[Tensor, ...]:
         """What :attr:`outputs` names."""
@@ -102,8 +103,7 @@ class ScoringGraph(nn.Module):
             batch.image_size = image_size.repeat(self.copies, 1)
         each = torch.zeros_like(keypoints[:, 0, 0, 0], dtype=torch.long)
         choices = torch.cat([each + copy for copy in range(self.copies)])
-        modes = [self.mode, "assignment"] if len(self.outputs) > 1 else [self.mode]
-        return self.encoder.of_inputs(self.encoder.pipeline(batch, choices), modes)
+        return self.encoder.of_inputs(self.encoder.pipeline(batch, choices), self._modes)
 
     def _score(self, length: int, parts: Parts) -> Tensor:
         """The mode's score of views, what does not depend on them computed beforehand."""

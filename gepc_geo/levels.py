@@ -178,8 +178,9 @@ def frames_of(
     )
     if options.smooth:
         across = options.protocol == "reference"
-        line = smooth(result.score.numpy(), offset, options.smooth, across_clips=across)
-        result.score = torch.as_tensor(line)
+        result.score = torch.as_tensor(
+            smooth(result.score.numpy(), offset, options.smooth, across_clips=across)
+        )
     return result
 
 
@@ -356,6 +357,8 @@ def _window_columns(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Which windows the rows are, and the positions of those windows among all."""
     keep = np.flatnonzero(~windows.padded | (options.padded is not False))
+    # A clip's rows stand together whatever is scored with it.
+    keep = keep[np.argsort(windows.piece[keep], kind="stable")]
     return {
         "clip": np.array(tracks.clip_names, dtype=np.str_)[windows.clip[keep]],
         "person": windows.track[keep],
