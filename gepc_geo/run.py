@@ -24,9 +24,9 @@ from gepc_geo.tracks import PoseTracks
 
 
 class Run:
-    """A run's folder: ``config.yaml``, ``losses.csv``, ``checkpoint.pt`` and, at the end, ``model.pt``.
+    """A run's folder: ``config.yaml`` and, at the end, ``model.pt``.
 
-    One that was adapted has ``model.pt`` and ``adapted.yaml``, which names the run it came from.
+    Where a network is trained ``losses.csv`` and ``checkpoint.pt`` are there too. One that was adapted has ``model.pt`` and ``adapted.yaml``, which names the run it came from.
 
     Args:
         folder: The folder; made when the run starts.
@@ -240,7 +240,7 @@ class Run:
         """
         if not self.folder.exists():
             raise InputError(f"{self.folder} does not exist, expected the folder of a run")
-        if not self.model.exists() and self.checkpoint.exists():
+        if not self.model.exists() and (self.checkpoint.exists() or self.config.exists()):
             raise InputError(f"{self.folder} is not finished, expected train --resume first")
         if not self.model.exists():
             raise InputError(
