@@ -123,21 +123,26 @@ def test_runtimes_agree_with_the_detectors_assignments(runtimes, detector, crowd
 def test_lengths_are_averaged_about_the_middle(walkers, crowd, tmp_path, mode):
     """With and without a network: the mean over the windows of each length in the middle of the longest."""
     network = TINY if mode == "assignment" else NETWORK
-    options = {**network, "lengths": ["6", "12", "17"], "mode": mode, "coefficients": 4}
+    options = {**network, "lengths": ["6", "17"], "mode": mode, "coefficients": 4}
     detector = GEPC(**options, budget=320, batch_size=32).fit(walkers)
     windows = detector.windows(crowd)
     scores = detector.window_scores(crowd).scores[mode]
     at = dict(zip(zip(windows.piece, windows.first, windows.size, strict=True), scores, strict=True))
     full = np.flatnonzero((windows.size == 17) & ~windows.padded)
     expected = [
-        np.mean([at[windows.piece[w], windows.first[w] + (17 - n) // 2, n] for n in (6, 12, 17)])
+        np.mean([at[windows.piece[w], windows.first[w] + (17 - n) // 2, n] for n in (6, 17)])
         for w in full
     ]
     x, _ = keypoints(detector, windows.subset(full).of_length(17))
-    graph = export(detector, tmp_path / "graph.onnx")
+    graph = ScoringGraph(detector).eval()
     assert graph.outputs == ("score",) and (graph.encoder.network is None) == (mode == "nearest")
-    (score,) = run_onnx(tmp_path / "graph.onnx", x)
+    with torch.no_grad():
+        (score,) = graph(x)
     np.testing.assert_allclose(score, expected, atol=CLOSE, rtol=0)
+    if mode == "nearest":  # Tracing three networks takes a minute.
+        export(detector, tmp_path / "graph.onnx")
+        (score,) = run_onnx(tmp_path / "graph.onnx", x)
+        np.testing.assert_allclose(score, expected, atol=CLOSE, rtol=0)
     assert len(np.unique(score)) > 10
 
 
