@@ -94,9 +94,7 @@ def main(run: Path | None, mode: str, batches: tuple[int, ...], repeats: int) ->
 
     with torch.no_grad():
         ours = graph(*inputs(len(chosen)))[0].numpy()
-    own_rate = rate(
-        lambda: detector.window_scores(crowd, (detector.mode,)), len(windows), repeats
-    )
+    own_rate = rate(lambda: detector.window_scores(crowd, (detector.mode,)), len(windows), repeats)
     click.echo(f"| {detector.mode} | MB | largest difference | windows/s |")
     click.echo("|---|---|---|---|")
     click.echo(f"| ours | {size['ours']:.1f} | | {own_rate:,.0f} |")

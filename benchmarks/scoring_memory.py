@@ -86,9 +86,7 @@ def child(windows: int, stride: int, clips: int, mode: str) -> None:
 @click.option("--mode", type=click.Choice(MODES), default="nearest", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Plot to write (.png).")
 @click.option("--child", "one", type=int, hidden=True)
-def main(
-    sizes: str, stride: int, clips: int, mode: str, out: Path | None, one: int | None
-) -> None:
+def main(sizes: str, stride: int, clips: int, mode: str, out: Path | None, one: int | None) -> None:
     """Print the table and, with --out, draw it."""
     if one is not None:
         child(one, stride, clips, mode)

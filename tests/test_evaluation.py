@@ -198,7 +198,9 @@ def test_evaluating_needs_labels(detector, crowd, monkeypatch):
 
 def test_every_mode_there_is_is_evaluated(detector, plain, crowd, monkeypatch):
     found = evaluate(detector, crowd).metrics
-    assert tuple(found["auc_by_mode"]) == MODES and found["auc"] == found["auc_by_mode"]["assignment"]
+    assert (
+        tuple(found["auc_by_mode"]) == MODES and found["auc"] == found["auc_by_mode"]["assignment"]
+    )
     monkeypatch.setattr(GEPC, "window_scores", None)
     with pytest.raises(InputError, match="mode is 'max'; this detector has no network"):
         evaluate(plain, crowd, options=ScoreOptions(mode="max"))
@@ -243,7 +245,9 @@ def test_a_competitor_is_evaluated_as_in_experiments(walkers, crowd):
 @pytest.mark.parametrize("name", COMPETITORS)
 def test_every_competitor_is_evaluated(name, walkers, crowd):
     classes = walkers.with_(clip_label=["a", "b"] * (walkers.num_clips // 2))
-    options = Options(**NETWORK | {"lengths": ["12"], "budget": 64, "batch_size": 32, "score_stride": 6})
+    options = Options(
+        **NETWORK | {"lengths": ["12"], "budget": 64, "batch_size": 32, "score_stride": 6}
+    )
     with pytest.raises(InputError, match="is not fitted, expected fit"):
         evaluate(COMPETITORS[name](options), crowd)
     competitor = COMPETITORS[name](options).fit(classes, device="cpu")

@@ -127,7 +127,9 @@ def test_lengths_are_averaged_about_the_middle(walkers, crowd, tmp_path, mode):
     detector = GEPC(**options, budget=320, batch_size=32).fit(walkers)
     windows = detector.windows(crowd)
     scores = detector.window_scores(crowd).scores[mode]
-    at = dict(zip(zip(windows.piece, windows.first, windows.size, strict=True), scores, strict=True))
+    at = dict(
+        zip(zip(windows.piece, windows.first, windows.size, strict=True), scores, strict=True)
+    )
     full = np.flatnonzero((windows.size == 17) & ~windows.padded)
     expected = [
         np.mean([at[windows.piece[w], windows.first[w] + (17 - n) // 2, n] for n in (6, 17)])

@@ -98,7 +98,9 @@ def test_each_mode_is_its_own_score(detector, walkers):
 @pytest.mark.parametrize("level", LEVELS)
 def test_modes_that_need_a_network_are_refused_without_one(plain, walkers, level, monkeypatch):
     monkeypatch.setattr(GEPC, "window_scores", None)
-    with pytest.raises(InputError, match="mode is 'latent'; this detector has no network, expected"):
+    with pytest.raises(
+        InputError, match="mode is 'latent'; this detector has no network, expected"
+    ):
         score_table(plain, walkers, level, ScoreOptions(mode="latent"))
 
 

@@ -122,9 +122,7 @@ def measure(
 ) -> float:
     """Seconds of a fit in this process."""
     mode = "nearest" if who.endswith("no network") else "assignment"
-    options = Options(
-        mode=mode, precision=precision, augment=augment, budget=budget, hidden=hidden
-    )
+    options = Options(mode=mode, precision=precision, augment=augment, budget=budget, hidden=hidden)
     start = time.perf_counter()
     if who == "ordinary":
         ordinary_fit(folder, options, device)

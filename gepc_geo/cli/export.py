@@ -47,7 +47,10 @@ def export_command(run: Path, format_: str, out: Path, mode: str | None) -> None
     if "assignment" in graph.outputs:
         click.echo(f"                assignment [windows, {detector.options_.clusters}] float32")
     if several:
-        threshold, what = frame_threshold(detector, graph.mode, ScoreOptions()), "frames: evaluate's"
+        threshold, what = (
+            frame_threshold(detector, graph.mode, ScoreOptions()),
+            "frames: evaluate's",
+        )
     else:
         threshold, what = detector.calibration_.thresholds[graph.mode], "single windows: predict's"
     click.echo(f"threshold       {threshold:.4f} ({graph.mode}), for {what}")

@@ -33,7 +33,9 @@ def test_the_ordinary_parts_give_our_frame_scores(detector, monkeypatch, mode):
     )
     for normality in detector.scorer_.normality.values():
         nearest = normality.nearest
-        monkeypatch.setattr(nearest, "log_scale", nearest.log_scale.mean().expand(len(nearest.points)))
+        monkeypatch.setattr(
+            nearest, "log_scale", nearest.log_scale.mean().expand(len(nearest.points))
+        )
         nearest._prepare()
     found = score.ordinary_scorer(detector, mode)(some)
     expected = score_table(detector, some, "frame", ScoreOptions(mode=mode))["score"]
