@@ -37,7 +37,6 @@ class Calibration:
         cls,
         scorer: WindowScorer,
         learned: Learned,
-        trained: PoseWindows,
         held_out: PoseWindows,
         offset: int,
         contamination: float,
@@ -50,7 +49,6 @@ class Calibration:
         Args:
             scorer: Its ``normality`` is calibrated here.
             learned: Where that comes from, with scores of the training windows.
-            trained: The training windows.
             held_out: Windows of others; their people are numbered from ``offset``.
             offset: See there.
             contamination: The option.
@@ -60,21 +58,15 @@ class Calibration:
         with distributed.agreement():
             raw = scorer.raw(mine, quiet=quiet, person=mine.person + offset)
         raw = {mode: distributed.gather(score) for mode, score in raw.items()}
-        known = {
-            length: {mode: score[_at(held_out, length, score)] for mode, score in raw.items()}
-            for length in scorer.normality
-        }
         for length, normality in scorer.normality.items():
-            there = len(next(iter(known[length].values()))) > 0
-            normality.calibrate(known[length] if there else learned.scores[length])
-        normal = {
-            mode: torch.cat([learned.scores[length][mode] for length in trained.lengths])
-            for mode in scorer.modes
-        }
-        normal = scorer.comparable(trained, normal)
-        windows, scores = (
-            (held_out, scorer.comparable(held_out, raw)) if len(held_out) else (trained, normal)
-        )
+            known = _of_length(held_out, raw, length)
+            if not len(next(iter(known.values()))):
+                known = _of_length(learned.windows, learned.scores, length)
+            normality.calibrate(known)
+        normal = scorer.comparable(learned.windows, learned.scores)
+        windows, scores = learned.windows, normal
+        if len(held_out):
+            windows, scores = held_out, scorer.comparable(held_out, raw)
         return cls(
             thresholds={
                 # torch.quantile takes no more than 16 million values.
@@ -123,5 +115,7 @@ def covered(windows: PoseWindows, score: Tensor) -> Tensor:
     return rows[~torch.isnan(rows)]
 
 
-def _at(windows: PoseWindows, length: int, score: Tensor) -> Tensor:
-    return torch.from_numpy(np.flatnonzero(windows.size == length)).to(score.device)
+def _of_length(windows: PoseWindows, scores: dict[str, Tensor], length: int) -> dict[str, Tensor]:
+    """The scores of the windows of one length."""
+    at = torch.from_numpy(np.flatnonzero(windows.size == length))
+    return {mode: score[at.to(score.device)] for mode, score in scores.items()}

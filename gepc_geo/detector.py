@@ -30,6 +30,8 @@ from gepc_geo.windows import PoseWindows
 
 # A longer length than the shortest is learned where it has at least this share of its windows.
 _ENOUGH = 0.1
+# Held-out windows of a length that scores are calibrated on: more of them make no tail better known.
+_CALIBRATED = 30_000
 
 
 @dataclass(eq=False, repr=False)
@@ -187,8 +189,7 @@ class GEPC(Options, BaseEstimator):
         self.calibration_ = Calibration.of(
             self.scorer_,
             learned,
-            windows,
-            calibrated,
+            _some_people(calibrated),
             int(windows.person.max()) + 1,
             options.contamination,
             quiet,
@@ -442,6 +443,16 @@ def _enough(windows: PoseWindows) -> tuple[int, ...]:
             f"{' and '.join(map(str, kept))} frames are scored, expected longer tracks"
         )
     return tuple(kept)
+
+
+def _some_people(windows: PoseWindows) -> PoseWindows:
+    """All windows of as many people, evenly chosen, as have about 30,000 of each length at most."""
+    most = _CALIBRATED * len(windows.lengths)
+    if len(windows) <= most:
+        return windows
+    person, count = windows.person, int(windows.person.max()) + 1
+    chosen = np.linspace(0, count - 1, max(1, count * most // len(windows))).round()
+    return windows.subset(np.isin(person, chosen))
 
 
 def _fps(tracks: PoseTracks) -> float:

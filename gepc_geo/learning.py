@@ -16,7 +16,8 @@ from gepc_geo.options import Options
 from gepc_geo.window_scores import scoring_loader
 from gepc_geo.windows import PoseWindows
 
-# Windows whose parts are held at once to measure their principal components.
+# Windows of a length, evenly chosen, that principal components are measured on, that neighbours come from
+# (which are no more rows) and that are scored themselves.
 _SAMPLE = 20_000
 
 
@@ -26,12 +27,14 @@ class Learned:
 
     Attributes:
         normality: By length, not yet calibrated.
-        scores: By length, each mode's scores of the training windows, each without the rows of its own
-            person, as somebody new is scored.
+        windows: Training windows, of each length at most 20,000.
+        scores: Each mode's own scores of them, each without the rows of its own person, as somebody new
+            is scored.
     """
 
     normality: dict[int, Normality]
-    scores: dict[int, dict[str, Tensor]]
+    windows: PoseWindows
+    scores: dict[str, Tensor]
 
 
 @torch.no_grad()
@@ -52,13 +55,17 @@ def learn(
         held_out: Windows of people that no network was trained on; in the numbers of people they come
             after those of ``windows``.
     """
-    learned = Learned({}, {})
     offset = int(windows.person.max()) + 1
+    normality: dict[int, Normality] = {}
+    places, scores = [], []
     for length in windows.lengths:
+        at = np.flatnonzero(windows.size == length)
         rest = held_out.of_length(length)
-        one = _Fit(encoder, options, modes, windows.of_length(length), rest, offset)
-        learned.normality[length], learned.scores[length] = one.run()
-    return learned
+        fit = _Fit(encoder, options, modes, windows.of_length(length), rest, offset)
+        normality[length], scored = fit.run()
+        places.append(at[fit.some])
+        scores.append(scored)
+    return Learned(normality, windows.subset(np.concatenate(places)), _cat(scores))
 
 
 class _Fit:
@@ -76,36 +83,36 @@ class _Fit:
         self.encoder, self.options, self.modes = encoder, options, modes
         self.windows, self.held_out, self.offset = windows, held_out, offset
         self.device = encoder.pipeline.mean.device
+        count = len(windows)
+        #: Positions of the sample.
+        self.some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
 
     def run(self) -> tuple[Normality, dict[str, Tensor]]:
-        """The densities, and scores of the training windows."""
-        count, augment = len(self.windows), self.encoder.pipeline.augment
-        choices = range(augment.copies(count + len(self.held_out)))
+        """The densities, and each mode's scores of the sample."""
+        augment = self.encoder.pipeline.augment
+        choices = range(augment.copies(len(self.windows) + len(self.held_out)))
+        chosen, device = self.windows.subset(self.some), self.device
         # Each rank encodes its share of the windows; measured and fitted it is on the first.
-        some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
-        sample = [
-            _gather(self._encode(self.windows.subset(some[distributed.share(len(some))]), choice))
-            for choice in choices
-        ]
+        sample = [_gather(self._encode(_mine(chosen), choice)) for choice in choices]
         normality = _first(
-            lambda: Normality(self.options, self.modes).measure(_cat(sample)), self.device
+            lambda: Normality(self.options, self.modes).measure(_cat(sample)), device
         )
-        if len(some) == count:
-            passes = [normality.project(parts) for parts in sample]
-        else:
-            mine = self.windows.subset(np.arange(count)[distributed.share(count)])
-            passes = [
+        passes = [normality.project(parts) for parts in sample]
+        points = _cat(passes)
+        if len(chosen) < len(self.windows) and normality.mixtures:
+            # Neighbours are no more than the sample has, mixtures are of all windows.
+            mine = _mine(self.windows)
+            points |= _cat(
                 _gather(map(normality.project, self._encode(mine, choice))) for choice in choices
-            ]
-        everything = _cat(passes)
-        person = torch.as_tensor(self.windows.person).to(self.device)
-        neighbours, whose = [everything["nearest"]], [person.repeat(len(choices))]
+            ) | {"nearest": points["nearest"]}
+        person = torch.as_tensor(chosen.person).to(device)
+        neighbours, whose = [points["nearest"]], [person.repeat(len(choices))]
         if len(self.held_out):
-            theirs = torch.as_tensor(self.held_out.person).to(self.device) + self.offset
+            theirs = torch.as_tensor(self.held_out.person).to(device) + self.offset
             neighbours += [self._neighbours(normality, choice) for choice in choices]
             whose.append(theirs.repeat(len(choices)))
         normality = _first(
-            lambda: normality.fit(everything, torch.cat(neighbours), torch.cat(whose)), self.device
+            lambda: normality.fit(points, torch.cat(neighbours), torch.cat(whose)), device
         )
         views = [normality.scores(one, person) for one in passes[: augment.num_scored]]
         return normality, {
@@ -114,7 +121,7 @@ class _Fit:
 
     def _neighbours(self, normality: Normality, choice: int) -> Tensor:
         """Held-out windows in the coordinates of neighbours."""
-        part = self.held_out.subset(distributed.share(len(self.held_out)))
+        part = _mine(self.held_out)
         # A rank that has none of them encodes one all the same, and takes no row of it.
         encoded = self._encode(part if len(part) else self.held_out.subset([0]), choice)
         rows = [normality.nearest.project(parts["window"]) for parts in encoded]
@@ -123,6 +130,11 @@ class _Fit:
     def _encode(self, windows: PoseWindows, choice: int) -> Iterator[dict[str, Tensor]]:
         for batch in scoring_loader(windows, self.device):
             yield self.encoder(batch, choice, self.modes)
+
+
+def _mine(windows: PoseWindows) -> PoseWindows:
+    """This rank's share."""
+    return windows.subset(distributed.share(len(windows)))
 
 
 def _cat(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""How far a row is from the nearest of the rows that were learned, where those lie close or far apart."""
+"""How far a row is from the nearest people that were learned, where those lie close or far apart."""
 
 from __future__ import annotations
 
@@ -6,42 +6,51 @@ import torch
 from torch import Tensor
 
 # The most rows that are kept, and the most principal components of each.
-_ROWS, _DIMS = 20_000, 128
-# A learned row's spacing is its RMS distance to this many rows of other groups ...
-_NEIGHBOURS = 10
+_ROWS, _DIMS = 10_000, 64
+# A learned row's spacing is its RMS distance to the nearest row of each of this many other people ...
+_PEOPLE = 30
 # ... and distances to it are measured in that spacing to this power: at 0 they are plain, and rows of
 # sparse normal behaviour count as abnormal; at 1 (relative, as the local outlier factor's) rows between
-# dense ones do. Chosen on training halves of Penn Action and NW-UCLA; of kernel densities with widths
-# that follow the data the classical power is 1/2 (Abramson 1982).
+# dense ones do. Of kernel densities with widths that follow the data the classical power is 1/2 (Abramson
+# 1982). Chosen, as the numbers above and below, on training halves alone (docs/results.md).
 _POWER = 0.4
+# So many people, each by the nearest row, make the score; of few people one for every ten.
+_NEAREST, _TENTH = 3, 10
 # Rows compared at once, each with all that are kept.
 _BLOCK = 256
 # What a file keeps.
-_STATE = ("mean", "basis", "points", "log_scale", "least")
+_STATE = ("mean", "basis", "points", "person", "log_scale", "least")
 
 
 class NearestDistance:
-    r"""Log distance to the nearest learned row, relative to how far apart rows are there.
+    r"""Mean log distance to the nearest learned people, relative to how far apart people are there.
 
     .. math::
-        s(x) = \min_i \log \frac{\lVert x - x_i \rVert}{h_i^{0.4}}
+        s(x) = \frac{1}{k} \sum_{j = 1}^{k} \log d_{(j)}(x), \qquad
+        d_p(x) = \min_{i \in p} \frac{\lVert x - x_i \rVert}{h_i^{0.4}}
 
-    with :math:`h_i` the RMS distance of :math:`x_i` to the 10 nearest rows of other groups, all of it
-    in the first 128 principal components. To every square a hundredth of the mean spacing, squared, is
-    added, so that a learned row has a finite score too. Of many rows evenly chosen 20,000 are kept.
+    with :math:`d_{(1)} \le d_{(2)} \le \dots` the distances to people, each by the nearest row, :math:`k`
+    3 (of fewer than 30 people one for every ten, at least 1): an abnormal person among those that were
+    learned makes no other one normal. :math:`h_i` is the RMS distance of :math:`x_i` to the nearest
+    rows of the 30 nearest other people. All of it is in the first 64 principal components. To every square a
+    hundredth of the mean spacing, squared, is added, so that a learned row has a finite score too. Of
+    many rows evenly chosen 10,000 are kept.
     """
 
     def __init__(self) -> None:
         self.mean = torch.zeros(0)
         self.basis = torch.zeros(0, 0)
         self.points = torch.zeros(0, 0)
+        # Whose each learned row is, numbered from 0 without gaps.
+        self.person = torch.zeros(0, dtype=torch.long)
         self.log_scale = torch.zeros(0)
         # Added to squared distances, a hundredth of the spacing: nearer than that is as good as equal.
         self.least = torch.zeros(())
-        # Whose each learned row is; only calibration needs to know, so it is not kept in files.
-        self.group = torch.zeros(0, dtype=torch.long)
-        # The learned rows as columns of one matrix product, and the least that comes out of it.
-        self._columns = torch.zeros(0, 0)
+        # Their numbers in fit, by number here, and how many people there are.
+        self._known = torch.zeros(0, dtype=torch.long)
+        self._people = 0
+        # The learned rows as rows of one matrix product, and the least that comes out of it.
+        self._rows = torch.zeros(0, 0)
         self._floor = torch.zeros(())
 
     def measure(self, x: Tensor, seed: int) -> NearestDistance:
@@ -59,95 +68,91 @@ class NearestDistance:
         """Rows in the principal components."""
         return (x - self.mean) @ self.basis
 
-    def fit(self, points: Tensor, group: Tensor) -> NearestDistance:
+    def fit(self, points: Tensor, person: Tensor) -> NearestDistance:
         """Learns projected rows.
 
         Args:
             points: :math:`[N, d]`, from :meth:`project`.
-            group: :math:`[N]`; rows of one group are no neighbours of one another: windows of the
-                same person overlap, and would make normal behaviour look denser than it is.
+            person: :math:`[N]`, whose each is: windows of the same person overlap, and would make normal
+                behaviour look denser than it is.
         """
         kept = _evenly(points, _ROWS)
-        self.points, self.group = points[kept], group[kept]
-        square = _spacing(self.points, self.group, self.points, self.group)
-        # Rows of the only group there is have nobody to be compared with, but their own mean.
+        self.points = points[kept]
+        self._known, self.person = person[kept].unique(return_inverse=True)
+        square = _spacing(self.points, self.person, self.points, self.person)
+        # Rows of the only person there is have nobody to be compared with, but their own mean.
         around = (self.points - self.points.mean(0)).double().square().sum(1).mean()
         square = square.where(square.isfinite(), around)
         self.least = 1e-4 * square.mean().clamp(min=1e-12)
         self.log_scale = _POWER * (square + self.least).log() / 2
         return self._prepare()
 
-    def extended(self, points: Tensor, group: Tensor) -> NearestDistance:
+    def extended(self, points: Tensor, person: Tensor) -> NearestDistance:
         """A copy that has learned more projected rows beside those it has, which stay as they are.
 
         A new row reaches no farther than half of the old ones do: of what is rare only its like becomes
         normal, not all that lies around it. At most twice as many rows are kept as :meth:`fit` keeps:
-        of many new ones 20,000, and of the old ones as many as there is room for, evenly chosen.
+        of many new ones 10,000, and of the old ones as many as there is room for, evenly chosen.
 
         Args:
             points: :math:`[N, d]`, from :meth:`project`.
-            group: :math:`[N]`, as in :meth:`fit`.
+            person: :math:`[N]`, whose each is, as in :meth:`fit`; none is one of those known.
         """
         chosen = _evenly(points, _ROWS)
-        points, group = points[chosen], group[chosen]
-        old = torch.full((len(self.points),), -1, device=group.device)
-        square = _spacing(
-            points, group, torch.cat([self.points, points]), torch.cat([old, group - group.min()])
-        )
+        points, person = points[chosen], person[chosen].unique(return_inverse=True)[1]
+        whose = torch.cat([self.person, person + self._people])
+        square = _spacing(points, person + self._people, torch.cat([self.points, points]), whose)
         scale = _POWER * (square + self.least).log() / 2
         kept = _evenly(self.points, 2 * _ROWS - len(points))
         more = NearestDistance()
         more.load_state_dict(self.state_dict())
         more.points = torch.cat([self.points[kept], points.to(self.points)])
+        whose = torch.cat([self.person[kept], person + self._people])
+        more.person = whose.unique(return_inverse=True)[1]
         more.log_scale = torch.cat(
             [self.log_scale[kept], scale.to(self.log_scale).clamp(max=self.log_scale.median())]
         )
         return more._prepare()
 
-    def __call__(self, points: Tensor, group: Tensor | None = None) -> Tensor:
+    def __call__(self, points: Tensor, person: Tensor | None = None) -> Tensor:
         """The score of projected rows, :math:`[N]` float64; memory does not grow with their number.
 
         Args:
             points: :math:`[N, d]`, from :meth:`project`.
-            group: :math:`[N]`, of the groups that :meth:`fit` was given: learned rows of a row's own
-                group do not count, as those of a person never seen before would not. Where there is no
-                other group, they do. Not after a state was loaded.
+            person: :math:`[N]`, of the people that :meth:`fit` was given: a person's own rows do not
+                count, as those of a person never seen before would not. Where there is nobody else, they
+                do. Not after a state was loaded.
         """
-        scores = [points.new_zeros(0, dtype=torch.float64)]
-        own = [None] * len(points) if group is None else group.split(_BLOCK)
-        # One for all blocks: allocators do not always find the last one's again, and take another.
-        room = None
-        if not points.requires_grad:
-            room = points.new_empty(min(_BLOCK, len(points)), len(self.points), dtype=torch.float64)
-        scores += [
-            self.compare(block, one, None if room is None else room[: len(block)])
-            for block, one in zip(points.split(_BLOCK), own, strict=False)
+        own = [None] * len(points) if person is None else person.split(_BLOCK)
+        scores = [
+            self.compare(block, one) for block, one in zip(points.split(_BLOCK), own, strict=False)
         ]
-        return torch.cat(scores)
+        return torch.cat([points.new_zeros(0, dtype=torch.float64), *scores])
 
-    def compare(
-        self, points: Tensor, group: Tensor | None = None, room: Tensor | None = None
-    ) -> Tensor:
+    def compare(self, points: Tensor, person: Tensor | None = None) -> Tensor:
         """The score of projected rows, all compared with every learned row at once.
 
         Args:
             points: :math:`[N, d]`, from :meth:`project`.
-            group: As in :meth:`__call__`.
-            room: :math:`[N, M]` float64 to work in, of M learned rows; not where gradients are asked for.
+            person: As in :meth:`__call__`.
         """
         x = points.double()
-        ratio = torch.cat([x, x.square().sum(1, keepdim=True), torch.ones_like(x[:, :1])], 1)
-        ratio = torch.mm(ratio, self._columns, out=room)
-        if group is not None:
-            own = group[:, None] == self.group
-            ratio.masked_fill_(own & ~own.all(1, keepdim=True), torch.inf)
-        # The logarithm of the least, not the least of 20,000 logarithms.
-        return ratio.amin(1).clamp(min=self._floor).log() / 2
+        x = torch.cat([x, x.square().sum(1, keepdim=True), torch.ones_like(x[:, :1])], 1)
+        # [M, N], then [P, N]: of each person the nearest row.
+        ratio = _of_people(self._rows @ x.T, self.person, self._people)
+        count = min(max(self._people // _TENTH, 1), _NEAREST)
+        if person is not None and self._people > 1:
+            ratio = ratio.masked_fill(self._known[:, None] == person, torch.inf)
+            count = min(count, self._people - 1)
+        # Logarithms of the least, not the least of 10,000 logarithms.
+        nearest = ratio.topk(count, dim=0, largest=False).values
+        return nearest.clamp(min=self._floor).log().mean(0) / 2
 
     def to(self, device: torch.device) -> NearestDistance:
         """Moves everything learned to a device."""
+        known = self._known.to(device)
         self.load_state_dict({name: value.to(device) for name, value in self.state_dict().items()})
-        self.group = self.group.to(device)
+        self._known = known
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -163,9 +168,9 @@ class NearestDistance:
     def _prepare(self) -> NearestDistance:
         """Squared distances, plus the least, over h^0.8, as one product of matrices.
 
-        (|x|^2 - 2 x.y + |y|^2 + least) w is the product of (x, |x|^2, 1) and (-2 w y, w, w (|y|^2 +
-        least)): no pass over 20,000 numbers a row but the product and its minimum. In float64, as it
-        is a difference of large numbers: in float32 rows close to one another would be at random ones.
+        (|x|^2 - 2 x.y + |y|^2 + least) w is the product of (-2 w y, w, w (|y|^2 + least)) and (x, |x|^2,
+        1): no pass over 10,000 numbers a row but the product and people's minima. In float64, as it is a
+        difference of large numbers: in float32 rows close to one another would be at random ones.
         """
         if not len(self.points):
             # Measured, and not fitted yet.
@@ -173,9 +178,16 @@ class NearestDistance:
         y = self.points.double()
         weight = (-2 * self.log_scale.double()).exp()[:, None]
         constant = weight * (y.square().sum(1, keepdim=True) + self.least)
-        self._columns = torch.cat([-2 * weight * y, weight, constant], 1).T.contiguous()
+        self._rows = torch.cat([-2 * weight * y, weight, constant], 1)
         self._floor = self.least.double() * weight.min()
+        self._people = int(self.person.max()) + 1
         return self
+
+
+def _of_people(square: Tensor, person: Tensor, people: int) -> Tensor:
+    """Of each person the least of the rows: [M, N] -> [P, N]."""
+    least = square.new_full((people, square.size(1)), torch.inf)
+    return least.scatter_reduce(0, person[:, None].expand_as(square), square, "amin")
 
 
 def _evenly(points: Tensor, most: int) -> Tensor:
@@ -186,16 +198,17 @@ def _evenly(points: Tensor, most: int) -> Tensor:
     return place.round().long()
 
 
-def _spacing(points: Tensor, group: Tensor, others: Tensor, of: Tensor) -> Tensor:
-    """Mean squared distance of rows to their nearest of ``others`` in other groups; NaN: none are."""
+def _spacing(points: Tensor, person: Tensor, others: Tensor, whose: Tensor) -> Tensor:
+    """Mean squared distance of rows to the nearest other people of ``others``; NaN: there are none."""
     spacing, others = [], others.double()
-    norms = others.square().sum(1)
-    for rows, own in zip(points.split(_BLOCK), group.split(_BLOCK), strict=True):
+    norms, people = others.square().sum(1)[:, None], int(whose.max()) + 1
+    for rows, own in zip(points.split(_BLOCK), person.split(_BLOCK), strict=True):
         rows = rows.double()
         # As a difference of large numbers: in float32 rows close to one another would be at random ones.
-        square = torch.addmm(norms, rows, others.T, alpha=-2) + rows.square().sum(1)[:, None]
-        square.clamp_(min=0).masked_fill_(own[:, None] == of, torch.inf)
-        nearest = square.topk(min(_NEIGHBOURS, len(of)), largest=False).values
+        square = torch.addmm(norms, others, rows.T, alpha=-2) + rows.square().sum(1)
+        square = _of_people(square.clamp_(min=0), whose, people)
+        square[own, torch.arange(len(rows), device=rows.device)] = torch.inf
+        nearest = square.topk(min(_PEOPLE, people), dim=0, largest=False).values
         known = nearest.isfinite()
-        spacing.append(nearest.where(known, 0.0).sum(1) / known.sum(1))
+        spacing.append(nearest.where(known, 0.0).sum(0) / known.sum(0))
     return torch.cat(spacing)

@@ -19,8 +19,10 @@ from gepc_geo.skeleton import SKELETONS, coco17_to_coco18
 from gepc_geo.tracks import PoseTracks
 
 ROOT = Path(__file__).parent.parent
-#: Options of a detector that trains in a moment.
+#: Options of a detector whose network trains in a moment, on windows of one length.
 NETWORK = dict(
+    mode="assignment",
+    lengths=["12"],
     encoder_channels=[2, 2, 2],
     strides=[1, 2, 3],
     decoder_channels=[2, 2],

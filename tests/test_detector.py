@@ -13,11 +13,14 @@ from sklearn.base import clone
 
 from gepc_geo import GEPC, InputError, PoseTracks, checkpoint
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.detector import KIND, VERSION
 from gepc_geo.errors import InputWarning
 from gepc_geo.holdout import hold_out
 from gepc_geo.loader import WindowLoader
+from gepc_geo.model_file import KIND, VERSION
+from gepc_geo.neighbours import NearestDistance
 from gepc_geo.options import MODES, Options
+from gepc_geo.scoring import person_frame_scores
+from gepc_geo.window_scores import input_shares, scoring_loader
 
 SMALL = {
     **NETWORK,
@@ -45,8 +48,97 @@ def crowd():
 def test_follows_scikit_learn_conventions(detector):
     copy = clone(detector)
     assert copy.get_params() == detector.get_params()
-    assert not hasattr(copy, "model_")
-    assert copy.set_params(window=24).window == 24
+    assert not hasattr(copy, "scorer_")
+    assert copy.set_params(lengths=["24"]).lengths == ["24"]
+
+
+@pytest.fixture(scope="module")
+def longer() -> PoseTracks:
+    return simulate_crowd("train", num_clips=12, frames_per_clip=96, seed=6)
+
+
+@pytest.fixture(scope="module")
+def default(longer) -> GEPC:
+    """No network; 12, 24 and 48 frames."""
+    return GEPC(stride=8, score_stride=6, holdout=0.2).fit(longer, device="cpu")
+
+
+def test_the_default_has_lengths_in_seconds_and_no_network(default, crowd):
+    assert default.lengths_ == (12, 24, 48) and default.modes_ == ("nearest",)
+    assert default.network_ is None
+    scored = default.window_scores(crowd)
+    windows, score = scored.windows, scored.scores["nearest"]
+    assert set(scored.scores) == {"nearest"} and np.isfinite(score).all()
+    # Scores are -log of tail probabilities of the window's own length.
+    for length in default.lengths_:
+        own = default.scorer_.raw(windows.of_length(length))
+        tails = default.scorer_.normality[length].tails(own)["nearest"]
+        np.testing.assert_allclose(score[windows.size == length], tails.numpy())
+    for ask in (default.embed, default.soft_assignment, default.score_samples):
+        with pytest.raises(InputError, match=r"this detector has no network, expected one fitted"):
+            ask(crowd)
+    with pytest.raises(InputError, match=r"mode is 'latent'; this detector has no network"):
+        default.decision_function(crowd, "latent")
+
+
+def test_nearest_is_the_distance_of_low_frequencies_to_three_people(default, longer, crowd):
+    """Of one length, recomputed from the pipeline's numbers: both views, rows of all training people."""
+    length, pipeline = 24, default.pipeline_
+    train, held_out = hold_out(longer, default.options_)
+    parts = [pipeline.training_windows(train), pipeline.windows(held_out, 8).without_padded()]
+    learned = [part.of_length(length) for part in parts]
+    count = sum(map(len, learned))
+    rows, person, offset = [], [], 0
+    for part in learned:
+        for choice in range(pipeline.augment.copies(count)):
+            rows.append(flat(default, part, choice))
+            person.append(torch.as_tensor(part.person) + offset)
+        offset += int(parts[0].person.max()) + 1
+    model = default.scorer_.normality[length].nearest
+    again = NearestDistance()
+    again.mean, again.basis = model.mean, model.basis
+    again.fit(again.project(torch.cat(rows)), torch.cat(person))
+    windows = default.windows(crowd).of_length(length)
+    views = [again(again.project(flat(default, windows, choice))) for choice in (0, 1)]
+    found = default.scorer_.raw(windows)["nearest"]
+    torch.testing.assert_close(found, torch.minimum(*views), atol=1e-3, rtol=1e-3)
+
+
+def flat(detector, windows, choice: int) -> torch.Tensor:
+    batch = next(iter(WindowLoader(windows, batch_size=max(len(windows), 1))))
+    return detector.pipeline_(batch, torch.full((len(windows),), choice)).flat()
+
+
+def test_a_person_frame_has_the_mean_of_its_lengths(default, crowd):
+    scored = default.window_scores(crowd, padded=False)
+    windows, score = scored.windows, torch.as_tensor(scored.scores["nearest"])
+    size, first = torch.as_tensor(windows.size), torch.as_tensor(windows.first)
+    count = len(windows.table.frame)
+    found = person_frame_scores(score, first, size, count)
+    each = torch.stack(
+        [
+            person_frame_scores(score[size == length], first[size == length], length, count)
+            for length in default.lengths_
+        ]
+    )
+    torch.testing.assert_close(found, each.nanmean(0), equal_nan=True)
+    assert int(each[2].isnan().sum()) - int(each[0].isnan().sum()) > 0
+
+
+def test_lengths_that_hardly_a_track_has_are_left_out(walkers):
+    short = walkers.rows(walkers.frame < 30)
+    with pytest.warns(InputWarning, match=r"hardly any training track has windows of 48 frames"):
+        detector = GEPC(stride=4, score_stride=3).fit(short, device="cpu")
+    assert detector.lengths_ == (12, 24)
+    assert set(detector.windows(walkers).lengths) == {12, 24}
+
+
+def test_the_chain_works_on_several_lengths(walkers, crowd):
+    detector = GEPC(**{**SMALL, "lengths": ["12", "24"], "budget": 96}).fit(walkers, device="cpu")
+    scored = detector.window_scores(crowd)
+    assert set(scored.windows.lengths) == {12, 24} and set(scored.scores) == set(MODES)
+    assert all(np.isfinite(score).all() for score in scored.scores.values())
+    assert len(detector.embed(crowd)) == len(scored.windows)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -59,7 +151,7 @@ def test_every_mode_scores_every_window(mode, detector, crowd):
 
 def test_scores_do_not_depend_on_the_batch(detector, crowd, monkeypatch):
     expected = detector.window_scores(crowd).scores
-    monkeypatch.setattr("gepc_geo.detector._SCORE_BATCH", {"cpu": 7})
+    monkeypatch.setattr("gepc_geo.window_scores._BATCH", {"cpu": 7})
     for mode, score in detector.window_scores(crowd).scores.items():
         np.testing.assert_allclose(score, expected[mode], rtol=1e-3, atol=1e-3)
 
@@ -74,7 +166,7 @@ def test_score_samples_is_the_mixtures_log_density(detector, crowd):
     plain = GEPC(**{**SMALL, "augment": "none", "budget": 320})
     plain.fit(simulate_crowd("train", num_clips=10, frames_per_clip=48, seed=1), device="cpu")
     x = ilr(torch.as_tensor(plain.soft_assignment(crowd)).double().log()).numpy()
-    mixture = plain.normality_.mixtures["assignment"]
+    mixture = plain.scorer_.normality[12].mixtures["assignment"]
     posterior, size = mixture.components_, x.shape[1]
     terms = []
     for k, weight in enumerate(mixture.weights_.numpy()):
@@ -89,7 +181,7 @@ def test_soft_assignment_and_embedding(detector, crowd):
     p = detector.soft_assignment(crowd)
     assert p.shape == (len(detector.windows(crowd)), 4)
     np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
-    assert detector.embed(crowd).shape == (len(p), detector.model_.latent_dim)
+    assert detector.embed(crowd).shape == (len(p), detector.network_.model.latent_dim)
 
 
 def test_modes_without_a_density_are_refused(detector, crowd):
@@ -98,33 +190,31 @@ def test_modes_without_a_density_are_refused(detector, crowd):
 
 
 def plain_nearest(detector, windows, choice, person) -> torch.Tensor:
-    """Distances of some windows to the learned rows of other people, by the definition."""
-    batch = next(iter(WindowLoader(windows, batch_size=len(windows))))
-    x = detector.pipeline_.tensor(batch, torch.full((len(windows),), choice))
-    with torch.no_grad():
-        rebuilt, _ = detector.model_(x)
-    rest = torch.where(x[..., -1:] > 0, x[..., :-1] - rebuilt, 0)
-    both = torch.cat([x[..., :-1].flatten(1), rest.flatten(1)], dim=1)
-    nearest = detector.normality_.nearest
-    rows = ((both - nearest.mean) @ nearest.basis).double()
+    """Distances of some windows to other people (one, of so few), by the definition."""
+    nearest = detector.scorer_.normality[12].nearest
+    rows = ((flat(detector, windows, choice) - nearest.mean) @ nearest.basis).double()
     square = torch.cdist(rows, nearest.points.double()).square() + nearest.least
     distance = square.log() / 2 - nearest.log_scale
-    return torch.stack(
-        [one[nearest.group != own].min() for one, own in zip(distance, person, strict=True)]
-    )
+    people = nearest._known[nearest.person]
+    count = min(max(len(nearest._known) // 10, 1), 3)
+    each = []
+    for one, own in zip(distance, person, strict=True):
+        least = [one[people == other].min() for other in nearest._known if other != own]
+        each.append(torch.stack(least).topk(count, largest=False).values.mean())
+    return torch.stack(each)
 
 
 @pytest.mark.parametrize("holdout", [0.2, 0.0])
 def test_nobody_is_their_own_neighbour_in_calibration(walkers, holdout):
     """Threshold and most normal score are those of neighbours of all other people."""
-    detector = GEPC(**{**SMALL, "budget": 96, "holdout": holdout, "score_stride": 3})
+    detector = GEPC(lengths=["12"], augment="flip", stride=4, holdout=holdout, score_stride=3)
     detector.fit(walkers, device="cpu")
     train, held_out = hold_out(walkers, detector.options_)
     learned = detector.pipeline_.training_windows(train)
     windows, person = learned, torch.as_tensor(learned.person)
     scores = [plain_nearest(detector, windows, choice, person) for choice in (0, 1)]
     lowest = float(torch.minimum(*scores).min())
-    assert detector.most_normal_["nearest"] == pytest.approx(lowest, abs=1e-3)
+    assert detector.calibration_.most_normal["nearest"] == pytest.approx(lowest, abs=1e-3)
     if holdout:
         windows = detector.pipeline_.windows(held_out, 3)
         windows = windows.subset(~windows.padded)
@@ -138,7 +228,8 @@ def test_a_person_alone_is_calibrated_by_their_own_windows(walkers):
     alone = walkers.rows((walkers.clip == 0) & (walkers.track == walkers.track[0]))
     with pytest.warns(InputWarning, match="only one person of the training poses has full windows"):
         detector = GEPC(**{**SMALL, "budget": 96, "stride": 1}).fit(alone, device="cpu")
-    assert np.isfinite([detector.threshold_, *detector.most_normal_.values()]).all()
+    calibration = detector.calibration_
+    assert np.isfinite([detector.threshold_, *calibration.most_normal.values()]).all()
     assert np.isfinite(detector.decision_function(walkers)).all()
 
 
@@ -172,14 +263,16 @@ def test_mapped_tracks_give_the_same(detector, walkers, crowd, tmp_path):
     np.testing.assert_array_equal(again.decision_function(other), detector.decision_function(crowd))
 
 
-def test_saved_model_scores_the_same(detector, crowd, tmp_path):
+@pytest.mark.parametrize("which", ["detector", "default"])
+def test_saved_model_scores_the_same(which, crowd, tmp_path, request):
+    detector = request.getfixturevalue(which)
     path = tmp_path / "model.pt"
     detector.save(path)
     loaded = GEPC.load(path, device="cpu")
     assert loaded.get_params() == detector.get_params()
-    assert loaded.threshold_ == detector.threshold_
+    assert loaded.threshold_ == detector.threshold_ and loaded.lengths_ == detector.lengths_
     expected = detector.window_scores(crowd).scores
-    assert expected.keys() == set(MODES)
+    assert expected.keys() == set(detector.modes_)
     for mode, score in loaded.window_scores(crowd).scores.items():
         np.testing.assert_array_equal(score, expected[mode])
 
@@ -232,16 +325,18 @@ def test_mixtures_and_neighbours_see_variations_of_few_windows(walkers):
     count, all_of_them = (
         int((~varied.pipeline_.windows(tracks, 24).padded).sum()) for tracks in (train, walkers)
     )
+    normality = varied.scorer_.normality[12]
     # What was held out to calibrate is among the neighbours in the end.
-    assert len(varied.normality_.nearest.points) == 10 * all_of_them > 10 * count
-    weights, _ = varied.normality_.mixtures["latent"].weight_concentration_
+    assert len(normality.nearest.points) == 10 * all_of_them > 10 * count
+    weights, _ = normality.mixtures["latent"].weight_concentration_
     assert abs(float((weights - 1).sum()) - 10 * count) < 1e-6
-    batch, *_ = varied._loader(varied.windows(walkers).subset(slice(5)))
+    batch = next(
+        iter(scoring_loader(varied.windows(walkers).subset(slice(5)), torch.device("cpu")))
+    )
+    encoder = varied.scorer_.encoder
     with torch.no_grad():
         each = [
-            varied.normality_.single_scores(
-                varied.normality_.project(varied._encode_batch(batch, choice))
-            )["nearest"]
+            normality.scores(normality.project(encoder(batch, choice, ("nearest",))))["nearest"]
             for choice in (0, 1)
         ]
     nearer = torch.minimum(*each)
@@ -251,7 +346,7 @@ def test_mixtures_and_neighbours_see_variations_of_few_windows(walkers):
 @pytest.fixture(scope="module")
 def reconstructing(walkers):
     """Trained for long enough to reconstruct a walker."""
-    options = {"hidden": 4, "budget": 4800, "cluster_share": 0.0, "lr": 3e-3}
+    options = {"hidden": 4, "budget": 4800, "cluster_share": 0.0, "lr": 3e-3, "coefficients": 0}
     detector = GEPC(**{**SMALL, **options, "mode": "reconstruction"})
     return detector.fit(walkers, device="cpu")
 
@@ -275,6 +370,13 @@ def test_joint_scores_find_a_faulty_joint(reconstructing, others, joint):
     assert (gain.argmax(1) == joint).mean() > 0.5
 
 
+def shares_of(detector, windows) -> np.ndarray:
+    shares = np.zeros((len(windows), windows.length, 17), np.float32)
+    for index, share in input_shares(detector.scorer_, windows, detector.mode):
+        shares[index.numpy()] = share.numpy()
+    return shares
+
+
 def test_input_shares_find_a_joint_in_a_frame(reconstructing, others):
     """A wrist far away in one frame: of all joints and frames that one gains most, by far."""
     windows = reconstructing.windows(others)
@@ -286,8 +388,8 @@ def test_input_shares_find_a_joint_in_a_frame(reconstructing, others):
     moved = windows.subset(apart)
     moved.table = copy.deepcopy(windows.table)
     moved.table.keypoints[moved.rows()[:, 5], 9] += 60
-    before = reconstructing.input_shares(windows.subset(apart))
-    after = reconstructing.input_shares(moved)
+    before = shares_of(reconstructing, windows.subset(apart))
+    after = shares_of(reconstructing, moved)
     assert after.shape == (len(apart), 12, 17)
     np.testing.assert_allclose(after.sum((1, 2)), 1, rtol=1e-5)
     gain = (after - before).mean(0)
@@ -296,7 +398,7 @@ def test_input_shares_find_a_joint_in_a_frame(reconstructing, others):
 
 
 def test_joint_scores_are_input_shares_summed_over_frames(reconstructing, others):
-    shares = reconstructing.input_shares(reconstructing.windows(others))
+    shares = shares_of(reconstructing, reconstructing.windows(others))
     np.testing.assert_allclose(
         reconstructing.joint_scores(others), shares.sum(1), rtol=1e-4, atol=1e-6
     )
@@ -316,7 +418,7 @@ def test_joint_scores_belong_to_the_window_itself_whatever_its_augmentation(dete
 
 def test_joint_scores_without_a_gradient_are_even(detector, crowd):
     dead = copy.deepcopy(detector)
-    for parameter in dead.model_.parameters():
+    for parameter in dead.network_.model.parameters():
         torch.nn.init.zeros_(parameter)
     shares = dead.joint_scores(crowd, "assignment")
     np.testing.assert_allclose(shares, 1 / 17, rtol=1e-4)
@@ -324,7 +426,7 @@ def test_joint_scores_without_a_gradient_are_even(detector, crowd):
 
 def test_a_score_that_is_no_number_names_the_window(detector, crowd):
     broken = copy.deepcopy(detector)
-    broken.normality_.whitening["latent"].mean *= torch.nan
+    broken.scorer_.normality[12].mixtures["assignment"].components_.means[:] = torch.nan
     first = detector.windows(crowd)
     place = rf"person {first.track[0]} from frame {first.frame[0]} of clip '{crowd.clip_names[0]}'"
     with pytest.raises(InputError, match=rf"the score of {place} is not a finite number"):
@@ -334,7 +436,7 @@ def test_a_score_that_is_no_number_names_the_window(detector, crowd):
 def test_poses_without_a_window_give_no_scores(detector, crowd):
     nobody = crowd.rows(np.zeros(crowd.num_frames, dtype=bool))
     assert detector.decision_function(nobody).shape == (0,)
-    assert detector.embed(nobody).shape == (0, detector.model_.latent_dim)
+    assert detector.embed(nobody).shape == (0, detector.network_.model.latent_dim)
     assert detector.soft_assignment(nobody).shape == (0, 4)
     assert detector.joint_scores(nobody).shape == (0, 17)
 
@@ -349,9 +451,9 @@ def test_clips_without_people_are_never_what_is_trained_on(walkers):
 
 def test_a_large_set_is_whitened_on_a_sample(detector, walkers, crowd, monkeypatch):
     """With the sample as large as the set nothing changes; a smaller one is near."""
-    monkeypatch.setattr("gepc_geo.detector._SAMPLE", 200)
+    monkeypatch.setattr("gepc_geo.learning._SAMPLE", 200)
     part = GEPC(**SMALL).fit(walkers, device="cpu")
-    assert torch.equal(detector.assignment_.theta, part.assignment_.theta)
+    assert torch.equal(detector.network_.assignment.theta, part.network_.assignment.theta)
     ours, theirs = (one.decision_function(crowd, "latent") for one in (detector, part))
     assert not np.array_equal(ours, theirs)
     assert np.corrcoef(ours.argsort().argsort(), theirs.argsort().argsort())[0, 1] > 0.9
@@ -375,8 +477,8 @@ def test_poses_that_do_not_fit_are_refused(detector, crowd):
         GEPC(**{**SMALL, "clusters": 9999, "components": 8888}).fit(crowd)
     with pytest.raises(InputError, match=r"not fitted"):
         GEPC().decision_function(crowd)
-    with pytest.raises(InputError, match=r"window is 13, expected a multiple of 6"):
-        GEPC(window=13).fit(crowd)
+    with pytest.raises(InputError, match=r"lengths is 13, expected a multiple of 6"):
+        GEPC(lengths=["13"], coefficients=0, mode="latent").fit(crowd)
     for ask in (GEPC(**SMALL).fit, detector.training_windows, detector.decision_function):
         with pytest.raises(InputError, match=r"the poses are of type ndarray, expected PoseTracks"):
             ask(crowd.keypoints)

@@ -15,7 +15,6 @@ from gepc_geo.baselines.flat import (
     Mixture,
     NearestNeighbour,
     OneClassSVM,
-    RelativeNeighbour,
     flatten,
 )
 from gepc_geo.baselines.motion import MotionMixture, motion_features
@@ -25,7 +24,6 @@ from gepc_geo.baselines.trajectory import SkeletonTrajectories
 #: Every competitor by its name in tables.
 COMPETITORS: dict[str, type[WindowCompetitor] | type[SkeletonTrajectories]] = {
     "nearest_neighbour": NearestNeighbour,
-    "relative_neighbour": RelativeNeighbour,
     "gaussian_mixture": Mixture,
     "isolation_forest": IsolationForest,
     "one_class_svm": OneClassSVM,
@@ -50,7 +48,6 @@ __all__ = [
     "NearestNeighbour",
     "OneClassSVM",
     "ReconstructionLoss",
-    "RelativeNeighbour",
     "SkeletonTrajectories",
     "SoftmaxDirichlet",
     "WindowCompetitor",

@@ -7,13 +7,14 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gepc_geo.baselines.base import WindowCompetitor, inputs, view_scores
 from gepc_geo.baselines.flat import SVM_ROWS, one_class_svm
 from gepc_geo.detector import GEPC, check_detector
-from gepc_geo.encoding import window_residual
+from gepc_geo.encoding import Network, window_residual
+from gepc_geo.errors import InputError
 from gepc_geo.fitting import refitted
+from gepc_geo.inputs import Inputs
 from gepc_geo.options import Options
 from gepc_geo.precision import autocast
 from gepc_geo.tracks import PoseTracks
@@ -64,6 +65,8 @@ class AutoencoderCompetitor(WindowCompetitor):
         with refitted(self) as fresh:
             if self.detector is None:
                 alone = {**self._options.to_dict(), "cluster_share": 0.0}
+                if not self._options.needs_network:
+                    alone |= Options.preset("gepc")
                 fresh.detector_ = GEPC(**alone).fit(tracks, device=device)
             else:
                 check_detector(self.detector)
@@ -72,14 +75,27 @@ class AutoencoderCompetitor(WindowCompetitor):
             fresh.fit_windows(pipeline, pipeline.training_windows(tracks))
         return self
 
+    @property
+    def network_(self) -> Network:
+        """The detector's.
+
+        Raises:
+            InputError: It has none.
+        """
+        if self.detector_.network_ is None:
+            raise InputError(
+                "the detector has no network, expected one fitted with a mode that trains one"
+            )
+        return self.detector_.network_
+
     @torch.no_grad()
     def _score_windows(self, windows: PoseWindows) -> np.ndarray:
         """A batch at a time."""
         return view_scores(self._score, self.pipeline_, windows).mean(0)
 
     @abstractmethod
-    def _score(self, x: Tensor) -> np.ndarray:
-        """Anomaly scores [B] of one batch of the network's input."""
+    def _score(self, inputs: Inputs) -> np.ndarray:
+        """Anomaly scores [B] of one batch."""
 
 
 class ReconstructionLoss(AutoencoderCompetitor):
@@ -91,9 +107,10 @@ class ReconstructionLoss(AutoencoderCompetitor):
     def _fit(self, windows: PoseWindows) -> None:
         """The autoencoder is all there is to learn."""
 
-    def _score(self, x: Tensor) -> np.ndarray:
-        with autocast(x.device, self.detector_.precision_):
-            reconstruction, _ = self.detector_.model_(x)
+    def _score(self, inputs: Inputs) -> np.ndarray:
+        x = inputs.tensor()
+        with autocast(x.device, self.network_.precision):
+            reconstruction, _ = self.network_.model(x)
         seen = (x[..., -1] > 0).sum((1, 2)).clamp(min=1)
         error = window_residual(reconstruction, x).double().square().sum(1)
         return (error / (seen * reconstruction.size(-1))).cpu().numpy()
@@ -126,9 +143,10 @@ class LatentSVM(AutoencoderCompetitor):
         ]
         self.model_ = one_class_svm(np.concatenate(latents), seed)
 
-    def _latent(self, x: Tensor) -> np.ndarray:
-        with autocast(x.device, self.detector_.precision_):
-            return self.detector_.model_.encode(x).float().cpu().numpy()
+    def _latent(self, inputs: Inputs) -> np.ndarray:
+        x = inputs.tensor()
+        with autocast(x.device, self.network_.precision):
+            return self.network_.model.encode(x).float().cpu().numpy()
 
-    def _score(self, x: Tensor) -> np.ndarray:
-        return -self.model_.decision_function(self._latent(x))
+    def _score(self, inputs: Inputs) -> np.ndarray:
+        return -self.model_.decision_function(self._latent(inputs))

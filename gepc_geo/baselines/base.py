@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -10,12 +12,12 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from torch import Tensor
 
+from gepc_geo.calibration import TailCalibrator
 from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
 from gepc_geo.fitting import refitted
-from gepc_geo.inputs import InputPipeline
+from gepc_geo.inputs import InputPipeline, Inputs
 from gepc_geo.loader import WindowLoader
 from gepc_geo.options import NAMES, Options
 from gepc_geo.tracks import PoseTracks, check_tracks
@@ -25,6 +27,8 @@ from gepc_geo.windows import PoseWindows
 _BATCH = 1024
 # Window passes of training where a detector would go on until it has converged.
 _PASSES = 200_000
+# One of so many people calibrates where there are several lengths of windows.
+_HELD_OUT = 10
 
 _Self = TypeVar("_Self", bound="Competitor")
 
@@ -44,8 +48,15 @@ class Competitor(Protocol):
         r"""Anomaly scores :math:`[W]` of :meth:`windows`; higher is more abnormal."""
 
 
-def inputs(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> Iterator[Tensor]:
-    r"""Batches :math:`[B, T, V, C]` of the network's input of some windows.
+def fresh_pipeline(tracks: PoseTracks, options: Options) -> InputPipeline:
+    """A pipeline for poses, with windows of the lengths that options have at their rate."""
+    known = tracks.fps[~np.isnan(tracks.fps)]
+    lengths = options.frames_of(float(np.median(known)) if len(known) else math.nan)
+    return InputPipeline(tracks.skeleton, tracks.dims, tracks.num_features, options, lengths)
+
+
+def inputs(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> Iterator[Inputs]:
+    r"""Batches of what some windows look like to networks and densities.
 
     Args:
         pipeline: A fitted one; the work is done on its device.
@@ -55,11 +66,11 @@ def inputs(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> It
     device = pipeline.mean.device
     for batch in WindowLoader(windows, _BATCH, device=device):
         choices = torch.full((batch.num_graphs,), choice, device=device)
-        yield pipeline.tensor(batch, choices)
+        yield pipeline(batch, choices)
 
 
 def view_scores(
-    score: Callable[[Tensor], np.ndarray], pipeline: InputPipeline, windows: PoseWindows
+    score: Callable[[Inputs], np.ndarray], pipeline: InputPipeline, windows: PoseWindows
 ) -> np.ndarray:
     r"""Scores :math:`[A, W]` float64 of all views of some windows, a row for each view.
 
@@ -135,7 +146,10 @@ class OptionsEstimator(BaseEstimator):
 
 
 class WindowCompetitor(OptionsEstimator, ABC):
-    r"""A competitor on the windows that the detector gets: same windows, same normalisation.
+    r"""A competitor on the windows that the detector gets: same windows, same numbers of them.
+
+    Where there are several lengths of windows, one is fitted to each, to nine tenths of the people; the
+    others' scores calibrate it, and its score is :math:`-\log` of the tail probability among them.
 
     Args:
         options: Window, input and augmentation options, and the seed (a detector will do, its
@@ -146,8 +160,11 @@ class WindowCompetitor(OptionsEstimator, ABC):
             the detector never sees.
         levels: What it is meant to score: ``"clip"``, ``"frame"`` or both.
         pipeline\_: The fitted :class:`~gepc_geo.inputs.InputPipeline`.
+        lengths\_: Of several lengths of windows a fitted competitor and its calibration for each; else
+            ``None``.
     """
 
+    lengths_: dict[int, tuple[Any, TailCalibrator]] | None
     supervised: ClassVar[bool] = False
     levels: ClassVar[tuple[str, ...]] = ("clip", "frame")
 
@@ -169,7 +186,7 @@ class WindowCompetitor(OptionsEstimator, ABC):
         options, target = self._options, pick_device(device)
         options.check()
         check_tracks(tracks)
-        pipeline = InputPipeline(tracks.skeleton, tracks.dims, tracks.num_features, options)
+        pipeline = fresh_pipeline(tracks, options)
         windows = pipeline.training_windows(tracks)
         pipeline.to(target).fit(WindowLoader(windows, _BATCH, device=target)).to(target)
         return self.fit_windows(pipeline, windows)
@@ -178,8 +195,25 @@ class WindowCompetitor(OptionsEstimator, ABC):
         """Learns from some windows, as a fitted pipeline (e.g. a detector's ``pipeline_``) sees them."""
         with refitted(self) as fresh:
             fresh.pipeline_ = pipeline
-            fresh._fit(windows)
+            fresh.lengths_ = None
+            if len(windows.lengths) == 1:
+                fresh._fit(windows)
+            else:
+                fresh.lengths_ = {
+                    length: fresh._of_length(windows.of_length(length))
+                    for length in windows.lengths
+                }
         return self
+
+    def _of_length(self: _Window, windows: PoseWindows) -> tuple[_Window, TailCalibrator]:
+        """A copy that knows windows of one length, and the distribution of its scores of other people."""
+        known = windows.person % _HELD_OUT > 0
+        if known.all() or not known.any():
+            known = np.arange(len(windows)) % _HELD_OUT > 0
+        one = copy.copy(self)
+        one._fit(windows.subset(known))
+        scores = one._score_windows(windows.subset(~known))
+        return one, TailCalibrator().fit(torch.from_numpy(scores))
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows that are scored: every ``score_stride`` frames, short tracks padded.
@@ -201,7 +235,14 @@ class WindowCompetitor(OptionsEstimator, ABC):
             InputError: Nothing was fitted yet.
         """
         self.check_fitted()
-        return self._score_windows(windows)
+        if self.lengths_ is None:
+            return self._score_windows(windows)
+        scores = np.zeros(len(windows))
+        for length, (one, calibrator) in self.lengths_.items():
+            own = one._score_windows(windows.of_length(length))
+            tail = calibrator.log_tail(torch.from_numpy(own))
+            scores[windows.size == length] = -tail.numpy()
+        return scores
 
     @abstractmethod
     def _score_windows(self, windows: PoseWindows) -> np.ndarray:

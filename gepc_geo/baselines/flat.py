@@ -5,21 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import numpy as np
-import torch
 from sklearn import ensemble, mixture, neighbors, svm
 from sklearn.decomposition import PCA
-from torch import Tensor
 
-from gepc_geo.baselines.base import WindowCompetitor, inputs, view_scores
-from gepc_geo.inputs import InputPipeline
-from gepc_geo.neighbours import NearestDistance
-from gepc_geo.normality import of_views
+from gepc_geo.baselines.base import WindowCompetitor, inputs
+from gepc_geo.inputs import InputPipeline, Inputs
 from gepc_geo.options import Options
 from gepc_geo.windows import PoseWindows
 
 
 def flatten(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> np.ndarray:
-    r"""Windows as the network sees them, without the confidence, flattened: :math:`[W, T V C]`.
+    r"""Windows of one length as the detector's neighbours are: :math:`[W, D]`.
 
     Args:
         pipeline: A fitted one, e.g. a detector's ``pipeline_``; the work is done on its device.
@@ -31,13 +27,13 @@ def flatten(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> n
     return np.concatenate(parts[1:] or parts)
 
 
-def _flat(x: Tensor) -> np.ndarray:
-    """One batch of the network's input, flattened."""
-    return x[..., :-1].flatten(1).cpu().numpy()
+def _flat(x: Inputs) -> np.ndarray:
+    """One batch as rows."""
+    return x.flat().cpu().numpy()
 
 
 def _copies(pipeline: InputPipeline, windows: PoseWindows) -> np.ndarray:
-    """Training windows flattened, a copy after the other: [A W, T V C]."""
+    """Training windows as rows, a copy after the other: [A W, D]."""
     choices = range(pipeline.augment.copies(len(windows)))
     return np.concatenate([flatten(pipeline, windows, choice) for choice in choices])
 
@@ -92,32 +88,6 @@ class NearestNeighbour(FlatCompetitor):
 
     def _score_model(self, x: np.ndarray) -> np.ndarray:
         return self.model_.kneighbors(x)[0][:, 0]
-
-
-class RelativeNeighbour(WindowCompetitor):
-    r"""The detector's own distance (mode ``nearest``) on the input alone: no network is learned.
-
-    Distances are those of :class:`~gepc_geo.neighbours.NearestDistance`, in 128 principal components
-    of the copies that every flat competitor learns from; the same views are scored.
-
-    Attributes:
-        model\_: The learned :class:`~gepc_geo.neighbours.NearestDistance`.
-    """
-
-    def _fit(self, windows: PoseWindows) -> None:
-        x = torch.from_numpy(_copies(self.pipeline_, windows))
-        person = torch.from_numpy(windows.person).repeat(len(x) // len(windows))
-        self.model_ = NearestDistance().measure(x, self._options.seed)
-        self.model_.fit(self.model_.project(x), person)
-
-    def _score_windows(self, windows: PoseWindows) -> np.ndarray:
-        """A batch at a time."""
-        views = view_scores(self._score, self.pipeline_, windows)
-        return of_views("nearest", torch.from_numpy(views)).numpy()
-
-    def _score(self, x: Tensor) -> np.ndarray:
-        """Anomaly scores [B] of one batch of the network's input."""
-        return self.model_(self.model_.project(torch.from_numpy(_flat(x)))).numpy()
 
 
 class Mixture(FlatCompetitor):

@@ -149,7 +149,7 @@ class ActionClassifier(WindowCompetitor):
 
     def _log_softmax(self, windows: PoseWindows, choice: int) -> Tensor:
         parts = [torch.zeros(0, len(self.classes_), device=self.pipeline_.mean.device)]
-        parts += [self._logits(x) for x in inputs(self.pipeline_, windows, choice)]
+        parts += [self._logits(x.tensor()) for x in inputs(self.pipeline_, windows, choice)]
         return torch.cat(parts).double().log_softmax(1)
 
     def _score_windows(self, windows: PoseWindows) -> np.ndarray:

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from gepc_geo.baselines.base import OptionsEstimator
+from gepc_geo.baselines.base import OptionsEstimator, fresh_pipeline
 from gepc_geo.baselines.mped_rnn import MPEDRNN, Skeletons, decompose
 from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
 from gepc_geo.fitting import refitted
-from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
 from gepc_geo.tracks import PoseTracks, check_tracks
@@ -80,15 +79,17 @@ class SkeletonTrajectories(OptionsEstimator):
                 "model is one of positions in an image)"
             )
         with refitted(self) as fresh:
-            fresh.pipeline_ = InputPipeline(tracks.skeleton, 2, tracks.num_features, options)
+            # Frames are observed and predicted: of one length, the shortest.
+            options.lengths = options.lengths[:1]
+            fresh.pipeline_ = fresh_pipeline(tracks, options)
             windows = fresh.pipeline_.training_windows(tracks)
             fresh.by_image_ = not np.isnan(tracks.image_size).any()
-            fresh.observed_ = round(2 / 3 * options.length)
+            fresh.observed_ = round(2 / 3 * windows.length)
             loader = WindowLoader(windows, batch_size=options.batch_size, device=target)
             fresh._measure(loader)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(options.seed)
-                model = MPEDRNN(tracks.num_joints, options.length - fresh.observed_)
+                model = MPEDRNN(tracks.num_joints, windows.length - fresh.observed_)
             fresh.model_ = model.to(target)
             fresh._train(loader)
         return self

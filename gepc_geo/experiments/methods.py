@@ -16,13 +16,12 @@ from gepc_geo.options import Options
 from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
-#: Our detector, and its published form.
-OURS, PAPER = "gepc", "paper"
+#: Our detector, the paper's chain on its input, and the published method.
+OURS, CHAIN, PAPER = "nearest", "gepc", "paper"
 #: Options that the protocol ``paper`` takes from the experiment, so that every row has the same
 #: windows and as many passes.
 _SHARED = (
     "frames",
-    "window",
     "stride",
     "score_stride",
     "batch_size",
@@ -34,9 +33,9 @@ _SHARED = (
 
 
 # Competitors that take what another method has trained: whose.
-_SHARING = {"reconstruction": OURS, "latent_svm": OURS, "softmax_dirichlet": "softmax"}
+_SHARING = {"reconstruction": CHAIN, "latent_svm": CHAIN, "softmax_dirichlet": "softmax"}
 # Competitors that take long, and those of positions in an image.
-_SLOW = ("trajectory",)
+_SLOW = ("trajectory", "reconstruction", "latent_svm")
 _PLANAR = ("trajectory",)
 
 
@@ -64,6 +63,7 @@ class Method:
 #: Every method by name, ours first.
 METHODS: dict[str, Method] = {
     OURS: Method(OURS, OURS),
+    CHAIN: Method(CHAIN, CHAIN, default=False),
     PAPER: Method(PAPER, PAPER, default=False),
     **{
         name: Method(
@@ -146,7 +146,8 @@ def train_and_score(
 ) -> Trained:
     """Fits a method to normal poses and scores others, with everything that shares its training.
 
-    A detector gives its default score as ``unit`` and that of each mode as ``unit:mode``.
+    A detector gives the score of its mode as ``unit``, one with a network that of each mode as
+    ``unit:mode`` too.
 
     Args:
         unit: Of :class:`Method`.
@@ -163,13 +164,15 @@ def train_and_score(
     if not METHODS[unit].supervised:
         train = train.with_(clip_label=None, frame_labels=None)
     began = time.perf_counter()
-    if unit in (OURS, PAPER):
-        chosen = published(options, train) if unit == PAPER else options
-        detector = GEPC(**chosen.to_dict()).fit(train, device=device, quiet=quiet)
+    if unit in (OURS, CHAIN, PAPER):
+        detector = GEPC(**_options_of(unit, options, train).to_dict()).fit(
+            train, device=device, quiet=quiet
+        )
         fitted = time.perf_counter()
         windows, scores = (found := detector.window_scores(test, quiet=quiet)).windows, found.scores
         scored = {unit: Scored(windows, scores[detector.mode])}
-        scored |= {f"{unit}:{mode}": Scored(windows, score) for mode, score in scores.items()}
+        if len(scores) > 1:
+            scored |= {f"{unit}:{mode}": Scored(windows, score) for mode, score in scores.items()}
         trained: Any = detector
     else:
         trained = COMPETITORS[unit](options).fit(train, device=device)
@@ -184,7 +187,7 @@ def train_and_score(
 
 def _sharing(name: str, trained: Any) -> Competitor:
     """A competitor on what another method has trained."""
-    if _SHARING[name] == OURS:
+    if _SHARING[name] == CHAIN:
         kind: Any = COMPETITORS[name]
         return kind.from_detector(trained)
     return SoftmaxDirichlet.from_classifier(trained)
@@ -194,10 +197,20 @@ def _score(method: Competitor, test: PoseTracks) -> Scored:
     return Scored(method.windows(test), method.decision_function(test))
 
 
+def _options_of(unit: str, options: Options, tracks: PoseTracks) -> Options:
+    """A detector's options: the experiment's, with a mode of the network where the unit is one."""
+    if unit == PAPER:
+        return published(options, tracks)
+    wanted = "nearest" if unit == OURS else options.mode
+    if unit == CHAIN and not options.needs_network:
+        wanted = Options.preset("gepc")["mode"]
+    return replace(options, mode=wanted)
+
+
 def published(options: Options, tracks: PoseTracks) -> Options:
     """The protocol ``paper`` with the windows, batches and budget of ``options``.
 
-    It divides coordinates by the image size; poses without one (all in 3D) by their RMS size, with a
+    Windows have the preset's length; of whole clips ``frames``. It divides coordinates by the image size; poses without one (all in 3D) by their RMS size, with a
     warning.
     """
     preset = Options.preset("paper", tracks)

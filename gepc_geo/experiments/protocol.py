@@ -20,7 +20,7 @@ from gepc_geo.options import Options
 from gepc_geo.tracks import PoseTracks
 
 #: Options of whole clips (section 4.2.4 of the paper: one graph a clip), and their training budget.
-CLIPS: dict[str, Any] = {"frames": 12, "batch_size": 32, "stride": 1, "budget": 12_000}
+CLIPS: dict[str, Any] = {"frames": 24, "batch_size": 32, "stride": 1, "budget": 12_000}
 #: Options of frames of long recordings, and their training budget.
 FRAMES: dict[str, Any] = {"batch_size": 256, "budget": 350_000}
 
