@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.mixture import BayesianGaussianMixture
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 from torch_geometric.loader import DataLoader
 
@@ -101,8 +101,8 @@ def run(
 def ordinary_scorer(detector: GEPC, mode: str) -> _Scorer:
     """Frame scores as a script would compute them, with our weights.
 
-    PyG's ``DataLoader``, the ordinary network and scikit-learn's mixtures, or its nearest neighbours, whose
-    distances are all divided by the mean of what ours are divided by. A loop over windows.
+    PyG's ``DataLoader``, the ordinary network and scikit-learn's mixtures, or its matrix of distances. A loop
+    over windows.
 
     Args:
         detector: Whose weights, mixtures and neighbours to take.
@@ -139,10 +139,21 @@ def ordinary_scorer(detector: GEPC, mode: str) -> _Scorer:
 
 
 def _neighbours(nearest: NearestDistance) -> Callable[[np.ndarray], np.ndarray]:
-    """Minus the log distance of rows to the nearest of ours."""
-    model = NearestNeighbors(n_neighbors=1).fit(nearest.points.cpu().numpy())
-    scale, least = float(nearest.log_scale.mean()), float(nearest.least)
-    return lambda x: scale - np.log(np.square(model.kneighbors(x)[0][:, 0]) + least) / 2
+    """Minus the score of mode ``nearest``, of a matrix of all distances."""
+    points, person, log_scale = (
+        one.cpu().numpy() for one in (nearest.points, nearest.person, nearest.log_scale)
+    )
+    order = np.argsort(person, kind="stable")
+    points, weight = points[order].astype(np.float64), np.exp(-2 * log_scale[order])
+    starts = np.flatnonzero(np.diff(person[order], prepend=-1))
+    count, least = min(max(len(starts) // 10, 1), 3), float(nearest.least)
+
+    def score(x: np.ndarray) -> np.ndarray:
+        square = euclidean_distances(x.astype(np.float64), points, squared=True)
+        people = np.minimum.reduceat((square + least) * weight, starts, axis=1)
+        return -np.log(np.partition(people, count - 1, axis=1)[:, :count]).mean(1) / 2
+
+    return score
 
 
 def as_sklearn(mixture: DirichletProcessMixture) -> BayesianGaussianMixture:

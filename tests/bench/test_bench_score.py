@@ -27,16 +27,10 @@ def detector(walkers) -> GEPC:
 @pytest.mark.parametrize("mode", ["assignment", "nearest"])
 def test_the_ordinary_parts_give_our_frame_scores(detector, monkeypatch, mode):
     some = simulate_crowd("test", num_clips=5, frames_per_clip=40, seed=2)
-    # scikit-learn's score, no normalised density, and distances in one unit, in both.
+    # scikit-learn's score, no normalised density, in both.
     monkeypatch.setattr(
         DirichletProcessMixture, "_log_density", DirichletProcessMixture.score_samples
     )
-    for normality in detector.scorer_.normality.values():
-        nearest = normality.nearest
-        monkeypatch.setattr(
-            nearest, "log_scale", nearest.log_scale.mean().expand(len(nearest.points))
-        )
-        nearest._prepare()
     found = score.ordinary_scorer(detector, mode)(some)
     expected = score_table(detector, some, "frame", ScoreOptions(mode=mode))["score"]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
@@ -51,8 +45,8 @@ def test_the_loop_aggregates_to_the_same_numbers():
 
 def test_processes_take_turns_and_compare_with_the_ordinary_one(programs, monkeypatch):
     monkeypatch.setattr(score, "WHO", (score.WHO[0], *score.WHO[2::2]))
-    small = {name: value for name, value in NETWORK.items() if name not in ("hidden", "precision")}
-    monkeypatch.setattr(score, "GEPC", partial(GEPC, **small, lengths=["12", "18"], score_stride=4))
+    small = NETWORK | {"lengths": ["12", "18"], "score_stride": 4}
+    monkeypatch.setattr(score, "GEPC", partial(GEPC, **small))
     plain, ordinary, ours, _ = score.run(CPU, clips=2, frames=24, rounds=1, rows=500, hidden=1)
     assert [tuple(words[:3]) for words, _ in programs] == list(score.WHO)
     names = ["ordinary, nearest, fp32", "ordinary, assignment, fp32", "gepc_geo, assignment, auto"]
