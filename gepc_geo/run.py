@@ -19,14 +19,15 @@ from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path, check_destination, read_yaml
 from gepc_geo.options import Options
 from gepc_geo.precision import decide
-from gepc_geo.resume import KIND, VERSION
+from gepc_geo.resume import KIND, VERSION, TrainingCheckpoint
 from gepc_geo.tracks import PoseTracks
 
 
 class Run:
-    """A run's folder: ``config.yaml`` and, at the end, ``model.pt``.
+    """A run's folder: ``config.yaml``, ``losses.csv``, ``checkpoint.pt`` and, at the end, ``model.pt``.
 
-    Where a network is trained ``losses.csv`` and ``checkpoint.pt`` are there too. One that was adapted has ``model.pt`` and ``adapted.yaml``, which names the run it came from.
+    Without a network there are no losses, and the checkpoint only names the data. A run that was adapted
+    has ``model.pt`` and ``adapted.yaml``, which names the run it came from.
 
     Args:
         folder: The folder; made when the run starts.
@@ -180,6 +181,9 @@ class Run:
             self.forget()
             raise
         distributed.from_first(lambda: detector.save(self.model))
+        if detector.network_ is None:
+            windows = detector.training_windows(tracks)
+            TrainingCheckpoint(self.folder, options, windows).write({})
         return detector
 
     def was_trained_on(self, tracks: PoseTracks, detector: GEPC) -> bool:

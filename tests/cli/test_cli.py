@@ -131,8 +131,9 @@ def test_training_leaves_a_run(files):
     assert set(config["options"]) == set(NAMES)
     assert config["options"]["hidden"] == 2
     assert GEPC.load(run_folder / "model.pt").get_params() == config["options"]
-    # Without a network there is nothing to go on from, and no loss.
-    assert {p.name for p in (files / "plain").iterdir()} == {"config.yaml", "model.pt"}
+    # Without a network there is no loss.
+    names = {"config.yaml", "checkpoint.pt", "model.pt"}
+    assert {p.name for p in (files / "plain").iterdir()} == names
 
 
 def test_modes_of_a_network_are_refused_by_runs_without_one(files, tmp_path):

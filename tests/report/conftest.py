@@ -83,8 +83,8 @@ def crowded(detector, walkers) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def whole_clips(walkers) -> dict[str, Any]:
     """What a detector of whole clips finds."""
-    options = {**NETWORK, "budget": 128}
-    detector = GEPC(**options, frames=16, mode="reconstruction").fit(walkers, device="cpu")
+    options = {**NETWORK, "budget": 128, "frames": 16, "mode": "reconstruction"}
+    detector = GEPC(**options).fit(walkers, device="cpu")
     return gather(detector, walkers, train=walkers)
 
 
