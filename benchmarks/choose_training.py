@@ -3,7 +3,7 @@
 Crowds of other seeds than the demo's (0, 1, 2) serve as validation: each variant is trained on a
 crowd's normal clips and ranks the frames of its test clips, loitering and fighting left out.
 
-    python benchmarks/choose_training.py --variant dropout=0.3 --variant dropout=0 --variant dropout=0,lr=0.002
+    python benchmarks/choose_training.py --variant augment=none --variant mode=assignment,budget=40000,hidden=4
 """
 
 from __future__ import annotations

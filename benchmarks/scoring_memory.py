@@ -3,7 +3,7 @@
     python benchmarks/scoring_memory.py --out memory.png
 
 Every size runs in a process of its own: simulated walkers, repeated clip by clip until there are
-enough windows, scored at level ``frame`` by a tiny network. ``data`` is what the process holds before
+enough windows, scored at level ``frame`` by the default (``--mode`` of a network: a tiny one). ``data`` is what the process holds before
 scoring (poses and libraries), ``peak`` the most it held while it scored. What scoring adds is to stay
 flat but for the table's rows.
 """
@@ -24,6 +24,7 @@ from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.files import check_destination
 from gepc_geo.levels import ScoreOptions, score_table
+from gepc_geo.options import MODES
 from gepc_geo.report import can_plot, plot_lines
 
 TINY = dict(
@@ -65,10 +66,10 @@ def megabytes(entry: str) -> float:
     return int(re.search(rf"{entry}:\s+(\d+) kB", status)[1]) / 1024
 
 
-def child(windows: int, stride: int, clips: int) -> None:
+def child(windows: int, stride: int, clips: int, mode: str) -> None:
     """Scores and prints windows, rows of the table, megabytes before, and the peak."""
     crowd = simulate_crowd("train", num_clips=clips, frames_per_clip=250, seed=0)
-    detector = GEPC(**TINY, stride=stride, score_stride=stride).fit(crowd, device="cpu")
+    detector = GEPC(**TINY, mode=mode, stride=stride, score_stride=stride).fit(crowd, device="cpu")
     tracks = repeated(crowd, -(-windows // len(detector.windows(crowd))))
     count = len(detector.windows(crowd)) * (tracks.num_clips // crowd.num_clips)
     before = megabytes("VmRSS")
@@ -82,12 +83,13 @@ def child(windows: int, stride: int, clips: int) -> None:
 @click.option("--windows", "sizes", default="10000,50000,100000", show_default=True)
 @click.option("--stride", default=1, show_default=True, help="Frames from window to window.")
 @click.option("--clips", default=12, show_default=True, help="Simulated clips, which are repeated.")
+@click.option("--mode", type=click.Choice(MODES), default="nearest", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Plot to write (.png).")
 @click.option("--child", "one", type=int, hidden=True)
-def main(sizes: str, stride: int, clips: int, out: Path | None, one: int | None) -> None:
+def main(sizes: str, stride: int, clips: int, mode: str, out: Path | None, one: int | None) -> None:
     """Print the table and, with --out, draw it."""
     if one is not None:
-        child(one, stride, clips)
+        child(one, stride, clips, mode)
         return
     if out is not None:
         check_destination(out)
@@ -95,7 +97,7 @@ def main(sizes: str, stride: int, clips: int, out: Path | None, one: int | None)
     rows = []
     for size in sizes.split(","):
         command = [sys.executable, __file__, "--child", size, "--stride", str(stride)]
-        command += ["--clips", str(clips)]
+        command += ["--clips", str(clips), "--mode", mode]
         text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         count, _, before, peak = map(float, text.split())
         rows.append((count, before, peak))

@@ -1,6 +1,6 @@
 """Which joints, and which frames, made a window abnormal: as a picture.
 
-Trains a small detector on a simulated crowd, takes the most abnormal window of the test clips of one
+Trains a detector on a simulated crowd, takes the most abnormal window of the test clips of one
 kind, and asks which of its inputs the score depends on: |input x gradient| for each joint and frame.
 The picture shows the person in four moments, joints coloured by their share, and below it the share of
 each joint in each frame.
@@ -22,6 +22,7 @@ from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.datasets.simulate import KINDS
 from gepc_geo.files import atomic_path
+from gepc_geo.window_scores import input_shares
 from gepc_geo.windows import PoseWindows
 
 
@@ -56,7 +57,7 @@ def draw(windows: PoseWindows, share: np.ndarray, title: str, out: Path) -> None
     image = axes.imshow(100 * share.T, cmap="Reds", aspect="auto", vmin=0)
     axes.set(xlabel="frame", yticks=range(len(skeleton.joints)))
     axes.set_yticklabels(skeleton.joints, fontsize=8)
-    axes.set_xticks(range(len(rows)), table.frame[rows])
+    axes.set_xticks(range(0, len(rows), 4), table.frame[rows[::4]])
     lower.colorbar(image, label="share in the score, %")
     with atomic_path(out) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
@@ -67,8 +68,6 @@ def draw(windows: PoseWindows, share: np.ndarray, title: str, out: Path) -> None
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("anomaly.png"), show_default=True
 )
-@click.option("--budget", default=40_000, show_default=True, help="Window passes of training.")
-@click.option("--hidden", default=4, show_default=True, help="Channel unit of the network.")
 @click.option(
     "--clips",
     default=36,
@@ -79,18 +78,17 @@ def draw(windows: PoseWindows, share: np.ndarray, title: str, out: Path) -> None
 @click.option("--frames", default=240, show_default=True, help="Frames in each clip.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-def main(
-    kind: str, out: Path, budget: int, hidden: int, clips: int, frames: int, device: str, seed: int
-) -> None:
+def main(kind: str, out: Path, clips: int, frames: int, device: str, seed: int) -> None:
     """Draw the most abnormal window of a kind and name its most telling joints and frame."""
     train, test = (
         simulate_crowd(split, num_clips=clips, frames_per_clip=frames, seed=seed)
         for split in ("train", "test")
     )
-    detector = GEPC(budget=budget, hidden=hidden, score_stride=4, seed=seed)
+    detector = GEPC(score_stride=4, seed=seed)
     detector.fit(train, device=device, quiet=False)
     windows, score = most_abnormal(detector, test.select(labels=[kind]))
-    share = detector.input_shares(windows)[0]  # [T, V]
+    ((_, shares),) = input_shares(detector.scorer_, windows, detector.mode)
+    share = shares[0].cpu().numpy()  # [T, V]
     joints, frames = share.sum(0), share.sum(1)
     order = joints.argsort()[::-1][:3]
     names = ", ".join(f"{windows.skeleton.joints[v]} {joints[v]:.0%}" for v in order)

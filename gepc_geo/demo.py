@@ -19,7 +19,7 @@ from gepc_geo.io import read
 from gepc_geo.io.labels import read_frame_labels
 from gepc_geo.levels import ScoreOptions, frame_level, score_table, write_table
 from gepc_geo.metrics import auc
-from gepc_geo.options import MODES, Options
+from gepc_geo.options import Options
 from gepc_geo.run import Run
 from gepc_geo.tracks import PoseTracks
 
@@ -32,10 +32,10 @@ class DemoResult:
     """What the demo found.
 
     Attributes:
-        auc: Frame AUC of the default mode over all clips but those of :data:`NOT_COUNTED`.
+        auc: Frame AUC of the detector's mode over all clips but those of :data:`NOT_COUNTED`.
         by_kind: Frame AUC of each kind's clips together with the normal clips.
-        table: For each detector (trained, untrained, mixture on the input) and mode its AUC,
-            over the same clips as ``auc``.
+        table: For each detector (this one, with a network also an untrained one, and a mixture on the
+            input) and mode its AUC, over the same clips as ``auc``.
         evaluation: The evaluation over all clips.
         test: The test poses.
     """
@@ -97,19 +97,18 @@ def run_demo(
         score_table(detector, test, "frame", ScoreOptions(), test.frame_labels, scored),
         folder / "scores.csv",
     )
-    untrained = GEPC(**replace(options, budget=0).to_dict()).fit(train, device=device)
-    flat = _mixture_scores(detector, train, test)
     counted = counted_frames(test)
-    table = {
-        "trained": mode_aucs(detector, scored, test, counted),
-        "untrained": mode_aucs(untrained, untrained.window_scores(test), test, counted),
-        "mixture on the input": {"-": _auc(untrained, flat, test, counted)},
-    }
+    table = {"detector": mode_aucs(detector, scored, test, counted)}
+    if options.needs_network:
+        untrained = GEPC(**replace(options, budget=0).to_dict()).fit(train, device=device)
+        table["untrained"] = mode_aucs(untrained, untrained.window_scores(test), test, counted)
+    flat = _mixture_scores(detector, train, test)
+    table["mixture on the input"] = {"-": _auc(detector, flat, test, counted)}
     by_kind: dict[str, float] = {}
     for kind in sorted(set(map(_kind, test.clip_names)) - {"normal"}):
         by_kind[kind] = _auc(detector, scored, test, _frames_of(test, {kind, "normal"}))
     return DemoResult(
-        auc=table["trained"][detector.mode],
+        auc=table["detector"][detector.mode],
         by_kind=by_kind,
         table=table,
         evaluation=evaluate(detector, test, scored=scored),
@@ -149,12 +148,12 @@ def mode_aucs(
     detector: GEPC, scored: WindowScores, tracks: PoseTracks, frames: np.ndarray
 ) -> dict[str, float]:
     """Frame AUC of every mode over some of the frames of ``tracks``."""
-    return {mode: _auc(detector, scored, tracks, frames, mode) for mode in MODES}
+    return {mode: _auc(detector, scored, tracks, frames, mode) for mode in detector.modes_}
 
 
 def _mixture_scores(detector: GEPC, train: PoseTracks, test: PoseTracks) -> WindowScores:
-    """Window scores of a Gaussian mixture on the same normalised windows, as the detector's mode."""
+    """Window scores of a Gaussian mixture on the same windows as networks see them, as the detector's mode."""
     pipeline = detector.pipeline_
     model = Mixture().fit_windows(pipeline, pipeline.training_windows(train))
     scored = model.windows(test)
-    return WindowScores(scored, dict.fromkeys(MODES, model.score_windows(scored)))
+    return WindowScores(scored, {detector.mode: model.score_windows(scored)})

@@ -20,7 +20,6 @@ from gepc_geo.levels import (
     frames_of,
 )
 from gepc_geo.metrics import auc, average_precision, equal_error_rate, event_metrics, frame_metrics
-from gepc_geo.options import MODES
 from gepc_geo.tracks import PoseTracks, check_tracks
 
 if TYPE_CHECKING:
@@ -143,7 +142,7 @@ def evaluate(
     metrics["auc_padded_dropped"] = auc(labels, score_of(replace(options, padded=False)))
     if isinstance(detector, GEPC):
         metrics["auc_by_mode"] = {
-            one: auc(labels, score_of(replace(options, mode=one))) for one in MODES
+            one: auc(labels, score_of(replace(options, mode=one))) for one in detector.modes_
         }
     metrics |= {"level": level, "mode": mode, "protocol": protocol, "smooth": options.smooth}
     return Evaluation(metrics, labels, scores)

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,26 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
 from gepc_geo.detector import GEPC, check_detector
-from gepc_geo.encoding import Encoded, window_residual
+from gepc_geo.encoding import Encoder, Parts
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path, atomic_stream, check_destination
 from gepc_geo.mixture import DirichletProcessMixture
 from gepc_geo.mixture.gaussian import GaussianComponents
-from gepc_geo.normality import FUSED, of_views
+from gepc_geo.normality import of_views
+from gepc_geo.options import NETWORK_MODES
 
 #: What a graph can be written as.
 FORMATS = ("onnx", "torch")
-#: The graph's outputs, in order.
-OUTPUTS = ("score", "assignment")
-# The part of a window's points that each directly scored mode is computed from.
-_PARTS = {"assignment": "assignment", "latent": "latent", "reconstruction": "residual"}
 
 
 class ScoringGraph(nn.Module):
     r"""Everything between key points and scores of a fitted detector as one module without branches.
 
-    Alignment, normalisation and motion, the augmented copies that are scored, the
-    network, the mode's density or distances and, for ``fused``, calibration. Memory grows with the
-    batch: in the modes ``nearest`` and ``fused`` by up to 20,000 float64 numbers a window.
+    Alignment, normalisation and motion, the cosine transform, the augmented copies that are scored, the
+    network where the mode needs it, the mode's density or distances. Of several lengths each scores the
+    middle of the window, as :math:`-\log` of a tail probability, and the mean is given: what the frames
+    in the middle score. Memory grows with the batch: in the mode ``nearest`` by up to 10,000 float64
+    numbers a window.
 
     Runs in float32 whatever the run's ``precision`` is (scores, as everywhere, in float64).
 
@@ -43,16 +43,20 @@ class ScoringGraph(nn.Module):
         detector: A fitted detector; the module lives on its device and shares its tensors.
         mode: A scoring mode. (default: the detector's)
 
+    Attributes:
+        outputs: Names of what comes out, in order: ``score``, and of a single length in a mode of the
+            network ``assignment``.
+
     Shapes:
-        - **input:** windows of key points :math:`(B, T, V, C)` float32: coordinates as in the
-          training poses (pixels, or metres), confidence, features; missing frames and joints
-          interpolated, with confidence 0, as :class:`~gepc_geo.windows.PoseWindows` does it; with
-          the option ``scale="image"`` also the image's width and height :math:`(B, 2)` float32
-        - **output:** anomaly scores :math:`(B)` float64, higher is more abnormal; soft assignments
-          :math:`(B, K)` float32 of the windows as they are, rows sum to one
+        - **input:** windows of key points :math:`(B, T, V, C)` float32, :math:`T` the longest length:
+          coordinates as in the training poses (pixels, or metres), confidence, features; missing frames
+          and joints interpolated, with confidence 0, as :class:`~gepc_geo.windows.PoseWindows` does it;
+          with the option ``scale="image"`` also the image's width and height :math:`(B, 2)` float32
+        - **output:** a tuple of anomaly scores :math:`(B)` float64, higher is more abnormal, and soft
+          assignments :math:`(B, K)` float32 of the windows as they are, rows sum to one
 
     Raises:
-        InputError: A detector that is not fitted, or an unknown mode.
+        InputError: A detector that is not fitted, or a mode that it does not have.
     """
 
     def __init__(self, detector: GEPC, mode: str | None = None) -> None:
@@ -60,45 +64,56 @@ class ScoringGraph(nn.Module):
         check_detector(detector)
         self.mode = detector.scoring_mode(mode)
         self.needs_image_size = detector.options_.scale == "image"
-        self.model, self.clusters = detector.model_.eval(), detector.assignment_.eval()
-        self.pipeline, self.normality = detector.pipeline_, detector.normality_
         self.copies = detector.pipeline_.augment.num_scored
-        modes = FUSED if self.mode == "fused" else (self.mode,)
-        self.scorers = {one: self._scorer(one) for one in modes}
-
-    def forward(self, keypoints: Tensor, image_size: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Anomaly scores and soft assignments."""
-        count = keypoints.size(0)
-        encoded = self._encode(keypoints, image_size)
-        scores = {
-            mode: of_views(mode, scorer(encoded).unflatten(0, (self.copies, count)))
-            for mode, scorer in self.scorers.items()
+        self.normality = detector.scorer_.normality
+        self.densities = {
+            length: _density(normality.mixtures[self.mode])
+            for length, normality in self.normality.items()
+            if self.mode in normality.mixtures
         }
-        score = self.normality.fused_score(scores) if self.mode == "fused" else scores[self.mode]
-        return score, encoded.log_p[:count].exp()
+        network = detector.network_ if self.mode in NETWORK_MODES else None
+        if network is not None:
+            network = replace(network.eval(), precision="fp32")
+            # Known to the module, so that a graph has the weights as such.
+            self.model, self.clusters = network.model, network.assignment
+        self.encoder = Encoder(detector.pipeline_, network)
+        alone = network is not None and len(self.normality) == 1
+        self.outputs = ("score", "assignment") if alone else ("score",)
+        self._modes = (self.mode, "assignment") if alone else (self.mode,)
 
-    def _encode(self, keypoints: Tensor, image_size: Tensor | None) -> Encoded:
+    def forward(self, keypoints: Tensor, image_size: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What :attr:`outputs` names."""
+        count, longest = keypoints.shape[:2]
+        scores = []
+        for length, normality in self.normality.items():
+            first = (longest - length) // 2
+            parts = self._encode(keypoints[:, first : first + length], image_size)
+            views = self._score(length, parts).unflatten(0, (self.copies, count))
+            scores.append({self.mode: of_views(self.mode, views)})
+            if len(self.normality) > 1:
+                scores[-1] = normality.tails(scores[-1])
+        score = torch.stack([one[self.mode] for one in scores]).mean(0)
+        return (score, parts["log_p"][:count].exp()) if len(self.outputs) > 1 else (score,)
+
+    def _encode(self, keypoints: Tensor, image_size: Tensor | None) -> Parts:
         """All windows as they are, then all of them under the next augmentation, and so on."""
         x = keypoints.transpose(1, 2).repeat(self.copies, 1, 1, 1)
         batch = Batch(_base_cls=Data, x=x.flatten(0, 1))
         if image_size is not None:
             batch.image_size = image_size.repeat(self.copies, 1)
         each = torch.zeros_like(keypoints[:, 0, 0, 0], dtype=torch.long)
-        x = self.pipeline.tensor(batch, torch.cat([each + copy for copy in range(self.copies)]))
-        reconstruction, latent = self.model(x)
-        residual = window_residual(reconstruction, x)
-        return Encoded(latent, self.clusters(latent), residual, x[..., :-1].flatten(1))
+        choices = torch.cat([each + copy for copy in range(self.copies)])
+        return self.encoder.of_inputs(self.encoder.pipeline(batch, choices), self._modes)
 
-    def _scorer(self, mode: str) -> Callable[[Encoded], Tensor]:
-        """The mode's score of encoded windows, what does not depend on them computed beforehand."""
-        normality = self.normality
-        if mode == "max":
-            return lambda encoded: -torch.expm1(normality.project(encoded).largest)
-        if mode == "nearest":
-            return lambda encoded: normality.nearest.compare(normality.project(encoded).nearest)
-        part = _PARTS[mode]
-        density = _density(normality.mixtures[part])
-        return lambda encoded: -density(getattr(normality.project(encoded), part))
+    def _score(self, length: int, parts: Parts) -> Tensor:
+        """The mode's score of views, what does not depend on them computed beforehand."""
+        normality = self.normality[length]
+        points = normality.project(parts)[self.mode]
+        if self.mode == "nearest":
+            return normality.nearest.compare(points)
+        if self.mode == "max":
+            return -torch.expm1(points[:, 0])
+        return -self.densities[length](points)
 
 
 def _density(mixture: DirichletProcessMixture) -> Callable[[Tensor], Tensor]:
@@ -123,7 +138,7 @@ def example(detector: GEPC, batch: int) -> tuple[Tensor, ...]:
     device = detector.pipeline_.mean.device
     generator = torch.Generator().manual_seed(0)
     joints, dims = detector.skeleton_.num_joints, detector.dims_
-    size = (batch, detector.options_.length, joints, dims + 1 + detector.num_features_)
+    size = (batch, detector.lengths_[-1], joints, dims + 1 + detector.num_features_)
     pose = 100 * torch.rand(batch, 1, *size[2:], generator=generator)
     x = pose + torch.rand(size, generator=generator)
     x[..., dims] = 1
@@ -152,8 +167,8 @@ def export(
         The module that was written.
 
     Raises:
-        InputError: An unknown format or mode, a name with another ending, a path that cannot be
-            written, or packages of the extra ``export`` that are missing.
+        InputError: An unknown format, a mode that the detector does not have, a name with another
+            ending, a path that cannot be written, or packages of the extra ``export`` that are missing.
     """
     if format not in FORMATS:
         raise InputError(f"format is {format!r}, expected {' or '.join(FORMATS)}")
@@ -182,6 +197,8 @@ def trace(graph: ScoringGraph, detector: GEPC) -> torch.export.ExportedProgram:
     inputs = example(detector, 3)
     batch = torch.export.Dim("batch", min=1)
     with torch.no_grad():
+        # The matrices of the cosine transform are kept from their first use, when tensors have to be real.
+        graph(*inputs)
         return torch.export.export(
             graph, inputs, dynamic_shapes=tuple({0: batch} for _ in inputs), strict=False
         )
@@ -197,7 +214,7 @@ def save_onnx(program: torch.export.ExportedProgram, graph: ScoringGraph, path: 
             program,
             (),
             input_names=names,
-            output_names=list(OUTPUTS),
+            output_names=list(graph.outputs),
             dynamo=True,
             verbose=False,
             custom_translation_table={torch.ops.aten.searchsorted.Tensor: _onnx_searchsorted},

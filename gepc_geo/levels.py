@@ -48,7 +48,8 @@ class ScoreOptions:
         smooth: Standard deviation, in frames, of the Gaussian that smooths a clip's frame scores.
         people_correction: Account for the number of people in a frame: the worst of many scores is
             worse than the worst of a few by chance alone.
-        padded: Keep windows of tracks shorter than a window; ``None``: for clips yes, for frames no.
+        padded: Keep windows of tracks shorter than the shortest window; ``None``: for clips yes, for
+            frames no.
     """
 
     mode: str | None = None
@@ -84,7 +85,7 @@ class ScoreOptions:
         """The scoring mode: the one that was asked for, or the detector's.
 
         Raises:
-            InputError: A detector that is not fitted, or an unknown mode.
+            InputError: As :meth:`~gepc_geo.GEPC.scoring_mode`.
         """
         return detector.scoring_mode(self.mode)
 
@@ -94,10 +95,11 @@ def check_level(detector: GEPC, level: str, options: ScoreOptions) -> None:
 
     Raises:
         InputError: Something else than a fitted detector, no such level, options that it does not
-            use, frames of a detector that scores whole clips.
+            use, frames of a detector that scores whole clips, a mode that the detector does not have.
     """
     check_detector(detector)
     check_options(detector.options_, level, options)
+    options.mode_of(detector)
 
 
 def check_options(fitted: Options, level: str, options: ScoreOptions) -> None:
@@ -175,13 +177,9 @@ def frames_of(
         people_correction=options.people_correction,
     )
     if options.smooth:
+        across = options.protocol == "reference"
         result.score = torch.as_tensor(
-            smooth(
-                result.score.numpy(),
-                offset,
-                options.smooth,
-                across_clips=options.protocol == "reference",
-            )
+            smooth(result.score.numpy(), offset, options.smooth, across_clips=across)
         )
     return result
 
@@ -228,6 +226,7 @@ def clips_of(
         torch.as_tensor(windows.track[keep]),
         tracks.num_clips,
         empty_score=_lowest(score[keep]) if empty_score is None else empty_score,
+        length=torch.as_tensor(windows.size[keep]),
     )
     return clips.numpy(), person.numpy()
 
@@ -301,7 +300,8 @@ def _tables(
             block = clip_range(tracks, first, last)
             scored = None
             if level != "joint":
-                scored = detector.window_scores(block, quiet=quiet or several)
+                modes = (options.mode_of(detector),)
+                scored = detector.window_scores(block, modes, quiet=quiet or several)
             yield _table(detector, block, level, options, scored)
             bar.update(block.num_frames)
 
@@ -331,6 +331,7 @@ def _table(
             torch.as_tensor(score[keep]),
             torch.as_tensor(windows.clip[keep]),
             torch.as_tensor(windows.track[keep]),
+            torch.as_tensor(windows.size[keep]),
         )
         return {
             "clip": names[people.clip.numpy()],
@@ -356,10 +357,13 @@ def _window_columns(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Which windows the rows are, and the positions of those windows among all."""
     keep = np.flatnonzero(~windows.padded | (options.padded is not False))
+    # A clip's rows stand together whatever is scored with it.
+    keep = keep[np.argsort(windows.piece[keep], kind="stable")]
     return {
         "clip": np.array(tracks.clip_names, dtype=np.str_)[windows.clip[keep]],
         "person": windows.track[keep],
         "first_frame": windows.frame[keep],
+        "length": windows.size[keep],
         "padded": windows.padded[keep].astype(np.int64),
     }, keep
 

@@ -138,8 +138,10 @@ class NearestDistance:
         """
         x = points.double()
         x = torch.cat([x, x.square().sum(1, keepdim=True), torch.ones_like(x[:, :1])], 1)
+        # As rows of the left factor: as columns of the right one they round by their place among others.
+        ratio = (x @ self._rows.T).T.contiguous()
         # [M, N], then [P, N]: of each person the nearest row.
-        ratio = _of_people(self._rows @ x.T, self.person, self._people)
+        ratio = _of_people(ratio, self.person, self._people)
         count = min(max(self._people // _TENTH, 1), _NEAREST)
         if person is not None and self._people > 1:
             ratio = ratio.masked_fill(self._known[:, None] == person, torch.inf)

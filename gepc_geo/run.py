@@ -24,7 +24,8 @@ from gepc_geo.tracks import PoseTracks
 class Run:
     """A run's folder: ``config.yaml``, ``losses.csv``, ``checkpoint.pt`` and, at the end, ``model.pt``.
 
-    One that was adapted has ``model.pt`` and ``adapted.yaml``, which names the run it came from.
+    Without a network there are no losses, and the checkpoint only names the data. A run that was adapted
+    has ``model.pt`` and ``adapted.yaml``, which names the run it came from.
 
     Args:
         folder: The folder; made when the run starts.
@@ -222,7 +223,7 @@ class Run:
         """
         if not self.folder.exists():
             raise InputError(f"{self.folder} does not exist, expected the folder of a run")
-        if not self.model.exists() and self.checkpoint.exists():
+        if not self.model.exists() and (self.checkpoint.exists() or self.config.exists()):
             raise InputError(f"{self.folder} is not finished, expected train --resume first")
         if not self.model.exists():
             raise InputError(

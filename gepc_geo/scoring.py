@@ -55,7 +55,7 @@ class TrackScores:
         clip: :math:`(M)`.
         track: :math:`(M)`.
         max: Score of the person's most abnormal window.
-        mean: Mean over the person's windows.
+        mean: Mean over the person's windows of each length, then over the lengths.
     """
 
     clip: Tensor
@@ -198,32 +198,62 @@ def smooth(
     )
 
 
-def track_scores(window_score: Tensor, clip: Tensor, track: Tensor) -> TrackScores:
-    r"""Scores of persons from those of their windows, :math:`(W)` each; sorted by clip, then track."""
-    pairs, group = torch.unique(torch.stack([clip, track], 1), dim=0, return_inverse=True)
+def track_scores(
+    window_score: Tensor, clip: Tensor, track: Tensor, length: Tensor | None = None
+) -> TrackScores:
+    r"""Scores of persons from those of their windows, sorted by clip, then track.
+
+    Args:
+        window_score: :math:`(W)`.
+        clip: Of each, :math:`(W)`.
+        track: Of each, :math:`(W)`.
+        length: Frames of each, :math:`(W)`. (default: the same of all)
+    """
+    length = torch.zeros_like(clip) if length is None else length
+    of = torch.stack([clip, track, length], 1)
+    parts, part = torch.unique(of, dim=0, return_inverse=True)
+    people, whose = torch.unique(parts[:, :2], dim=0, return_inverse=True)
     score = window_score.double()
-    count = torch.bincount(group, minlength=len(pairs))
-    total = score.new_zeros(len(pairs)).index_add_(0, group, score)
     return TrackScores(
-        clip=pairs[:, 0],
-        track=pairs[:, 1],
-        max=scatter_max_arg(score, group, len(pairs))[0],
-        mean=total / count,
+        clip=people[:, 0],
+        track=people[:, 1],
+        max=scatter_max_arg(score, whose[part], len(people))[0],
+        mean=_means(_means(score, part, len(parts)), whose, len(people)),
     )
 
 
+def _means(value: Tensor, group: Tensor, count: int) -> Tensor:
+    """The mean of each group's values."""
+    total = value.new_zeros(count).index_add_(0, group, value)
+    return total / torch.bincount(group, minlength=count)
+
+
 def clip_scores(
-    window_score: Tensor, clip: Tensor, track: Tensor, num_clips: int, *, empty_score: float
+    window_score: Tensor,
+    clip: Tensor,
+    track: Tensor,
+    num_clips: int,
+    *,
+    empty_score: float,
+    length: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""Scores of clips: the most abnormal person decides, by the mean over that person's windows.
+    r"""Scores of clips: the most abnormal person decides, by the ``mean`` of :func:`track_scores`.
 
     (Of a clip-level set every person has one window, so that mean is its score.)
+
+    Args:
+        window_score: As in :func:`track_scores`.
+        clip: As there.
+        track: As there.
+        num_clips: Clips, :math:`N`.
+        empty_score: Score of clips without any window.
+        length: As in :func:`track_scores`.
 
     Returns:
         Scores :math:`(N)` and the deciding persons :math:`(N)`; clips without any window get
         ``empty_score`` and -1.
     """
-    people = track_scores(window_score, clip, track)
+    people = track_scores(window_score, clip, track, length)
     value, position = scatter_max_arg(people.mean, people.clip, num_clips)
     person = torch.full((num_clips,), -1, dtype=torch.long, device=value.device)
     known = position >= 0

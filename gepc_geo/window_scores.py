@@ -217,14 +217,16 @@ class WindowScorer:
         """
         normality = self.normality[windows.length]
         modes = [mode for mode in ("max", "nearest") if mode in self.modes]
-        assignment, nearest = [], [torch.zeros(0, normality.nearest.basis.size(1))]
+        nearest = [torch.zeros(0, normality.nearest.basis.size(1))]
+        clusters = self.encoder.pipeline.options.clusters
+        assignment = [] if self.encoder.network is None else [torch.zeros(0, clusters)]
         for batch, index, _ in self.full_batches(windows):
             parts = self.encoder(batch, 0, modes)
             nearest.append(normality.project(parts)["nearest"].double()[: len(index)].cpu())
             if "log_p" in parts:
                 assignment.append(parts["log_p"].double().exp()[: len(index)].cpu())
         return (
-            torch.cat(assignment).numpy() if assignment else None,
+            torch.cat(assignment).double().numpy() if assignment else None,
             torch.cat(nearest).double().numpy(),
         )
 

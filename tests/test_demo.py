@@ -17,6 +17,7 @@ CROWD = dict(train_clips=12, test_clips=9, frames_per_clip=48)
 SMALL = Options(
     **NETWORK
     | dict(budget=320, batch_size=32, augment="none", score_stride=6, checkpoint_seconds=0.0)
+    | dict(mode="assignment", lengths=["12", "18"])
 )
 
 
@@ -55,14 +56,26 @@ def test_an_interrupted_demo_goes_on_from_its_checkpoint(finished, tmp_path, mon
     again = demo(tmp_path)
     assert again.auc == first.auc
     ours, theirs = (GEPC.load(Run(f).model, device="cpu") for f in (folder, tmp_path))
-    for name, value in ours.model_.state_dict().items():
-        assert torch.equal(value, theirs.model_.state_dict()[name]), name
+    for name, value in ours.network_.model.state_dict().items():
+        assert torch.equal(value, theirs.network_.model.state_dict()[name]), name
 
 
 def test_a_demo_interrupted_before_its_first_checkpoint_starts_anew(finished, tmp_path):
     config = finished[0] / "config.yaml"
     (tmp_path / "config.yaml").write_bytes(config.read_bytes())
     assert demo(tmp_path).auc == finished[1].auc
+
+
+def test_the_default_has_nothing_to_train(tmp_path):
+    options = Options(lengths=["12", "18"], score_stride=6)
+    first = demo(tmp_path, options)
+    assert {name: tuple(row) for name, row in first.table.items()} == {
+        "detector": ("nearest",),
+        "mixture on the input": ("-",),
+    }
+    assert first.auc == first.table["detector"]["nearest"] > 0.6
+    (tmp_path / "model.pt").unlink()  # as if interrupted
+    assert demo(tmp_path, options).table == first.table
 
 
 def test_other_runs_and_other_options_are_refused(finished, tmp_path):

@@ -35,11 +35,23 @@ def detector(walkers) -> GEPC:
         "budget": 64,
         "batch_size": 32,
         "augment": "none",
+        "lengths": ["12"],
+        "mode": "assignment",
     }
-    detector = GEPC(**small).fit(walkers, device="cpu")
+    return by_hand(GEPC(**small).fit(walkers, device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def plain(walkers) -> GEPC:
+    """Without a network, of three lengths."""
+    return by_hand(GEPC(lengths=["8", "12", "20"], stride=4).fit(walkers, device="cpu"))
+
+
+def by_hand(detector: GEPC) -> GEPC:
     calibrator = TailCalibrator().fit(torch.linspace(0, 1, 200))
-    detector.person_calibrators_ = dict.fromkeys(MODES, calibrator)
-    detector.most_normal_ = dict.fromkeys(MODES, -1.0)
+    modes = detector.modes_
+    detector.calibration_.person = dict.fromkeys(modes, calibrator)
+    detector.calibration_.most_normal = dict.fromkeys(modes, -1.0)
     return detector
 
 
@@ -49,34 +61,45 @@ def oracle_scores(detector: GEPC, crowd, value) -> WindowScores:
     labels = crowd.frame_labels.reshape(crowd.num_clips, -1)
     score = np.array(
         [
-            value(w, labels[windows.clip[w], windows.frame[w] : windows.frame[w] + 12])
+            value(w, labels[windows.clip[w], windows.frame[w] : windows.frame[w] + windows.size[w]])
             for w in range(len(windows))
         ]
     )
-    return WindowScores(windows, dict.fromkeys(MODES, score))
+    return WindowScores(windows, dict.fromkeys(detector.modes_, score))
 
 
-def test_perfect_windows_give_a_high_frame_auc(detector, crowd):
+@pytest.mark.parametrize("what", ["detector", "plain"])
+def test_perfect_windows_give_a_high_frame_auc(what, crowd, request):
+    detector = request.getfixturevalue(what)
     scored = oracle_scores(detector, crowd, lambda w, labels: labels.mean())
-    assert evaluate(detector, crowd, scored=scored).metrics["auc"] > 0.95
+    metrics = evaluate(detector, crowd, scored=scored).metrics
+    assert metrics["auc"] > 0.95 and tuple(metrics["auc_by_mode"]) == detector.modes_
 
 
-def test_frames_equal_a_plain_loop(detector, crowd):
+@pytest.mark.parametrize("what", ["detector", "plain"])
+def test_frames_equal_a_plain_loop(what, crowd, request):
+    """Of several lengths a person-frame has the mean over those that it has, of the mean of each."""
+    detector = request.getfixturevalue(what)
     rng = np.random.default_rng(0)
     scored = oracle_scores(detector, crowd, lambda w, labels: rng.normal())
     windows = scored.windows
     result = frame_level(detector, scored, crowd, ScoreOptions())
-    sums: dict[tuple[int, int, int], list[float]] = {}
+    sums: dict[tuple[int, int, int], dict[int, list[float]]] = {}
     for w in range(len(windows)):
         if windows.padded[w]:
             continue
-        for t in range(12):
+        for t in range(windows.size[w]):
             row = windows.first[w] + t
             key = (windows.clip[w], windows.table.frame[row], windows.track[w])
-            sums.setdefault(key, []).append(scored.scores["fused"][w])
+            each = sums.setdefault(key, {}).setdefault(windows.size[w], [])
+            each.append(scored.scores[detector.mode][w])
     for slot in range(int(crowd.clip_length.sum())):
         clip, frame = divmod(slot, 60)
-        here = {t: np.mean(v) for (c, f, t), v in sums.items() if (c, f) == (clip, frame)}
+        here = {
+            t: np.mean([np.mean(one) for one in v.values()])
+            for (c, f, t), v in sums.items()
+            if (c, f) == (clip, frame)
+        }
         if here:
             person = max(here, key=here.get)
             assert result.person[slot] == person
@@ -105,7 +128,7 @@ def test_people_correction_and_protocols(detector, crowd):
     corrected = frame_level(detector, scored, crowd, ScoreOptions(people_correction=True))
     alone, crowded = plain.people == 1, plain.people >= 4
     assert crowded.any()
-    tail = -detector.person_calibrators_["fused"].log_tail(plain.score)
+    tail = -detector.calibration_.person["assignment"].log_tail(plain.score)
     torch.testing.assert_close(corrected.score[alone], tail[alone])
     assert (corrected.score[crowded] < tail[crowded]).all()
     with pytest.raises(InputError, match="people correction needs the most abnormal person"):
@@ -124,7 +147,7 @@ def test_the_reference_protocol_equals_a_plain_loop(detector, crowd):
     for w in np.flatnonzero(~windows.padded):
         frame = windows.table.frame[windows.first[w] + 6]
         slot = int(crowd.frame_offset[windows.clip[w]] + frame)
-        here.setdefault(slot, {})[windows.track[w]] = scored.scores["fused"][w]
+        here.setdefault(slot, {})[windows.track[w]] = scored.scores["assignment"][w]
     assert max(map(len, here.values())) > 1
     for slot in range(int(crowd.clip_length.sum())):
         people = here.get(slot, {-1: -1.0})
@@ -169,8 +192,18 @@ def test_evaluating_needs_labels(detector, crowd, monkeypatch):
             evaluate(detector, crowd.with_(frame_labels=labels))
     with pytest.raises(InputError, match="0 of the 9 known clip labels .* say abnormal"):
         evaluate(detector, crowd, normal=set(crowd.clip_label))
-    with pytest.raises(InputError, match="mode is 'foo', expected assignment or max"):
+    with pytest.raises(InputError, match="mode is 'foo', expected nearest or assignment"):
         evaluate(detector, crowd, options=ScoreOptions(mode="foo"))
+
+
+def test_every_mode_there_is_is_evaluated(detector, plain, crowd, monkeypatch):
+    found = evaluate(detector, crowd).metrics
+    assert (
+        tuple(found["auc_by_mode"]) == MODES and found["auc"] == found["auc_by_mode"]["assignment"]
+    )
+    monkeypatch.setattr(GEPC, "window_scores", None)
+    with pytest.raises(InputError, match="mode is 'max'; this detector has no network"):
+        evaluate(plain, crowd, options=ScoreOptions(mode="max"))
 
 
 def test_clips_have_no_frame_protocol(detector, crowd):
@@ -212,7 +245,9 @@ def test_a_competitor_is_evaluated_as_in_experiments(walkers, crowd):
 @pytest.mark.parametrize("name", COMPETITORS)
 def test_every_competitor_is_evaluated(name, walkers, crowd):
     classes = walkers.with_(clip_label=["a", "b"] * (walkers.num_clips // 2))
-    options = Options(**NETWORK | {"budget": 64, "batch_size": 32, "score_stride": 6})
+    options = Options(
+        **NETWORK | {"lengths": ["12"], "budget": 64, "batch_size": 32, "score_stride": 6}
+    )
     with pytest.raises(InputError, match="is not fitted, expected fit"):
         evaluate(COMPETITORS[name](options), crowd)
     competitor = COMPETITORS[name](options).fit(classes, device="cpu")

@@ -16,23 +16,29 @@ from gepc_geo import GEPC, InputError
 from gepc_geo.alarms import Alarm
 from gepc_geo.cli import main
 from gepc_geo.datasets.simulate import simulate_crowd
-from gepc_geo.detector import WindowScores
-from gepc_geo.export import OUTPUTS, ScoringGraph, example, export, save_onnx, trace
+from gepc_geo.export import ScoringGraph, example, export, save_onnx, trace
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
 from gepc_geo.options import MODES
+from gepc_geo.windows import PoseWindows
 
 ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 # Smaller still: what takes time here is tracing.
-TINY = {**NETWORK, "encoder_channels": [2], "strides": [2], "decoder_channels": [2]}
+TINY = {
+    **NETWORK,
+    "encoder_channels": [2],
+    "strides": [2],
+    "decoder_channels": [2],
+    "lengths": ["12"],
+    "mode": "assignment",
+}
 # The largest difference between a value of the graph and of the detector, whatever their size.
 CLOSE = 1e-4
 
 
-def keypoints(detector: GEPC, result: WindowScores) -> tuple[Tensor, Tensor]:
-    """All windows as the graph takes them, and the image sizes."""
-    loader = WindowLoader(result.windows, batch_size=len(result.windows))
-    (batch,) = loader
+def keypoints(detector: GEPC, windows: PoseWindows) -> tuple[Tensor, Tensor]:
+    """Windows of one length as the graph takes them, and the image sizes."""
+    (batch,) = WindowLoader(windows, batch_size=len(windows))
     return to_dense(batch.x, detector.skeleton_.num_joints).contiguous(), batch.image_size
 
 
@@ -51,49 +57,48 @@ def scored(detector, crowd):
     return detector.window_scores(crowd)
 
 
-def run_onnx(path, *inputs: Tensor, outputs: tuple[str, ...] = OUTPUTS) -> tuple[np.ndarray, ...]:
+def run_onnx(path, *inputs: Tensor) -> tuple[np.ndarray, ...]:
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
     feeds = {name: one.numpy() for name, one in zip(names, inputs, strict=True)}
-    return tuple(session.run(outputs, feeds))
+    return tuple(session.run(None, feeds))
 
 
 class EveryMode(nn.Module):
     """The graphs of all modes as one: the network, which takes most of the tracing, is in it once."""
 
     needs_image_size = False
+    outputs = (*MODES, "assignments")
 
     def __init__(self, detector: GEPC) -> None:
         super().__init__()
         self.graphs = nn.ModuleList(ScoringGraph(detector, mode) for mode in MODES)
 
     def forward(self, keypoints: Tensor) -> tuple[Tensor, ...]:
-        encoded = self.graphs[0]._encode(keypoints, None)
+        self.graphs[-1]._modes = MODES
+        parts = self.graphs[-1]._encode(keypoints, None)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ScoringGraph, "_encode", lambda *_: encoded)
+            patch.setattr(ScoringGraph, "_encode", lambda *_: parts)
             results = [graph(keypoints) for graph in self.graphs]
-        return (*(score for score, _ in results), results[0][1])
+        return (*(score for score, *_ in results), results[-1][1])
 
 
 @pytest.fixture(scope="module")
 def runtimes(detector, scored, tmp_path_factory) -> list[dict[str, np.ndarray]]:
     """What PyTorch and ONNX Runtime give for one window, two, and all: scores by mode, assignments."""
-    x, _ = keypoints(detector, scored)
+    x, _ = keypoints(detector, scored.windows)
     path = tmp_path_factory.mktemp("export") / "graph.onnx"
-    names = (*MODES, "assignments")
     graph = EveryMode(detector).eval()
     program = trace(graph, detector)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gepc_geo.export.OUTPUTS", names)
-        save_onnx(program, graph, path)
+    save_onnx(program, graph, path)
     module = program.module()
     results = []
     for count in (1, 2, len(x)):
         with torch.no_grad():
             ours = [one.numpy() for one in module(x[:count])]
-        for values in (ours, run_onnx(path, x[:count], outputs=names)):
+        for values in (ours, run_onnx(path, x[:count])):
             assert {len(one) for one in values} == {count}
-            results.append(dict(zip(names, values, strict=True)))
+            results.append(dict(zip(graph.outputs, values, strict=True)))
     return results
 
 
@@ -114,18 +119,46 @@ def test_runtimes_agree_with_the_detectors_assignments(runtimes, detector, crowd
         np.testing.assert_allclose(assignments, p[: len(assignments)], atol=CLOSE, rtol=0)
 
 
+@pytest.mark.parametrize("mode", ["nearest", "assignment"])
+def test_lengths_are_averaged_about_the_middle(walkers, crowd, tmp_path, mode):
+    """With and without a network: the mean over the windows of each length in the middle of the longest."""
+    network = TINY if mode == "assignment" else NETWORK
+    options = {**network, "lengths": ["6", "17"], "mode": mode, "coefficients": 4}
+    detector = GEPC(**options, budget=320, batch_size=32).fit(walkers)
+    windows = detector.windows(crowd)
+    scores = detector.window_scores(crowd).scores[mode]
+    at = dict(
+        zip(zip(windows.piece, windows.first, windows.size, strict=True), scores, strict=True)
+    )
+    full = np.flatnonzero((windows.size == 17) & ~windows.padded)
+    expected = [
+        np.mean([at[windows.piece[w], windows.first[w] + (17 - n) // 2, n] for n in (6, 17)])
+        for w in full
+    ]
+    x, _ = keypoints(detector, windows.subset(full).of_length(17))
+    graph = ScoringGraph(detector).eval()
+    assert graph.outputs == ("score",) and (graph.encoder.network is None) == (mode == "nearest")
+    with torch.no_grad():
+        (score,) = graph(x)
+    np.testing.assert_allclose(score, expected, atol=CLOSE, rtol=0)
+    if mode == "nearest":  # Tracing three networks takes a minute.
+        export(detector, tmp_path / "graph.onnx")
+        (score,) = run_onnx(tmp_path / "graph.onnx", x)
+        np.testing.assert_allclose(score, expected, atol=CLOSE, rtol=0)
+    assert len(np.unique(score)) > 10
+
+
 def test_other_densities_and_image_scale_agree(walkers, crowd, tmp_path):
     options = {
         **TINY,
         "scale": "image",
         "augment": "none",
         "density": "dirichlet",
-        "mode": "assignment",
         "assignment": "student",
     }
     detector = GEPC(**options, budget=320, batch_size=32).fit(walkers)
     result = detector.window_scores(crowd)
-    x, size = keypoints(detector, result)
+    x, size = keypoints(detector, result.windows)
     export(detector, tmp_path / "graph.onnx")
     score, _ = run_onnx(tmp_path / "graph.onnx", x, size)
     np.testing.assert_allclose(score, result.scores["assignment"], atol=CLOSE, rtol=0)
@@ -136,16 +169,16 @@ def test_command_writes_a_graph_that_runs_without_the_package(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
-    monkeypatch.setattr(detector, "alarm_", Alarm(1.25, "nearest", 2.0, 10.0).to_dict())
+    monkeypatch.setattr(detector, "alarm_", Alarm(1.25, "assignment", 2.0, 10.0).to_dict())
     detector.save("run/model.pt")
     words = ["export", "run", "--format", "torch", "--out", "graph.pt2"]
     result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     (told,) = result.stderr.splitlines()
     assert told.startswith("tracing the graph and writing it as torch, ")
-    assert "score [windows] float64 (nearest)" in result.output
-    assert "alarm           1.2500 (nearest), for frames: watch's and report's" in result.output
-    x, _ = keypoints(detector, scored)
+    assert "score [windows] float64 (assignment)" in result.output
+    assert "alarm           1.2500 (assignment), for frames: watch's and report's" in result.output
+    x, _ = keypoints(detector, scored.windows)
     torch.save(x, "x.pt")
     code = (
         "import sys, torch; sys.path = [p for p in sys.path if p]\n"
@@ -156,11 +189,11 @@ def test_command_writes_a_graph_that_runs_without_the_package(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    ours = scored.scores["nearest"]
+    ours = scored.scores["assignment"]
     np.testing.assert_allclose(torch.load("score.pt").numpy(), ours, atol=CLOSE, rtol=0)
 
 
-def test_bad_input_is_refused_and_nothing_written(detector, tmp_path):
+def test_bad_input_is_refused_and_nothing_written(detector, walkers, tmp_path):
     said: list[str] = []
     with pytest.raises(InputError, match=r"format is 'caffe', expected onnx or torch"):
         export(detector, tmp_path / "graph.onnx", "caffe", say=said.append)
@@ -171,6 +204,9 @@ def test_bad_input_is_refused_and_nothing_written(detector, tmp_path):
         export(detector, tmp_path / "graph.onnx", mode="best")
     with pytest.raises(InputError, match="not fitted"):
         export(GEPC(), tmp_path / "graph.onnx")
+    plain = GEPC(lengths=["12"], stride=8).fit(walkers)
+    with pytest.raises(InputError, match="mode is 'max'; this detector has no network"):
+        export(plain, tmp_path / "graph.onnx", mode="max")
     assert not list(tmp_path.iterdir())
 
 
@@ -182,6 +218,6 @@ def test_a_missing_extra_is_named(detector, tmp_path, monkeypatch):
 
 
 def test_example_inputs_have_the_shapes_of_windows(detector, scored):
-    x, _ = keypoints(detector, scored)
+    x, _ = keypoints(detector, scored.windows)
     (drawn,) = example(detector, 5)
     assert drawn.shape == (5, *x.shape[1:]) and drawn.dtype == x.dtype

@@ -13,7 +13,7 @@ NOTEBOOK = Path(__file__).parent.parent / "examples" / "quickstart.ipynb"
 
 
 def test_the_quickstart_runs_and_shows_its_plots(tmp_path, monkeypatch):
-    for name, value in (("CLIPS", 4), ("BUDGET", 128), ("FRAMES", 36)):
+    for name, value in (("CLIPS", 4), ("FRAMES", 60)):
         monkeypatch.setenv(f"QUICKSTART_{name}", str(value))
     root = str(NOTEBOOK.parent.parent)
     monkeypatch.setenv("PYTHONPATH", root)

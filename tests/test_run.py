@@ -13,6 +13,7 @@ from gepc_geo.run import Run
 
 SMALL = {
     **NETWORK,
+    "mode": "assignment",
     "budget": 64,
     "batch_size": 32,
 }
@@ -83,6 +84,26 @@ def test_resuming_compares_options_and_data(tmp_path):
         with pytest.raises(InputError, match=message):
             run.check_resumed(Options(**SMALL | options), data)
     assert run.config.read_text() == content
+
+
+def test_a_run_without_a_checkpoint_is_resumed_too(tmp_path, walkers):
+    """Without a network there is none; what began is not finished before its model is there."""
+    options = Options(lengths=["12", "20"], score_stride=4)
+    run = Run(tmp_path)
+    run.start(resume=False)
+    run.write_config(options, {})
+    with pytest.raises(InputError, match="is not finished, expected train --resume first"):
+        Run(tmp_path).check()
+    again = Run(tmp_path)
+    assert again.start(resume=True) is not None
+    again.check_resumed(options, {})
+    again.train(walkers, options, resume=True, quiet=True)
+    assert Run(tmp_path).load("cpu").lengths_ == (12, 20)
+    names = {"config.yaml", "model.pt", "checkpoint.pt"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    detector = again.load("cpu")
+    assert again.was_trained_on(walkers, detector)
+    assert not again.was_trained_on(walkers.select(clips=range(6)), detector)
 
 
 @pytest.mark.parametrize(

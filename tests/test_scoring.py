@@ -150,3 +150,15 @@ def test_persons_and_clips_by_hand():
     value, person = clip_scores(score, clip, track, 3, empty_score=-7.0)
     assert value.tolist() == [2.5, -7.0, 9.0]
     assert person.tolist() == [1, -1, 4]
+
+
+def test_lengths_count_alike_however_many_windows_they_have():
+    """For persons and clips, and for person-frames: row 3 is in no window of length 2."""
+    score, length = torch.tensor([1.0, 3.0, 6.0]), torch.tensor([2, 2, 4])
+    same = torch.zeros(3, dtype=torch.long)
+    people = track_scores(score, same, same, length)
+    assert people.mean.tolist() == [4.0] and people.max.tolist() == [6.0]
+    value, _ = clip_scores(score, same, same, 1, empty_score=0.0, length=length)
+    assert value.tolist() == [4.0]
+    rows = person_frame_scores(score, torch.tensor([0, 1, 0]), length, 5)
+    np.testing.assert_allclose(rows, [3.5, 4.0, 4.5, 6.0, np.nan])

@@ -145,11 +145,11 @@ def test_export_speed_compares_the_runtimes(few, monkeypatch):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     module = script("benchmarks/export_speed.py")
-    monkeypatch.setattr(module, "GEPC", _small)
+    monkeypatch.setattr(module, "GEPC", functools.partial(_small, lengths=["8", "12"]))
     monkeypatch.setattr(module, "simulate_crowd", lambda *_, **__: few)
     threads = torch.get_num_threads()
     try:
-        text = printed(module, "--hidden", 1, "--batch", 2, "--repeats", 1)
+        text = printed(module, "--batch", 2, "--repeats", 1)
     finally:
         torch.set_num_threads(threads)
     rows = re.findall(r"^\| (onnxruntime|exported torch), batch 2 \| \S+ \| (\S+) ", text, re.M)
@@ -176,10 +176,13 @@ def test_choose_training_trains_variants_on_validation_crowds(monkeypatch):
     module = script("benchmarks/choose_training.py")
     crowd = functools.partial(simulate_crowd, num_clips=9, frames_per_clip=60)
     monkeypatch.setattr(module, "simulate_crowd", crowd)
-    small = "budget=128,hidden=1,stride=24,score_stride=12,augment=none,clusters=3,components=2"
-    text = printed(module, "--seed", 100, "--variant", small, "--device", "cpu")
-    value = float(re.search(r"crowd 100 .* fused (0\.\d+)", text)[1])
-    assert 0 < value < 1
+    small = "stride=24,score_stride=12,augment=none"
+    network = f"{small},mode=assignment,budget=128,hidden=1,clusters=3,components=2"
+    variants = ("--variant", small, "--variant", network)
+    text = printed(module, "--seed", 100, *variants, "--device", "cpu")
+    plain, other = re.findall(r"^.* crowd 100  .*$", text, re.M)
+    assert re.search(r"crowd 100  nearest 0\.\d{3}$", plain)
+    assert re.search(r"crowd 100  nearest 0\.\d{3}  assignment 0\.\d{3} .*reconstruction", other)
 
 
 def test_choose_training_refuses_variants_in_one_sentence(output):
@@ -281,14 +284,12 @@ def test_stock_layers_learn_from_unrolled_windows(output, layer):
     assert 0.4 < float(re.search(rf"{layer}: frame AUC (0\.\d+)", text)[1]) < 1
 
 
-def test_explain_anomaly_draws_a_picture(monkeypatch, tmp_path):
+def test_explain_anomaly_draws_a_picture(tmp_path):
     path = tmp_path / "waving.png"
     module = script("examples/explain_anomaly.py")
-    monkeypatch.setattr(module, "GEPC", _small)
     text = printed(
         module,
-        *("--budget", 640, "--hidden", 1, "--out", path),
-        *("--clips", 9, "--frames", 60, "--device", "cpu"),
+        *("--clips", 9, "--frames", 60, "--device", "cpu", "--out", path),
     )
     assert re.search(r"clip waving_\d\d, person \d+, frames \d+ to \d+\n", text)
     assert re.search(r"joints: (\w+ \d+%, ){2}\w+ \d+%; frame: \d+ \d+%", text)

@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,46 +25,41 @@ from gepc_geo.encoding import autoencoder, latents
 from gepc_geo.engine import Trainer
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.io import read
+from gepc_geo.loader import WindowLoader
 from gepc_geo.mixture import ilr
 from gepc_geo.nn import SoftAssignment
 from gepc_geo.options import Options
-from gepc_geo.windows import PoseWindows
 
-#: Who is measured, with precision and augmentation. Without augmentation both encode each window once
-#: for what is fitted; with the default's, ours encodes ten copies of each of a small set.
+#: Who is measured, with precision and augmentation: the chain of autoencoder, clusters and mixture, and
+#: ours without a network. Without augmentation both encode each window once for what is fitted; with the
+#: default's, ours encodes ten copies of each of a small set.
 WHO = (
     ("ordinary", "fp32", "none"),
     ("gepc_geo", "fp32", "none"),
     ("gepc_geo", "auto", "none"),
     ("gepc_geo", "fp32", "vary"),
+    ("gepc_geo, no network", "fp32", "vary"),
 )
 _GOALS = {WHO[1]: ">= 1.8", WHO[2]: ">= 3"}
 
 
-class CollatingLoader:
-    """What training needs of a loader, with PyG's ``collate`` of single windows."""
-
-    def __init__(self, windows: PoseWindows, batch_size: int, device: torch.device) -> None:
-        self.windows, self.batch_size, self.device = windows, batch_size, device
+class CollatingLoader(WindowLoader):
+    """A loader with PyG's ``collate`` of single windows."""
 
     def gather(self, index: Tensor) -> Batch:
         """The batch of some windows."""
         return Batch.from_data_list([self.windows[int(i)] for i in index]).to(self.device)
 
-    def batches(self, order: Tensor) -> Iterator[Batch]:
-        """Batches of some windows, in order."""
-        return map(self.gather, order.split(self.batch_size))
-
 
 def ordinary_fit(folder: Path, options: Options, device: torch.device) -> BayesianGaussianMixture:
     """Both stages with the ordinary network and loader, then scikit-learn's mixture of log-ratios."""
     tracks = read(folder)
-    pipeline = InputPipeline(tracks.skeleton, tracks.dims, tracks.num_features, options)
-    windows = pipeline.windows(tracks, options.stride)
-    loader: Any = CollatingLoader(windows, 512, device)
+    lengths = options.frames_of(float(tracks.fps[0]))
+    pipeline = InputPipeline(tracks.skeleton, tracks.dims, tracks.num_features, options, lengths)
+    windows = pipeline.training_windows(tracks)
+    loader = CollatingLoader(windows, 512, device=device)
     pipeline.to(device).fit(loader).to(device)
-    ours = autoencoder(options, tracks.skeleton, pipeline.num_channels)
-    model: Any = OrdinarySTGCAE(ours).to(device)
+    model: Any = OrdinarySTGCAE(autoencoder(options, pipeline)).to(device)
     assignment = SoftAssignment(options.clusters, model.latent_dim).to(device)
     Trainer(model, assignment, pipeline, loader, options, quiet=True).run()
     with torch.no_grad():
@@ -127,7 +121,8 @@ def measure(
     hidden: int,
 ) -> float:
     """Seconds of a fit in this process."""
-    options = Options(precision=precision, augment=augment, budget=budget, hidden=hidden)
+    mode = "nearest" if who.endswith("no network") else "assignment"
+    options = Options(mode=mode, precision=precision, augment=augment, budget=budget, hidden=hidden)
     start = time.perf_counter()
     if who == "ordinary":
         ordinary_fit(folder, options, device)

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.mixture import BayesianGaussianMixture
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 from torch_geometric.loader import DataLoader
 
@@ -24,22 +24,25 @@ from gepc_geo.bench.ordinary import OrdinarySTGCAE
 from gepc_geo.bench.resident import in_a_process
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.detector import GEPC
-from gepc_geo.encoding import Encoded, window_residual
+from gepc_geo.encoding import Encoder, Network
 from gepc_geo.levels import ScoreOptions, score_table
-from gepc_geo.mixture import DirichletProcessMixture, ilr
+from gepc_geo.mixture import DirichletProcessMixture
+from gepc_geo.neighbours import NearestDistance
+from gepc_geo.normality import of_views
 from gepc_geo.precision import decide
 from gepc_geo.scoring import frame_scores, person_frame_scores
 from gepc_geo.shards import clip_range
 from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
-#: Who is measured, with the precision. Ours always scores every mode; the ordinary parts do the same
-#: work, and once more the paper's mode alone, for which nothing is decoded.
+#: Who is measured, with scoring mode and precision: the default, and the chain of autoencoder, clusters and
+#: mixture. Each computes what its mode needs, and the ordinary parts do the same work.
 WHO = (
-    ("ordinary", "fp32"),
-    ("ordinary, assignment only", "fp32"),
-    ("gepc_geo", "fp32"),
-    ("gepc_geo", "auto"),
+    ("ordinary", "nearest", "fp32"),
+    ("gepc_geo", "nearest", "fp32"),
+    ("ordinary", "assignment", "fp32"),
+    ("gepc_geo", "assignment", "fp32"),
+    ("gepc_geo", "assignment", "auto"),
 )
 _BATCH = 512
 _Scorer = Callable[[PoseTracks], np.ndarray]
@@ -66,81 +69,91 @@ def run(
         rows: Person-frames of the aggregation.
         hidden: Channel unit of the network.
     """
-    rates: dict[tuple[str, str], list[float]] = {key: [] for key in WHO}
+    rates: dict[tuple[str, str, str], list[float]] = {key: [] for key in WHO}
     with tempfile.TemporaryDirectory() as folder:
         crowd = simulate_crowd("test", num_clips=clips, frames_per_clip=frames)
         crowd.save(f"{folder}/crowd.npz")
         # How much it was trained does not change how long it takes.
-        normal = simulate_crowd("train", num_clips=12, frames_per_clip=48)
-        detector = GEPC(budget=256, hidden=hidden, precision="fp32").fit(normal, device=device)
-        detector.save(f"{folder}/model.pt")
+        normal = simulate_crowd("train", num_clips=12, frames_per_clip=72)
+        detector = GEPC(mode="assignment", budget=256, hidden=hidden, precision="fp32")
+        detector.fit(normal, device=device).save(f"{folder}/model.pt")
         for _ in range(rounds):
-            for who, precision in WHO:
-                arguments = (who, precision, device, folder)
-                rates[who, precision].append(in_a_process("gepc_geo.bench.score", *arguments))
-    reference = statistics.median(rates[WHO[0]])
+            for key in WHO:
+                found = in_a_process("gepc_geo.bench.score", *key, device, folder)
+                rates[key].append(found)
     where = f"{len(detector.windows(crowd)):,} windows"
-    return [
-        {
-            "suite": "score",
-            "where": where,
-            "name": f"{who}, {precision}",
-            "rate": statistics.median(each),
-            "unit": "windows/s",
-            "ratio": statistics.median(each) / reference,
-        }
-        for (who, precision), each in rates.items()
-    ] + [_aggregation(rows, device)]
+    table = []
+    for (who, mode, precision), each in rates.items():
+        rate = statistics.median(each)
+        table.append(
+            {
+                "suite": "score",
+                "where": where,
+                "name": f"{who}, {mode}, {precision}",
+                "rate": rate,
+                "unit": "windows/s",
+                "ratio": rate / statistics.median(rates["ordinary", mode, "fp32"]),
+            }
+        )
+    return [*table, _aggregation(rows, device)]
 
 
-def ordinary_scorer(detector: GEPC, every_mode: bool) -> _Scorer:
-    """Frame scores of the mode ``assignment`` as a script would compute them, with our weights.
+def ordinary_scorer(detector: GEPC, mode: str) -> _Scorer:
+    """Frame scores as a script would compute them, with our weights.
 
-    PyG's ``DataLoader``, the ordinary network, scikit-learn's mixtures, a loop over windows.
+    PyG's ``DataLoader``, the ordinary network and scikit-learn's mixtures, or its matrix of distances. A loop
+    over windows.
 
     Args:
-        detector: Whose weights and mixtures to take.
-        every_mode: Decode, and score latents, residuals and neighbours too.
+        detector: Whose weights, mixtures and neighbours to take.
+        mode: ``assignment`` or ``nearest``.
     """
-    device = next(detector.model_.parameters()).device
-    model: Any = OrdinarySTGCAE(detector.model_).to(device).eval()
-    pipeline, normality = detector.pipeline_, detector.normality_
-    mixtures = {name: as_sklearn(one) for name, one in normality.mixtures.items()}
-    # Plain distances: what theirs are divided by costs nothing.
-    neighbours = NearestNeighbors(n_neighbors=1).fit(normality.nearest.points.cpu().numpy())
-
-    def score(x: Tensor) -> np.ndarray:
-        if not every_mode:
-            log_p = detector.assignment_(model.encode(x))
-            return mixtures["assignment"].score_samples(ilr(log_p.double()).cpu().numpy())
-        reconstruction, latent = model(x)
-        log_p = detector.assignment_(latent)
-        residual = window_residual(reconstruction, x)
-        points = normality.project(Encoded(latent, log_p, residual, x[..., :-1].flatten(1)))
-        densities = {
-            name: mixture.score_samples(getattr(points, name).cpu().numpy())
-            for name, mixture in mixtures.items()
-        }
-        neighbours.kneighbors(points.nearest.cpu().numpy())
-        return densities["assignment"]
+    scorer, network = detector.scorer_, None
+    if mode == "assignment" and detector.network_ is not None:
+        model: Any = OrdinarySTGCAE(detector.network_.model).to(scorer.device).eval()
+        network = Network(model, detector.network_.assignment)
+    encoder, augment = Encoder(detector.pipeline_, network), detector.pipeline_.augment
+    known = {
+        length: as_sklearn(one.mixtures[mode]).score_samples
+        if mode == "assignment"
+        else _neighbours(one.nearest)
+        for length, one in scorer.normality.items()
+    }
 
     @torch.no_grad()
-    def scorer(tracks: PoseTracks) -> np.ndarray:
-        windows, scores = detector.windows(tracks), []
-        for batch in DataLoader(windows, batch_size=_BATCH):
-            batch = batch.to(device)
-            each = []
-            for choice in range(pipeline.augment.num_scored):
-                choices = torch.full((batch.num_graphs,), choice, device=device)
-                each.append(-score(pipeline.tensor(batch, choices)))
-            scores.append(np.mean(each, axis=0))
-        full = np.flatnonzero(~windows.padded)
-        empty = detector.most_normal_["assignment"]
-        return plain_frame_scores(
-            np.concatenate(scores)[full], windows.subset(full), tracks.frame_offset, empty
-        )
+    def score(tracks: PoseTracks) -> np.ndarray:
+        windows, scores = detector.windows(tracks).without_padded(), []
+        for length in windows.lengths:
+            normality = scorer.normality[length]
+            for batch in DataLoader(windows.of_length(length), batch_size=_BATCH):
+                batch, each = batch.to(scorer.device), []
+                for choice in range(augment.num_scored):
+                    points = normality.project(encoder(batch, choice, [mode]))[mode]
+                    each.append(-torch.from_numpy(known[length](points.cpu().numpy())))
+                scores.append(of_views(mode, torch.stack(each)))
+        found = scorer.comparable(windows, {mode: torch.cat(scores).to(scorer.device)})[mode]
+        empty = detector.calibration_.most_normal[mode]
+        return plain_frame_scores(found.cpu().numpy(), windows, tracks.frame_offset, empty)
 
-    return scorer
+    return score
+
+
+def _neighbours(nearest: NearestDistance) -> Callable[[np.ndarray], np.ndarray]:
+    """Minus the score of mode ``nearest``, of a matrix of all distances."""
+    points, person, log_scale = (
+        one.cpu().numpy() for one in (nearest.points, nearest.person, nearest.log_scale)
+    )
+    order = np.argsort(person, kind="stable")
+    points, weight = points[order].astype(np.float64), np.exp(-2 * log_scale[order])
+    starts = np.flatnonzero(np.diff(person[order], prepend=-1))
+    count, least = min(max(len(starts) // 10, 1), 3), float(nearest.least)
+
+    def score(x: np.ndarray) -> np.ndarray:
+        square = euclidean_distances(x.astype(np.float64), points, squared=True)
+        people = np.minimum.reduceat((square + least) * weight, starts, axis=1)
+        return -np.log(np.partition(people, count - 1, axis=1)[:, :count]).mean(1) / 2
+
+    return score
 
 
 def as_sklearn(mixture: DirichletProcessMixture) -> BayesianGaussianMixture:
@@ -162,16 +175,18 @@ def plain_frame_scores(
     score: np.ndarray, windows: PoseWindows, offset: np.ndarray, empty: float
 ) -> np.ndarray:
     """Frame scores by a loop over windows that are not padded, then one over person-frames."""
-    table = windows.table
-    total, count = np.zeros(len(table.frame)), np.zeros(len(table.frame))
-    for first, value in zip(windows.first, score, strict=True):
-        total[first : first + windows.length] += value
-        count[first : first + windows.length] += 1
+    table, number = windows.table, {length: i for i, length in enumerate(windows.lengths)}
+    total = np.zeros((len(table.frame), len(number)))
+    count = np.zeros_like(total)
+    for first, size, value in zip(windows.first, windows.size, score, strict=True):
+        total[first : first + size, number[size]] += value
+        count[first : first + size, number[size]] += 1
     frames = np.full(offset[-1], -np.inf)
     for row in range(len(total)):
-        if count[row] > 0:
+        known = count[row] > 0
+        if known.any():
             slot = offset[table.clip[row]] + table.frame[row]
-            frames[slot] = max(frames[slot], total[row] / count[row])
+            frames[slot] = max(frames[slot], (total[row, known] / count[row, known]).mean())
     frames[frames == -np.inf] = empty
     return frames
 
@@ -206,19 +221,20 @@ def _aggregation(rows: int, device: torch.device) -> dict[str, Any]:
     }
 
 
-def measure(who: str, precision: str, device: torch.device, folder: Path) -> float:
+def measure(who: str, mode: str, precision: str, device: torch.device, folder: Path) -> float:
     """Windows a second in this process, after the first clip."""
     crowd = PoseTracks.load(folder / "crowd.npz")
     detector = GEPC.load(folder / "model.pt", device=device)
-    detector.precision_ = decide(precision, device)
-    options = ScoreOptions(mode="assignment")
+    if detector.network_ is not None:
+        detector.network_.precision = decide(precision, device)
+    options = ScoreOptions(mode=mode)
     scorer: _Scorer
     if who == "gepc_geo":
 
         def scorer(tracks: PoseTracks) -> np.ndarray:
             return score_table(detector, tracks, "frame", options)["score"]
     else:
-        scorer = ordinary_scorer(detector, every_mode=who == "ordinary")
+        scorer = ordinary_scorer(detector, mode)
     scorer(clip_range(crowd, 0, 1))
     start = time.perf_counter()
     scorer(crowd)
@@ -226,5 +242,5 @@ def measure(who: str, precision: str, device: torch.device, folder: Path) -> flo
 
 
 if __name__ == "__main__":
-    _who, _precision, _device, _folder = sys.argv[1:]
-    print(json.dumps(measure(_who, _precision, torch.device(_device), Path(_folder))))
+    _who, _mode, _precision, _device, _folder = sys.argv[1:]
+    print(json.dumps(measure(_who, _mode, _precision, torch.device(_device), Path(_folder))))

@@ -14,6 +14,7 @@ from gepc_geo.checks import find_faults
 from gepc_geo.cli.classes import of_classes
 from gepc_geo.cli.data import data_options, read_whole
 from gepc_geo.detector import GEPC
+from gepc_geo.encoding import Network
 from gepc_geo.errors import InputError
 from gepc_geo.files import check_destination
 from gepc_geo.io import Reading
@@ -90,9 +91,8 @@ def _show_poses(tracks: PoseTracks) -> None:
     known = tracks.fps[~np.isnan(tracks.fps)]
     rates = ", ".join(f"{rate:g}" for rate in np.unique(known)[:5]) or "unknown"
     click.echo(f"fps             {rates}")
-    window = Options().window
-    for rate in np.unique(known)[:5]:
-        click.echo(f"window          {window} frames are {window / rate:.2f} s at {rate:g} fps")
+    for rate in np.unique(known)[:5].tolist():
+        click.echo(f"windows         {_default_windows(rate)}")
     for name, values in (("splits", tracks.clip_split), ("classes", tracks.clip_label)):
         counts = {value: values.count(value) for value in sorted(set(values) - {""})}
         if counts:
@@ -110,24 +110,37 @@ def _show_poses(tracks: PoseTracks) -> None:
         click.echo(f"looks wrong     {fault}")
 
 
+def _default_windows(fps: float) -> str:
+    """What the default lengths are at a frame rate."""
+    try:
+        frames = ", ".join(map(str, Options().frames_of(fps)))
+    except InputError as error:
+        return f"{error} at {fps:g} fps"
+    return f"{', '.join(Options().lengths)} are {frames} frames at {fps:g} fps"
+
+
 def _show_model(detector: GEPC) -> None:
-    model = detector.model_
-    count = sum(parameter.numel() for parameter in model.parameters())
-    flops = count_flops(model)
+    network, options, pipeline = detector.network_, detector.options_, detector.pipeline_
+    chain = "autoencoder, clusters and mixture"
+    kind = "nearest normal window, no network" if network is None else chain
+    click.echo(f"detector        {kind}")
+    fps = detector.fps_
+    if options.frames is not None:
+        lengths = f"{options.frames} frames, whole clips stretched to them"
+    else:
+        lengths = ", ".join(map(str, detector.lengths_)) + " frames"
+        if not np.isnan(fps):
+            lengths += f" ({', '.join(f'{n / fps:.2g}' for n in detector.lengths_)} s)"
+    click.echo(f"windows         {lengths}")
+    steps = "the frames themselves"
+    if options.coefficients:
+        moved = f", {pipeline.motion_steps} of motion" if options.motion else ""
+        steps = f"{pipeline.num_steps} coefficients over time{moved}"
+    click.echo(f"input           {steps}")
     click.echo(f"skeleton        {detector.skeleton_.name}, {detector.dims_}D")
-    click.echo(
-        f"input           {detector.length} frames, {detector.pipeline_.num_channels} channels"
-    )
-    click.echo(f"parameters      {count:,}")
-    click.echo(
-        f"FLOPs a window  encode {flops['encode'] / 1e6:.0f} M, train {flops['train'] / 1e6:.0f} M"
-    )
-    click.echo(f"latent          {model.latent_dim} dimensions")
-    click.echo(f"precision       {detector.precision_}")
-    share = f"{detector.reconstruction_share_:.2f} of the error of predicting the mean pose"
-    click.echo(f"reconstruction  {share}, on held-out windows")
-    fps = "unknown" if np.isnan(detector.fps_) else f"{detector.fps_:g}"
-    click.echo(f"fps in training {fps}")
+    if network is not None:
+        _show_network(network, detector.reconstruction_share_)
+    click.echo(f"fps in training {'unknown' if np.isnan(fps) else f'{fps:g}'}")
     click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode})")
     alarm = Alarm.of(detector)
     if alarm is None:
@@ -138,3 +151,18 @@ def _show_model(detector: GEPC) -> None:
         click.echo(f"  on held-out   {alarm.held_out}")
     for name, value in detector.get_params().items():
         click.echo(f"  {name:20s}{value}")
+
+
+def _show_network(network: Network, reconstruction_share: float) -> None:
+    model = network.model
+    count = sum(parameter.numel() for parameter in model.parameters())
+    flops = count_flops(model)
+    click.echo(f"channels        {model.in_channels}")
+    click.echo(f"parameters      {count:,}")
+    click.echo(
+        f"FLOPs a window  encode {flops['encode'] / 1e6:.0f} M, train {flops['train'] / 1e6:.0f} M"
+    )
+    click.echo(f"latent          {model.latent_dim} dimensions")
+    click.echo(f"precision       {network.precision}")
+    share = f"{reconstruction_share:.2f} of the error of predicting the mean pose"
+    click.echo(f"reconstruction  {share}, on held-out windows")

@@ -41,7 +41,7 @@ def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--padded/--no-padded",
             default=None,
-            help="Keep tracks shorter than a window.  [default: for frames no, else yes]",
+            help="Keep tracks shorter than the shortest window.  [default: for frames no, else yes]",
         ),
         click.option(
             "--people-correction", is_flag=True, help="Account for the number of people in a frame."
@@ -79,8 +79,8 @@ def load_run(
     detector = Run.of(run).load(device)
     if frames is not None and frames != detector.frames:
         raise InputError(
-            f"--frames is {frames}, expected none, as {run} scores windows of {detector.window} "
-            "frames, not whole clips"
+            f"--frames is {frames}, expected none, as {run} scores windows of "
+            f"{' and '.join(map(str, detector.lengths_))} frames, not whole clips"
             if detector.frames is None
             else f"--frames is {frames}, expected {detector.frames} as in {run}"
         )

@@ -140,6 +140,9 @@ def resolve(
         preset: See :meth:`Options.preset`.
         base: Values in place of the defaults: the demo's, or those a resumed run began with.
         tracks: The poses, once they are read: a preset may depend on them, what is given does not.
+
+    Raises:
+        InputError: A value that is not allowed, or lengths of windows for whole clips.
     """
     given = {} if config is None else Options.read(_file_options(config), str(config))
     words = {option.name: option.metadata["none"] for option in fields(Options)}
@@ -152,6 +155,11 @@ def resolve(
     values = dict(base or {}) | changes | given
     options = Options(**Options.read(values, "the command line"))
     options.check()
+    if flags.get("lengths") is not None and options.frames is not None:
+        raise InputError(
+            f"lengths is {', '.join(options.lengths)}, expected none with frames {options.frames}, as a "
+            "whole clip is one window of those"
+        )
     return options
 
 

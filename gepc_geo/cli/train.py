@@ -27,10 +27,11 @@ from gepc_geo.run import Run
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
 @click.option(
     "--preset",
-    type=click.Choice(["default", "paper"]),
+    type=click.Choice(["default", "gepc", "paper"]),
     default="default",
     show_default=True,
-    help="paper: the published method with the public implementation's settings.",
+    help="gepc: the paper's autoencoder, clusters and mixture on the default's input; paper: the published "
+    "method with the public implementation's settings.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the run.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard events into the run.")
@@ -98,5 +99,6 @@ def train(
                 click.echo(text, err=True)
             raise SystemExit(130) from None
         click.echo(f"model: {run.model}")
-        click.echo(f"precision: {detector.precision_}")
+        if detector.network_ is not None:
+            click.echo(f"precision: {detector.network_.precision}")
         click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")

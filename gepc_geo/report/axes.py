@@ -9,16 +9,12 @@ import numpy as np
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.metrics import runs
-from gepc_geo.report.encode import evenly
 from gepc_geo.report.paint import share_colours
 from gepc_geo.report.plane import to_plane
-from gepc_geo.report.scenes import Normal, centred
+from gepc_geo.report.scenes import Normal, centred, scene_length, whole_windows
 from gepc_geo.report.words import typical_windows
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.tracks import PoseTracks
-
-# Windows that are placed among the clusters, evenly chosen.
-_WINDOWS = 20_000
 
 
 def _subplots(rows: int, columns: int, width: float, height: float) -> Any:
@@ -150,6 +146,9 @@ def plot_clusters(
 ) -> np.ndarray:
     r"""The action words: a row for each cluster, the most frequent first, with its typical sequences.
 
+    Windows are of the middle one of the detector's lengths. Without a network the clusters are those of
+    k-means, of the windows themselves.
+
     Args:
         detector: A fitted detector.
         tracks: Poses whose windows are assigned to clusters, e.g. those of the training.
@@ -163,14 +162,12 @@ def plot_clusters(
         InputError: Poses of another skeleton or without a single full window; matplotlib is not
             installed.
     """
-    windows = detector.windows(tracks)
-    whole = np.flatnonzero(~windows.padded)
-    if not len(whole):
-        raise InputError(
-            f"the poses have no window of {windows.length} frames, expected longer tracks"
-        )
-    normal = Normal.of(detector, windows.subset(whole[evenly(len(whole), _WINDOWS)]))
-    share = np.bincount(normal.assignment.argmax(1), minlength=detector.options_.clusters)
+    length = scene_length(detector)
+    windows = whole_windows(detector.windows(tracks), length)
+    if not len(windows):
+        raise InputError(f"the poses have no window of {length} frames, expected longer tracks")
+    normal = Normal.of(detector, windows)
+    share = np.bincount(normal.assignment.argmax(1), minlength=normal.assignment.shape[1])
     order = np.argsort(-share, kind="stable")[:most]
     order = order[share[order] > 0]
     axes = _subplots(len(order), sequences, 2.1 * sequences, 2.3 * len(order))

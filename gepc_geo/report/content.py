@@ -16,16 +16,14 @@ from gepc_geo.evaluation import clip_labels, frame_threshold
 from gepc_geo.levels import ScoreOptions, check_level, clip_level, frame_level
 from gepc_geo.metrics import runs
 from gepc_geo.report.curves import histogram, quality
-from gepc_geo.report.encode import evenly, join_near, pack, thin
-from gepc_geo.report.scenes import Normal, Peak, Stage, find_peaks, nearest_normal
+from gepc_geo.report.encode import join_near, pack, thin
+from gepc_geo.report.scenes import Normal, Peak, Stage, find_peaks, scene_length, whole_windows
 from gepc_geo.report.words import action_words
 from gepc_geo.tracks import PoseTracks
 
 #: What a page holds at most: clips, points of a timeline, peaks of a clip, scenes of all, and the
 #: characters of those scenes together.
 MOST_CLIPS, _POINTS, _PEAKS, _SCENES, _ROOM = 200, 800, 6, 240, 7_000_000
-# Windows that are looked at for action words and neighbours.
-_WINDOWS = 20_000
 
 
 def gather(
@@ -65,7 +63,7 @@ def gather(
     labels = tracks.frame_labels if level == "frame" else None
     if normal is not None:
         labels = clip_labels(tracks, normal)
-    scored = detector.window_scores(tracks, quiet=quiet)
+    scored = detector.window_scores(tracks, (mode,), quiet=quiet)
     if level == "frame":
         frames = frame_level(detector, scored, tracks, options)
         score, person = frames.score.numpy(), frames.person.numpy()
@@ -76,11 +74,12 @@ def gather(
     known = np.full(len(score), -1, dtype=np.int8) if labels is None else labels
     stage = _stage(detector, scored, options, mode, level)
     clips, peaks = _clips(tracks, score, person, known, level, threshold, stage)
-    references = None if train is None else _normal(detector, train, detector.options_.stride)
-    shown = _normal(detector, tracks, detector.options_.score_stride)
+    length = scene_length(detector)
+    references = {} if train is None else _normal(detector, train)
+    reference = references.get(length)
+    shown = Normal.of(detector, whole_windows(scored.windows, length), reference)
     words = action_words(
-        shown if references is None else references,
-        None if references is None else shown.assignment,
+        shown if reference is None else reference, None if reference is None else shown.assignment
     )
     scenes = _scenes(stage, peaks, references)
     for number, (peak, scene) in enumerate(scenes):
@@ -91,7 +90,7 @@ def gather(
         "about": {"version": __version__, **(about or {})},
         "level": level,
         "mode": mode,
-        "window": detector.options_.length,
+        "lengths": list(detector.lengths_),
         "skeleton": {
             "joints": list(tracks.skeleton.joints),
             "bones": [list(bone) for bone in tracks.skeleton.bones],
@@ -109,7 +108,9 @@ def gather(
         "clips": clips,
         "scenes": [scene for _, scene in scenes],
         "words": words,
-        "words_from": "training" if references is not None else "data",
+        "words_from": "training" if references else "data",
+        "words_by": "distance" if detector.network_ is None else "network",
+        "words_length": length,
         "histogram": histogram(score, known),
         "quality": quality(score, known, threshold),
         "options": {
@@ -180,7 +181,7 @@ def _clips(
     for clip in order:
         line, who, label = parts[clip]
         if level == "frame":
-            found = find_peaks(line, who, clip, stage.windows.length, _PEAKS, threshold)
+            found = find_peaks(line, who, clip, scene_length(stage.detector), _PEAKS, threshold)
         else:
             found = [_clip_peak(stage, clip, float(line[0]), int(who[0]))] if who[0] >= 0 else []
         peaks.append(found)
@@ -224,32 +225,35 @@ def _clip_peak(stage: Stage, clip: int, score: float, person: int) -> Peak:
     return Peak(clip, int(windows.table.frame[rows[len(rows) // 2]]), score, person)
 
 
-def _normal(detector: GEPC, tracks: PoseTracks, stride: int) -> Normal:
-    """Whole windows of poses, evenly chosen where there are many."""
-    windows = detector.pipeline_.windows(tracks, stride)
-    whole = np.flatnonzero(~windows.padded)
-    return Normal.of(detector, windows.subset(whole[evenly(len(whole), _WINDOWS)]))
+def _normal(detector: GEPC, tracks: PoseTracks) -> dict[int, Normal]:
+    """Training windows by length, of those that scenes have."""
+    windows = detector.pipeline_.windows(tracks, detector.options_.stride)
+    lengths = {detector.lengths_[0], scene_length(detector)}
+    return {length: Normal.of(detector, whole_windows(windows, length)) for length in lengths}
 
 
 def _scenes(
-    stage: Stage, peaks: list[Peak], normal: Normal | None
+    stage: Stage, peaks: list[Peak], normal: dict[int, Normal]
 ) -> list[tuple[Peak, dict[str, Any]]]:
-    """Scenes of the first peaks, as many as there is room for."""
+    """Scenes of the first peaks, as many as there is room for.
+
+    Args:
+        stage: The scored windows.
+        peaks: In the order they are kept.
+        normal: Training windows by length; none: nothing stands beside a peak.
+    """
     casts = [(peak, stage.cast(peak)) for peak in peaks[:_SCENES]]
     casts = [(peak, cast) for peak, cast in casts if len(cast)]
     if not casts:
         return []
     borders = np.cumsum([len(cast) for _, cast in casts])[:-1]
     shares = np.split(stage.shares(np.concatenate([cast for _, cast in casts])), borders)
-    nearest = None
-    if normal is not None and len(normal.windows):
-        leading = stage.windows.subset(np.array([cast[0] for _, cast in casts]))
-        nearest = nearest_normal(normal, stage.detector.places(leading)[1])
+    nearest = stage.nearest(np.array([cast[0] for _, cast in casts]), normal)
     scenes, room = [], _ROOM
-    for number, ((peak, cast), share) in enumerate(zip(casts, shares, strict=True)):
+    for (peak, cast), share, beside in zip(casts, shares, nearest, strict=True):
         scene = stage.scene(peak, cast, share)
-        if normal is not None and nearest is not None:
-            scene["normal"] = normal.sequences(nearest[number])
+        if beside is not None:
+            scene["normal"] = beside
         room -= len(json.dumps(scene))
         if room < 0:
             break

@@ -6,17 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import signal
+from scipy.spatial.distance import cdist
 
 from gepc_geo.detector import GEPC
-from gepc_geo.report.encode import pack_poses
+from gepc_geo.kmeans import kmeans
+from gepc_geo.report.encode import evenly, pack_poses
 from gepc_geo.report.plane import to_plane
+from gepc_geo.window_scores import input_shares
 from gepc_geo.windows import PoseWindows
 
 #: Frames of a scene that a window of fewer is shown within, people, and normal sequences beside it.
 _FRAMES, _PEOPLE, _NEAREST = 60, 8, 3
 # Peaks that are compared with all training windows at once.
 _BLOCK = 64
+# Windows that are looked at for action words and neighbours.
+_WINDOWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -38,25 +44,40 @@ class Peak:
 
 @dataclass(frozen=True, eq=False)
 class Normal:
-    r"""Training windows, where they lie.
+    r"""Training windows of one length, where they lie.
 
     Attributes:
         windows: :math:`W` of them.
-        assignment: Soft assignments, :math:`[W, K]`.
+        assignment: How much each belongs to each of the action words, :math:`[W, K]`: soft assignments;
+            without a network minus the distance to the centre of each of its clusters.
         places: In the coordinates of their neighbours, :math:`[W, d]`.
         plane: The table's rows as drawn, :math:`[R, V, 2]`.
+        centers: Of k-means of ``places``, :math:`[K, d]`; ``None`` with a network.
     """
 
     windows: PoseWindows
     assignment: np.ndarray
     places: np.ndarray
     plane: np.ndarray
+    centers: np.ndarray | None
 
     @classmethod
-    def of(cls, detector: GEPC, windows: PoseWindows) -> Normal:
-        """Places windows by a detector."""
+    def of(cls, detector: GEPC, windows: PoseWindows, words: Normal | None = None) -> Normal:
+        """Places windows by a detector.
+
+        Args:
+            detector: A fitted one.
+            windows: All of one length.
+            words: Windows whose clusters are the words. (default: these windows' own)
+        """
         plane = to_plane(windows.table.keypoints, windows.skeleton)
-        return cls(windows, *detector.places(windows), plane)
+        assignment, places = detector.scorer_.places(windows)
+        centers = None
+        if assignment is None:
+            count = min(detector.options_.clusters, len(places))
+            centers = _centers(places, count) if words is None else words.centers
+            assignment = -cdist(places, centers)
+        return cls(windows, assignment, places, plane, centers)
 
     def sequences(self, index: np.ndarray) -> dict[str, Any]:
         """Some windows as moving poses of one person each."""
@@ -66,8 +87,23 @@ class Normal:
 
     def person(self) -> np.ndarray:
         """A number for each person of each clip, :math:`[W]`."""
-        pairs = np.stack([self.windows.clip, self.windows.track])
-        return np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)
+        return np.unique(self.windows.person, return_inverse=True)[1].reshape(-1)
+
+
+def _centers(places: np.ndarray, count: int) -> np.ndarray:
+    """The centres of so many clusters of rows."""
+    return kmeans(torch.from_numpy(places), count).centers.numpy() if count else places
+
+
+def scene_length(detector: GEPC) -> int:
+    """Frames of the windows that scenes and words are shown by: the middle one of the lengths."""
+    return detector.lengths_[(len(detector.lengths_) - 1) // 2]
+
+
+def whole_windows(windows: PoseWindows, length: int) -> PoseWindows:
+    """The windows of a length without the padded ones, evenly chosen where there are many."""
+    whole = windows.of_length(length).without_padded()
+    return whole.subset(evenly(len(whole), _WINDOWS))
 
 
 def centred(plane: np.ndarray) -> np.ndarray:
@@ -117,20 +153,30 @@ def find_peaks(
 class Stage:
     """Scenes of scored poses: who was there around a peak, and each person's most abnormal window.
 
+    Of several lengths windows of the middle one are shown, of the shortest where a track has no such.
+
     Args:
         detector: The detector.
         windows: The windows that were scored.
         scores: Their scores in ``mode``, :math:`[W]`.
         mode: The scoring mode.
+
+    Attributes:
+        windows: Those of them that are shown, sorted by clip as the table's rows are.
+        scores: Their scores.
     """
 
     def __init__(self, detector: GEPC, windows: PoseWindows, scores: np.ndarray, mode: str) -> None:
-        self.detector, self.windows, self.scores, self.mode = detector, windows, scores, mode
-        table = windows.table
+        middle = windows.size == scene_length(detector)
+        without = ~np.isin(windows.piece, windows.piece[middle])
+        shown = np.flatnonzero(middle | (without & (windows.size == detector.lengths_[0])))
+        shown = shown[np.argsort(windows.piece[shown], kind="stable")]
+        self.windows, self.scores = windows.subset(shown), scores[shown]
+        self.detector, self.mode = detector, mode
+        windows, table = self.windows, windows.table
         self.plane = to_plane(table.keypoints, windows.skeleton)
         self._clip, self._start = windows.clip, windows.frame
-        self._end = table.frame[np.minimum(windows.first + windows.length - 1, windows.high)]
-        # Windows, like the table's rows, are sorted by clip.
+        self._end = table.frame[np.minimum(windows.first + windows.size - 1, windows.high)]
         clips = np.arange(table.source.num_clips + 1)
         self._windows_of = np.searchsorted(self._clip, clips)
         self._rows_of = np.searchsorted(table.clip, clips)
@@ -149,7 +195,28 @@ class Stage:
 
     def shares(self, index: np.ndarray) -> np.ndarray:
         r"""Each joint's share in the scores of some windows, :math:`[N, V]`."""
-        return self.detector.input_shares(self.windows.subset(index), self.mode).sum(1)
+        windows = self.windows.subset(index)
+        shares = np.zeros((len(index), windows.skeleton.num_joints), np.float32)
+        for at, share in input_shares(self.detector.scorer_, windows, self.mode):
+            shares[at.cpu().numpy()] = share.sum(1).cpu().numpy()
+        return shares
+
+    def nearest(self, index: np.ndarray, normal: dict[int, Normal]) -> list[dict[str, Any] | None]:
+        """The normal sequences nearest to some windows, each among those of its own length.
+
+        Args:
+            index: Positions in :attr:`windows`.
+            normal: Training windows by length; windows of other lengths get ``None``.
+        """
+        found: list[dict[str, Any] | None] = [None] * len(index)
+        for length, one in normal.items():
+            own = np.flatnonzero(self.windows.size[index] == length)
+            if len(own) and len(one.windows):
+                windows = self.windows.subset(index[own]).of_length(length)
+                places = self.detector.scorer_.places(windows)[1]
+                for at, chosen in zip(own.tolist(), nearest_normal(one, places), strict=True):
+                    found[at] = one.sequences(chosen)
+        return found
 
     def scene(self, peak: Peak, cast: np.ndarray, shares: np.ndarray) -> dict[str, Any]:
         """The people of a moment, moving.
@@ -160,7 +227,7 @@ class Stage:
             shares: Of those windows.
         """
         windows, table = self.windows, self.windows.table
-        length = windows.length
+        length = int(windows.size[cast[0]])
         margin = max(0, min(length, (_FRAMES - length) // 2))
         start = max(int(self._start[cast[0]]) - margin, 0)
         frames = int(self._end[cast[0]]) + margin + 1 - start
@@ -201,7 +268,7 @@ def nearest_normal(normal: Normal, places: np.ndarray) -> np.ndarray:
 
     Args:
         normal: Training windows.
-        places: :math:`[N, d]`, from :meth:`gepc_geo.GEPC.places`.
+        places: :math:`[N, d]`, from :meth:`gepc_geo.window_scores.WindowScorer.places`.
 
     Returns:
         Positions in ``normal``, :math:`[N, 3]` (fewer where there are fewer people), nearest first.

@@ -84,7 +84,7 @@ def person_scores(tracks: PoseTracks, table: Mapping[str, np.ndarray]) -> np.nda
     r"""The score of every person-frame, :math:`[F]`; NaN where the table says nothing.
 
     Of a table of frames (or clips) only the person who decided has one. Of a table of windows a
-    person has the score of the window that began last.
+    person has the score of the window that began last, of those that began together the longest.
 
     Args:
         tracks: The poses that were scored.

@@ -13,7 +13,7 @@ _TYPICAL, _WORDS, _ROOM = 3, 100, 2_500_000
 
 
 def typical_windows(normal: Normal, cluster: int, most: int) -> np.ndarray:
-    """Of a cluster's windows those that are its most surely, each of another person."""
+    """Of a word's windows those that are its most surely, each of another person."""
     own = np.flatnonzero(normal.assignment.argmax(1) == cluster)
     own = own[np.argsort(-normal.assignment[own, cluster], kind="stable")]
     _, where = np.unique(normal.person()[own], return_index=True)
@@ -23,12 +23,13 @@ def typical_windows(normal: Normal, cluster: int, most: int) -> np.ndarray:
 def action_words(normal: Normal, seen: np.ndarray | None) -> list[dict[str, Any]]:
     r"""The clusters, the most frequent first.
 
-    A window counts for the cluster it belongs to most. The most typical windows are those that are
-    assigned to it most surely, each of another person.
+    A window counts for the cluster it belongs to most. The most typical windows are those that belong to
+    it most surely, each of another person.
 
     Args:
         normal: Windows the words are shown by.
-        seen: Soft assignments :math:`[W, K]` of the scored windows, where ``normal`` are others.
+        seen: How much the scored windows belong to the words, :math:`[W, K]`, where ``normal`` are
+            others.
 
     Returns:
         For each word ``cluster`` (its number), ``share`` of the windows shown, ``seen`` (its share
@@ -36,6 +37,8 @@ def action_words(normal: Normal, seen: np.ndarray | None) -> list[dict[str, Any]
         there is no more room.
     """
     clusters = normal.assignment.shape[1]
+    if not clusters:
+        return []
     word = normal.assignment.argmax(1)
     share = np.bincount(word, minlength=clusters) / max(len(word), 1)
     other = None

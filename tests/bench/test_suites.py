@@ -157,7 +157,8 @@ def test_fits_take_turns_and_compare_with_the_ordinary_one(programs, monkeypatch
     rows = fit.run(CPU, clips=2, budget=64, rounds=1, hidden=1)
     for who, (words, _) in zip(fit.WHO, programs, strict=True):
         assert tuple(words[: len(who)]) == who
-    assert [row["name"] for row in rows] == ["ordinary, fp32, none", "gepc_geo, auto, none"]
+    names = ["ordinary, fp32, none", "gepc_geo, auto, none", "gepc_geo, no network, fp32, vary"]
+    assert [row["name"] for row in rows] == names
     assert rows[0]["ratio"] == 1 and rows[1]["ratio"] == rows[0]["seconds"] / rows[1]["seconds"]
     assert rows[1]["goal"] == ">= 3"
 

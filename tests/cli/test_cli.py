@@ -49,6 +49,8 @@ TINY = [
     "3",
     "--augment",
     "none",
+    "--mode",
+    "assignment",
 ]
 
 
@@ -72,10 +74,12 @@ def refused(*arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """A crowd as AlphaPose files with masks, and a run trained on it."""
+    """A crowd as AlphaPose files with masks, and runs on it: ``run`` with a network, ``plain`` without."""
     folder = tmp_path_factory.mktemp("files")
     write_crowd(folder, seed=1, train_clips=12, test_clips=9, frames_per_clip=60)
     good("train", folder / "train", "--out", folder / "run", *TINY, "--fps", 24)
+    plain = ("--lengths", "12,20", "--stride", 4, "--score-stride", 3)
+    good("train", folder / "train", "--out", folder / "plain", *plain)
     return folder
 
 
@@ -105,8 +109,8 @@ def test_every_command_has_help_with_an_example():
 
 
 def test_the_demos_own_defaults_are_in_its_help():
-    for name, budget in (("demo", "40000"), ("train", "converge")):
-        assert re.search(rf"--budget .*?default:\s+{budget}", good(name, "--help"), re.S)
+    for name, stride in (("demo", "4"), ("train", "1")):
+        assert re.search(rf"--score-stride .*?default:\s+{stride}\]", good(name, "--help"), re.S)
 
 
 def test_every_option_is_a_flag():
@@ -127,6 +131,36 @@ def test_training_leaves_a_run(files):
     assert set(config["options"]) == set(NAMES)
     assert config["options"]["hidden"] == 2
     assert GEPC.load(run_folder / "model.pt").get_params() == config["options"]
+    # Without a network there is no loss.
+    names = {"config.yaml", "checkpoint.pt", "model.pt"}
+    assert {p.name for p in (files / "plain").iterdir()} == names
+
+
+def test_modes_of_a_network_are_refused_by_runs_without_one(files, tmp_path):
+    masks = ("--labels", files / "test_masks")
+    for command, out, more in (
+        ("score", "s.csv", ()),
+        ("score", "s.npz", ("--level", "joint")),
+        ("evaluate", "m.json", masks),
+        ("report", "r.html", ()),
+    ):
+        data = (files / "plain", files / "test", "--out", tmp_path / out)
+        said = refused(command, *data, "--mode", "latent", *more)
+        assert "mode is 'latent'; this detector has no network, expected one fitted with" in said
+    assert "this detector has no network" in refused(
+        "export", files / "plain", "--mode", "max", "--out", tmp_path / "g.onnx"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_without_a_network_have_one_mode(files, tmp_path):
+    out = tmp_path / "m.json"
+    data = (files / "plain", files / "test", "--labels", files / "test_masks")
+    good("evaluate", *data, "--out", out, "--no-plots")
+    metrics = json.loads(out.read_text())
+    assert metrics["auc_by_mode"] == {"nearest": metrics["auc"]}
+    good("score", *data[:2], "--level", "window", "--out", tmp_path / "w.csv")
+    assert {row["length"] for row in rows(tmp_path / "w.csv")} == {"12", "20"}
 
 
 def test_the_saved_configuration_trains_the_same_model(files, tmp_path):
@@ -151,7 +185,7 @@ def test_frame_scores_name_the_person(files, tmp_path):
     tracks = read(files / "test")
     assert len(table) == int(tracks.clip_length.sum())
     empty = [float(r["score"]) for r in table if r["person"] == "-1"]
-    assert np.allclose(empty, detector.most_normal_[detector.mode], rtol=1e-4)
+    assert np.allclose(empty, detector.calibration_.most_normal[detector.mode], rtol=1e-4)
     # The named person is really in that frame's neighbourhood.
     named = [r for r in table if r["person"] != "-1"]
     for r in named[:: max(1, len(named) // 50)]:
@@ -266,15 +300,21 @@ def test_convert_and_info(files, classes, tmp_path):
         "missing joints",
     ):
         assert expected in text
-    assert "0.48 s at 25 fps" in text
+    assert "0.5s, 1s, 2s are 12, 25, 50 frames at 25 fps" in text
     good("convert", classes / "c.npz", "--normal", "jump", "--out", out)
     assert set(PoseTracks.load(out).clip_label) == {"jump"}
     detector = GEPC.load(files / "run" / "model.pt", device="cpu")
-    count = sum(p.numel() for p in detector.model_.parameters())
+    count = sum(p.numel() for p in detector.network_.model.parameters())
     for path in (files / "run", files / "run" / "model.pt"):
         text = good("info", path)
         assert f"parameters      {count:,}" in text
         assert "FLOPs a window" in text and "hidden              2" in text
+        assert text.startswith("detector        autoencoder, clusters and mixture\n")
+    text = good("info", files / "plain")
+    first = "detector        nearest normal window, no network\nwindows         12, 20 frames"
+    assert text.startswith(first) and "parameters" not in text and "precision  " in text
+    assert "input           6 coefficients over time, 3 of motion" in text
+    assert "24 frames, whole clips stretched to them" in good("info", classes / "run")
 
 
 def test_another_frame_rate_is_warned_of(files, tmp_path):
@@ -321,7 +361,7 @@ def test_interrupted_run_is_resumable(files, tmp_path):
     for flags, message in (
         (("--lr", 0.5), "lr is 0.5, expected 0.001 as in"),
         (("--fps", 24), "fps is 24.0, expected None as in"),
-        (("--preset", "paper"), "max_gap is 2, expected 3 as in"),
+        (("--preset", "paper"), "lengths is ['12'], expected ['0.5s', '1s', '2s'] as in"),
     ):
         assert message in refused("train", files / "train", "--out", folder, "--resume", *flags)
         assert (folder / "config.yaml").read_bytes() == begun
@@ -341,9 +381,15 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             test,
             "--out",
             tmp_path / "r",
-            "--window",
-            "7",
-        ): "window is 7, expected a multiple",
+            "--lengths",
+            "1s,1",
+        ): "lengths has '1', 1 frames, expected at least 2",
+        ("train", test, "--out", tmp_path / "r", "--lengths", "12", "--frames", "24"): (
+            "lengths is 12, expected none with frames 24, as a whole clip is one window of those"
+        ),
+        ("train", test, "--out", tmp_path / "r", "--preset", "gepc", "--coefficients", "4"): (
+            "coefficients is 4, expected a multiple of 6, the product of the strides"
+        ),
         ("train", test, "--out", tmp_path / "r", "--normal", "walk"): "no clip is of class 'walk'",
         ("train", test, "--out", tmp_path / "r", "--split", "x"): "no clip is of split 'x'",
         ("train", test, "--out", tmp_path / "r", "--skeleton", "ntu25"): "17 joints, expected 25",
@@ -401,8 +447,8 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             out,
         ): "none does not exist, expected the folder",
         ("score", run_folder, test, "--out", tmp_path / "o.txt"): "suffix '.txt', expected .csv or",
-        ("score", run_folder, classes / "c.npz", "--out", out, "--frames", "24"): (
-            f"--frames is 24, expected none, as {run_folder} scores windows of 12 frames"
+        ("score", files / "plain", classes / "c.npz", "--out", out, "--frames", "24"): (
+            f"--frames is 24, expected none, as {files / 'plain'} scores windows of 12 and 20 frames"
         ),
         ("score", classes / "run", classes / "c.npz", "--out", out, "--frames", "12"): (
             f"--frames is 12, expected 24 as in {classes / 'run'}"
@@ -613,6 +659,15 @@ def test_demo_at_a_small_size(tmp_path, monkeypatch):
     assert list((out / "poses" / "train").glob("*_alphapose_tracked_person.json"))
     other = (*TINY, "--budget", 320, "--score-stride", 6, "--seed", 1, "--hidden", 3)
     assert "hidden is 3, expected 2 as in" in refused("demo", "--out", out, *other)
+
+
+def test_the_demo_of_the_default_has_no_network(tmp_path, monkeypatch):
+    shrink_demo(monkeypatch)
+    text = good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)
+    assert "untrained" not in text
+    assert re.search(r"^  detector +nearest 0\.\d{3}$", text, re.M)
+    assert re.search(r"^  mixture on the input +- 0\.\d{3}$", text, re.M)
+    assert "AUC" in good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)
 
 
 def test_interrupted_demo_says_how_to_go_on(tmp_path, monkeypatch):

@@ -24,6 +24,8 @@ FUZZ = settings(
 )
 SMALL = {
     **NETWORK,
+    "mode": "assignment",
+    "lengths": ["12", "18"],
     "budget": 0,
     "augment": "none",
 }

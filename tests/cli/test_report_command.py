@@ -34,7 +34,8 @@ def files(tmp_path_factory, walkers) -> Path:
     folder = tmp_path_factory.mktemp("files")
     walkers.save(folder / "train.npz")
     simulate_crowd("test", num_clips=3, frames_per_clip=36, seed=3).save(folder / "test.npz")
-    options = Options(**{**NETWORK, "budget": 64, "augment": "none", "score_stride": 6})
+    small = {"mode": "assignment", "lengths": ["12", "18"], "budget": 64, "score_stride": 6}
+    options = Options(**NETWORK | small | {"augment": "none"})
     made = Run(folder / "run")
     made.start(resume=False)
     made.write_config(options, data={"path": str(folder / "train.npz")})

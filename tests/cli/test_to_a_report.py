@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers import NETWORK
 
 from gepc_geo.cli import main
 from gepc_geo.io import write
@@ -80,7 +79,7 @@ def test_from_files_to_an_open_report(tool, make, walkers, tmp_path, monkeypatch
     for clip, name in enumerate(("train", "test")):
         make(walkers.select(clips=[clip]).with_(clip_names=[name]), Path("poses", name))
     (tmp_path / "tiny.json").write_text(
-        json.dumps({**NETWORK, "budget": 64, "augment": "none", "score_stride": 6})
+        json.dumps({"lengths": ["12", "18"], "stride": 4, "augment": "none", "score_stride": 6})
     )
     commands = re.findall(r"^gepc-geo (.*)$", BLOCKS[tool], re.MULTILINE)
     assert [command.split()[0] for command in commands] == ["info", "train", "report"]

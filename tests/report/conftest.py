@@ -19,9 +19,14 @@ from gepc_geo.report import gather
 
 @pytest.fixture(scope="session")
 def detector(walkers) -> GEPC:
-    small = {**NETWORK, "budget": 320, "batch_size": 32, "score_stride": 6, "mode": "fused"}
-    small["augment"] = "none"
-    return GEPC(**small).fit(walkers, device="cpu")
+    small = {**NETWORK, "budget": 320, "batch_size": 32, "score_stride": 6, "mode": "assignment"}
+    return GEPC(**small | {"augment": "none", "lengths": ["12"]}).fit(walkers, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def plain(walkers) -> GEPC:
+    """Without a network, of three lengths, the last of which many people are not there long enough for."""
+    return GEPC(lengths=["6", "20", "30"], clusters=4, stride=4, score_stride=6).fit(walkers)
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +42,11 @@ def crowd() -> PoseTracks:
 def content(detector, crowd, walkers) -> dict[str, Any]:
     about = {"run": "</title><b>small", "data": "crowd"}
     return gather(detector, crowd, train=walkers, about=about)
+
+
+@pytest.fixture(scope="session")
+def plain_content(plain, crowd, walkers) -> dict[str, Any]:
+    return gather(plain, crowd, train=walkers)
 
 
 @pytest.fixture(scope="session")
@@ -73,8 +83,8 @@ def crowded(detector, walkers) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def whole_clips(walkers) -> dict[str, Any]:
     """What a detector of whole clips finds."""
-    options = {**NETWORK, "strides": [1, 1, 2], "decoder_channels": [2], "budget": 128}
-    detector = GEPC(**options, frames=16, mode="reconstruction").fit(walkers, device="cpu")
+    options = {**NETWORK, "budget": 128, "frames": 16, "mode": "reconstruction"}
+    detector = GEPC(**options).fit(walkers, device="cpu")
     return gather(detector, walkers, train=walkers)
 
 

@@ -232,7 +232,7 @@ def test_options_are_those_of_the_run(browser, url, content):
     assert told.keys() == {*(n.replace("_", " ") for n in names), "threshold", "made by"}
     expected = {
         "level": "frame",
-        "mode": "fused",
+        "mode": "assignment",
         "people correction": "false",
         "padded": "–",
         "budget": "320",
@@ -242,6 +242,17 @@ def test_options_are_those_of_the_run(browser, url, content):
     }
     assert {name: told[name] for name in expected} == expected
     assert float(told["threshold"]) == pytest.approx(content["threshold"], rel=1e-4)
+
+
+def test_words_say_what_they_are(browser, url, plain_content, tmp_path):
+    open_page(browser, url)
+    assert "in 3 words that training found by itself" in text(browser, "words-note")
+    write_page(plain_content, tmp_path / "plain.html")
+    open_page(browser, (tmp_path / "plain.html").as_uri())
+    note = text(browser, "words-note")
+    assert "in windows of 20 frames, in 4 words that are groups of similar windows (k-means" in note
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".word canvas")) == 4
+    assert browser.get_log("browser") == []
 
 
 def test_words_say_how_often_they_are_there(browser, url, content):

@@ -20,7 +20,7 @@ from gepc_geo.report.content import _alarms
 from gepc_geo.report.curves import histogram, quality
 from gepc_geo.report.encode import evenly, join_near, pack_poses, thin
 from gepc_geo.report.plane import to_plane
-from gepc_geo.report.scenes import Normal, find_peaks, nearest_normal
+from gepc_geo.report.scenes import Normal, find_peaks, nearest_normal, whole_windows
 from gepc_geo.report.words import action_words
 
 
@@ -203,7 +203,7 @@ def test_scores_and_metrics_are_the_detectors(detector, crowd, content):
 def test_options_are_those_it_was_made_with(detector, content):
     assert content["options"]["scoring"] == {
         "level": "frame",
-        "mode": "fused",
+        "mode": "assignment",
         "protocol": "corrected",
         "smooth": 0.0,
         "people_correction": False,
@@ -212,30 +212,39 @@ def test_options_are_those_it_was_made_with(detector, content):
     assert content["options"]["detector"] == detector.get_params()
 
 
-def test_people_of_a_moment_have_their_own_windows_and_shares(detector, crowd, content):
+@pytest.mark.parametrize("what", ["detector", "plain"])
+def test_people_of_a_moment_have_their_own_windows_and_shares(what, crowd, request):
+    """Of several lengths those of the middle one, of the shortest where a track has no such."""
+    detector = request.getfixturevalue(what)
+    content = request.getfixturevalue("content" if what == "detector" else "plain_content")
+    sizes = set()
     joints = score_table(detector, crowd, "joint", ScoreOptions(padded=False))
     windows = score_table(detector, crowd, "window", ScoreOptions(padded=False))
     names = list(crowd.skeleton.joints)
     for scene in content["scenes"]:
         clip = content["clips"][scene["clip"]]
         for person in scene["people"]:
-            first = scene["start"] + person["from"]
+            first, size = scene["start"] + person["from"], person["to"] - person["from"] + 1
+            sizes.add(size)
             assert first <= scene["frame"] <= scene["start"] + person["to"]
             row = np.flatnonzero(
                 (joints["clip"] == clip["name"])
                 & (joints["person"] == person["id"])
                 & (joints["first_frame"] == first)
+                & (joints["length"] == size)
             ).item()
             assert person["score"] == pytest.approx(windows["score"][row], abs=1e-4)
             shares = [joints[name][row] for name in names]
             np.testing.assert_allclose(person["shares"], shares, atol=2e-3)
             covering = (
-                (windows["clip"] == clip["name"])
+                (windows["length"] == size)
+                & (windows["clip"] == clip["name"])
                 & (windows["person"] == person["id"])
                 & (windows["first_frame"] <= scene["frame"])
-                & (windows["first_frame"] + detector.length > scene["frame"])
+                & (windows["first_frame"] + windows["length"] > scene["frame"])
             )
             assert person["score"] == pytest.approx(windows["score"][covering].max(), abs=1e-4)
+    assert sizes == ({12} if what == "detector" else {6, 20})
 
 
 def test_a_scene_moves_as_its_people_do(crowd, content):
@@ -258,7 +267,7 @@ def test_a_scene_moves_as_its_people_do(crowd, content):
 
 def test_the_nearest_normal_windows_are_the_nearest(detector, crowd, walkers):
     normal = Normal.of(detector, detector.pipeline_.training_windows(walkers))
-    places = detector.places(detector.windows(crowd))[1][:70]
+    places = detector.scorer_.places(detector.windows(crowd))[1][:70]
     found = nearest_normal(normal, places)
     distance = np.linalg.norm(places[:, None] - normal.places[None], axis=-1)
     who = normal.person()
@@ -276,10 +285,10 @@ def test_a_training_window_is_its_own_neighbour(detector, walkers):
 
 def test_places_are_soft_assignments_and_neighbours_coordinates(detector, walkers):
     windows = detector.windows(walkers)
-    assignment, places = detector.places(windows)
+    assignment, places = detector.scorer_.places(windows)
     np.testing.assert_allclose(assignment, detector.soft_assignment(walkers), atol=1e-5)
-    assert places.shape == (len(windows), detector.normality_.nearest.basis.size(1))
-    empty = detector.places(windows.subset(np.zeros(0, dtype=int)))
+    assert places.shape == (len(windows), detector.scorer_.normality[12].nearest.basis.size(1))
+    empty = detector.scorer_.places(windows.subset(np.zeros(0, dtype=int)))
     assert [one.shape[0] for one in empty] == [0, 0]
 
 
@@ -297,6 +306,35 @@ def test_words_add_up_and_are_typical(detector, walkers):
     expected = normal.sequences(np.array([best]))
     people, *rest = words[0]["poses"]["shape"]
     assert rest == expected["shape"][1:] and 1 <= people <= 3
+
+
+def test_without_a_network_words_are_clusters_of_windows(plain, crowd, walkers, plain_content):
+    """Of k-means in the coordinates of neighbours; what is beside a peak is of the same length."""
+    assert (plain_content["words_by"], plain_content["words_length"]) == ("distance", 20)
+    assert plain_content["lengths"] == list(plain.lengths_) == [6, 20, 30]
+    training = plain.pipeline_.windows(walkers, 4)
+    normal = Normal.of(plain, whole_windows(training, 20))
+    words = plain_content["words"]
+    assert len(words) == normal.assignment.shape[1] == 4
+    distance = np.linalg.norm(normal.places[:, None] - normal.centers, axis=-1)
+    share = np.bincount(distance.argmin(1), minlength=4) / len(distance)
+    np.testing.assert_allclose([w["share"] for w in words], np.sort(share)[::-1], atol=1e-5)
+    # The centres are the means of their own.
+    for word in range(4):
+        own = normal.places[distance.argmin(1) == word]
+        np.testing.assert_allclose(normal.centers[word], own.mean(0), atol=0.2)
+    seen = Normal.of(plain, whole_windows(plain.windows(crowd), 20), normal)
+    assert seen.centers is normal.centers
+    assert sum(word["seen"] for word in words) == pytest.approx(1, abs=1e-3)
+    assert {word["poses"]["shape"][1] for word in words} == {20}
+    for scene in plain_content["scenes"]:
+        first = scene["people"][0]
+        assert scene["normal"]["shape"][1] == first["to"] - first["from"] + 1
+
+
+def test_poses_too_short_for_any_word_have_none(plain, crowd):
+    found = gather(plain, crowd.rows(crowd.frame < 10))
+    assert found["words"] == [] and found["clips"]
 
 
 def test_without_training_poses_words_come_from_the_data(detector, crowd):

@@ -489,7 +489,8 @@
   // -- action words ------------------------------------------------------------------------------
 
   const trained = data.words_from === "training";
-  $("words-note").textContent = `What people did, in ${many(data.words.length, "word", "words")} that training found by itself, ` +
+  const found = data.words_by === "network" ? "that training found by itself" : "that are groups of similar windows (k-means, as this run has no network to find words)";
+  $("words-note").textContent = `What people did in windows of ${data.words_length} frames, in ${many(data.words.length, "word", "words")} ${found}, ` +
     `with the most typical sequences of each (${trained ? "from training" : "from these clips: " + (about.train || "there are no training poses at hand")}).`;
   const most = Math.max(...data.words.map((word) => Math.max(word.share, word.seen || 0)), 1e-9);
   const walkers = new Map();
