@@ -455,11 +455,9 @@ def _turn(coordinates: Tensor, confidence: Tensor, matrix: Tensor) -> Tensor:
     # What changes is added, so that the identity changes nothing at all. No matrix product: it
     # might run in reduced precision, and pixels need all digits.
     change = matrix - torch.eye(matrix.size(-1), dtype=matrix.dtype, device=matrix.device)
-    parts = [
-        sum(row[:, None, None] * one for row, one in zip(rows, away.unbind(-1), strict=True))
-        for rows in (each.unbind(-1) for each in change.unbind(1))
-    ]
-    return coordinates + torch.stack(parts).movedim(0, -1)
+    change = change[:, None, None]
+    parts = [(change[..., row, :] * away).unbind(-1) for row in range(matrix.size(-1))]
+    return coordinates + torch.stack([torch.stack(part).sum(0) for part in parts]).movedim(0, -1)
 
 
 def _read_at(x: Tensor, times: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ def inputs(pipeline: InputPipeline, loader: WindowLoader) -> torch.Tensor:
 
 
 def test_numbers_are_standardised_and_the_confidence_is_last(fitted):
-    pipeline, loader = fitted
+    pipeline, _ = fitted
     x = inputs(*fitted)
     assert x.shape[1:] == (pipeline.num_steps, 17, pipeline.num_channels)
     own = x[..., :-1].double()
