@@ -82,11 +82,7 @@ class ScoreOptions:
                 )
 
     def mode_of(self, detector: GEPC) -> str:
-        """The scoring mode: the one that was asked for, or the detector's.
-
-        Raises:
-            InputError: As :meth:`~gepc_geo.GEPC.scoring_mode`.
-        """
+        """The scoring mode that was asked for, or the detector's (:meth:`~gepc_geo.GEPC.scoring_mode`)."""
         return detector.scoring_mode(self.mode)
 
 
