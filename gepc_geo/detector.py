@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +252,12 @@ class GEPC(Options, BaseEstimator):
     def threshold_(self) -> float:
         """The threshold of the present ``mode``."""
         return self.calibration_.thresholds[self.scoring_mode(None)]
+
+    @threshold_.setter
+    def threshold_(self, value: float) -> None:
+        thresholds = self.calibration_.thresholds | {self.scoring_mode(None): value}
+        # Copies of a detector share the calibration.
+        self.calibration_ = replace(self.calibration_, thresholds=thresholds)
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows that are scored: of each length every ``score_stride`` frames, short tracks padded."""

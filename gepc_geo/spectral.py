@@ -92,8 +92,11 @@ class FromSpectrum(BaseTransform):
 def spectrum(x: Tensor, num_coefficients: int, constant: bool = True) -> Tensor:
     r"""The coefficients of :class:`ToSpectrum` of series :math:`[*, T, C]`: :math:`[*, K, C]`."""
     frames = x.size(-2)
-    basis = dct_matrix(frames, num_coefficients, constant, x.dtype, x.device)
-    return basis @ x / math.sqrt(frames)
+    basis = dct_matrix(frames, num_coefficients, constant, x.dtype, x.device) / math.sqrt(frames)
+    if x.dim() != 3:
+        return basis @ x
+    # One product for each series: in a single large one rounding depends on what lies beside it.
+    return torch.bmm(basis.expand(len(x), -1, -1), x)
 
 
 def from_spectrum(x: Tensor, length: int, constant: bool = True) -> Tensor:

@@ -20,6 +20,7 @@ from gepc_geo.evaluation import evaluate
 from gepc_geo.export import ScoringGraph, example
 from gepc_geo.levels import ScoreOptions, frame_level
 from gepc_geo.options import MODES, NAMES, Options
+from gepc_geo.window_scores import input_shares
 
 SMALL = {**NETWORK, "budget": 64, "batch_size": 32, "score_stride": 3, "holdout": 0.2}
 #: Another value of every option; strides and encoder_channels have to fit one another.
@@ -75,7 +76,7 @@ OTHER = {
 def small_batches():
     """Batches are filled up, and there are few windows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gepc_geo.detector._SCORE_BATCH", {"cpu": 64})
+        patch.setattr("gepc_geo.window_scores._BATCH", {"cpu": 64})
         yield
 
 
@@ -105,7 +106,8 @@ def crowd():
 def everything(detector: GEPC, crowd, walkers) -> dict[str, np.ndarray]:
     """All that a detector says of poses, by name."""
     windows = detector.windows(crowd)
-    assignment, nearest = detector.places(windows)
+    assignment, nearest = detector.scorer_.places(windows)
+    shares = [share for _, share in input_shares(detector.scorer_, windows, detector.mode)]
     scored = detector.window_scores(crowd)
     graph = ScoringGraph(detector).eval()
     scorer = OnlineScorer(detector)
@@ -121,8 +123,8 @@ def everything(detector: GEPC, crowd, walkers) -> dict[str, np.ndarray]:
         **scored.scores,
         "places": assignment,
         "nearest places": nearest,
-        "batch": detector.batch_scores(windows)[detector.mode],
-        "shares": detector.input_shares(windows),
+        "batch": detector.scorer_.few(windows).scores[detector.mode],
+        "shares": torch.cat(shares).numpy(),
         "soft": detector.soft_assignment(crowd),
         "predict": detector.predict(crowd),
         "thresholds": np.array([detector.threshold_, *detector.calibration_.thresholds.values()]),
@@ -196,7 +198,7 @@ def test_an_option_set_before_the_next_fit_counts_in_it(detector, walkers, crowd
 @pytest.mark.parametrize("mode", MODES)
 def test_another_mode_brings_its_own_threshold(mode, fitted, walkers, crowd, tmp_path):
     """That of a detector fitted in this mode."""
-    afresh = GEPC(**SMALL, mode=mode).fit(walkers, device="cpu")
+    afresh = GEPC(**SMALL | {"mode": mode}).fit(walkers, device="cpu")
     fitted.set_params(mode=mode)
     assert fitted.threshold_ == afresh.threshold_
     assert alarm_threshold(fitted) == alarm_threshold(afresh)
@@ -220,14 +222,10 @@ def test_an_adapted_detector_has_a_threshold_for_every_mode(fitted, crowd):
 def test_a_threshold_that_is_set_is_that_of_the_present_mode(detector, crowd, tmp_path):
     own = copy.copy(detector).set_params(mode="latent")
     own.threshold_ = -1e9
-    assert (
-        own.predict(crowd).all() and own.calibration_.thresholds["nearest"] == detector.threshold_
-    )
+    thresholds = own.calibration_.thresholds
+    assert own.predict(crowd).all() and thresholds["assignment"] == detector.threshold_
     own.save(tmp_path / "model.pt")
-    assert (
-        GEPC.load(tmp_path / "model.pt", device="cpu").calibration_.thresholds
-        == own.calibration_.thresholds
-    )
+    assert GEPC.load(tmp_path / "model.pt", device="cpu").calibration_.thresholds == thresholds
     assert detector.calibration_.thresholds["latent"] > -1e9
 
 
@@ -241,7 +239,7 @@ def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, c
         lambda: alarm_threshold(fitted),
         lambda: evaluate(fitted, crowd),
     ):
-        with pytest.raises(InputError, match="mode is 'best', expected assignment or max or"):
+        with pytest.raises(InputError, match="mode is 'best', expected nearest or assignment or"):
             ask()
     assert not (tmp_path / "model.pt").exists()
 
@@ -278,7 +276,7 @@ def test_a_fit_that_ends_early_leaves_the_detector_whole(
             raise KeyboardInterrupt
 
         # As late as can be: everything but the calibration is there.
-        monkeypatch.setattr(GEPC, "_calibrate", stop)
+        monkeypatch.setattr("gepc_geo.detector.Calibration.of", stop)
     fitted.set_params(**changes)
     with pytest.raises(error):
         fitted.fit(tracks, device="cpu")
@@ -298,22 +296,15 @@ def test_a_first_fit_that_is_refused_leaves_nothing(walkers, crowd):
         detector.predict(crowd)
 
 
-def test_every_public_method_of_an_unfitted_detector_says_so(detector, crowd, tmp_path):
+def test_every_public_method_of_an_unfitted_detector_says_so(crowd, tmp_path):
     """Of all methods of the class but those that fit or load, and scikit-learn's setters."""
-    windows = detector.windows(crowd)
-    given = {
-        "tracks": crowd,
-        "windows": windows,
-        "poses": 25.0,
-        "path": tmp_path / "model.pt",
-        "mode": "latent",
-    }
+    given = {"tracks": crowd, "poses": 25.0, "path": tmp_path / "model.pt", "mode": "latent"}
     methods = {
         name: method
         for name, method in inspect.getmembers(GEPC, inspect.isfunction)
         if name in vars(GEPC) and not name.startswith(("_", "set_")) and name != "fit"
     }
-    assert {"soft_assignment", "input_shares", "batch_scores", "fps_mismatch"} < set(methods)
+    assert {"soft_assignment", "window_scores", "joint_scores", "fps_mismatch"} < set(methods)
     for name, method in methods.items():
         wanted = [
             one.name
