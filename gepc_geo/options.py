@@ -20,6 +20,14 @@ from gepc_geo.tracks import PoseTracks
 NETWORK_MODES = ("assignment", "max", "latent", "reconstruction")
 #: What a window's anomaly score can be computed from; ``nearest`` is of the window itself.
 MODES = ("nearest", *NETWORK_MODES)
+#: Options that only a network's training and scores depend on.
+NETWORK_OPTIONS = (
+    *("branches", "attention", "hidden", "encoder_channels", "strides", "decoder_channels"),
+    *("kernel_size", "dropout", "clusters", "assignment", "target", "components", "density"),
+    *("covariance", "whitened_dims", "budget", "patience", "cluster_share", "batch_size", "lr"),
+    *("cluster_lr", "weight_decay", "cluster_weight", "target_updates", "label_tolerance"),
+    *("clip_norm", "precision", "compile", "checkpoint_seconds"),
+)
 # Frames a second where nobody knows.
 _USUAL_FPS = 24.0
 

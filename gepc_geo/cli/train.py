@@ -18,6 +18,7 @@ from gepc_geo.cli.data import (
 from gepc_geo.cli.ranks import ranks
 from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.device import pick_device
+from gepc_geo.options import NETWORK_OPTIONS, Options
 from gepc_geo.run import Run
 
 
@@ -57,7 +58,7 @@ def train(
 
     Example:
 
-        gepc-geo train poses/train --out runs/mine --budget 100000
+        gepc-geo train poses/train --out runs/mine
 
     Several processes train one detector together:
 
@@ -86,6 +87,8 @@ def train(
                 # Where the data lies may have changed; the checkpoint knows whether it is the same.
                 run.check_resumed(options, reading)
         click.echo(f"{tracks!r}")
+        if distributed.is_first():
+            _say_what_is_trained(options, flags)
         if began is None:
             begun = {"path": str(data), **reading}
             distributed.from_first(lambda: run.write_config(options, data=begun))
@@ -102,3 +105,15 @@ def train(
         if detector.network_ is not None:
             click.echo(f"precision: {detector.network_.precision}")
         click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")
+
+
+def _say_what_is_trained(options: Options, flags: dict[str, Any]) -> None:
+    """What will be learned; a warning of flags that make no difference to it."""
+    if options.needs_network:
+        click.echo(f"training a network for mode {options.mode}")
+        return
+    click.echo("learning the nearest people, no network (train --preset gepc has one)")
+    idle = [f"--{name.replace('_', '-')}" for name in NETWORK_OPTIONS if flags[name] is not None]
+    if idle:
+        text = f"{', '.join(idle)} made no difference, as mode nearest trains no network"
+        click.echo(f"warning: {text}, expected --preset gepc or paper", err=True)
