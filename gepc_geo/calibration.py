@@ -12,6 +12,8 @@ from gepc_geo.errors import InputError
 
 # The share of the largest held-out scores that an exponential tail replaces.
 _TAIL = 0.1
+# Of few scores the tail begins below so many of the largest: a mean excess of one or two tells nothing.
+_LEAST = 5
 # Knots that the empirical distribution below it is kept at.
 _KNOTS = 512
 # Scores that stand for an old distribution, and the most new ones that are weighed against them.
@@ -21,8 +23,8 @@ _SCORES = 2000
 class TailCalibrator:
     r"""Learns how probable it is that a normal sample scores at least :math:`s`.
 
-    Up to the 90 % quantile this is the empirical survival function, linear between knots; above it
-    an exponential tail with the mean excess of the largest tenth, so that no two scores beyond the
+    Up to the 90 % quantile (of fewer than 50 scores up to the sixth largest) this is the empirical survival
+    function, linear between knots; above it an exponential tail with the mean excess of those beyond, so that no two scores beyond the
     largest known one are equal. Below the smallest known score it falls off exponentially too, to
     keep the order of very normal samples.
 
@@ -46,7 +48,7 @@ class TailCalibrator:
         count = len(scores)
         if not count or not bool(scores.isfinite().all()):
             raise InputError(f"calibration got {count} scores, expected some, all finite numbers")
-        body = max(1, math.ceil(count * (1 - _TAIL)))
+        body = max(1, min(math.ceil(count * (1 - _TAIL)), count - _LEAST))
         # Positions of the knots among the sorted scores; of n normal samples the i-th smallest is
         # exceeded with probability 1 - i / (n + 1) on average.
         rank = torch.linspace(0, body - 1, min(body, _KNOTS), device=scores.device).round().long()
@@ -56,7 +58,7 @@ class TailCalibrator:
         last[:-1] = knots[1:] > knots[:-1]
         self.knots_, self.log_survival_ = knots[last], survival[last].log()
         spread = (scores[-1] - scores[0]).clamp(min=1e-12)
-        self.excess_ = (scores[body - 1 :] - scores[body - 1]).mean().clamp(min=1e-6 * spread)
+        self.excess_ = (scores[body - 1 :] - scores[body - 1]).mean().clamp(min=0.01 * spread)
         return self
 
     def extended(self, scores: Tensor) -> TailCalibrator:
@@ -137,16 +139,6 @@ class TailCalibrator:
         self.knots_, self.log_survival_ = self.knots_.to(device), self.log_survival_.to(device)
         self.excess_ = self.excess_.to(device)
         return self
-
-
-def fuse(log_tails: Tensor) -> Tensor:
-    r"""Fisher's combination of several scores' tail probabilities, :math:`(M, N) \to (N)`.
-
-    :math:`-\sum_m \log p_m` is large where any score is far out in its tail or several are a
-    little; for independent scores of normal samples, twice it is chi-square with :math:`2 M` degrees
-    of freedom. Dependent scores keep the order, which is all an anomaly score needs.
-    """
-    return -log_tails.sum(0)
 
 
 def correct_for_people(log_tail: Tensor, people: Tensor) -> Tensor:

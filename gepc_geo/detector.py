@@ -20,7 +20,7 @@ from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.fitting import refitted
 from gepc_geo.holdout import hold_out, warn_of_few
 from gepc_geo.inputs import InputPipeline
-from gepc_geo.learning import learn
+from gepc_geo.learning import learn, usable_lengths
 from gepc_geo.memory import kept_memory
 from gepc_geo.model_file import read_model, write_model
 from gepc_geo.options import MODES, NETWORK_MODES, Options
@@ -28,8 +28,6 @@ from gepc_geo.tracks import PoseTracks, check_tracks
 from gepc_geo.window_scores import WindowScorer, WindowScores, input_shares, scoring_loader
 from gepc_geo.windows import PoseWindows
 
-# A longer length than the shortest is learned where it has at least this share of its windows.
-_ENOUGH = 0.1
 # Held-out windows of a length that scores are calibrated on: more of them make no tail better known.
 _CALIBRATED = 30_000
 
@@ -146,13 +144,16 @@ class GEPC(Options, BaseEstimator):
             tracks.dims,
             tracks.num_features,
         )
-        self.fps_ = _fps(tracks)
+        self.fps_ = tracks.usual_fps
+        _warn_of_rates(tracks)
         self.alarm_: dict[str, Any] | None = None
         train, held_out = hold_out(tracks, options)
         self.lengths_ = options.frames_of(self.fps_)
+        options.check_windows(self.lengths_)
         self.pipeline_ = self._pipeline()
         windows = self.pipeline_.training_windows(train)
-        self.lengths_ = _enough(windows)
+        known = self.pipeline_.windows(held_out, options.score_stride).without_padded()
+        self.lengths_ = usable_lengths(windows, known)
         if self.lengths_ != windows.lengths:
             self.pipeline_ = self._pipeline()
             windows = self.pipeline_.training_windows(train)
@@ -164,7 +165,7 @@ class GEPC(Options, BaseEstimator):
         self.network_: Network | None = None
         self.reconstruction_share_ = float("nan")
         if options.needs_network:
-            self._check_size(len(windows))
+            self._check_size(min(int((windows.size == n).sum()) for n in self.lengths_))
             with torch.random.fork_rng():
                 torch.manual_seed(options.seed)
                 self.network_ = Network.of(options, self.pipeline_, target)
@@ -211,6 +212,7 @@ class GEPC(Options, BaseEstimator):
         if many:
             raise InputError(
                 f"{' and '.join(many)}, expected at most {windows}, the number of training windows"
+                f"{' of the rarest length' if len(self.lengths_) > 1 else ''}"
             )
 
     def check_fitted(self) -> None:
@@ -365,7 +367,7 @@ class GEPC(Options, BaseEstimator):
         Windows are counted in frames: at another rate the same movement looks faster or slower.
         """
         self.check_fitted()
-        there = _fps(poses) if isinstance(poses, PoseTracks) else poses
+        there = poses.usual_fps if isinstance(poses, PoseTracks) else poses
         if abs(there / self.fps_ - 1) > 0.1:
             return f"the poses have {there:g} frames a second, training had {self.fps_:g}"
         return ""
@@ -453,21 +455,6 @@ def check_detector(detector: object) -> None:
     detector.check_fitted()
 
 
-def _enough(windows: PoseWindows) -> tuple[int, ...]:
-    """The lengths that have enough windows; the others are named in a warning."""
-    count = [int((windows.size == length).sum()) for length in windows.lengths]
-    least = max(2.0, _ENOUGH * count[0])
-    kept = [length for length, there in zip(windows.lengths, count, strict=True) if there >= least]
-    lost = [length for length in windows.lengths[1:] if length not in kept]
-    if lost:
-        text = " and ".join(map(str, lost))
-        warn_of_input(
-            f"hardly any training track has windows of {text} frames: only those of "
-            f"{' and '.join(map(str, kept))} frames are scored, expected longer tracks"
-        )
-    return tuple(kept)
-
-
 def _some_people(windows: PoseWindows) -> PoseWindows:
     """All windows of as many people, evenly chosen, as have about 30,000 of each length at most."""
     most = _CALIBRATED * len(windows.lengths)
@@ -478,6 +465,11 @@ def _some_people(windows: PoseWindows) -> PoseWindows:
     return windows.subset(np.isin(person, chosen))
 
 
-def _fps(tracks: PoseTracks) -> float:
+def _warn_of_rates(tracks: PoseTracks) -> None:
+    """Warns of clips whose windows do not last as long as others'."""
     known = tracks.fps[~np.isnan(tracks.fps)]
-    return float(np.median(known)) if len(known) else float("nan")
+    if len(known) and (np.abs(known / tracks.usual_fps - 1) > 0.1).any():
+        warn_of_input(
+            f"clips have {known.min():g} to {known.max():g} frames a second, and windows are counted in "
+            f"frames at {tracks.usual_fps:g}, expected clips of one rate"
+        )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from gepc_geo.errors import warn_of_input
@@ -34,7 +32,7 @@ def hold_out(tracks: PoseTracks, options: Options) -> tuple[PoseTracks, PoseTrac
     if tracks.num_tracks == 1 and options.frames is None:
         count = round(options.holdout * tracks.num_frames)
         last = np.arange(tracks.num_frames) >= tracks.num_frames - count
-        last &= count >= min(options.frames_of(math.nan))
+        last &= count >= options.frames_of(tracks.usual_fps)[0]
         return tracks.rows(~last), tracks.rows(last)
     track_of_row = np.zeros(tracks.num_frames, dtype=np.int64)
     track_of_row[tracks.track_starts[1:]] = 1

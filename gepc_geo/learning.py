@@ -11,14 +11,17 @@ from torch import Tensor
 
 from gepc_geo import distributed
 from gepc_geo.encoding import Encoder
+from gepc_geo.errors import warn_of_input
 from gepc_geo.normality import Normality, of_views
 from gepc_geo.options import Options
 from gepc_geo.window_scores import scoring_loader
 from gepc_geo.windows import PoseWindows
 
-# Windows of a length, evenly chosen, that principal components are measured on, that neighbours come from
-# (which are no more rows) and that are scored themselves.
+# Windows of a length, evenly chosen: principal components are measured on them, neighbours come from them,
+# and they are scored themselves. Neighbours are fewer rows than these have.
 _SAMPLE = 20_000
+# What a length needs where there are several: people, windows that calibrate, share of the shortest's windows.
+_PEOPLE, _KNOWN, _SHARE = 2, 10, 0.1
 
 
 @dataclass
@@ -35,6 +38,37 @@ class Learned:
     normality: dict[int, Normality]
     windows: PoseWindows
     scores: dict[str, Tensor]
+
+
+def usable_lengths(windows: PoseWindows, calibration: PoseWindows) -> tuple[int, ...]:
+    """The lengths of windows that there are enough of to learn from and to compare scores by.
+
+    Of several lengths each needs windows of 2 people and 10 windows for calibration; a longer one also a
+    tenth of the windows that the shortest has. Where the shortest has not, it stays alone. The others are
+    named in a warning.
+
+    Args:
+        windows: Training windows.
+        calibration: Held-out windows; where there are none of a length, the training windows count.
+    """
+    lengths = windows.lengths
+    count = {length: int((windows.size == length).sum()) for length in lengths}
+
+    def usable(length: int) -> bool:
+        known = int((calibration.size == length).sum()) or count[length]
+        people = len(np.unique(windows.person[windows.size == length]))
+        return people >= _PEOPLE and known >= _KNOWN and count[length] >= _SHARE * count[lengths[0]]
+
+    kept = [length for length in lengths if usable(length)]
+    if lengths[0] not in kept:
+        kept = [lengths[0]]
+    lost = [length for length in lengths if length not in kept]
+    if lost:
+        warn_of_input(
+            f"too few people have windows of {' and '.join(map(str, lost))} frames: only those of "
+            f"{' and '.join(map(str, kept))} frames are scored, expected longer tracks of more people"
+        )
+    return tuple(kept)
 
 
 @torch.no_grad()

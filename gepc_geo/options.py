@@ -289,18 +289,27 @@ class Options:
                 "cluster_share is 1 without a budget, expected less: the first stage's length "
                 "sets the second's"
             )
-        product = 1
-        for stride in self.strides:
-            product *= stride
-        lengths = self.frames_of(math.nan)
-        if self.needs_network and not self.coefficients and len(lengths) > 1:
+        for text in self.lengths:
+            _seconds_or_frames(text)
+        if self.frames is not None or not any(str(text).endswith("s") for text in self.lengths):
+            self.check_windows(self.frames_of(math.nan))
+
+    def check_windows(self, lengths: tuple[int, ...]) -> None:
+        """Makes sure that windows of these lengths, from :meth:`frames_of`, can be learned from.
+
+        Raises:
+            InputError: Several lengths of frames as they are, or steps that the network's strides do not
+                divide.
+        """
+        if not self.coefficients and len(lengths) > 1:
             raise InputError(
-                f"lengths has {len(lengths)} entries, expected one for mode {self.mode} on frames "
-                "(coefficients 0)"
+                f"lengths has {len(lengths)} entries, expected one for frames as they are (coefficients 0)"
             )
         steps = min(self.coefficients or lengths[0], lengths[0])
+        product = math.prod(self.strides)
         if self.needs_network and steps % product:
-            name = "coefficients" if self.coefficients else "frames" if self.frames else "lengths"
+            name = "lengths" if self.frames is None else "frames"
+            name = "coefficients" if self.coefficients and steps == self.coefficients else name
             raise InputError(
                 f"{name} is {steps}, expected a multiple of {product}, the product of the strides"
             )
@@ -313,6 +322,8 @@ class Options:
     def frames_of(self, fps: float) -> tuple[int, ...]:
         """The lengths of windows in frames, rising: those of ``lengths``, for clip-level sets ``frames``.
 
+        A length in seconds has no fewer frames than there are coefficients.
+
         Args:
             fps: Frames a second; NaN where nobody knows.
 
@@ -322,7 +333,11 @@ class Options:
         if self.frames is not None:
             return (self.frames,)
         rate = _USUAL_FPS if math.isnan(fps) else fps
-        return tuple(sorted({_frames(text, rate) for text in self.lengths}))
+        found = set()
+        for text in self.lengths:
+            seconds, frames = _seconds_or_frames(text)
+            found.add(frames or max(round(seconds * rate), self.coefficients, 2))
+        return tuple(sorted(found))
 
     def to_dict(self) -> dict[str, Any]:
         """All options as plain numbers, strings and lists."""
@@ -364,15 +379,18 @@ class Options:
 NAMES = tuple(option.name for option in fields(Options))
 
 
-def _frames(text: str, fps: float) -> int:
-    """Frames of a length as ``"12"`` or ``"0.5s"``."""
+def _seconds_or_frames(text: str | int) -> tuple[float, int]:
+    """A length such as ``"0.5s"`` or ``"12"``: seconds and 0, or 0 and frames."""
     try:
-        frames = round(float(text[:-1]) * fps) if text.endswith("s") else int(text)
-    except (ValueError, OverflowError):
-        raise InputError(f"lengths has {text!r}, expected frames (12) or seconds (0.5s)") from None
-    if frames < 2:
-        raise InputError(f"lengths has {text!r}, {frames} frames, expected at least 2 frames")
-    return frames
+        is_time = isinstance(text, str) and text.endswith("s")
+        seconds, frames = (float(text[:-1]), 0) if is_time else (0.0, int(text))  # type: ignore[index]
+    except ValueError:
+        seconds, frames = math.nan, 0
+    if not (0 < seconds < math.inf or frames >= 2):
+        raise InputError(
+            f"lengths has {text!r}, expected frames, at least 2 (12), or seconds (0.5s)"
+        )
+    return seconds, frames
 
 
 def default_of(option: Field) -> Any:
@@ -403,6 +421,9 @@ def _check(option: Field, value: Any) -> None:
     # NumPy's numbers are numbers too; to Python (and nobody else) so are true and false.
     accepted = {int: Integral, float: Real}.get(kind, kind)
     for one in values:
+        if option.name == "lengths" and isinstance(one, Integral) and not isinstance(one, bool):
+            # Frames may be numbers too.
+            continue
         if not isinstance(one, accepted) or isinstance(one, bool) != (kind is bool):
             raise InputError(f"{option.name} is {one!r}, expected {_KINDS[kind]}")
         if meta["choices"] and one not in meta["choices"]:

@@ -168,6 +168,12 @@ class PoseTracks:
         return len(self.frame)
 
     @property
+    def usual_fps(self) -> float:
+        """Median frames a second of the clips that have any; NaN if none has."""
+        known = self.fps[~np.isnan(self.fps)]
+        return float(np.median(known)) if len(known) else float("nan")
+
+    @property
     def num_clips(self) -> int:
         """The number of clips, :math:`N`."""
         return len(self.clip_names)

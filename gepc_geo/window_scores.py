@@ -36,11 +36,6 @@ class WindowScores:
     windows: PoseWindows
     scores: dict[str, np.ndarray]
 
-    def subset(self, chosen: np.ndarray) -> WindowScores:
-        """Some of the windows: positions or a mask."""
-        part = {mode: score[chosen] for mode, score in self.scores.items()}
-        return WindowScores(self.windows.subset(chosen), part)
-
 
 def scoring_loader(windows: PoseWindows, device: torch.device) -> WindowLoader:
     """Windows in batches of the size in which they are scored."""
@@ -283,7 +278,7 @@ def input_shares(
             part = _in_frames(encoder.pipeline, gradient, length)
             part = part * _in_frames(encoder.pipeline, x.body.detach(), length)
             share = share + augment.to_source(part.abs().sum(3), choice)
-        # Added before the division: no more than rounding where there is any gradient.
+        # No more than rounding where there is any gradient.
         share = share.clamp(min=1e-30)
         yield batch.window, share / share.sum((1, 2), keepdim=True)
 

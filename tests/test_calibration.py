@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from sklearn.metrics import roc_auc_score
 
-from gepc_geo.calibration import TailCalibrator, correct_for_people, fuse
+from gepc_geo.calibration import TailCalibrator, correct_for_people
 from gepc_geo.errors import InputError
 
 
@@ -85,12 +85,6 @@ def test_scores_that_cannot_calibrate(scores):
         TailCalibrator().fit(normal(10, 0)).quantile(1)
 
 
-def test_fisher_ranks_a_little_everywhere_above_normal():
-    tails = torch.log(torch.tensor([[0.5, 0.05, 0.001], [0.5, 0.05, 0.5]]))
-    scores = fuse(tails)
-    torch.testing.assert_close(scores, torch.tensor([math.log(4), math.log(400), math.log(2000)]))
-
-
 def test_people_correction_is_the_closed_form_and_what_chance_does():
     p, n = 0.02, 7
     log_tail = torch.tensor([math.log(p)], dtype=torch.float64)
@@ -128,3 +122,12 @@ def test_new_scores_make_nothing_less_probable():
     before = float(old.log_tail(at).exp())
     assert float(few.log_tail(at).exp()) == pytest.approx(before + 0.01 * (0.93 - before), abs=0.01)
     assert float(many.log_tail(at).exp()) == pytest.approx((before + 0.93) / 2, abs=0.02)
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 9, 10, 40])
+def test_a_tail_of_few_scores_is_no_cliff(count):
+    """A spread above the largest of a few scores is unlikely, not impossible."""
+    scores = torch.randn(count, generator=torch.Generator().manual_seed(count))
+    spread = float(scores.max() - scores.min())
+    tail = float(-TailCalibrator().fit(scores).log_tail(scores.max() + spread))
+    assert 0 < tail < 101 + math.log(count + 1)

@@ -127,10 +127,36 @@ def test_a_person_frame_has_the_mean_of_its_lengths(default, crowd):
 
 def test_lengths_that_hardly_a_track_has_are_left_out(walkers):
     short = walkers.rows(walkers.frame < 30)
-    with pytest.warns(InputWarning, match=r"hardly any training track has windows of 48 frames"):
+    with pytest.warns(InputWarning, match=r"too few people have windows of 48 frames"):
         detector = GEPC(stride=4, score_stride=3).fit(short, device="cpu")
     assert detector.lengths_ == (12, 24)
     assert set(detector.windows(walkers).lengths) == {12, 24}
+
+
+def normal_scores(train: PoseTracks) -> dict[int, np.ndarray]:
+    """Scores of other normal people by length, of the default fitted to some."""
+    detector = GEPC(stride=4).fit(train, device="cpu")
+    scored = detector.window_scores(simulate_crowd("train", num_clips=3, seed=77), padded=False)
+    return {
+        length: scored.scores["nearest"][scored.windows.size == length]
+        for length in detector.lengths_
+    }
+
+
+def test_a_length_of_few_people_does_not_drown_the_others(longer):
+    """One long track among short ones; one person alone; few windows to calibrate by."""
+    short = longer.frame < 30
+    one = (longer.clip == 0) & (longer.track == longer.track[longer.clip == 0][0])
+    for rows, kept in ((short | one, (12, 24)), (one, (12,))):
+        with pytest.warns(InputWarning, match="too few people have windows of"):
+            scores = normal_scores(longer.rows(rows))
+        assert tuple(scores) == kept
+    for train in (longer, simulate_crowd("train", num_clips=4, frames_per_clip=60, seed=3)):
+        scores = normal_scores(train)
+        assert len(scores) > 1
+        for values in scores.values():
+            # As -log of probabilities of normal people: 1 on the mean, and no cliff.
+            assert 0.3 < values.mean() < 5 and values.max() < 60
 
 
 def test_the_chain_works_on_several_lengths(walkers, crowd):

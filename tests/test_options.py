@@ -60,17 +60,21 @@ def test_every_option_has_help():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lengths": ["1"]}, "lengths has '1', 1 frames, expected at least 2 frames"),
-        ({"lengths": ["0.01s"]}, "lengths has '0.01s', 0 frames, expected at least 2 frames"),
-        ({"lengths": ["12f"]}, r"lengths has '12f', expected frames \(12\) or seconds \(0.5s\)"),
+        (
+            {"lengths": ["1"]},
+            r"lengths has '1', expected frames, at least 2 \(12\), or seconds \(0.5s\)",
+        ),
+        ({"lengths": ["-1s"]}, "lengths has '-1s', expected frames, at least 2"),
+        ({"lengths": ["12f"]}, "lengths has '12f', expected frames, at least 2"),
         ({"lengths": ["infs"]}, "lengths has 'infs', expected frames"),
         ({"lengths": []}, "lengths is empty, expected at least one"),
-        ({"lengths": [12]}, "lengths is 12, expected a word"),
+        ({"lengths": [1]}, "lengths has 1, expected frames, at least 2"),
+        ({"lengths": [12.0]}, "lengths is 12.0, expected a word"),
         ({"stride": 0}, "stride is 0, expected at least 1"),
         ({"stride": 12.0}, "stride is 12.0, expected a whole number"),
         (
-            {"mode": "latent", "coefficients": 0},
-            r"lengths has 3 entries, expected one for mode latent on frames \(coefficients 0\)",
+            {"lengths": [12, "24"], "coefficients": 0},
+            r"lengths has 2 entries, expected one for frames as they are \(coefficients 0\)",
         ),
         ({"cluster_share": 1.0}, "cluster_share is 1 without a budget, expected less"),
         ({"patience": 3}, "patience is 3, expected at least 4"),
@@ -133,3 +137,12 @@ def test_reading_checks_names_and_values():
 
 def test_to_dict_has_every_option():
     assert tuple(Options().to_dict()) == NAMES
+
+
+def test_lengths_in_seconds_and_frames():
+    assert Options().frames_of(24.0) == Options().frames_of(float("nan")) == (12, 24, 48)
+    assert Options().frames_of(30.0) == (15, 30, 60)
+    # No fewer frames than coefficients.
+    assert Options().frames_of(8.0) == (6, 8, 16) and Options().frames_of(2.0) == (6,)
+    assert Options(lengths=[12, "0.5s", "40"]).frames_of(60.0) == (12, 30, 40)
+    assert Options(frames=24).frames_of(60.0) == (24,)

@@ -16,7 +16,7 @@ import torch
 from click.testing import CliRunner
 from helpers import NETWORK, ROOT, script
 
-from gepc_geo import GEPC, PoseTracks
+from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.datasets import NWUCLA, PennAction, simulate_crowd
 
 
@@ -294,3 +294,28 @@ def test_explain_anomaly_draws_a_picture(tmp_path):
     assert re.search(r"clip waving_\d\d, person \d+, frames \d+ to \d+\n", text)
     assert re.search(r"joints: (\w+ \d+%, ){2}\w+ \d+%; frame: \d+ \d+%", text)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_default_speed_measures_two_versions(monkeypatch):
+    """Both of them are this one."""
+    module = script("benchmarks/default_speed.py")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    result = CliRunner().invoke(
+        module.main,
+        ["--clips", "3", "--repeats", "1", "--beside", str(ROOT)],
+        catch_exceptions=False,
+    )
+    assert result.exit_code == 0, result.output
+    ours, other, ratio = result.output.splitlines()
+    assert re.match(
+        r"this +fit +\d+\.\d s \([\d,]+ windows\) +score +\d+ windows/s +model \d", ours
+    )
+    assert other.startswith("beside") and re.search(r"fit \d+\.\d times as fast", ratio)
+
+
+def test_default_speed_refuses_what_is_no_version(tmp_path):
+    module = script("benchmarks/default_speed.py")
+    (tmp_path / "gepc_geo").mkdir()
+    (tmp_path / "gepc_geo" / "__init__.py").write_text("")
+    with pytest.raises(InputError, match="expected a version of gepc_geo that trains its default"):
+        module.measure(tmp_path, {}, {}, 1)

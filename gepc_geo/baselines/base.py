@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -18,6 +17,7 @@ from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
 from gepc_geo.fitting import refitted
 from gepc_geo.inputs import InputPipeline, Inputs
+from gepc_geo.learning import usable_lengths
 from gepc_geo.loader import WindowLoader
 from gepc_geo.options import NAMES, Options
 from gepc_geo.tracks import PoseTracks, check_tracks
@@ -50,8 +50,8 @@ class Competitor(Protocol):
 
 def fresh_pipeline(tracks: PoseTracks, options: Options) -> InputPipeline:
     """A pipeline for poses, with windows of the lengths that options have at their rate."""
-    known = tracks.fps[~np.isnan(tracks.fps)]
-    lengths = options.frames_of(float(np.median(known)) if len(known) else math.nan)
+    lengths = options.frames_of(tracks.usual_fps)
+    options.check_windows(lengths)
     return InputPipeline(tracks.skeleton, tracks.dims, tracks.num_features, options, lengths)
 
 
@@ -188,6 +188,11 @@ class WindowCompetitor(OptionsEstimator, ABC):
         check_tracks(tracks)
         pipeline = fresh_pipeline(tracks, options)
         windows = pipeline.training_windows(tracks)
+        kept = usable_lengths(windows, windows)
+        if kept != windows.lengths:
+            size = (tracks.skeleton, tracks.dims, tracks.num_features)
+            pipeline = InputPipeline(*size, options, kept)
+            windows = pipeline.training_windows(tracks)
         pipeline.to(target).fit(WindowLoader(windows, _BATCH, device=target)).to(target)
         return self.fit_windows(pipeline, windows)
 
@@ -207,9 +212,8 @@ class WindowCompetitor(OptionsEstimator, ABC):
 
     def _of_length(self: _Window, windows: PoseWindows) -> tuple[_Window, TailCalibrator]:
         """A copy that knows windows of one length, and the distribution of its scores of other people."""
-        known = windows.person % _HELD_OUT > 0
-        if known.all() or not known.any():
-            known = np.arange(len(windows)) % _HELD_OUT > 0
+        _, number = np.unique(windows.person, return_inverse=True)
+        known = number % _HELD_OUT > 0
         one = copy.copy(self)
         one._fit(windows.subset(known))
         scores = one._score_windows(windows.subset(~known))

@@ -80,7 +80,7 @@ class SkeletonTrajectories(OptionsEstimator):
             )
         with refitted(self) as fresh:
             # Frames are observed and predicted: of one length, the shortest.
-            options.lengths = options.lengths[:1]
+            options.lengths = [str(options.frames_of(tracks.usual_fps)[0])]
             fresh.pipeline_ = fresh_pipeline(tracks, options)
             windows = fresh.pipeline_.training_windows(tracks)
             fresh.by_image_ = not np.isnan(tracks.image_size).any()

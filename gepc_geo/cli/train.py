@@ -115,5 +115,5 @@ def _say_what_is_trained(options: Options, flags: dict[str, Any]) -> None:
     click.echo("learning the nearest people, no network (train --preset gepc has one)")
     idle = [f"--{name.replace('_', '-')}" for name in NETWORK_OPTIONS if flags[name] is not None]
     if idle:
-        text = f"{', '.join(idle)} made no difference, as mode nearest trains no network"
+        text = f"{', '.join(idle)} make no difference, as mode nearest trains no network"
         click.echo(f"warning: {text}, expected --preset gepc or paper", err=True)
