@@ -23,7 +23,7 @@ MODES = ("nearest", *NETWORK_MODES)
 #: Options that only a network's training and scores depend on.
 NETWORK_OPTIONS = (
     *("branches", "attention", "hidden", "encoder_channels", "strides", "decoder_channels"),
-    *("kernel_size", "dropout", "clusters", "assignment", "target", "components", "density"),
+    *("kernel_size", "dropout", "assignment", "target", "components", "density"),
     *("covariance", "whitened_dims", "budget", "patience", "cluster_share", "batch_size", "lr"),
     *("cluster_lr", "weight_decay", "cluster_weight", "target_updates", "label_tolerance"),
     *("clip_norm", "precision", "compile", "checkpoint_seconds"),

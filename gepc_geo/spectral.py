@@ -96,7 +96,7 @@ def spectrum(x: Tensor, num_coefficients: int, constant: bool = True) -> Tensor:
     if x.dim() != 3:
         return basis @ x
     # One product for each series: in a single large one rounding depends on what lies beside it.
-    return torch.bmm(basis.expand(len(x), -1, -1), x)
+    return torch.bmm(basis.expand(x.size(0), -1, -1), x)
 
 
 def from_spectrum(x: Tensor, length: int, constant: bool = True) -> Tensor:

@@ -112,8 +112,10 @@ def _say_what_is_trained(options: Options, flags: dict[str, Any]) -> None:
     if options.needs_network:
         click.echo(f"training a network for mode {options.mode}")
         return
-    click.echo("learning the nearest people, no network (train --preset gepc has one)")
+    click.echo("learning the nearest people, no network (--preset gepc or paper trains one)")
     idle = [f"--{name.replace('_', '-')}" for name in NETWORK_OPTIONS if flags[name] is not None]
     if idle:
         text = f"{', '.join(idle)} make no difference, as mode nearest trains no network"
-        click.echo(f"warning: {text}, expected --preset gepc or paper", err=True)
+        click.echo(
+            f"warning: {text}, expected another --mode, as presets gepc and paper have", err=True
+        )
