@@ -25,7 +25,7 @@ from gepc_geo.experiments import (
     choose_splits,
     write_summary,
 )
-from gepc_geo.experiments.methods import OURS, PAPER
+from gepc_geo.experiments.methods import CHAIN, PAPER
 from gepc_geo.experiments.protocol import CLIPS
 from gepc_geo.experiments.results import Result
 from gepc_geo.experiments.tables import means
@@ -45,7 +45,7 @@ def _budgets(text: str) -> list[int]:
 
 def _line(result: Result) -> str:
     """The name of a line: a mode of our detector by itself."""
-    return result.row.removeprefix(f"{OURS}:")
+    return result.row.removeprefix(f"{CHAIN}:")
 
 
 @click.command(cls=Command)
@@ -84,7 +84,7 @@ def main(
         study.run(device)
         write_summary(study)
         # A detector's plain score is that of one of its modes, and would be drawn twice.
-        results = [one for one in study.results() if one.mode or one.row not in (OURS, PAPER)]
+        results = [one for one in study.results() if one.mode or one.row not in (CHAIN, PAPER)]
         for name, columns in means(results, _line, lambda one: one.metric).items():
             lines.setdefault(name, []).append(columns["AUC"].mean)
         text = "  ".join(f"{name} {aucs[-1]:.3f}" for name, aucs in lines.items())

@@ -74,6 +74,7 @@ def test_training_goes_on_where_nothing_can_be_compiled(walkers, monkeypatch):
 
     options = {"budget": 32, "hidden": 1, "clusters": 2, "components": 2, "augment": "none"}
     options |= {"stride": 12, "score_stride": 12, "branches": ["static"], "precision": "fp32"}
+    options |= {"mode": "assignment", "lengths": ["12"]}
 
     def broken(module, mode):
         def run(x):

@@ -49,8 +49,8 @@ def test_of_one_person_thresholds_are_of_what_they_do_later(alone):
         detector = GEPC(**SMALL).fit(alone, device="cpu")
     later = hold_out(alone, detector.options_)[1]
     windows = detector.windows(later)
-    own = detector._single_scores(windows, True, np.ones(len(windows), dtype=np.int64))
-    assert detector.threshold_ == pytest.approx(np.quantile(own["nearest"], 0.95))
+    own = detector.scorer_.raw(windows, person=np.ones(len(windows), dtype=np.int64))
+    assert detector.threshold_ == pytest.approx(np.quantile(own[detector.mode], 0.95))
     share = (detector.decision_function(alone) > detector.threshold_).mean()
     assert share < 0.25
 

@@ -245,7 +245,7 @@ def test_budgets_are_studies_of_their_own_and_drawn(output, actions, tmp_path):
     command += ["--device", "cpu", "--methods", "gepc,softmax", "--out", tmp_path / "out"]
     text = output(*command)
     assert " softmax 0." in text and " gepc" not in text
-    values = re.findall(r"^ +(64|128) passes .* nearest (0\.\d+)", text, flags=re.MULTILINE)
+    values = re.findall(r"^ +(64|128) passes .* nearest ([01]\.\d+)", text, flags=re.MULTILINE)
     assert [budget for budget, _ in values] == ["64", "128"]
     for budget, value in values:
         table = (tmp_path / f"out/budget_{budget}/table.csv").read_text()

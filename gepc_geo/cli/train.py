@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def train(
                 run.check_resumed(options, reading)
         click.echo(f"{tracks!r}")
         if distributed.is_first():
-            _say_what_is_trained(options, flags)
+            _say_what_is_trained(options, flags, tracks.usual_fps)
         if began is None:
             begun = {"path": str(data), **reading}
             distributed.from_first(lambda: run.write_config(options, data=begun))
@@ -107,8 +108,11 @@ def train(
         click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")
 
 
-def _say_what_is_trained(options: Options, flags: dict[str, Any]) -> None:
-    """What will be learned; a warning of flags that make no difference to it."""
+def _say_what_is_trained(options: Options, flags: dict[str, Any], fps: float) -> None:
+    """What will be learned, of windows how long; a warning of flags that make no difference to it."""
+    lengths = ", ".join(map(str, options.frames_of(fps)))
+    assumed = ", at 24 a second as the poses have no rate (--fps)" if math.isnan(fps) else ""
+    click.echo(f"windows of {lengths} frames{'' if options.frames else assumed}")
     if options.needs_network:
         click.echo(f"training a network for mode {options.mode}")
         return

@@ -132,7 +132,7 @@ def test_training_leaves_a_run(files):
     assert config["options"]["hidden"] == 2
     assert GEPC.load(run_folder / "model.pt").get_params() == config["options"]
     # Without a network there is no loss.
-    names = {"config.yaml", "checkpoint.pt", "model.pt"}
+    names = {"config.yaml", "model.pt"}
     assert {p.name for p in (files / "plain").iterdir()} == names
 
 
@@ -383,7 +383,7 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             tmp_path / "r",
             "--lengths",
             "1s,1",
-        ): "lengths has '1', 1 frames, expected at least 2",
+        ): "lengths has '1', expected frames, at least 2",
         ("train", test, "--out", tmp_path / "r", "--lengths", "12", "--frames", "24"): (
             "lengths is 12, expected none with frames 24, as a whole clip is one window of those"
         ),

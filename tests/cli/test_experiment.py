@@ -62,7 +62,7 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
 
 
 def test_coarse_from_poses_to_tables(given, tmp_path):
-    names = ["--methods", "gepc,nearest_neighbour", "--random", 1, "--seed", 3]
+    names = ["--methods", "nearest,gepc,nearest_neighbour", "--random", 1, "--seed", 3]
     text = good("coarse", *given, *names, "--directions", "few-vs-many")
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
@@ -72,7 +72,7 @@ def test_coarse_from_poses_to_tables(given, tmp_path):
         "table.csv",
         "table.md",
     }
-    assert len(list((out / "cells").iterdir())) == 6
+    assert len(list((out / "cells").iterdir())) == 9
     table = rows(out / "table.csv")
     assert {"gepc", "gepc:latent", "nearest_neighbour"} <= set(table)
     splits = [
@@ -85,7 +85,7 @@ def test_coarse_from_poses_to_tables(given, tmp_path):
     config = yaml.safe_load((out / "config.yaml").read_text())
     assert set(config["splits"]) == {"upright", "moving", "random_1"}
     assert (config["options"]["budget"], config["options"]["hidden"]) == (64, NETWORK["hidden"])
-    assert set(config["seconds_a_training"]) == {"gepc", "nearest_neighbour"}
+    assert set(config["seconds_a_training"]) == {"nearest", "gepc", "nearest_neighbour"}
     # The same command again only reads.
     before = {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
     assert (
@@ -149,7 +149,7 @@ def test_ablation_has_a_row_for_each_variant(given, tmp_path, monkeypatch):
         "--set",
         "strides=[6]",
     )
-    assert "target=paper minus default, nearest: " in text
+    assert "target=paper minus default, assignment: " in text
     assert "target=paper minus default, assignment: " in text
     table = rows(tmp_path / "out" / "table.csv")
     assert {"default", "target=paper", "pooling=none", "pooling=none:max"} <= set(table)
@@ -227,7 +227,10 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--methods", "knn"], "--methods has 'knn', expected default, all or some of gepc, paper"),
+        (
+            ["--methods", "knn"],
+            "--methods has 'knn', expected default, all or some of nearest, gepc, paper",
+        ),
         (["--seeds", "0,0"], "--seeds is '0,0', expected different whole numbers from 0"),
         (["--seeds", "a"], "--seeds is 'a', expected different whole numbers"),
         (["--directions", "all"], "--directions has 'all', expected few-vs-many or many-vs-few"),
