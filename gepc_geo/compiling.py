@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
+import torch._functorch.config as _config
 from torch import Tensor
 
 from gepc_geo import distributed
@@ -18,8 +19,31 @@ Network = Callable[[Tensor], tuple[Tensor, Tensor]]
 _PASSES = 10_000_000
 
 
-def worth_compiling(choice: str, device: torch.device, passes: int) -> bool:
-    """Whether training is compiled; ``auto``: in one process on a GPU, if it is long.
+def fast(
+    model: STGCAE,
+    make_input: Callable[[], Tensor],
+    precision: str,
+    choice: str,
+    passes: int | None,
+) -> Network:
+    """The network, compiled where that is worth it.
+
+    Args:
+        model: The network.
+        make_input: Its input for a training step, made where compiling is tried.
+        precision: Arithmetic of the step.
+        choice: The option ``compile``.
+        passes: As in :func:`worth_compiling`.
+    """
+    if not worth_compiling(choice, next(model.parameters()).device, passes):
+        return model
+    if choice == "always":
+        return compiled(model)
+    return compiled_if_possible(model, make_input(), precision)
+
+
+def worth_compiling(choice: str, device: torch.device, passes: int | None) -> bool:
+    """Whether training is compiled; ``auto``: in one process on a GPU, if it is known to be long.
 
     On a CPU the compiled backward pass is slower. Several ranks exchange norm statistics inside of the
     network, which would cut the compiled graph.
@@ -27,17 +51,22 @@ def worth_compiling(choice: str, device: torch.device, passes: int) -> bool:
     Args:
         choice: The option ``compile``.
         device: Where the network is trained.
-        passes: Windows it is trained on.
+        passes: Windows it is trained on; ``None`` where nobody knows.
     """
     if choice != "auto":
         return choice == "always"
-    return device.type == "cuda" and passes >= _PASSES and distributed.world() == 1
+    long = passes is not None and passes >= _PASSES
+    return long and device.type == "cuda" and distributed.world() == 1
 
 
 def compiled(model: STGCAE) -> Network:
     """The compiled network; on a GPU steps are also recorded: then replayed, not launched."""
     device = next(model.parameters()).device
     mode = "reduce-overhead" if device.type == "cuda" else "default"
+    # A step goes back through the network once for each of its losses: the first time must not reuse the
+    # memory of what the second needs. Versions of torch before this setting reuse nothing.
+    if hasattr(_config, "donated_buffer"):
+        _config.donated_buffer = False
     return torch.compile(model, mode=mode)
 
 

@@ -17,8 +17,10 @@ from torch_geometric.data import Batch
 from gepc_geo import checkpoint, distributed
 from gepc_geo._version import __version__
 from gepc_geo.calibration import TailCalibrator
+from gepc_geo.checksums import checksum
 from gepc_geo.device import pick_device
-from gepc_geo.engine import Encoded, Trainer, autoencoder, checksum, encode_input, latents
+from gepc_geo.encoding import Encoded, autoencoder, encode_input, latents
+from gepc_geo.engine import Trainer
 from gepc_geo.errors import InputError
 from gepc_geo.fitting import refitted
 from gepc_geo.holdout import hold_out, warn_of_few
@@ -82,6 +84,9 @@ class GEPC(Options, BaseEstimator):
             windows exceeds.
         threshold\_: The one of the present ``mode``.
         most_normal\_: For each mode the lowest anomaly score seen in training.
+        reconstruction_share\_: The error of reconstructing held-out windows at the end of the first
+            training stage, as a share of that of predicting the mean of the training windows; NaN if
+            the mean has none.
         precision\_: What ``precision`` was decided to be: ``fp32`` or ``bf16``.
         fps\_: Median frames a second of the training clips; NaN if unknown.
         alarm\_: What :mod:`gepc_geo.alarms` chose from normal poses, as plain values; ``None``
@@ -158,12 +163,17 @@ class GEPC(Options, BaseEstimator):
         self.alarm_: dict[str, Any] | None = None
         self.pipeline_ = InputPipeline(self.skeleton_, self.dims_, self.num_features_, options)
         windows = self.pipeline_.training_windows(train)
-        for name in ("clusters", "components"):
-            if getattr(options, name) > len(windows):
-                raise InputError(
-                    f"{name} is {getattr(options, name)}, expected at most {len(windows)}, "
-                    "the number of training windows"
-                )
+        many = [
+            f"{name} is {getattr(options, name)}"
+            for name in ("clusters", "components")
+            if getattr(options, name) > len(windows)
+        ]
+        if many:
+            raise InputError(
+                f"{' and '.join(many)}, expected at most {len(windows)}, the number of training windows"
+            )
+        # Neighbours are these windows too: of a small set every clip counts.
+        rest = self.pipeline_.windows(held_out, options.stride).without_padded()
         loader = WindowLoader(windows, batch_size=_score_batch(target), device=target)
         self.pipeline_.to(target).fit(loader).to(target)
         with torch.random.fork_rng():
@@ -175,13 +185,15 @@ class GEPC(Options, BaseEstimator):
             self.pipeline_,
             loader,
             options,
+            held_out=rest,
             folder=folder,
             quiet=quiet,
             tensorboard=tensorboard,
         )
         trainer.run(resume=resume)
         self.precision_ = trainer.precision
-        self._fit_normality(loader, held_out, quiet)
+        self.reconstruction_share_ = trainer.reconstruction_share
+        self._fit_normality(loader, held_out, rest, quiet)
 
     def check_fitted(self) -> None:
         """Raises an :class:`~gepc_geo.errors.InputError` unless :meth:`fit` was called or a model loaded."""
@@ -212,11 +224,11 @@ class GEPC(Options, BaseEstimator):
         ).to(device)
 
     @torch.no_grad()
-    def _fit_normality(self, loader: WindowLoader, held_out: PoseTracks, quiet: bool) -> None:
+    def _fit_normality(
+        self, loader: WindowLoader, held_out: PoseTracks, rest: PoseWindows, quiet: bool
+    ) -> None:
         """Mixtures of the training windows, neighbours of all; calibration on held-out windows."""
         count = len(loader.windows)
-        # Neighbours are the held-out windows too: of a small set every clip counts.
-        rest = self.pipeline_.windows(held_out, self.options_.stride).without_padded()
         choices = range(self.pipeline_.augment.copies(count + len(rest)))
         some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
         # Each rank encodes its share of the windows; measured and fitted it is on the first.
@@ -575,6 +587,7 @@ class GEPC(Options, BaseEstimator):
                 "num_features": self.num_features_,
                 "fps": self.fps_,
                 "precision": self.precision_,
+                "reconstruction_share": self.reconstruction_share_,
                 "statistics": {"mean": self.pipeline_.mean, "std": self.pipeline_.std},
                 "model": self.model_.state_dict(),
                 "assignment": self.assignment_.state_dict(),
@@ -611,6 +624,7 @@ class GEPC(Options, BaseEstimator):
             self.dims_, self.num_features_ = int(state["dims"]), int(state["num_features"])
             self.fps_ = float(state["fps"])
             self.precision_ = state["precision"]
+            self.reconstruction_share_ = float(state["reconstruction_share"])
             if self.precision_ not in PRECISIONS:
                 raise InputError(
                     f"{path} has precision {self.precision_!r}, expected {' or '.join(PRECISIONS)}"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
 from gepc_geo.detector import GEPC, check_detector
-from gepc_geo.engine import Encoded, window_residual
+from gepc_geo.encoding import Encoded, window_residual
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path, atomic_stream, check_destination
 from gepc_geo.mixture import DirichletProcessMixture

@@ -21,6 +21,8 @@ COLUMNS = (
     "clustering",
     "lr",
     "label_change",
+    "held_out",
+    "share",
     "seconds",
 )
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gepc_geo.calibration import TailCalibrator, fuse
-from gepc_geo.engine import Encoded
+from gepc_geo.encoding import Encoded
 from gepc_geo.mixture import DirichletProcessMixture, ilr
 from gepc_geo.neighbours import NearestDistance
 from gepc_geo.options import Options

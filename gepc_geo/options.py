@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.nn.spatial import BRANCHES
+from gepc_geo.tracks import PoseTracks
 
 #: What a window's anomaly score can be computed from (DESIGN: section 3.4 of the paper and beyond).
 MODES = ("assignment", "max", "latent", "reconstruction", "nearest", "fused")
@@ -27,9 +28,10 @@ def _option(
     choices: tuple[str, ...] | None = None,
     low: float | None = None,
     high: float | None = None,
+    none: str | None = None,
 ) -> Any:
-    """A dataclass field that knows its help text and what it may be."""
-    metadata = {"help": help, "choices": choices, "low": low, "high": high}
+    """A dataclass field that knows its help text, what it may be, and the flag's word for ``None``."""
+    metadata = {"help": help, "choices": choices, "low": low, "high": high, "none": none}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -118,7 +120,8 @@ class Options:
     mode: str = _option("nearest", "What the anomaly score is computed from.", choices=MODES)
     holdout: float = _option(
         0.1,
-        "Share of the training clips kept out of training to calibrate scores.",
+        "Share of the training clips kept out of training, to see when it has converged and to "
+        "calibrate scores.",
         low=0,
         high=0.5,
     )
@@ -126,14 +129,31 @@ class Options:
         0.05, "Share of held-out normal windows above the stored threshold.", low=1e-6, high=0.5
     )
     # -- training ------------------------------------------------------------------------------
-    budget: int = _option(
-        200_000, "Window passes of training, over both stages together; 0: untrained.", low=0
+    budget: int | None = _option(
+        None,
+        "Window passes of training, over both stages together; 0: untrained; converge: the first "
+        "stage ends when the loss of held-out windows does not fall any more.",
+        low=0,
+        none="converge",
+    )
+    patience: int = _option(
+        200,
+        "Steps in which the loss of held-out windows has to fall by 1 % where there is no budget: "
+        "else the learning rate falls to a tenth, and the next time the stage ends.",
+        low=4,
     )
     cluster_share: float = _option(
-        0.25, "Share of the budget that goes to the clustering stage.", low=0, high=1
+        0.25,
+        "Share of the passes (without a budget: at most) that goes to the clustering stage.",
+        low=0,
+        high=1,
     )
     batch_size: int = _option(64, "Windows a step.", low=2)
-    lr: float = _option(1e-3, "Peak learning rate of the first stage (Adam, cosine decay).", low=0)
+    lr: float = _option(
+        1e-3,
+        "Peak learning rate of the first stage (Adam; with a budget it falls as a cosine).",
+        low=0,
+    )
     cluster_lr: float = _option(3e-4, "Peak learning rate of the clustering stage.", low=0)
     weight_decay: float = _option(1e-5, "Adam's weight decay.", low=0)
     cluster_weight: float = _option(0.6, "Weight lambda of the clustering loss (eq. 4).", low=0)
@@ -141,7 +161,7 @@ class Options:
     label_tolerance: float = _option(
         0.001, "Clustering stops when fewer labels than this share change.", low=0, high=1
     )
-    clip_norm: float = _option(1.0, "Largest gradient norm.", low=1e-6)
+    clip_norm: float = _option(1.0, "Largest norm of each loss's gradient.", low=1e-6)
     precision: str = _option(
         "auto",
         "Arithmetic of the network; auto: bf16 on CPUs with AMX-BF16 or AVX512-BF16 and on GPUs of "
@@ -150,8 +170,8 @@ class Options:
     )
     compile: str = _option(
         "auto",
-        "Compile the training step (torch.compile; on a GPU with CUDA graphs); auto: on a GPU from "
-        "10 million passes on, in one process.",
+        "Compile the training step (torch.compile; on a GPU with CUDA graphs); auto: on a GPU with a "
+        "budget from 10 million passes on, in one process.",
         choices=("auto", "always", "never"),
     )
     seed: int = _option(0, "Seed of everything random.", low=0, high=MAX_SEED)
@@ -160,14 +180,21 @@ class Options:
     )
 
     @classmethod
-    def preset(cls, name: str) -> dict[str, Any]:
+    def preset(cls, name: str, tracks: PoseTracks | None = None) -> dict[str, Any]:
         """The changes a named protocol makes to the defaults.
 
         Args:
             name: ``"default"`` (none), or ``"paper"``: the published method with the public
                 implementation's training facts (image scaling, five augmentations, 20 clusters,
-                eq. 3, Gaussians on p, scored by ``assignment``; 10 epochs of reconstruction to 25
-                of clustering with new targets every other epoch).
+                eq. 3, Gaussians on p, scored by ``assignment``; at most 2.5 times the steps of
+                reconstruction for clustering, with new targets every other of 25 epochs). It is
+                trained until it has converged (section 4.2.2 of the paper), at a learning rate
+                that gets there.
+            tracks: The poses it is for: where they have no image size (those in 3D have none),
+                ``"paper"`` divides them by their RMS size, with a warning. (default: :obj:`None`)
+
+        Raises:
+            InputError: Another name.
         """
         presets: dict[str, dict[str, Any]] = {
             "default": {},
@@ -183,7 +210,7 @@ class Options:
                 "density": "gaussian-p",
                 "mode": "assignment",
                 "dropout": 0.3,
-                "lr": 1e-4,
+                "lr": 1e-3,
                 "cluster_lr": 8e-4,
                 "batch_size": 512,
                 "cluster_share": 25 / 35,
@@ -192,7 +219,16 @@ class Options:
         }
         if name not in presets:
             raise InputError(f"unknown preset {name!r}, expected one of {', '.join(presets)}")
-        return presets[name]
+        changes = presets[name]
+        if tracks is not None and changes.get("scale") == "image":
+            lack = _without_image_size(tracks)
+            if lack:
+                changes["scale"] = "rms"
+                warn_of_input(
+                    f"{lack}, which preset {name} divides by: poses are divided by their RMS size "
+                    "(scale rms)"
+                )
+        return changes
 
     def check(self) -> None:
         """Raises an :class:`~gepc_geo.errors.InputError` for the first value that is not allowed."""
@@ -209,6 +245,11 @@ class Options:
             raise InputError("decoder_channels is empty, expected at least one block")
         if self.kernel_size % 2 == 0:
             raise InputError(f"kernel_size is {self.kernel_size}, expected an odd number")
+        if self.budget is None and self.cluster_share == 1:
+            raise InputError(
+                "cluster_share is 1 without a budget, expected less: the first stage's length "
+                "sets the second's"
+            )
         product = 1
         for stride in self.strides:
             product *= stride
@@ -267,6 +308,16 @@ NAMES = tuple(option.name for option in fields(Options))
 def default_of(option: Field) -> Any:
     """The default value of an option's dataclass field."""
     return option.default_factory() if option.default_factory is not MISSING else option.default
+
+
+def _without_image_size(tracks: PoseTracks) -> str:
+    """What has no image size, as the beginning of a sentence, or nothing."""
+    if tracks.dims == 3:
+        return "3D poses have no image size"
+    lost = np.isnan(tracks.image_size).any(axis=1)
+    if not lost.any():
+        return ""
+    return f"clip {tracks.clip_names[int(np.argmax(lost))]!r} has no image size"
 
 
 def _check(option: Field, value: Any) -> None:

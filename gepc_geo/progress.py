@@ -18,7 +18,7 @@ class Progress:
 
     Args:
         name: What is being done.
-        total: How many units there are.
+        total: How many units there are; ``None`` where nobody knows: then only the count is shown.
         unit: What is counted.
         start: Units done before (a resumed run).
         quiet: Show nothing.
@@ -28,7 +28,7 @@ class Progress:
     def __init__(
         self,
         name: str,
-        total: int,
+        total: int | None,
         unit: str,
         *,
         start: int = 0,
@@ -75,7 +75,8 @@ class Progress:
             return
         rate = (self.done - self._first) / max(self._shown - self._began, 1e-9)
         pace = f"{rate:,.0f} a second" if rate >= 1 else f"{60 * rate:,.1f} a minute"
-        text = f"{self.name}: {self.done:,} of {self.total:,} {self.unit}, {pace}"
+        of = "" if self.total is None else f" of {self.total:,}"
+        text = f"{self.name}: {self.done:,}{of} {self.unit}, {pace}"
         print(f"{text}, {self.note}" if self.note else text, file=self.stream, flush=True)
 
     def __enter__(self) -> Progress:

@@ -13,12 +13,13 @@ import yaml
 
 from gepc_geo import checkpoint, distributed
 from gepc_geo._version import __version__
+from gepc_geo.checksums import fingerprint
 from gepc_geo.detector import GEPC
-from gepc_geo.engine import KIND, VERSION, fingerprint
 from gepc_geo.errors import InputError
 from gepc_geo.files import atomic_path, check_destination, read_yaml
 from gepc_geo.options import Options
 from gepc_geo.precision import decide
+from gepc_geo.resume import KIND, VERSION
 from gepc_geo.tracks import PoseTracks
 
 

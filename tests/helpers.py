@@ -84,6 +84,14 @@ def poses_for(form: str, tracks: PoseTracks) -> PoseTracks:
     return two.with_(keypoints=solid, fps=[30] * two.num_clips)
 
 
+def in_3d(tracks: PoseTracks) -> PoseTracks:
+    """The same poses in metres, three of them from the camera and a little apart in depth."""
+    flat = tracks.keypoints / 100
+    depth = 3 + 0.2 * np.sin(flat.sum(-1, keepdims=True))
+    solid = np.concatenate([flat, depth], axis=2).astype(np.float32)
+    return tracks.with_(keypoints=solid, image_size=None)
+
+
 class NoReading(TorchDispatchMode):
     """Fails where a value would be read back from the device."""
 

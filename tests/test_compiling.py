@@ -30,6 +30,7 @@ def test_auto_compiles_long_training_on_one_gpu(monkeypatch):
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     assert worth_compiling("auto", cuda, 10_000_000)
     assert not worth_compiling("auto", cuda, 200_000)
+    assert not worth_compiling("auto", cuda, None)
     assert not worth_compiling("auto", cpu, 10_000_000)
     assert worth_compiling("always", cpu, 1) and not worth_compiling("never", cuda, 10**9)
     monkeypatch.setattr(distributed, "world", lambda: 2)
@@ -69,7 +70,7 @@ def test_trying_leaves_the_network_as_it_was(monkeypatch, works):
 
 
 def test_training_goes_on_where_nothing_can_be_compiled(walkers, monkeypatch):
-    from gepc_geo import GEPC, engine
+    from gepc_geo import GEPC, compiling
 
     options = {"budget": 32, "hidden": 1, "clusters": 2, "components": 2, "augment": "none"}
     options |= {"stride": 12, "score_stride": 12, "branches": ["static"], "precision": "fp32"}
@@ -81,7 +82,7 @@ def test_training_goes_on_where_nothing_can_be_compiled(walkers, monkeypatch):
         return run
 
     plain = GEPC(**options, compile="never").fit(walkers, device="cpu")
-    monkeypatch.setattr(engine, "worth_compiling", lambda *_: True)
+    monkeypatch.setattr(compiling, "worth_compiling", lambda *_: True)
     monkeypatch.setattr(torch, "compile", broken)
     with pytest.warns(UserWarning, match="nvcc is missing"):
         other = GEPC(**options).fit(walkers, device="cpu")

@@ -203,6 +203,9 @@ def test_other_files_and_versions_are_refused(detector, tmp_path):
     checkpoint.save({}, path, kind=KIND, version=VERSION + 1)
     with pytest.raises(InputError, match=rf"has version {VERSION + 1}, expected {VERSION}"):
         GEPC.load(path)
+    checkpoint.save({}, path, kind=KIND, version=VERSION - 1)
+    with pytest.raises(InputError, match=rf"expected {VERSION} as this version of gepc_geo writes"):
+        GEPC.load(path)
     checkpoint.save({"options": {}}, path, kind=KIND, version=VERSION)
     with pytest.raises(InputError, match=r"does not fit together"):
         GEPC.load(path)
@@ -367,6 +370,9 @@ def test_poses_that_do_not_fit_are_refused(detector, crowd):
         GEPC(**SMALL).fit(crowd.rows(np.zeros(crowd.num_frames, dtype=bool)))
     with pytest.raises(InputError, match=r"clusters is 9999, expected at most \d+, the number of"):
         GEPC(**{**SMALL, "clusters": 9999}).fit(crowd)
+    both = "clusters is 9999 and components is 8888, expected at most"
+    with pytest.raises(InputError, match=both):
+        GEPC(**{**SMALL, "clusters": 9999, "components": 8888}).fit(crowd)
     with pytest.raises(InputError, match=r"not fitted"):
         GEPC().decision_function(crowd)
     with pytest.raises(InputError, match=r"window is 13, expected a multiple of 6"):

@@ -41,6 +41,8 @@ SMALL = {
     "label_tolerance": 0.0,
     "checkpoint_seconds": 0.0,
 }
+# To convergence, until labels stop changing: how long that takes all ranks have to agree on.
+CONVERGED = SMALL | {"budget": None, "patience": 4, "lr": 0.02}
 FLAGS = [
     f"--{name.replace('_', '-')}={','.join(map(str, value)) if isinstance(value, list) else value}"
     for name, value in SMALL.items()
@@ -91,6 +93,7 @@ def result_of(detector: GEPC, tracks: PoseTracks) -> dict[str, torch.Tensor]:
         **{f"assignment.{k}": v for k, v in detector.assignment_.state_dict().items()},
         **{f"scores.{mode}": torch.from_numpy(score) for mode, score in scores.items()},
         "thresholds": torch.tensor(list(detector.thresholds_.values())),
+        "share": torch.tensor(detector.reconstruction_share_),
     }
 
 
@@ -162,6 +165,8 @@ def work(rank: int, folder: Path, ports: tuple[int, ...]) -> None:
         # A folder for each rank: what lies in the second one's, the second one wrote.
         whole = GEPC(**SMALL).fit(tracks, run=folder / f"two{rank}", device="cpu")
         results["whole"] = result_of(whole, tracks)
+        converged = GEPC(**CONVERGED).fit(tracks, run=folder / f"long{rank}", device="cpu")
+        results["converged"] = result_of(converged, tracks)
         later = GEPC(**SMALL).fit(tracks, run=folder / "one_two", resume=True, device="cpu")
         results["resumed"] = result_of(later, tracks)
         stopped_fit(tracks, folder / "two_one", 9)
@@ -268,8 +273,15 @@ def test_two_ranks_train_what_one_process_trains(one, two, files):
     assert set(losses(files / "one")[0]) == {"reconstruction", "clustering"}
 
 
+def test_two_ranks_converge_when_one_process_does(two, files, walkers, monkeypatch):
+    in_double(monkeypatch)
+    detector = GEPC(**CONVERGED).fit(walkers, run=files / "long", device="cpu")
+    assert_close(two[0]["converged"], result_of(detector, walkers))
+    assert_same_losses(files / "long0", files / "long")
+
+
 def test_all_ranks_end_with_the_same_detector(two):
-    for name in ("whole", "resumed"):
+    for name in ("whole", "resumed", "converged"):
         for key, value in two[0][name].items():
             assert torch.equal(value, two[1][name][key]), key
 

@@ -16,9 +16,11 @@ import torch
 from helpers import NETWORK, NoReading
 
 from gepc_geo import GEPC, InputError, PoseTracks, checkpoint
-from gepc_geo.engine import KIND, VERSION, Trainer, autoencoder, encode_input, window_residual
+from gepc_geo.encoding import autoencoder, encode_input, window_residual
+from gepc_geo.engine import Trainer
 from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.options import Options
+from gepc_geo.resume import KIND, VERSION
 from gepc_geo.skeleton import SKELETONS
 
 SMALL = {
@@ -223,17 +225,17 @@ def test_no_step_waits_for_the_device(walkers, monkeypatch, device, precision, c
     steps = []
     whole = Trainer._step
 
-    def guarded(self, loss_of, index):
+    def guarded(self, index):
         steps.append(self.stage)
         if compiled and len(steps) <= 4:
             # Compiled in the first of them, and recorded in the next.
-            return whole(self, loss_of, index)
+            return whole(self, index)
         if device == "cpu":
             with NoReading():
-                return whole(self, loss_of, index)
+                return whole(self, index)
         torch.cuda.set_sync_debug_mode("error")
         try:
-            return whole(self, loss_of, index)
+            return whole(self, index)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 

@@ -52,6 +52,7 @@ OTHER = {
     "holdout": 0.5,
     "contamination": 0.4,
     "budget": 999,
+    "patience": 99,
     "cluster_share": 0.9,
     "batch_size": 2,
     "lr": 0.5,

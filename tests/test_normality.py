@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from gepc_geo.engine import Encoded
+from gepc_geo.encoding import Encoded
 from gepc_geo.mixture import DirichletProcessMixture, ilr
 from gepc_geo.neighbours import NearestDistance
 from gepc_geo.normality import FUSED, SINGLE, Normality, Whitening, of_views

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import fields
 
 import numpy as np
 import pytest
+from helpers import in_3d
 
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.options import NAMES, Options
 
 
@@ -27,7 +29,26 @@ def test_paper_preset_is_the_published_method():
         "assignment",
     )
     assert (paper.augment, paper.scale, paper.batch_size) == ("paper", "image", 512)
-    assert (paper.dropout, paper.lr) == (0.3, 1e-4)
+    # To convergence (4.2.2), at a rate that gets there.
+    assert (paper.dropout, paper.lr, paper.budget) == (0.3, 1e-3, None)
+
+
+def test_paper_preset_divides_by_the_image_where_there_is_one(walkers):
+    walkers = walkers.with_(image_size=[[856, 480]] * walkers.num_clips)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Options.preset("paper", walkers) == Options.preset("paper")
+        assert Options.preset("default", walkers.with_(image_size=None)) == {}
+    size = walkers.image_size.copy()
+    size[2] = np.nan
+    message = (
+        f"{walkers.clip_names[2]}' has no image size, which preset paper divides by: .*scale rms"
+    )
+    with pytest.warns(InputWarning, match=message):
+        changes = Options.preset("paper", walkers.with_(image_size=size))
+    assert changes == Options.preset("paper") | {"scale": "rms"}
+    with pytest.warns(InputWarning, match="3D poses have no image size, which preset paper"):
+        assert Options.preset("paper", in_3d(walkers))["scale"] == "rms"
 
 
 def test_every_option_has_help():
@@ -41,6 +62,11 @@ def test_every_option_has_help():
     [
         ({"window": 1}, "window is 1, expected at least 2"),
         ({"window": 12.0}, "window is 12.0, expected a whole number"),
+        ({"cluster_share": 1.0}, "cluster_share is 1 without a budget, expected less"),
+        ({"patience": 3}, "patience is 3, expected at least 4"),
+        ({"patience": None}, "patience is None, expected a whole number"),
+        ({"budget": -1}, "budget is -1, expected at least 0"),
+        ({"budget": "converge"}, "budget is 'converge', expected a whole number"),
         ({"budget": True}, "budget is True, expected a whole number"),
         ({"dropout": 1}, "dropout is 1, expected at most 0.95"),
         ({"dropout": "0.3"}, "dropout is '0.3', expected a number"),

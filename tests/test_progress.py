@@ -49,6 +49,15 @@ def test_a_bar_on_a_terminal():
     assert "10/10" in stream.getvalue() and "\r" in stream.getvalue()
 
 
+def test_where_the_end_is_not_known_only_the_count_is_shown():
+    line, bar_ = io.StringIO(), Terminal()
+    for stream in (line, bar_):
+        with Progress("train", None, "windows", stream=stream) as bar:
+            bar.update(1234)
+    assert line.getvalue().startswith("train: 1,234 windows, ")
+    assert "1234 windows" in bar_.getvalue() and "/1234" not in bar_.getvalue()
+
+
 def test_of_bars_within_others_the_outermost_stays():
     stream = Terminal()
     with Progress("study", 2, "cells", stream=stream) as outer:

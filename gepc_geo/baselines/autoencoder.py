@@ -12,7 +12,7 @@ from torch import Tensor
 from gepc_geo.baselines.base import WindowCompetitor, inputs, view_scores
 from gepc_geo.baselines.flat import SVM_ROWS, one_class_svm
 from gepc_geo.detector import GEPC, check_detector
-from gepc_geo.engine import window_residual
+from gepc_geo.encoding import window_residual
 from gepc_geo.fitting import refitted
 from gepc_geo.options import Options
 from gepc_geo.precision import autocast
@@ -29,7 +29,8 @@ class AutoencoderCompetitor(WindowCompetitor):
 
     Args:
         options: Every option of a detector: without ``detector``, :meth:`fit` trains an autoencoder
-            with them that spends the whole ``budget`` on the first stage (``cluster_share`` 0).
+            with them that spends the whole ``budget`` on the first stage (``cluster_share`` 0), or
+            without one has converged.
             (default: all defaults)
         detector: A fitted one, whose autoencoder is taken as both of its stages left it, on its
             device. (default: :obj:`None`)

@@ -23,6 +23,8 @@ from gepc_geo.windows import PoseWindows
 
 # Windows a batch has when nothing is learned from it.
 _BATCH = 1024
+# Window passes of training where a detector would go on until it has converged.
+_PASSES = 200_000
 
 _Self = TypeVar("_Self", bound="Competitor")
 
@@ -124,6 +126,12 @@ class OptionsEstimator(BaseEstimator):
                 f"{', '.join(NAMES)}"
             )
         return Options(**self.options.to_dict())
+
+    @property
+    def _passes(self) -> int:
+        """Window passes of training: the option ``budget``; 200,000 without one."""
+        budget = self._options.budget
+        return _PASSES if budget is None else budget
 
 
 class WindowCompetitor(OptionsEstimator, ABC):

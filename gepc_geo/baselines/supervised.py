@@ -76,7 +76,7 @@ class ActionClassifier(WindowCompetitor):
     r"""One minus the largest softmax output of a classifier of the normal classes.
 
     An :class:`ActionNetwork` learns to tell the training clips' classes (``clip_label``) apart, by
-    cross-entropy, with ``budget`` window passes of random augmentations.
+    cross-entropy, with ``budget`` window passes (without one 200,000) of random augmentations.
 
     Args:
         options: As a detector's; of training it uses ``budget``, ``batch_size``, ``lr`` (the peak of
@@ -110,7 +110,7 @@ class ActionClassifier(WindowCompetitor):
     def _train(self, windows: PoseWindows, label: Tensor) -> None:
         options, device = self._options, label.device
         size = min(options.batch_size, len(windows))
-        steps = math.ceil(options.budget / size)
+        steps = math.ceil(self._passes / size)
         optimizer = torch.optim.Adam(
             self.model_.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True
         )

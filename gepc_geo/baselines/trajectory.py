@@ -42,7 +42,8 @@ class SkeletonTrajectories(OptionsEstimator):
     Args:
         options: ``window``, ``frames``, ``stride``, ``score_stride`` and ``max_gap`` make the
             windows; ``batch_size``, ``budget``, ``lr`` and ``seed`` the training (Adam at a constant
-            rate, as published). The others are not looked at. (default: all defaults)
+            rate, as published; without a budget 200,000 passes). The others are not looked at.
+            (default: all defaults)
 
     Attributes:
         supervised: It learns from no classes.
@@ -145,7 +146,7 @@ class SkeletonTrajectories(OptionsEstimator):
         # Drawn on the CPU: the same order on every device.
         generator = torch.Generator().manual_seed(options.seed)
         losses: list[Tensor] = []
-        left = options.budget
+        left = self._passes
         while left > 0:
             order = torch.randperm(count, generator=generator)[:left].to(loader.device)
             left -= len(order)

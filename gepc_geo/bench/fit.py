@@ -22,7 +22,8 @@ from gepc_geo.bench.ordinary import OrdinarySTGCAE
 from gepc_geo.bench.resident import in_a_process
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.detector import GEPC
-from gepc_geo.engine import Trainer, autoencoder, latents
+from gepc_geo.encoding import autoencoder, latents
+from gepc_geo.engine import Trainer
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.io import read
 from gepc_geo.mixture import ilr

@@ -24,7 +24,7 @@ from gepc_geo.bench.ordinary import OrdinarySTGCAE
 from gepc_geo.bench.resident import in_a_process
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.detector import GEPC
-from gepc_geo.engine import Encoded, window_residual
+from gepc_geo.encoding import Encoded, window_residual
 from gepc_geo.levels import ScoreOptions, score_table
 from gepc_geo.mixture import DirichletProcessMixture, ilr
 from gepc_geo.precision import decide

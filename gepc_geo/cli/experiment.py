@@ -14,7 +14,7 @@ import click
 
 from gepc_geo.cli.data import device_option
 from gepc_geo.cli.refusal import Group
-from gepc_geo.cli.settings import ListOf, assignments, resolve
+from gepc_geo.cli.settings import CountOr, ListOf, assignments, resolve
 from gepc_geo.datasets import NWUCLA, PennAction, ShanghaiTech
 from gepc_geo.errors import InputError, naming
 from gepc_geo.experiments import (
@@ -133,8 +133,8 @@ def _study_options(protocol: type[Protocol] | None = None) -> Callable[[Callable
             click.option("--config", type=click.Path(path_type=Path), help="YAML file of options."),
             click.option(
                 "--budget",
-                type=int,
-                help="Window passes a training.  [default: the experiment's]",
+                type=CountOr("converge"),
+                help="Window passes a training; converge: as for train.  [default: the experiment's]",
             ),
             click.option(
                 "--seeds",

@@ -124,6 +124,8 @@ def _show_model(detector: GEPC) -> None:
     )
     click.echo(f"latent          {model.latent_dim} dimensions")
     click.echo(f"precision       {detector.precision_}")
+    share = f"{detector.reconstruction_share_:.2f} of the error of predicting the mean pose"
+    click.echo(f"reconstruction  {share}, on held-out windows")
     fps = "unknown" if np.isnan(detector.fps_) else f"{detector.fps_:g}"
     click.echo(f"fps in training {fps}")
     click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode})")

@@ -12,6 +12,7 @@ import click
 from gepc_geo.errors import InputError
 from gepc_geo.files import parse_yaml, read_yaml
 from gepc_geo.options import Options, default_of
+from gepc_geo.tracks import PoseTracks
 
 
 class ListOf(click.ParamType):
@@ -35,6 +36,25 @@ class ListOf(click.ParamType):
             self.fail(f"{value!r} is not a list of {self.kind.__name__}", param, ctx)
 
 
+class CountOr(click.ParamType):
+    """A whole number, or a word that stands for none (see :func:`resolve`).
+
+    Args:
+        word: The word.
+    """
+
+    name = "integer"
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return value if value == self.word else int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor {self.word}", param, ctx)
+
+
 def setting_options(**base: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A flag for each option; flags that are not given are ``None``.
 
@@ -53,7 +73,7 @@ def setting_options(**base: Any) -> Callable[[Callable[..., Any]], Callable[...,
 def _setting(option: Field, base: dict[str, Any]) -> Callable[[Callable[..., Any]], Any]:
     default, meta = default_of(option), option.metadata
     flag = "--" + option.name.replace("_", "-")
-    text = f"{meta['help']}  [default: {_show(base.get(option.name, default))}]"
+    text = f"{meta['help']}  [default: {_show(base.get(option.name, default), meta['none'])}]"
     kind: Any
     if isinstance(default, bool):
         flag, kind = f"{flag}/--no-{flag[2:]}", None
@@ -61,16 +81,18 @@ def _setting(option: Field, base: dict[str, Any]) -> Callable[[Callable[..., Any
         kind = ListOf(type(default[0]))
     elif meta["choices"]:
         kind = click.Choice(meta["choices"])
+    elif meta["none"]:
+        kind = CountOr(meta["none"])
     else:
         kind = int if default is None else type(default)
     return click.option(flag, option.name, type=kind, default=None, help=text)
 
 
-def _show(default: Any) -> str:
+def _show(default: Any, none: str | None) -> str:
     if isinstance(default, list):
         return ",".join(map(str, default))
     return (
-        {None: "off", True: "yes", False: "no"}.get(default, str(default))
+        {None: none or "off", True: "yes", False: "no"}.get(default, str(default))
         if (default is None or isinstance(default, bool))
         else str(default)
     )
@@ -103,20 +125,31 @@ def assignments(flag: str, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def resolve(
-    flags: dict[str, Any], config: Path | None, preset: str, base: dict[str, Any] | None = None
+    flags: dict[str, Any],
+    config: Path | None,
+    preset: str,
+    base: dict[str, Any] | None = None,
+    tracks: PoseTracks | None = None,
 ) -> Options:
     """Defaults (or ``base``), then preset, then file, then flags.
 
     Args:
-        flags: Option values by name; ``None`` means not given.
+        flags: Option values by name; ``None`` means not given, which an option's own word for it
+            (``converge`` of ``budget``) is not.
         config: A YAML file of options (or of a run: its ``options`` section).
         preset: See :meth:`Options.preset`.
         base: Values in place of the defaults: the demo's, or those a resumed run began with.
+        tracks: The poses, once they are read: a preset may depend on them, what is given does not.
     """
-    values = dict(base or {}) | Options.preset(preset)
-    if config is not None:
-        values |= Options.read(_file_options(config), str(config))
-    values |= {name: value for name, value in flags.items() if value is not None}
+    given = {} if config is None else Options.read(_file_options(config), str(config))
+    words = {option.name: option.metadata["none"] for option in fields(Options)}
+    given |= {
+        name: None if value == words.get(name) else value
+        for name, value in flags.items()
+        if value is not None
+    }
+    changes = Options.preset(preset, None if "scale" in given else tracks)
+    values = dict(base or {}) | changes | given
     options = Options(**Options.read(values, "the command line"))
     options.check()
     return options

@@ -65,21 +65,25 @@ def train(
     run = Run(out)
     with ranks():
         began = distributed.from_first(lambda: run.start(resume))
+        base = None if began is None else began["options"]
         with distributed.agreement():
-            options = resolve(flags, config, preset, None if began is None else began["options"])
+            # What is wrong with a flag is said before anything is read.
+            resolve(flags, config, preset, base)
             target = pick_device(device)
-        # Before the comparison: the run's configuration has what auto stood for when it began.
-        options = distributed.from_first(lambda: run.settle(options, target))
         with distributed.agreement():
             names = class_names(normal)
             reading: dict[str, Any] = {"format": format_, "skeleton": skeleton, "split": split}
             reading |= {"normal": names, "fps": fps}
             reading["image_size"] = None if image_size is None else list(image_size)
+            tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
+            tracks = of_classes(tracks, normal, data)
+            options = resolve(flags, config, preset, base, tracks)
+        # Before the comparison: the run's configuration has what auto stood for when it began.
+        options = distributed.from_first(lambda: run.settle(options, target))
+        with distributed.agreement():
             if began is not None and distributed.is_first():
                 # Where the data lies may have changed; the checkpoint knows whether it is the same.
                 run.check_resumed(options, reading)
-            tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-            tracks = of_classes(tracks, normal, data)
         click.echo(f"{tracks!r}")
         if began is None:
             begun = {"path": str(data), **reading}

@@ -27,6 +27,7 @@ _SHARED = (
     "score_stride",
     "batch_size",
     "budget",
+    "patience",
     "precision",
     "seed",
 )
@@ -196,11 +197,11 @@ def _score(method: Competitor, test: PoseTracks) -> Scored:
 def published(options: Options, tracks: PoseTracks) -> Options:
     """The protocol ``paper`` with the windows, batches and budget of ``options``.
 
-    It divides coordinates by the image size; poses without one (all in 3D) by their RMS size.
+    It divides coordinates by the image size; poses without one (all in 3D) by their RMS size, with a
+    warning.
     """
-    changes = {k: v for k, v in Options.preset("paper").items() if k not in _SHARED}
-    if tracks.dims == 3 or np.isnan(tracks.image_size).any():
-        changes["scale"] = "rms"
+    preset = Options.preset("paper", tracks)
+    changes = {name: value for name, value in preset.items() if name not in _SHARED}
     return replace(Options(), **{name: getattr(options, name) for name in _SHARED}, **changes)
 
 

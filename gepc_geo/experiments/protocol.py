@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from gepc_geo.engine import checksum
+from gepc_geo.checksums import checksum
 from gepc_geo.errors import InputError
 from gepc_geo.experiments.methods import METHODS
 from gepc_geo.experiments.results import Condition, Result

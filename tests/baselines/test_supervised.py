@@ -120,6 +120,11 @@ def test_too_few_classes_are_refused():
             kind(SMALL).fit(some, device="cpu")
 
 
+def test_without_a_budget_there_is_a_length():
+    assert ActionClassifier()._passes == 200_000
+    assert ActionClassifier(SMALL)._passes == SMALL.budget
+
+
 def test_a_loss_that_is_no_number_is_refused():
     wild = Options(**SMALL.to_dict() | {"lr": 1e30, "budget": 64})
     with pytest.raises(InputError, match=r"not all numbers after 4 steps, .* rate 1e\+30"):

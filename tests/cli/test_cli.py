@@ -105,7 +105,7 @@ def test_every_command_has_help_with_an_example():
 
 
 def test_the_demos_own_defaults_are_in_its_help():
-    for name, budget in (("demo", "40000"), ("train", "200000")):
+    for name, budget in (("demo", "40000"), ("train", "converge")):
         assert re.search(rf"--budget .*?default:\s+{budget}", good(name, "--help"), re.S)
 
 

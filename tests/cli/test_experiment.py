@@ -97,6 +97,15 @@ def test_coarse_from_poses_to_tables(given, tmp_path):
     assert line.startswith("Error: clusters is 2, expected 3 as in")
 
 
+@pytest.mark.parametrize("flag", ["--budget=converge", "--set=budget=converge"])
+def test_training_to_convergence(given, tmp_path, flag):
+    given = [one for one in given if one not in ("--budget", 64)]
+    names = ["--methods", "nearest_neighbour", "--directions", "few-vs-many"]
+    good("coarse", *given, *names, flag)
+    config = yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())
+    assert config["options"]["budget"] is None
+
+
 def test_noise_has_its_curve(given, tmp_path):
     text = good("noise", *given, "--methods", "nearest_neighbour", "--seeds", "0,1")
     assert "Loss of AUC" in text

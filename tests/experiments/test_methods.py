@@ -10,7 +10,7 @@ from helpers import NETWORK
 
 from gepc_geo import GEPC
 from gepc_geo.baselines import COMPETITORS, ActionClassifier, LatentSVM, NearestNeighbour
-from gepc_geo.errors import InputError
+from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.experiments import METHODS, choose_methods, methods
 from gepc_geo.experiments.methods import (
     Scored,
@@ -128,7 +128,10 @@ def test_the_published_method_with_this_experiments_windows(actions):
     changed = {name for name, value in found.to_dict().items() if value != paper[name]}
     assert changed == {"frames", "stride", "batch_size", "budget", "precision", "seed"}
     assert (found.clusters, found.frames, found.seed, found.scale) == (20, 12, 3, "image")
-    assert published(given, actions.with_(image_size=None)).scale == "rms"
+    with pytest.warns(InputWarning, match="has no image size"):
+        assert published(given, actions.with_(image_size=None)).scale == "rms"
+    converged = published(replace(given, budget=None, patience=40), actions)
+    assert (converged.budget, converged.patience) == (None, 40)
 
 
 def test_the_published_method_is_trained_as_such(actions, monkeypatch):
