@@ -148,15 +148,12 @@ class GEPC(Options, BaseEstimator):
         _warn_of_rates(tracks)
         self.alarm_: dict[str, Any] | None = None
         train, held_out = hold_out(tracks, options)
-        self.lengths_ = options.frames_of(self.fps_)
-        options.check_windows(self.lengths_)
-        self.pipeline_ = self._pipeline()
+        self.pipeline_ = InputPipeline.of(tracks, options)
         windows = self.pipeline_.training_windows(train)
         known = self.pipeline_.windows(held_out, options.score_stride).without_padded()
-        self.lengths_ = usable_lengths(windows, known)
-        if self.lengths_ != windows.lengths:
-            self.pipeline_ = self._pipeline()
-            windows = self.pipeline_.training_windows(train)
+        # The shortest length, which the pipeline's steps depend on, always stays.
+        self.lengths_ = self.pipeline_.lengths = usable_lengths(windows, known)
+        windows, known = windows.of_lengths(self.lengths_), known.of_lengths(self.lengths_)
         self.trained_on_ = fingerprint(windows)
         # Neighbours are these windows too: of a small set every clip counts.
         rest = self.pipeline_.windows(held_out, options.stride).without_padded()
@@ -186,21 +183,15 @@ class GEPC(Options, BaseEstimator):
         encoder = Encoder(self.pipeline_, self.network_)
         learned = learn(encoder, options, self.modes_, windows, rest)
         self.scorer_ = WindowScorer(encoder, learned.normality)
-        calibrated = self.pipeline_.windows(held_out, options.score_stride).without_padded()
         if distributed.is_first():
-            warn_of_few(windows, calibrated, options.holdout)
+            warn_of_few(windows, known, options.holdout)
         self.calibration_ = Calibration.of(
             self.scorer_,
             learned,
-            _some_people(calibrated),
+            _some_people(known),
             int(windows.person.max()) + 1,
             options.contamination,
             quiet,
-        )
-
-    def _pipeline(self) -> InputPipeline:
-        return InputPipeline(
-            self.skeleton_, self.dims_, self.num_features_, self.options_, self.lengths_
         )
 
     def _check_size(self, windows: int) -> None:

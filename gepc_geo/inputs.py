@@ -107,6 +107,17 @@ class InputPipeline:
         self.mean, self.std = torch.zeros(0), torch.ones(0)
         self.motion_mean, self.motion_std = torch.zeros(0), torch.ones(0)
 
+    @classmethod
+    def of(cls, tracks: PoseTracks, options: Options) -> InputPipeline:
+        """A pipeline for poses, with windows of the lengths that options have at their rate.
+
+        Raises:
+            InputError: As :meth:`~gepc_geo.options.Options.check_windows`.
+        """
+        lengths = options.frames_of(tracks.usual_fps)
+        options.check_windows(lengths)
+        return cls(tracks.skeleton, tracks.dims, tracks.num_features, options, lengths)
+
     def check(self, tracks: PoseTracks) -> None:
         """Raises an :class:`~gepc_geo.errors.InputError` unless ``tracks`` fit this pipeline."""
         check_tracks(tracks)

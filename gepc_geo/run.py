@@ -24,8 +24,8 @@ from gepc_geo.tracks import PoseTracks
 class Run:
     """A run's folder: ``config.yaml``, ``losses.csv``, ``checkpoint.pt`` and, at the end, ``model.pt``.
 
-    Without a network there are no losses, and the checkpoint only names the data. A run that was adapted
-    has ``model.pt`` and ``adapted.yaml``, which names the run it came from.
+    Without a network there are neither losses nor checkpoint. A run that was adapted has ``model.pt`` and
+    ``adapted.yaml``, which names the run it came from.
 
     Args:
         folder: The folder; made when the run starts.

@@ -276,8 +276,12 @@ class PoseWindows(Dataset):
 
     def of_length(self, length: int) -> PoseWindows:
         """The windows of one of the lengths, over the same table."""
-        part = self.subset(self.size == length)
-        part.lengths = (length,)
+        return self.of_lengths((length,))
+
+    def of_lengths(self, lengths: tuple[int, ...]) -> PoseWindows:
+        """The windows of some of the lengths, over the same table."""
+        part = self.subset(np.isin(self.size, lengths))
+        part.lengths = lengths
         return part
 
     @property

@@ -48,13 +48,6 @@ class Competitor(Protocol):
         r"""Anomaly scores :math:`[W]` of :meth:`windows`; higher is more abnormal."""
 
 
-def fresh_pipeline(tracks: PoseTracks, options: Options) -> InputPipeline:
-    """A pipeline for poses, with windows of the lengths that options have at their rate."""
-    lengths = options.frames_of(tracks.usual_fps)
-    options.check_windows(lengths)
-    return InputPipeline(tracks.skeleton, tracks.dims, tracks.num_features, options, lengths)
-
-
 def inputs(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> Iterator[Inputs]:
     r"""Batches of what some windows look like to networks and densities.
 
@@ -186,13 +179,10 @@ class WindowCompetitor(OptionsEstimator, ABC):
         options, target = self._options, pick_device(device)
         options.check()
         check_tracks(tracks)
-        pipeline = fresh_pipeline(tracks, options)
+        pipeline = InputPipeline.of(tracks, options)
         windows = pipeline.training_windows(tracks)
-        kept = usable_lengths(windows, windows)
-        if kept != windows.lengths:
-            size = (tracks.skeleton, tracks.dims, tracks.num_features)
-            pipeline = InputPipeline(*size, options, kept)
-            windows = pipeline.training_windows(tracks)
+        pipeline.lengths = usable_lengths(windows, windows)
+        windows = windows.of_lengths(pipeline.lengths)
         pipeline.to(target).fit(WindowLoader(windows, _BATCH, device=target)).to(target)
         return self.fit_windows(pipeline, windows)
 

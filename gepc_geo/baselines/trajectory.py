@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from gepc_geo.baselines.base import OptionsEstimator, fresh_pipeline
+from gepc_geo.baselines.base import OptionsEstimator
 from gepc_geo.baselines.mped_rnn import MPEDRNN, Skeletons, decompose
 from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
 from gepc_geo.fitting import refitted
+from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
 from gepc_geo.tracks import PoseTracks, check_tracks
@@ -81,7 +82,7 @@ class SkeletonTrajectories(OptionsEstimator):
         with refitted(self) as fresh:
             # Frames are observed and predicted: of one length, the shortest.
             options.lengths = [str(options.frames_of(tracks.usual_fps)[0])]
-            fresh.pipeline_ = fresh_pipeline(tracks, options)
+            fresh.pipeline_ = InputPipeline.of(tracks, options)
             windows = fresh.pipeline_.training_windows(tracks)
             fresh.by_image_ = not np.isnan(tracks.image_size).any()
             fresh.observed_ = round(2 / 3 * windows.length)
