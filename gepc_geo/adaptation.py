@@ -267,7 +267,7 @@ def _scored_by_others(
             judge = WindowScorer(encoder, {length: new.without_others(unrelated)})
             scores.append(judge.raw(windows.subset(here).of_length(length)))
             places.append(np.flatnonzero(here))
-    raw = {mode: torch.cat([one[mode] for one in scores]) for mode in detector.modes_}
+    raw = {mode: torch.cat([one[mode] for one in scores]) for mode in scores[0]}
     return windows.subset(np.concatenate(places)), raw
 
 

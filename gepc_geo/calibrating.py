@@ -12,6 +12,7 @@ from torch import Tensor
 from gepc_geo import distributed
 from gepc_geo.calibration import TailCalibrator
 from gepc_geo.learning import Learned
+from gepc_geo.options import WINDOW_MODES
 from gepc_geo.scoring import person_frame_scores
 from gepc_geo.window_scores import WindowScorer, WindowScores
 from gepc_geo.windows import PoseWindows
@@ -44,7 +45,9 @@ class Calibration:
     ) -> Calibration:
         """Calibrates a scorer, and measures its scores.
 
-        Where nothing is held out at a length (a handful of tracks), the training windows must do.
+        Modes of windows themselves are calibrated on the training windows too, whose scores there are
+        as those of somebody new; other modes on those alone where nothing is held out at a length (a
+        handful of tracks).
 
         Args:
             scorer: Its ``normality`` is calibrated here.
@@ -60,9 +63,15 @@ class Calibration:
         raw = {mode: distributed.gather(score) for mode, score in raw.items()}
         for length, normality in scorer.normality.items():
             known = _of_length(held_out, raw, length)
-            if not len(next(iter(known.values()))):
-                known = _of_length(learned.windows, learned.scores, length)
-            normality.calibrate(known)
+            trained = _of_length(learned.windows, learned.scores, length)
+            normality.calibrate(
+                {
+                    mode: torch.cat([trained[mode], score])
+                    if mode in WINDOW_MODES or not len(score)
+                    else score
+                    for mode, score in known.items()
+                }
+            )
         normal = scorer.comparable(learned.windows, learned.scores)
         windows, scores = learned.windows, normal
         if len(held_out):

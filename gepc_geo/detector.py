@@ -25,7 +25,13 @@ from gepc_geo.memory import kept_memory
 from gepc_geo.model_file import read_model, write_model
 from gepc_geo.options import MODES, NETWORK_MODES, Options
 from gepc_geo.tracks import PoseTracks, check_tracks
-from gepc_geo.window_scores import WindowScorer, WindowScores, input_shares, scoring_loader
+from gepc_geo.window_scores import (
+    WindowScorer,
+    WindowScores,
+    input_shares,
+    own_modes,
+    scoring_loader,
+)
 from gepc_geo.windows import PoseWindows
 
 # Held-out windows of a length that scores are calibrated on: more of them make no tail better known.
@@ -36,11 +42,12 @@ _CALIBRATED = 30_000
 class GEPC(Options, BaseEstimator):
     r"""Finds abnormal windows of tracked poses, as an estimator.
 
-    By default (``mode="nearest"``) a window of poses is as abnormal as it is far from the nearest normal
-    one, in units of how far apart normal windows are there
-    (:class:`~gepc_geo.neighbours.NearestDistance`), seen by the low frequencies of its joints and of the
-    person's motion; nothing else is learned. Windows of about half a second, one and two seconds are
-    scored together.
+    By default (``mode="combined"``) a window of poses is abnormal where it is far from the nearest normal
+    people (``nearest``, :class:`~gepc_geo.neighbours.NearestDistance`) and where a small classifier does
+    not tell it from altered copies, as it tells normal ones (``altered``,
+    :class:`~gepc_geo.alterations.AlterationClassifier`): the mean of both as tail probabilities. Both see
+    the low frequencies of the joints and of the person's motion. Windows of about half a second, one and
+    two seconds are scored together.
 
     The other modes are of Graph Embedded Pose Clustering (Markovitz et al., CVPR 2020): windows are
     embedded by a spatio-temporal graph autoencoder, clustered softly, and scored by a Dirichlet process
@@ -55,7 +62,8 @@ class GEPC(Options, BaseEstimator):
 
     Attributes:
         options\_: The options it was fitted with; of ``mode`` the parameter counts.
-        modes\_: The scoring modes it has: all where a network was trained, else ``nearest``.
+        modes\_: The scoring modes it has: all where a network was trained, else
+            ``combined``, ``nearest`` and ``altered``.
         lengths\_: Frames of windows, rising: ``lengths`` at the training poses' rate, without those that
             hardly any training track is long enough for.
         skeleton\_: The skeleton of the training poses.
@@ -138,7 +146,7 @@ class GEPC(Options, BaseEstimator):
         tensorboard: bool,
     ) -> None:
         self.options_ = options = Options(**self.to_dict())
-        self.modes_: tuple[str, ...] = MODES if options.needs_network else ("nearest",)
+        self.modes_ = options.modes
         self.skeleton_, self.dims_, self.num_features_ = (
             tracks.skeleton,
             tracks.dims,
@@ -181,7 +189,7 @@ class GEPC(Options, BaseEstimator):
             self.network_.precision = trainer.precision
             self.reconstruction_share_ = trainer.reconstruction_share
         encoder = Encoder(self.pipeline_, self.network_)
-        learned = learn(encoder, options, self.modes_, windows, rest)
+        learned = learn(encoder, options, own_modes(self.modes_), windows, rest)
         self.scorer_ = WindowScorer(encoder, learned.normality)
         if distributed.is_first():
             warn_of_few(windows, known, options.holdout)
@@ -285,7 +293,7 @@ class GEPC(Options, BaseEstimator):
         r"""Anomaly scores :math:`[W]` of :meth:`windows`; higher is more abnormal.
 
         Args:
-            mode: One of ``modes_``: ``nearest``; with a network ``assignment`` (the paper's:
+            mode: One of ``modes_``: ``combined``, ``nearest``, ``altered``; with a network ``assignment`` (the paper's:
                 log-probability of the soft assignment), ``max`` (one minus the largest soft assignment),
                 ``latent``, ``reconstruction``; default: the option ``mode``.
         """

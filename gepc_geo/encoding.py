@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from gepc_geo.alterations import alterations
 from gepc_geo.inputs import InputPipeline, Inputs
 from gepc_geo.nn import STGCAE, SoftAssignment
 from gepc_geo.options import Options
@@ -17,6 +18,7 @@ from gepc_geo.precision import autocast
 #: What each scoring mode is computed from.
 PART_OF_MODE = {
     "nearest": "window",
+    "altered": "altered",
     "assignment": "log_p",
     "max": "log_p",
     "latent": "latent",
@@ -24,7 +26,7 @@ PART_OF_MODE = {
 }
 
 #: Parts of :math:`N` windows by name, each with a row for each window: ``window``, the input without the
-#: confidence :math:`[N, D]`; with a network ``latent`` :math:`[N, D_z]`, ``log_p``, the log soft assignments
+#: confidence :math:`[N, D]`; ``altered``, it and its altered copies :math:`[N, A + 1, D]`; with a network ``latent`` :math:`[N, D_z]`, ``log_p``, the log soft assignments
 #: :math:`[N, K]`, and ``residual``, input less reconstruction :math:`[N, S V C]`, 0 at joints not seen.
 Parts = dict[str, Tensor]
 
@@ -79,7 +81,10 @@ class Encoder:
         parts: Parts = {}
         if "window" in needed:
             parts["window"] = inputs.flat()
-        if self.network is None or needed == {"window"}:
+        if "altered" in needed:
+            copies = alterations(inputs, self.pipeline)
+            parts["altered"] = torch.stack([one.flat() for one in (inputs, *copies)], dim=1)
+        if self.network is None or needed <= {"window", "altered"}:
             return parts
         x = inputs.tensor()
         with autocast(x.device, self.network.precision):

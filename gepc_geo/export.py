@@ -22,7 +22,8 @@ from gepc_geo.files import atomic_path, atomic_stream, check_destination
 from gepc_geo.mixture import DirichletProcessMixture
 from gepc_geo.mixture.gaussian import GaussianComponents
 from gepc_geo.normality import of_views
-from gepc_geo.options import NETWORK_MODES
+from gepc_geo.options import COMBINED, NETWORK_MODES
+from gepc_geo.window_scores import combined, own_modes
 
 #: What a graph can be written as.
 FORMATS = ("onnx", "torch")
@@ -79,7 +80,7 @@ class ScoringGraph(nn.Module):
         self.encoder = Encoder(detector.pipeline_, network)
         alone = network is not None and len(self.normality) == 1
         self.outputs = ("score", "assignment") if alone else ("score",)
-        self._modes = (self.mode, "assignment") if alone else (self.mode,)
+        self._modes = own_modes((self.mode, "assignment") if alone else (self.mode,))
 
     def forward(self, keypoints: Tensor, image_size: Tensor | None = None) -> tuple[Tensor, ...]:
         """What :attr:`outputs` names."""
@@ -88,11 +89,17 @@ class ScoringGraph(nn.Module):
         for length, normality in self.normality.items():
             first = (longest - length) // 2
             parts = self._encode(keypoints[:, first : first + length], image_size)
-            views = self._score(length, parts).unflatten(0, (self.copies, count))
-            scores.append({self.mode: of_views(self.mode, views)})
-            if len(self.normality) > 1:
-                scores[-1] = normality.tails(scores[-1])
-        score = torch.stack([one[self.mode] for one in scores]).mean(0)
+            own = {
+                mode: of_views(mode, score.unflatten(0, (self.copies, count)))
+                for mode, score in self._scores(length, parts).items()
+            }
+            if self.mode == COMBINED:
+                scores.append(combined(normality.tails(own)))
+            elif len(self.normality) > 1:
+                scores.append(normality.tails(own)[self.mode])
+            else:
+                scores.append(own[self.mode])
+        score = torch.stack(scores).mean(0)
         return (score, parts["log_p"][:count].exp()) if len(self.outputs) > 1 else (score,)
 
     def _encode(self, keypoints: Tensor, image_size: Tensor | None) -> Parts:
@@ -105,15 +112,21 @@ class ScoringGraph(nn.Module):
         choices = torch.cat([each + copy for copy in range(self.copies)])
         return self.encoder.of_inputs(self.encoder.pipeline(batch, choices), self._modes)
 
-    def _score(self, length: int, parts: Parts) -> Tensor:
-        """The mode's score of views, what does not depend on them computed beforehand."""
+    def _scores(self, length: int, parts: Parts) -> dict[str, Tensor]:
+        """Scores of views in the modes that the mode is made of, what does not depend on views computed beforehand."""
         normality = self.normality[length]
-        points = normality.project(parts)[self.mode]
-        if self.mode == "nearest":
-            return normality.nearest.compare(points)
-        if self.mode == "max":
-            return -torch.expm1(points[:, 0])
-        return -self.densities[length](points)
+        points = normality.project(parts)
+        scores = {}
+        for mode in own_modes([self.mode]):
+            if mode == "nearest":
+                scores[mode] = normality.nearest.compare(points[mode])
+            elif mode == "altered":
+                scores[mode] = normality.altered.tell(points[mode])
+            elif mode == "max":
+                scores[mode] = -torch.expm1(points[mode][:, 0])
+            else:
+                scores[mode] = -self.densities[length](points[mode])
+        return scores
 
 
 def _density(mixture: DirichletProcessMixture) -> Callable[[Tensor], Tensor]:

@@ -13,7 +13,7 @@ from gepc_geo import distributed
 from gepc_geo.encoding import Encoder
 from gepc_geo.errors import warn_of_input
 from gepc_geo.normality import Normality, of_views
-from gepc_geo.options import Options
+from gepc_geo.options import WINDOW_MODES, Options
 from gepc_geo.window_scores import scoring_loader
 from gepc_geo.windows import PoseWindows
 
@@ -79,12 +79,14 @@ def learn(
     windows: PoseWindows,
     held_out: PoseWindows,
 ) -> Learned:
-    """Fits densities to training windows, and neighbours to held-out ones too: of a small set every clip counts.
+    """Fits densities to training windows, and scores of windows themselves to held-out ones too.
+
+    Of a small set every clip counts.
 
     Args:
         encoder: Makes of windows what densities are of.
         options: Of the detector.
-        modes: Scoring modes.
+        modes: Scoring modes but ``combined``.
         windows: Training windows of all lengths.
         held_out: Windows of people that no network was trained on; in the numbers of people they come
             after those of ``windows``.
@@ -138,32 +140,37 @@ class _Fit:
             mine = _mine(self.windows)
             points |= _cat(
                 _gather(map(normality.project, self._encode(mine, choice))) for choice in choices
-            ) | {"nearest": points["nearest"]}
+            ) | {mode: points[mode] for mode in WINDOW_MODES}
         person = torch.as_tensor(chosen.person).to(device)
-        neighbours, whose = [points["nearest"]], [person.repeat(len(choices))]
+        known, whose = (
+            [{mode: points[mode] for mode in WINDOW_MODES}],
+            [person.repeat(len(choices))],
+        )
         if len(self.held_out):
             theirs = torch.as_tensor(self.held_out.person).to(device) + self.offset
-            neighbours += [self._neighbours(normality, choice) for choice in choices]
+            known += [self._others(normality, choice) for choice in choices]
             whose.append(theirs.repeat(len(choices)))
-        normality = _first(
-            lambda: normality.fit(points, torch.cat(neighbours), torch.cat(whose)), device
-        )
+        normality = _first(lambda: normality.fit(points, _cat(known), torch.cat(whose)), device)
         views = [normality.scores(one, person) for one in passes[: augment.num_scored]]
         return normality, {
             mode: of_views(mode, torch.stack([one[mode] for one in views])) for mode in self.modes
         }
 
-    def _neighbours(self, normality: Normality, choice: int) -> Tensor:
-        """Held-out windows in the coordinates of neighbours."""
+    def _others(self, normality: Normality, choice: int) -> dict[str, Tensor]:
+        """Held-out windows in the coordinates of the scores of windows themselves."""
         part = _mine(self.held_out)
         # A rank that has none of them encodes one all the same, and takes no row of it.
-        encoded = self._encode(part if len(part) else self.held_out.subset([0]), choice)
-        rows = [normality.nearest.project(parts["window"]) for parts in encoded]
-        return distributed.gather(torch.cat(rows)[: len(part)])
+        encoded = self._encode(
+            part if len(part) else self.held_out.subset([0]), choice, WINDOW_MODES
+        )
+        rows = _cat(normality.project(parts) for parts in encoded)
+        return {mode: distributed.gather(one[: len(part)]) for mode, one in rows.items()}
 
-    def _encode(self, windows: PoseWindows, choice: int) -> Iterator[dict[str, Tensor]]:
+    def _encode(
+        self, windows: PoseWindows, choice: int, modes: Sequence[str] | None = None
+    ) -> Iterator[dict[str, Tensor]]:
         for batch in scoring_loader(windows, self.device):
-            yield self.encoder(batch, choice, self.modes)
+            yield self.encoder(batch, choice, self.modes if modes is None else modes)
 
 
 def _mine(windows: PoseWindows) -> PoseWindows:

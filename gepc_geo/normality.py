@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gepc_geo.alterations import AlterationClassifier
 from gepc_geo.calibration import TailCalibrator
 from gepc_geo.encoding import Parts
 from gepc_geo.mixture import DirichletProcessMixture, ilr
@@ -125,12 +126,13 @@ class Normality:
 
     Fitted in two steps, so that no more than a sample of what is wide is ever held: :meth:`measure` on a
     sample of :data:`~gepc_geo.encoding.Parts`, then :meth:`fit` on the :meth:`project` of every window.
-    Points, which :meth:`project` gives, are rows :math:`[N, d]` by mode: in the coordinates of neighbours,
-    whitened, log-ratios of soft assignments; of ``max`` the logarithm of the largest, :math:`[N, 1]`.
+    Points, which :meth:`project` gives, are rows :math:`[N, d]` by mode: in the coordinates of neighbours
+    (of ``altered`` each copy, :math:`[N, A + 1, d]`), whitened, log-ratios of soft assignments; of ``max`` the logarithm of the largest, :math:`[N, 1]`.
 
     Args:
         options: Mixture options and the seed.
-        modes: Scoring modes that there are parts for.
+        modes: Scoring modes that there are parts for; ``combined``, which is made of the others' tail probabilities, is none
+            of them.
     """
 
     def __init__(self, options: Options, modes: Sequence[str]) -> None:
@@ -140,6 +142,7 @@ class Normality:
         }
         self.mixtures = {mode: self._mixture(mode) for mode in modes if mode in _MIXED}
         self.nearest = NearestDistance()
+        self.altered = AlterationClassifier(options.seed)
         self.calibrators: dict[str, TailCalibrator] = {}
 
     def _mixture(self, mode: str) -> DirichletProcessMixture:
@@ -168,6 +171,11 @@ class Normality:
         }
         if "window" in parts:
             points["nearest"] = self.nearest.project(parts["window"])
+        if "altered" in parts:
+            rows = parts["altered"]
+            points["altered"] = self.nearest.project(rows.flatten(0, 1)).unflatten(
+                0, rows.shape[:2]
+            )
         if "log_p" in parts:
             log_p = parts["log_p"].double()
             points["assignment"] = (
@@ -176,17 +184,20 @@ class Normality:
             points["max"] = log_p.amax(1, keepdim=True)
         return points
 
-    def fit(self, points: dict[str, Tensor], neighbours: Tensor, person: Tensor) -> Normality:
-        """Fits mixtures to the training windows, and neighbours to those that are to be neighbours.
+    def fit(
+        self, points: dict[str, Tensor], windows: dict[str, Tensor], person: Tensor
+    ) -> Normality:
+        """Fits mixtures to the training windows, and what is of windows themselves to a sample and to others.
 
         Args:
             points: All training windows, from :meth:`project`.
-            neighbours: ``nearest`` of :meth:`project` of them and of others, :math:`[N, d']`.
-            person: Whose each of the neighbours is, :math:`[N]`.
+            windows: :data:`~gepc_geo.options.WINDOW_MODES` of :meth:`project` of a sample of them and of others.
+            person: Whose each of these is, :math:`[N]`.
         """
         for mode, mixture in self.mixtures.items():
             mixture.fit(points[mode])
-        self.nearest.fit(neighbours, person)
+        self.nearest.fit(windows["nearest"], person)
+        self.altered.fit(windows["altered"], person)
         return self
 
     @torch.no_grad()
@@ -194,7 +205,8 @@ class Normality:
         """A copy that knows more windows beside those it was fitted to, which are not at hand any more.
 
         Mixtures are refitted to rows drawn from themselves (as many as they were fitted to, at most
-        10,000) and the new ones together; neighbours gain rows. Whitening and calibration stay.
+        10,000) and the new ones together; neighbours gain rows. Whitening, calibration and what tells altered
+        copies stay.
 
         Args:
             points: The new windows, from :meth:`project`.
@@ -202,6 +214,7 @@ class Normality:
         """
         more = Normality(self.options, self.modes)
         more.whitening, more.calibrators = self.whitening, dict(self.calibrators)
+        more.altered = self.altered
         more.nearest = self.nearest.extended(points["nearest"], person)
         for mode, mixture in self.mixtures.items():
             new = points[mode]
@@ -231,6 +244,8 @@ class Normality:
     def _score(self, mode: str, rows: Tensor, person: Tensor | None) -> Tensor:
         if mode == "nearest":
             return self.nearest(rows, person)
+        if mode == "altered":
+            return self.altered(rows, person)
         if mode == "max":
             # 1 - max p, from the log so that near-certain windows keep an order.
             return -torch.expm1(rows[:, 0])
@@ -246,6 +261,7 @@ class Normality:
         for part in (one for group in parts for one in group.values()):
             part.to(device)
         self.nearest.to(device)
+        self.altered.to(device)
         return self
 
     def state_dict(self) -> dict[str, Any]:
@@ -255,7 +271,10 @@ class Normality:
             name: {key: part.state_dict() for key, part in getattr(self, name).items()}
             for name in groups
         }
-        return state | {"nearest": self.nearest.state_dict()}
+        return state | {
+            "nearest": self.nearest.state_dict(),
+            "altered": self.altered.state_dict(),
+        }
 
     @classmethod
     def from_state_dict(
@@ -270,6 +289,7 @@ class Normality:
             for mode in self.mixtures
         }
         self.nearest.load_state_dict(state["nearest"])
+        self.altered.load_state_dict(state["altered"])
         self.calibrators = {
             m: TailCalibrator.from_state_dict(c) for m, c in state["calibrators"].items()
         }

@@ -85,7 +85,7 @@ class OnlineScorer:
 
     Example:
         >>> scorer = OnlineScorer(GEPC.load("model.pt"))  # doctest: +SKIP
-        >>> scorer.push(Frame("gate", 0, [7], keypoints)).scores["nearest"]  # doctest: +SKIP
+        >>> scorer.push(Frame("gate", 0, [7], keypoints)).scores["combined"]  # doctest: +SKIP
     """
 
     def __init__(

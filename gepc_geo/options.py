@@ -18,8 +18,12 @@ from gepc_geo.tracks import PoseTracks
 #: Scoring modes that need the trained network: of the soft assignment (section 3.4 of the paper), its largest
 #: part, the latent, what reconstruction leaves over.
 NETWORK_MODES = ("assignment", "max", "latent", "reconstruction")
-#: What a window's anomaly score can be computed from; ``nearest`` is of the window itself.
-MODES = ("nearest", *NETWORK_MODES)
+#: Scoring modes of the window itself: how far it is from normal ones, how well it is told from altered copies.
+WINDOW_MODES = ("nearest", "altered")
+#: The mean of tail probabilities of :data:`WINDOW_MODES`.
+COMBINED = "combined"
+#: What a window's anomaly score can be computed from.
+MODES = (COMBINED, *WINDOW_MODES, *NETWORK_MODES)
 #: Options that only a network's training and scores depend on.
 NETWORK_OPTIONS = (
     *("branches", "attention", "hidden", "encoder_channels", "strides", "decoder_channels"),
@@ -147,8 +151,9 @@ class Options:
         64, "Principal components that the latent and reconstruction modes keep.", low=1
     )
     mode: str = _option(
-        "nearest",
-        "What the anomaly score is computed from; all but nearest train a network.",
+        COMBINED,
+        "What the anomaly score is computed from; combined is the mean of nearest and altered, the others "
+        "train an autoencoder.",
         choices=MODES,
     )
     holdout: float = _option(
@@ -315,8 +320,13 @@ class Options:
             )
 
     @property
+    def modes(self) -> tuple[str, ...]:
+        """The scoring modes that a detector with these options has."""
+        return MODES if self.needs_network else (COMBINED, *WINDOW_MODES)
+
+    @property
     def needs_network(self) -> bool:
-        """Whether the scoring mode is computed from what a trained network makes of windows."""
+        """Whether the scoring mode is computed from what the trained autoencoder makes of windows."""
         return self.mode in NETWORK_MODES
 
     def frames_of(self, fps: float) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.loader import WindowLoader
 from gepc_geo.normality import Normality, of_views
+from gepc_geo.options import COMBINED, WINDOW_MODES
 from gepc_geo.progress import Progress
 from gepc_geo.spectral import from_spectrum
 from gepc_geo.windows import PoseWindows
@@ -37,6 +38,17 @@ class WindowScores:
     scores: dict[str, np.ndarray]
 
 
+def own_modes(modes: Sequence[str]) -> tuple[str, ...]:
+    """The modes with a score of their own that some modes are made of."""
+    own = (WINDOW_MODES if mode == COMBINED else (mode,) for mode in modes)
+    return tuple(dict.fromkeys(mode for some in own for mode in some))
+
+
+def combined(tails: dict[str, Tensor]) -> Tensor:
+    """The mode ``combined``: the mean of the others' tails (:meth:`~gepc_geo.normality.Normality.tails`)."""
+    return torch.stack([tails[mode] for mode in WINDOW_MODES]).mean(0)
+
+
 def scoring_loader(windows: PoseWindows, device: torch.device) -> WindowLoader:
     """Windows in batches of the size in which they are scored."""
     return WindowLoader(windows, _BATCH.get(device.type, _BATCH["cpu"]), device=device)
@@ -56,6 +68,11 @@ class WindowScorer:
     @property
     def modes(self) -> tuple[str, ...]:
         """The scoring modes."""
+        return (COMBINED, *self.own_modes)
+
+    @property
+    def own_modes(self) -> tuple[str, ...]:
+        """The scoring modes that have a score of their own: all but ``combined``."""
         return next(iter(self.normality.values())).modes
 
     @property
@@ -77,27 +94,31 @@ class WindowScorer:
         Raises:
             InputError: A score that is not a finite number.
         """
-        return self.of_raw(windows, self.raw(windows, modes, quiet))
+        return self.of_raw(windows, self.raw(windows, modes, quiet), modes)
 
-    def of_raw(self, windows: PoseWindows, raw: dict[str, Tensor]) -> WindowScores:
-        """Scores of windows that :meth:`raw` was computed of already."""
-        scores = self.comparable(windows, raw)
+    def of_raw(
+        self, windows: PoseWindows, raw: dict[str, Tensor], modes: Sequence[str] | None = None
+    ) -> WindowScores:
+        """Scores of windows that :meth:`raw` was computed of already, in the same modes."""
+        scores = self.comparable(windows, raw, modes)
         return WindowScores(windows, {mode: one.cpu().numpy() for mode, one in scores.items()})
 
-    def comparable(self, windows: PoseWindows, raw: dict[str, Tensor]) -> dict[str, Tensor]:
-        r"""Scores [W] that windows of all lengths have in common.
+    def comparable(
+        self, windows: PoseWindows, raw: dict[str, Tensor], modes: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
+        r"""Scores [W] that windows of all lengths have in common, by mode.
 
         Of a single length they are as they are, of several :math:`-\log` of the tail probability among
-        normal windows of that length.
+        normal windows of that length; ``combined`` is always the mean of such.
         """
-        if len(self.normality) == 1:
-            return raw
-        scores = {mode: torch.empty_like(one) for mode, one in raw.items()}
+        modes = self.modes if modes is None else modes
+        tails = {mode: torch.empty_like(one) for mode, one in raw.items()}
         for length, normality in self.normality.items():
             at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(self.device)
             for mode, one in normality.tails({m: score[at] for m, score in raw.items()}).items():
-                scores[mode][at] = one
-        return scores
+                tails[mode][at] = one
+        own = raw if len(self.normality) == 1 else tails
+        return {mode: combined(tails) if mode == COMBINED else own[mode] for mode in modes}
 
     @torch.no_grad()
     def raw(
@@ -107,11 +128,11 @@ class WindowScorer:
         quiet: bool = True,
         person: np.ndarray | None = None,
     ) -> dict[str, Tensor]:
-        """Each mode's own score [W] of windows, on the device.
+        """Own scores [W] of windows, on the device, in the modes that ``modes`` are made of.
 
-        With ``person`` [W] learned windows of the same person are no neighbours.
+        With ``person`` [W] what was learned of the same person does not count.
         """
-        modes = self.modes if modes is None else modes
+        modes = self.own_modes if modes is None else own_modes(modes)
         own = None if person is None else torch.as_tensor(person).to(self.device)
         # All of it beforehand: what a batch leaves behind is put where its large temporaries were, and
         # those of the next do not fit there any more.
@@ -158,11 +179,11 @@ class WindowScorer:
             Rows :math:`[A W, d]`, view after view (:meth:`~gepc_geo.normality.Normality.project`).
         """
         batches = [
-            self._views(batch, windows.length, self.modes)
+            self._views(batch, windows.length, self.own_modes)
             for batch in scoring_loader(windows, self.device)
         ]
         views = [view for each in zip(*batches, strict=True) for view in each]
-        return {mode: torch.cat([view[mode] for view in views]) for mode in self.modes}
+        return {mode: torch.cat([view[mode] for view in views]) for mode in self.own_modes}
 
     @torch.no_grad()
     def few(self, windows: PoseWindows, modes: Sequence[str] | None = None) -> WindowScores:
@@ -176,14 +197,14 @@ class WindowScorer:
             modes: Some of :attr:`modes`. (default: all)
         """
         modes = self.modes if modes is None else modes
+        own = own_modes(modes)
         raw = {
-            mode: torch.zeros(len(windows), dtype=torch.float64, device=self.device)
-            for mode in modes
+            mode: torch.zeros(len(windows), dtype=torch.float64, device=self.device) for mode in own
         }
         for batch in scoring_loader(windows, self.device):
-            for mode, score in self._of_views(batch, batch.x.size(1), modes, None).items():
+            for mode, score in self._of_views(batch, batch.x.size(1), own, None).items():
                 raw[mode][batch.window] = score
-        return self.of_raw(windows, raw)
+        return self.of_raw(windows, raw, modes)
 
     def full_batches(self, windows: PoseWindows) -> Iterator[tuple[Batch, Tensor, int]]:
         """Batches of one size, the positions of the windows that count, which are the first, and their length.
@@ -255,7 +276,7 @@ def input_shares(
     Returns:
         Positions :math:`[B]` and shares :math:`[B, T, V]`.
     """
-    encoder = scorer.encoder
+    encoder, own = scorer.encoder, own_modes([mode])
     augment = encoder.pipeline.augment
     for batch in scoring_loader(windows, scorer.device):
         length, normality = batch.x.size(1), scorer.normality[batch.x.size(1)]
@@ -265,13 +286,10 @@ def input_shares(
             inputs = encoder.pipeline(batch, choices)
             views.append(inputs._replace(body=inputs.body.requires_grad_(True)))
         with torch.enable_grad():
-            scores = torch.stack(
-                [
-                    normality.scores(normality.project(encoder.of_inputs(x, [mode])))[mode]
-                    for x in views
-                ]
-            )
-            total = of_views(mode, scores).sum()
+            each = [normality.scores(normality.project(encoder.of_inputs(x, own))) for x in views]
+            scores = {one: of_views(one, torch.stack([s[one] for s in each])) for one in own}
+            score = combined(normality.tails(scores)) if mode == COMBINED else scores[mode]
+            total = score.sum()
             gradients = torch.autograd.grad(total, [x.body for x in views])
         share = torch.zeros((), device=scorer.device)
         for choice, (x, gradient) in enumerate(zip(views, gradients, strict=True)):

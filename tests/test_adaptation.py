@@ -22,7 +22,7 @@ from gepc_geo.alarms import Alarm, alarm_runs, clip_series, false_alarms
 from gepc_geo.alerts import Alert
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.options import MODES
-from gepc_geo.window_scores import WindowScorer
+from gepc_geo.window_scores import WindowScorer, own_modes
 
 #: Neighbours of one length and of several, and a network.
 KINDS = {"one": SMALL, "several": SEVERAL, "network": TRAINED}
@@ -222,7 +222,8 @@ def test_new_poses_are_scored_by_what_is_unrelated(clips, varied):
             normality.nearest = old.extended(points, person)
             judge = WindowScorer(varied.scorer_.encoder, {length: normality})
             expected = judge.few(scored.subset(here)).scores
-            for mode in varied.modes_:
+            assert set(raw) == set(own_modes(varied.modes_))
+            for mode in raw:
                 mine = raw[mode].numpy()[found.size == length][here]
                 np.testing.assert_allclose(mine, expected[mode], 1e-4, 1e-4)
 

@@ -64,16 +64,21 @@ def default(longer) -> GEPC:
 
 
 def test_the_default_has_lengths_in_seconds_and_no_network(default, crowd):
-    assert default.lengths_ == (12, 24, 48) and default.modes_ == ("nearest",)
-    assert default.network_ is None
+    assert default.lengths_ == (12, 24, 48)
+    assert default.modes_ == ("combined", "nearest", "altered") and default.network_ is None
     scored = default.window_scores(crowd)
-    windows, score = scored.windows, scored.scores["nearest"]
-    assert set(scored.scores) == {"nearest"} and np.isfinite(score).all()
-    # Scores are -log of tail probabilities of the window's own length.
+    windows, scores = scored.windows, scored.scores
+    assert set(scores) == set(default.modes_) and np.isfinite(list(scores.values())).all()
+    # Scores are -log of tail probabilities of the window's own length, and the mean of these.
     for length in default.lengths_:
         own = default.scorer_.raw(windows.of_length(length))
-        tails = default.scorer_.normality[length].tails(own)["nearest"]
-        np.testing.assert_allclose(score[windows.size == length], tails.numpy())
+        tails = default.scorer_.normality[length].tails(own)
+        for mode in ("nearest", "altered"):
+            np.testing.assert_allclose(scores[mode][windows.size == length], tails[mode].numpy())
+    mean = (scores["nearest"] + scores["altered"]) / 2
+    np.testing.assert_allclose(scores["combined"], mean)
+    alone = default.window_scores(crowd, ("combined",)).scores
+    assert list(alone) == ["combined"] and np.array_equal(alone["combined"], scores["combined"])
     for ask in (default.embed, default.soft_assignment, default.score_samples):
         with pytest.raises(InputError, match=r"this detector has no network, expected one fitted"):
             ask(crowd)
@@ -247,7 +252,8 @@ def test_nobody_is_their_own_neighbour_in_calibration(walkers, holdout):
         person = torch.as_tensor(windows.person) + int(learned.person.max()) + 1
         scores = [plain_nearest(detector, windows, choice, person) for choice in (0, 1)]
     scores = torch.minimum(*scores).numpy()
-    assert detector.threshold_ == pytest.approx(np.quantile(scores, 0.95), abs=1e-3)
+    threshold = detector.calibration_.thresholds["nearest"]
+    assert threshold == pytest.approx(np.quantile(scores, 0.95), abs=1e-3)
 
 
 def test_a_person_alone_is_calibrated_by_their_own_windows(walkers):

@@ -20,6 +20,7 @@ from gepc_geo.export import ScoringGraph, example, export, save_onnx, trace
 from gepc_geo.loader import WindowLoader
 from gepc_geo.nn import to_dense
 from gepc_geo.options import MODES
+from gepc_geo.window_scores import own_modes
 from gepc_geo.windows import PoseWindows
 
 ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -75,7 +76,7 @@ class EveryMode(nn.Module):
         self.graphs = nn.ModuleList(ScoringGraph(detector, mode) for mode in MODES)
 
     def forward(self, keypoints: Tensor) -> tuple[Tensor, ...]:
-        self.graphs[-1]._modes = MODES
+        self.graphs[-1]._modes = own_modes(MODES)
         parts = self.graphs[-1]._encode(keypoints, None)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ScoringGraph, "_encode", lambda *_: parts)

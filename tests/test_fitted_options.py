@@ -239,7 +239,7 @@ def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, c
         lambda: alarm_threshold(fitted),
         lambda: evaluate(fitted, crowd),
     ):
-        with pytest.raises(InputError, match="mode is 'best', expected nearest or assignment or"):
+        with pytest.raises(InputError, match="mode is 'best', expected combined or nearest or"):
             ask()
     assert not (tmp_path / "model.pt").exists()
 

@@ -9,11 +9,13 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
+from gepc_geo.alterations import AlterationClassifier
 from gepc_geo.encoding import Parts
 from gepc_geo.mixture import DirichletProcessMixture, ilr
 from gepc_geo.neighbours import NearestDistance
 from gepc_geo.normality import Normality, Whitening, of_views
-from gepc_geo.options import MODES, NETWORK_MODES, Options
+from gepc_geo.options import MODES, NETWORK_MODES, WINDOW_MODES, Options
+from gepc_geo.window_scores import own_modes
 
 
 def encoded(count: int = 300, seed: int = 0) -> Parts:
@@ -23,13 +25,20 @@ def encoded(count: int = 300, seed: int = 0) -> Parts:
     log_p = torch.randn(count, 4, generator=generator).log_softmax(1)
     residual = torch.randn(count, 8, generator=generator) * torch.logspace(0, -1, 8)
     window = torch.randn(count, 8, generator=generator) * torch.logspace(0, -1, 8)
-    return {"latent": latent, "log_p": log_p, "residual": residual, "window": window}
+    altered = torch.stack([window, window.flip(1), -window], dim=1)
+    return {
+        "latent": latent,
+        "log_p": log_p,
+        "residual": residual,
+        "window": window,
+        "altered": altered,
+    }
 
 
 def test_views_are_averaged_but_the_nearest_one_counts():
     scores = torch.tensor([[1.0, 5.0], [3.0, 2.0]])
     assert of_views("nearest", scores).tolist() == [1.0, 2.0]
-    for mode in NETWORK_MODES:
+    for mode in ("altered", *NETWORK_MODES):
         assert of_views(mode, scores).tolist() == [2.0, 3.5]
 
 
@@ -40,9 +49,11 @@ def people(count: int = 300) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def fitted() -> Normality:
-    normality = Normality(Options(components=3, whitened_dims=5), MODES).measure(encoded())
+    normality = Normality(Options(components=3, whitened_dims=5), own_modes(MODES)).measure(
+        encoded()
+    )
     points = normality.project(encoded())
-    normality.fit(points, points["nearest"], people())
+    normality.fit(points, {mode: points[mode] for mode in WINDOW_MODES}, people())
     normality.calibrate(scores_of(normality, encoded(seed=1)))
     return normality
 
@@ -95,7 +106,7 @@ def test_what_sticks_out_of_the_subspace_is_seen():
 def test_modes_by_their_definitions(fitted):
     other = encoded(40, seed=2)
     scores = scores_of(fitted, other)
-    assert set(scores) == set(MODES)
+    assert set(scores) == {*WINDOW_MODES, *NETWORK_MODES}
     torch.testing.assert_close(scores["max"], 1 - other["log_p"].exp().max(1).values.double())
     points, train = fitted.project(other), fitted.project(encoded())
     torch.testing.assert_close(points["assignment"], ilr(other["log_p"].double()))
@@ -104,6 +115,9 @@ def test_modes_by_their_definitions(fitted):
         torch.testing.assert_close(scores[mode], -mixture.log_density(points[mode]))
     nearest = NearestDistance().fit(train["nearest"], people())
     torch.testing.assert_close(scores["nearest"], nearest(points["nearest"]))
+    told = AlterationClassifier(0).fit(train["altered"], people())
+    torch.testing.assert_close(scores["altered"], told(points["altered"]))
+    assert torch.equal(points["altered"][:, 0], points["nearest"])
     # All 8 columns are kept, so that distances are those of windows.
     torch.testing.assert_close(
         torch.pdist(points["nearest"]), torch.pdist(other["window"]), atol=1e-4, rtol=1e-4
@@ -119,12 +133,14 @@ def test_only_what_parts_are_there_for_is_scored(fitted):
     assert not without.mixtures and not without.whitening
 
 
-def test_only_neighbours_know_whose_a_window_is(fitted):
+def test_only_scores_of_windows_themselves_know_whose_they_are(fitted):
     points = fitted.project(encoded())
     plain, apart = fitted.scores(points), fitted.scores(points, people())
     for mode in NETWORK_MODES:
         assert torch.equal(plain[mode], apart[mode])
     assert (plain["nearest"] + 0.5 < apart["nearest"]).all()
+    # Two of three networks have seen them.
+    assert plain["altered"].mean() < apart["altered"].mean()
 
 
 def test_a_noisy_direction_does_not_drown_a_quiet_one(fitted):
@@ -151,6 +167,6 @@ def test_state_comes_back(fitted):
     again = Normality.from_state_dict(fitted.state_dict(), fitted.options, fitted.modes)
     other = encoded(30, seed=4)
     ours, theirs = scores_of(fitted, other), scores_of(again, other)
-    for mode in MODES:
+    for mode in own_modes(MODES):
         assert torch.equal(ours[mode], theirs[mode])
         assert torch.equal(fitted.tails(ours)[mode], again.tails(theirs)[mode])

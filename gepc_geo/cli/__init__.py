@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 import click
+import torch
 
 from gepc_geo._version import __version__
 from gepc_geo.cli.adapt import adapt
@@ -22,11 +25,18 @@ from gepc_geo.cli.score import score
 from gepc_geo.cli.train import train
 from gepc_geo.cli.watch import watch
 
+# What torch takes unless told otherwise: a thread for each core.
+_CORES = torch.get_num_threads()
+
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gepc-geo")
 def main() -> None:
     """Find abnormal human behaviour in tracked poses."""
+    # Threads of several processes on the same cores wait for one another: two trainings on two cores, two
+    # threads each, took 20 times as long as one (benchmarks/results/2026-11-30/threads.txt).
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, _CORES // 2))
 
 
 for _command in (

@@ -122,7 +122,8 @@ def _default_windows(fps: float) -> str:
 def _show_model(detector: GEPC) -> None:
     network, options, pipeline = detector.network_, detector.options_, detector.pipeline_
     chain = "autoencoder, clusters and mixture"
-    kind = "nearest normal window, no network" if network is None else chain
+    plain = "nearest people and classifier of altered windows"
+    kind = plain if network is None else f"{chain}; {plain}"
     click.echo(f"detector        {kind}")
     fps = detector.fps_
     if options.frames is not None:

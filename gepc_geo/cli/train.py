@@ -116,10 +116,13 @@ def _say_what_is_trained(options: Options, flags: dict[str, Any], fps: float) ->
     if options.needs_network:
         click.echo(f"training a network for mode {options.mode}")
         return
-    click.echo("learning the nearest people, no network (--preset gepc or paper trains one)")
+    click.echo(
+        "learning the nearest people and a classifier of altered windows, no autoencoder "
+        "(--preset gepc or paper trains one)"
+    )
     idle = [f"--{name.replace('_', '-')}" for name in NETWORK_OPTIONS if flags[name] is not None]
     if idle:
-        text = f"{', '.join(idle)} make no difference, as mode nearest trains no network"
+        text = f"{', '.join(idle)} make no difference, as mode {options.mode} trains no autoencoder"
         click.echo(
             f"warning: {text}, expected another --mode, as presets gepc and paper have", err=True
         )

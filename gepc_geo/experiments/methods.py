@@ -17,7 +17,7 @@ from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
 #: Our detector, the paper's chain on its input, and the published method.
-OURS, CHAIN, PAPER = "nearest", "gepc", "paper"
+OURS, CHAIN, PAPER = "combined", "gepc", "paper"
 #: Options that the protocol ``paper`` takes from the experiment, so that every row has the same
 #: windows and as many passes.
 _SHARED = (
@@ -201,7 +201,7 @@ def _options_of(unit: str, options: Options, tracks: PoseTracks) -> Options:
     """A detector's options: the experiment's, with a mode of the network where the unit is one."""
     if unit == PAPER:
         return published(options, tracks)
-    wanted = "nearest" if unit == OURS else options.mode
+    wanted = OURS if unit == OURS else options.mode
     if unit == CHAIN and not options.needs_network:
         wanted = Options.preset("gepc")["mode"]
     return replace(options, mode=wanted)

@@ -28,9 +28,9 @@ CLIPS = Options(**NETWORK, frames=12, batch_size=8, budget=64)
 
 
 def test_which_methods_there_are():
-    assert list(METHODS)[:3] == ["nearest", "gepc", "paper"] and set(COMPETITORS) < set(METHODS)
+    assert list(METHODS)[:3] == ["combined", "gepc", "paper"] and set(COMPETITORS) < set(METHODS)
     chosen = choose_methods("default", "clip", 2)
-    assert {"nearest", "nearest_neighbour"} < set(chosen)
+    assert {"combined", "nearest_neighbour"} < set(chosen)
     assert not {"gepc", "paper", "reconstruction"} & set(chosen)
     assert not any(METHODS[name].supervised for name in chosen)
     assert "trajectory" not in chosen
@@ -40,7 +40,7 @@ def test_which_methods_there_are():
     assert not any(METHODS[n].supervised for n in choose_methods("all", "frame", 2, classes=False))
     assert choose_methods("latent_svm, gepc,gepc", "clip", 3) == ["latent_svm", "gepc"]
     with pytest.raises(
-        InputError, match="--methods has 'knn', expected default, all or some of nea"
+        InputError, match="--methods has 'knn', expected default, all or some of com"
     ):
         choose_methods("gepc,knn", "clip", 2)
     with pytest.raises(InputError, match="--methods has 'softmax'"):

@@ -26,7 +26,12 @@ def results(values: dict[str, dict[tuple[str, str, int], float]]) -> list[Result
 #: Two splits, two seeds, one direction.
 SOME = results(
     {
-        "nearest": {("a", FEW, 0): 0.8, ("a", FEW, 1): 0.9, ("b", FEW, 0): 0.6, ("b", FEW, 1): 0.7},
+        "combined": {
+            ("a", FEW, 0): 0.8,
+            ("a", FEW, 1): 0.9,
+            ("b", FEW, 0): 0.6,
+            ("b", FEW, 1): 0.7,
+        },
         "gepc:max": {
             ("a", FEW, 0): 0.99,
             ("a", FEW, 1): 0.99,
@@ -56,8 +61,8 @@ def protocol(actions) -> Coarse:
 
 def test_means_are_over_splits_and_seeds(protocol):
     found = protocol.means(SOME)
-    assert list(found) == ["nearest", "nearest_neighbour", "isolation_forest"]
-    spread = found["nearest"][FEW]
+    assert list(found) == ["combined", "nearest_neighbour", "isolation_forest"]
+    spread = found["combined"][FEW]
     assert spread.mean == pytest.approx(0.75)
     # Deviations of 0.05, 0.15, -0.15, -0.05 from the mean, one degree of freedom gone.
     assert spread.deviation == pytest.approx((2 * (0.05**2 + 0.15**2) / 3) ** 0.5)
@@ -66,12 +71,12 @@ def test_means_are_over_splits_and_seeds(protocol):
 
 
 def test_comparisons_pair_splits_after_the_mean_over_seeds():
-    found = comparison(SOME, lambda one: one.row, "nearest", "nearest_neighbour")
+    found = comparison(SOME, lambda one: one.row, "combined", "nearest_neighbour")
     assert found.pairs == 2  # 0.85 - 0.7 and 0.65 - 0.7
     assert found.difference == pytest.approx(0.05)
     assert (found.low, found.high) == (pytest.approx(-0.05), pytest.approx(0.15))
     alone = [one for one in SOME if one.condition.split == "a"]
-    by_seed = comparison(alone, lambda one: one.row, "nearest", "nearest_neighbour")
+    by_seed = comparison(alone, lambda one: one.row, "combined", "nearest_neighbour")
     assert (found.unit, by_seed.unit, by_seed.pairs) == ("split", "seed", 2)
 
 
@@ -79,10 +84,10 @@ def test_the_best_competitor_is_neither_ours_nor_a_mode(protocol):
     assert best_competitor(SOME) == "nearest_neighbour"
     (line,) = comparison_lines(SOME, protocol.column)
     assert line == (
-        "few-vs-many: nearest minus nearest_neighbour, the best unsupervised competitor: "
+        "few-vs-many: combined minus nearest_neighbour, the best unsupervised competitor: "
         "+0.050 (ahead in 1 of 2 splits)"
     )
-    ours = [one for one in SOME if one.row in ("nearest", "gepc:max")]
+    ours = [one for one in SOME if one.row in ("combined", "gepc:max")]
     assert best_competitor(ours) is None and comparison_lines(ours, protocol.column) == []
 
 
@@ -97,11 +102,11 @@ def test_tables_of_means_modes_and_splits(protocol):
 
 def test_who_learns_from_classes_is_marked(protocol):
     given = results(
-        {name: {("a", FEW, 0): 0.5, ("b", FEW, 0): 0.6} for name in ("nearest", "softmax")}
+        {name: {("a", FEW, 0): 0.5, ("b", FEW, 0): 0.6} for name in ("combined", "softmax")}
     )
     for table in protocol.tables(given):
-        assert list(table.rows) == ["nearest", "softmax (supervised)"]
-    assert list(protocol.means(given)) == ["nearest", "softmax (supervised)"]
+        assert list(table.rows) == ["combined", "softmax (supervised)"]
+    assert list(protocol.means(given)) == ["combined", "softmax (supervised)"]
 
 
 def test_a_variant_is_compared_with_the_default_over_splits_and_directions(actions):
@@ -140,7 +145,7 @@ def test_curves_of_loss_start_at_nothing(actions):
     given = [
         Result(row, Condition("a", FEW, f"noise={share}"), seed, "AUC", value + 0.1 * seed)
         for row, each in {
-            "nearest": (0.9, 0.88, 0.8),
+            "combined": (0.9, 0.88, 0.8),
             "nearest_neighbour": (0.7, 0.7, 0.75),
         }.items()
         for share, value in zip((0, 5, 20), each, strict=True)
@@ -148,21 +153,21 @@ def test_curves_of_loss_start_at_nothing(actions):
     ]
     shares, curves = noise.curves(given)
     assert shares == [0, 5, 20]
-    assert curves["nearest"] == pytest.approx([0, 0.02, 0.1])
+    assert curves["combined"] == pytest.approx([0, 0.02, 0.1])
     assert curves["nearest_neighbour"] == pytest.approx([0, 0, -0.05])
-    assert noise.tables(given)[0].rows["nearest"] == ["0.020 ± 0.000", "0.100 ± 0.000"]
+    assert noise.tables(given)[0].rows["combined"] == ["0.020 ± 0.000", "0.100 ± 0.000"]
 
 
 def test_text_and_markdown():
-    table = Table("Means", "method", ["few"], {"nearest": ["0.9"], "other": ["0.85"]})
-    assert table.lines() == ["method    few", "nearest   0.9", "other    0.85"]
+    table = Table("Means", "method", ["few"], {"combined": ["0.9"], "other": ["0.85"]})
+    assert table.lines() == ["method     few", "combined   0.9", "other     0.85"]
     assert table.markdown().splitlines() == [
         "## Means",
         "",
-        "| method  |  few |",
+        "| method   |  few |",
         "|---|---:|",
-        "| nearest |  0.9 |",
-        "| other   | 0.85 |",
+        "| combined |  0.9 |",
+        "| other    | 0.85 |",
     ]
 
 
@@ -173,10 +178,10 @@ def test_rows_without_a_number_in_a_column():
 
 
 def test_files_of_a_study(protocol, tmp_path, monkeypatch):
-    study = Study(tmp_path, protocol, {"dataset": "actions"}, ["nearest"], [0, 1])
+    study = Study(tmp_path, protocol, {"dataset": "actions"}, ["combined"], [0, 1])
     study.start("gepc-geo experiment coarse", "cpu")
     monkeypatch.setattr(study, "results", lambda: SOME)
-    times = {"nearest": 12.5}
+    times = {"combined": 12.5}
     config = {"machines": [{"threads": "2"}], "command": "gepc-geo experiment coarse"}
     monkeypatch.setattr(study, "read_config", lambda: config)
     monkeypatch.setattr(study, "finish", lambda: times)
@@ -184,11 +189,11 @@ def test_files_of_a_study(protocol, tmp_path, monkeypatch):
     text = (tmp_path / "table.md").read_text()
     assert text.startswith("# coarse: whole clips")
     assert "mean ± standard deviation over 2 splits and 2 seeds" in text
-    assert "Command: `gepc-geo experiment coarse`" in text and "nearest 12.5" in text
+    assert "Command: `gepc-geo experiment coarse`" in text and "combined 12.5" in text
     assert all(table.markdown() in text for table in tables) and f"- {remarks[0]}" in text
     with (tmp_path / "table.csv").open(newline="") as stream:
         rows = {row.pop("method"): row for row in csv.DictReader(stream)}
-    assert list(rows) == ["nearest", "gepc:max", "nearest_neighbour", "isolation_forest"]
-    assert list(rows["nearest"]) == [f"{FEW} mean", f"{FEW} sd", f"a, {FEW}", f"b, {FEW}"]
-    numbers = np.array([float(value) for value in rows["nearest"].values()])
+    assert list(rows) == ["combined", "gepc:max", "nearest_neighbour", "isolation_forest"]
+    assert list(rows["combined"]) == [f"{FEW} mean", f"{FEW} sd", f"a, {FEW}", f"b, {FEW}"]
+    numbers = np.array([float(value) for value in rows["combined"].values()])
     np.testing.assert_allclose(numbers, [0.75, 0.12910, 0.85, 0.65], atol=1e-5)

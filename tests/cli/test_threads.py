@@ -1,0 +1,38 @@
+"""How many threads a command takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from gepc_geo import cli
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Leaves torch as it was."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("cores", "expected"), [(1, 1), (2, 1), (3, 1), (16, 8)])
+def test_a_command_takes_half_of_the_cores(
+    cores: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(cli, "_CORES", cores)
+    # The second command of a process takes no fewer.
+    for _ in range(2):
+        CliRunner().invoke(cli.main, ["info", "nowhere"])
+        assert torch.get_num_threads() == expected
+
+
+def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    torch.set_num_threads(3)
+    CliRunner().invoke(cli.main, ["info", "nowhere"])
+    assert torch.get_num_threads() == 3
