@@ -49,8 +49,8 @@ class Recall:
 def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     """A detector that takes all behaviour in new poses for normal, too; the old one stays as it is.
 
-    Neighbours, mixtures, calibration and thresholds are learned anew, for windows of each length; a
-    network is not. New scores for calibration and thresholds are of each half of the clips (of a single
+    Neighbours, the classifier of altered windows, mixtures, calibration and thresholds are learned anew,
+    for windows of each length; an autoencoder is not. New scores for calibration and thresholds are of each half of the clips (of a single
     clip: of its time) by neighbours of the other half. Both thresholds are the higher of the old one and
     the one that the new poses need, so that neither the old cameras nor the new one raise more false
     alarms than wanted.
@@ -221,6 +221,8 @@ class _News:
         self._views = len(self._points) // len(windows)
         person = torch.as_tensor(windows.person).to(self._points.device)
         self._person = person.repeat(self._views)
+        #: The number that person 0 of the new windows has to the classifier of altered windows.
+        self.first_person = old.altered.people
         #: What is normal from now on.
         self.normality = old.extended(points, self._person)
 
@@ -258,14 +260,18 @@ def _scored_by_others(
 ) -> tuple[PoseWindows, dict[str, Tensor]]:
     """New windows and their raw scores, each by what new ones that have nothing to do with it make normal.
 
-    Whoever is among the neighbours is nearer to them than anybody new.
+    Whoever is among the neighbours is nearer to them than anybody new. A classifier of altered windows
+    counts that was trained without the person.
     """
     windows, encoder = detector.windows(tracks).without_padded(), detector.scorer_.encoder
     places, scores = [], []
     for length, new in news.items():
         for here, unrelated in _parts(windows, new.windows):
             judge = WindowScorer(encoder, {length: new.without_others(unrelated)})
-            scores.append(judge.raw(windows.subset(here).of_length(length)))
+            part = windows.subset(here).of_length(length)
+            others = [mode for mode in judge.own_modes if mode != "altered"]
+            told = judge.raw(part, ["altered"], person=part.person + new.first_person)
+            scores.append(judge.raw(part, others) | told)
             places.append(np.flatnonzero(here))
     raw = {mode: torch.cat([one[mode] for one in scores]) for mode in scores[0]}
     return windows.subset(np.concatenate(places)), raw

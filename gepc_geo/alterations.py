@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, dropout, log_softmax, pad
 
 from gepc_geo.inputs import InputPipeline, Inputs
+from gepc_geo.neighbours import evenly
 
 # Classifiers, each trained without the people of one part in so many; width of the two hidden layers.
 _PARTS, _WIDTH = 3, 128
@@ -20,6 +21,8 @@ _STEPS, _BATCH, _RATE, _DECAY = 1200, 64, 1e-3, 1e-4
 _NOISE, _DROPOUT = 0.3, 0.1
 # How much faster the sped up copy is.
 _FASTER = 2.0
+# Windows that are kept for another fit.
+_KEPT = 2500
 # Windows that go through the classifiers at once.
 _ROWS = 4096
 
@@ -88,6 +91,8 @@ class AlterationClassifier:
         #: Of each layer :math:`[P, D, D']` and :math:`[P, 1, D']`, :math:`P` classifiers.
         self.weights: list[Tensor] = []
         self.biases: list[Tensor] = []
+        #: Some of the windows of fit, :math:`[n, A + 1, d]` float16, and the person of each, from 0.
+        self.rows, self.person = torch.zeros(0, 1, 0), torch.zeros(0, dtype=torch.long)
         # Numbers of people in fit, and the classifier that was trained without each.
         self._known = torch.zeros(0, dtype=torch.long)
         self._part = torch.zeros(0, dtype=torch.long)
@@ -101,6 +106,8 @@ class AlterationClassifier:
         """
         device = points.device
         self._known, person = person.unique(return_inverse=True)
+        kept = evenly(points, _KEPT)
+        self.rows, self.person = points[kept].half(), person[kept].unique(return_inverse=True)[1]
         parts = min(_PARTS, len(self._known))
         with torch.random.fork_rng(devices=[device] if points.is_cuda else []):
             torch.manual_seed(self.seed)
@@ -115,6 +122,24 @@ class AlterationClassifier:
             ]
             self._train(points, chosen)
         return self
+
+    def extended(self, points: Tensor, person: Tensor) -> AlterationClassifier:
+        """A classifier of the windows that were kept and of new ones, of each at most 2,500.
+
+        Args:
+            points: New windows, as in :meth:`fit`.
+            person: :math:`[N]`, the person of each, from 0; to the result they have the numbers from
+                :attr:`people` of this one on.
+        """
+        chosen = evenly(points, _KEPT)
+        rows = torch.cat([self.rows.to(points), points[chosen]])
+        whose = torch.cat([self.person, person[chosen] + self.people])
+        return AlterationClassifier(self.seed).fit(rows, whose)
+
+    @property
+    def people(self) -> int:
+        """How many people the kept windows are of."""
+        return int(self.person.max()) + 1
 
     def __call__(self, points: Tensor, person: Tensor | None = None) -> Tensor:
         """The score of windows, :math:`[N]` float64.
@@ -149,15 +174,15 @@ class AlterationClassifier:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Plain tensors."""
-        state = {"scale": self.scale}
+        state = {"scale": self.scale, "rows": self.rows, "person": self.person}
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             state |= {f"weight_{number}": weight, f"bias_{number}": bias}
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Takes over what :meth:`state_dict` gave."""
-        self.scale = state["scale"]
-        layers = range((len(state) - 1) // 2)
+        self.scale, self.rows, self.person = state["scale"], state["rows"], state["person"]
+        layers = range((len(state) - 3) // 2)
         self.weights = [state[f"weight_{number}"] for number in layers]
         self.biases = [state[f"bias_{number}"] for number in layers]
 

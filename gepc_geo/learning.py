@@ -117,11 +117,16 @@ class _Fit:
         offset: int,
     ) -> None:
         self.encoder, self.options, self.modes = encoder, options, modes
-        self.windows, self.held_out, self.offset = windows, held_out, offset
+        self.windows, self.offset = windows, offset
         self.device = encoder.pipeline.mean.device
         count = len(windows)
         #: Positions of the sample.
         self.some = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
+        # As large a share of them as of the training windows.
+        share = len(held_out) * len(self.some) // count
+        self.held_out = held_out.subset(
+            np.linspace(0, len(held_out) - 1, share).round().astype(np.int64)
+        )
 
     def run(self) -> tuple[Normality, dict[str, Tensor]]:
         """The densities, and each mode's scores of the sample."""
@@ -138,9 +143,11 @@ class _Fit:
         if len(chosen) < len(self.windows) and normality.mixtures:
             # Neighbours are no more than the sample has, mixtures are of all windows.
             mine = _mine(self.windows)
+            wide = [mode for mode in self.modes if mode not in WINDOW_MODES]
             points |= _cat(
-                _gather(map(normality.project, self._encode(mine, choice))) for choice in choices
-            ) | {mode: points[mode] for mode in WINDOW_MODES}
+                _gather(map(normality.project, self._encode(mine, choice, wide)))
+                for choice in choices
+            )
         person = torch.as_tensor(chosen.person).to(device)
         known, whose = (
             [{mode: points[mode] for mode in WINDOW_MODES}],

@@ -16,7 +16,7 @@ from gepc_geo.encoding import Encoder, Network
 from gepc_geo.errors import InputError
 from gepc_geo.inputs import InputPipeline
 from gepc_geo.normality import Normality
-from gepc_geo.options import Options
+from gepc_geo.options import MODES, WINDOW_MODES, Options
 from gepc_geo.precision import PRECISIONS
 from gepc_geo.skeleton import Skeleton
 from gepc_geo.window_scores import WindowScorer, own_modes
@@ -108,7 +108,7 @@ def read_model(path: str | Path, device: str | torch.device) -> Saved:
         pipeline.load_state_dict(state["statistics"])
         pipeline.to(target)
         network = _network(state["network"], options, pipeline, target, path)
-        modes = own_modes(options.modes)
+        modes = own_modes(MODES if network is not None else WINDOW_MODES)
         normality = {
             length: Normality.from_state_dict(state["normality"][str(length)], options, modes)
             for length in pipeline.lengths

@@ -78,7 +78,7 @@ class NearestDistance:
             person: :math:`[N]`, whose each is: windows of the same person overlap, and would make normal
                 behaviour look denser than it is.
         """
-        kept = _evenly(points, _ROWS)
+        kept = evenly(points, _ROWS)
         self.points = points[kept]
         self._known, self.person = person[kept].unique(return_inverse=True)
         square = _spacing(self.points, self.person, self.points, self.person)
@@ -100,12 +100,12 @@ class NearestDistance:
             points: :math:`[N, d]`, from :meth:`project`.
             person: :math:`[N]`, whose each is, as in :meth:`fit`; none is one of those known.
         """
-        chosen = _evenly(points, _ROWS)
+        chosen = evenly(points, _ROWS)
         points, person = points[chosen], person[chosen].unique(return_inverse=True)[1]
         whose = torch.cat([self.person, person + self._people])
         square = _spacing(points, person + self._people, torch.cat([self.points, points]), whose)
         scale = _POWER * (square + self.least).log() / 2
-        kept = _evenly(self.points, 2 * _ROWS - len(points))
+        kept = evenly(self.points, 2 * _ROWS - len(points))
         more = NearestDistance()
         more.load_state_dict(self.state_dict())
         more.points = torch.cat([self.points[kept], points.to(self.points)])
@@ -199,7 +199,7 @@ def _of_people(square: Tensor, person: Tensor, people: int) -> Tensor:
     return least.scatter_reduce(0, person[:, None].expand_as(square), square, "amin")
 
 
-def _evenly(points: Tensor, most: int) -> Tensor:
+def evenly(points: Tensor, most: int) -> Tensor:
     """Indices of at most so many rows, spread over all of them."""
     # In float64: float32 does not hold every index of many rows.
     count = min(len(points), most)

@@ -205,8 +205,8 @@ class Normality:
         """A copy that knows more windows beside those it was fitted to, which are not at hand any more.
 
         Mixtures are refitted to rows drawn from themselves (as many as they were fitted to, at most
-        10,000) and the new ones together; neighbours gain rows. Whitening, calibration and what tells altered
-        copies stay.
+        10,000) and the new ones together, and so is the classifier to rows that it kept; neighbours gain
+        rows. Whitening and calibration stay.
 
         Args:
             points: The new windows, from :meth:`project`.
@@ -214,7 +214,7 @@ class Normality:
         """
         more = Normality(self.options, self.modes)
         more.whitening, more.calibrators = self.whitening, dict(self.calibrators)
-        more.altered = self.altered
+        more.altered = self.altered.extended(points["altered"], person)
         more.nearest = self.nearest.extended(points["nearest"], person)
         for mode, mixture in self.mixtures.items():
             new = points[mode]

@@ -266,7 +266,8 @@ def input_shares(
     :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s`, summed over a window's views
     and the joint's own channels (coordinates and features; motion is the whole person's). Of coefficients
     it is taken over the frames that have these and no others. Where the score does not depend on the
-    input at all, every share is the same.
+    input at all, every share is the same. Of ``combined`` it is the mean of the shares in both modes,
+    weighted by their tails.
 
     Args:
         scorer: A fitted one.
@@ -288,16 +289,23 @@ def input_shares(
         with torch.enable_grad():
             each = [normality.scores(normality.project(encoder.of_inputs(x, own))) for x in views]
             scores = {one: of_views(one, torch.stack([s[one] for s in each])) for one in own}
-            score = combined(normality.tails(scores)) if mode == COMBINED else scores[mode]
-            total = score.sum()
-            gradients = torch.autograd.grad(total, [x.body for x in views])
+        weight = normality.tails({one: score.detach() for one, score in scores.items()})
         share = torch.zeros((), device=scorer.device)
-        for choice, (x, gradient) in enumerate(zip(views, gradients, strict=True)):
-            part = _in_frames(encoder.pipeline, gradient, length)
-            part = part * _in_frames(encoder.pipeline, x.body.detach(), length)
-            share = share + augment.to_source(part.abs().sum(3), choice)
-        # No more than rounding where there is any gradient.
-        share = share.clamp(min=1e-30)
+        for one in own:
+            gradients = torch.autograd.grad(
+                scores[one].sum(), [x.body for x in views], retain_graph=True
+            )
+            mine = torch.zeros((), device=scorer.device)
+            for choice, (x, gradient) in enumerate(zip(views, gradients, strict=True)):
+                part = _in_frames(encoder.pipeline, gradient, length)
+                part = part * _in_frames(encoder.pipeline, x.body.detach(), length)
+                mine = mine + augment.to_source(part.abs().sum(3), choice)
+            # No more than rounding where there is any gradient.
+            mine = mine.clamp(min=1e-30)
+            mine = mine / mine.sum((1, 2), keepdim=True)
+            share = share + (
+                mine * weight[one].to(mine.dtype)[:, None, None] if len(own) > 1 else mine
+            )
         yield batch.window, share / share.sum((1, 2), keepdim=True)
 
 

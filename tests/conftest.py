@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from actions import simulate_actions
 
+from gepc_geo import alterations
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.tracks import PoseTracks
 
@@ -31,6 +32,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     properties = [one for report in passed for one in report.user_properties]
     for text in sorted(value for name, value in properties if name == "measured"):
         terminalreporter.write_line(text)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_classifiers() -> Iterator[None]:
+    """Classifiers of altered windows that train in a moment; their own tests train them in full."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alterations, "_STEPS", 100)
+        yield
 
 
 @pytest.fixture(scope="session")
