@@ -39,7 +39,7 @@ def crowd(detector: GEPC, windows: int) -> PoseTracks:
 @click.command(cls=Command)
 @click.option("--windows", default=10_000, show_default=True, help="Windows of the poses, about.")
 @click.option(
-    "--mode", type=click.Choice(MODES), default="nearest", show_default=True, help="Scoring mode."
+    "--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="Scoring mode."
 )
 @click.option("--hidden", default=8, show_default=True, help="Channel unit of the network.")
 @click.option("--device", default="auto", show_default=True)

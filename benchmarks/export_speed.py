@@ -39,7 +39,7 @@ def rate(work: Callable[[], object], windows: int, repeats: int) -> float:
 @click.command(cls=Command)
 @click.option("--run", type=click.Path(path_type=Path), help="A trained run.")
 @click.option(
-    "--mode", type=click.Choice(MODES), default="nearest", show_default=True, help="Without --run."
+    "--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="Without --run."
 )
 @click.option(
     "--batch", "batches", type=int, multiple=True, default=(1, 64, 512), show_default=True

@@ -99,7 +99,7 @@ def measure(
 @click.option("--fps", default=25.0, show_default=True, help="Frames a second.")
 @click.option("--frames", default=250, show_default=True, help="Frames to measure.")
 @click.option(
-    "--mode", type=click.Choice(MODES), default="nearest", show_default=True, help="Scoring mode."
+    "--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="Scoring mode."
 )
 @click.option("--hidden", default=8, show_default=True, help="Channel unit of the network.")
 @click.option("--device", default="auto", show_default=True)

@@ -83,7 +83,7 @@ def child(windows: int, stride: int, clips: int, mode: str) -> None:
 @click.option("--windows", "sizes", default="10000,50000,100000", show_default=True)
 @click.option("--stride", default=1, show_default=True, help="Frames from window to window.")
 @click.option("--clips", default=12, show_default=True, help="Simulated clips, which are repeated.")
-@click.option("--mode", type=click.Choice(MODES), default="nearest", show_default=True)
+@click.option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Plot to write (.png).")
 @click.option("--child", "one", type=int, hidden=True)
 def main(sizes: str, stride: int, clips: int, mode: str, out: Path | None, one: int | None) -> None:

@@ -222,10 +222,21 @@ def test_new_poses_are_scored_by_what_is_unrelated(clips, varied):
             normality.nearest = old.extended(points, person)
             judge = WindowScorer(varied.scorer_.encoder, {length: normality})
             expected = judge.few(scored.subset(here)).scores
+            expected["altered"] = told_by_others(varied, learned, scored.subset(here), length)
             assert set(raw) == set(own_modes(varied.modes_))
             for mode in raw:
                 mine = raw[mode].numpy()[found.size == length][here]
                 np.testing.assert_allclose(mine, expected[mode], 1e-4, 1e-4)
+
+
+def told_by_others(varied, learned, windows, length) -> np.ndarray:
+    """Scores of ``altered`` after learning all new windows, each by the classifier without its person."""
+    new = learned.of_length(length)
+    old, points = varied.scorer_.normality[length].altered, varied.scorer_.points(new)["altered"]
+    told = old.extended(points, torch.as_tensor(new.person).repeat(2))
+    views = varied.scorer_.points(windows)["altered"]
+    person = torch.as_tensor(windows.person).repeat(2) + old.people
+    return told(views, person).unflatten(0, (2, -1)).mean(0).numpy()
 
 
 def span(windows) -> np.ndarray:

@@ -6,6 +6,7 @@ import os
 
 import click
 import torch
+from threadpoolctl import threadpool_limits
 
 from gepc_geo._version import __version__
 from gepc_geo.cli.adapt import adapt
@@ -36,7 +37,10 @@ def main() -> None:
     # Threads of several processes on the same cores wait for one another: two trainings on two cores, two
     # threads each, took 20 times as long as one (benchmarks/results/2026-11-30/threads.txt).
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, _CORES // 2))
+        threads = max(1, _CORES // 2)
+        torch.set_num_threads(threads)
+        # Those of NumPy's and scikit-learn's libraries, too.
+        threadpool_limits(threads)
 
 
 for _command in (

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 import pytest
 import torch
 from click.testing import CliRunner
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from gepc_geo import cli
 
 
 @pytest.fixture(autouse=True)
 def threads() -> Iterator[None]:
-    """Leaves torch as it was."""
+    """Leaves torch and the other libraries as they were."""
     before = torch.get_num_threads()
-    yield
+    with threadpool_limits():
+        yield
     torch.set_num_threads(before)
 
 
@@ -29,6 +31,7 @@ def test_a_command_takes_half_of_the_cores(
     for _ in range(2):
         CliRunner().invoke(cli.main, ["info", "nowhere"])
         assert torch.get_num_threads() == expected
+        assert {one["num_threads"] for one in threadpool_info()} <= set(range(1, expected + 1))
 
 
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
