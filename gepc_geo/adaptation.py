@@ -50,8 +50,9 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     """A detector that takes all behaviour in new poses for normal, too; the old one stays as it is.
 
     Neighbours, the classifier of altered windows, mixtures, calibration and thresholds are learned anew,
-    for windows of each length; an autoencoder is not. New scores for calibration and thresholds are of each half of the clips (of a single
-    clip: of its time) by neighbours of the other half. Both thresholds are the higher of the old one and
+    for windows of each length; an autoencoder is not. New scores for calibration and thresholds are of
+    each half of the clips (of a single clip: of its time) by neighbours of the other half, and by a
+    classifier trained without the person. Both thresholds are the higher of the old one and
     the one that the new poses need, so that neither the old cameras nor the new one raise more false
     alarms than wanted.
 

@@ -28,9 +28,12 @@ _ROWS = 4096
 
 
 def alterations(inputs: Inputs, pipeline: InputPipeline) -> list[Inputs]:
-    """Altered copies of standardised windows: reversed in time, and with twice the motion through the image.
+    """Altered copies of standardised windows: reversed in time, and with twice the motion of the whole person.
 
-    Without motion channels there is the reversed one alone.
+    Twice the motion is twice the velocity and growth, and a log speed that rises by log 2: limbs keep
+    their pace, and the log speed of who hardly moves, of which :class:`~gepc_geo.transforms.AddMotion` takes
+    the logarithm of the speed plus 0.01, rises less in truth. Without motion channels there is the
+    reversed one alone.
 
     Args:
         inputs: Of the pipeline.
@@ -78,7 +81,7 @@ class AlterationClassifier:
     with :math:`T_0(x) = x` and :math:`T_1, \dots, T_A` the :func:`alterations`: the score of `Golan and El-Yaniv
     (2018) <https://arxiv.org/abs/1805.10917>`_ with transformations of movements in place of those of
     images. It is the mean over three classifiers (two hidden layers of 128), each trained without a third
-    of the people. Where these are scored themselves, the one counts that has not seen them.
+    of the people. A person who was learned from is scored by the classifier trained without them.
 
     Args:
         seed: Of the weights, the order of the windows and the parts.
@@ -102,7 +105,7 @@ class AlterationClassifier:
 
         Args:
             points: :math:`[N, A + 1, d]`, each window and its altered copies.
-            person: :math:`[N]`, whose each is.
+            person: :math:`[N]`, the person of each.
         """
         device = points.device
         self._known, person = person.unique(return_inverse=True)
@@ -146,8 +149,8 @@ class AlterationClassifier:
 
         Args:
             points: As in :meth:`fit`.
-            person: :math:`[N]`, of the people that :meth:`fit` was given: for each the classifier counts
-                that was trained without them. Not after a state was loaded.
+            person: :math:`[N]`, numbers of people as in :meth:`fit`: whoever was learned from is scored by
+                the classifier trained without them. Not after a state was loaded.
         """
         own = [None] * len(points) if person is None else person.split(_ROWS)
         scores = [self.tell(rows, one) for rows, one in zip(points.split(_ROWS), own, strict=False)]

@@ -45,9 +45,9 @@ class Calibration:
     ) -> Calibration:
         """Calibrates a scorer, and measures its scores.
 
-        Modes of windows themselves are calibrated on the training windows too, whose scores there are
-        as those of somebody new; other modes on those alone where nothing is held out at a length (a
-        handful of tracks).
+        Window modes are calibrated on training and held-out windows: each training window is scored
+        without its own person. Other modes are calibrated on held-out windows, and on training windows
+        where a length has no held-out ones (a handful of tracks).
 
         Args:
             scorer: Its ``normality`` is calibrated here.

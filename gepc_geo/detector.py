@@ -42,10 +42,10 @@ _CALIBRATED = 30_000
 class GEPC(Options, BaseEstimator):
     r"""Finds abnormal windows of tracked poses, as an estimator.
 
-    By default (``mode="combined"``) a window of poses is abnormal where it is far from the nearest normal
-    people (``nearest``, :class:`~gepc_geo.neighbours.NearestDistance`) and where a small classifier does
-    not tell it from altered copies, as it tells normal ones (``altered``,
-    :class:`~gepc_geo.alterations.AlterationClassifier`): the mean of both as tail probabilities. Both see
+    By default (``mode="combined"``) a window of poses is abnormal if it is far from the nearest normal
+    people (``nearest``, :class:`~gepc_geo.neighbours.NearestDistance`) and if a small classifier confuses it
+    with its own altered copies (``altered``, :class:`~gepc_geo.alterations.AlterationClassifier`); the
+    score is the mean of both as tail probabilities. Both see
     the low frequencies of the joints and of the person's motion. Windows of about half a second, one and
     two seconds are scored together.
 

@@ -26,8 +26,8 @@ PART_OF_MODE = {
 }
 
 #: Parts of :math:`N` windows by name, each with a row for each window: ``window``, the input without the
-#: confidence :math:`[N, D]`; ``altered``, it and its altered copies :math:`[N, A + 1, D]`; with a network ``latent`` :math:`[N, D_z]`, ``log_p``, the log soft assignments
-#: :math:`[N, K]`, and ``residual``, input less reconstruction :math:`[N, S V C]`, 0 at joints not seen.
+#: confidence :math:`[N, D]`; ``altered``, it and its altered copies :math:`[N, A + 1, D]`; with a network
+#: ``latent`` :math:`[N, D_z]`, ``log_p``, the log soft assignments :math:`[N, K]`, and ``residual``, input less reconstruction :math:`[N, S V C]`, 0 at joints not seen.
 Parts = dict[str, Tensor]
 
 

@@ -35,7 +35,7 @@ class ScoringGraph(nn.Module):
     Alignment, normalisation and motion, the cosine transform, the augmented copies that are scored, the
     network where the mode needs it, the mode's density or distances. Of several lengths each scores the
     middle of the window, as :math:`-\log` of a tail probability, and the mean is given: what the frames
-    in the middle score. Memory grows with the batch: in the mode ``nearest`` by up to 10,000 float64
+    in the middle score. Memory grows with the batch: in the modes ``combined`` and ``nearest`` by up to 10,000 float64
     numbers a window.
 
     Runs in float32 whatever the run's ``precision`` is (scores, as everywhere, in float64).

@@ -127,12 +127,13 @@ class Normality:
     Fitted in two steps, so that no more than a sample of what is wide is ever held: :meth:`measure` on a
     sample of :data:`~gepc_geo.encoding.Parts`, then :meth:`fit` on the :meth:`project` of every window.
     Points, which :meth:`project` gives, are rows :math:`[N, d]` by mode: in the coordinates of neighbours
-    (of ``altered`` each copy, :math:`[N, A + 1, d]`), whitened, log-ratios of soft assignments; of ``max`` the logarithm of the largest, :math:`[N, 1]`.
+    (of ``altered`` each copy, :math:`[N, A + 1, d]`), whitened, log-ratios of soft assignments; of ``max``
+    the logarithm of the largest, :math:`[N, 1]`.
 
     Args:
         options: Mixture options and the seed.
-        modes: Scoring modes that there are parts for; ``combined``, which is made of the others' tail probabilities, is none
-            of them.
+        modes: Scoring modes that there are parts for; ``combined``, which is made of the others' tail
+            probabilities, is none of them.
     """
 
     def __init__(self, options: Options, modes: Sequence[str]) -> None:
@@ -187,12 +188,12 @@ class Normality:
     def fit(
         self, points: dict[str, Tensor], windows: dict[str, Tensor], person: Tensor
     ) -> Normality:
-        """Fits mixtures to the training windows, and what is of windows themselves to a sample and to others.
+        """Fits mixtures to all training windows, neighbours and the classifier to a sample and held-out windows.
 
         Args:
             points: All training windows, from :meth:`project`.
-            windows: :data:`~gepc_geo.options.WINDOW_MODES` of :meth:`project` of a sample of them and of others.
-            person: Whose each of these is, :math:`[N]`.
+            windows: :data:`~gepc_geo.options.WINDOW_MODES` of :meth:`project` of the sample and held-out windows.
+            person: The person of each of these, :math:`[N]`.
         """
         for mode, mixture in self.mixtures.items():
             mixture.fit(points[mode])
@@ -228,7 +229,7 @@ class Normality:
         return more
 
     def calibrate(self, scores: dict[str, Tensor]) -> None:
-        """Learns each mode's distribution on windows that were held out of training."""
+        """Learns each mode's distribution on windows of people who were not learned from."""
         self.calibrators = {mode: TailCalibrator().fit(scores[mode]) for mode in self.modes}
 
     def scores(self, points: dict[str, Tensor], person: Tensor | None = None) -> dict[str, Tensor]:
@@ -236,8 +237,8 @@ class Normality:
 
         Args:
             points: From :meth:`project`.
-            person: Whose each is, :math:`[N]`, by the numbers of :meth:`fit`: nobody is their own
-                neighbour then.
+            person: Whose each is, :math:`[N]`, by the numbers of :meth:`fit`: nobody is
+                their own neighbour then, or scored by a classifier that has learned from them.
         """
         return {mode: self._score(mode, rows, person) for mode, rows in points.items()}
 

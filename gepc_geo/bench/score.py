@@ -35,7 +35,7 @@ from gepc_geo.shards import clip_range
 from gepc_geo.tracks import PoseTracks
 from gepc_geo.windows import PoseWindows
 
-#: Who is measured, with scoring mode and precision: the default, and the chain of autoencoder, clusters and
+#: Who is measured, with scoring mode and precision: the default's distance, and the chain of autoencoder, clusters and
 #: mixture. Each computes what its mode needs, and the ordinary parts do the same work.
 WHO = (
     ("ordinary", "nearest", "fp32"),
