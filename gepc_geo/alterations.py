@@ -117,7 +117,7 @@ class AlterationClassifier:
             # Drawn on the CPU: the same on every device.
             self._part = torch.randperm(len(self._known)).to(device) % parts
             self.scale = points[:, 0].std(0, correction=0).mean().clamp(min=1e-6)
-            self._start(points.size(1), points.size(2), parts, device)
+            self._start(points, parts)
             # Without a second person there is nobody to be left out.
             chosen = [
                 torch.nonzero((self._part != part)[person] | (parts == 1)).view(-1)
@@ -189,16 +189,15 @@ class AlterationClassifier:
         self.weights = [state[f"weight_{number}"] for number in layers]
         self.biases = [state[f"bias_{number}"] for number in layers]
 
-    def _start(self, classes: int, columns: int, parts: int, device: torch.device) -> None:
+    def _start(self, points: Tensor, parts: int) -> None:
+        _, classes, columns = points.shape
         sizes = (columns + -columns % 4, _WIDTH, _WIDTH, classes)
         pairs = list(itertools.pairwise(sizes))
         self.weights = [
-            (torch.randn(parts, a, b) * math.sqrt(2 / a)).to(device).requires_grad_()
+            (torch.randn(parts, a, b) * math.sqrt(2 / a)).to(points).requires_grad_()
             for a, b in pairs
         ]
-        self.biases = [
-            torch.zeros(parts, 1, b, device=device, requires_grad=True) for _, b in pairs
-        ]
+        self.biases = [torch.zeros(parts, 1, b).to(points).requires_grad_() for _, b in pairs]
 
     @torch.enable_grad()
     def _train(self, points: Tensor, chosen: list[Tensor]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,12 @@ def own_modes(modes: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(mode for some in own for mode in some))
 
 
+def all_modes(own: Iterable[str]) -> tuple[str, ...]:
+    """The modes that are made of some with a score of their own."""
+    own = tuple(own)
+    return (COMBINED, *own) if set(WINDOW_MODES) <= set(own) else own
+
+
 def combined(tails: dict[str, Tensor]) -> Tensor:
     """The mode ``combined``: the mean of the others' tails (:meth:`~gepc_geo.normality.Normality.tails`)."""
     return torch.stack([tails[mode] for mode in WINDOW_MODES]).mean(0)
@@ -68,7 +74,7 @@ class WindowScorer:
     @property
     def modes(self) -> tuple[str, ...]:
         """The scoring modes."""
-        return (COMBINED, *self.own_modes)
+        return all_modes(self.own_modes)
 
     @property
     def own_modes(self) -> tuple[str, ...]:
@@ -111,7 +117,7 @@ class WindowScorer:
         Of a single length they are as they are, of several :math:`-\log` of the tail probability among
         normal windows of that length; ``combined`` is always the mean of such.
         """
-        modes = self.modes if modes is None else modes
+        modes = all_modes(raw) if modes is None else modes
         tails = {mode: torch.empty_like(one) for mode, one in raw.items()}
         for length, normality in self.normality.items():
             at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(self.device)

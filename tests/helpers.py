@@ -15,9 +15,12 @@ import pytest
 from pytest import MonkeyPatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gepc_geo import alterations
 from gepc_geo.skeleton import SKELETONS, coco17_to_coco18
 from gepc_geo.tracks import PoseTracks
 
+#: Steps of a classifier of altered windows outside of tests, and in processes that tests start.
+STEPS = alterations._STEPS
 ROOT = Path(__file__).parent.parent
 #: Options of a detector whose network trains in a moment, on windows of one length.
 NETWORK = dict(

@@ -34,9 +34,9 @@ def test_alerts_are_the_batch_alarms(options, stride):
             parts.append(scorer.push(frame))
     parts.append(scorer.close())
     fps = 6.0
-    series = clip_series(detector, crowd.with_(fps=np.full(3, fps)), "nearest")
+    series = clip_series(detector, crowd.with_(fps=np.full(3, fps)), detector.mode)
     scored = detector.window_scores(crowd, padded=False)
-    decided = frame_level(detector, scored, crowd, ScoreOptions(mode="nearest"))
+    decided = frame_level(detector, scored, crowd, ScoreOptions(mode=detector.mode))
     found = 0
     for quantile in (0.5, 0.9):
         # Away from any score, which is the same but for rounding only.
@@ -44,7 +44,7 @@ def test_alerts_are_the_batch_alarms(options, stride):
         at = int(quantile * len(scores))
         at += int(np.diff(scores)[at : at + 20].argmax())
         threshold = float(scores[at : at + 2].mean())
-        tracker = AlertTracker(threshold, fps, "nearest")
+        tracker = AlertTracker(threshold, fps, detector.mode)
         alerts = [alert for part in parts for alert in tracker.add(part)]
         for clip, name in enumerate(crowd.clip_names):
             mine = [alert for alert in alerts if alert.camera == name]

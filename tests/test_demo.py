@@ -66,14 +66,14 @@ def test_a_demo_interrupted_before_its_first_checkpoint_starts_anew(finished, tm
     assert demo(tmp_path).auc == finished[1].auc
 
 
-def test_the_default_has_nothing_to_train(tmp_path):
+def test_the_default_has_no_checkpoint_to_go_on_from(tmp_path):
     options = Options(lengths=["12", "18"], score_stride=6)
     first = demo(tmp_path, options)
     assert {name: tuple(row) for name, row in first.table.items()} == {
-        "detector": ("nearest",),
+        "detector": ("combined", "nearest", "altered"),
         "mixture on the input": ("-",),
     }
-    assert first.auc == first.table["detector"]["nearest"] > 0.6
+    assert first.auc == first.table["detector"]["combined"] > 0.6
     (tmp_path / "model.pt").unlink()  # as if interrupted
     assert demo(tmp_path, options).table == first.table
 

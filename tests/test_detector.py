@@ -295,6 +295,31 @@ def test_mapped_tracks_give_the_same(detector, walkers, crowd, tmp_path):
     np.testing.assert_array_equal(again.decision_function(other), detector.decision_function(crowd))
 
 
+@pytest.mark.parametrize("mode", ["combined", "nearest", "altered"])
+def test_a_network_is_loaded_whatever_the_mode_at_saving(detector, crowd, tmp_path, mode):
+    chosen = copy.copy(detector).set_params(mode=mode)
+    chosen.save(tmp_path / "model.pt")
+    loaded = GEPC.load(tmp_path / "model.pt", device="cpu")
+    assert loaded.mode == mode and loaded.modes_ == detector.modes_
+    scores = loaded.window_scores(crowd).scores
+    for name, score in detector.window_scores(crowd).scores.items():
+        np.testing.assert_array_equal(scores[name], score)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "altered"])
+def test_window_modes_are_calibrated_on_training_and_held_out_windows(default, longer, mode):
+    """By how rare the lowest score is."""
+    train, held_out = hold_out(longer, default.options_)
+    length, pipeline = 24, default.pipeline_
+    count = len(pipeline.training_windows(train).of_length(length))
+    stride = default.options_.score_stride
+    known = len(pipeline.windows(held_out, stride).without_padded().of_length(length))
+    calibrator = default.scorer_.normality[length].calibrators[mode]
+    # The lowest of n scores is exceeded with probability 1 - 1 / (n + 1).
+    lowest = float(calibrator.log_survival_[0])
+    assert lowest == pytest.approx(np.log(1 - 1 / (count + known + 1)), rel=0.01)
+
+
 @pytest.mark.parametrize("which", ["detector", "default"])
 def test_saved_model_scores_the_same(which, crowd, tmp_path, request):
     detector = request.getfixturevalue(which)

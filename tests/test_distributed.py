@@ -23,7 +23,7 @@ import torch
 from click.testing import CliRunner
 from helpers import NETWORK
 
-from gepc_geo import GEPC, InputError, PoseTracks, distributed
+from gepc_geo import GEPC, InputError, PoseTracks, alterations, distributed
 from gepc_geo.cli import main
 from gepc_geo.encoding import Network
 from gepc_geo.nn import block
@@ -72,6 +72,8 @@ def in_double(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(Network, "of", build_double)
     patch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    # Other processes know nothing of the tests' own setting.
+    patch.setattr(alterations, "_STEPS", 100)
 
 
 def stopped_fit(tracks: PoseTracks, run: Path, steps: int) -> None:

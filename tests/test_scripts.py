@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -18,6 +19,8 @@ from helpers import NETWORK, ROOT, script
 
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.datasets import NWUCLA, PennAction, simulate_crowd
+from gepc_geo.experiments.protocol import Task
+from gepc_geo.options import Options
 
 
 @pytest.fixture
@@ -166,7 +169,7 @@ def test_adapt_speed_prints_seconds(few, monkeypatch):
         *("--windows", 50, "--hidden", 1),
         *("--device", "cpu", "--precision", "fp32"),
     )
-    assert "mode nearest, windows of 12" in text
+    assert "mode combined, windows of 12" in text
     scored, learned = re.search(r"windows +(\d+) scored, (\d+) of them learned\n", text).groups()
     assert int(scored) > int(learned) > 0
     assert re.search(r"seconds +\d+\.\d \(goal: 20\)", text)
@@ -181,8 +184,8 @@ def test_choose_training_trains_variants_on_validation_crowds(monkeypatch):
     variants = ("--variant", small, "--variant", network)
     text = printed(module, "--seed", 100, *variants, "--device", "cpu")
     plain, other = re.findall(r"^.* crowd 100  .*$", text, re.M)
-    assert re.search(r"crowd 100  nearest 0\.\d{3}$", plain)
-    assert re.search(r"crowd 100  nearest 0\.\d{3}  assignment 0\.\d{3} .*reconstruction", other)
+    assert re.search(r"crowd 100  combined 0\.\d{3}  nearest 0\.\d{3}  altered 0\.\d{3}$", plain)
+    assert re.search(r"crowd 100  combined 0\.\d{3} .* assignment 0\.\d{3} .*reconstruction", other)
 
 
 def test_choose_training_refuses_variants_in_one_sentence(output):
@@ -216,6 +219,45 @@ def test_validation_halves_hold_nothing_of_a_test_half(real_data):
             assert turned.clip_names == halves["test"].clip_names
             for view in "12":
                 assert set(make(folder, f"view{view}").select(split="train").camera) == {f"v{view}"}
+
+
+def test_ablation_measures_variants_and_goes_on(output, monkeypatch, tmp_path):
+    """Of two tasks, one of clips and one of frames; what is measured already is not measured again."""
+    module = script("benchmarks/ablation.py")
+    monkeypatch.setitem(sys.modules, "ablation_script", module)
+    train, test = (
+        simulate_crowd(split, num_clips=4, frames_per_clip=60, seed=1)
+        for split in ("train", "test")
+    )
+    crowd = Task(train, test, test.frame_labels)
+    clip = Task(train, test, (np.array(test.clip_label) != "normal").astype(np.int8))
+    tasks = [
+        module.Case("clip", "clips", "a", Options(frames=12), lambda: clip),
+        module.Case("frame", "crowd", "b", Options(lengths=["12"], score_stride=4), lambda: crowd),
+    ]
+    monkeypatch.setattr(module, "cases", lambda folder, seeds: tasks)
+
+    def run() -> list[str]:
+        arguments = ["--validation", str(tmp_path), "--out", str(tmp_path / "out")]
+        done = CliRunner().invoke(
+            module.main, [*arguments, "--variant", "nearest person", "--variant", "0.5s alone"]
+        )
+        assert done.exit_code == 0, done.output
+        return (tmp_path / "out" / "table.md").read_text().splitlines()
+
+    head, _, default, *parts = run()
+    assert head == "| variant | clips | frames | clips | crowd |"
+    assert [line.split(" | ")[0][2:] for line in parts] == [
+        "nearest alone",
+        "altered alone",
+        "nearest person",
+        "0.5s alone",
+    ]
+    assert 0 <= float(default.split(" | ")[1]) <= 1
+    # Lengths change nothing of clips.
+    assert parts[-1].split(" | ")[1] == "" and "[" in parts[-1].split(" | ")[2]
+    monkeypatch.setattr(module, "measure", None)
+    assert run() == [head, "|---|---:|---:|---:|---:|", default, *parts]
 
 
 def test_bad_input_of_what_chooses(tmp_path):

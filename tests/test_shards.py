@@ -96,7 +96,9 @@ def test_filled_batches_score_as_unfilled_ones(detector, walkers):
     with torch.no_grad():
         passes = [
             normality.scores(
-                normality.project(detector.scorer_.encoder(batch, choice, detector.modes_))
+                normality.project(
+                    detector.scorer_.encoder(batch, choice, detector.scorer_.own_modes)
+                )
             )
             for choice in range(detector.pipeline_.augment.num_scored)
         ]

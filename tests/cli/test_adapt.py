@@ -26,9 +26,9 @@ def folder(request, tmp_path_factory) -> Path:
     today = all_joints(simulate_crowd("test", num_clips=3, frames_per_clip=40, seed=4))
     today.save(folder / "today.npz")
     simulate_crowd("train", num_clips=3, frames_per_clip=40, seed=5).save(folder / "new.npz")
-    scores = detector.window_scores(today, padded=False).scores["nearest"]
+    scores = detector.window_scores(today, padded=False).scores["combined"]
     threshold = float(np.quantile(scores, 0.8))
-    detector.alarm_ = {"threshold": threshold, "mode": "nearest", "per_hour": 600.0, "hours": 1.0}
+    detector.alarm_ = {"threshold": threshold, "mode": "combined", "per_hour": 600.0, "hours": 1.0}
     detector.save(folder / "run" / "model.pt")
     return folder
 
@@ -75,7 +75,7 @@ def test_other_anomalies_are_still_found(folder, tmp_path):
     scored = detector.window_scores(normal, padded=False)
     line = frame_level(detector, scored, normal, ScoreOptions(mode="nearest")).score.numpy()
     # High enough that some anomalies are missed, and that few normal frames are alarmed.
-    detector.alarm_ |= {"threshold": float(np.quantile(line, 0.85))}
+    detector.alarm_ |= {"threshold": float(np.quantile(line, 0.85)), "mode": "nearest"}
     detector.save(tmp_path / "run" / "model.pt")
     normal.save(tmp_path / "normal.npz")
     simulate_crowd("test", num_clips=9, frames_per_clip=40, seed=12).save(tmp_path / "others.npz")

@@ -39,10 +39,10 @@ def test_stores_the_threshold_and_prints_what_it_is_worth(folder):
     assert result.exit_code == 0, result.output
     detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
     alarm = detector.alarm_
-    assert alarm["per_hour"] == 450 and alarm["mode"] == "nearest"
+    assert alarm["per_hour"] == 450 and alarm["mode"] == "combined"
     assert alarm["hours"] == pytest.approx(hours)
     tracks = simulate_crowd("train", num_clips=6, frames_per_clip=96, seed=9)
-    series = clip_series(detector, tracks, "nearest")
+    series = clip_series(detector, tracks, "combined")
     # 450 an hour are three in these 24 seconds.
     assert false_alarms(series, alarm["threshold"]) <= 3
     worst = max(one.scores.max() for one in series)
@@ -50,9 +50,9 @@ def test_stores_the_threshold_and_prints_what_it_is_worth(folder):
     printed = re.search(r"on held-out +(\S+) an hour \((\d+) in (\S+) hours\)", result.output)
     assert float(printed[1]) == pytest.approx(int(printed[2]) / hours, rel=0.01)
     assert float(printed[3]) == pytest.approx(hours, rel=0.01)
-    assert f"{alarm['threshold']:.6g} (nearest)" in result.output
+    assert f"{alarm['threshold']:.6g} (combined)" in result.output
     shown = run("info", folder / "run" / "model.pt").output
-    assert f"alarm           {alarm['threshold']:.6g} (nearest)" in shown
+    assert f"alarm           {alarm['threshold']:.6g} (combined)" in shown
     assert "wanted        450 false alarms an hour" in shown
     assert printed[0] in shown
 

@@ -153,12 +153,13 @@ def test_modes_of_a_network_are_refused_by_runs_without_one(files, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_runs_without_a_network_have_one_mode(files, tmp_path):
+def test_runs_without_a_network_have_the_modes_of_windows(files, tmp_path):
     out = tmp_path / "m.json"
     data = (files / "plain", files / "test", "--labels", files / "test_masks")
     good("evaluate", *data, "--out", out, "--no-plots")
     metrics = json.loads(out.read_text())
-    assert metrics["auc_by_mode"] == {"nearest": metrics["auc"]}
+    assert set(metrics["auc_by_mode"]) == {"combined", "nearest", "altered"}
+    assert metrics["auc_by_mode"]["combined"] == metrics["auc"]
     good("score", *data[:2], "--level", "window", "--out", tmp_path / "w.csv")
     assert {row["length"] for row in rows(tmp_path / "w.csv")} == {"12", "20"}
 
@@ -309,9 +310,10 @@ def test_convert_and_info(files, classes, tmp_path):
         text = good("info", path)
         assert f"parameters      {count:,}" in text
         assert "FLOPs a window" in text and "hidden              2" in text
-        assert text.startswith("detector        autoencoder, clusters and mixture\n")
+        assert text.startswith("detector        autoencoder, clusters and mixture; nearest people")
     text = good("info", files / "plain")
-    first = "detector        nearest normal window, no network\nwindows         12, 20 frames"
+    plain = "nearest people and classifier of altered windows"
+    first = f"detector        {plain}\nwindows         12, 20 frames"
     assert text.startswith(first) and "parameters" not in text and "precision  " in text
     assert "input           6 coefficients over time, 3 of motion" in text
     assert "24 frames, whole clips stretched to them" in good("info", classes / "run")

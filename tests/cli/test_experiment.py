@@ -62,7 +62,7 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
 
 
 def test_coarse_from_poses_to_tables(given, tmp_path):
-    names = ["--methods", "nearest,gepc,nearest_neighbour", "--random", 1, "--seed", 3]
+    names = ["--methods", "combined,gepc,nearest_neighbour", "--random", 1, "--seed", 3]
     text = good("coarse", *given, *names, "--directions", "few-vs-many")
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
@@ -85,7 +85,7 @@ def test_coarse_from_poses_to_tables(given, tmp_path):
     config = yaml.safe_load((out / "config.yaml").read_text())
     assert set(config["splits"]) == {"upright", "moving", "random_1"}
     assert (config["options"]["budget"], config["options"]["hidden"]) == (64, NETWORK["hidden"])
-    assert set(config["seconds_a_training"]) == {"nearest", "gepc", "nearest_neighbour"}
+    assert set(config["seconds_a_training"]) == {"combined", "gepc", "nearest_neighbour"}
     # The same command again only reads.
     before = {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
     assert (
@@ -229,7 +229,7 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
     [
         (
             ["--methods", "knn"],
-            "--methods has 'knn', expected default, all or some of nearest, gepc, paper",
+            "--methods has 'knn', expected default, all or some of combined, gepc, paper",
         ),
         (["--seeds", "0,0"], "--seeds is '0,0', expected different whole numbers from 0"),
         (["--seeds", "a"], "--seeds is 'a', expected different whole numbers"),

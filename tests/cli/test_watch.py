@@ -40,14 +40,14 @@ def run_with_alarm(folder: Path, options: dict) -> Path:
     """A run with an alarm threshold that a fifth of a test set's frames exceeds."""
     detector = small_run(folder, options)
     tracks = crowd()
-    scores = np.concatenate([one.scores for one in clip_series(detector, tracks, "nearest")])
+    scores = np.concatenate([one.scores for one in clip_series(detector, tracks, "combined")])
     level = np.unique(scores)
     usual = simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4)
-    usual_scores = np.concatenate([one.scores for one in clip_series(detector, usual, "nearest")])
+    usual_scores = np.concatenate([one.scores for one in clip_series(detector, usual, "combined")])
     at = np.searchsorted(level, np.quantile(usual_scores, 0.8))
     # Between two scores: no rounding of a stream's decides.
     threshold = float(level[at - 1 : at + 1].mean())
-    detector.alarm_ = {"threshold": threshold, "mode": "nearest", "per_hour": 1.0, "hours": 1.0}
+    detector.alarm_ = {"threshold": threshold, "mode": "combined", "per_hour": 1.0, "hours": 1.0}
     detector.save(folder / "run" / "model.pt")
     return folder
 
@@ -76,7 +76,7 @@ def test_alerts_are_the_alarms_of_the_same_poses(options, tmp_path):
     (told,) = result.stderr.splitlines()
     assert told.startswith("note: threshold ")
     detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
-    series = clip_series(detector, tracks, "nearest")
+    series = clip_series(detector, tracks, "combined")
     closed = [alert for alert in alerts_of(result.stdout) if alert.state == "closed"]
     found = 0
     for name, one in zip(tracks.clip_names, series, strict=True):
@@ -167,7 +167,7 @@ def test_the_threshold_it_took_is_said_first(given, said, folder):
     alarm = GEPC.load(folder / "run" / "model.pt", device="cpu").alarm_
     (told,) = watch(folder, "", *given).stderr.splitlines()
     assert told == (
-        f"note: threshold {alarm['threshold']:.6g} (nearest) for 1 false alarms "
+        f"note: threshold {alarm['threshold']:.6g} (combined) for 1 false alarms "
         f"an hour, on held-out clips unknown; 24 frames a second {said}"
     )
 
@@ -340,7 +340,7 @@ def test_without_calibration_a_threshold_is_taken_and_said(folder, tmp_path):
     assert result.exit_code == 0 and result.stdout
     (told,) = result.stderr.splitlines()
     assert re.match(
-        r"warning: the run has no alarm threshold, took \d\S+ \(nearest\), which 5% ", told
+        r"warning: the run has no alarm threshold, took \d\S+ \(combined\), which 5% ", told
     )
     assert told.endswith("; 24 frames a second (--fps)")
     result = watch(tmp_path, "")

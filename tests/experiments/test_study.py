@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from helpers import NETWORK
+from helpers import NETWORK, STEPS
 from sklearn.metrics import roc_auc_score
 
-from gepc_geo import progress
+from gepc_geo import alterations, progress
 from gepc_geo.errors import InputError
 from gepc_geo.experiments import Coarse, Noise, Split, Streams, Study, study, write_summary
 from gepc_geo.experiments.methods import Scored, Trained
@@ -293,7 +293,10 @@ def one_job(actions, tmp_path_factory) -> Study:
     torch.set_num_threads(1)
     try:
         one = begun(tmp_path_factory.mktemp("one"), coarse(actions), ("gepc", "nearest_neighbour"))
-        one.run("cpu", quiet=True)
+        with pytest.MonkeyPatch.context() as patch:
+            # As long as in workers, which know nothing of the tests' setting.
+            patch.setattr(alterations, "_STEPS", STEPS)
+            one.run("cpu", quiet=True)
     finally:
         torch.set_num_threads(threads)
     return one
