@@ -667,7 +667,8 @@ def test_the_demo_of_the_default_has_no_network(tmp_path, monkeypatch):
     shrink_demo(monkeypatch)
     text = good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)
     assert "untrained" not in text
-    assert re.search(r"^  detector +nearest 0\.\d{3}$", text, re.M)
+    modes = r"combined 0\.\d{3}  nearest 0\.\d{3}  altered 0\.\d{3}"
+    assert re.search(rf"^  detector +{modes}$", text, re.M)
     assert re.search(r"^  mixture on the input +- 0\.\d{3}$", text, re.M)
     assert "AUC" in good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)
 
