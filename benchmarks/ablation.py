@@ -31,6 +31,7 @@ from gepc_geo.demo import counted_frames
 from gepc_geo.experiments import DIRECTIONS, PACKAGED, Coarse, Streams, compare, random_splits
 from gepc_geo.experiments.methods import OURS, clip_level, frame_level, train_and_score
 from gepc_geo.experiments.protocol import ClassProtocol, Task
+from gepc_geo.io.shanghaitech import keypoints_of_boxes
 from gepc_geo.metrics import auc
 from gepc_geo.options import WINDOW_MODES, Options
 from gepc_geo.progress import Progress
@@ -120,20 +121,14 @@ def _boxes(tracks: PoseTracks) -> PoseTracks:
     hidden = (tracks.confidence == 0)[..., None]
     low = np.where(hidden, np.inf, tracks.keypoints).min(axis=1)
     high = np.where(hidden, -np.inf, tracks.keypoints).max(axis=1)
-    middle = (low + high) / 2
-    x = np.stack([middle[:, 0], low[:, 0], high[:, 0], low[:, 0], high[:, 0]], axis=1)
-    y = np.stack([middle[:, 1], low[:, 1], low[:, 1], high[:, 1], high[:, 1]], axis=1)
-    return tracks.with_(
-        skeleton=SKELETONS["box5"],
-        keypoints=np.stack([x, y], axis=2),
-        confidence=np.ones_like(x),
-    )
+    keypoints = keypoints_of_boxes(*low.T, *high.T)
+    confidence = np.ones(keypoints.shape[:2], dtype=np.float32)
+    return tracks.with_(skeleton=SKELETONS["box5"], keypoints=keypoints, confidence=confidence)
 
 
 def _injected(path: Path) -> Task:
     tracks = PoseTracks.load(path)
-    half = np.array(tracks.clip_split)
-    train, test = (tracks.select(clips=half == one) for one in ("train", "test"))
+    train, test = (tracks.select(split=one) for one in ("train", "test"))
     assert test.frame_labels is not None
     return Task(train, test, test.frame_labels)
 

@@ -22,6 +22,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gepc_geo.cli.refusal import Command
 from gepc_geo.io import read
+from gepc_geo.io.shanghaitech import keypoints_of_boxes
 from gepc_geo.tracks import PoseTracks
 
 KINDS = ("fast", "turn", "still", "posture")
@@ -57,9 +58,7 @@ class Person(NamedTuple):
         """Seen boxes as poses [F, 5, 2], in whole pixels as the detector's."""
         x, y, width, height = self.box[self.seen].T
         left, right, top, bottom = np.rint([x - width / 2, x + width / 2, y - height, y])
-        x = np.stack([(left + right) / 2, left, right, left, right], axis=1)
-        y = np.stack([(top + bottom) / 2, top, top, bottom, bottom], axis=1)
-        return np.stack([x, y], axis=2)
+        return keypoints_of_boxes(left, top, right, bottom)
 
     def speed(self) -> np.ndarray:
         """Box heights a second [T], over the second around each frame; NaN at the ends and in long gaps."""

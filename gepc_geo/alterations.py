@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, dropout, log_softmax, pad
 
 from gepc_geo.inputs import InputPipeline, Inputs
-from gepc_geo.neighbours import evenly
+from gepc_geo.neighbours import evenly, in_blocks, padded
 
 # Classifiers, each trained without the people of one part in so many; width of the two hidden layers.
 _PARTS, _WIDTH = 3, 128
@@ -19,7 +19,7 @@ _PARTS, _WIDTH = 3, 128
 _STEPS, _BATCH, _RATE, _DECAY = 1200, 64, 1e-3, 1e-4
 # Deviation of the noise that is added in training, in mean deviations of a column, and the share left out.
 _NOISE, _DROPOUT = 0.3, 0.1
-# How much faster the sped up copy is.
+# How much more the second copy moves.
 _FASTER = 2.0
 # Windows that are kept for another fit.
 _KEPT = 2500
@@ -41,13 +41,11 @@ def alterations(inputs: Inputs, pipeline: InputPipeline) -> list[Inputs]:
     """
     body = inputs.body * pipeline.std + pipeline.mean
     motion = inputs.motion * pipeline.motion_std + pipeline.motion_mean
-    turned = _reversed(motion, pipeline)
+    dims, turned = pipeline.dims, _reversed(motion, pipeline)
+    turned = torch.cat([-turned[..., :dims], turned[..., dims:]], dim=2)
     copies = [(_reversed(body, pipeline), turned)]
     if motion.size(2):
-        # Velocity, log speed, growth.
-        forwards, speed, growth = motion.split([pipeline.dims, 1, 1], dim=2)
-        backwards = -turned[..., : pipeline.dims]
-        copies[0] = (copies[0][0], torch.cat([backwards, turned[..., pipeline.dims :]], dim=2))
+        forwards, speed, growth = motion.split([dims, 1, 1], dim=2)
         # A mean of logarithms, the first coefficient, rises by that of the factor; frames all do.
         steps = 1 if pipeline.options.coefficients else speed.size(1)
         rise = pad(speed.new_full((steps, 1), math.log(_FASTER)), (0, 0, 0, speed.size(1) - steps))
@@ -152,13 +150,11 @@ class AlterationClassifier:
             person: :math:`[N]`, numbers of people as in :meth:`fit`: whoever was learned from is scored by
                 the classifier trained without them. Not after a state was loaded.
         """
-        own = [None] * len(points) if person is None else person.split(_ROWS)
-        scores = [self.tell(rows, one) for rows, one in zip(points.split(_ROWS), own, strict=False)]
-        return torch.cat([points.new_zeros(0, dtype=torch.float64), *scores])
+        return in_blocks(self.tell, points, person, _ROWS)
 
     def tell(self, points: Tensor, person: Tensor | None = None) -> Tensor:
         """The score of windows, all of them at once; arguments are those of :meth:`__call__`."""
-        x = self._padded(points)
+        x = padded(points / self.scale)
         scores = torch.zeros((), dtype=torch.float64, device=x.device)
         for number in range(x.size(1)):
             logits = self._logits(x[None, :, number].expand(len(self.weights[0]), -1, -1))
@@ -202,7 +198,7 @@ class AlterationClassifier:
     @torch.enable_grad()
     def _train(self, points: Tensor, chosen: list[Tensor]) -> None:
         classes = points.size(1)
-        x = self._padded(points)
+        x = padded(points / self.scale)
         optimizer = torch.optim.Adam(
             [*self.weights, *self.biases], lr=_RATE, weight_decay=_DECAY, fused=True
         )
@@ -224,10 +220,6 @@ class AlterationClassifier:
         self.weights, self.biases = (
             [one.detach() for one in group] for group in (self.weights, self.biases)
         )
-
-    def _padded(self, points: Tensor) -> Tensor:
-        # Products of rows of other lengths round by a row's place in the batch (MKL).
-        return pad(points / self.scale, (0, -points.size(2) % 4))
 
     def _logits(self, x: Tensor) -> Tensor:
         """Of rows [P, n, D] for each classifier: [P, n, classes]."""

@@ -146,7 +146,6 @@ class GEPC(Options, BaseEstimator):
         tensorboard: bool,
     ) -> None:
         self.options_ = options = Options(**self.to_dict())
-        self.modes_ = options.modes
         self.skeleton_, self.dims_, self.num_features_ = (
             tracks.skeleton,
             tracks.dims,
@@ -189,8 +188,9 @@ class GEPC(Options, BaseEstimator):
             self.network_.precision = trainer.precision
             self.reconstruction_share_ = trainer.reconstruction_share
         encoder = Encoder(self.pipeline_, self.network_)
-        learned = learn(encoder, options, own_modes(self.modes_), windows, rest)
+        learned = learn(encoder, options, own_modes(options.modes), windows, rest)
         self.scorer_ = WindowScorer(encoder, learned.normality)
+        self.modes_ = self.scorer_.modes
         if distributed.is_first():
             warn_of_few(windows, known, options.holdout)
         self.calibration_ = Calibration.of(

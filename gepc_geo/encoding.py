@@ -26,7 +26,7 @@ PART_OF_MODE = {
 }
 
 #: Parts of :math:`N` windows by name, each with a row for each window: ``window``, the input without the
-#: confidence :math:`[N, D]`; ``altered``, it and its altered copies :math:`[N, A + 1, D]`; with a network
+#: confidence :math:`[N, D]`; ``altered``, its altered copies :math:`[N, A, D]`; with a network
 #: ``latent`` :math:`[N, D_z]`, ``log_p``, the log soft assignments :math:`[N, K]`, and ``residual``, input less reconstruction :math:`[N, S V C]`, 0 at joints not seen.
 Parts = dict[str, Tensor]
 
@@ -79,11 +79,11 @@ class Encoder:
         """Parts of standardised windows: those of the modes."""
         needed = {PART_OF_MODE[mode] for mode in modes}
         parts: Parts = {}
-        if "window" in needed:
+        if needed & {"window", "altered"}:
             parts["window"] = inputs.flat()
         if "altered" in needed:
             copies = alterations(inputs, self.pipeline)
-            parts["altered"] = torch.stack([one.flat() for one in (inputs, *copies)], dim=1)
+            parts["altered"] = torch.stack([one.flat() for one in copies], dim=1)
         if self.network is None or needed <= {"window", "altered"}:
             return parts
         x = inputs.tensor()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -56,7 +58,7 @@ class NearestDistance:
 
     def measure(self, x: Tensor, seed: int) -> NearestDistance:
         """Finds the principal components of the rows of ``x``, :math:`[N, D]`."""
-        x = _padded(x)
+        x = padded(x)
         self.mean = x.mean(0)
         keep = min(_DIMS, *x.shape)
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
@@ -68,7 +70,7 @@ class NearestDistance:
 
     def project(self, x: Tensor) -> Tensor:
         """Rows in the principal components."""
-        return (_padded(x) - self.mean) @ self.basis
+        return (padded(x) - self.mean) @ self.basis
 
     def fit(self, points: Tensor, person: Tensor) -> NearestDistance:
         """Learns projected rows.
@@ -125,11 +127,7 @@ class NearestDistance:
                 count, as those of a person never seen before would not. Where there is nobody else, they
                 do. Not after a state was loaded.
         """
-        own = [None] * len(points) if person is None else person.split(_BLOCK)
-        scores = [
-            self.compare(block, one) for block, one in zip(points.split(_BLOCK), own, strict=False)
-        ]
-        return torch.cat([points.new_zeros(0, dtype=torch.float64), *scores])
+        return in_blocks(self.compare, points, person, _BLOCK)
 
     def compare(self, points: Tensor, person: Tensor | None = None) -> Tensor:
         """The score of projected rows, all compared with every learned row at once.
@@ -188,9 +186,21 @@ class NearestDistance:
         return self
 
 
-def _padded(x: Tensor) -> Tensor:
+def padded(x: Tensor) -> Tensor:
     """Columns of zeros up to a multiple of 4: products of others round by a row's place in the batch (MKL)."""
-    return pad(x, (0, -x.size(1) % 4))
+    return pad(x, (0, -x.size(-1) % 4))
+
+
+def in_blocks(
+    score: Callable[[Tensor, Tensor | None], Tensor],
+    points: Tensor,
+    person: Tensor | None,
+    rows: int,
+) -> Tensor:
+    """Scores of so many rows at once, :math:`[N]` float64, each with its person where these are given."""
+    own = [None] * len(points) if person is None else person.split(rows)
+    scores = [score(block, one) for block, one in zip(points.split(rows), own, strict=False)]
+    return torch.cat([points.new_zeros(0, dtype=torch.float64), *scores])
 
 
 def _of_people(square: Tensor, person: Tensor, people: int) -> Tensor:

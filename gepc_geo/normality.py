@@ -174,9 +174,8 @@ class Normality:
             points["nearest"] = self.nearest.project(parts["window"])
         if "altered" in parts:
             rows = parts["altered"]
-            points["altered"] = self.nearest.project(rows.flatten(0, 1)).unflatten(
-                0, rows.shape[:2]
-            )
+            copies = self.nearest.project(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
+            points["altered"] = torch.cat([points["nearest"][:, None], copies], dim=1)
         if "log_p" in parts:
             log_p = parts["log_p"].double()
             points["assignment"] = (

@@ -12,7 +12,7 @@ from torch_geometric.data import Batch
 
 from gepc_geo.encoding import Encoder
 from gepc_geo.errors import InputError
-from gepc_geo.inputs import InputPipeline
+from gepc_geo.inputs import InputPipeline, Inputs
 from gepc_geo.loader import WindowLoader
 from gepc_geo.normality import Normality, of_views
 from gepc_geo.options import COMBINED, WINDOW_MODES
@@ -118,12 +118,15 @@ class WindowScorer:
         normal windows of that length; ``combined`` is always the mean of such.
         """
         modes = all_modes(raw) if modes is None else modes
+        alone = len(self.normality) == 1
+        if alone and COMBINED not in modes:
+            return {mode: raw[mode] for mode in modes}
         tails = {mode: torch.empty_like(one) for mode, one in raw.items()}
         for length, normality in self.normality.items():
             at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(self.device)
             for mode, one in normality.tails({m: score[at] for m, score in raw.items()}).items():
                 tails[mode][at] = one
-        own = raw if len(self.normality) == 1 else tails
+        own = raw if alone else tails
         return {mode: combined(tails) if mode == COMBINED else own[mode] for mode in modes}
 
     @torch.no_grad()
@@ -295,24 +298,30 @@ def input_shares(
         with torch.enable_grad():
             each = [normality.scores(normality.project(encoder.of_inputs(x, own))) for x in views]
             scores = {one: of_views(one, torch.stack([s[one] for s in each])) for one in own}
-        weight = normality.tails({one: score.detach() for one, score in scores.items()})
-        share = torch.zeros((), device=scorer.device)
-        for one in own:
-            gradients = torch.autograd.grad(
-                scores[one].sum(), [x.body for x in views], retain_graph=True
-            )
-            mine = torch.zeros((), device=scorer.device)
-            for choice, (x, gradient) in enumerate(zip(views, gradients, strict=True)):
-                part = _in_frames(encoder.pipeline, gradient, length)
-                part = part * _in_frames(encoder.pipeline, x.body.detach(), length)
-                mine = mine + augment.to_source(part.abs().sum(3), choice)
-            # No more than rounding where there is any gradient.
-            mine = mine.clamp(min=1e-30)
-            mine = mine / mine.sum((1, 2), keepdim=True)
-            share = share + (
-                mine * weight[one].to(mine.dtype)[:, None, None] if len(own) > 1 else mine
-            )
-        yield batch.window, share / share.sum((1, 2), keepdim=True)
+        shares = {
+            one: _share(encoder.pipeline, score, views, length) for one, score in scores.items()
+        }
+        if mode == COMBINED:
+            tails = normality.tails({one: score.detach() for one, score in scores.items()})
+            weighted = [tails[one][:, None, None] * share for one, share in shares.items()]
+            share = torch.stack(weighted).sum(0).to(views[0].body.dtype)
+            share = share / share.sum((1, 2), keepdim=True)
+        else:
+            share = shares[mode]
+        yield batch.window, share
+
+
+def _share(pipeline: InputPipeline, score: Tensor, views: list[Inputs], length: int) -> Tensor:
+    """Each frame's and joint's share [B, T, V] in a score [B] of views that require gradients."""
+    gradients = torch.autograd.grad(score.sum(), [x.body for x in views], retain_graph=True)
+    share = torch.zeros((), device=score.device)
+    for choice, (x, gradient) in enumerate(zip(views, gradients, strict=True)):
+        part = _in_frames(pipeline, gradient, length)
+        part = part * _in_frames(pipeline, x.body.detach(), length)
+        share = share + pipeline.augment.to_source(part.abs().sum(3), choice)
+    # No more than rounding where there is any gradient.
+    share = share.clamp(min=1e-30)
+    return share / share.sum((1, 2), keepdim=True)
 
 
 def _in_frames(pipeline: InputPipeline, body: Tensor, length: int) -> Tensor:

@@ -25,7 +25,7 @@ def encoded(count: int = 300, seed: int = 0) -> Parts:
     log_p = torch.randn(count, 4, generator=generator).log_softmax(1)
     residual = torch.randn(count, 8, generator=generator) * torch.logspace(0, -1, 8)
     window = torch.randn(count, 8, generator=generator) * torch.logspace(0, -1, 8)
-    altered = torch.stack([window, window.flip(1), -window], dim=1)
+    altered = torch.stack([window.flip(1), -window], dim=1)
     return {
         "latent": latent,
         "log_p": log_p,

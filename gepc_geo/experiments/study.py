@@ -33,7 +33,7 @@ from gepc_geo.scoring import smooth
 
 #: Of what cells hold and methods compute. Whoever changes what any method scores under the same options
 #: counts it up: cells of both kinds would otherwise be averaged in a study that is resumed.
-VERSION = 5
+VERSION = 6
 #: Standard deviation, in frames, of the Gaussian that smooths each recording's scores.
 SMOOTH = 20.0
 

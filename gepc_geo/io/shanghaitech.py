@@ -58,12 +58,11 @@ def read_shanghaitech_boxes(path: Path) -> Clips:
         raise InputError(
             f"{path} has box {table[row, 3:7].tolist()}, expected left, top, right, bottom"
         )
-    x = np.stack([(left + right) / 2, left, right, left, right], axis=1)
-    y = np.stack([(top + bottom) / 2, top, top, bottom, bottom], axis=1)
+    keypoints = keypoints_of_boxes(left, top, right, bottom)
     frame = table[:, 0]
     tracks = PoseTracks.build(
-        np.stack([x, y], axis=2),
-        np.ones(x.shape),
+        keypoints,
+        np.ones(keypoints.shape[:2]),
         frame,
         table[:, 1],
         np.zeros(len(table), dtype=np.int64),
@@ -75,3 +74,12 @@ def read_shanghaitech_boxes(path: Path) -> Clips:
         origin=str(path),
     )
     return Clips(tracks, [(path.stem,)], remarks=remarks)
+
+
+def keypoints_of_boxes(
+    left: np.ndarray, top: np.ndarray, right: np.ndarray, bottom: np.ndarray
+) -> np.ndarray:
+    """Boxes as poses of ``box5``: the centre, then the corners, upper ones first, :math:`[F, 5, 2]`."""
+    x = np.stack([(left + right) / 2, left, right, left, right], axis=1)
+    y = np.stack([(top + bottom) / 2, top, top, bottom, bottom], axis=1)
+    return np.stack([x, y], axis=2)
