@@ -24,24 +24,24 @@ from unittest.mock import patch
 import click
 import numpy as np
 
-from gepc_geo.alterations import alterations
+from gepc_geo.cli.demo import counted_frames
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.demo import counted_frames
+from gepc_geo.density.alterations import alterations
 from gepc_geo.experiments import DIRECTIONS, PACKAGED, Coarse, Streams, compare, random_splits
 from gepc_geo.experiments.methods import OURS, clip_level, frame_level, train_and_score
 from gepc_geo.experiments.protocol import ClassProtocol, Task
-from gepc_geo.io.shanghaitech import keypoints_of_boxes
-from gepc_geo.metrics import auc
+from gepc_geo.io.formats.shanghaitech import keypoints_of_boxes
 from gepc_geo.options import WINDOW_MODES, Options
-from gepc_geo.progress import Progress
-from gepc_geo.skeleton import SKELETONS
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import SKELETONS
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.scoring.metrics import auc
+from gepc_geo.utils.progress import Progress
 
 DEFAULT = "default"
 CLIPS, FRAMES = Options(frames=24, stride=1), Options(score_stride=4)
 # Where windows are altered.
-_COPIES = "gepc_geo.encoding.alterations"
+_COPIES = "gepc_geo.scoring.encoder.alterations"
 
 
 class Variant(NamedTuple):
@@ -58,8 +58,8 @@ VARIANTS = {
     DEFAULT: Variant(),
     "reversed copy alone": Variant(constants={_COPIES: lambda *args: alterations(*args)[:1]}),
     "faster copy alone": Variant(constants={_COPIES: lambda *args: alterations(*args)[1:]}),
-    "nearest person": Variant(constants={"gepc_geo.neighbours._NEAREST": 1}),
-    "plain distance": Variant(constants={"gepc_geo.neighbours._POWER": 0.0}),
+    "nearest person": Variant(constants={"gepc_geo.density.neighbours._NEAREST": 1}),
+    "plain distance": Variant(constants={"gepc_geo.density.neighbours._POWER": 0.0}),
     "all frequencies": Variant({"coefficients": 12, "motion_coefficients": 12}),
     "no motion": Variant({"motion": False}),
     "no augmentation": Variant({"augment": "none"}),

@@ -17,12 +17,12 @@ import torch
 from online_latency import model, words
 
 from gepc_geo import GEPC, PoseTracks
-from gepc_geo.adaptation import adapt_to_poses
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.device import pick_device
-from gepc_geo.machine import machine
 from gepc_geo.options import MODES
+from gepc_geo.streaming.adaptation import adapt_to_poses
+from gepc_geo.utils.device import pick_device
+from gepc_geo.utils.machine import machine
 
 # What adaptation should take at most, in seconds.
 _GOAL = 20

@@ -16,9 +16,9 @@ import torch
 
 from gepc_geo.bench.measure import median_seconds
 from gepc_geo.cli.refusal import Command
-from gepc_geo.files import check_destination
 from gepc_geo.report import can_plot, plot_lines
-from gepc_geo.scoring import FrameScores, frame_scores, person_frame_scores
+from gepc_geo.scoring.aggregation import FrameScores, frame_scores, person_frame_scores
+from gepc_geo.utils.files import check_destination
 
 LENGTH, FRAMES, PEOPLE = 12, 300, 5
 

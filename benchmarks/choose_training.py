@@ -13,11 +13,11 @@ from dataclasses import replace
 import click
 
 from gepc_geo import GEPC
-from gepc_geo.cli.demo import DEMO
+from gepc_geo.cli.commands.demo import DEMO
+from gepc_geo.cli.demo import counted_frames, mode_aucs
 from gepc_geo.cli.refusal import Command
 from gepc_geo.cli.settings import assignments, resolve
 from gepc_geo.datasets.simulate import simulate_crowd
-from gepc_geo.demo import counted_frames, mode_aucs
 
 
 @click.command(cls=Command)

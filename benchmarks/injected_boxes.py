@@ -22,8 +22,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gepc_geo.cli.refusal import Command
 from gepc_geo.io import read
-from gepc_geo.io.shanghaitech import keypoints_of_boxes
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.io.formats.shanghaitech import keypoints_of_boxes
+from gepc_geo.poses.tracks import PoseTracks
 
 KINDS = ("fast", "turn", "still", "posture")
 #: Frames a second.

@@ -5,7 +5,7 @@ python benchmarks/layer.py --quick
 
 import sys
 
-from gepc_geo.cli.bench import bench
+from gepc_geo.cli.commands.bench import bench
 
 if __name__ == "__main__":
     bench(["--suite", "layer", *sys.argv[1:]])

@@ -22,11 +22,11 @@ import torch
 from gepc_geo import GEPC, Frame, OnlineScorer
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.device import pick_device
-from gepc_geo.machine import machine
 from gepc_geo.options import MODES
+from gepc_geo.utils.device import pick_device
+from gepc_geo.utils.machine import machine
 
-# As many neighbours as a detector keeps (gepc_geo.neighbours).
+# As many neighbours as a detector keeps (gepc_geo.density.neighbours).
 _NEIGHBOURS = 10_000
 # As many frames as gepc-geo watch pushes together.
 _TOGETHER = 64

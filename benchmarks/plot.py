@@ -14,8 +14,8 @@ import click
 
 from gepc_geo.cli.refusal import Command
 from gepc_geo.errors import InputError
-from gepc_geo.files import check_destination
 from gepc_geo.report import plot_throughput
+from gepc_geo.utils.files import check_destination
 
 
 def model_rows(path: Path) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ import numpy as np
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import NWUCLA, PennAction
 from gepc_geo.errors import InputError
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 
 def penn_action(root: Path, seed: int = 0) -> PoseTracks:

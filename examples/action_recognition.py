@@ -22,14 +22,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gepc_geo import InputError, PoseTracks, Skeleton, checkpoint
+from gepc_geo import InputError, PoseTracks, Skeleton
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets.nw_ucla import ACTIONS, NWUCLA
-from gepc_geo.device import pick_device
 from gepc_geo.nn import STBlock
 from gepc_geo.nn.spatial import BRANCHES
-from gepc_geo.progress import Progress
-from gepc_geo.windows import resample_clips
+from gepc_geo.training import checkpoint
+from gepc_geo.utils.device import pick_device
+from gepc_geo.utils.progress import Progress
+from gepc_geo.windows.dataset import resample_clips
 
 FRAMES = 32  # what the network sees of a clip; half of the clips are shorter
 FINE = 64  # what a clip is stored as, to cut from

@@ -21,9 +21,9 @@ from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.datasets.simulate import KINDS
-from gepc_geo.files import atomic_path
-from gepc_geo.window_scores import input_shares
-from gepc_geo.windows import PoseWindows
+from gepc_geo.scoring.scorer import input_shares
+from gepc_geo.utils.files import atomic_path
+from gepc_geo.windows.dataset import PoseWindows
 
 
 def most_abnormal(detector: GEPC, tracks: PoseTracks) -> tuple[PoseWindows, float]:

@@ -17,10 +17,10 @@ import torch
 from gepc_geo.baselines import NearestNeighbour
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import NWUCLA, PennAction
-from gepc_geo.evaluation import clip_labels
-from gepc_geo.metrics import auc
+from gepc_geo.evaluation.evaluator import clip_labels
 from gepc_geo.options import Options
-from gepc_geo.scoring import clip_scores
+from gepc_geo.scoring.aggregation import clip_scores
+from gepc_geo.scoring.metrics import auc
 
 
 def clip_auc(root: Path, dataset: str, normal: list[str], frames: int = 12) -> float:

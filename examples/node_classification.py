@@ -21,8 +21,8 @@ from torch_geometric.nn import GATConv, GCNConv, GINConv
 from torch_geometric.utils import add_self_loops, stochastic_blockmodel_graph
 
 from gepc_geo.cli.refusal import Command
-from gepc_geo.device import pick_device
 from gepc_geo.nn import SpatialAttentionConv
+from gepc_geo.utils.device import pick_device
 
 
 class SpatialAttention(SpatialAttentionConv):

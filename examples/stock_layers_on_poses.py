@@ -22,15 +22,15 @@ from torch_geometric.utils import scatter
 
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.device import pick_device
-from gepc_geo.loader import WindowLoader
-from gepc_geo.metrics import auc
-from gepc_geo.progress import Progress
-from gepc_geo.scoring import frame_scores, person_frame_scores
-from gepc_geo.tracks import PoseTracks
-from gepc_geo.transforms import normalize
-from gepc_geo.unroll import ToSpatioTemporalGraph
-from gepc_geo.windows import PoseWindows
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.scoring.aggregation import frame_scores, person_frame_scores
+from gepc_geo.scoring.metrics import auc
+from gepc_geo.transforms.augment import normalize
+from gepc_geo.transforms.unroll import ToSpatioTemporalGraph
+from gepc_geo.utils.device import pick_device
+from gepc_geo.utils.progress import Progress
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.loader import WindowLoader
 
 LAYERS = {"GATv2Conv": GATv2Conv, "TransformerConv": TransformerConv}
 HIDDEN_SHARE = 0.3

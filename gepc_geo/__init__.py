@@ -3,10 +3,10 @@
 from gepc_geo._version import __version__
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.frames import Frame
-from gepc_geo.online import OnlineScorer, OnlineScores
-from gepc_geo.skeleton import Skeleton
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import Skeleton
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.streaming.frames import Frame
+from gepc_geo.streaming.scorer import OnlineScorer, OnlineScores
 
 __all__ = [
     "GEPC",

@@ -11,28 +11,28 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from gepc_geo import distributed
-from gepc_geo.calibrating import Calibration
-from gepc_geo.checksums import checksum, fingerprint
-from gepc_geo.encoding import Encoder, Network, latents
-from gepc_geo.engine import Trainer
 from gepc_geo.errors import InputError, warn_of_input
-from gepc_geo.fitting import refitted
-from gepc_geo.holdout import hold_out, warn_of_few
-from gepc_geo.inputs import InputPipeline
-from gepc_geo.learning import learn, usable_lengths
-from gepc_geo.memory import kept_memory
 from gepc_geo.model_file import read_model, write_model
 from gepc_geo.options import MODES, NETWORK_MODES, Options
-from gepc_geo.tracks import PoseTracks, check_tracks
-from gepc_geo.window_scores import (
+from gepc_geo.poses.tracks import PoseTracks, check_tracks
+from gepc_geo.scoring.calibration import Calibration
+from gepc_geo.scoring.encoder import Encoder, Network, latents
+from gepc_geo.scoring.learning import learn, usable_lengths
+from gepc_geo.scoring.scorer import (
     WindowScorer,
     WindowScores,
     input_shares,
     own_modes,
     scoring_loader,
 )
-from gepc_geo.windows import PoseWindows
+from gepc_geo.training.holdout import hold_out, warn_of_few
+from gepc_geo.training.trainer import Trainer
+from gepc_geo.utils import distributed
+from gepc_geo.utils.checksums import checksum, fingerprint
+from gepc_geo.utils.memory import kept_memory
+from gepc_geo.utils.refitting import refitted
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.pipeline import InputPipeline
 
 # Held-out windows of a length that scores are calibrated on: more of them make no tail better known.
 _CALIBRATED = 30_000
@@ -43,8 +43,8 @@ class GEPC(Options, BaseEstimator):
     r"""Finds abnormal windows of tracked poses, as an estimator.
 
     By default (``mode="combined"``) a window of poses is abnormal if it is far from the nearest normal
-    people (``nearest``, :class:`~gepc_geo.neighbours.NearestDistance`) and if a small classifier confuses it
-    with its own altered copies (``altered``, :class:`~gepc_geo.alterations.AlterationClassifier`); the
+    people (``nearest``, :class:`~gepc_geo.density.neighbours.NearestDistance`) and if a small classifier confuses it
+    with its own altered copies (``altered``, :class:`~gepc_geo.density.alterations.AlterationClassifier`); the
     score is the mean of both as tail probabilities. Both see
     the low frequencies of the joints and of the person's motion. Windows of about half a second, one and
     two seconds are scored together.
@@ -67,12 +67,12 @@ class GEPC(Options, BaseEstimator):
         lengths\_: Frames of windows, rising: ``lengths`` at the training poses' rate, without those that
             hardly any training track is long enough for.
         skeleton\_: The skeleton of the training poses.
-        pipeline\_: Makes numbers of windows (:class:`~gepc_geo.inputs.InputPipeline`).
+        pipeline\_: Makes numbers of windows (:class:`~gepc_geo.windows.pipeline.InputPipeline`).
         network\_: The trained :class:`~gepc_geo.nn.STGCAE` and :class:`~gepc_geo.nn.SoftAssignment` as a
-            :class:`~gepc_geo.encoding.Network`; ``None`` where the mode needs none.
-        scorer\_: Scores windows (:class:`~gepc_geo.window_scores.WindowScorer`).
+            :class:`~gepc_geo.scoring.encoder.Network`; ``None`` where the mode needs none.
+        scorer\_: Scores windows (:class:`~gepc_geo.scoring.scorer.WindowScorer`).
         calibration\_: How scores of normal behaviour are distributed
-            (:class:`~gepc_geo.calibrating.Calibration`).
+            (:class:`~gepc_geo.scoring.calibration.Calibration`).
         threshold\_: The anomaly score that a share ``contamination`` of held-out normal windows exceeds, in
             the present ``mode``.
         reconstruction_share\_: The error of reconstructing held-out windows at the end of the first
@@ -80,7 +80,7 @@ class GEPC(Options, BaseEstimator):
             the mean has none, or no network was trained.
         trained_on\_: Number and checksum of the training windows (:meth:`was_trained_on`).
         fps\_: Median frames a second of the training clips; NaN if unknown.
-        alarm\_: What :mod:`gepc_geo.alarms` chose from normal poses, as plain values; ``None``
+        alarm\_: What :mod:`gepc_geo.streaming.thresholds` chose from normal poses, as plain values; ``None``
             before that.
 
     Example:
@@ -104,7 +104,7 @@ class GEPC(Options, BaseEstimator):
     ) -> GEPC:
         """Trains on normal poses.
 
-        Inside of :func:`gepc_geo.distributed.process_group` all ranks train one detector together.
+        Inside of :func:`gepc_geo.utils.distributed.process_group` all ranks train one detector together.
 
         Args:
             tracks: Normal behaviour only; labels in it are not looked at.
@@ -336,7 +336,7 @@ class GEPC(Options, BaseEstimator):
     def joint_scores(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
         r"""Each joint's share in the window's score, :math:`[W, V]`; rows sum to one.
 
-        The sum over frames of :func:`~gepc_geo.window_scores.input_shares` of :meth:`windows`.
+        The sum over frames of :func:`~gepc_geo.scoring.scorer.input_shares` of :meth:`windows`.
         """
         windows, mode = self.windows(tracks), self.scoring_mode(mode)
         shares = np.zeros((len(windows), self.skeleton_.num_joints), np.float32)

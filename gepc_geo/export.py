@@ -15,15 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
+from gepc_geo.density.mixture import DirichletProcessMixture
+from gepc_geo.density.mixture.gaussian import GaussianComponents
+from gepc_geo.density.normality import of_views
 from gepc_geo.detector import GEPC, check_detector
-from gepc_geo.encoding import Encoder, Parts
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path, atomic_stream, check_destination
-from gepc_geo.mixture import DirichletProcessMixture
-from gepc_geo.mixture.gaussian import GaussianComponents
-from gepc_geo.normality import of_views
 from gepc_geo.options import COMBINED, NETWORK_MODES
-from gepc_geo.window_scores import combined, own_modes
+from gepc_geo.scoring.encoder import Encoder, Parts
+from gepc_geo.scoring.scorer import combined, own_modes
+from gepc_geo.utils.files import atomic_path, atomic_stream, check_destination
 
 #: What a graph can be written as.
 FORMATS = ("onnx", "torch")
@@ -51,7 +51,7 @@ class ScoringGraph(nn.Module):
     Shapes:
         - **input:** windows of key points :math:`(B, T, V, C)` float32, :math:`T` the longest length:
           coordinates as in the training poses (pixels, or metres), confidence, features; missing frames
-          and joints interpolated, with confidence 0, as :class:`~gepc_geo.windows.PoseWindows` does it;
+          and joints interpolated, with confidence 0, as :class:`~gepc_geo.windows.dataset.PoseWindows` does it;
           with the option ``scale="image"`` also the image's width and height :math:`(B, 2)` float32
         - **output:** a tuple of anomaly scores :math:`(B)` float64, higher is more abnormal, and soft
           assignments :math:`(B, K)` float32 of the windows as they are, rows sum to one

@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 
-from gepc_geo import checkpoint
 from gepc_geo._version import __version__
-from gepc_geo.calibrating import Calibration
-from gepc_geo.device import pick_device
-from gepc_geo.encoding import Encoder, Network
+from gepc_geo.density.normality import Normality
 from gepc_geo.errors import InputError
-from gepc_geo.inputs import InputPipeline
-from gepc_geo.normality import Normality
 from gepc_geo.options import MODES, WINDOW_MODES, Options
-from gepc_geo.precision import PRECISIONS
-from gepc_geo.skeleton import Skeleton
-from gepc_geo.window_scores import WindowScorer, own_modes
+from gepc_geo.poses.skeleton import Skeleton
+from gepc_geo.scoring.calibration import Calibration
+from gepc_geo.scoring.encoder import Encoder, Network
+from gepc_geo.scoring.scorer import WindowScorer, own_modes
+from gepc_geo.training import checkpoint
+from gepc_geo.training.precision import PRECISIONS
+from gepc_geo.utils.device import pick_device
+from gepc_geo.windows.pipeline import InputPipeline
 
 #: Kind and version of a saved model.
 KIND, VERSION = "gepc_geo model", 13

@@ -13,7 +13,7 @@ import numpy as np
 from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.nn.spatial import BRANCHES
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 #: Scoring modes that need the trained network: of the soft assignment (section 3.4 of the paper), its largest
 #: part, the latent, what reconstruction leaves over.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gepc_geo.datasets.gait import Motion, joints_3d, walk
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 FPS, TRAIN, TEST = 24.0, 6, 4
 CLASSES = ("bow", "run", "stand", "walk")

@@ -10,9 +10,9 @@ import pytest
 import torch
 from actions import simulate_actions
 
-from gepc_geo import alterations
 from gepc_geo.datasets.simulate import simulate_crowd
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.density import alterations
+from gepc_geo.poses.tracks import PoseTracks
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -15,9 +15,9 @@ import pytest
 from pytest import MonkeyPatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gepc_geo import alterations
-from gepc_geo.skeleton import SKELETONS, coco17_to_coco18
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.density import alterations
+from gepc_geo.poses.skeleton import SKELETONS, coco17_to_coco18
+from gepc_geo.poses.tracks import PoseTracks
 
 #: Steps of a classifier of altered windows outside of tests, and in processes that tests start.
 STEPS = alterations._STEPS
@@ -62,7 +62,7 @@ def shrink_demo(monkeypatch: MonkeyPatch) -> None:
     """The command ``demo`` on a crowd of few short clips, every kind of anomaly among them."""
     crowd = {"train_clips": 12, "test_clips": 9, "frames_per_clip": 48}
     # The package's attribute of that name is the command, not the module.
-    module = sys.modules["gepc_geo.cli.demo"]
+    module = sys.modules["gepc_geo.cli.commands.demo"]
     monkeypatch.setattr(module, "run_demo", partial(module.run_demo, crowd=crowd))
 
 

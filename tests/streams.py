@@ -10,9 +10,9 @@ import numpy as np
 from helpers import NETWORK
 
 from gepc_geo import GEPC, PoseTracks
-from gepc_geo.alerts import Alert
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.io import read
+from gepc_geo.streaming.alerts import Alert
 
 #: Options of a detector of windows of one length.
 SMALL = dict(lengths=["12"], augment="none", stride=4, holdout=0.2)

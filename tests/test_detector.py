@@ -11,16 +11,17 @@ import torch
 from helpers import NETWORK
 from sklearn.base import clone
 
-from gepc_geo import GEPC, InputError, PoseTracks, checkpoint
+from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.density.neighbours import NearestDistance
 from gepc_geo.errors import InputWarning
-from gepc_geo.holdout import hold_out
-from gepc_geo.loader import WindowLoader
 from gepc_geo.model_file import KIND, VERSION
-from gepc_geo.neighbours import NearestDistance
 from gepc_geo.options import MODES, Options
-from gepc_geo.scoring import person_frame_scores
-from gepc_geo.window_scores import input_shares, scoring_loader
+from gepc_geo.scoring.aggregation import person_frame_scores
+from gepc_geo.scoring.scorer import input_shares, scoring_loader
+from gepc_geo.training import checkpoint
+from gepc_geo.training.holdout import hold_out
+from gepc_geo.windows.loader import WindowLoader
 
 SMALL = {
     **NETWORK,
@@ -182,7 +183,7 @@ def test_every_mode_scores_every_window(mode, detector, crowd):
 
 def test_scores_do_not_depend_on_the_batch(detector, crowd, monkeypatch):
     expected = detector.window_scores(crowd).scores
-    monkeypatch.setattr("gepc_geo.window_scores._BATCH", {"cpu": 7})
+    monkeypatch.setattr("gepc_geo.scoring.scorer._BATCH", {"cpu": 7})
     for mode, score in detector.window_scores(crowd).scores.items():
         np.testing.assert_allclose(score, expected[mode], rtol=1e-3, atol=1e-3)
 
@@ -192,7 +193,7 @@ def test_score_samples_is_the_mixtures_log_density(detector, crowd):
     from scipy.special import logsumexp
     from scipy.stats import multivariate_t
 
-    from gepc_geo.mixture import ilr
+    from gepc_geo.density.mixture import ilr
 
     plain = GEPC(**{**SMALL, "augment": "none", "budget": 320})
     plain.fit(simulate_crowd("train", num_clips=10, frames_per_clip=48, seed=1), device="cpu")
@@ -508,7 +509,7 @@ def test_clips_without_people_are_never_what_is_trained_on(walkers):
 
 def test_a_large_set_is_whitened_on_a_sample(detector, walkers, crowd, monkeypatch):
     """With the sample as large as the set nothing changes; a smaller one is near."""
-    monkeypatch.setattr("gepc_geo.learning._SAMPLE", 200)
+    monkeypatch.setattr("gepc_geo.scoring.learning._SAMPLE", 200)
     part = GEPC(**SMALL).fit(walkers, device="cpu")
     assert torch.equal(detector.network_.assignment.theta, part.network_.assignment.theta)
     ours, theirs = (one.decision_function(crowd, "latent") for one in (detector, part))

@@ -140,7 +140,7 @@ def test_every_page_is_in_the_navigation_and_links_lead_somewhere():
 
 
 @pytest.mark.parametrize(
-    "module", ["gepc_geo", "gepc_geo.mixture", "gepc_geo.nn", "gepc_geo.report"]
+    "module", ["gepc_geo", "gepc_geo.density.mixture", "gepc_geo.nn", "gepc_geo.report"]
 )
 def test_public_names_are_in_the_api(module):
     pages = (ROOT / "docs" / "api").glob("*.md")

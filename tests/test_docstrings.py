@@ -9,10 +9,10 @@ import re
 import pytest
 
 from gepc_geo.baselines import COMPETITORS, FlatCompetitor, WindowCompetitor, flatten
-from gepc_geo.kmeans import kmeans
-from gepc_geo.mixture import DirichletProcessMixture
+from gepc_geo.density.kmeans import kmeans
+from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv, SpatialAttentionConv
-from gepc_geo.scoring import frame_scores
+from gepc_geo.scoring.aggregation import frame_scores
 
 
 def documented(thing: object) -> dict[str, str]:

@@ -13,14 +13,14 @@ from helpers import NETWORK
 from sklearn.base import clone
 
 from gepc_geo import GEPC, Frame, InputError, OnlineScorer
-from gepc_geo.adaptation import adapt_to_poses
-from gepc_geo.alarms import alarm_threshold
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.evaluation import evaluate
+from gepc_geo.evaluation.evaluator import evaluate
+from gepc_geo.evaluation.tables import ScoreOptions, frame_level
 from gepc_geo.export import ScoringGraph, example
-from gepc_geo.levels import ScoreOptions, frame_level
 from gepc_geo.options import MODES, NAMES, Options
-from gepc_geo.window_scores import input_shares
+from gepc_geo.scoring.scorer import input_shares
+from gepc_geo.streaming.adaptation import adapt_to_poses
+from gepc_geo.streaming.thresholds import alarm_threshold
 
 SMALL = {**NETWORK, "budget": 64, "batch_size": 32, "score_stride": 3, "holdout": 0.2}
 #: Another value of every option; strides and encoder_channels have to fit one another.
@@ -76,7 +76,7 @@ OTHER = {
 def small_batches():
     """Batches are filled up, and there are few windows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gepc_geo.window_scores._BATCH", {"cpu": 64})
+        patch.setattr("gepc_geo.scoring.scorer._BATCH", {"cpu": 64})
         yield
 
 

@@ -11,14 +11,14 @@ import torch
 from gepc_geo.baselines.base import WindowCompetitor, inputs, view_scores
 from gepc_geo.baselines.flat import SVM_ROWS, one_class_svm
 from gepc_geo.detector import GEPC, check_detector
-from gepc_geo.encoding import Network, window_residual
 from gepc_geo.errors import InputError
-from gepc_geo.fitting import refitted
-from gepc_geo.inputs import Inputs
 from gepc_geo.options import NETWORK_MODES, Options
-from gepc_geo.precision import autocast
-from gepc_geo.tracks import PoseTracks
-from gepc_geo.windows import PoseWindows
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.scoring.encoder import Network, window_residual
+from gepc_geo.training.precision import autocast
+from gepc_geo.utils.refitting import refitted
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.pipeline import Inputs
 
 _Encoder = TypeVar("_Encoder", bound="AutoencoderCompetitor")
 

@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-from gepc_geo.calibration import TailCalibrator
-from gepc_geo.device import pick_device
+from gepc_geo.density.tails import TailCalibrator
 from gepc_geo.errors import InputError
-from gepc_geo.fitting import refitted
-from gepc_geo.inputs import InputPipeline, Inputs
-from gepc_geo.learning import usable_lengths
-from gepc_geo.loader import WindowLoader
 from gepc_geo.options import NAMES, Options
-from gepc_geo.tracks import PoseTracks, check_tracks
-from gepc_geo.windows import PoseWindows
+from gepc_geo.poses.tracks import PoseTracks, check_tracks
+from gepc_geo.scoring.learning import usable_lengths
+from gepc_geo.utils.device import pick_device
+from gepc_geo.utils.refitting import refitted
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.pipeline import InputPipeline, Inputs
 
 # Windows a batch has when nothing is learned from it.
 _BATCH = 1024
@@ -152,7 +152,7 @@ class WindowCompetitor(OptionsEstimator, ABC):
         supervised: Whether it learns from the classes of the training clips (``clip_label``), which
             the detector never sees.
         levels: What it is meant to score: ``"clip"``, ``"frame"`` or both.
-        pipeline\_: The fitted :class:`~gepc_geo.inputs.InputPipeline`.
+        pipeline\_: The fitted :class:`~gepc_geo.windows.pipeline.InputPipeline`.
         lengths\_: Of several lengths of windows a fitted competitor and its calibration for each; else
             ``None``.
     """

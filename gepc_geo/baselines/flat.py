@@ -9,9 +9,9 @@ from sklearn import ensemble, mixture, neighbors, svm
 from sklearn.decomposition import PCA
 
 from gepc_geo.baselines.base import WindowCompetitor, inputs
-from gepc_geo.inputs import InputPipeline, Inputs
 from gepc_geo.options import Options
-from gepc_geo.windows import PoseWindows
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.pipeline import InputPipeline, Inputs
 
 
 def flatten(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> np.ndarray:
@@ -41,7 +41,7 @@ def _copies(pipeline: InputPipeline, windows: PoseWindows) -> np.ndarray:
 class FlatCompetitor(WindowCompetitor):
     r"""Principal components of flattened windows, shared by the competitors below.
 
-    Training windows come in as many copies (:meth:`~gepc_geo.transforms.Augment.copies`) as the
+    Training windows come in as many copies (:meth:`~gepc_geo.transforms.augment.Augment.copies`) as the
     detector's neighbours do, scored ones as they are.
 
     Args:

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gepc_geo.baselines.base import WindowCompetitor
 from gepc_geo.options import Options
-from gepc_geo.windows import PoseWindows
+from gepc_geo.windows.dataset import PoseWindows
 
 # Windows whose frames are held at once.
 _CHUNK = 1 << 16

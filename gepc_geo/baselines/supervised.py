@@ -13,17 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gepc_geo.baselines.base import WindowCompetitor, inputs
+from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.errors import InputError
-from gepc_geo.fitting import refitted
-from gepc_geo.inputs import InputPipeline
-from gepc_geo.loader import WindowLoader
-from gepc_geo.mixture import DirichletProcessMixture
 from gepc_geo.nn import STGCNBlock
 from gepc_geo.nn.norm import RowNorm
 from gepc_geo.options import Options
-from gepc_geo.precision import autocast, decide
-from gepc_geo.tracks import PoseTracks
-from gepc_geo.windows import PoseWindows
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.training.precision import autocast, decide
+from gepc_geo.utils.refitting import refitted
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.pipeline import InputPipeline
 
 # Of each block: channels in units of four `hidden`, and the temporal stride.
 _BLOCKS = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 1))
@@ -171,7 +171,7 @@ class SoftmaxDirichlet(WindowCompetitor):
 
     Attributes:
         classifier\_: The one in use.
-        mixture\_: The fitted :class:`~gepc_geo.mixture.DirichletProcessMixture`.
+        mixture\_: The fitted :class:`~gepc_geo.density.mixture.DirichletProcessMixture`.
     """
 
     supervised: ClassVar[bool] = True

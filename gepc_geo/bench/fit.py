@@ -20,15 +20,15 @@ from torch_geometric.data import Batch
 from gepc_geo.bench.ordinary import OrdinarySTGCAE
 from gepc_geo.bench.resident import in_a_process
 from gepc_geo.datasets.simulate import write_crowd
+from gepc_geo.density.mixture import ilr
 from gepc_geo.detector import GEPC
-from gepc_geo.encoding import autoencoder, latents
-from gepc_geo.engine import Trainer
-from gepc_geo.inputs import InputPipeline
 from gepc_geo.io import read
-from gepc_geo.loader import WindowLoader
-from gepc_geo.mixture import ilr
 from gepc_geo.nn import SoftAssignment
 from gepc_geo.options import Options
+from gepc_geo.scoring.encoder import autoencoder, latents
+from gepc_geo.training.trainer import Trainer
+from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.pipeline import InputPipeline
 
 #: Who is measured, with precision and augmentation: the chain of autoencoder, clusters and mixture, and
 #: ours without a network. Without augmentation both encode each window once for what is fitted; with the

@@ -11,7 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from gepc_geo.bench.measure import Work, peak_megabytes
 from gepc_geo.bench.model import everyone, works
-from gepc_geo.device import wait
+from gepc_geo.utils.device import wait
 
 # Steps before the measured ones: kernels are chosen, compiled and recorded in the first.
 _WARM = 3

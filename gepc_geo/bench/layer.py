@@ -12,7 +12,7 @@ from torch_geometric.nn import GATConv, GATv2Conv, GCNConv
 from gepc_geo.bench.measure import Work, milliseconds, peak_megabytes
 from gepc_geo.bench.ordinary import OrdinaryConv
 from gepc_geo.nn import DenseSpatialAttentionConv, SpatialAttentionConv
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
 
 CHANNELS, FRAMES = 32, 12
 _Case = tuple[nn.Module, tuple[Any, ...]]

@@ -12,9 +12,9 @@ from torch_geometric.loader import DataLoader
 
 from gepc_geo.bench.measure import milliseconds
 from gepc_geo.bench.resident import in_a_process, resident
-from gepc_geo.loader import WindowLoader
-from gepc_geo.tracks import PoseTracks
-from gepc_geo.windows import PoseWindows
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.loader import WindowLoader
 
 _LENGTH, _BATCH = 12, 512
 # PyG's loader takes a second for this many; its rate does not depend on their number.

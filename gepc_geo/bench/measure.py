@@ -11,8 +11,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gepc_geo.device import wait
-from gepc_geo.precision import tensor_float
+from gepc_geo.training.precision import tensor_float
+from gepc_geo.utils.device import wait
 
 Work = Callable[[], object]
 

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 
 from gepc_geo.bench.measure import milliseconds
-from gepc_geo.mixture import DirichletProcessMixture
+from gepc_geo.density.mixture import DirichletProcessMixture
 
 
 def run(

@@ -15,12 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from gepc_geo.bench.measure import Traffic, Work, milliseconds, roofline
 from gepc_geo.bench.ordinary import OrdinarySTGCAE
 from gepc_geo.bench.resident import in_a_process
-from gepc_geo.compiling import compiled
-from gepc_geo.memory import kept_memory
 from gepc_geo.nn import STGCAE, reconstruction_loss
 from gepc_geo.options import Options
-from gepc_geo.precision import autocast, native_bf16, tensor_float
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
+from gepc_geo.training.compiling import compiled
+from gepc_geo.training.precision import autocast, native_bf16, tensor_float
+from gepc_geo.utils.memory import kept_memory
 
 SKELETON, WINDOW, CHANNELS = "coco18", 12, 3
 #: Who is measured: the ordinary network in float32, and ours.

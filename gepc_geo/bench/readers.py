@@ -14,7 +14,7 @@ import torch
 from gepc_geo.bench.measure import milliseconds
 from gepc_geo.bench.resident import in_a_process, resident
 from gepc_geo.io import read as read_poses
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 _CPU = torch.device("cpu")
 _PEOPLE = 10

@@ -23,17 +23,17 @@ from gepc_geo.bench.measure import milliseconds
 from gepc_geo.bench.ordinary import OrdinarySTGCAE
 from gepc_geo.bench.resident import in_a_process
 from gepc_geo.datasets.simulate import simulate_crowd
+from gepc_geo.density.mixture import DirichletProcessMixture
+from gepc_geo.density.neighbours import NearestDistance
+from gepc_geo.density.normality import of_views
 from gepc_geo.detector import GEPC
-from gepc_geo.encoding import Encoder, Network
-from gepc_geo.levels import ScoreOptions, score_table
-from gepc_geo.mixture import DirichletProcessMixture
-from gepc_geo.neighbours import NearestDistance
-from gepc_geo.normality import of_views
-from gepc_geo.precision import decide
-from gepc_geo.scoring import frame_scores, person_frame_scores
-from gepc_geo.shards import clip_range
-from gepc_geo.tracks import PoseTracks
-from gepc_geo.windows import PoseWindows
+from gepc_geo.evaluation.tables import ScoreOptions, score_table
+from gepc_geo.poses.sharding import clip_range
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.scoring.aggregation import frame_scores, person_frame_scores
+from gepc_geo.scoring.encoder import Encoder, Network
+from gepc_geo.training.precision import decide
+from gepc_geo.windows.dataset import PoseWindows
 
 #: Who is measured, with scoring mode and precision: the default's distance, and the chain of autoencoder, clusters and
 #: mixture. Each computes what its mode needs, and the ordinary parts do the same work.

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from gepc_geo.bench import fit, kernels, layer, loader, mixture, model, readers, score
-from gepc_geo.files import atomic_path
-from gepc_geo.machine import machine
+from gepc_geo.utils.files import atomic_path
+from gepc_geo.utils.machine import machine
 
 _Rows = list[dict[str, Any]]
 

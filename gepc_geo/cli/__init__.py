@@ -9,22 +9,22 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from gepc_geo._version import __version__
-from gepc_geo.cli.adapt import adapt
-from gepc_geo.cli.bench import bench
-from gepc_geo.cli.calibrate import calibrate
-from gepc_geo.cli.convert import convert
-from gepc_geo.cli.demo import demo
-from gepc_geo.cli.evaluate import evaluate
-from gepc_geo.cli.experiment import experiment
-from gepc_geo.cli.export import export_command
-from gepc_geo.cli.info import info
-from gepc_geo.cli.merge import merge
+from gepc_geo.cli.commands.adapt import adapt
+from gepc_geo.cli.commands.bench import bench
+from gepc_geo.cli.commands.calibrate import calibrate
+from gepc_geo.cli.commands.convert import convert
+from gepc_geo.cli.commands.demo import demo
+from gepc_geo.cli.commands.evaluate import evaluate
+from gepc_geo.cli.commands.experiment import experiment
+from gepc_geo.cli.commands.export import export_command
+from gepc_geo.cli.commands.info import info
+from gepc_geo.cli.commands.merge import merge
+from gepc_geo.cli.commands.render import render
+from gepc_geo.cli.commands.report import report
+from gepc_geo.cli.commands.score import score
+from gepc_geo.cli.commands.train import train
+from gepc_geo.cli.commands.watch import watch
 from gepc_geo.cli.refusal import Group
-from gepc_geo.cli.render import render
-from gepc_geo.cli.report import report
-from gepc_geo.cli.score import score
-from gepc_geo.cli.train import train
-from gepc_geo.cli.watch import watch
 
 # What torch takes unless told otherwise: a thread for each core.
 _CORES = torch.get_num_threads()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gepc_geo.cli.data import class_names
 from gepc_geo.errors import naming
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 
 def of_classes(tracks: PoseTracks, normal: str | None, data: Path) -> PoseTracks:

@@ -12,7 +12,7 @@ import click
 
 from gepc_geo.errors import InputError, naming
 from gepc_geo.io import FORMATS, Reading, read_all
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,55 +1,159 @@
-"""``gepc-geo demo``."""
+"""The main job end to end on a simulated crowd: files -> training -> scores -> metrics and plots."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import click
+import numpy as np
 
-from gepc_geo.cli.data import device_option
-from gepc_geo.cli.evaluate import write_evaluation
-from gepc_geo.cli.settings import resolve, setting_options
-from gepc_geo.demo import NOT_COUNTED, run_demo
+from gepc_geo.baselines import Mixture
+from gepc_geo.cli.run import Run
+from gepc_geo.datasets.simulate import write_crowd
+from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.errors import InputError
+from gepc_geo.evaluation.evaluator import Evaluation, evaluate
+from gepc_geo.evaluation.tables import ScoreOptions, frame_level, score_table, write_table
+from gepc_geo.io import read
+from gepc_geo.io.labels import read_frame_labels
+from gepc_geo.options import Options
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.scoring.metrics import auc
+from gepc_geo.utils.device import pick_device
 
-#: What differs from the defaults: not every window is scored, a quarter of them tell as much.
-DEMO = {"score_stride": 4}
+#: Kinds that a centred window of one person cannot show: reported, not counted.
+NOT_COUNTED = ("loitering", "fighting")
 
 
-@click.command(short_help="Simulate, train, score and evaluate.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@device_option
-@setting_options(**DEMO)
-def demo(out: Path, device: str, **flags: Any) -> None:
-    """Simulate a crowd, train on its normal clips, score and evaluate the others.
+@dataclass
+class DemoResult:
+    """What the demo found.
 
-    Unless told otherwise it scores every fourth window. The same command again goes on where it was
-    interrupted.
-
-    Example:
-
-        gepc-geo demo --out runs/demo
+    Attributes:
+        auc: Frame AUC of the detector's mode over all clips but those of :data:`NOT_COUNTED`.
+        by_kind: Frame AUC of each kind's clips together with the normal clips.
+        table: For each detector (this one, with a network also an untrained one, and a mixture on the
+            input) and mode its AUC, over the same clips as ``auc``.
+        evaluation: The evaluation over all clips.
+        test: The test poses.
     """
-    options = resolve(flags, None, "default", base=DEMO)
-    try:
-        result = run_demo(out, options, device=device, say=click.echo)
-    except KeyboardInterrupt:
-        click.echo(f"interrupted; the same command goes on from there (run: {out})", err=True)
-        raise SystemExit(130) from None
-    click.echo("\nframe AUC, clips of " + " and ".join(NOT_COUNTED) + " left out")
-    for name, row in result.table.items():
-        text = "  ".join(f"{mode} {value:.3f}" for mode, value in row.items())
-        click.echo(f"  {name:22s}{text}")
-    click.echo("frame AUC by kind of anomaly (its clips and the normal ones)")
-    for kind, value in result.by_kind.items():
-        note = "  (not counted)" if kind in NOT_COUNTED else ""
-        click.echo(f"  {kind:22s}{value:.3f}{note}")
-    written = write_evaluation(result.evaluation, result.test, out / "metrics.json", plots=True)
-    over_all = result.evaluation.metrics
-    left_out = " and ".join(NOT_COUNTED)
-    click.echo(f"\nAUC {result.auc:.3f} ({over_all['mode']}; {left_out} left out)")
-    click.echo(f"AUC {over_all['auc']:.3f} over all clips, as in the files:")
-    click.echo(f"scores:  {out / 'scores.csv'}")
-    click.echo(f"metrics: {written[0]}")
-    if written[1:]:
-        click.echo(f"plots:   {', '.join(map(str, written[1:]))}")
+
+    auc: float
+    by_kind: dict[str, float]
+    table: dict[str, dict[str, float]]
+    evaluation: Evaluation
+    test: PoseTracks
+
+
+def run_demo(
+    folder: Path,
+    options: Options,
+    *,
+    crowd: dict[str, Any] | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+    say: Callable[[str], None] = print,
+) -> DemoResult:
+    """Simulates, trains, scores and evaluates; files go to ``folder``.
+
+    A demo that was interrupted goes on from its last checkpoint, a finished one is not trained again.
+
+    Args:
+        folder: A run's folder, with ``poses/``, ``scores.csv`` added; new, or one of a demo with the
+            same options.
+        options: The detector's options; its seed is the crowd's too.
+        crowd: Further arguments of :func:`~gepc_geo.datasets.simulate.write_crowd`.
+        device: Where to compute.
+        quiet: Show no progress.
+        say: Takes each line of text.
+
+    Raises:
+        InputError: ``folder`` holds another run, or a demo with other options.
+    """
+    run = Run(folder)
+    simulated = {"seed": options.seed, **(crowd or {})}
+    resume = run.config.exists()
+    began = run.start(resume)
+    options = run.settle(options, pick_device(device))
+    if began is not None:
+        if "simulated" not in began["data"]:
+            raise InputError(f"{folder} holds a run that is no demo, expected another folder")
+        run.check_resumed(options, {"simulated": simulated})
+    write_crowd(folder / "poses", **simulated)
+    train = read(folder / "poses" / "train")
+    test = read_frame_labels(folder / "poses" / "test_masks", read(folder / "poses" / "test"))
+    say(f"training poses: {train!r}")
+    say(f"test poses:     {test!r}")
+    if began is None:
+        run.write_config(options, data={"simulated": simulated})
+    if run.model.exists():
+        detector = run.load(device)
+    else:
+        detector = run.train(train, options, resume=resume, device=device, quiet=quiet)
+    scored = detector.window_scores(test, quiet=quiet)
+    write_table(
+        score_table(detector, test, "frame", ScoreOptions(), test.frame_labels, scored),
+        folder / "scores.csv",
+    )
+    counted = counted_frames(test)
+    table = {"detector": mode_aucs(detector, scored, test, counted)}
+    if options.needs_network:
+        untrained = GEPC(**replace(options, budget=0).to_dict()).fit(train, device=device)
+        table["untrained"] = mode_aucs(untrained, untrained.window_scores(test), test, counted)
+    flat = _mixture_scores(detector, train, test)
+    table["mixture on the input"] = {"-": _auc(detector, flat, test, counted)}
+    by_kind: dict[str, float] = {}
+    for kind in sorted(set(map(_kind, test.clip_names)) - {"normal"}):
+        by_kind[kind] = _auc(detector, scored, test, _frames_of(test, {kind, "normal"}))
+    return DemoResult(
+        auc=table["detector"][detector.mode],
+        by_kind=by_kind,
+        table=table,
+        evaluation=evaluate(detector, test, scored=scored),
+        test=test,
+    )
+
+
+def _kind(clip_name: str) -> str:
+    """The anomaly a simulated clip shows, from its name (``running_03``)."""
+    return clip_name.rsplit("_", 1)[0]
+
+
+def counted_frames(tracks: PoseTracks) -> np.ndarray:
+    """Which frames the demo's AUC is over: those of all clips but :data:`NOT_COUNTED`."""
+    return _frames_of(tracks, set(map(_kind, tracks.clip_names)) - set(NOT_COUNTED))
+
+
+def _frames_of(tracks: PoseTracks, kinds: set[str]) -> np.ndarray:
+    """Which frames are of clips of these kinds."""
+    keep = np.array([_kind(name) in kinds for name in tracks.clip_names])
+    return np.repeat(keep, tracks.clip_length)
+
+
+def _auc(
+    detector: GEPC,
+    scored: WindowScores,
+    tracks: PoseTracks,
+    frames: np.ndarray,
+    mode: str | None = None,
+) -> float:
+    assert tracks.frame_labels is not None
+    score = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
+    return auc(tracks.frame_labels[frames], score[frames])
+
+
+def mode_aucs(
+    detector: GEPC, scored: WindowScores, tracks: PoseTracks, frames: np.ndarray
+) -> dict[str, float]:
+    """Frame AUC of every mode over some of the frames of ``tracks``."""
+    return {mode: _auc(detector, scored, tracks, frames, mode) for mode in detector.modes_}
+
+
+def _mixture_scores(detector: GEPC, train: PoseTracks, test: PoseTracks) -> WindowScores:
+    """Window scores of a Gaussian mixture on the same windows as networks see them, as the detector's mode."""
+    pipeline = detector.pipeline_
+    model = Mixture().fit_windows(pipeline, pipeline.training_windows(train))
+    scored = model.windows(test)
+    return WindowScores(scored, {detector.mode: model.score_windows(scored)})

@@ -6,16 +6,16 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 
-from gepc_geo import distributed
 from gepc_geo.cli.refusal import Refused
 from gepc_geo.errors import InputError
+from gepc_geo.utils import distributed
 
 
 @contextmanager
 def ranks() -> Iterator[None]:
     """Joins the ranks of torchrun, of which only the first prints.
 
-    Bad input, which all ranks have to raise (see :func:`gepc_geo.distributed.agreement`), ends all of
+    Bad input, which all ranks have to raise (see :func:`gepc_geo.utils.distributed.agreement`), ends all of
     them with exit code 2 and one sentence.
     """
     with distributed.process_group(), ExitStack() as silence:

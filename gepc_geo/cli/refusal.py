@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from gepc_geo.errors import InputError, InputWarning
-from gepc_geo.files import as_text
+from gepc_geo.utils.files import as_text
 
 # What a full disk, a used-up quota and a file of the largest size are called.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

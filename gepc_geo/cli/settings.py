@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import parse_yaml, read_yaml
 from gepc_geo.options import Options, default_of
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.utils.files import parse_yaml, read_yaml
 
 
 class ListOf(click.ParamType):

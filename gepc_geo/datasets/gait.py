@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
 
 THIGH, SHANK, TORSO, UPPER_ARM, FOREARM = 0.245, 0.246, 0.288, 0.186, 0.146
 HIP_HALF, SHOULDER_HALF, ANKLE_HEIGHT = 0.052, 0.115, 0.039

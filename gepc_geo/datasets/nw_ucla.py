@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gepc_geo.datasets.folders import data_folder
 from gepc_geo.io import read
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 #: What the class numbers mean.
 ACTIONS = {

@@ -8,7 +8,7 @@ from gepc_geo.datasets.folders import data_folder
 from gepc_geo.errors import InputError
 from gepc_geo.io import read
 from gepc_geo.io.labels import read_frame_labels
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 _SOURCE = (
     "ShanghaiTech Campus person box tracks (published beside trajectory-based anomaly detection, "

@@ -15,9 +15,9 @@ import numpy as np
 
 from gepc_geo.datasets.gait import Motion, joints_3d, smooth_noise, walk
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
-from gepc_geo.io.alphapose import write_alphapose
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.io.formats.alphapose import write_alphapose
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.utils.files import atomic_path
 
 FPS, WIDTH, HEIGHT = 24.0, 856, 480
 #: The anomalies; a clip's name begins with its kind (or ``normal``).

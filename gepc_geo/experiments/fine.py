@@ -9,7 +9,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.experiments.protocol import FRAMES, Protocol, Task, fingerprint
 from gepc_geo.experiments.results import Condition
 from gepc_geo.options import Options
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 
 @dataclass

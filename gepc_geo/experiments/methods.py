@@ -11,10 +11,10 @@ import numpy as np
 from gepc_geo.baselines import COMPETITORS, Competitor, SoftmaxDirichlet
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.levels import ScoreOptions, clips_of, frames_of
+from gepc_geo.evaluation.tables import ScoreOptions, clips_of, frames_of
 from gepc_geo.options import Options
-from gepc_geo.tracks import PoseTracks
-from gepc_geo.windows import PoseWindows
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.windows.dataset import PoseWindows
 
 #: Our detector, the paper's chain on its input, and the published method.
 OURS, CHAIN, PAPER = "combined", "gepc", "paper"

@@ -10,14 +10,14 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from gepc_geo.checksums import checksum
 from gepc_geo.errors import InputError
 from gepc_geo.experiments.methods import METHODS
 from gepc_geo.experiments.results import Condition, Result
 from gepc_geo.experiments.splits import Split
 from gepc_geo.experiments.tables import Spread, Table, comparison_lines, mean_table, means
 from gepc_geo.options import Options
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.utils.checksums import checksum
 
 #: Options of whole clips (section 4.2.4 of the paper: one graph a clip), and their training budget.
 CLIPS: dict[str, Any] = {"frames": 24, "batch_size": 32, "stride": 1, "budget": 12_000}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import read_yaml
+from gepc_geo.utils.files import read_yaml
 
 #: Section 4.2.1 of the paper: the classes of the split are normal, or those outside of it are.
 DIRECTIONS = ("few-vs-many", "many-vs-few")

@@ -10,7 +10,7 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.experiments.protocol import FRAMES, ClassProtocol, Task
 from gepc_geo.experiments.results import Condition
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 #: Streams that the clips of the test half are dealt to.
 STREAMS = 40

@@ -19,17 +19,17 @@ import numpy as np
 import torch
 import yaml
 
-from gepc_geo.device import pick_device
 from gepc_geo.errors import InputError
 from gepc_geo.experiments.methods import METHODS, clip_level, frame_level, train_and_score
 from gepc_geo.experiments.protocol import Protocol
 from gepc_geo.experiments.results import Condition, Result
-from gepc_geo.files import as_text, atomic_path, check_destination, read_npz, read_yaml
-from gepc_geo.machine import machine
-from gepc_geo.metrics import auc
-from gepc_geo.precision import decide
-from gepc_geo.progress import Progress
-from gepc_geo.scoring import smooth
+from gepc_geo.scoring.aggregation import smooth
+from gepc_geo.scoring.metrics import auc
+from gepc_geo.training.precision import decide
+from gepc_geo.utils.device import pick_device
+from gepc_geo.utils.files import as_text, atomic_path, check_destination, read_npz, read_yaml
+from gepc_geo.utils.machine import machine
+from gepc_geo.utils.progress import Progress
 
 #: Of what cells hold and methods compute. Whoever changes what any method scores under the same options
 #: counts it up: cells of both kinds would otherwise be averaged in a study that is resumed.

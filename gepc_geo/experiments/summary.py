@@ -10,7 +10,7 @@ import numpy as np
 from gepc_geo.experiments.results import Result
 from gepc_geo.experiments.study import Study
 from gepc_geo.experiments.tables import Table, means
-from gepc_geo.files import as_text, atomic_path
+from gepc_geo.utils.files import as_text, atomic_path
 
 
 def write_summary(study: Study) -> tuple[list[Table], list[str]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError, warn_of_input
-from gepc_geo.files import read_npy
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.utils.files import read_npy
 
 # By the name of the clip: the file, and 1 for each abnormal frame.
 Masks = dict[str, tuple[Path, np.ndarray]]

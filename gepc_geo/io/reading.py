@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError, warn_of_input
-from gepc_geo.files import as_text
-from gepc_geo.io.clip import Clips, Picture, Remark
+from gepc_geo.io._common.clip import Clips, Picture, Remark
+from gepc_geo.io._common.naming import Place, name_clips
+from gepc_geo.io._common.numbering import FROM_ONE, first_numbers, from_zero
+from gepc_geo.io._common.orders import ORDERS
+from gepc_geo.io._common.planning import Planned, plan
+from gepc_geo.io._common.units import recognise_units
 from gepc_geo.io.labels import Masks, label_frames, read_masks
-from gepc_geo.io.naming import Place, name_clips
-from gepc_geo.io.numbering import FROM_ONE, first_numbers, from_zero
-from gepc_geo.io.orders import ORDERS
-from gepc_geo.io.planning import Planned, plan
-from gepc_geo.io.units import recognise_units
-from gepc_geo.skeleton import SKELETONS, Skeleton, coco17_to_coco18
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import SKELETONS, Skeleton, coco17_to_coco18
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.utils.files import as_text
 
 NECK, WITHOUT_NECK = SKELETONS["coco18"], SKELETONS["coco17"]
 
@@ -56,7 +56,7 @@ def read(
     found there has (``.npy`` masks) are left alone; endings may be in upper case. Any other file is data,
     and an error where it is malformed: a clip is never passed over in silence.
 
-    People of files without person ids get them from :func:`gepc_geo.tracking.track_poses`. A
+    People of files without person ids get them from :func:`gepc_geo.poses.tracker.track_poses`. A
     :class:`~gepc_geo.errors.InputWarning` says where poses are left out.
 
     Args:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gepc_geo.io import (
+from gepc_geo.io._common.clip import Clips
+from gepc_geo.io._common.people import COCO
+from gepc_geo.io.formats import (
     alphapose,
     alphapose_frames,
     coco_results,
@@ -26,10 +28,8 @@ from gepc_geo.io import (
     table,
     ultralytics,
 )
-from gepc_geo.io.clip import Clips
-from gepc_geo.io.people import COCO
-from gepc_geo.skeleton import Skeleton
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import Skeleton
+from gepc_geo.poses.tracks import PoseTracks
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Format:
         suffix: The ending of its files, in lower case; files may have it in upper case.
         others: Further endings that its files may have.
         detect: Whether a file is of this format, by its content.
-        read: Reads one file, or the :class:`~gepc_geo.io.clip.FrameFiles` of a clip.
+        read: Reads one file, or the :class:`~gepc_geo.io._common.clip.FrameFiles` of a clip.
         keys: Names of JSON that are in its files, wherever ``detect`` did not look: entries of the
             object, of the first of a list, of the first in a list of these.
         any_skeleton: Whether the files do not say what their joints are, so that ``read`` takes a

@@ -9,13 +9,13 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.io.reading import NECK, WITHOUT_NECK, with_neck
 from gepc_geo.io.registry import REGISTRY, WRITABLE, Format
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 
 def write(tracks: PoseTracks, path: str | Path, format: str = "native") -> list[Path]:
     """Writes poses in one of the formats :data:`gepc_geo.io.WRITABLE`: all of them, or where it fails none.
 
-    Files are named after the clips (:func:`gepc_geo.io.names.file_names`). A file of that name is
+    Files are named after the clips (:func:`gepc_geo.io._common.names.file_names`). A file of that name is
     replaced; a folder of that name, of formats with a file a frame, is refused.
 
     Args:

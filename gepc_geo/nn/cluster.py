@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gepc_geo.density.kmeans import kmeans
 from gepc_geo.errors import InputError
-from gepc_geo.kmeans import kmeans
 from gepc_geo.nn.checks import check_count
 
 # Mean log odds of the nearest cluster over the second nearest at the start.

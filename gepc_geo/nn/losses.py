@@ -1,6 +1,6 @@
 """The losses of section 3.3 and 3.5 of the paper.
 
-Where several ranks train as one (:mod:`gepc_geo.distributed`), each gets its part of the mean over
+Where several ranks train as one (:mod:`gepc_geo.utils.distributed`), each gets its part of the mean over
 the global batch: the loss is the sum of these parts.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gepc_geo import distributed
+from gepc_geo.utils import distributed
 
 
 def reconstruction_loss(reconstruction: Tensor, x: Tensor, seen: Tensor | None = None) -> Tensor:

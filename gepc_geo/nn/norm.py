@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gepc_geo import distributed
+from gepc_geo.utils import distributed
 
 
 class ChannelNorm(nn.BatchNorm2d):
@@ -19,7 +19,7 @@ class ChannelNorm(nn.BatchNorm2d):
     channel have no variance: such a batch is normalised by the running statistics and leaves them
     alone.
 
-    Where several ranks train as one (:mod:`gepc_geo.distributed`), the statistics are those of the
+    Where several ranks train as one (:mod:`gepc_geo.utils.distributed`), the statistics are those of the
     global batch, and so are the gradients through them.
 
     Args:

@@ -8,13 +8,13 @@ import numpy as np
 
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.metrics import runs
+from gepc_geo.poses.skeleton import Skeleton
+from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.paint import share_colours
 from gepc_geo.report.plane import to_plane
 from gepc_geo.report.scenes import Normal, centred, scene_length, whole_windows
 from gepc_geo.report.words import typical_windows
-from gepc_geo.skeleton import Skeleton
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.scoring.metrics import runs
 
 
 def _subplots(rows: int, columns: int, width: float, height: float) -> Any:

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from gepc_geo._version import __version__
-from gepc_geo.alarms import Alarm, Series, alarm_runs
 from gepc_geo.detector import GEPC, WindowScores, check_detector
-from gepc_geo.evaluation import clip_labels, frame_threshold
-from gepc_geo.levels import ScoreOptions, check_level, clip_level, frame_level
-from gepc_geo.metrics import runs
+from gepc_geo.evaluation.evaluator import clip_labels, frame_threshold
+from gepc_geo.evaluation.tables import ScoreOptions, check_level, clip_level, frame_level
+from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.curves import histogram, quality
 from gepc_geo.report.encode import join_near, pack, thin
 from gepc_geo.report.scenes import Normal, Peak, Stage, find_peaks, scene_length, whole_windows
 from gepc_geo.report.words import action_words
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.scoring.metrics import runs
+from gepc_geo.streaming.thresholds import Alarm, Series, alarm_runs
 
 #: What a page holds at most: clips, points of a timeline, peaks of a clip, scenes of all, and the
 #: characters of those scenes together.

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from gepc_geo.metrics import auc, average_precision, equal_error_rate
 from gepc_geo.report.encode import evenly, pack
+from gepc_geo.scoring.metrics import auc, average_precision, equal_error_rate
 
 _BINS, _POINTS = 60, 400
 _KINDS = {0: "normal", 1: "abnormal", -1: "unlabelled"}

@@ -10,7 +10,7 @@ from string import Template
 from typing import Any
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import atomic_path
+from gepc_geo.utils.files import atomic_path
 
 
 def plotting_script() -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import as_text
+from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.plots import _figure, _save
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.utils.files import as_text
 
 
 def draw_pose(tracks: PoseTracks, path: str | Path) -> None:

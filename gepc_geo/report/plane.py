@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gepc_geo.skeleton import Skeleton
+from gepc_geo.poses.skeleton import Skeleton
 
 
 def to_plane(keypoints: np.ndarray, skeleton: Skeleton) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import as_text, atomic_path
+from gepc_geo.utils.files import as_text, atomic_path
 
 
 def can_plot() -> bool:

@@ -10,12 +10,12 @@ import torch
 from scipy import signal
 from scipy.spatial.distance import cdist
 
+from gepc_geo.density.kmeans import kmeans
 from gepc_geo.detector import GEPC
-from gepc_geo.kmeans import kmeans
 from gepc_geo.report.encode import evenly, pack_poses
 from gepc_geo.report.plane import to_plane
-from gepc_geo.window_scores import input_shares
-from gepc_geo.windows import PoseWindows
+from gepc_geo.scoring.scorer import input_shares
+from gepc_geo.windows.dataset import PoseWindows
 
 #: Frames of a scene that a window of fewer is shown within, people, and normal sequences beside it.
 _FRAMES, _PEOPLE, _NEAREST = 60, 8, 3
@@ -268,7 +268,7 @@ def nearest_normal(normal: Normal, places: np.ndarray) -> np.ndarray:
 
     Args:
         normal: Training windows.
-        places: :math:`[N, d]`, from :meth:`gepc_geo.window_scores.WindowScorer.places`.
+        places: :math:`[N, d]`, from :meth:`gepc_geo.scoring.scorer.WindowScorer.places`.
 
     Returns:
         Positions in ``normal``, :math:`[N, 3]` (fewer where there are fewer people), nearest first.

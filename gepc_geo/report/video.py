@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.files import as_text, atomic_path, check_destination, read_npz
-from gepc_geo.progress import Progress
+from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.paint import colours
 from gepc_geo.report.plane import to_plane
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.utils.files import as_text, atomic_path, check_destination, read_npz
+from gepc_geo.utils.progress import Progress
 
 SUFFIXES = (".mp4", ".gif")
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")

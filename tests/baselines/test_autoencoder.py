@@ -13,8 +13,8 @@ from gepc_geo.baselines import LatentSVM, ReconstructionLoss
 from gepc_geo.baselines import autoencoder as module
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.errors import InputError
-from gepc_geo.loader import WindowLoader
 from gepc_geo.options import Options
+from gepc_geo.windows.loader import WindowLoader
 
 SMALL = NETWORK | dict(budget=64, batch_size=32, score_stride=4)
 

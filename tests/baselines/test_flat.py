@@ -21,9 +21,9 @@ from gepc_geo.baselines import (
 )
 from gepc_geo.baselines import flat as module
 from gepc_geo.datasets.simulate import simulate_crowd
-from gepc_geo.inputs import InputPipeline
-from gepc_geo.loader import WindowLoader
 from gepc_geo.options import Options
+from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.pipeline import InputPipeline
 
 #: Windows of 12 frames.
 ONE = Options(lengths=["12"])

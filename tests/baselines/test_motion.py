@@ -12,8 +12,8 @@ from scipy.stats import multivariate_normal
 from gepc_geo.baselines import MotionMixture, motion_features
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.options import Options
-from gepc_geo.tracks import PoseTracks
-from gepc_geo.windows import PoseWindows
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.windows.dataset import PoseWindows
 
 STEPS = np.arange(4.0)
 

@@ -13,10 +13,10 @@ from scipy.special import logsumexp
 
 from gepc_geo.baselines import ActionClassifier, SoftmaxDirichlet
 from gepc_geo.errors import InputError
-from gepc_geo.loader import WindowLoader
 from gepc_geo.options import Options
-from gepc_geo.skeleton import SKELETONS
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import SKELETONS
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.windows.loader import WindowLoader
 
 SMALL = Options(**NETWORK | dict(frames=12, budget=640, batch_size=16, lr=0.003, hidden=4))
 _HANDS = [SKELETONS["coco17"].joints.index(f"{side}_wrist") for side in ("left", "right")]

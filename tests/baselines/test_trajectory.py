@@ -10,11 +10,11 @@ from helpers import NoReading
 from gepc_geo.baselines import SkeletonTrajectories
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.errors import InputError
-from gepc_geo.loader import WindowLoader
-from gepc_geo.metrics import auc
 from gepc_geo.options import Options
-from gepc_geo.skeleton import Skeleton
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import Skeleton
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.scoring.metrics import auc
+from gepc_geo.windows.loader import WindowLoader
 
 SHORT = dict(budget=12_000, stride=4, score_stride=6, batch_size=64, lr=5e-3)
 

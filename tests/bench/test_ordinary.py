@@ -10,7 +10,7 @@ import torch
 from gepc_geo.bench.ordinary import OrdinaryConv, OrdinarySTGCAE
 from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv
 from gepc_geo.nn.spatial import BRANCHES
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
 
 SUBSETS = [c for n in (1, 2, 3) for c in combinations(BRANCHES, n)]
 

@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from streams import SEVERAL, SMALL, all_joints, lines_of, small_run
 
 from gepc_geo import GEPC
-from gepc_geo.alerts import Alert
 from gepc_geo.cli import main
-from gepc_geo.cli.adapt import read_events
+from gepc_geo.cli.commands.adapt import read_events
+from gepc_geo.cli.run import Run
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.levels import ScoreOptions, frame_level
-from gepc_geo.run import Run
+from gepc_geo.evaluation.tables import ScoreOptions, frame_level
+from gepc_geo.streaming.alerts import Alert
 
 
 @pytest.fixture(scope="module", params=[SMALL, SEVERAL], ids=["one", "several"])

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from streams import SEVERAL, SMALL, small_run
 
 from gepc_geo import GEPC
-from gepc_geo.alarms import clip_series, false_alarms
 from gepc_geo.cli import main
+from gepc_geo.cli.run import Run
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.options import Options
-from gepc_geo.run import Run
+from gepc_geo.streaming.thresholds import clip_series, false_alarms
 
 
 @pytest.fixture(scope="module", params=[SMALL, SEVERAL], ids=["one", "several"])

@@ -22,9 +22,9 @@ from helpers import shrink_demo
 
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli import main
+from gepc_geo.cli.run import Run
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.options import MODES, NAMES
-from gepc_geo.run import Run
 
 TINY = [
     "--hidden",
@@ -678,7 +678,7 @@ def test_interrupted_demo_says_how_to_go_on(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     # The package's attribute of that name is the command, not the module.
-    monkeypatch.setattr(sys.modules["gepc_geo.cli.demo"], "run_demo", interrupt)
+    monkeypatch.setattr(sys.modules["gepc_geo.cli.commands.demo"], "run_demo", interrupt)
     result = run("demo", "--out", tmp_path)
     assert result.exit_code == 130
     assert "the same command goes on from there" in result.output

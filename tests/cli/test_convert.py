@@ -11,7 +11,7 @@ from helpers import poses_for
 
 from gepc_geo.cli import main
 from gepc_geo.io import WRITABLE, read
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 
 def run(*arguments: object) -> tuple[int, str]:

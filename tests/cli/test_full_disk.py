@@ -111,7 +111,7 @@ def test_an_adaptation_is_not_saved_without_its_record(folder, tmp_path, monkeyp
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("gepc_geo.run.yaml.safe_dump", fail)
+    monkeypatch.setattr("gepc_geo.cli.run.yaml.safe_dump", fail)
     words = ["adapt", str(folder / "run"), str(folder / "test.npz"), "--out", str(tmp_path / "new")]
     result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 2 and "adapted.yaml cannot be written" in result.stderr

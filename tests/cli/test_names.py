@@ -20,9 +20,9 @@ from gepc_geo.cli import main
 from gepc_geo.cli.lines import Log
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.errors import InputError
-from gepc_geo.files import as_text, check_destination
-from gepc_geo.levels import write_table
+from gepc_geo.evaluation.tables import write_table
 from gepc_geo.report.plots import can_plot
+from gepc_geo.utils.files import as_text, check_destination
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="other systems have no file names that are no text"

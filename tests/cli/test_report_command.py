@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from helpers import NETWORK
 
 from gepc_geo.cli import main
+from gepc_geo.cli.run import Run
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.options import Options
-from gepc_geo.run import Run
 
 
 def run(*arguments: object) -> Result:

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from gepc_geo.cli import main
 from gepc_geo.io import write
-from gepc_geo.skeleton import coco17_to_coco18
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import coco17_to_coco18
+from gepc_geo.poses.tracks import PoseTracks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 BLOCKS = dict(

@@ -10,7 +10,7 @@ from gepc_geo.datasets.simulate import FPS, KINDS, simulate_crowd, write_crowd
 from gepc_geo.errors import InputError
 from gepc_geo.io import read
 from gepc_geo.io.labels import read_frame_labels
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
 
 J = {name: v for v, name in enumerate(SKELETONS["coco17"].joints)}
 

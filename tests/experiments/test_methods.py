@@ -11,6 +11,9 @@ from helpers import NETWORK
 from gepc_geo import GEPC
 from gepc_geo.baselines import COMPETITORS, ActionClassifier, LatentSVM, NearestNeighbour
 from gepc_geo.errors import InputError, InputWarning
+from gepc_geo.evaluation.tables import ScoreOptions
+from gepc_geo.evaluation.tables import clip_level as clips_of_detector
+from gepc_geo.evaluation.tables import frame_level as frames_of_detector
 from gepc_geo.experiments import METHODS, choose_methods, methods
 from gepc_geo.experiments.methods import (
     Scored,
@@ -19,9 +22,6 @@ from gepc_geo.experiments.methods import (
     published,
     train_and_score,
 )
-from gepc_geo.levels import ScoreOptions
-from gepc_geo.levels import clip_level as clips_of_detector
-from gepc_geo.levels import frame_level as frames_of_detector
 from gepc_geo.options import MODES, Options
 
 CLIPS = Options(**NETWORK, frames=12, batch_size=8, budget=64)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from gepc_geo.errors import InputError
 from gepc_geo.experiments import Split, Streams
 from gepc_geo.experiments.streams import PICTURE, compose, deal, fit_into_picture
-from gepc_geo.inputs import InputPipeline
-from gepc_geo.loader import WindowLoader
 from gepc_geo.options import Options
-from gepc_geo.windows import PoseWindows
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.pipeline import InputPipeline
 
 UPRIGHT = Split("upright", ("stand", "walk"))
 

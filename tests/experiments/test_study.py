@@ -9,13 +9,14 @@ import yaml
 from helpers import NETWORK, STEPS
 from sklearn.metrics import roc_auc_score
 
-from gepc_geo import alterations, progress
+from gepc_geo.density import alterations
 from gepc_geo.errors import InputError
 from gepc_geo.experiments import Coarse, Noise, Split, Streams, Study, study, write_summary
 from gepc_geo.experiments.methods import Scored, Trained
-from gepc_geo.inputs import InputPipeline
 from gepc_geo.options import MODES, Options
-from gepc_geo.scoring import smooth
+from gepc_geo.scoring.aggregation import smooth
+from gepc_geo.utils import progress
+from gepc_geo.windows.pipeline import InputPipeline
 
 SPLITS = [Split("upright", ("stand", "walk")), Split("moving", ("run", "walk"))]
 FEW = ["few-vs-many"]

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gepc_geo.errors import InputError, InputWarning
-from gepc_geo.io import alphapose, bulk, read
+from gepc_geo.io import read
+from gepc_geo.io._common import bulk
+from gepc_geo.io.formats import alphapose
 
 FUZZ = settings(
     max_examples=150,

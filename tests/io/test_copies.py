@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gepc_geo.io.copies import better_of_one_pose
-from gepc_geo.tracking import pose_similarity
+from gepc_geo.io._common.copies import better_of_one_pose
+from gepc_geo.poses.tracker import pose_similarity
 
 
 @settings(deadline=None, max_examples=150)

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import deeplabcut_h5
-from gepc_geo.io.clip import Clips
-from gepc_geo.skeleton import Skeleton
+from gepc_geo.io._common.clip import Clips
+from gepc_geo.io.formats import deeplabcut_h5
+from gepc_geo.poses.skeleton import Skeleton
 
 h5py = pytest.importorskip("h5py")
 

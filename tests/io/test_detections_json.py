@@ -9,8 +9,8 @@ import pytest
 
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read, read_all, write
-from gepc_geo.skeleton import SKELETONS
-from gepc_geo.tracking import idf1
+from gepc_geo.poses.skeleton import SKELETONS
+from gepc_geo.poses.tracker import idf1
 
 
 def save(path, content):

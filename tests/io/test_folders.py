@@ -10,8 +10,8 @@ import pytest
 from gepc_geo.datasets import ShanghaiTech
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read
-from gepc_geo.skeleton import SKELETONS
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import SKELETONS
+from gepc_geo.poses.tracks import PoseTracks
 
 HEADER = "Frame_Number Person_ID State BB_tl_0 BB_tl_1 BB_br_0 BB_br_1 anomaly\n"
 

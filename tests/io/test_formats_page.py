@@ -14,7 +14,7 @@ import numpy as np
 
 from gepc_geo.cli import main
 from gepc_geo.io import FORMATS, WRITABLE, read
-from gepc_geo.skeleton import SKELETONS, Skeleton
+from gepc_geo.poses.skeleton import SKELETONS, Skeleton
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 TABLES = PAGE.split("\n## Where clips, people")

@@ -19,8 +19,8 @@ from gepc_geo.cli import main
 from gepc_geo.errors import InputError
 from gepc_geo.io import FORMATS, read
 from gepc_geo.io.labels import read_frame_labels
-from gepc_geo.skeleton import Skeleton
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import Skeleton
+from gepc_geo.poses.tracks import PoseTracks
 
 SUFFIX = {
     "native": ".npz",

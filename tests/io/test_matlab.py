@@ -15,7 +15,7 @@ from scipy.io import loadmat, savemat
 
 from gepc_geo.errors import InputError
 from gepc_geo.io import read
-from gepc_geo.io.matlab import read_matlab
+from gepc_geo.io._common.matlab import read_matlab
 
 KINDS = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
 

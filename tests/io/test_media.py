@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.io.media import media_kind
+from gepc_geo.io._common.media import media_kind
 
 
 @pytest.mark.parametrize(

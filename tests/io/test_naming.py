@@ -13,7 +13,7 @@ import pytest
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read, read_all
 from gepc_geo.io.labels import read_frame_labels
-from gepc_geo.skeleton import Skeleton
+from gepc_geo.poses.skeleton import Skeleton
 
 
 def result(image, x=100.0, idx=1):

@@ -7,7 +7,7 @@ import pytest
 
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read, read_all
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
 
 NAME = "S001C002P003R001A050.skeleton"
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
-from gepc_geo.io import openpifpaf, read_all
-from gepc_geo.io.clip import Clips, FrameFiles
+from gepc_geo.io import read_all
+from gepc_geo.io._common.clip import Clips, FrameFiles
+from gepc_geo.io.formats import openpifpaf
 
 
 def person(x: float, **more: Any) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import pytest
 
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read, read_all, write
-from gepc_geo.skeleton import SKELETONS
-from gepc_geo.tracking import idf1
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import SKELETONS
+from gepc_geo.poses.tracker import idf1
+from gepc_geo.poses.tracks import PoseTracks
 
 
 def person(joints: int = 25, x: float = 100.0, y: float = 50.0, number: int = -1) -> dict:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gepc_geo.errors import InputError
-from gepc_geo.io.pictures import series_of
-from gepc_geo.io.times import frames_of_times
+from gepc_geo.io._common.pictures import series_of
+from gepc_geo.io._common.times import frames_of_times
 
 R = range(40)
 

@@ -12,8 +12,8 @@ import pytest
 
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read, read_all
-from gepc_geo.io.unpickle import Array, read_pickle
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.io._common.unpickle import Array, read_pickle
+from gepc_geo.poses.skeleton import SKELETONS
 
 
 def annotation(name="a", people=1, frames=3, joints=17, dims=2, **changes):
@@ -175,11 +175,11 @@ ARRAY = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntC\x01bt
 def test_programs_that_pickle_would_not_write(program, tmp_path):
     path = tmp_path / "evil.pkl"
     path.write_bytes(program)
-    before = vars(__import__("gepc_geo.io.unpickle", fromlist=["x"])).copy()
+    before = vars(__import__("gepc_geo.io._common.unpickle", fromlist=["x"])).copy()
     with pytest.raises(InputError, match=r"evil\.pkl (holds|is no|has no)") as caught:
         read(path, format="pyskl")
     assert "\n" not in str(caught.value)
-    after = vars(__import__("gepc_geo.io.unpickle", fromlist=["x"]))
+    after = vars(__import__("gepc_geo.io._common.unpickle", fromlist=["x"]))
     assert before == after
     assert after["_reconstruct"].__defaults__ is None
 

@@ -13,10 +13,10 @@ from scipy.io import savemat
 
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import FORMATS, read, read_all
-from gepc_geo.io.alphapose import write_alphapose
+from gepc_geo.io.formats.alphapose import write_alphapose
 from gepc_geo.io.labels import read_frame_labels
-from gepc_geo.skeleton import SKELETONS
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.poses.skeleton import SKELETONS
+from gepc_geo.poses.tracks import PoseTracks
 
 
 def points(joints: int, start: float = 1.0, score: float = 0.5) -> list[float]:

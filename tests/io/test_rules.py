@@ -11,9 +11,9 @@ from helpers import poses_for
 
 from gepc_geo.errors import InputWarning
 from gepc_geo.io import read, write
-from gepc_geo.io.units import recognise_units
-from gepc_geo.skeleton import SKELETONS
-from gepc_geo.tracks import PoseTracks
+from gepc_geo.io._common.units import recognise_units
+from gepc_geo.poses.skeleton import SKELETONS
+from gepc_geo.poses.tracks import PoseTracks
 
 # Formats in pixels, and those that have ids.
 PIXELS = ["alphapose-tracks", "coco-results", "openpose", "mmpose", "pyskl", "deeplabcut"]

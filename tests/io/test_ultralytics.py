@@ -9,7 +9,7 @@ import pytest
 
 from gepc_geo.errors import InputError
 from gepc_geo.io import read, read_all
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
 
 
 def line(*tail: object, joints: int = 17, x: float = 0.25, width: int = 3) -> str:

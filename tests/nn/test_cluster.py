@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gepc_geo.density.kmeans import kmeans
 from gepc_geo.errors import InputError
-from gepc_geo.kmeans import kmeans
 from gepc_geo.nn import (
     STGCAE,
     SoftAssignment,
@@ -17,7 +17,7 @@ from gepc_geo.nn import (
     reconstruction_loss,
     target_distribution,
 )
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
 
 
 @pytest.mark.parametrize("form", ["softmax", "student"])

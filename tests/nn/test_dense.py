@@ -13,7 +13,7 @@ from torch_geometric.utils import to_dense_adj, to_dense_batch
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn import DenseSpatialAttentionConv, SpatialAttentionConv
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
 
 BRANCHES = ("static", "global", "inferred")
 SUBSETS = [c for n in (1, 2, 3) for c in combinations(BRANCHES, n)]

@@ -14,7 +14,7 @@ from gepc_geo.nn import STGCAE, STBlock, count_flops, to_dense
 from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.nn.block import TemporalConv, dropout
 from gepc_geo.nn.norm import ChannelNorm
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
 
 
 def model(name: str = "coco18", window: int = 12, channels: int = 3, **options) -> STGCAE:

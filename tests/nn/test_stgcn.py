@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv, STBlock, STGCNBlock
-from gepc_geo.skeleton import SKELETONS
+from gepc_geo.poses.skeleton import SKELETONS
 
 
 class Reference(nn.Module):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError
+from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report import picture
-from gepc_geo.tracks import PoseTracks
 
 matplotlib_image = pytest.importorskip("matplotlib.image")
 

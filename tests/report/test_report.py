@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from gepc_geo import InputError, Skeleton
-from gepc_geo.alarms import Alarm
-from gepc_geo.evaluation import evaluate
-from gepc_geo.levels import ScoreOptions, frame_level, score_table
+from gepc_geo.evaluation.evaluator import evaluate
+from gepc_geo.evaluation.tables import ScoreOptions, frame_level, score_table
 from gepc_geo.report import gather, make_page, write_page
 from gepc_geo.report.content import _alarms
 from gepc_geo.report.curves import histogram, quality
@@ -22,6 +21,7 @@ from gepc_geo.report.encode import evenly, join_near, pack_poses, thin
 from gepc_geo.report.plane import to_plane
 from gepc_geo.report.scenes import Normal, find_peaks, nearest_normal, whole_windows
 from gepc_geo.report.words import action_words
+from gepc_geo.streaming.thresholds import Alarm
 
 
 def unpack(text: str, kind: str = "<f4") -> np.ndarray:

@@ -1,0 +1,126 @@
+"""``gepc-geo adapt``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gepc_geo.cli.classes import of_classes
+from gepc_geo.cli.commands.score import load_run
+from gepc_geo.cli.data import data_options, device_option, read_data
+from gepc_geo.cli.run import Run
+from gepc_geo.errors import InputError
+from gepc_geo.streaming.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
+from gepc_geo.streaming.alerts import Alert
+from gepc_geo.streaming.thresholds import alarm_threshold
+from gepc_geo.utils.files import check_destination
+
+
+@click.command(short_help="Adapt a run to a new camera or to alarms that were false.")
+@click.argument("run", type=click.Path(path_type=Path))
+@data_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of the adapted run."
+)
+@click.option(
+    "--normal-events",
+    type=click.Path(path_type=Path),
+    help="Lines of gepc-geo watch that were false alarms; cameras are clips of DATA by name.",
+)
+@click.option(
+    "--anomalies",
+    type=click.Path(path_type=Path),
+    help="Labelled poses: prints how many abnormal events raise the alarm, before and after.",
+)
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="Folder of frame masks of --anomalies (.npy)."
+)
+@device_option
+def adapt(
+    run: Path,
+    data: Path,
+    format_: str,
+    skeleton: str,
+    split: str | None,
+    normal: str | None,
+    fps: float | None,
+    image_size: tuple[float, float] | None,
+    out: Path,
+    normal_events: Path | None,
+    anomalies: Path | None,
+    labels: Path | None,
+    device: str,
+) -> None:
+    """Refit what RUN takes for normal, a network stays as it is; RUN itself does, too.
+
+    Without --normal-events all of DATA is normal behaviour, of a new camera for example. With it only
+    what people did in those events is: the operator's word that they were no reason for an alarm.
+    An event of camera "gate" is joined to the clip of DATA called gate, by frame numbers.
+
+    Example:
+
+        gepc-geo adapt runs/mine poses/new_camera --out runs/adapted
+        gepc-geo adapt runs/mine poses/today --normal-events false.jsonl --out runs/adapted
+    """
+    target = Run(out).model
+    if target.exists() or Run(out).config.exists():
+        raise InputError(f"{out} holds a run already, expected another folder")
+    if labels is not None and anomalies is None:
+        raise InputError(f"--labels is {labels}, expected --anomalies with it")
+    check_destination(target)
+    Run.of(run).check()
+    tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
+    tracks = of_classes(tracks, normal, data)
+    detector = load_run(run, None, device, tracks)
+    held_out = None
+    if anomalies is not None:
+        held_out = read_data(anomalies, "auto", skeleton, None, fps, labels, image_size)
+        before = recall(detector, held_out)
+    if normal_events is None:
+        adapted = adapt_to_poses(detector, tracks)
+    else:
+        events = read_events(normal_events)
+        adapted = adapt_to_events(detector, tracks, events)
+        silent = len(events) - count_raised(adapted, tracks, events)
+        click.echo(f"{silent} of {len(events)} marked events no longer raise an alarm")
+        if held_out is None:
+            spans = [(event.camera, range(event.start, event.end + 1)) for event in events]
+            frames = len({(camera, frame) for camera, span in spans for frame in span})
+            click.echo(
+                f"note: what people did in {frames} frames, and in the windows that reach into them, is "
+                "normal from now on, wherever it happens; --anomalies shows what that costs"
+            )
+    if held_out is not None:
+        click.echo(f"recall before {before}")
+        click.echo(f"recall after  {recall(adapted, held_out)}")
+    events_path = None if normal_events is None else str(normal_events)
+    Run(out).write_adapted(adapted, Run.of(run), {"path": str(data), "normal_events": events_path})
+    for name, one in (("before", detector), ("after", adapted)):
+        mode, threshold = alarm_threshold(one)
+        click.echo(f"threshold {name:7s}{threshold:.6g} ({mode})")
+    click.echo(f"model: {target}")
+
+
+def read_events(path: Path) -> list[Alert]:
+    """The alerts of a file that are over; of those that never were, as they opened.
+
+    Raises:
+        InputError: No such file, or a line that is no alert.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} cannot be read, expected lines of gepc-geo watch: {error}"
+        ) from None
+    events: dict[tuple[str, int], Alert] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                alert = Alert.from_json(line)
+            except InputError as error:
+                raise InputError(f"{path}: line {number}: {error}") from None
+            # The line of its end comes after that of its beginning.
+            events[alert.camera, alert.start] = alert
+    return list(events.values())

@@ -1,0 +1,85 @@
+"""``gepc-geo calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from gepc_geo.cli.classes import of_classes
+from gepc_geo.cli.commands.score import load_run
+from gepc_geo.cli.data import data_options, device_option, read_data
+from gepc_geo.cli.run import Run
+from gepc_geo.errors import InputError
+from gepc_geo.options import MODES
+from gepc_geo.streaming import thresholds as alarms
+from gepc_geo.utils.files import check_destination
+
+
+@click.command(short_help="Choose an alarm threshold by its rate of false alarms.")
+@click.argument("run", type=click.Path(path_type=Path))
+@data_options
+@click.option(
+    "--false-alarms-per-hour",
+    type=float,
+    required=True,
+    metavar="X",
+    help="The most false alarms an hour of normal behaviour.",
+)
+@click.option("--mode", type=click.Choice(MODES), help="Scoring mode.  [default: the run's]")
+@device_option
+def calibrate(
+    run: Path,
+    data: Path,
+    format_: str,
+    skeleton: str,
+    split: str | None,
+    normal: str | None,
+    fps: float | None,
+    image_size: tuple[float, float] | None,
+    false_alarms_per_hour: float,
+    mode: str | None,
+    device: str,
+) -> None:
+    """Choose the alarm threshold of RUN on the normal poses in DATA, and store it in its model.
+
+    A false alarm is one run of alarmed frames of a camera; gaps under a second are merged. What the
+    threshold is worth is measured on clips that it was not chosen on: each half of them by the
+    other's threshold; gepc-geo info RUN shows it again. The one that is stored is chosen on all.
+    DATA must not be what was trained on; if it is, there is a warning.
+
+    Example:
+
+        gepc-geo calibrate runs/mine poses/normal --false-alarms-per-hour 2
+    """
+    check_destination(Run.of(run).model)
+    Run.of(run).check()
+    tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
+    tracks = of_classes(tracks, normal, data)
+    alarms.check_fps(tracks)
+    if tracks.frame_labels is not None and (tracks.frame_labels == 1).any():
+        raise InputError(
+            f"{data} has {int((tracks.frame_labels == 1).sum())} abnormal frames, "
+            "expected normal behaviour only"
+        )
+    known = float(np.sum(tracks.clip_length / tracks.fps)) / 3600
+    alarms.check_hours(known, false_alarms_per_hour)
+    detector = load_run(run, None, device, tracks)
+    if detector.was_trained_on(tracks):
+        click.echo(
+            f"warning: {data} is what {run} was trained on, whose scores are lower than those of new "
+            "poses: expect more false alarms than wanted, and calibrate on other normal poses",
+            err=True,
+        )
+    mode = detector.scoring_mode(mode)
+    series = alarms.clip_series(detector, tracks, mode, quiet=False)
+    found = alarms.calibrate(series, mode, false_alarms_per_hour)
+    detector.alarm_ = found.to_dict()
+    detector.save(Run.of(run).model)
+    click.echo(f"wanted        {false_alarms_per_hour:g} false alarms an hour")
+    click.echo(f"on held-out   {found.held_out}")
+    on_all = alarms.false_alarms(series, found.threshold)
+    click.echo(f"on all        {on_all / known:.3g} an hour ({on_all} in {known:.3g} hours)")
+    click.echo(f"threshold     {found.threshold:.6g} ({mode})")
+    click.echo(f"model: {Run.of(run).model}")

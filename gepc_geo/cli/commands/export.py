@@ -1,0 +1,67 @@
+"""``gepc-geo export``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from gepc_geo.cli.run import Run
+from gepc_geo.evaluation.evaluator import frame_threshold
+from gepc_geo.evaluation.tables import ScoreOptions
+from gepc_geo.export import FORMATS, export
+from gepc_geo.options import MODES
+from gepc_geo.streaming.thresholds import Alarm
+
+
+@click.command("export", short_help="Write a run as one ONNX or PyTorch graph.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="onnx", show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="File to write (.onnx or .pt2)."
+)
+@click.option("--mode", type=click.Choice(MODES), help="Scoring mode.  [default: the run's]")
+def export_command(run: Path, format_: str, out: Path, mode: str | None) -> None:
+    """Write RUN as one graph: windows of key points in, anomaly scores out.
+
+    Input: [windows, frames, joints, channels] float32 of the longest length, coordinates as in the
+    training poses, then confidence, then features. Runs without gepc_geo, in float32, with any number of
+    windows.
+
+    Example:
+
+        gepc-geo export runs/mine --format onnx --out mine.onnx
+    """
+    detector = Run.of(run).load(device="cpu")
+    graph = export(detector, out, format_, mode, say=partial(click.echo, err=True))
+    channels = detector.dims_ + 1 + detector.num_features_
+    lengths, joints = detector.lengths_, detector.skeleton_.num_joints
+    shape = f"windows, {lengths[-1]}, {joints}, {channels}"
+    click.echo(f"input           keypoints [{shape}] float32")
+    if graph.needs_image_size:
+        click.echo("                image_size [windows, 2] float32")
+    several = len(lengths) > 1
+    frames = f" of the frames in the middle, by {', '.join(map(str, lengths))}" if several else ""
+    click.echo(f"output          score [windows] float64 ({graph.mode}){frames}")
+    if "assignment" in graph.outputs:
+        click.echo(f"                assignment [windows, {detector.options_.clusters}] float32")
+    if several:
+        threshold, what = (
+            frame_threshold(detector, graph.mode, ScoreOptions()),
+            "frames: evaluate's",
+        )
+    else:
+        threshold, what = detector.calibration_.thresholds[graph.mode], "single windows: predict's"
+    click.echo(f"threshold       {threshold:.4f} ({graph.mode}), for {what}")
+    alarm = Alarm.of(detector)
+    if alarm is not None:
+        click.echo(
+            f"alarm           {alarm.threshold:.4f} ({alarm.mode}), for frames: watch's and report's"
+        )
+    click.echo(f"size            {out.stat().st_size / 1e6:.1f} MB")
+    used = None if graph.encoder.network is None else detector.network_
+    if used is not None and used.precision != "fp32":
+        click.echo(
+            f"note: the run scores in {used.precision}, the graph in float32: scores differ by rounding"
+        )

@@ -1,0 +1,190 @@
+"""``gepc-geo score``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from gepc_geo.cli.classes import known_classes
+from gepc_geo.cli.data import (
+    data_options,
+    device_option,
+    read_data,
+)
+from gepc_geo.cli.ranks import ranks
+from gepc_geo.cli.run import Run
+from gepc_geo.detector import GEPC
+from gepc_geo.errors import InputError
+from gepc_geo.evaluation.evaluator import clip_labels
+from gepc_geo.evaluation.sharded import origin, score_all, score_shard, write_part
+from gepc_geo.evaluation.tables import LEVELS, ScoreOptions, write_table
+from gepc_geo.options import MODES
+from gepc_geo.poses.sharding import Shard
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.scoring.aggregation import PROTOCOLS
+from gepc_geo.utils import distributed
+from gepc_geo.utils.files import check_destination
+
+
+def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``RUN`` before the data, and how windows become scores of frames and clips."""
+    for decorate in (
+        click.option(
+            "--frames", type=int, help="Frames of a clip-level run; must be those of the run."
+        ),
+        click.option(
+            "--padded/--no-padded",
+            default=None,
+            help="Keep tracks shorter than the shortest window.  [default: for frames no, else yes]",
+        ),
+        click.option(
+            "--people-correction", is_flag=True, help="Account for the number of people in a frame."
+        ),
+        click.option(
+            "--smooth",
+            type=float,
+            default=0.0,
+            show_default=True,
+            metavar="SIGMA",
+            help="Smooth each clip's frame scores by a Gaussian of SIGMA frames.",
+        ),
+        click.option(
+            "--protocol",
+            type=click.Choice(PROTOCOLS),
+            default="corrected",
+            show_default=True,
+            help="Frame aggregation; reference: the public implementation's, the most normal person decides.",
+        ),
+        click.option(
+            "--mode", type=click.Choice(MODES), help="Scoring mode.  [default: the run's]"
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def load_run(
+    run: Path,
+    frames: int | None,
+    device: str | torch.device,
+    tracks: PoseTracks | None = None,
+) -> GEPC:
+    """The run's detector, held against what the command line says about frames."""
+    detector = Run.of(run).load(device)
+    if frames is not None and frames != detector.frames:
+        raise InputError(
+            f"--frames is {frames}, expected none, as {run} scores windows of "
+            f"{' and '.join(map(str, detector.lengths_))} frames, not whole clips"
+            if detector.frames is None
+            else f"--frames is {frames}, expected {detector.frames} as in {run}"
+        )
+    if tracks is not None:
+        note = detector.fps_mismatch(tracks)
+        if note and distributed.is_first():
+            click.echo(f"warning: {note}", err=True)
+    return detector
+
+
+@click.command(short_help="Score poses with a run.")
+@click.argument("run", type=click.Path(path_type=Path))
+@data_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Table to write (.csv or .npz)."
+)
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    default=None,
+    help="What a row is.  [default: frame; clip for clip-level runs]",
+)
+@click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Score part I of N only: whole clips, each part about as many person-frames. --out is then "
+    "an .npz for gepc-geo merge, not yet smoothed.",
+)
+@score_options
+@device_option
+def score(
+    run: Path,
+    data: Path,
+    format_: str,
+    skeleton: str,
+    split: str | None,
+    normal: str | None,
+    fps: float | None,
+    image_size: tuple[float, float] | None,
+    out: Path,
+    level: str | None,
+    labels: Path | None,
+    shard: str | None,
+    mode: str | None,
+    protocol: str,
+    smooth: float,
+    people_correction: bool,
+    padded: bool | None,
+    frames: int | None,
+    device: str,
+) -> None:
+    """Score the poses in DATA with the detector of RUN; higher is more abnormal.
+
+    RUN, here as everywhere, is the folder of a run or the model.pt in it.
+
+    Known labels (frame masks, or --normal for clips) become a column.
+
+    Example:
+
+        gepc-geo score runs/mine poses/test --out scores.csv
+
+    Several processes share the clips:
+
+        torchrun --nproc-per-node 4 -m gepc_geo score runs/mine poses/test --out scores.csv
+    """
+    with ranks():
+        with distributed.agreement():
+            part = None if shard is None else Shard.parse(shard)
+            if part is not None and out.suffix != ".npz":
+                raise InputError(
+                    f"{out} has suffix {out.suffix!r}, expected .npz with --shard {part}"
+                )
+            if out.suffix not in (".csv", ".npz"):
+                raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
+            if distributed.is_first():
+                check_destination(out)
+            Run.of(run).check()
+            tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
+        target = distributed.own_device(device)
+        with distributed.agreement():
+            detector = load_run(run, frames, target, tracks)
+            level = level or ("frame" if detector.frames is None else "clip")
+            for flag, value, own in (("--labels", labels, "frame"), ("--normal", normal, "clip")):
+                if value is not None and level != own:
+                    raise InputError(
+                        f"{flag} is {value}, which only --level {own} uses, expected none with "
+                        f"--level {level}"
+                    )
+            known: np.ndarray | None = None
+            names = known_classes(tracks, normal, data)
+            if names is not None:
+                known = clip_labels(tracks, names)
+            elif level == "frame":
+                known = tracks.frame_labels
+            options = ScoreOptions(
+                mode or detector.mode, protocol, smooth, people_correction, padded
+            )
+        common = partial(origin, Run.of(run).model, tracks, level, options, known)
+        distributed.check_same(common, "run, poses or options")
+        if part is None:
+            columns = score_all(detector, tracks, level, options, known, quiet=False)
+            distributed.from_first(lambda: write_table(columns, out))
+        else:
+            columns = score_shard(detector, tracks, level, options, known, part, quiet=False)
+            distributed.from_first(lambda: write_part(columns, out, part, common()))
+        click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")

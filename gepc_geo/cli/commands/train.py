@@ -1,0 +1,128 @@
+"""``gepc-geo train``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gepc_geo.cli.classes import of_classes
+from gepc_geo.cli.data import (
+    class_names,
+    data_options,
+    device_option,
+    read_data,
+)
+from gepc_geo.cli.ranks import ranks
+from gepc_geo.cli.run import Run
+from gepc_geo.cli.settings import resolve, setting_options
+from gepc_geo.options import NETWORK_OPTIONS, Options
+from gepc_geo.utils import distributed
+from gepc_geo.utils.device import pick_device
+
+
+@click.command(short_help="Train a detector on normal poses.")
+@data_options
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
+@click.option(
+    "--preset",
+    type=click.Choice(["default", "gepc", "paper"]),
+    default="default",
+    show_default=True,
+    help="gepc: the paper's autoencoder, clusters and mixture on the default's input; paper: the published "
+    "method with the public implementation's settings.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the run.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard events into the run.")
+@device_option
+@setting_options()
+def train(
+    data: Path,
+    format_: str,
+    skeleton: str,
+    split: str | None,
+    normal: str | None,
+    fps: float | None,
+    image_size: tuple[float, float] | None,
+    out: Path,
+    config: Path | None,
+    preset: str,
+    resume: bool,
+    tensorboard: bool,
+    device: str,
+    **flags: Any,
+) -> None:
+    """Train a detector on the normal poses in DATA.
+
+    Example:
+
+        gepc-geo train poses/train --out runs/mine
+
+    Several processes train one detector together:
+
+        torchrun --nproc-per-node 4 -m gepc_geo train poses/train --out runs/mine
+    """
+    run = Run(out)
+    with ranks():
+        began = distributed.from_first(lambda: run.start(resume))
+        base = None if began is None else began["options"]
+        with distributed.agreement():
+            # What is wrong with a flag is said before anything is read.
+            resolve(flags, config, preset, base)
+            target = pick_device(device)
+        with distributed.agreement():
+            names = class_names(normal)
+            reading: dict[str, Any] = {"format": format_, "skeleton": skeleton, "split": split}
+            reading |= {"normal": names, "fps": fps}
+            reading["image_size"] = None if image_size is None else list(image_size)
+            tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
+            tracks = of_classes(tracks, normal, data)
+            options = resolve(flags, config, preset, base, tracks)
+        # Before the comparison: the run's configuration has what auto stood for when it began.
+        options = distributed.from_first(lambda: run.settle(options, target))
+        with distributed.agreement():
+            if began is not None and distributed.is_first():
+                # Where the data lies may have changed; the checkpoint knows whether it is the same.
+                run.check_resumed(options, reading)
+        click.echo(f"{tracks!r}")
+        if distributed.is_first():
+            _say_what_is_trained(options, flags, tracks.usual_fps)
+        if began is None:
+            begun = {"path": str(data), **reading}
+            distributed.from_first(lambda: run.write_config(options, data=begun))
+        try:
+            detector = run.train(
+                tracks, options, resume=resume, device=device, tensorboard=tensorboard
+            )
+        except KeyboardInterrupt:
+            if distributed.is_first():
+                text = f"interrupted; go on with the same command and --resume (run: {out})"
+                click.echo(text, err=True)
+            raise SystemExit(130) from None
+        click.echo(f"model: {run.model}")
+        if detector.network_ is not None:
+            click.echo(f"precision: {detector.network_.precision}")
+        click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")
+
+
+def _say_what_is_trained(options: Options, flags: dict[str, Any], fps: float) -> None:
+    """What will be learned, of windows how long; a warning of flags that make no difference to it."""
+    lengths = ", ".join(map(str, options.frames_of(fps)))
+    assumed = ", at 24 a second as the poses have no rate (--fps)" if math.isnan(fps) else ""
+    click.echo(f"windows of {lengths} frames{'' if options.frames else assumed}")
+    if options.needs_network:
+        click.echo(f"training a network for mode {options.mode}")
+        return
+    click.echo(
+        "learning the nearest people and a classifier of altered windows, no autoencoder "
+        "(--preset gepc or paper trains one)"
+    )
+    idle = [f"--{name.replace('_', '-')}" for name in NETWORK_OPTIONS if flags[name] is not None]
+    if idle:
+        text = f"{', '.join(idle)} make no difference, as mode {options.mode} trains no autoencoder"
+        click.echo(
+            f"warning: {text}, expected another --mode, as presets gepc and paper have", err=True
+        )

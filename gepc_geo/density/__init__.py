@@ -1,0 +1,1 @@
+"""What normal windows look like: neighbours, alterations, mixtures, tail probabilities."""

@@ -1,0 +1,345 @@
+"""A Dirichlet process mixture by truncated stick-breaking variational inference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gepc_geo.density.kmeans import kmeans
+from gepc_geo.density.mixture.dirichlet import DirichletComponents
+from gepc_geo.density.mixture.gaussian import GaussianComponents
+from gepc_geo.errors import InputError
+
+
+class DirichletProcessMixture:
+    r"""A mixture whose number of components in use the data decides (Blei and Jordan 2006).
+
+    Gaussian components follow the model and the updates of
+    :class:`sklearn.mixture.BayesianGaussianMixture` with its Dirichlet process prior; Dirichlet
+    components have variational weights and MAP concentrations. Everything runs in float64 on the
+    device of the data.
+
+    Args:
+        n_components: Truncation: the most components. (default: :obj:`10`)
+        components: ``"gaussian"`` or ``"dirichlet"`` (rows are proportions).
+            (default: :obj:`"gaussian"`)
+        covariance_type: ``"full"`` or ``"diag"``, for Gaussians. (default: :obj:`"full"`)
+        weight_concentration_prior: :math:`\gamma` of the sticks' :math:`Beta(1, \gamma)`.
+            (default: one over ``n_components``)
+        mean_precision_prior: Weight of the prior mean, in rows. (default: :obj:`1`)
+        reg_covar: Added to the diagonal of covariances. (default: :obj:`1e-6`)
+        max_iter: Most iterations of a start. (default: :obj:`200`)
+        tol: A start has converged when the bound of a row changes by less. (default: :obj:`1e-3`)
+        n_init: Starts (k-means); the one with the highest bound is kept. (default: :obj:`1`)
+        random_state: Seed. (default: :obj:`0`)
+
+    Attributes:
+        weights\_: Expected weights, :math:`(K)`, sum to one.
+        weight_concentration\_: Both parameters of the sticks' Beta posteriors.
+        components\_: Posterior of the components.
+        converged\_: Whether the kept start converged.
+        n_iter\_: Its iterations.
+        lower_bounds\_: The evidence lower bound, priors included, after each E step.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        components: str = "gaussian",
+        covariance_type: str = "full",
+        weight_concentration_prior: float | None = None,
+        mean_precision_prior: float = 1.0,
+        reg_covar: float = 1e-6,
+        max_iter: int = 200,
+        tol: float = 1e-3,
+        n_init: int = 1,
+        random_state: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.components = components
+        self.covariance_type = covariance_type
+        self.weight_concentration_prior = weight_concentration_prior
+        self.mean_precision_prior = mean_precision_prior
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.random_state = random_state
+
+    def _check_parameters(self) -> None:
+        for name, allowed in (
+            ("components", ("gaussian", "dirichlet")),
+            ("covariance_type", ("full", "diag")),
+        ):
+            if getattr(self, name) not in allowed:
+                value = getattr(self, name)
+                raise InputError(f"{name} is {value!r}, expected {' or '.join(allowed)}")
+        for name in ("n_components", "max_iter", "n_init"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
+        for name in ("reg_covar", "tol"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} is {getattr(self, name)}, expected 0 or more")
+        gamma = self.weight_concentration_prior
+        for name, value in (
+            ("mean_precision_prior", self.mean_precision_prior),
+            ("weight_concentration_prior", 1.0 if gamma is None else gamma),
+        ):
+            if not value > 0:
+                raise InputError(f"{name} is {value}, expected more than 0")
+
+    # -- fitting -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def fit(self, x: Tensor, *, responsibilities: Tensor | None = None) -> DirichletProcessMixture:
+        """Fits the mixture to the rows of ``x``.
+
+        Args:
+            x: :math:`(N, D)`; for Dirichlet components positive rows that sum to one.
+            responsibilities: :math:`(N, K)` to start from, in place of k-means.
+
+        Raises:
+            InputError: NaN or infinite values, fewer rows than components, a parameter or a start
+                that is not allowed, rows that are no proportions.
+        """
+        self._check_parameters()
+        self.__dict__.pop("components_", None)
+        x = self._check(x)
+        if len(x) < self.n_components:
+            raise InputError(
+                f"the mixture got {len(x)} rows, expected at least {self.n_components} (components)"
+            )
+        generator = torch.Generator().manual_seed(self.random_state)
+        best: dict[str, Any] | None = None
+        for _ in range(1 if responsibilities is not None else self.n_init):
+            if responsibilities is None:
+                start = self._start(x, generator)
+            else:
+                start = responsibilities.to(x)
+                if start.shape != (len(x), self.n_components):
+                    raise InputError(
+                        f"responsibilities have shape {list(start.shape)}, "
+                        f"expected {[len(x), self.n_components]}"
+                    )
+            self._fit_once(x, start)
+            if best is None or self.lower_bounds_[-1] > best["lower_bounds_"][-1]:
+                best = dict(self.__dict__)
+        assert best is not None
+        self.__dict__.update(best)
+        return self
+
+    def _start(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        points = x.log().clamp(min=-30) if self.components == "dirichlet" else x
+        labels = kmeans(points, self.n_components, n_init=1, generator=generator).labels
+        return torch.nn.functional.one_hot(labels, self.n_components).to(x)
+
+    def _fit_once(self, x: Tensor, responsibilities: Tensor) -> None:
+        self.components_ = self._new_components()
+        self.components_.prepare(x)
+        self._maximize(x, responsibilities)
+        self.lower_bounds_: list[float] = []
+        self.converged_ = False
+        before = -torch.inf
+        for iteration in range(1, self.max_iter + 1):
+            self.n_iter_ = iteration
+            weighted = self._weighted(x)
+            norm = weighted.logsumexp(1)
+            responsibilities = (weighted - norm.unsqueeze(1)).exp()
+            bound = norm.sum() - self._stick_penalty()
+            bound = bound - self.components_.penalty(responsibilities.sum(0))
+            self.lower_bounds_.append(float(bound))
+            self._maximize(x, responsibilities)
+            change, before = self.lower_bounds_[-1] - before, self.lower_bounds_[-1]
+            if abs(change) < self.tol * len(x):
+                self.converged_ = True
+                break
+
+    def _maximize(self, x: Tensor, responsibilities: Tensor) -> None:
+        count = responsibilities.sum(0)
+        if self.components == "gaussian":
+            # As the Gaussians count, so that no component is ever without any weight.
+            count = count + 10 * torch.finfo(x.dtype).eps
+        later = count.flip(0).cumsum(0).flip(0) - count
+        self.weight_concentration_ = (1 + count, self._gamma + later)
+        self.components_.maximize(x, responsibilities)
+
+    @property
+    def _gamma(self) -> float:
+        prior = self.weight_concentration_prior
+        return 1 / self.n_components if prior is None else prior
+
+    def _new_components(self) -> Any:
+        if self.components == "dirichlet":
+            return DirichletComponents()
+        return GaussianComponents(self.covariance_type, self.mean_precision_prior, self.reg_covar)
+
+    def _log_weights(self) -> Tensor:
+        """Expected log weights."""
+        a, b = self.weight_concentration_
+        total = torch.digamma(a + b)
+        rest = (torch.digamma(b) - total).cumsum(0)
+        return torch.digamma(a) - total + torch.cat([torch.zeros_like(rest[:1]), rest[:-1]])
+
+    def _stick_penalty(self) -> Tensor:
+        r"""KL divergence of the sticks' Beta posteriors from :math:`Beta(1, \gamma)`."""
+        a, b = self.weight_concentration_
+        gamma = torch.full_like(b, self._gamma)
+        log_beta = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
+        total = torch.digamma(a + b)
+        divergence = -gamma.log() - log_beta
+        divergence = divergence + (a - 1) * (torch.digamma(a) - total)
+        return (divergence + (b - gamma) * (torch.digamma(b) - total)).sum()
+
+    @property
+    def weights_(self) -> Tensor:
+        r"""Expected weights :math:`(K)`; they sum to one."""
+        a, b = self.weight_concentration_
+        rest = (b / (a + b)).cumprod(0)
+        weights = a / (a + b) * torch.cat([torch.ones_like(rest[:1]), rest[:-1]])
+        return weights / weights.sum()
+
+    # -- use -----------------------------------------------------------------------------------
+
+    def score_samples(self, x: Tensor) -> Tensor:
+        r"""Variational score of each row, :math:`(N)`: scikit-learn's, no normalised density.
+
+        Raises:
+            InputError: Another number of columns than in fitting, values that are not finite, rows
+                that are no proportions (Dirichlet components).
+        """
+        return self._weighted(self._check(x)).logsumexp(1)
+
+    def log_density(self, x: Tensor) -> Tensor:
+        r"""Log density of each row, :math:`(N)`, with the expected weights; integrates to one.
+
+        Gaussian components: the Student-t posterior predictive. Differentiable in ``x``.
+
+        Raises:
+            InputError: As :meth:`score_samples`.
+        """
+        return self._log_density(self._check(x))
+
+    def _log_density(self, x: Tensor) -> Tensor:
+        """:meth:`log_density` of float64 rows known to be sound: never waits for the device."""
+        return (self.weights_.log() + self.components_.log_predictive(x)).logsumexp(1)
+
+    def predict_proba(self, x: Tensor) -> Tensor:
+        r"""Responsibilities :math:`(N, K)`; rows sum to one.
+
+        Raises:
+            InputError: As :meth:`score_samples`.
+        """
+        return self._weighted(self._check(x)).softmax(1)
+
+    def predict(self, x: Tensor) -> Tensor:
+        r"""The component most responsible for each row, :math:`(N)`.
+
+        Raises:
+            InputError: As :meth:`score_samples`.
+        """
+        return self._weighted(self._check(x)).argmax(1)
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        r"""Draws from :meth:`log_density`.
+
+        Args:
+            n: How many rows.
+            generator: Random numbers, on the CPU whatever the mixture's device. Default: seeded
+                with ``random_state``, so that every call gives the same rows.
+
+        Returns:
+            Rows :math:`(n, D)` on the mixture's device, and their components :math:`(n)` on the CPU.
+        """
+        if generator is None:
+            generator = torch.Generator().manual_seed(self.random_state)
+        chosen = torch.multinomial(self.weights_.cpu(), n, replacement=True, generator=generator)
+        return self.components_.sample(chosen, generator), chosen
+
+    def _weighted(self, x: Tensor) -> Tensor:
+        return self._log_weights() + self.components_.log_likelihood(x)
+
+    def _check(self, x: Tensor) -> Tensor:
+        """The rows in float64, found sound with one read from the device."""
+        if x.dim() != 2:
+            raise InputError(f"the mixture got {x.dim()} dimensions, expected 2 (rows, columns)")
+        fitted = getattr(self, "components_", None)
+        if fitted is not None and x.size(1) != self._size:
+            raise InputError(f"the mixture got {x.size(1)} columns, expected {self._size}")
+        x = x.double()
+        rows = x.detach()
+        sound = [rows.isfinite().all()]
+        if self.components == "dirichlet":
+            sound.append(((rows.sum(1) - 1).abs() <= 1e-4).all() & (rows >= 0).all())
+        finite, *proportions = torch.stack(sound).tolist()
+        if not finite:
+            raise InputError("the mixture got NaN or infinite values, expected finite numbers")
+        if not all(proportions):
+            raise InputError("the mixture got rows that are no proportions, expected sums of 1")
+        return x
+
+    @property
+    def _size(self) -> int:
+        part = "means" if self.components == "gaussian" else "concentrations"
+        return int(getattr(self.components_, part).size(1))
+
+    # -- state ---------------------------------------------------------------------------------
+
+    @property
+    def means_(self) -> Tensor:
+        r"""Means :math:`(K, D)` of Gaussian components."""
+        return self.components_.means
+
+    @property
+    def covariances_(self) -> Tensor:
+        r"""Expected covariances of Gaussian components, :math:`(K, D, D)` or :math:`(K, D)`."""
+        return self.components_.covariances
+
+    def state_dict(self) -> dict[str, Any]:
+        """Parameters and fitted tensors: tensors, numbers and strings only."""
+        names = (
+            "n_components",
+            "components",
+            "covariance_type",
+            "weight_concentration_prior",
+            "mean_precision_prior",
+            "reg_covar",
+            "max_iter",
+            "tol",
+            "n_init",
+            "random_state",
+        )
+        return {
+            "parameters": {name: getattr(self, name) for name in names},
+            "sticks": torch.stack(self.weight_concentration_),
+            "components": self.components_.state_dict(),
+            "converged": self.converged_,
+            "n_iter": self.n_iter_,
+            "lower_bounds": list(self.lower_bounds_),
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any]) -> DirichletProcessMixture:
+        """Rebuilds what :meth:`state_dict` gave."""
+        self = cls(**state["parameters"])
+        self._check_parameters()
+        a, b = state["sticks"]
+        self.weight_concentration_ = (a, b)
+        self.components_ = self._new_components()
+        self.components_.load_state_dict(state["components"])
+        self.converged_, self.n_iter_ = state["converged"], state["n_iter"]
+        self.lower_bounds_ = list(state["lower_bounds"])
+        return self
+
+    def to(self, device: torch.device | str) -> DirichletProcessMixture:
+        """Moves everything fitted to a device; before that there is nothing to move."""
+        if not hasattr(self, "components_"):
+            return self
+        a, b = self.weight_concentration_
+        self.weight_concentration_ = (a.to(device), b.to(device))
+        state = self.components_.state_dict()
+        self.components_.load_state_dict({name: value.to(device) for name, value in state.items()})
+        return self

@@ -1,0 +1,1 @@
+"""Scores of a detector as tables, against labels, and over several machines."""

@@ -1,0 +1,68 @@
+"""Northwestern-UCLA skeleton files (Wang et al., CVPR 2014): JSON, one clip a file, Kinect v1."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.io._common.clip import Clips
+from gepc_geo.io._common.text import head, read_json
+from gepc_geo.poses.tracks import PoseTracks
+
+_SPLIT = {1: "train", 2: "train", 3: "test"}
+_NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)")
+
+
+def detect(path: Path) -> bool:
+    """A JSON object that begins with its file name or its skeletons."""
+    return bool(re.match(r'\s*\{\s*"(file_name|skeletons)"', head(path)))
+
+
+def read_nw_ucla(path: Path) -> Clips:
+    """Reads one clip: 20 joints in metres.
+
+    The class is the action's number as text (``"4"``), the camera ``"v1"`` to ``"v3"``; views 1 and
+    2 are the training half, view 3 the test half. All of it comes from the clip's name: the files'
+    ``label`` counts the actions without gaps and is not used.
+    """
+    content = read_json(path, "a Northwestern-UCLA skeleton file")
+    if not isinstance(content, dict) or "skeletons" not in content:
+        raise InputError(f"{path} has no skeletons, expected a Northwestern-UCLA skeleton file")
+    name = str(content.get("file_name", path.stem))
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(f"{path} has file_name {name!r:.60}, expected aAA_sSS_eEE_vVV")
+    try:
+        keypoints = np.array(content["skeletons"], dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{path} has skeletons that are no array of numbers") from None
+    if keypoints.ndim != 3 or keypoints.shape[1:] != (20, 3):
+        raise InputError(
+            f"{path} has skeletons of shape {list(keypoints.shape)}, "
+            "expected frames by 20 joints by 3 coordinates"
+        )
+    with np.errstate(over="ignore"):
+        keypoints = keypoints.astype(np.float32)
+    frames = len(keypoints)
+    action, view = int(match[1]), int(match[4])
+    if view not in _SPLIT:
+        raise InputError(f"{path} has view {view} in its name, expected 1, 2 or 3")
+    tracks = PoseTracks.build(
+        keypoints,
+        # A joint that was lost lies exactly at the camera.
+        (keypoints != 0).any(-1),
+        np.arange(frames),
+        np.zeros(frames, dtype=np.int64),
+        np.zeros(frames, dtype=np.int64),
+        "kinect20",
+        [name],
+        clip_length=[frames],
+        camera=[f"v{view}"],
+        clip_label=[str(action)],
+        clip_split=[_SPLIT[view]],
+        origin=str(path),
+    )
+    return Clips(tracks, [(name,)])

@@ -1,6 +1,0 @@
-"""Dirichlet process mixtures: the density that decides what is normal (section 3.4 of the paper)."""
-
-from gepc_geo.mixture.process import DirichletProcessMixture
-from gepc_geo.mixture.simplex import ilr
-
-__all__ = ["DirichletProcessMixture", "ilr"]

@@ -1,0 +1,1 @@
+"""From windows to scores of windows, people, frames and clips."""

@@ -1,0 +1,198 @@
+"""Alerts of a stream: who raised the alarm from when to when, as it happens."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from gepc_geo.errors import InputError
+from gepc_geo.streaming.scorer import OnlineScores
+from gepc_geo.streaming.thresholds import merged_gap
+
+
+@dataclass
+class Alert:
+    """A run of alarmed frames of one camera, gaps under a second merged.
+
+    Attributes:
+        camera: Name of the camera.
+        state: ``"open"`` when it begins (then ``end`` is its last frame so far), ``"closed"`` when it
+            is over.
+        start: Its first frame.
+        peak: The frame with the highest score.
+        end: Its last frame.
+        person: Who had the highest score.
+        score: The highest score.
+    """
+
+    camera: str
+    state: str
+    start: int
+    peak: int
+    end: int
+    person: int
+    score: float
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Alert:
+        """Reads what :meth:`to_json` wrote.
+
+        Raises:
+            InputError: Another line.
+        """
+        try:
+            values = json.loads(line)
+            alert = cls(**{name: values[name] for name in cls.__dataclass_fields__})
+            alert._check()
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise InputError(
+                f"{line.strip()[:80]!r} is no alert, expected a line of gepc-geo watch: {reason}"
+            ) from None
+        return alert
+
+    def _check(self) -> None:
+        """Raises a ValueError for the first value that no alert has."""
+        if not isinstance(self.camera, str):
+            raise ValueError(f"camera is {self.camera!r}, no text")
+        if self.state not in ("open", "closed"):
+            raise ValueError(f"state is {self.state!r}, neither open nor closed")
+        for name in ("start", "peak", "end", "person"):
+            if type(getattr(self, name)) is not int:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, no whole number")
+        if not 0 <= self.start <= self.peak <= self.end:
+            raise ValueError(
+                f"start, peak and end are {self.start}, {self.peak} and {self.end}, "
+                "not in order from 0"
+            )
+        if type(self.score) not in (int, float) or not math.isfinite(self.score):
+            raise ValueError(f"score is {self.score!r}, no finite number")
+
+
+class AlertTracker:
+    """From window scores to alerts: what :func:`gepc_geo.streaming.thresholds.alarm_runs` finds in whole clips.
+
+    A person's score in a frame is the mean over the windows of each length that contain it, and then over
+    the lengths; the most abnormal person decides the frame. It is judged when no window to come contains
+    it, whatever its length.
+
+    Args:
+        threshold: Frame scores from here on are alarmed.
+        fps: Frames a second.
+        mode: Scoring mode.
+
+    Raises:
+        InputError: ``fps`` is not above 0.
+    """
+
+    def __init__(self, threshold: float, fps: float, mode: str) -> None:
+        if not fps > 0:
+            raise InputError(f"fps is {fps}, expected more than 0")
+        self.threshold, self.mode = threshold, mode
+        self.gap = merged_gap(fps)
+        self._streams: dict[tuple[str, int], _Stream] = {}
+
+    def add(self, scores: OnlineScores) -> list[Alert]:
+        """Takes the scores of a push; what opened and closed by them."""
+        camera = np.array(scores.camera, dtype=np.str_)
+        alerts: list[Alert] = []
+        for key, settled in scores.settled.items():
+            stream = self._streams.setdefault(key, _Stream())
+            mine = np.flatnonzero((camera == key[0]) & (scores.session == key[1]))
+            if len(mine):
+                windows = np.stack(
+                    [one[mine] for one in (scores.first, scores.length, scores.person)]
+                )
+                stream.take(windows, scores.scores[self.mode][mine])
+            for frame, person, score in stream.judge(settled, self.threshold):
+                alerts += self._alarmed(stream, key[0], frame, person, score)
+            if stream.alert is not None and (
+                settled is None or settled + 1 - stream.alert.end >= self.gap
+            ):
+                alerts.append(stream.closed())
+            if settled is None:
+                del self._streams[key]
+        return alerts
+
+    def _alarmed(
+        self, stream: _Stream, camera: str, frame: int, person: int, score: float
+    ) -> list[Alert]:
+        alert, alerts = stream.alert, []
+        if alert is not None and frame - alert.end >= self.gap:
+            alerts.append(stream.closed())
+            alert = None
+        if alert is None:
+            stream.alert = Alert(camera, "open", frame, frame, frame, person, score)
+            return [*alerts, Alert(**vars(stream.alert))]
+        alert.end = frame
+        if score > alert.score:
+            alert.peak, alert.person, alert.score = frame, person, score
+        return alerts
+
+
+class _Stream:
+    """The windows of one camera that have frames still to be judged, and its open alert."""
+
+    def __init__(self) -> None:
+        # First frame, length and person of each, and its score.
+        self.windows = np.zeros((3, 0), np.int64)
+        self.score = np.zeros(0)
+        self.judged = -1
+        self.alert: Alert | None = None
+
+    def take(self, windows: np.ndarray, score: np.ndarray) -> None:
+        self.windows = np.concatenate([self.windows, windows], axis=1)
+        self.score = np.concatenate([self.score, score])
+
+    def judge(self, settled: int | None, threshold: float) -> list[tuple[int, int, float]]:
+        """Alarmed frames up to ``settled`` (``None``: all): number, person, score."""
+        first, length, _ = self.windows
+        last = int((first + length).max(initial=0)) - 1
+        until = last if settled is None else min(settled, last)
+        if until <= self.judged:
+            return []
+        frame, person, score = self._people(until)
+        # The worst of each frame comes last in it.
+        order = np.lexsort((score, frame))
+        worst = order[np.append(np.diff(frame[order]) > 0, True)] if len(order) else order
+        worst = worst[score[worst] >= threshold]
+        self.judged = until
+        kept = first + length - 1 > until
+        self.windows, self.score = self.windows[:, kept], self.score[kept]
+        return list(
+            zip(frame[worst].tolist(), person[worst].tolist(), score[worst].tolist(), strict=True)
+        )
+
+    def _people(self, until: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Frame, person and score of the person-frames to be judged, up to ``until``."""
+        near = np.flatnonzero(self.windows[0] <= until)
+        first, length, person = self.windows[:, near]
+        of = np.repeat(np.arange(len(near)), length)
+        step = np.arange(len(of)) - np.repeat(np.cumsum(length) - length, length)
+        frame = first[of] + step
+        due = (frame > self.judged) & (frame <= until)
+        of = of[due]
+        # The mean over the windows of each length, then over the lengths.
+        places, score = _means(np.stack([frame[due], person[of], length[of]]), self.score[near][of])
+        (frame, person), score = _means(places[:2], score)
+        return frame, person, score
+
+    def closed(self) -> Alert:
+        alert = self.alert
+        assert alert is not None
+        self.alert, alert.state = None, "closed"
+        return alert
+
+
+def _means(places: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Different columns of ``places``, and the mean score of each."""
+    places, group = np.unique(places, axis=1, return_inverse=True)
+    count = np.bincount(group.reshape(-1), minlength=places.shape[1])
+    return places, np.bincount(group.reshape(-1), score, places.shape[1]) / count

@@ -1,0 +1,1 @@
+"""PyG transforms of windows: normalisation, augmentation, low frequencies, spatio-temporal graphs."""

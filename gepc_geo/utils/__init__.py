@@ -1,0 +1,1 @@
+"""Devices, files, progress, ranks: nothing of poses."""

@@ -1,0 +1,1 @@
+"""Windows of tracks: their table, batches, and what detectors see of them."""

@@ -1,0 +1,281 @@
+"""From tracks to the tensors a model takes: windows, augmentation, normalisation, standardisation."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from torch_geometric.data import Batch
+from torch_geometric.transforms import Compose
+
+from gepc_geo.errors import InputError
+from gepc_geo.nn import to_dense
+from gepc_geo.options import Options
+from gepc_geo.poses.skeleton import Skeleton
+from gepc_geo.poses.tracks import PoseTracks, check_tracks
+from gepc_geo.transforms.augment import AlignRoot, Augment, join_channels, normalize
+from gepc_geo.transforms.spectral import spectrum
+from gepc_geo.windows.dataset import PoseWindows, resample_clips
+from gepc_geo.windows.loader import WindowLoader
+
+# Variance over that of all coordinates: of the velocity's channels together, of the log speed, and of the
+# growth. Chosen on training halves of Penn Action and NW-UCLA (docs/results.md).
+_MOTION_SHARE = 0.4
+# Enough windows for channel statistics to a fraction of a percent.
+_STATISTICS_WINDOWS = 20_000
+# What a file keeps.
+_STATISTICS = ("mean", "std", "motion_mean", "motion_std")
+
+
+class Inputs(NamedTuple):
+    r"""Standardised numbers of :math:`B` windows.
+
+    Attributes:
+        body: Coordinates and features, :math:`[B, S, V, C]`: coefficients, or frames.
+        motion: Of the whole person, :math:`[B, S', M]`, fewer coefficients of it.
+        confidence: :math:`[B, S, V]`; of coefficients the mean over time.
+    """
+
+    body: Tensor
+    motion: Tensor
+    confidence: Tensor
+
+    def tensor(self) -> Tensor:
+        r"""A network's input :math:`[B, S, V, C']`: body, motion (the same at every joint), confidence."""
+        joints, steps = self.body.size(2), self.body.size(1)
+        # Repeated at every joint it weighs no more than once.
+        motion = pad(self.motion, (0, 0, 0, steps - self.motion.size(1))) / math.sqrt(joints)
+        motion = motion[:, :, None].expand(-1, -1, joints, -1)
+        return torch.cat([self.body, motion, self.confidence[..., None]], dim=-1)
+
+    def flat(self) -> Tensor:
+        r"""Rows :math:`[B, D]` for densities: the body's numbers, then those of its motion."""
+        return torch.cat([self.body.flatten(1), self.motion.flatten(1)], dim=1)
+
+
+class InputPipeline:
+    r"""Everything between :class:`~gepc_geo.PoseTracks` and what networks and densities see of a window.
+
+    A window's frames become the lowest ``coefficients`` of their cosine transform over time
+    (:mod:`gepc_geo.transforms.spectral`), :math:`S` steps (no more than the shortest window has frames), so that windows of all lengths have the same numbers; with
+    ``coefficients`` 0 they stay :math:`S = T` frames. Then every number loses its training mean, and
+    channels are scaled: coordinates all alike, to a mean variance of 1; each feature to the same; motion
+    channels, of which fewer coefficients are kept, so that all of the velocity's have 0.4 of the
+    coordinates' variance together, the log speed and the growth as much each.
+
+    Args:
+        skeleton: The joints (:class:`~gepc_geo.Skeleton`).
+        dims: Coordinates of a joint, 2 or 3.
+        num_features: Further channels of a joint.
+        options: Window, input and augmentation options.
+        lengths: Frames of windows, rising.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        dims: int,
+        num_features: int,
+        options: Options,
+        lengths: Sequence[int],
+    ) -> None:
+        self.skeleton, self.dims, self.num_features = skeleton, dims, num_features
+        self.options, self.lengths = options, tuple(lengths)
+        #: Steps of a window, coefficients or frames, and those of motion.
+        self.num_steps = min(options.coefficients or self.lengths[0], self.lengths[0])
+        self.motion_steps = self.num_steps
+        if options.coefficients:
+            self.motion_steps = min(options.motion_coefficients, self.num_steps)
+        self.augment = Augment(skeleton, dims, options.augment)
+        # Alignment comes before the augmentation, whose turns it would undo, the rest after it.
+        self.align = AlignRoot(skeleton, dims) if options.align else Compose([])
+        self.normalize = normalize(
+            skeleton,
+            dims,
+            scale=options.scale,
+            center=options.center,
+            align=False,
+            motion=options.motion,
+        )
+        # Of the body: [S, V, C] and [C]; of motion: [S', M] and [M].
+        self.mean, self.std = torch.zeros(0), torch.ones(0)
+        self.motion_mean, self.motion_std = torch.zeros(0), torch.ones(0)
+
+    @classmethod
+    def of(cls, tracks: PoseTracks, options: Options) -> InputPipeline:
+        """A pipeline for poses, with windows of the lengths that options have at their rate.
+
+        Raises:
+            InputError: As :meth:`~gepc_geo.options.Options.check_windows`.
+        """
+        lengths = options.frames_of(tracks.usual_fps)
+        options.check_windows(lengths)
+        return cls(tracks.skeleton, tracks.dims, tracks.num_features, options, lengths)
+
+    def check(self, tracks: PoseTracks) -> None:
+        """Raises an :class:`~gepc_geo.errors.InputError` unless ``tracks`` fit this pipeline."""
+        check_tracks(tracks)
+        if tracks.skeleton != self.skeleton:
+            raise InputError(
+                f"the poses have skeleton {tracks.skeleton.name!r} ({tracks.num_joints} joints), expected that of "
+                f"the training, {self.skeleton.name!r} ({self.skeleton.num_joints} joints)"
+            )
+        if tracks.dims != self.dims:
+            raise InputError(f"the poses have {tracks.dims} coordinates, expected {self.dims}")
+        count = tracks.num_features
+        if count != self.num_features:
+            raise InputError(
+                f"the poses have {count} features a joint, expected {self.num_features}"
+            )
+        if self.options.scale == "image":
+            lost = np.isnan(tracks.image_size).any(axis=1)
+            if lost.any():
+                raise InputError(
+                    f"clip {tracks.clip_names[int(np.argmax(lost))]!r} has no image size, "
+                    "which scale 'image' needs; expected one, or scale torso, height or rms"
+                )
+
+    def windows(self, tracks: PoseTracks, stride: int) -> PoseWindows:
+        """The windows of ``tracks``; with the option ``frames``, one for each person and clip."""
+        self.check(tracks)
+        if self.options.frames is not None:
+            tracks = resample_clips(tracks, self.options.frames)
+        return PoseWindows(tracks, self.lengths, stride, self.options.max_gap)
+
+    def training_windows(self, tracks: PoseTracks) -> PoseWindows:
+        """The windows to learn from: every ``stride`` frames, none padded.
+
+        Raises:
+            InputError: Fewer than 2 of them.
+        """
+        windows = self.windows(tracks, self.options.stride)
+        windows = windows.without_padded()
+        if len(windows) < 2:
+            raise InputError(
+                f"the training poses give {len(windows)} windows of {self.lengths[0]} frames, "
+                "expected at least 2 (longer tracks, a shorter window, or frames for whole clips)"
+            )
+        return windows
+
+    def fit(self, loader: WindowLoader) -> InputPipeline:
+        """Measures means and deviations over (up to 20,000 of) the loader's windows."""
+        count = len(loader.windows)
+        chosen = torch.linspace(0, count - 1, min(count, _STATISTICS_WINDOWS)).long()
+        seen, sums = 0, [torch.zeros((), dtype=torch.float64)] * 4
+        for index in loader.split(chosen.to(loader.device)):
+            parts = [part.double() for part in self._spectra(loader.gather(index))[:2]]
+            seen += len(index)
+            moments = [power.sum(0) for part in parts for power in (part, part.square())]
+            sums = [total + moment for total, moment in zip(sums, moments, strict=True)]
+        mean, square, motion_mean, motion_square = (total / seen for total in sums)
+        variance = (square - mean.square()).clamp(min=0).mean((0, 1))
+        # One number for all coordinates: a body keeps its proportions.
+        variance[: self.dims] = variance[: self.dims].mean()
+        motion = (motion_square - motion_mean.square()).clamp(min=0).sum(0)
+        # Joints, steps and coordinates have a variance of 1 each, so this is what all of them have together.
+        total = mean.size(0) * mean.size(1) * self.dims
+        if len(motion):
+            share = _MOTION_SHARE * total
+            motion /= motion.new_tensor([share / self.dims] * self.dims + [share, share])
+        # A channel that never changes must not be blown up by its rounding noise.
+        self.std, self.motion_std = (
+            value.sqrt().float().clamp(min=1e-4) for value in (variance, motion)
+        )
+        self.mean, self.motion_mean = mean.float(), motion_mean.float()
+        return self
+
+    def __call__(self, batch: Batch, choice: Tensor | None = None) -> Inputs:
+        r"""What networks and densities see of a batch of windows.
+
+        Args:
+            batch: From :class:`~gepc_geo.windows.loader.WindowLoader`.
+            choice: :math:`[B]` augmentation of each window; default: none of them.
+        """
+        body, motion, confidence = self._spectra(batch, choice)
+        return Inputs(
+            (body - self.mean) / self.std, (motion - self.motion_mean) / self.motion_std, confidence
+        )
+
+    def tensor(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
+        """:meth:`Inputs.tensor` of a batch, as :meth:`__call__`."""
+        return self(batch, choice).tensor()
+
+    def mixed(self, loader: WindowLoader, index: Tensor, choice: Tensor) -> Tensor:
+        r"""A network's input :math:`[B, S, V, C]` of windows of any lengths, in their order.
+
+        Args:
+            loader: Of the windows.
+            index: :math:`[B]` int64, positions among them, on the host.
+            choice: :math:`[B]` augmentation of each.
+        """
+        if len(loader.windows.lengths) == 1:
+            return self.tensor(loader.gather(index), choice)
+        size = torch.from_numpy(loader.windows.size)[index]
+        places = [torch.nonzero(size == length).view(-1) for length in loader.windows.lengths]
+        places = [place for place in places if len(place)]
+        parts = [
+            self.tensor(loader.gather(index[place]), choice[place.to(choice.device)])
+            for place in places
+        ]
+        order = torch.cat(places).argsort().to(choice.device)
+        return torch.cat(parts)[order]
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the network's input, the confidence included."""
+        return len(self.std) + len(self.motion_std) + 1
+
+    def to(self, device: torch.device) -> InputPipeline:
+        """Moves the statistics and the augmentations to a device."""
+        self.augment.to(device)
+        for name, value in self.state_dict().items():
+            setattr(self, name, value.to(device))
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What :meth:`fit` measured."""
+        return {name: getattr(self, name) for name in _STATISTICS}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Takes over what :meth:`state_dict` gave."""
+        for name in _STATISTICS:
+            setattr(self, name, state[name])
+
+    def _spectra(self, batch: Batch, choice: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Body [B, S, V, C], motion [B, S', M] and confidence [B, S, V], before statistics."""
+        x, dtype = self._normalized(batch, choice), batch.x.dtype
+        joints = x.size(2)
+        coordinates, confidence, features, motion = x.split(
+            [self.dims, 1, self.num_features, x.size(3) - self.dims - 1 - self.num_features], dim=3
+        )
+        # It is the same at every joint.
+        body, motion = torch.cat([coordinates, features], dim=3), motion[:, :, 0]
+        confidence = confidence[..., 0]
+        if self.options.coefficients:
+            body = spectrum(body.flatten(2), self.num_steps).unflatten(2, (joints, -1))
+            motion = spectrum(motion, self.motion_steps)
+            confidence = confidence.mean(1, keepdim=True).expand(-1, self.num_steps, -1)
+        return body.to(dtype), motion.to(dtype), confidence.to(dtype)
+
+    def _normalized(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
+        """Coordinates, confidence, features and motion [B, T, V, C].
+
+        Far from the image's corner the differences between joints keep few of float32's digits, and
+        scores would differ in the fourth digit from runtime to runtime: so each window is moved there
+        first. Nothing that follows depends on where it is.
+        """
+        batch, joints = copy.copy(batch), self.skeleton.num_joints
+        x = batch.x.unflatten(0, (-1, joints))
+        corner = x[:, :1, :1, : self.dims].double()
+        near = (x[..., : self.dims].double() - corner).to(x.dtype)
+        batch.x = join_channels(near, x[..., self.dims :]).flatten(0, 1)
+        batch = self.align(batch)
+        if choice is not None and self.augment.num_choices > 1:
+            batch = self.augment.apply(batch, choice)
+        return to_dense(self.normalize(batch).x, joints)

@@ -1,0 +1,134 @@
+"""A run's folder: what begins there, what goes on there, and what a refused run takes back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import yaml
+from helpers import NETWORK
+
+from gepc_geo.cli.run import Run
+from gepc_geo.errors import InputError
+from gepc_geo.options import Options
+
+SMALL = {
+    **NETWORK,
+    "mode": "assignment",
+    "budget": 64,
+    "batch_size": 32,
+}
+
+
+def begun(folder, **data) -> Run:
+    run = Run(folder)
+    run.start(resume=False)
+    run.write_config(Options(**SMALL), data)
+    return run
+
+
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "losses.csv", "checkpoint.pt", "model.pt", "adapted.yaml"]
+)
+def test_a_folder_with_files_of_a_runs_names_is_refused_and_left_alone(name, tmp_path):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match="holds a run already, expected|exists already, expected"):
+        Run(tmp_path).start(resume=False)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(InputError, match=r"run/config.yaml cannot be written, expected a writable"):
+        Run(tmp_path / "run").start(resume=False)
+
+
+def test_forgetting_takes_back_what_began_here_and_nothing_else(tmp_path):
+    for folder in (tmp_path / "new", tmp_path / "old"):
+        (tmp_path / "old").mkdir(exist_ok=True)
+        run = begun(folder)
+        (folder / "losses.csv").write_text("stage\n")
+        (folder / "tensorboard").mkdir()
+        (folder / "tensorboard" / "events").write_text("")
+        run.forget()
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "old").iterdir()) == []
+    run = begun(tmp_path / "new")
+    (tmp_path / "new" / "notes.txt").write_text("mine")
+    run.forget()
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["notes.txt"]
+
+
+def test_forgetting_leaves_runs_that_can_go_on(tmp_path, walkers):
+    run = begun(tmp_path / "run")
+    other = Run(tmp_path / "run")
+    other.start(resume=True)
+    with pytest.raises(InputError, match="clusters is 99999"):
+        other.train(walkers, Options(**SMALL | {"clusters": 99999}), resume=True, quiet=True)
+    assert run.config.exists()
+    run.checkpoint.write_text("")
+    run.forget()
+    assert run.config.exists()
+
+
+def test_resuming_compares_options_and_data(tmp_path):
+    run = begun(tmp_path, split="train", normal=["walk"], path="poses")
+    content = run.config.read_text()
+    assert Run(tmp_path).start(resume=True)["data"]["split"] == "train"
+    run.check_resumed(Options(**SMALL), {"split": "train", "normal": ["walk"]})
+    for options, data, message in (
+        ({"lr": 0.5}, {}, r"lr is 0.5, expected 0.001 as in .*config.yaml, with which the run"),
+        ({}, {"split": None}, "split is None, expected 'train'"),
+        ({}, {"normal": ["run"]}, r"normal is \['run'\], expected \['walk'\]"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run.check_resumed(Options(**SMALL | options), data)
+    assert run.config.read_text() == content
+
+
+def test_a_run_without_a_checkpoint_is_resumed_too(tmp_path, walkers):
+    """Without a network there is none; what began is not finished before its model is there."""
+    options = Options(lengths=["12", "20"], score_stride=4)
+    run = Run(tmp_path)
+    run.start(resume=False)
+    run.write_config(options, {})
+    with pytest.raises(InputError, match="is not finished, expected train --resume first"):
+        Run(tmp_path).check()
+    again = Run(tmp_path)
+    assert again.start(resume=True) is not None
+    again.check_resumed(options, {})
+    again.train(walkers, options, resume=True, quiet=True)
+    assert Run(tmp_path).load("cpu").lengths_ == (12, 20)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "model.pt"}
+    detector = again.load("cpu")
+    assert detector.was_trained_on(walkers)
+    assert not detector.was_trained_on(walkers.select(clips=range(6)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"data": {}}, "is not a run's configuration, expected options by name"),
+        ({"options": {}}, "is not a run's configuration, expected data by name"),
+        ({"options": 3, "data": {}}, "is not a run's configuration, expected options by name"),
+        ({"options": {"ln": 3}, "data": {}}, "has the unknown option 'ln'"),
+        ([], "holds a list, expected a run's configuration"),
+    ],
+)
+def test_configurations_that_are_none(content, message, tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=f"config.yaml {message}"):
+        Run(tmp_path).start(resume=True)
+
+
+def test_auto_precision_is_what_the_run_began_with(tmp_path, monkeypatch):
+    """So that the very command that began a run goes on with it, on whatever machine."""
+    run, cpu = Run(tmp_path), torch.device("cpu")
+    monkeypatch.setattr("gepc_geo.training.precision.native_bf16", lambda device: True)
+    options = run.settle(Options(precision="auto"), cpu)
+    run.write_config(options, data={})
+    monkeypatch.setattr("gepc_geo.training.precision.native_bf16", lambda device: False)
+    again = run.settle(Options(precision="auto"), cpu)
+    assert options.precision == again.precision == "bf16"
+    run.check_resumed(again, {})
+    assert run.settle(Options(precision="fp32"), cpu).precision == "fp32"

@@ -1,0 +1,302 @@
+"""Levels and evaluation on a detector whose scores are set by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import NETWORK
+
+from gepc_geo import GEPC, InputError, OnlineScorer
+from gepc_geo.baselines import COMPETITORS, MotionMixture, NearestNeighbour
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.density.tails import TailCalibrator
+from gepc_geo.detector import WindowScores
+from gepc_geo.evaluation.evaluator import clip_labels, evaluate
+from gepc_geo.evaluation.tables import (
+    ScoreOptions,
+    clip_level,
+    frame_level,
+    score_table,
+    write_table,
+)
+from gepc_geo.experiments import methods
+from gepc_geo.export import export
+from gepc_geo.options import MODES, Options
+from gepc_geo.scoring.metrics import auc
+from gepc_geo.streaming.adaptation import adapt_to_poses
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    return simulate_crowd("test", num_clips=9, frames_per_clip=60, seed=8)
+
+
+@pytest.fixture(scope="module")
+def detector(walkers) -> GEPC:
+    small = {
+        **NETWORK,
+        "budget": 64,
+        "batch_size": 32,
+        "augment": "none",
+        "lengths": ["12"],
+        "mode": "assignment",
+    }
+    return by_hand(GEPC(**small).fit(walkers, device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def plain(walkers) -> GEPC:
+    """Without a network, of three lengths."""
+    return by_hand(GEPC(lengths=["8", "12", "20"], stride=4).fit(walkers, device="cpu"))
+
+
+def by_hand(detector: GEPC) -> GEPC:
+    calibrator = TailCalibrator().fit(torch.linspace(0, 1, 200))
+    modes = detector.modes_
+    detector.calibration_.person = dict.fromkeys(modes, calibrator)
+    detector.calibration_.most_normal = dict.fromkeys(modes, -1.0)
+    return detector
+
+
+def oracle_scores(detector: GEPC, crowd, value) -> WindowScores:
+    """Windows scored by a function of (window, its frame labels)."""
+    windows = detector.windows(crowd)
+    labels = crowd.frame_labels.reshape(crowd.num_clips, -1)
+    score = np.array(
+        [
+            value(w, labels[windows.clip[w], windows.frame[w] : windows.frame[w] + windows.size[w]])
+            for w in range(len(windows))
+        ]
+    )
+    return WindowScores(windows, dict.fromkeys(detector.modes_, score))
+
+
+@pytest.mark.parametrize("what", ["detector", "plain"])
+def test_perfect_windows_give_a_high_frame_auc(what, crowd, request):
+    detector = request.getfixturevalue(what)
+    scored = oracle_scores(detector, crowd, lambda w, labels: labels.mean())
+    metrics = evaluate(detector, crowd, scored=scored).metrics
+    assert metrics["auc"] > 0.95 and tuple(metrics["auc_by_mode"]) == detector.modes_
+
+
+@pytest.mark.parametrize("what", ["detector", "plain"])
+def test_frames_equal_a_plain_loop(what, crowd, request):
+    """Of several lengths a person-frame has the mean over those that it has, of the mean of each."""
+    detector = request.getfixturevalue(what)
+    rng = np.random.default_rng(0)
+    scored = oracle_scores(detector, crowd, lambda w, labels: rng.normal())
+    windows = scored.windows
+    result = frame_level(detector, scored, crowd, ScoreOptions())
+    sums: dict[tuple[int, int, int], dict[int, list[float]]] = {}
+    for w in range(len(windows)):
+        if windows.padded[w]:
+            continue
+        for t in range(windows.size[w]):
+            row = windows.first[w] + t
+            key = (windows.clip[w], windows.table.frame[row], windows.track[w])
+            each = sums.setdefault(key, {}).setdefault(windows.size[w], [])
+            each.append(scored.scores[detector.mode][w])
+    for slot in range(int(crowd.clip_length.sum())):
+        clip, frame = divmod(slot, 60)
+        here = {
+            t: np.mean([np.mean(one) for one in v.values()])
+            for (c, f, t), v in sums.items()
+            if (c, f) == (clip, frame)
+        }
+        if here:
+            person = max(here, key=here.get)
+            assert result.person[slot] == person
+            assert result.score[slot].item() == pytest.approx(here[person])
+        else:
+            assert result.person[slot] == -1
+            assert result.score[slot] == -1.0
+
+
+def test_padded_windows_count_for_clips_and_not_for_frames(detector, crowd):
+    scored = oracle_scores(detector, crowd, lambda w, labels: 0.0)
+    padded = scored.windows.padded
+    assert padded.any()
+    scored.scores = {m: np.where(padded, 50.0, 0.0) for m in MODES}
+    assert frame_level(detector, scored, crowd, ScoreOptions()).score.max() == 0
+    kept = frame_level(detector, scored, crowd, ScoreOptions(padded=True))
+    assert kept.score.max() == 50
+    assert clip_level(detector, scored, crowd, ScoreOptions())[0].max() > 0
+    assert clip_level(detector, scored, crowd, ScoreOptions(padded=False))[0].max() == 0
+
+
+def test_people_correction_and_protocols(detector, crowd):
+    rng = np.random.default_rng(1)
+    scored = oracle_scores(detector, crowd, lambda w, labels: rng.uniform())
+    plain = frame_level(detector, scored, crowd, ScoreOptions())
+    corrected = frame_level(detector, scored, crowd, ScoreOptions(people_correction=True))
+    alone, crowded = plain.people == 1, plain.people >= 4
+    assert crowded.any()
+    tail = -detector.calibration_.person["assignment"].log_tail(plain.score)
+    torch.testing.assert_close(corrected.score[alone], tail[alone])
+    assert (corrected.score[crowded] < tail[crowded]).all()
+    with pytest.raises(InputError, match="people correction needs the most abnormal person"):
+        ScoreOptions(protocol="reference", people_correction=True).check()
+    with pytest.raises(InputError, match="protocol is 'mine'"):
+        ScoreOptions(protocol="mine").check()
+
+
+def test_the_reference_protocol_equals_a_plain_loop(detector, crowd):
+    """The most normal person decides, each by the window whose middle frame it is."""
+    rng = np.random.default_rng(2)
+    scored = oracle_scores(detector, crowd, lambda w, labels: rng.normal())
+    windows = scored.windows
+    result = frame_level(detector, scored, crowd, ScoreOptions(protocol="reference"))
+    here: dict[int, dict[int, float]] = {}
+    for w in np.flatnonzero(~windows.padded):
+        frame = windows.table.frame[windows.first[w] + 6]
+        slot = int(crowd.frame_offset[windows.clip[w]] + frame)
+        here.setdefault(slot, {})[windows.track[w]] = scored.scores["assignment"][w]
+    assert max(map(len, here.values())) > 1
+    for slot in range(int(crowd.clip_length.sum())):
+        people = here.get(slot, {-1: -1.0})
+        person = min(people, key=people.get)
+        assert result.person[slot] == person
+        assert result.score[slot].item() == pytest.approx(people[person])
+
+
+def test_threshold_alarms_the_declared_share_of_normal_frames(detector, crowd):
+    scored = oracle_scores(detector, crowd, lambda w, labels: 0.0)
+    metrics = evaluate(detector, crowd, scored=scored).metrics
+    assert metrics["events"]["threshold"] == pytest.approx(0.95, abs=0.02)
+    options = ScoreOptions(people_correction=True)
+    metrics = evaluate(detector, crowd, scored=scored, options=options).metrics
+    assert metrics["events"]["threshold"] == pytest.approx(-np.log(0.05))
+
+
+def test_clip_labels(crowd):
+    labels = clip_labels(crowd, ["normal"])
+    assert (labels == (np.array(crowd.clip_label) != "normal")).all()
+    hidden = crowd.with_(clip_label=["", *crowd.clip_label[1:]])
+    assert clip_labels(hidden, ["normal"])[0] == -1
+    with pytest.raises(InputError, match="no clip is of class 'swim'"):
+        clip_labels(crowd, ["swim"])
+
+
+def test_evaluating_needs_labels(detector, crowd, monkeypatch):
+    with pytest.raises(InputError, match="have no labels"):
+        evaluate(detector, replace(crowd, frame_labels=None))
+    with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
+        evaluate(detector, crowd.keypoints)
+
+    def never(*args, **kwargs):
+        raise AssertionError("scored before the labels were looked at")
+
+    monkeypatch.setattr(GEPC, "window_scores", never)
+    for labels, message in (
+        (np.zeros(540), "0 of the 540 known frame labels of the 9 clips say abnormal"),
+        (np.r_[[1] * 9, [-1] * 531], "9 of the 9 known frame labels"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluate(detector, crowd.with_(frame_labels=labels))
+    with pytest.raises(InputError, match="0 of the 9 known clip labels .* say abnormal"):
+        evaluate(detector, crowd, normal=set(crowd.clip_label))
+    with pytest.raises(InputError, match="mode is 'foo', expected combined or nearest"):
+        evaluate(detector, crowd, options=ScoreOptions(mode="foo"))
+
+
+def test_every_mode_there_is_is_evaluated(detector, plain, crowd, monkeypatch):
+    found = evaluate(detector, crowd).metrics
+    assert (
+        tuple(found["auc_by_mode"]) == MODES and found["auc"] == found["auc_by_mode"]["assignment"]
+    )
+    monkeypatch.setattr(GEPC, "window_scores", None)
+    with pytest.raises(InputError, match="mode is 'max'; this detector has no network"):
+        evaluate(plain, crowd, options=ScoreOptions(mode="max"))
+
+
+def test_clips_have_no_frame_protocol(detector, crowd):
+    metrics = evaluate(detector, crowd, normal=["normal"]).metrics
+    assert (metrics["level"], metrics["protocol"], metrics["smooth"]) == ("clip", None, 0.0)
+    with pytest.raises(InputError, match="smooth is 20.0, expected level frame, as level clip"):
+        evaluate(detector, crowd, normal=["normal"], options=ScoreOptions(smooth=20.0))
+
+
+def test_tables_and_their_files(detector, crowd, tmp_path):
+    with pytest.raises(InputError, match="level is 'city'"):
+        score_table(detector, crowd, "city", ScoreOptions())
+    columns = score_table(detector, crowd, "person", ScoreOptions(mode="max"))
+    assert (columns["score"] >= columns["mean"] - 1e-12).all()
+    with pytest.raises(InputError, match=r"suffix '.txt'"):
+        write_table(columns, tmp_path / "a.txt")
+    write_table(columns, tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
+        np.testing.assert_array_equal(archive["person"], columns["person"])
+
+
+def test_a_competitor_is_evaluated_as_in_experiments(walkers, crowd):
+    """Frames and clips of it, by the definitions of its tables; smoothing is a detector's."""
+    competitor = MotionMixture(Options(score_stride=2)).fit(walkers, device="cpu")
+    scored = methods.Scored(competitor.windows(crowd), competitor.decision_function(crowd))
+    found = evaluate(competitor, crowd)
+    np.testing.assert_array_equal(found.scores, methods.frame_level(scored, crowd))
+    metrics = found.metrics
+    assert metrics["auc"] == auc(crowd.frame_labels, found.scores) == metrics["auc_padded_dropped"]
+    assert 0.5 < metrics["auc"] < 1 and metrics["mode"] is None and metrics["level"] == "frame"
+    assert not {"events", "auc_by_mode", "auc_people_corrected"} & set(metrics)
+    smooth = evaluate(competitor, crowd, options=ScoreOptions(smooth=5)).scores
+    assert np.abs(np.diff(smooth)).max() < np.abs(np.diff(found.scores)).max()
+    clips = evaluate(competitor, crowd, normal=["normal"])
+    np.testing.assert_array_equal(clips.scores, methods.clip_level(scored, crowd))
+    assert clips.metrics["n_clips"] == 9
+
+
+@pytest.mark.parametrize("name", COMPETITORS)
+def test_every_competitor_is_evaluated(name, walkers, crowd):
+    classes = walkers.with_(clip_label=["a", "b"] * (walkers.num_clips // 2))
+    options = Options(
+        **NETWORK | {"lengths": ["12"], "budget": 64, "batch_size": 32, "score_stride": 6}
+    )
+    with pytest.raises(InputError, match="is not fitted, expected fit"):
+        evaluate(COMPETITORS[name](options), crowd)
+    competitor = COMPETITORS[name](options).fit(classes, device="cpu")
+    assert 0 <= evaluate(competitor, crowd).metrics["auc"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"options": ScoreOptions(mode="latent")}, "a mode was given, expected none, as a Nearest"),
+        (
+            {"options": ScoreOptions(people_correction=True)},
+            "people correction was given, expected",
+        ),
+        ({"options": ScoreOptions(protocol="mine")}, "protocol is 'mine'"),
+    ],
+)
+def test_a_competitor_has_no_modes_and_no_calibration(given, message, walkers, crowd):
+    competitor = NearestNeighbour(Options(score_stride=6)).fit(walkers, device="cpu")
+    with pytest.raises(InputError, match=message):
+        evaluate(competitor, crowd, **given)
+    with pytest.raises(InputError, match="window scores was given, expected none"):
+        evaluate(competitor, crowd, scored=WindowScores(competitor.windows(crowd), {}))
+
+
+def test_a_competitor_of_whole_clips_has_no_frames(walkers, crowd):
+    competitor = NearestNeighbour(Options(frames=24)).fit(walkers, device="cpu")
+    with pytest.raises(InputError, match=r"scores whole clips \(frames 24\)"):
+        evaluate(competitor, crowd)
+    assert evaluate(competitor, crowd, normal=["normal"]).metrics["level"] == "clip"
+
+
+def test_what_is_no_detector_is_named(walkers, crowd, tmp_path):
+    competitor = NearestNeighbour(Options(score_stride=6)).fit(walkers, device="cpu")
+    for ask in (
+        OnlineScorer,
+        lambda one: adapt_to_poses(one, crowd),
+        lambda one: score_table(one, crowd, "frame", ScoreOptions()),
+        lambda one: export(one, tmp_path / "a.pt2", "torch"),
+    ):
+        with pytest.raises(InputError, match="the detector is of type NearestNeighbour, expected"):
+            ask(competitor)
+    with pytest.raises(
+        InputError, match="of type str, expected a GEPC or a competitor of gepc_geo"
+    ):
+        evaluate("model.pt", crowd)

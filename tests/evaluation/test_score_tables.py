@@ -1,0 +1,148 @@
+"""Levels of scores: what each of them uses, and what it leaves alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import NETWORK
+
+from gepc_geo import GEPC, InputError
+from gepc_geo.density.tails import TailCalibrator
+from gepc_geo.evaluation.tables import LEVELS, ScoreOptions, clip_level, frame_level, score_table
+
+
+@pytest.fixture(scope="module")
+def detector(walkers) -> GEPC:
+    small = {
+        **NETWORK,
+        "budget": 64,
+        "batch_size": 32,
+        "augment": "none",
+        "score_stride": 4,
+        "lengths": ["12", "18"],
+        "mode": "assignment",
+    }
+    return GEPC(**small).fit(walkers, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def plain(walkers) -> GEPC:
+    """Without a network."""
+    return GEPC(lengths=["8", "12", "20"], score_stride=4).fit(walkers, device="cpu")
+
+
+@pytest.mark.parametrize("level", [level for level in LEVELS if level != "frame"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"protocol": "reference"}, "protocol is reference, expected level frame"),
+        ({"smooth": 5.0}, "smooth is 5.0, expected level frame"),
+        ({"people_correction": True}, "people correction is True, expected level frame"),
+    ],
+)
+def test_options_that_a_level_does_not_use_are_refused(detector, walkers, level, change, message):
+    with pytest.raises(InputError, match=f"{message}, as level {level} does not use it"):
+        score_table(detector, walkers, level, ScoreOptions(**change))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_unknown_modes_are_refused(detector, walkers, level):
+    with pytest.raises(InputError, match="mode is 'foo', expected combined or nearest"):
+        score_table(detector, walkers, level, ScoreOptions(mode="foo"))
+
+
+def test_joint_shares_take_no_scoring_pass(detector, walkers, monkeypatch):
+    expected = score_table(detector, walkers, "window", ScoreOptions())
+
+    def never(*args, **kwargs):
+        raise AssertionError("scored every window")
+
+    monkeypatch.setattr(GEPC, "window_scores", never)
+    columns = score_table(detector, walkers, "joint", ScoreOptions(padded=False))
+    keep = expected["padded"] == 0
+    for name in ("clip", "person", "first_frame", "length"):
+        np.testing.assert_array_equal(columns[name], expected[name][keep])
+    shares = np.stack([columns[joint] for joint in walkers.skeleton.joints])
+    np.testing.assert_allclose(shares.sum(0), 1, rtol=1e-5)
+
+
+def test_the_detectors_own_calibrators_stay_where_they_are(detector, walkers, monkeypatch):
+    """Moving one to the CPU moves it for good: a detector on a GPU could not score again."""
+    moved = []
+    move = TailCalibrator.to
+    monkeypatch.setattr(
+        TailCalibrator, "to", lambda self, device: moved.append(self) or move(self, device)
+    )
+    scored = detector.window_scores(walkers)
+    frame_level(detector, scored, walkers, ScoreOptions(people_correction=True))
+    assert moved
+    own = detector.calibration_.person.values()
+    assert not any(one is other for one in moved for other in own)
+
+
+def test_each_mode_is_its_own_score(detector, walkers):
+    scored = detector.window_scores(walkers)
+    for mode in ("max", None):
+        name = detector.mode if mode is None else mode
+        options = ScoreOptions(mode=mode)
+        table = score_table(detector, walkers, "window", options, scored=scored)
+        order = np.argsort(scored.windows.piece, kind="stable")
+        np.testing.assert_array_equal(table["score"], scored.scores[name][order])
+        np.testing.assert_array_equal(table["length"], scored.windows.size[order])
+        people = score_table(detector, walkers, "person", options, scored=scored)
+        assert people["score"].max() == scored.scores[name].max()
+        clips, _ = clip_level(detector, scored, walkers, options)
+        assert clips.max() == pytest.approx(people["mean"].max())
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_modes_that_need_a_network_are_refused_without_one(plain, walkers, level, monkeypatch):
+    monkeypatch.setattr(GEPC, "window_scores", None)
+    with pytest.raises(
+        InputError, match="mode is 'latent'; this detector has no network, expected"
+    ):
+        score_table(plain, walkers, level, ScoreOptions(mode="latent"))
+
+
+def test_only_the_mode_asked_for_is_computed(detector, walkers, monkeypatch):
+    asked = []
+    score = GEPC.window_scores
+
+    def remember(self, tracks, modes=None, **more):
+        asked.append(modes)
+        return score(self, tracks, modes, **more)
+
+    monkeypatch.setattr(GEPC, "window_scores", remember)
+    for mode in (None, "nearest"):
+        score_table(detector, walkers, "frame", ScoreOptions(mode=mode))
+    assert asked == [("assignment",), ("nearest",)]
+
+
+def test_people_and_clips_are_means_of_lengths_as_frames_are(plain, walkers):
+    """A plain loop: the mean over the windows of each length, then over the lengths."""
+    windows = score_table(plain, walkers, "window", ScoreOptions())
+    people = score_table(plain, walkers, "person", ScoreOptions())
+    clips = score_table(plain, walkers, "clip", ScoreOptions())
+    several = 0
+    means: dict[str, list[float]] = {}
+    for clip, person, score, mean in zip(*(people[name] for name in people), strict=True):
+        own = (windows["clip"] == clip) & (windows["person"] == person)
+        lengths = np.unique(windows["length"][own])
+        several += len(lengths) == 3
+        each = [windows["score"][own & (windows["length"] == one)].mean() for one in lengths]
+        assert mean == pytest.approx(np.mean(each))
+        assert score == windows["score"][own].max()
+        means.setdefault(clip, []).append(mean)
+    assert several > 10
+    np.testing.assert_array_equal(clips["score"], [max(means[clip]) for clip in clips["clip"]])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_is_scored_with_a_clip_changes_no_row_of_it(plain, walkers, level):
+    whole = score_table(plain, walkers, level, ScoreOptions())
+    parts = [
+        score_table(plain, walkers.select(clips=clips), level, ScoreOptions())
+        for clips in (np.arange(5), np.arange(5, 12))
+    ]
+    for name, column in whole.items():
+        np.testing.assert_array_equal(column, np.concatenate([part[name] for part in parts]))

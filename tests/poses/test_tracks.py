@@ -1,0 +1,305 @@
+"""The flat table of poses: checks, parts, wholes and the native file."""
+
+from __future__ import annotations
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from gepc_geo.errors import InputError
+from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.utils.files import atomic_path
+
+
+def build(**changes) -> PoseTracks:
+    """Two clips: people 1 and 2 in the first, person 1 in the second; rows given out of order."""
+    values = dict(
+        keypoints=np.arange(40, dtype=np.float32).reshape(4, 5, 2),
+        confidence=np.full((4, 5), 0.5),
+        frame=[3, 0, 1, 7],
+        track=[2, 1, 1, 1],
+        clip=[0, 0, 0, 1],
+        skeleton="box5",
+        clip_names=["a", "b"],
+        clip_label=["walk", "run"],
+        clip_split=["train", "test"],
+    )
+    return PoseTracks.build(**{**values, **changes})
+
+
+def test_rows_are_sorted_and_lengths_filled_in():
+    tracks = build()
+    assert tracks.track.tolist() == [1, 1, 2, 1]
+    assert tracks.frame.tolist() == [0, 1, 3, 7]
+    assert tracks.keypoints[2, 0, 0] == 0
+    assert tracks.clip_length.tolist() == [4, 8]
+    assert tracks.frame_offset.tolist() == [0, 4, 12]
+    assert tracks.track_starts.tolist() == [0, 2, 3]
+    assert np.isnan(tracks.fps).all() and tracks.camera == ("", "")
+    assert "clips=2, frames=12, tracks=3, person_frames=4" in repr(tracks)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"keypoints": np.zeros((4, 6, 2))}, "6 joints, expected 5"),
+        ({"keypoints": np.zeros((4, 5, 4))}, "4 coordinates a joint, expected 2 or 3"),
+        ({"keypoints": np.full((4, 5, 2), np.nan)}, "NaN or infinite .*center of row 0"),
+        (
+            {"keypoints": np.full((4, 5, 2), -1e30)},
+            r"keypoints value of -1e\+30 \(joint center of row 0\), expected -1e\+09 to 1e\+09",
+        ),
+        ({"features": np.full((4, 5, 1), 2e9)}, r"features value of 2e\+09 \(joint center of row"),
+        ({"keypoints": np.zeros((4, 5))}, "keypoints has 2 dimensions, expected 3"),
+        ({"confidence": np.full((4, 5), 1.5)}, "confidence 1.5, expected 0 to 1"),
+        ({"confidence": np.full((4, 5), np.nan)}, "confidence nan, expected 0 to 1"),
+        ({"confidence": np.ones((3, 5))}, r"confidence has shape \[3, 5\], expected \[4, 5\]"),
+        ({"frame": [0, 0, 0, 7]}, "person 1 twice in frame 0"),
+        ({"frame": [0, 1, 1, 7], "track": [1] * 4}, "person 1 twice in frame 1"),
+        ({"frame": [3, 0, -1, 7]}, "frame number -1, expected 0 to 3"),
+        ({"frame": [3, 0, 10**8, 7]}, "frame number 100000000, expected less than 100000000"),
+        ({"frame": [3, 0, 2**63 - 1, 7]}, "frame number 9223372036854775807, expected less"),
+        ({"clip_length": [4, 2**62]}, "frame number 4611686018427387903, expected less"),
+        ({"frame": [3, 0, 1.5, 7]}, "frame is not an array of int64"),
+        ({"clip_length": [2, 8]}, "clip 'a' has frame number 3, expected 0 to 1"),
+        ({"clip": [0, 0, 0, 2]}, "row of clip 2, expected 0 to 1"),
+        ({"clip_names": ["a", "a"]}, "two clips named 'a'"),
+        ({"clip_names": ["a"]}, "row of clip 1|entries, expected 1"),
+        ({"clip_label": ["walk"]}, "clip_label has 1 entries, expected 2"),
+        ({"frame_labels": [0] * 11}, "11 frame labels, expected 12"),
+        ({"frame_labels": [2] * 12}, "frame labels other than 1, 0 and -1"),
+        ({"fps": [0, 24]}, "fps 0.0, expected more than 0"),
+        ({"fps": [24, np.inf]}, "fps inf, expected more than 0 and finite"),
+        ({"image_size": [[np.inf, 2], [2, 2]]}, "image_size inf, expected more than 0 and finite"),
+        ({"features": np.zeros((4, 4, 2))}, "features has shape"),
+        ({"track": ["x", 1, 1, 1]}, "track is not an array of int64"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, message):
+    with pytest.raises(InputError, match=message) as caught:
+        build(**change, origin="some.npz")
+    assert str(caught.value).startswith("some.npz")
+
+
+def test_places_of_unseen_joints_mean_nothing():
+    keypoints, confidence = np.ones((4, 5, 2)), np.ones((4, 5))
+    keypoints[1, 2], confidence[1, 2] = -1e30, 0
+    assert build(keypoints=keypoints, confidence=confidence).num_frames == 4
+    keypoints[2, 3] = 1e9
+    assert build(keypoints=keypoints, confidence=confidence).keypoints.max() == 1e9
+
+
+def test_selecting():
+    tracks = build(frame_labels=[0, 0, 0, 1] + [1] * 8)
+    test = tracks.select(split="test")
+    assert test.clip_names == ("b",) and test.clip.tolist() == [0] and test.num_frames == 1
+    assert test.frame_labels.tolist() == [1] * 8
+    assert tracks.select(labels=["walk"]).clip_names == ("a",)
+    assert tracks.select(clips=[1]).clip_names == ("b",)
+    assert tracks.select(clips=np.array([True, False])).num_frames == 3
+    with pytest.raises(InputError, match="no clip is of split 'val', the data has test, train"):
+        tracks.select(split="val")
+    with pytest.raises(InputError, match="no clip is of class 'swim', the data has run, walk"):
+        tracks.select(labels=["walk", "swim"])
+    with pytest.raises(InputError, match="cannot be selected from 2"):
+        tracks.select(clips=[5])
+
+
+def test_joining_is_the_inverse_of_selecting():
+    tracks = build(frame_labels=[0] * 12)
+    again = PoseTracks.concat([tracks.select(clips=[0]), tracks.select(clips=[1])])
+    for name in ("keypoints", "frame", "track", "clip", "clip_length", "frame_labels"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(tracks, name))
+    assert again.clip_label == tracks.clip_label
+    half = build(clip_names=["c", "d"])
+    assert PoseTracks.concat([tracks, half]).frame_labels.tolist() == [0] * 12 + [-1] * 12
+    with pytest.raises(InputError, match="two clips named"):
+        PoseTracks.concat([tracks, tracks])
+    other = build(keypoints=np.zeros((4, 13, 2)), confidence=np.ones((4, 13)), skeleton="penn13")
+    with pytest.raises(InputError, match="skeleton 'penn13' in 2 dimensions cannot join"):
+        PoseTracks.concat([tracks, other])
+    wide = build(features=np.ones((4, 5, 3)), clip_names=["e", "f"])
+    message = r"poses with 3 features a joint \(clip 'e'\) cannot join those with {} \(clip 'a'\)"
+    for count in (0, 2):
+        narrow = build(features=np.ones((4, 5, count)) if count else None)
+        with pytest.raises(InputError, match=message.format(count)):
+            PoseTracks.concat([narrow, wide])
+    with pytest.raises(InputError, match="no poses to join"):
+        PoseTracks.concat([])
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_native_file_round_trip(full, tmp_path):
+    more = (
+        dict(
+            frame_labels=[0, 1, -1] * 4,
+            features=np.ones((4, 5, 3)),
+            fps=[24, np.nan],
+            image_size=[[640, 480], [np.nan, np.nan]],
+            camera=["north", "Süd"],
+        )
+        if full
+        else {}
+    )
+    tracks = build(**more)
+    tracks.save(tmp_path / "a.npz")
+    again = PoseTracks.load(tmp_path / "a.npz")
+    for name in tracks.__dataclass_fields__:
+        one, other = getattr(tracks, name), getattr(again, name)
+        if isinstance(one, np.ndarray):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+        else:
+            assert one == other, name
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+@pytest.mark.parametrize("name", ["clip_names", "camera", "clip_label", "clip_split"])
+def test_names_that_are_no_text_are_not_saved(name, tmp_path):
+    """Such as Python's of a file whose name is in another encoding; they could not be read back."""
+    tracks = build(**{name: ["caf\udce9", "b"]})
+    with pytest.raises(InputError, match=rf"cannot hold 'caf\\udce9' in {name}, expected text"):
+        tracks.save(tmp_path / "a.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_native_files_of_other_versions_and_contents(tmp_path):
+    path = tmp_path / "a.npz"
+    build().save(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    for change, message in (
+        ({"format_version": np.array(99)}, "format version 99, expected 1"),
+        ({"keypoints": None}, "lacks array 'keypoints'"),
+        ({"extra": np.zeros(2)}, "has the unknown array 'extra'"),
+        ({"skeleton": np.array("{")}, "no readable skeleton"),
+        ({"clip_names": np.zeros(2)}, "clip_names is not a list of strings"),
+    ):
+        np.savez(path, **{k: v for k, v in {**arrays, **change}.items() if v is not None})
+        with pytest.raises(InputError, match=message):
+            PoseTracks.load(path)
+    single = tmp_path / "single.npz"
+    with single.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+    with pytest.raises(InputError, match="not a readable pose file .* one array without a name"):
+        PoseTracks.load(single)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("keypoints.npy", b"no array")
+    with pytest.raises(InputError, match="not a readable pose file .*'keypoints' is no array"):
+        PoseTracks.load(path)
+    for code in (0x110000, 0xD800, 0xFFFFFFFF):
+        damaged = np.array([code, 98], dtype="<u4").view("<U1")
+        np.savez(path, **{**arrays, "clip_names": damaged})
+        with pytest.raises(InputError, match="'clip_names' holds damaged text"):
+            PoseTracks.load(path)
+    np.savez(path, **{**arrays, "clip_names": np.array(["ä", "b"], dtype=">U3")})
+    assert PoseTracks.load(path).clip_names == ("ä", "b")
+    with pytest.raises(InputError, match="missing.npz does not exist"):
+        PoseTracks.load(tmp_path / "missing.npz")
+    with pytest.raises(InputError, match=r"suffix '.txt', expected .npz"):
+        build().save(tmp_path / "a.txt")
+
+
+def in_file(array: np.ndarray) -> bool:
+    """Whether an array's memory is a mapped file's."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = array.base
+    return array is not None
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_mapped_rows_equal_loaded_ones_and_stay_in_the_file(full, tmp_path):
+    more = {"features": np.ones((4, 5, 3)), "frame_labels": [0] * 12} if full else {}
+    build(**more).save(tmp_path / "a.npz")
+    loaded = PoseTracks.load(tmp_path / "a.npz")
+    mapped = PoseTracks.load(tmp_path / "a.npz", mmap=True)
+    for name in loaded.__dataclass_fields__:
+        one, other = getattr(loaded, name), getattr(mapped, name)
+        if isinstance(one, np.ndarray):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+        else:
+            assert one == other, name
+        rows = name in ("keypoints", "confidence", "frame", "track", "clip", "features")
+        if isinstance(one, np.ndarray):
+            assert in_file(other) == rows and not in_file(one)
+            assert other.flags.writeable != rows
+
+
+def test_mapped_files_are_checked(tmp_path):
+    path = tmp_path / "a.npz"
+    build().save(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+
+    def refused(message: str) -> None:
+        with pytest.raises(InputError, match=message) as caught:
+            PoseTracks.load(path, mmap=True)
+        assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+    for change, message in (
+        ({"keypoints": np.full((4, 5, 2), np.nan, np.float32)}, "NaN or infinite"),
+        ({"confidence": np.full((4, 5), 2, np.float32)}, "confidence 2.0, expected 0 to 1"),
+        ({"frame": np.array([0, 0, 3, 7])}, "person 1 twice in frame 0"),
+        ({"frame": np.array([0, 1, 9, 7])}, "frame number 9, expected 0 to 3"),
+        ({"keypoints": np.array([object()])}, "Python objects, which are never loaded"),
+    ):
+        np.savez(path, **{**arrays, **change})
+        refused(message)
+    np.savez_compressed(path, **arrays)
+    refused("'keypoints' is compressed, and only plain arrays can be mapped")
+    content = {name: array.tobytes() for name, array in arrays.items()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as stream:
+                header = np.lib.format.header_data_from_array_1_0(array)
+                np.lib.format.write_array_header_1_0(stream, header)
+                stream.write(content[name][: -8 if name == "track" else None])
+    refused("'track' has 24 bytes, expected 32")
+    with pytest.raises(InputError, match="missing.npz does not exist"):
+        PoseTracks.load(tmp_path / "missing.npz", mmap=True)
+
+
+def test_mapped_rows_in_any_order_and_of_any_type(tmp_path):
+    path = tmp_path / "a.npz"
+    build().save(path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    turned = [3, 1, 2, 0]
+    for name in ("keypoints", "confidence", "frame", "track", "clip"):
+        arrays[name] = arrays[name][turned]
+    arrays["keypoints"] = np.asfortranarray(arrays["keypoints"], dtype=">f8")
+    np.savez(path, **arrays)
+    tracks = PoseTracks.load(path, mmap=True)
+    np.testing.assert_array_equal(tracks.keypoints, build().keypoints)
+    np.testing.assert_array_equal(tracks.track, build().track)
+
+
+def test_sorted_arrays_are_not_copied():
+    tracks = build()
+    again = tracks.with_(clip_names=["c", "d"])
+    assert np.shares_memory(again.keypoints, tracks.keypoints)
+    turned = tracks.with_(track=tracks.track[[2, 1, 0, 3]])
+    assert not np.shares_memory(turned.keypoints, tracks.keypoints)
+
+
+def test_empty_tracks_are_fine(tmp_path):
+    empty = PoseTracks.build(np.zeros((0, 5, 2)), np.zeros((0, 5)), [], [], [], "box5", ["a"])
+    assert empty.num_frames == empty.num_tracks == 0
+    assert empty.clip_length.tolist() == [0]
+    empty.save(tmp_path / "a.npz")
+    assert PoseTracks.load(tmp_path / "a.npz", mmap=True).num_frames == 0
+
+
+def test_nothing_half_written_is_left_behind(tmp_path):
+    target = tmp_path / "out.txt"
+    target.write_text("before")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [target]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"), atomic_path(tmp_path / "file" / "x"):
+        pass
