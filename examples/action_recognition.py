@@ -30,7 +30,7 @@ from gepc_geo.nn.spatial import BRANCHES
 from gepc_geo.training import checkpoint
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.progress import Progress
-from gepc_geo.windows.dataset import resample_clips
+from gepc_geo.windows.resampling import resample_clips
 
 FRAMES = 32  # what the network sees of a clip; half of the clips are shorter
 FINE = 64  # what a clip is stored as, to cut from

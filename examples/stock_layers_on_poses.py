@@ -25,7 +25,7 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.aggregation import frame_scores, person_frame_scores
 from gepc_geo.scoring.metrics import auc
-from gepc_geo.transforms.augment import normalize
+from gepc_geo.transforms.normalize import normalize
 from gepc_geo.transforms.unroll import ToSpatioTemporalGraph
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.progress import Progress

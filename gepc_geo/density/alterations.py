@@ -31,7 +31,7 @@ def alterations(inputs: Inputs, pipeline: InputPipeline) -> list[Inputs]:
     """Altered copies of standardised windows: reversed in time, and with twice the motion of the whole person.
 
     Twice the motion is twice the velocity and growth, and a log speed that rises by log 2: limbs keep
-    their pace, and the log speed of who hardly moves, of which :class:`~gepc_geo.transforms.augment.AddMotion` takes
+    their pace, and the log speed of who hardly moves, of which :class:`~gepc_geo.transforms.motion.AddMotion` takes
     the logarithm of the speed plus 0.01, rises less in truth. Without motion channels there is the
     reversed one alone.
 

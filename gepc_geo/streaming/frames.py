@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gepc_geo.errors import InputError
-from gepc_geo.poses.tracks import MAX_VALUE
+from gepc_geo.poses.schema import MAX_VALUE
 from gepc_geo.windows.pipeline import InputPipeline
 
 # Twelve years at 25 a second; larger frame numbers are time stamps or damage.

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.windows.dataset import PoseWindows, fill_pieces
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.filling import fill_pieces
 from gepc_geo.windows.pipeline import InputPipeline
 
 # A frame so many frames behind its camera's latest one is no late one: the camera began anew.

@@ -55,7 +55,7 @@ class OnlineScorer:
     that is known by the time of scoring, else it stays where it was seen last. ``wait`` says how many
     frames a window waits for that, and for frames that come late.
 
-    - Missing frames of a person are interpolated as in :func:`gepc_geo.windows.dataset.fill`; whoever is
+    - Missing frames of a person are interpolated as in :func:`gepc_geo.windows.filling.fill`; whoever is
       missing for longer is forgotten, and begins anew on return, as does a switched id.
     - Frames may come in any order within ``wait`` frames; what comes later than that is dropped.
     - As in files, an id of -1 is none, and of a person who is twice in a frame the better pose counts (of two

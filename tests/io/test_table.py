@@ -11,8 +11,9 @@ from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.io import read_all
 from gepc_geo.io._common.clip import Clips
 from gepc_geo.io.formats import table
+from gepc_geo.poses.schema import MAX_FRAMES
 from gepc_geo.poses.skeleton import SKELETONS, Skeleton
-from gepc_geo.poses.tracks import MAX_FRAMES, PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 COCO = SKELETONS["coco17"].joints
 NAMED = [f"{joint}_{one}" for joint in COCO for one in ("x", "y", "confidence")]

@@ -13,8 +13,9 @@ from helpers import poses_for
 
 from gepc_geo.errors import InputError
 from gepc_geo.io import IN_ONE_FILE, WRITABLE, read, write
+from gepc_geo.poses.schema import MAX_FRAMES
 from gepc_geo.poses.skeleton import SKELETONS, Skeleton
-from gepc_geo.poses.tracks import MAX_FRAMES, PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 FOLDERS = [form for form in WRITABLE if form not in IN_ONE_FILE]
 ENDINGS = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}

@@ -14,15 +14,9 @@ from torch_geometric.transforms import BaseTransform
 
 from gepc_geo.errors import InputError
 from gepc_geo.poses.skeleton import SKELETONS, Skeleton
-from gepc_geo.transforms.augment import (
-    AddMotion,
-    AlignRoot,
-    Augment,
-    Center,
-    ScaleByBody,
-    ScaleByImage,
-    normalize,
-)
+from gepc_geo.transforms.augment import Augment
+from gepc_geo.transforms.motion import AddMotion
+from gepc_geo.transforms.normalize import AlignRoot, Center, ScaleByBody, ScaleByImage, normalize
 
 PENN, KINECT = SKELETONS["penn13"], SKELETONS["kinect20"]
 POINT = Skeleton("pair2", ("a", "b"), ((0, 1),), center=0)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from gepc_geo.errors import InputError
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.windows.dataset import PoseWindows, fill, resample_clips
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.filling import fill
+from gepc_geo.windows.resampling import resample_clips
 
 CHAIN = Skeleton("chain3", ("a", "b", "c"), ((0, 1), (1, 2)), center=1, pairs=((0, 2),))
 

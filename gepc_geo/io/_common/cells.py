@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.poses.tracks import MAX_VALUE
+from gepc_geo.poses.schema import MAX_VALUE
 
 #: More are no table of poses.
 MAX_COLUMNS = 10_000

@@ -16,9 +16,10 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.io._common.copies import better_of_one_person, better_of_one_pose
 from gepc_geo.io._common.joint_names import listed
+from gepc_geo.poses.schema import MAX_FRAMES, MAX_VALUE
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.poses.tracker import track_poses
-from gepc_geo.poses.tracks import MAX_FRAMES, MAX_VALUE, PoseTracks
+from gepc_geo.poses.tracks import PoseTracks
 
 #: Of poses that nobody has scored.
 SCORELESS = "no joint of {count} poses has a score above 0: all scores count as 1"

@@ -11,8 +11,8 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.io._common.clip import FrameFiles
 from gepc_geo.io._common.text import read_json
+from gepc_geo.poses.schema import MAX_VALUE
 from gepc_geo.poses.skeleton import SKELETONS, Skeleton
-from gepc_geo.poses.tracks import MAX_VALUE
 
 #: What most pose estimators' files mean by their number of joints.
 COCO = {17: SKELETONS["coco17"], 18: SKELETONS["coco18"], 26: SKELETONS["halpe26"]}

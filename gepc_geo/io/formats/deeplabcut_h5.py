@@ -18,8 +18,8 @@ from gepc_geo.io._common.cells import MAX_COLUMNS
 from gepc_geo.io._common.clip import Clips
 from gepc_geo.io._common.unpickle import parse_pickle
 from gepc_geo.io.formats.deeplabcut import Table, clip_of_table, frames_of_index
+from gepc_geo.poses.schema import MAX_FRAMES, MAX_VALUE
 from gepc_geo.poses.skeleton import Skeleton
-from gepc_geo.poses.tracks import MAX_FRAMES, MAX_VALUE
 
 _KIND = "a DeepLabCut table in HDF5"
 _MAGIC = b"\x89HDF\r\n\x1a\n"

@@ -14,7 +14,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.io._common.cells import is_nothing
 from gepc_geo.io._common.pictures import series_of
 from gepc_geo.io._common.times import frames_of_times
-from gepc_geo.poses.tracks import MAX_FRAMES
+from gepc_geo.poses.schema import MAX_FRAMES
 
 _UNSIGNED = str(2**64 - 1)
 _VIDEO = re.compile(r"\.(mp4|avi|mov|mkv|webm|m4v|mpe?g|wmv|flv|mts|m2ts|ts)$", re.IGNORECASE)
