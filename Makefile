@@ -3,7 +3,7 @@
 #   make demo     simulate a crowd, train, score, evaluate
 #   make test     the tests; screenshots of the report in build/shots
 #   make coverage the tests, and which lines they run (a sixth slower)
-#   make lint     ruff and mypy
+#   make lint     ruff, mypy and import-linter
 #   make bench    the benchmarks, small
 #   make docs     the documentation, in build/site
 
@@ -57,6 +57,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
