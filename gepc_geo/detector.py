@@ -126,7 +126,7 @@ class GEPC(Options, BaseEstimator):
         """
         self.check()
         target = distributed.own_device(device)
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             check_tracks(tracks)
         distributed.check_same(lambda: self._training_data(tracks), "training poses or options")
         folder = None if run is None else Path(run)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from gepc_geo.errors import InputError
-from gepc_geo.nn import STGCAE, SoftAssignment, clustering_loss, reconstruction_loss
+from gepc_geo.nn import STGCAE, SoftAssignment, clustering_loss, reconstruction_loss, reduce
 from gepc_geo.options import Options
 from gepc_geo.training.compiling import Network, fast
 from gepc_geo.training.expectation import Expectation
@@ -128,10 +128,14 @@ class Trainer:
             self._load(state)
         distributed.copy_first([*self.pipeline.state_dict().values(), *self._state()])
         passes = None if state is None else self._passes()
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             self.journal = Journal(folder, passes=passes, tensorboard=self.tensorboard)
         cuda = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda), tensor_float(self.precision):
+        with (
+            reduce.across_ranks(distributed.world() > 1),
+            torch.random.fork_rng(devices=cuda),
+            tensor_float(self.precision),
+        ):
             if self.stage == "reconstruction":
                 self._run_stage()
                 self._end_reconstruction()
@@ -142,7 +146,7 @@ class Trainer:
                     self.optimizer = self._optimizer()
                 self._run_stage()
                 self._next_stage("done")
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             self.journal.close()
         self.model.eval()
         self.assignment.eval()
@@ -170,7 +174,7 @@ class Trainer:
                 last = converged or self.step == total
                 due = self.checkpoint.due(self.step)
                 if last or due or self.step % _LOG_STEPS == 0:
-                    means = distributed.total(sums) / (self.step - first)
+                    means = reduce.total(sums) / (self.step - first)
                     loss, reconstruction, clustering = means.tolist()
                     if not math.isfinite(loss):
                         raise InputError(self._not_finite(f"loss is {loss}"))
@@ -220,7 +224,7 @@ class Trainer:
 
     def _log(self, **row: str) -> None:
         """Adds a row to the journal; where the first rank cannot write it, all of them end."""
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             self.journal.add(stage=self.stage, step=self.step, passes=self._passes(), **row)
 
     def _batches(self, total: int | None) -> Iterator[Tensor]:
