@@ -15,14 +15,13 @@ from torch_geometric.data import Batch
 from torch_geometric.transforms import Compose
 
 from gepc_geo.errors import InputError
-from gepc_geo.nn import to_dense
 from gepc_geo.options import Options
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.transforms.augment import AlignRoot, Augment, join_channels, normalize
 from gepc_geo.transforms.spectral import spectrum
 from gepc_geo.windows.dataset import PoseWindows, resample_clips
-from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.loader import WindowLoader, to_dense
 
 # Variance over that of all coordinates: of the velocity's channels together, of the log speed, and of the
 # growth. Chosen on training halves of Penn Action and NW-UCLA (docs/results.md).

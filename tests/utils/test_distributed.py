@@ -20,13 +20,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from click.testing import CliRunner
 from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.cli import main
 from gepc_geo.density import alterations
-from gepc_geo.nn import block, reduce
+from gepc_geo.nn import reduce
 from gepc_geo.nn.norm import ChannelNorm, RowNorm
 from gepc_geo.scoring.encoder import Network
 from gepc_geo.utils import distributed
@@ -135,7 +136,7 @@ def norms(x: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def dropout_state(tracks: PoseTracks) -> torch.Tensor:
     """The state of the random numbers when the first dropout mask is drawn."""
-    states, original = [], block.dropout
+    states, original = [], F.dropout
 
     def recorded(x, p, training):
         if training:
@@ -143,7 +144,7 @@ def dropout_state(tracks: PoseTracks) -> torch.Tensor:
         return original(x, p, training)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(block, "dropout", recorded)
+        patch.setattr(F, "dropout", recorded)
         GEPC(**{**SMALL, "budget": 33, "dropout": 0.3}).fit(tracks, device="cpu")
     return states[0]
 
