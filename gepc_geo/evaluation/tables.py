@@ -27,7 +27,7 @@ from gepc_geo.scoring.aggregation import (
     track_scores,
 )
 from gepc_geo.utils.files import as_text, atomic_path
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 
 LEVELS = ("joint", "window", "person", "frame", "clip")
@@ -291,7 +291,9 @@ def _tables(
         # The last bits of a gradient depend on what is in the batch: each clip has its own batches.
         borders = np.arange(tracks.num_clips + 1)
     several = len(borders) > 2
-    with Progress("scoring", tracks.num_frames, "person-frames", quiet=quiet or not several) as bar:
+    with progress_bar(
+        "scoring", tracks.num_frames, "person-frames", quiet=quiet or not several
+    ) as bar:
         for first, last in pairwise(borders.tolist()):
             block = clip_range(tracks, first, last)
             scored = None

@@ -35,7 +35,7 @@ from gepc_geo.training.schedule import Convergence, cosine
 from gepc_geo.training.validation import Validation, warn_of_poor
 from gepc_geo.utils import distributed
 from gepc_geo.utils.journal import Journal
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline
@@ -155,7 +155,7 @@ class Trainer:
         total = self.steps.get(self.stage)
         sums = torch.zeros(3, device=self.device)
         began, first = time.monotonic(), self.step
-        with Progress(
+        with progress_bar(
             self.stage,
             None if total is None else total * self.batch_size,
             "windows",
@@ -178,7 +178,7 @@ class Trainer:
                     loss, reconstruction, clustering = means.tolist()
                     if not math.isfinite(loss):
                         raise InputError(self._not_finite(f"loss is {loss}"))
-                    bar.update(0, f"loss {loss:.4f}")
+                    bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
                     self._log(
                         loss=f"{loss:.6g}",
                         reconstruction=f"{reconstruction:.6g}",
