@@ -36,7 +36,7 @@ from gepc_geo.options import WINDOW_MODES, Options
 from gepc_geo.poses.skeleton import SKELETONS
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.metrics import auc
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.progress import progress_bar
 
 DEFAULT = "default"
 CLIPS, FRAMES = Options(frames=24, stride=1), Options(score_stride=4)
@@ -206,7 +206,7 @@ def main(
     every = [case for case in cases(validation, seeds) if not levels or case.level in levels]
     with (
         path.open("a", newline="") as file,
-        Progress("ablation", len(every) * len(chosen), "tasks") as bar,
+        progress_bar("ablation", len(every) * len(chosen), "tasks") as bar,
     ):
         writer = csv.writer(file)
         for variant in chosen:

@@ -26,9 +26,8 @@ from gepc_geo.cli.run import Run
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.errors import InputError
 from gepc_geo.export import FORMATS, export
-from gepc_geo.nn import to_dense
 from gepc_geo.options import MODES
-from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.loader import WindowLoader, to_dense
 
 
 def rate(work: Callable[[], object], windows: int, repeats: int) -> float:

@@ -29,7 +29,7 @@ from gepc_geo.nn import STBlock
 from gepc_geo.nn.spatial import BRANCHES
 from gepc_geo.training import checkpoint
 from gepc_geo.utils.device import pick_device
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.resampling import resample_clips
 
 FRAMES = 32  # what the network sees of a clip; half of the clips are shorter
@@ -133,7 +133,7 @@ def learn(
             return model(poses).float()
 
     steps = math.ceil(len(x) / BATCH)
-    with Progress(name, epochs * len(x), "clips", start=start * len(x)) as bar:
+    with progress_bar(name, epochs * len(x), "clips", start=start * len(x)) as bar:
         for epoch in range(start, epochs):
             # An epoch's random numbers depend on nothing before it: resumed runs draw the same.
             torch.manual_seed(1_000_000 * (seed + 1) + epoch)
@@ -149,7 +149,8 @@ def learn(
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
-                bar.update(len(index), f"loss {loss.item():.3f}")
+                bar.set_postfix_str(f"loss {loss.item():.3f}", refresh=False)
+                bar.update(len(index))
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             state |= {"epochs": epoch + 1, "settings": settings}
             checkpoint.save(state, path, kind="action recognition run", version=1)

@@ -28,7 +28,7 @@ from gepc_geo.scoring.metrics import auc
 from gepc_geo.transforms.normalize import normalize
 from gepc_geo.transforms.unroll import ToSpatioTemporalGraph
 from gepc_geo.utils.device import pick_device
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 
@@ -123,7 +123,7 @@ def main(layer: str, clips: int, frames: int, epochs: int, device: str, seed: in
     model = FillIn(LAYERS[layer], next(iter(loader)).x.size(1), train.num_joints).to(target)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(seed)
-    with Progress(layer, epochs * len(windows), "windows") as bar:
+    with progress_bar(layer, epochs * len(windows), "windows") as bar:
         for graph in (graph for _ in range(epochs) for graph in loader):
             optimizer.zero_grad()
             loss = _error(model, graph, generator).mean()

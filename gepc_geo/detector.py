@@ -28,7 +28,7 @@ from gepc_geo.scoring.scorer import (
 from gepc_geo.training.holdout import hold_out, warn_of_few
 from gepc_geo.training.trainer import Trainer
 from gepc_geo.utils import distributed
-from gepc_geo.utils.checksums import checksum, fingerprint
+from gepc_geo.utils.checksums import checksum
 from gepc_geo.utils.memory import kept_memory
 from gepc_geo.utils.refitting import refitted
 from gepc_geo.windows.dataset import PoseWindows
@@ -126,7 +126,7 @@ class GEPC(Options, BaseEstimator):
         """
         self.check()
         target = distributed.own_device(device)
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             check_tracks(tracks)
         distributed.check_same(lambda: self._training_data(tracks), "training poses or options")
         folder = None if run is None else Path(run)
@@ -161,7 +161,7 @@ class GEPC(Options, BaseEstimator):
         # The shortest length, which the pipeline's steps depend on, always stays.
         self.lengths_ = self.pipeline_.lengths = usable_lengths(windows, known)
         windows, known = windows.of_lengths(self.lengths_), known.of_lengths(self.lengths_)
-        self.trained_on_ = fingerprint(windows)
+        self.trained_on_ = windows.fingerprint()
         # Neighbours are these windows too: of a small set every clip counts.
         rest = self.pipeline_.windows(held_out, options.stride).without_padded()
         loader = scoring_loader(windows, target)
@@ -237,7 +237,7 @@ class GEPC(Options, BaseEstimator):
         """
         self.check_fitted()
         try:
-            return fingerprint(self.training_windows(tracks)) == self.trained_on_
+            return self.training_windows(tracks).fingerprint() == self.trained_on_
         except InputError:
             # Nobody can be trained on them.
             return False

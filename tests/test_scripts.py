@@ -58,13 +58,6 @@ def test_examples_refuse_bad_input_in_one_sentence(tmp_path):
     assert re.fullmatch(r"Error: .*\n", done.stderr) and str(tmp_path) in done.stderr
 
 
-def test_benchmark_scripts_are_suites_of_the_command(output):
-    for name, suite in (("layer", "layer"), ("baseline", "model")):
-        text = output(f"benchmarks/{name}.py", "--help")
-        assert "Measure speed side by side" in text
-        assert f'"--suite", "{suite}"' in (ROOT / f"benchmarks/{name}.py").read_text()
-
-
 def test_plot_draws_measured_rates_and_refuses_other_files(output, tmp_path):
     pytest.importorskip("matplotlib")
     rows = [

@@ -12,12 +12,11 @@ from torch_geometric.data import Batch
 from gepc_geo.baselines.base import OptionsEstimator
 from gepc_geo.baselines.mped_rnn import MPEDRNN, Skeletons, decompose
 from gepc_geo.errors import InputError
-from gepc_geo.nn import to_dense
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.refitting import refitted
 from gepc_geo.windows.dataset import PoseWindows
-from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.loader import WindowLoader, to_dense
 from gepc_geo.windows.pipeline import InputPipeline
 
 # Windows a forward pass takes when nothing is learned.

@@ -15,7 +15,7 @@ from gepc_geo.utils import distributed
 def ranks() -> Iterator[None]:
     """Joins the ranks of torchrun, of which only the first prints.
 
-    Bad input, which all ranks have to raise (see :func:`gepc_geo.utils.distributed.agreement`), ends all of
+    Bad input, which all ranks have to raise (see :func:`gepc_geo.utils.distributed.raise_on_all_ranks`), ends all of
     them with exit code 2 and one sentence.
     """
     with distributed.process_group(), ExitStack() as silence:
@@ -31,5 +31,5 @@ def ranks() -> Iterator[None]:
                 raise
             if distributed.is_first():
                 Refused(str(error)).show()
-            distributed.farewell()
+            distributed.exit_barrier()
             raise SystemExit(Refused.exit_code) from None

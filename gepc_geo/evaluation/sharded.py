@@ -97,7 +97,7 @@ def score_shard(
         InputError: As :func:`~gepc_geo.evaluation.tables.check_level`, and scores that are not finite numbers; on
             all ranks, if on any.
     """
-    with distributed.agreement():
+    with distributed.raise_on_all_ranks():
         check_level(detector, level, options)
         own = shard.part(distributed.rank() + 1, distributed.world())
         first, last = own.clips(tracks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -26,8 +25,8 @@ from gepc_geo.scoring.aggregation import (
     smooth,
     track_scores,
 )
-from gepc_geo.utils.files import as_text, atomic_path
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.files import as_text, atomic_path, write_csv
+from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 
 LEVELS = ("joint", "window", "person", "frame", "clip")
@@ -291,7 +290,9 @@ def _tables(
         # The last bits of a gradient depend on what is in the batch: each clip has its own batches.
         borders = np.arange(tracks.num_clips + 1)
     several = len(borders) > 2
-    with Progress("scoring", tracks.num_frames, "person-frames", quiet=quiet or not several) as bar:
+    with progress_bar(
+        "scoring", tracks.num_frames, "person-frames", quiet=quiet or not several
+    ) as bar:
         for first, last in pairwise(borders.tolist()):
             block = clip_range(tracks, first, last)
             scored = None
@@ -381,18 +382,14 @@ def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:
         else column
         for name, column in columns.items()
     }
-    with atomic_path(path) as temporary:
-        if path.suffix == ".npz":
-            with temporary.open("wb") as binary:
-                np.savez_compressed(binary, **columns)  # type: ignore[arg-type]
-            return
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(columns)
-            text = [
-                [f"{value:.6g}" for value in column.tolist()]
-                if column.dtype.kind == "f"
-                else column.tolist()
-                for column in columns.values()
-            ]
-            writer.writerows(zip(*text, strict=True))
+    if path.suffix == ".npz":
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **columns)  # type: ignore[arg-type]
+        return
+    cells = [
+        [f"{value:.6g}" for value in column.tolist()]
+        if column.dtype.kind == "f"
+        else column.tolist()
+        for column in columns.values()
+    ]
+    write_csv(path, columns, zip(*cells, strict=True))

@@ -2,118 +2,28 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 import yaml
 
 from gepc_geo.errors import InputError
-from gepc_geo.experiments.methods import METHODS, clip_level, frame_level, train_and_score
+from gepc_geo.experiments.cells import Cell, Outcome, read_cell, write_cell
+from gepc_geo.experiments.methods import METHODS
+from gepc_geo.experiments.pool import outcomes
 from gepc_geo.experiments.protocol import Protocol
-from gepc_geo.experiments.results import Condition, Result
-from gepc_geo.scoring.aggregation import smooth
-from gepc_geo.scoring.metrics import auc
+from gepc_geo.experiments.results import Result
 from gepc_geo.training.precision import decide
 from gepc_geo.utils.device import pick_device
-from gepc_geo.utils.files import as_text, atomic_path, check_destination, read_npz, read_yaml
-from gepc_geo.utils.machine import machine
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.files import atomic_path, check_destination, read_yaml
+from gepc_geo.utils.progress import progress_bar
 
 #: Of what cells hold and methods compute. Whoever changes what any method scores under the same options
 #: counts it up: cells of both kinds would otherwise be averaged in a study that is resumed.
 VERSION = 6
-#: Standard deviation, in frames, of the Gaussian that smooths each recording's scores.
-SMOOTH = 20.0
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training: what is trained, under which condition, with which seed."""
-
-    unit: str
-    condition: Condition
-    seed: int
-
-    @property
-    def key(self) -> str:
-        """The cell's name and its file's."""
-        one = self.condition
-        parts = (self.unit, one.split, one.direction, one.variant, f"seed={self.seed}")
-        return "__".join(part for part in parts if part)
-
-
-class Outcome(NamedTuple):
-    """What a cell gave.
-
-    Attributes:
-        rows: Names of the table's rows, :math:`M`.
-        scores: Of clips or frames of the test poses, :math:`[M, N]` float64.
-        labels: Their labels, :math:`[N]` int8.
-        auc: Area under the ROC curve of each row, :math:`[M]`.
-        auc_smoothed: The same of smoothed scores of frames; of clips empty.
-        seconds: Of fitting and of scoring.
-        names: Of the test clips.
-        lengths: Of the test clips, in frames.
-        machine: Names and values of what the numbers depend on, :math:`[K, 2]` text.
-    """
-
-    rows: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
-    auc: np.ndarray
-    auc_smoothed: np.ndarray
-    seconds: np.ndarray
-    names: np.ndarray
-    lengths: np.ndarray
-    machine: np.ndarray
-
-
-def run_cell(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) -> Outcome:
-    """Trains, scores and measures.
-
-    Args:
-        protocol: What is measured.
-        cell: Which training of it.
-        device: Where to compute.
-        quiet: Show no progress of a detector's training and scoring.
-
-    Raises:
-        InputError: As training and metrics; names the cell.
-    """
-    try:
-        train, test, labels = protocol.task(cell.condition, cell.seed)
-        options = replace(protocol.options_of(cell.condition), seed=cell.seed)
-        trained = train_and_score(cell.unit, train, test, options, protocol.level, device, quiet)
-        aggregate = clip_level if protocol.level == "clip" else frame_level
-        scores = np.stack([aggregate(one, test) for one in trained.scored.values()])
-        smoothed = []
-        if protocol.level == "frame":
-            smoothed = [auc(labels, smooth(one, test.frame_offset, SMOOTH)) for one in scores]
-        return Outcome(
-            rows=np.array(list(trained.scored), dtype=np.str_),
-            scores=scores,
-            labels=labels,
-            auc=np.array([auc(labels, one) for one in scores]),
-            auc_smoothed=np.array(smoothed),
-            seconds=np.array([trained.fit_seconds, trained.score_seconds]),
-            names=np.array([as_text(name) for name in test.clip_names], dtype=np.str_),
-            lengths=test.clip_length,
-            machine=np.array(list(machine(pick_device(device)).items()), dtype=np.str_),
-        )
-    except InputError as error:
-        raise InputError(f"{cell.key}: {error}") from None
 
 
 class Study:
@@ -176,7 +86,8 @@ class Study:
             quiet: Show no progress.
 
         Raises:
-            InputError: A damaged cell, before anything is computed; as :func:`run_cell`, for the
+            InputError: A damaged cell, before anything is computed; as
+                :func:`~gepc_geo.experiments.cells.run_cell`, for the
                 first cell that fails, when all others are finished.
         """
         missing = []
@@ -186,18 +97,18 @@ class Study:
             else:
                 missing.append(cell)
         total, failed = len(self.cells()), []
-        with Progress(
+        with progress_bar(
             self.protocol.name, total, "cells", start=total - len(missing), quiet=quiet
         ) as bar:
-            begin = None if quiet else lambda cell: bar.update(0, f"at {cell.key}")
-            for cell, outcome in _outcomes(self.protocol, missing, device, jobs, begin):
+            begin = None if quiet else lambda cell: bar.set_postfix_str(f"at {cell.key}")
+            for cell, outcome in outcomes(self.protocol, missing, device, jobs, begin):
                 if isinstance(outcome, InputError):
                     failed.append(outcome)
                     continue
                 # Written here and nowhere else: a worker that is stopped leaves nothing.
-                with atomic_path(self.path(cell)) as temporary, temporary.open("wb") as stream:
-                    np.savez_compressed(stream, **outcome._asdict())
-                bar.update(1, f"{cell.key}: AUC {outcome.auc[0]:.3f}")
+                write_cell(outcome, self.path(cell))
+                bar.set_postfix_str(f"{cell.key}: AUC {outcome.auc[0]:.3f}", refresh=False)
+                bar.update(1)
         if failed:
             others = len(failed) - 1
             more = f" (and {others} other cell{'s' * (others > 1)})" if others else ""
@@ -258,23 +169,7 @@ class Study:
         return seconds
 
     def _read(self, cell: Cell) -> Outcome:
-        path = self.path(cell)
-        try:
-            arrays = read_npz(path, "cell of a study")
-        except InputError as error:
-            raise InputError(
-                f"{error} (delete it to compute it)" if path.exists() else f"{error}"
-            ) from None
-        if not _is_outcome(arrays, self.protocol.level):
-            raise InputError(
-                f"{path} is no cell of a study, expected one (delete it to compute it)"
-            )
-        if arrays["rows"][0] != cell.unit:
-            raise InputError(
-                f"{path} is a cell of {str(arrays['rows'][0])!r}, expected one of {cell.unit!r} "
-                "(delete it to compute it)"
-            )
-        return Outcome(**arrays)
+        return read_cell(self.path(cell), cell, self.protocol.level)
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -306,30 +201,6 @@ class Study:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def _is_outcome(arrays: dict[str, np.ndarray], level: str) -> bool:
-    """Whether arrays of a file are those of an :class:`Outcome`, of types and shapes that fit."""
-    if set(arrays) != set(Outcome._fields) or arrays["scores"].ndim != 2:
-        return False
-    rows, scored = arrays["scores"].shape
-    wanted: dict[str, tuple[str, tuple[int, ...]]] = {
-        "rows": ("U", (rows,)),
-        "scores": ("f", (rows, scored)),
-        "labels": ("biu", (scored,)),
-        "auc": ("f", (rows,)),
-        "auc_smoothed": ("f", (rows if level == "frame" else 0,)),
-        "seconds": ("f", (2,)),
-        "names": ("U", arrays["lengths"].shape),
-        "lengths": ("iu", (arrays["lengths"].size,)),
-        "machine": ("U", (arrays["machine"].size // 2, 2)),
-    }
-    fits = rows > 0 and all(
-        arrays[name].dtype.kind in kinds and arrays[name].shape == shape
-        for name, (kinds, shape) in wanted.items()
-    )
-    numbers = ("scores", "auc", "auc_smoothed")
-    return fits and all(bool(np.isfinite(arrays[name]).all()) for name in numbers)
-
-
 def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> None:
     """Refuses settings under which finished cells would mean something else."""
     now = {k: v for k, v in settings.items() if k not in ("data", "methods", "seeds", "splits")}
@@ -357,113 +228,3 @@ def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> 
                 f"split {name!r} is {', '.join(classes)}, expected {', '.join(before)} as in {path}, "
                 "with which the study began"
             )
-
-
-def _outcomes(
-    protocol: Protocol,
-    cells: list[Cell],
-    device: str,
-    jobs: int,
-    begin: Callable[[Cell], None] | None,
-) -> Iterator[tuple[Cell, Outcome | InputError]]:
-    """Cells with what they gave, as they end: an outcome, or why there is none.
-
-    Where there is a ``begin`` and one process, it is told of each cell, which then shows its progress.
-    """
-    if jobs == 1:
-        for cell in cells:
-            if begin is not None:
-                begin(cell)
-            yield cell, _tried(protocol, cell, device, quiet=begin is None)
-        return
-    others = set(multiprocessing.active_children())
-    ended: SimpleQueue[Future[Outcome | InputError]] = SimpleQueue()
-    with (
-        _threads(max(1, torch.get_num_threads() // jobs)),
-        ProcessPoolExecutor(
-            jobs,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(protocol, device),
-        ) as pool,
-    ):
-        try:
-            with _deaf():
-                futures = {pool.submit(_work, cell): cell for cell in cells}
-            for future in futures:
-                future.add_done_callback(ended.put)
-            # Not as_completed: interrupted, it may keep locks that the pool waits for at the end.
-            for _ in futures:
-                future = ended.get()
-                yield futures[future], future.result()
-        except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            # What they are at may take an hour more, and nobody waits for it.
-            for process in set(multiprocessing.active_children()) - others:
-                process.kill()
-            if isinstance(error, BrokenProcessPool):
-                raise InputError(
-                    "a worker process was ended from outside, expected memory for "
-                    f"{jobs} of them (--jobs)"
-                ) from None
-            raise
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes started meanwhile do not hear Ctrl-C, not even while they import what they need.
-
-    This one hears it afterwards: what is blocked is not lost, and children inherit it.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Processes started meanwhile compute with so many threads each."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(count)
-    try:
-        yield
-    finally:
-        del os.environ["OMP_NUM_THREADS"]
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
-
-
-_given: tuple[Protocol, str]
-
-
-def _start_worker(protocol: Protocol, device: str) -> None:
-    """What a worker keeps for all of its cells."""
-    global _given
-    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _given = protocol, device
-
-
-def _end_with_parent() -> None:
-    """Ends this worker when the process that started it is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _work(cell: Cell) -> Outcome | InputError:
-    return _tried(_given[0], cell, _given[1])
-
-
-def _tried(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) -> Outcome | InputError:
-    try:
-        return run_cell(protocol, cell, device, quiet)
-    except InputError as error:
-        return error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from gepc_geo.experiments.results import Result
 from gepc_geo.experiments.study import Study
 from gepc_geo.experiments.tables import Table, means
-from gepc_geo.utils.files import as_text, atomic_path
+from gepc_geo.utils.files import as_text, atomic_path, write_csv
 
 
 def write_summary(study: Study) -> tuple[list[Table], list[str]]:
@@ -66,12 +65,10 @@ def _write_csv(study: Study, results: list[Result], path: Path) -> None:
     each = means(results, protocol.row, split)
     heads = list(dict.fromkeys(map(protocol.column, results)))
     splits = list(dict.fromkeys(map(split, results)))
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            ["method", *(f"{head} {what}" for head in heads for what in ("mean", "sd")), *splits]
-        )
-        for name, cells in overall.items():
-            spread = [value for head in heads for value in cells.get(head, (np.nan, np.nan))]
-            alone = [each[name][head].mean if head in each[name] else np.nan for head in splits]
-            writer.writerow([name, *("" if np.isnan(v) else f"{v:.5f}" for v in spread + alone)])
+    names = ["method", *(f"{head} {what}" for head in heads for what in ("mean", "sd")), *splits]
+    rows = []
+    for name, cells in overall.items():
+        spread = [value for head in heads for value in cells.get(head, (np.nan, np.nan))]
+        alone = [each[name][head].mean if head in each[name] else np.nan for head in splits]
+        rows.append([name, *("" if np.isnan(v) else f"{v:.5f}" for v in spread + alone)])
+    write_csv(path, names, rows)

@@ -11,7 +11,7 @@ from gepc_geo.nn.cluster import SoftAssignment, target_distribution
 from gepc_geo.nn.conv import SpatialAttentionConv
 from gepc_geo.nn.dense import DenseSpatialAttentionConv
 from gepc_geo.nn.losses import clustering_loss, reconstruction_loss
-from gepc_geo.nn.stgcae import STGCAE, count_flops, to_dense
+from gepc_geo.nn.stgcae import STGCAE, count_flops
 from gepc_geo.nn.stgcn import STGCNBlock
 
 __all__ = [
@@ -29,5 +29,4 @@ __all__ = [
     "count_flops",
     "reconstruction_loss",
     "target_distribution",
-    "to_dense",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -40,20 +39,6 @@ class TemporalConv(nn.Conv2d):
         out = self._conv_forward(x.permute(0, 3, 1, 2), weight, bias)
         out = out.permute(0, 2, 3, 1).contiguous()
         return norm(out) if norm is not None and norm.training else out
-
-
-def dropout(x: Tensor, p: float, training: bool) -> Tensor:
-    """Dropout whose mask costs a byte of randomness an element.
-
-    On the CPU PyTorch draws a mask one number at a time, a tenth of a training step; eight bytes of
-    one draw serve eight elements. The probability is rounded to a multiple of 1/256.
-    """
-    if not training or p == 0 or not x.is_cpu:
-        return F.dropout(x, p, training)
-    cut = min(round(256 * p), 255)
-    draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-    keep = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= cut
-    return x * keep.to(x.dtype).mul_(256 / (256 - cut))
 
 
 class SpatioTemporalBlock(nn.Module):
@@ -104,7 +89,7 @@ class SpatioTemporalBlock(nn.Module):
         """Runs the block."""
         out = F.relu(self.spatial_norm(self.spatial(x, adj)))
         out = self.temporal(out, self.temporal_norm)
-        out = dropout(out, self.dropout, self.training)
+        out = F.dropout(out, self.dropout, self.training)
         if self.shortcut is None or self.shortcut_norm is None:
             out = out + x
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gepc_geo.density.kmeans import kmeans
 from gepc_geo.errors import InputError
 from gepc_geo.nn.checks import check_count
 
@@ -54,24 +53,28 @@ class SoftAssignment(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws theta anew; training starts from :meth:`initialize` instead."""
+        """Draws theta anew; training starts from :meth:`start` instead."""
         nn.init.normal_(self.theta, std=self.latent_dim**-0.5)
         nn.init.zeros_(self.mean)
         nn.init.ones_(self.scale)
 
     @torch.no_grad()
-    def initialize(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        r"""Starts theta from k-means on latents :math:`(N, D)`; returns the k-means labels.
-
-        Raises:
-            InputError: Fewer latents than clusters.
-        """
+    def standardize(self, z: Tensor) -> Tensor:
+        r"""Measures the mean and the scale of latents :math:`(N, D)`; returns the standardised latents."""
         self.mean.copy_(z.mean(0))
         spread = (z - self.mean).square().mean().sqrt()
         self.scale.copy_(spread.clamp(min=1e-12))
-        z = (z - self.mean) / self.scale
-        result = kmeans(z, self.num_clusters, generator=generator)
-        centers = result.centers
+        return (z - self.mean) / self.scale
+
+    @torch.no_grad()
+    def start(self, z: Tensor, centers: Tensor, labels: Tensor) -> None:
+        r"""Sets theta such that the most probable cluster is the one with the nearest center.
+
+        Args:
+            z: Standardised latents, :math:`(N, D)` (:meth:`standardize`).
+            centers: Centers of their clusters, :math:`(K, D)`.
+            labels: Cluster of each latent, :math:`(N)`.
+        """
         if self.form == "softmax":
             theta = torch.cat([centers, -centers.square().sum(1, keepdim=True) / 2], dim=1)
             logits = z @ theta[:, :-1].t() + theta[:, -1]
@@ -80,10 +83,9 @@ class SoftAssignment(nn.Module):
             self.theta.copy_(theta * (_LOG_ODDS / gap))
         else:
             # The kernel's unit of length: one typical distance.
-            distance = (z - centers[result.labels]).square().sum(1).mean().clamp(min=1e-12)
+            distance = (z - centers[labels]).square().sum(1).mean().clamp(min=1e-12)
             self.scale.mul_(distance.sqrt())
             self.theta.copy_(centers / distance.sqrt())
-        return result.labels
 
     def forward(self, z: Tensor) -> Tensor:
         """Log soft assignments."""

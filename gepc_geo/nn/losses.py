@@ -1,14 +1,14 @@
 """The losses of section 3.3 and 3.5 of the paper.
 
-Where several ranks train as one (:mod:`gepc_geo.utils.distributed`), each gets its part of the mean over
-the global batch: the loss is the sum of these parts.
+Of several ranks that train together (:mod:`gepc_geo.nn.reduce`) each gets its term of the mean over the
+global batch: the loss is the sum of these terms.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from gepc_geo.utils import distributed
+from gepc_geo.nn import reduce
 
 
 def reconstruction_loss(reconstruction: Tensor, x: Tensor, seen: Tensor | None = None) -> Tensor:
@@ -22,9 +22,9 @@ def reconstruction_loss(reconstruction: Tensor, x: Tensor, seen: Tensor | None =
     """
     square = (reconstruction - x).square().mean(-1)
     if seen is None:
-        return distributed.mean(square)
+        return reduce.mean(square)
     weight = seen.to(square.dtype)
-    return (square * weight).sum() / distributed.total(weight.sum()).clamp(min=1)
+    return (square * weight).sum() / reduce.total(weight.sum()).clamp(min=1)
 
 
 def clustering_loss(log_p: Tensor, q: Tensor) -> Tensor:
@@ -34,4 +34,4 @@ def clustering_loss(log_p: Tensor, q: Tensor) -> Tensor:
         log_p: Log soft assignments, :math:`(B, K)`.
         q: Targets, :math:`(B, K)`.
     """
-    return distributed.mean((q.xlogy(q) - q * log_p).sum(1))
+    return reduce.mean((q.xlogy(q) - q * log_p).sum(1))

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gepc_geo.utils import distributed
+from gepc_geo.nn import reduce
 
 
 class ChannelNorm(nn.BatchNorm2d):
@@ -19,7 +19,7 @@ class ChannelNorm(nn.BatchNorm2d):
     channel have no variance: such a batch is normalised by the running statistics and leaves them
     alone.
 
-    Where several ranks train as one (:mod:`gepc_geo.utils.distributed`), the statistics are those of the
+    Where several ranks train together (:mod:`gepc_geo.nn.reduce`), the statistics are those of the
     global batch, and so are the gradients through them.
 
     Args:
@@ -42,7 +42,7 @@ class ChannelNorm(nn.BatchNorm2d):
         """Normalises each channel."""
         if self.training and mask is not None:
             return self._forward_masked(x, mask)
-        if self.training and distributed.world() > 1:
+        if self.training and reduce.world() > 1:
             return _forward_global(self, x)
         # Viewed channels-first without a copy: PyTorch's kernels for the channels-last memory
         # format then see contiguous channels.
@@ -65,9 +65,9 @@ class ChannelNorm(nn.BatchNorm2d):
         # Sums of half precision numbers need more digits than these have.
         y = x.to(torch.promote_types(x.dtype, torch.float32))
         there = mask[:, None, :, None].to(y.dtype)  # [B, 1, V, 1]
-        count = distributed.total(there.sum() * x.size(1))
-        mean = distributed.total((y * there).sum((0, 1, 2))) / count.clamp(min=1)
-        square = distributed.total(((y - mean).square() * there).sum((0, 1, 2)))
+        count = reduce.total(there.sum() * x.size(1))
+        mean = reduce.total((y * there).sum((0, 1, 2))) / count.clamp(min=1)
+        square = reduce.total(((y - mean).square() * there).sum((0, 1, 2)))
         var = square / count.clamp(min=1)
         enough = count > 1
         with torch.no_grad():
@@ -92,7 +92,7 @@ class RowNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises each column."""
-        if self.training and distributed.world() > 1:
+        if self.training and reduce.world() > 1:
             return _forward_global(self, x)
         return super().forward(x)
 
@@ -144,7 +144,7 @@ class _GlobalNorm(torch.autograd.Function):
         normal = (x - mean).mul_(scale)
         # Of this rank's rows: gradients of parameters are summed over ranks once, all together.
         of_bias, of_weight = gradient.sum(0), (gradient * normal).sum(0)
-        shift, slope = distributed.total(torch.stack([of_bias, of_weight])) / count
+        shift, slope = reduce.total(torch.stack([of_bias, of_weight])) / count
         of_x = torch.addcmul(gradient - shift, normal, -slope).mul_(scale * weight)
         return of_x.to(x.dtype), of_weight, of_bias, None
 
@@ -154,9 +154,9 @@ def _pooled(y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     mean = y.mean(0)
     square = (y - mean).square_().sum(0)
     # A line for each rank, of which it fills its own.
-    lines = y.new_zeros(distributed.world(), 2 * len(mean) + 1)
-    lines[distributed.rank()] = torch.cat([mean, square, y.new_full((1,), len(y))])
-    means, squares, counts = distributed.total(lines).split([len(mean), len(mean), 1], dim=1)
+    lines = y.new_zeros(reduce.world(), 2 * len(mean) + 1)
+    lines[reduce.rank()] = torch.cat([mean, square, y.new_full((1,), len(y))])
+    means, squares, counts = reduce.total(lines).split([len(mean), len(mean), 1], dim=1)
     count = counts.sum()
     mean = (counts * means).sum(0) / count
     # Around each rank's own mean, and of these around the common one.

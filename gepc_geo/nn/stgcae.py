@@ -23,11 +23,6 @@ STRIDES = (1, 1, 2, 1, 1, 3, 1, 1, 1)
 DECODER = (4, 8, 8, 6, 6, 6)
 
 
-def to_dense(x: Tensor, num_nodes: int) -> Tensor:
-    r"""Node features of a regular batch, :math:`(B V, T, C)`, as :math:`(B, T, V, C)`."""
-    return x.view(-1, num_nodes, *x.shape[1:]).transpose(1, 2)
-
-
 class STGCAE(nn.Module):
     r"""Encoder with temporal strides, latent, decoder with temporal up-sampling.
 

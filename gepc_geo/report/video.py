@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from gepc_geo.errors import InputError
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.paint import colours
 from gepc_geo.report.plane import to_plane
 from gepc_geo.utils.files import as_text, atomic_path, check_destination, read_npz
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.progress import progress_bar
 
 SUFFIXES = (".mp4", ".gif")
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -189,7 +190,10 @@ def render(
     scene = _stage(tracks, number, score, table["score"], pictures)
     fps = float(tracks.fps[number])
     fps = _FPS if np.isnan(fps) else fps
-    with atomic_path(out) as temporary, Progress("rendering", count, "frames", quiet=quiet) as bar:
+    with (
+        atomic_path(out) as temporary,
+        progress_bar("rendering", count, "frames", quiet=quiet) as bar,
+    ):
         _write(_images(scene, pictures, bar), temporary, fps)
     return tracks.clip_names[number]
 
@@ -276,7 +280,7 @@ def _opened(path: Path) -> Any:
         raise InputError(f"{path} cannot be read, expected a picture: {error}") from None
 
 
-def _images(scene: _Scene, pictures: list[Path] | None, bar: Progress) -> Iterator[Any]:
+def _images(scene: _Scene, pictures: list[Path] | None, bar: tqdm) -> Iterator[Any]:
     """The film's frames as pictures."""
     from PIL import Image, ImageDraw, ImageFont
 

@@ -58,7 +58,7 @@ class Calibration:
             quiet: Show no progress.
         """
         mine = held_out.subset(distributed.share(len(held_out)))
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             raw = scorer.raw(mine, quiet=quiet, person=mine.person + offset)
         raw = {mode: distributed.gather(score) for mode, score in raw.items()}
         for length, normality in scorer.normality.items():

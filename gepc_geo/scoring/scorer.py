@@ -15,7 +15,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.options import COMBINED, WINDOW_MODES
 from gepc_geo.scoring.encoder import Encoder
 from gepc_geo.transforms.spectral import from_spectrum
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline, Inputs
@@ -149,7 +149,7 @@ class WindowScorer:
             mode: torch.zeros(len(windows), dtype=torch.float64, device=self.device)
             for mode in modes
         }
-        with Progress("scoring", len(windows), "windows", quiet=quiet) as bar:
+        with progress_bar("scoring", len(windows), "windows", quiet=quiet) as bar:
             for batch, index, length in self.full_batches(windows):
                 # What fills the batch up is cut off below, whosever it is.
                 whose = None if own is None else own[batch.window]

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gepc_geo.density.kmeans import kmeans
 from gepc_geo.nn import STGCAE, SoftAssignment, target_distribution
 from gepc_geo.scoring.encoder import latents
 from gepc_geo.utils import distributed
@@ -43,9 +44,10 @@ class Expectation:
         self.labels: Tensor | None = None
 
     def start(self, precision: str, generator: torch.Generator) -> None:
-        r"""K-means starts :math:`\theta`; from here on it is learned."""
-        latent = distributed.gather(self._latents(precision))
-        self.assignment.initialize(latent, generator=generator)
+        r"""Starts :math:`\theta` from k-means on the latents of all training windows."""
+        latent = self.assignment.standardize(distributed.gather(self._latents(precision)))
+        found = kmeans(latent, self.assignment.num_clusters, generator=generator)
+        self.assignment.start(latent, found.centers, found.labels)
         distributed.copy_first(self.assignment.state_dict().values())
 
     @torch.no_grad()

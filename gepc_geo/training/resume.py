@@ -11,7 +11,6 @@ from gepc_geo.errors import InputError
 from gepc_geo.options import Options
 from gepc_geo.training import checkpoint
 from gepc_geo.utils import distributed
-from gepc_geo.utils.checksums import fingerprint
 from gepc_geo.windows.dataset import PoseWindows
 
 #: Kind and version of a training checkpoint.
@@ -36,7 +35,7 @@ class TrainingCheckpoint:
 
     @functools.cached_property
     def _data(self) -> dict[str, int]:
-        return fingerprint(self._windows)
+        return self._windows.fingerprint()
 
     @property
     def exists(self) -> bool:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from gepc_geo.errors import InputError
-from gepc_geo.nn import STGCAE, SoftAssignment, clustering_loss, reconstruction_loss
+from gepc_geo.nn import STGCAE, SoftAssignment, clustering_loss, reconstruction_loss, reduce
 from gepc_geo.options import Options
 from gepc_geo.training.compiling import Network, fast
 from gepc_geo.training.expectation import Expectation
@@ -35,7 +35,7 @@ from gepc_geo.training.schedule import Convergence, cosine
 from gepc_geo.training.validation import Validation, warn_of_poor
 from gepc_geo.utils import distributed
 from gepc_geo.utils.journal import Journal
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline
@@ -128,10 +128,14 @@ class Trainer:
             self._load(state)
         distributed.copy_first([*self.pipeline.state_dict().values(), *self._state()])
         passes = None if state is None else self._passes()
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             self.journal = Journal(folder, passes=passes, tensorboard=self.tensorboard)
         cuda = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda), tensor_float(self.precision):
+        with (
+            reduce.across_ranks(distributed.world() > 1),
+            torch.random.fork_rng(devices=cuda),
+            tensor_float(self.precision),
+        ):
             if self.stage == "reconstruction":
                 self._run_stage()
                 self._end_reconstruction()
@@ -142,7 +146,7 @@ class Trainer:
                     self.optimizer = self._optimizer()
                 self._run_stage()
                 self._next_stage("done")
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             self.journal.close()
         self.model.eval()
         self.assignment.eval()
@@ -151,7 +155,7 @@ class Trainer:
         total = self.steps.get(self.stage)
         sums = torch.zeros(3, device=self.device)
         began, first = time.monotonic(), self.step
-        with Progress(
+        with progress_bar(
             self.stage,
             None if total is None else total * self.batch_size,
             "windows",
@@ -170,11 +174,11 @@ class Trainer:
                 last = converged or self.step == total
                 due = self.checkpoint.due(self.step)
                 if last or due or self.step % _LOG_STEPS == 0:
-                    means = distributed.total(sums) / (self.step - first)
+                    means = reduce.total(sums) / (self.step - first)
                     loss, reconstruction, clustering = means.tolist()
                     if not math.isfinite(loss):
                         raise InputError(self._not_finite(f"loss is {loss}"))
-                    bar.update(0, f"loss {loss:.4f}")
+                    bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
                     self._log(
                         loss=f"{loss:.6g}",
                         reconstruction=f"{reconstruction:.6g}",
@@ -220,7 +224,7 @@ class Trainer:
 
     def _log(self, **row: str) -> None:
         """Adds a row to the journal; where the first rank cannot write it, all of them end."""
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             self.journal.add(stage=self.stage, step=self.step, passes=self._passes(), **row)
 
     def _batches(self, total: int | None) -> Iterator[Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gepc_geo.errors import warn_of_input
-from gepc_geo.nn import STGCAE
+from gepc_geo.nn import STGCAE, reduce
 from gepc_geo.options import Options
 from gepc_geo.training.precision import autocast
 from gepc_geo.utils import distributed
@@ -73,7 +73,7 @@ class Validation:
             seen = x[..., -1] > 0
             square = (reconstruct(x) - x[..., :-1]).square().mean(-1).double()
             sums += torch.stack([torch.where(seen, square, 0.0).sum(), seen.sum().double()])
-        error, count = distributed.total(sums).tolist()
+        error, count = reduce.total(sums).tolist()
         # All ranks go by one number: they must come to the same decision.
         return distributed.from_first(lambda: error / max(count, 1.0))
 
@@ -86,7 +86,7 @@ class Validation:
             seen = x[..., -1:] > 0
             total = total + torch.where(seen, x[..., :-1], 0.0).double().sum(0)
             count = count + seen.double().sum(0)
-        return (distributed.total(total) / distributed.total(count).clamp(min=1)).float()
+        return (reduce.total(total) / reduce.total(count).clamp(min=1)).float()
 
 
 def warn_of_poor(share: float, options: Options) -> None:

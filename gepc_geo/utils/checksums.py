@@ -6,8 +6,6 @@ import zlib
 
 import numpy as np
 
-from gepc_geo.windows.dataset import PoseWindows
-
 
 def checksum(*arrays: np.ndarray) -> int:
     """A checksum of all values of some arrays."""
@@ -15,9 +13,3 @@ def checksum(*arrays: np.ndarray) -> int:
     for array in arrays:
         result = zlib.crc32(np.ascontiguousarray(array).data, result)
     return result
-
-
-def fingerprint(windows: PoseWindows) -> dict[str, int]:
-    """Which training windows these are: their number, and a checksum of poses and places."""
-    places = (windows.clip, windows.track, windows.frame)
-    return {"windows": len(windows), "checksum": checksum(*places, windows.table.keypoints)}

@@ -1,7 +1,7 @@
-"""Several processes that train as one: who is who, and what they do together.
+"""Several processes (*ranks*) that work as one: their process group, shares of rows, and messages.
 
-Each process (a *rank*) holds all tracks and computes its share of every batch. Outside of
-:func:`process_group` there is one rank, and every function here gives back what it was given.
+Every rank holds all tracks and computes its share. Outside of :func:`process_group` there is one rank,
+and every function here returns its input.
 """
 
 from __future__ import annotations
@@ -19,52 +19,49 @@ from torch import Tensor
 
 from gepc_geo.errors import InputError
 from gepc_geo.utils.device import pick_device
-from gepc_geo.utils.heartbeat import heartbeat
 
 _T = TypeVar("_T")
 
-# What torchrun (or who starts the ranks without it) tells each rank.
+# What torchrun, or a scheduler in its place, sets in the environment of each rank.
 _ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-# How long ranks that are alive wait for one another: mixtures are fitted by the first alone, and shares
-# of clips to score are not quite even.
-_PATIENCE = timedelta(days=1)
-# How long a rank that is about to end waits for the others to have heard of it.
-_FAREWELL = timedelta(seconds=10)
+# A rank that waits longer than this for another one fails. It is long because the first rank fits
+# mixtures alone, and because shares of clips to score are uneven. A process that crashes is noticed at
+# once, by its closed connections.
+_TIMEOUT = timedelta(hours=12)
+# The longest wait of a rank that ends with bad input.
+_EXIT_TIMEOUT = timedelta(seconds=10)
 
-# Of our own group only: in a process group that somebody else made nothing here communicates.
+# Of the group that process_group made. In a group that somebody else made nothing here communicates.
 _rank, _world = 0, 1
 
 
 def rank() -> int:
-    """The number of this process, from 0."""
+    """Number of this process, from 0."""
     return _rank
 
 
 def world() -> int:
-    """How many processes there are."""
+    """Number of processes."""
     return _world
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and prints."""
+    """Whether this process is rank 0, which writes files and prints."""
     return _rank == 0
 
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Joins the ranks that torchrun started, where it did: by gloo on the CPU, by NCCL on CUDA."""
+    """Joins the ranks that torchrun started, if it did: by gloo on the CPU, by NCCL on CUDA."""
     global _rank, _world
     if any(name not in os.environ for name in _ENVIRONMENT) or os.environ["WORLD_SIZE"] == "1":
         yield
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, timeout=_PATIENCE)
+    dist.init_process_group(backend, timeout=_TIMEOUT)
     _rank, _world = dist.get_rank(), dist.get_world_size()
-    # A connection of its own to the store that the ranks met in: the group's may be waiting.
-    store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
     try:
-        with heartbeat(store, _rank, _world):
-            yield
+        yield
     finally:
         _rank, _world = 0, 1
         # After a crash the other ranks may be gone, and closing the group could wait for them.
@@ -73,12 +70,12 @@ def process_group() -> Iterator[None]:
 
 
 def own_device(name: str | torch.device = "auto") -> torch.device:
-    """As :func:`~gepc_geo.utils.device.pick_device`; of several ranks on a machine each has its own GPU.
+    """As :func:`~gepc_geo.utils.device.pick_device`; each rank of a machine gets a GPU of its own.
 
     Raises:
-        InputError: A device that cannot be used, a GPU of two ranks; on all ranks, if on any.
+        InputError: The device cannot be used, or two ranks have the same GPU; on all ranks.
     """
-    with agreement():
+    with raise_on_all_ranks():
         if _world > 1 and torch.cuda.is_available() and str(name) in ("auto", "cuda"):
             name = f"cuda:{os.environ.get('LOCAL_RANK', _rank)}"
         device = pick_device(name)
@@ -90,15 +87,15 @@ def own_device(name: str | torch.device = "auto") -> torch.device:
 
 
 def _check_own(device: torch.device) -> None:
-    """Makes sure that no two ranks have one GPU, whatever number they know it by."""
+    """Refuses a GPU that two ranks have, under whatever number each knows it."""
     cuda = device.type == "cuda"
     gpu = str(torch.cuda.get_device_properties(device).uuid) if cuda else None
     first: dict[str, int] = {}
     for other, (name, one) in enumerate(_all_objects((str(device), gpu))):
         if one is not None and first.setdefault(one, other) != other:
             raise InputError(
-                f"device is {name!r} on rank {other}, which is rank {first[one]}'s GPU, "
-                "expected one for each rank (auto or cuda), or cpu"
+                f"device must be auto, cuda or cpu, or another GPU on each rank, got {name!r} on "
+                f"rank {other}, which is the GPU of rank {first[one]}"
             )
 
 
@@ -106,7 +103,9 @@ def _check_own(device: torch.device) -> None:
 
 
 def share(count: int) -> slice:
-    """Which of ``count`` rows are this rank's: equal parts but for one row, in order of ranks."""
+    """The rows of ``count`` that are this rank's. Shares are in the order of ranks and differ by at
+    most one row in size.
+    """
     return slice(count * _rank // _world, count * (_rank + 1) // _world)
 
 
@@ -123,39 +122,12 @@ def gather(x: Tensor) -> Tensor:
 
 
 def to_first(mine: _T) -> list[_T]:
-    """What all ranks have, in their order, on the first one; on the others their own alone."""
+    """On the first rank the objects of all ranks, in their order; on each other rank its own."""
     if _world == 1:
         return [mine]
     everyone: list[Any] | None = [None] * _world if _rank == 0 else None
     dist.gather_object(mine, everyone)
     return [mine] if everyone is None else everyone
-
-
-# -- sums --------------------------------------------------------------------------------------
-
-
-class _Total(torch.autograd.Function):
-    """A sum over ranks; what it is used for on any rank gives a gradient on all."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        x = x.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(x)
-        return x
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _Total.forward(ctx, gradient)
-
-
-def total(x: Tensor) -> Tensor:
-    """The sum of all ranks' ``x``; differentiable."""
-    return x if _world == 1 else _Total.apply(x)
-
-
-def mean(x: Tensor) -> Tensor:
-    """This rank's part of the mean over the entries of all ranks' ``x``: the sum of parts is it."""
-    return x.mean() if _world == 1 else x.sum() / total(x.new_full((), x.numel()))
 
 
 def sum_gradients(parameters: Iterable[Tensor]) -> None:
@@ -169,17 +141,17 @@ def sum_gradients(parameters: Iterable[Tensor]) -> None:
         one.copy_(part.view_as(one))
 
 
-# -- agreement ---------------------------------------------------------------------------------
+# -- one outcome on all ranks ------------------------------------------------------------------
 
 
 @contextmanager
-def agreement() -> Iterator[None]:
-    """What is inside, each rank does by itself; then all go on, or all raise the same error.
+def raise_on_all_ranks() -> Iterator[None]:
+    """Raises a rank's :class:`~gepc_geo.errors.InputError` on all ranks, at the end of the block.
 
-    Inside, ranks must not communicate: one that has failed would be waited for.
+    Ranks must not communicate inside: the others would wait for one that has failed.
 
     Raises:
-        InputError: Of the first rank that raised one.
+        InputError: That of the first rank that raised one.
     """
     if _world == 1:
         yield
@@ -193,10 +165,10 @@ def agreement() -> Iterator[None]:
 
 
 def from_first(make: Callable[[], _T]) -> _T:
-    """What ``make`` gives on the first rank, on all ranks; the others do not call it.
+    """The result of ``make`` on the first rank, on all ranks; the others do not call it.
 
     Raises:
-        InputError: The first rank's, on all ranks.
+        InputError: That of the first rank, on all ranks.
     """
     if _world == 1:
         return make()
@@ -212,37 +184,37 @@ def from_first(make: Callable[[], _T]) -> _T:
 
 
 def copy_first(tensors: Iterable[Tensor]) -> None:
-    """Overwrites tensors by the first rank's: rounding may differ between machines."""
+    """Overwrites tensors by those of the first rank: rounding may differ between machines."""
     if _world > 1:
         for tensor in tensors:
             dist.broadcast(tensor, 0)
 
 
 def check_same(make: Callable[[], object], what: str) -> None:
-    """Makes sure that all ranks have the same: ``make`` gives it or its checksum.
+    """Refuses values that differ between ranks: ``make`` returns the value or its checksum.
 
     Raises:
-        InputError: Some rank has something else; on all ranks.
+        InputError: A rank has another value than the first one; on all ranks.
     """
     if _world > 1:
         values = _all_objects(make())
         for other, value in enumerate(values):
             if value != values[0]:
                 raise InputError(
-                    f"rank {other} has other {what} than rank 0, expected the same on all ranks"
+                    f"{what} must be the same on all ranks, got others on rank {other} than on rank 0"
                 )
 
 
-def farewell() -> None:
-    """Waits until all ranks are here, for a while: torchrun kills the others once one has ended."""
+def exit_barrier() -> None:
+    """Waits up to 10 seconds until all ranks are here: torchrun kills the others once one has ended."""
     if _world > 1:
-        # A rank that is gone already need not be waited for.
+        # A rank that has ended already need not be waited for.
         with suppress(RuntimeError):
-            dist.all_reduce(torch.zeros(1), async_op=True).wait(_FAREWELL)
+            dist.all_reduce(torch.zeros(1), async_op=True).wait(_EXIT_TIMEOUT)
 
 
 def _all_objects(mine: _T) -> list[_T]:
-    """What all ranks gave, in their order."""
+    """The objects of all ranks, in their order."""
     everyone: list[Any] = [None] * _world
     dist.all_gather_object(everyone, mine)
     return everyone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import re
@@ -129,6 +130,21 @@ class _Patient(io.FileIO):
         return size
 
 
+def write_csv(path: str | Path, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Writes a table of comma-separated values, whole or not at all.
+
+    Raises:
+        InputError: As :func:`atomic_path`.
+    """
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.writer(stream)
+        writer.writerow(head)
+        writer.writerows(rows)
+
+
 def no_room(path: str | Path, error: OSError) -> InputError:
     """What to raise where writing a file failed; the error's own words may name a temporary file."""
     reason = error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
@@ -195,10 +211,7 @@ def write_files(folder: str | Path, files: Iterable[tuple[str, str]]) -> list[Pa
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """YAML 1.2's numbers: to 1.1, which PyYAML speaks, ``1e-3`` is text for want of a point.
-
-    A name that is there twice is an error; PyYAML would take the last one.
-    """
+    """PyYAML's safe loader that refuses a name that stands twice, where PyYAML takes the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names = [key.value for key, _ in node.value]
@@ -208,6 +221,7 @@ class _YamlLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# PyYAML follows YAML 1.1, to which 1e-3 is text, as it has no point. To YAML 1.2 it is a number.
 _YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
@@ -222,7 +236,7 @@ def parse_yaml(text: str) -> Any:
         ValueError: It is none; says why in one line.
     """
     try:
-        # Safe: the loader is PyYAML's SafeLoader but for its numbers.
+        # Safe: the loader makes plain values alone.
         return yaml.load(text, _YamlLoader)
     except Exception as error:
         # Beside its own errors PyYAML lets through whatever making a date or a number raises.

@@ -1,11 +1,11 @@
-"""A progress bar on a terminal, plain lines otherwise."""
+"""Progress of long work: tqdm's bar on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
 import sys
-import time
+from time import time
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -13,74 +13,65 @@ from tqdm import tqdm
 LINE_SECONDS = 10.0
 
 
-class Progress:
-    """Counts towards ``total``: ``with Progress("train", 100, "windows") as bar: bar.update(1)``.
+def progress_bar(
+    name: str,
+    total: int | None,
+    unit: str,
+    *,
+    start: int = 0,
+    quiet: bool = False,
+    stream: TextIO | None = None,
+) -> tqdm:
+    """A tqdm bar: ``with progress_bar("train", 100, "windows") as bar: bar.update(1)``.
 
     Args:
-        name: What is being done.
-        total: How many units there are; ``None`` where nobody knows: then only the count is shown.
-        unit: What is counted.
+        name: Name of the work.
+        total: Number of units; ``None`` if it is not known: only the count is shown.
+        unit: Name of the units, in the plural.
         start: Units done before (a resumed run).
         quiet: Show nothing.
-        stream: Where to write; default: standard error.
+        stream: Where to write. (default: standard error)
     """
+    stream = sys.stderr if stream is None else stream
+    options: dict[str, Any] = {
+        "desc": name,
+        "total": total,
+        "unit": f" {unit}",
+        "initial": start,
+        "file": stream,
+        "disable": quiet,
+    }
+    if stream.isatty():
+        # Of nested bars only the outermost stays.
+        return tqdm(**options, leave=None)
+    of = "" if total is None else f" of {total:,}"
+    line = f"{{desc}}: {{n:,}}{of}{{unit}}, {{rate_fmt}}{{postfix}}"
+    # The delay suppresses the line at the start.
+    timing: dict[str, Any] = {
+        "mininterval": LINE_SECONDS,
+        "miniters": 0,
+        "delay": 1e-9,
+        "smoothing": 0,
+    }
+    return _Lines(**options, **timing, bar_format=line)
 
-    def __init__(
-        self,
-        name: str,
-        total: int | None,
-        unit: str,
-        *,
-        start: int = 0,
-        quiet: bool = False,
-        stream: TextIO | None = None,
-    ) -> None:
-        self.stream = sys.stderr if stream is None else stream
-        self.name, self.total, self.unit, self.done = name, total, unit, start
-        self.quiet = quiet
-        self.note = ""
-        self._began = self._shown = time.monotonic()
-        self._first = start
-        # What the last line said was done.
-        self._said: int | None = None
-        terminal = self.stream.isatty() and not quiet
-        self._bar = (
-            # Of bars within others only the outermost stays.
-            tqdm(
-                desc=name,
-                total=total,
-                unit=f" {unit}",
-                initial=start,
-                file=self.stream,
-                leave=None,
-            )
-            if terminal
-            else None
-        )
 
-    def update(self, count: int, note: str = "") -> None:
-        """Adds ``count`` units; ``note`` (e.g. the loss) is shown beside from then on."""
-        self.done += count
-        self.note = note or self.note
-        if self._bar is not None:
-            if note:
-                self._bar.set_postfix_str(note, refresh=count == 0)
-            self._bar.update(count)
-        elif time.monotonic() - self._shown >= LINE_SECONDS:
-            self._line()
+class _Lines(tqdm):
+    """A line at most every ``mininterval`` seconds, and one at the end unless the work failed."""
 
-    def _line(self) -> None:
-        self._shown, self._said = time.monotonic(), self.done
-        if self.quiet:
-            return
-        rate = (self.done - self._first) / max(self._shown - self._began, 1e-9)
-        pace = f"{rate:,.0f} a second" if rate >= 1 else f"{60 * rate:,.1f} a minute"
-        of = "" if self.total is None else f" of {self.total:,}"
-        text = f"{self.name}: {self.done:,}{of} {self.unit}, {pace}"
-        print(f"{text}, {self.note}" if self.note else text, file=self.stream, flush=True)
+    monitor_interval = 0
 
-    def __enter__(self) -> Progress:
-        return self
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        if time() - self.last_print_t >= self.mininterval:
+            self._write()
+
+    def _write(self) -> None:
+        print(self, file=self.fp, flush=True)
+        self.last_print_n, self.last_print_t = self.n, time()
+
+    def close(self) -> None:
+        self.disable = True
+        self._instances.discard(self)  # type: ignore[attr-defined]
 
     def __exit__(
         self,
@@ -88,7 +79,8 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-        elif kind is None and self._said != self.done:
-            self._line()
+        if kind is None and not self.disable:
+            written = self.last_print_t > self.start_t and self.last_print_n == self.n
+            if not written:
+                self._write()
+        self.close()

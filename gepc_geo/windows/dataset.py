@@ -13,6 +13,7 @@ from torch_geometric.data import Data, Dataset
 
 from gepc_geo.errors import InputError
 from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.utils.checksums import checksum
 from gepc_geo.windows.filling import FilledTracks, fill
 
 
@@ -151,6 +152,11 @@ class PoseWindows(Dataset):
     def padded(self) -> np.ndarray:
         """:math:`[W]` bool, whether the piece is shorter than a window."""
         return self.high - self.low + 1 < self.size
+
+    def fingerprint(self) -> dict[str, int]:
+        """The number of windows, and a checksum of their poses and places: data with both are the same."""
+        places = (self.clip, self.track, self.frame)
+        return {"windows": len(self), "checksum": checksum(*places, self.table.keypoints)}
 
     def len(self) -> int:
         """The number of windows, :math:`W`."""

@@ -184,3 +184,8 @@ class _Template:
         zeros = torch.zeros(size, dtype=torch.long)
         self.increments = {name: zeros for name in self.slices}
         self.increments["edge_index"] = counts[:size] * joints
+
+
+def to_dense(x: Tensor, num_nodes: int) -> Tensor:
+    r"""Node features of a batch of windows, :math:`(B V, T, C)`, as :math:`(B, T, V, C)`."""
+    return x.view(-1, num_nodes, *x.shape[1:]).transpose(1, 2)

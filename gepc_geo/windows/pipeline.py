@@ -15,7 +15,6 @@ from torch_geometric.data import Batch
 from torch_geometric.transforms import Compose
 
 from gepc_geo.errors import InputError
-from gepc_geo.nn import to_dense
 from gepc_geo.options import Options
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
@@ -24,7 +23,7 @@ from gepc_geo.transforms.base import join_channels
 from gepc_geo.transforms.normalize import AlignRoot, normalize
 from gepc_geo.transforms.spectral import spectrum
 from gepc_geo.windows.dataset import PoseWindows
-from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.loader import WindowLoader, to_dense
 from gepc_geo.windows.resampling import resample_clips
 
 # Variance over that of all coordinates: of the velocity's channels together, of the log speed, and of the

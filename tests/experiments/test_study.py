@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from gepc_geo.density import alterations
 from gepc_geo.errors import InputError
-from gepc_geo.experiments import Coarse, Noise, Split, Streams, Study, study, write_summary
+from gepc_geo.experiments import Coarse, Noise, Split, Streams, Study, cells, study, write_summary
 from gepc_geo.experiments.methods import Scored, Trained
 from gepc_geo.options import MODES, Options
 from gepc_geo.scoring.aggregation import smooth
@@ -48,7 +48,7 @@ def calls(monkeypatch) -> list[str]:
         score = windows.table.keypoints[windows.rows(), :, 1].mean((1, 2))
         return Trained({unit: Scored(windows, score)}, 1.5, 0.5)
 
-    monkeypatch.setattr(study, "train_and_score", fake)
+    monkeypatch.setattr(cells, "train_and_score", fake)
     return asked
 
 
@@ -177,14 +177,14 @@ def test_a_stop_leaves_finished_cells_and_no_half_file(actions, tmp_path, calls,
 
 
 def test_a_failing_cell_is_named_and_the_others_stay(actions, tmp_path, monkeypatch, calls):
-    fake = study.train_and_score
+    fake = cells.train_and_score
 
     def fail(unit, train, *rest):
         if "run" in train.clip_label:
             raise InputError("no luck with these poses")
         return fake(unit, train, *rest)
 
-    monkeypatch.setattr(study, "train_and_score", fail)
+    monkeypatch.setattr(cells, "train_and_score", fail)
     one = begun(tmp_path / "s", coarse(actions))
     name = "nearest_neighbour__moving__few-vs-many__seed=0"
     with pytest.raises(InputError, match=f"^{name}: no luck with these poses$"):
@@ -236,7 +236,7 @@ def test_a_cell_holds_the_scores_that_its_auc_is_of(actions, tmp_path, calls):
 
 def test_the_report_lists_every_machine_that_computed_a_cell(actions, tmp_path, calls, monkeypatch):
     for seeds, day in (((0,), "2026-01-01"), ((0, 1), "2026-02-02")):
-        monkeypatch.setattr(study, "machine", lambda _, day=day: {"date": day, "threads": 2})
+        monkeypatch.setattr(cells, "machine", lambda _, day=day: {"date": day, "threads": 2})
         one = begun(tmp_path / "s", coarse(actions), seeds=seeds)
         one.run("cpu", quiet=True)
         write_summary(one)

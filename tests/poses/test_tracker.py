@@ -65,9 +65,9 @@ def test_people_who_cross_keep_their_ids(name, record_property):
 
 def test_a_crowd_keeps_its_ids(monkeypatch, record_property):
     """Gaps, missing joints and passers-by of the demo's crowd, also at a lower frame rate."""
-    observe = simulate._observe
+    observe = simulate.observe
     # The crowd's trackers switch ids on purpose; these have the true ones.
-    monkeypatch.setattr(simulate, "_observe", lambda *args: observe(*args[:4], args[3]))
+    monkeypatch.setattr(simulate, "observe", lambda *args: observe(*args[:4], args[3]))
     crowd = simulate_crowd("test", num_clips=6, frames_per_clip=150, seed=3)
     for step, least in ((1, 0.99), (2, 0.99), (4, 0.97)):
         scores, total = [], 0

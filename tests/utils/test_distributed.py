@@ -20,13 +20,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from click.testing import CliRunner
 from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.cli import main
 from gepc_geo.density import alterations
-from gepc_geo.nn import block
+from gepc_geo.nn import reduce
 from gepc_geo.nn.norm import ChannelNorm, RowNorm
 from gepc_geo.scoring.encoder import Network
 from gepc_geo.utils import distributed
@@ -135,7 +136,7 @@ def norms(x: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def dropout_state(tracks: PoseTracks) -> torch.Tensor:
     """The state of the random numbers when the first dropout mask is drawn."""
-    states, original = [], block.dropout
+    states, original = [], F.dropout
 
     def recorded(x, p, training):
         if training:
@@ -143,7 +144,7 @@ def dropout_state(tracks: PoseTracks) -> torch.Tensor:
         return original(x, p, training)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(block, "dropout", recorded)
+        patch.setattr(F, "dropout", recorded)
         GEPC(**{**SMALL, "budget": 33, "dropout": 0.3}).fit(tracks, device="cpu")
     return states[0]
 
@@ -170,7 +171,11 @@ def work(rank: int, folder: Path, ports: tuple[int, ...]) -> None:
     with pytest.MonkeyPatch.context() as patch, distributed.process_group():
         in_double(patch)
         assert (distributed.rank(), distributed.world()) == (rank, WORLD)
-        results["norms"] = norms(*torch.load(folder / "batch.pt"))
+        one = torch.ones(())
+        results["totals"] = [reduce.total(one).item()]
+        with reduce.across_ranks(True):
+            results["totals"].append(reduce.total(one).item())
+            results["norms"] = norms(*torch.load(folder / "batch.pt"))
         # A folder for each rank: what lies in the second one's, the second one wrote.
         whole = GEPC(**SMALL).fit(tracks, run=folder / f"two{rank}", device="cpu")
         results["whole"] = result_of(whole, tracks)
@@ -323,6 +328,10 @@ def test_norm_statistics_and_gradients_are_those_of_the_whole_batch(two, batch):
             assert torch.equal(first[name], second[name])
 
 
+def test_networks_communicate_where_ranks_train_together_and_nowhere_else(two):
+    assert [result["totals"] for result in two] == [[1, WORLD]] * WORLD
+
+
 def test_dropout_masks_are_each_ranks_own(two):
     assert not torch.equal(two[0]["dropout"], two[1]["dropout"])
 
@@ -333,8 +342,8 @@ def test_the_first_rank_decides_on_the_precision_of_all(two):
 
 def test_input_that_one_rank_refuses_all_refuse(two):
     for name, message in {
-        "other poses": "rank 1 has other training poses or options than rank 0",
-        "other options": "rank 1 has other training poses or options than rank 0",
+        "other poses": "training poses or options must be the same on all ranks, got others on rank 1",
+        "other options": "training poses or options must be the same on all ranks, got others on rank 1",
         "no number": "the reconstruction loss is inf at step 2",
         "no folder": "losses.csv cannot be written, expected a writable folder",
     }.items():
@@ -458,7 +467,7 @@ def test_a_gpu_has_one_rank_by_whatever_number(monkeypatch):
     distributed._check_own(torch.device("cuda:0"))
     distributed._check_own(torch.device("cpu"))
     mine.uuid = "a"
-    with pytest.raises(InputError, match="'cuda:1' on rank 3, which is rank 0's GPU, expected one"):
+    with pytest.raises(InputError, match="got 'cuda:1' on rank 3, which is the GPU of rank 0"):
         distributed._check_own(torch.device("cuda:1"))
 
 

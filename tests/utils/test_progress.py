@@ -7,7 +7,7 @@ import io
 import pytest
 
 from gepc_geo.utils import progress
-from gepc_geo.utils.progress import Progress
+from gepc_geo.utils.progress import progress_bar
 
 
 class Terminal(io.StringIO):
@@ -18,8 +18,9 @@ class Terminal(io.StringIO):
 def test_plain_lines_on_a_file(monkeypatch):
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     stream = io.StringIO()
-    with Progress("train", 1000, "windows", stream=stream) as bar:
-        bar.update(400, "loss 0.5")
+    with progress_bar("train", 1000, "windows", stream=stream) as bar:
+        bar.set_postfix_str("loss 0.5", refresh=False)
+        bar.update(400)
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith("train: 400 of 1,000 windows, ")
     assert lines[0].endswith("loss 0.5")
@@ -31,9 +32,9 @@ def test_the_end_is_said_once(seconds, monkeypatch):
     """Whether or not a line was due with the last unit; and where there was nothing to do."""
     monkeypatch.setattr(progress, "LINE_SECONDS", seconds)
     stream = io.StringIO()
-    with Progress("train", 10, "windows", stream=stream) as bar:
+    with progress_bar("train", 10, "windows", stream=stream) as bar:
         bar.update(10)
-    with Progress("score", 0, "windows", stream=stream):
+    with progress_bar("score", 0, "windows", stream=stream):
         pass
     lines = stream.getvalue().splitlines()
     assert [line.split(",")[0] for line in lines] == [
@@ -44,7 +45,7 @@ def test_the_end_is_said_once(seconds, monkeypatch):
 
 def test_a_bar_on_a_terminal():
     stream = Terminal()
-    with Progress("train", 10, "windows", start=3, stream=stream) as bar:
+    with progress_bar("train", 10, "windows", start=3, stream=stream) as bar:
         bar.update(7)
     assert "10/10" in stream.getvalue() and "\r" in stream.getvalue()
 
@@ -52,7 +53,7 @@ def test_a_bar_on_a_terminal():
 def test_where_the_end_is_not_known_only_the_count_is_shown():
     line, bar_ = io.StringIO(), Terminal()
     for stream in (line, bar_):
-        with Progress("train", None, "windows", stream=stream) as bar:
+        with progress_bar("train", None, "windows", stream=stream) as bar:
             bar.update(1234)
     assert line.getvalue().startswith("train: 1,234 windows, ")
     assert "1234 windows" in bar_.getvalue() and "/1234" not in bar_.getvalue()
@@ -60,10 +61,10 @@ def test_where_the_end_is_not_known_only_the_count_is_shown():
 
 def test_of_bars_within_others_the_outermost_stays():
     stream = Terminal()
-    with Progress("study", 2, "cells", stream=stream) as outer:
-        outer.update(0, "at the first")
+    with progress_bar("study", 2, "cells", stream=stream) as outer:
+        outer.set_postfix_str("at the first")
         assert "0/2" in stream.getvalue() and "at the first" in stream.getvalue()
-        with Progress("train", 10, "windows", stream=stream) as inner:
+        with progress_bar("train", 10, "windows", stream=stream) as inner:
             inner.update(10)
         outer.update(2)
     left = stream.getvalue().rsplit("train", 1)[1]
@@ -72,6 +73,6 @@ def test_of_bars_within_others_the_outermost_stays():
 
 @pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
 def test_quiet_is_quiet(stream):
-    with Progress("train", 10, "windows", quiet=True, stream=stream) as bar:
+    with progress_bar("train", 10, "windows", quiet=True, stream=stream) as bar:
         bar.update(10)
     assert stream.getvalue() == ""

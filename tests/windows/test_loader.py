@@ -12,7 +12,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.poses.skeleton import SKELETONS
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.windows.dataset import PoseWindows
-from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.loader import WindowLoader, to_dense
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +173,8 @@ def test_on_the_device_without_a_host_round_trip(windows):
         torch.cuda.set_sync_debug_mode("default")
     assert batch.x.is_cuda and batch.num_nodes == 6 * SKELETONS["penn13"].num_joints
     assert_same_batch(batch.cpu(), Batch.from_data_list([windows[i] for i in range(6)]))
+
+
+def test_to_dense_is_the_layout_of_a_batch():
+    x = torch.randn(2, 5, 12, 3)  # graph, node, frame, channel
+    assert torch.equal(to_dense(x.view(10, 12, 3), 5), x.transpose(1, 2))

@@ -148,7 +148,7 @@ def score(
         torchrun --nproc-per-node 4 -m gepc_geo score runs/mine poses/test --out scores.csv
     """
     with ranks():
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             part = None if shard is None else Shard.parse(shard)
             if part is not None and out.suffix != ".npz":
                 raise InputError(
@@ -161,7 +161,7 @@ def score(
             Run.of(run).check()
             tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
         target = distributed.own_device(device)
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             detector = load_run(run, frames, target, tracks)
             level = level or ("frame" if detector.frames is None else "clip")
             for flag, value, own in (("--labels", labels, "frame"), ("--normal", normal, "clip")):

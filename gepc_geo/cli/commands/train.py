@@ -69,11 +69,11 @@ def train(
     with ranks():
         began = distributed.from_first(lambda: run.start(resume))
         base = None if began is None else began["options"]
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             # What is wrong with a flag is said before anything is read.
             resolve(flags, config, preset, base)
             target = pick_device(device)
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             names = class_names(normal)
             reading: dict[str, Any] = {"format": format_, "skeleton": skeleton, "split": split}
             reading |= {"normal": names, "fps": fps}
@@ -83,7 +83,7 @@ def train(
             options = resolve(flags, config, preset, base, tracks)
         # Before the comparison: the run's configuration has what auto stood for when it began.
         options = distributed.from_first(lambda: run.settle(options, target))
-        with distributed.agreement():
+        with distributed.raise_on_all_ranks():
             if began is not None and distributed.is_first():
                 # Where the data lies may have changed; the checkpoint knows whether it is the same.
                 run.check_resumed(options, reading)

@@ -1,0 +1,133 @@
+"""The cells of a study computed by a pool of worker processes.
+
+``concurrent.futures`` makes the pool. What stands here beside it stops it cleanly: Ctrl-C reaches the
+first process alone, and no worker outlives it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+import torch
+
+from gepc_geo.errors import InputError
+from gepc_geo.experiments.cells import Cell, Outcome, run_cell
+from gepc_geo.experiments.protocol import Protocol
+
+
+def outcomes(
+    protocol: Protocol,
+    cells: list[Cell],
+    device: str,
+    jobs: int,
+    begin: Callable[[Cell], None] | None,
+) -> Iterator[tuple[Cell, Outcome | InputError]]:
+    """Cells with what they gave, as they end: an outcome, or why there is none.
+
+    Where there is a ``begin`` and one process, it is told of each cell, which then shows its progress.
+    """
+    if jobs == 1:
+        for cell in cells:
+            if begin is not None:
+                begin(cell)
+            yield cell, _tried(protocol, cell, device, quiet=begin is None)
+        return
+    others = set(multiprocessing.active_children())
+    ended: SimpleQueue[Future[Outcome | InputError]] = SimpleQueue()
+    with (
+        _threads(max(1, torch.get_num_threads() // jobs)),
+        ProcessPoolExecutor(
+            jobs,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(protocol, device),
+        ) as pool,
+    ):
+        try:
+            with _deaf():
+                futures = {pool.submit(_work, cell): cell for cell in cells}
+            for future in futures:
+                future.add_done_callback(ended.put)
+            # Not as_completed: interrupted, it may keep locks that the pool waits for at the end.
+            for _ in futures:
+                future = ended.get()
+                yield futures[future], future.result()
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            # What they are at may take an hour more, and nobody waits for it.
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()
+            if isinstance(error, BrokenProcessPool):
+                raise InputError(
+                    "a worker process was ended from outside, expected memory for "
+                    f"{jobs} of them (--jobs)"
+                ) from None
+            raise
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started meanwhile do not hear Ctrl-C, not even while they import what they need.
+
+    This one hears it afterwards: what is blocked is not lost, and children inherit it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Processes started meanwhile compute with so many threads each."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+_given: tuple[Protocol, str]
+
+
+def _start_worker(protocol: Protocol, device: str) -> None:
+    """What a worker keeps for all of its cells."""
+    global _given
+    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _given = protocol, device
+
+
+def _end_with_parent() -> None:
+    """Ends this worker when the process that started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(cell: Cell) -> Outcome | InputError:
+    return _tried(_given[0], cell, _given[1])
+
+
+def _tried(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) -> Outcome | InputError:
+    try:
+        return run_cell(protocol, cell, device, quiet)
+    except InputError as error:
+        return error
