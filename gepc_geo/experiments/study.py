@@ -29,6 +29,7 @@ from gepc_geo.training.precision import decide
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.files import as_text, atomic_path, check_destination, read_npz, read_yaml
 from gepc_geo.utils.machine import machine
+from gepc_geo.utils.memory import keep_memory
 from gepc_geo.utils.progress import Progress
 
 #: Of what cells hold and methods compute. Whoever changes what any method scores under the same options
@@ -447,6 +448,7 @@ def _start_worker(protocol: Protocol, device: str) -> None:
     # Ctrl-C reaches all processes of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_memory()
     _given = protocol, device
 
 

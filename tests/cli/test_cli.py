@@ -656,8 +656,10 @@ def test_demo_at_a_small_size(tmp_path, monkeypatch):
         "metrics_roc.png",
         "metrics_timelines.png",
         "model.pt",
+        "report.html",
     ):
         assert ((out / name).exists() and name in text) or name == "model.pt"
+    assert "running_" in (out / "report.html").read_text(encoding="utf-8")
     assert list((out / "poses" / "train").glob("*_alphapose_tracked_person.json"))
     other = (*TINY, "--budget", 320, "--score-stride", 6, "--seed", 1, "--hidden", 3)
     assert "hidden is 3, expected 2 as in" in refused("demo", "--out", out, *other)
@@ -670,15 +672,18 @@ def test_the_demo_of_the_default_has_no_network(tmp_path, monkeypatch):
     modes = r"combined 0\.\d{3}  nearest 0\.\d{3}  altered 0\.\d{3}"
     assert re.search(rf"^  detector +{modes}$", text, re.M)
     assert re.search(r"^  mixture on the input +- 0\.\d{3}$", text, re.M)
-    assert "AUC" in good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)
+    (tmp_path / "report.html").unlink()
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    again = good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)
+    assert "AUC" in again and "note: no report: plotly is not installed" in again
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_interrupted_demo_says_how_to_go_on(tmp_path, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    # The package's attribute of that name is the command, not the module.
-    monkeypatch.setattr(sys.modules["gepc_geo.cli.commands.demo"], "run_demo", interrupt)
+    monkeypatch.setattr("gepc_geo.cli.demo.run_demo", interrupt)
     result = run("demo", "--out", tmp_path)
     assert result.exit_code == 130
     assert "the same command goes on from there" in result.output

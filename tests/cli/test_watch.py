@@ -21,14 +21,12 @@ from streams import SEVERAL, SMALL, all_joints, line, lines_of, small_run
 
 from gepc_geo import InputError, OnlineScorer
 from gepc_geo.cli import main
+from gepc_geo.cli import watch as watch_module
 from gepc_geo.cli.lines import Log
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.streaming.alerts import Alert
 from gepc_geo.streaming.scorer import REASONS
 from gepc_geo.streaming.thresholds import alarm_runs, clip_series
-
-# The command of the same name hides the module.
-watch_module = sys.modules["gepc_geo.cli.commands.watch"]
 
 
 @pytest.fixture(scope="module")
