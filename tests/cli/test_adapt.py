@@ -18,7 +18,13 @@ from gepc_geo.evaluation.tables import ScoreOptions, frame_level
 from gepc_geo.streaming.alerts import Alert, read_events
 
 
-@pytest.fixture(scope="module", params=[SMALL, SEVERAL], ids=["one", "several"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(SMALL, id="one"),
+        pytest.param(SEVERAL, id="several", marks=pytest.mark.slow),
+    ],
+)
 def folder(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("adapt")
     detector = small_run(folder, request.param)

@@ -164,6 +164,7 @@ def test_runs_without_a_network_have_the_modes_of_windows(files, tmp_path):
     assert {row["length"] for row in rows(tmp_path / "w.csv")} == {"12", "20"}
 
 
+@pytest.mark.slow
 def test_the_saved_configuration_trains_the_same_model(files, tmp_path):
     config = files / "run" / "config.yaml"
     good("train", files / "train", "--out", tmp_path / "again", "--config", config)
@@ -327,6 +328,7 @@ def test_another_frame_rate_is_warned_of(files, tmp_path):
     assert "warning" not in good("score", files / "run", *data, "--fps", 24)
 
 
+@pytest.mark.slow
 def test_interrupted_run_is_resumable(files, tmp_path):
     """Ctrl-C: exit code 130, a sentence, a checkpoint; --resume finishes what was begun."""
     folder = tmp_path / "run"
@@ -505,6 +507,7 @@ def test_configuration_files_that_cannot_be_used(files, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_numbers_without_a_point_are_numbers_in_configuration_files(files, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("lr: 2e-3\nweight_decay: 1e-6\n")
@@ -665,6 +668,7 @@ def test_demo_at_a_small_size(tmp_path, monkeypatch):
     assert "hidden is 3, expected 2 as in" in refused("demo", "--out", out, *other)
 
 
+@pytest.mark.slow
 def test_the_demo_of_the_default_has_no_network(tmp_path, monkeypatch):
     shrink_demo(monkeypatch)
     text = good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)

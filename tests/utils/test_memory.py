@@ -1,4 +1,4 @@
-"""Freed memory stays with a process that asks for it; a library call never asks."""
+"""Freed memory stays with a process that asks for it."""
 
 from __future__ import annotations
 
