@@ -29,7 +29,6 @@ from gepc_geo.training.holdout import hold_out, warn_of_few
 from gepc_geo.training.trainer import Trainer
 from gepc_geo.utils import distributed
 from gepc_geo.utils.checksums import checksum
-from gepc_geo.utils.memory import kept_memory
 from gepc_geo.utils.refitting import refitted
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.pipeline import InputPipeline
@@ -90,7 +89,6 @@ class GEPC(Options, BaseEstimator):
 
     # -- training ------------------------------------------------------------------------------
 
-    @kept_memory()
     def fit(
         self,
         tracks: PoseTracks,
@@ -265,7 +263,6 @@ class GEPC(Options, BaseEstimator):
         self.check_fitted()
         return self.pipeline_.windows(tracks, self.options_.score_stride)
 
-    @kept_memory()
     def window_scores(
         self,
         tracks: PoseTracks,

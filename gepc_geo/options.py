@@ -6,15 +6,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gepc_geo.errors import InputError, warn_of_input
-from gepc_geo.nn.attention import ATTENTIONS
-from gepc_geo.nn.spatial import BRANCHES
-from gepc_geo.poses.tracks import PoseTracks
 
+if TYPE_CHECKING:
+    from gepc_geo.poses.tracks import PoseTracks
+
+#: Adjacencies of the graph convolution, and kinds of attention of the inferred one, as :mod:`gepc_geo.nn` has
+#: them; written out, as the command line's help imports this module and must not import PyTorch.
+BRANCHES = ("static", "global", "inferred")
+ATTENTIONS = ("dot", "scaled_dot", "additive")
 #: Scoring modes that need the trained network: of the soft assignment (section 3.4 of the paper), its largest
 #: part, the latent, what reconstruction leaves over.
 NETWORK_MODES = ("assignment", "max", "latent", "reconstruction")
@@ -115,7 +119,7 @@ class Options:
         "dot",
         "Attention of the inferred adjacency: dot product (the paper's), divided by the root of its "
         "length, or additive as in GAT.",
-        choices=tuple(ATTENTIONS),
+        choices=ATTENTIONS,
     )
     hidden: int = _option(8, "Channel unit h; all channel counts are multiples of it.", low=1)
     encoder_channels: list[int] = _option(

@@ -42,6 +42,14 @@ def quick_classifiers() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def usual_allocator() -> Iterator[None]:
+    """Commands that tests call leave the allocator of the tests' process as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gepc_geo.cli.computing.keep_memory", lambda: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Callable[[str], Path]:
     """A function from a data set's folder name to its path; skips the test where it is absent."""

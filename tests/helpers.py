@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +14,7 @@ import pytest
 from pytest import MonkeyPatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gepc_geo.cli import demo
 from gepc_geo.density import alterations
 from gepc_geo.poses.skeleton import SKELETONS, coco17_to_coco18
 from gepc_geo.poses.tracks import PoseTracks
@@ -61,9 +61,7 @@ def full_disk(room: int) -> Iterator[None]:
 def shrink_demo(monkeypatch: MonkeyPatch) -> None:
     """The command ``demo`` on a crowd of few short clips, every kind of anomaly among them."""
     crowd = {"train_clips": 12, "test_clips": 9, "frames_per_clip": 48}
-    # The package's attribute of that name is the command, not the module.
-    module = sys.modules["gepc_geo.cli.commands.demo"]
-    monkeypatch.setattr(module, "run_demo", partial(module.run_demo, crowd=crowd))
+    monkeypatch.setattr(demo, "run_demo", partial(demo.run_demo, crowd=crowd))
 
 
 def poses_for(form: str, tracks: PoseTracks) -> PoseTracks:

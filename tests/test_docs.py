@@ -149,6 +149,7 @@ def test_public_names_are_in_the_api(module):
     assert names and not {name for name in names if f"::: {module}.{name}" not in shown}
 
 
+@pytest.mark.slow
 def test_site_builds_strictly(tmp_path):
     for package in ("mkdocs", "material", "mkdocstrings"):
         if importlib.util.find_spec(package) is None:

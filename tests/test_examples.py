@@ -26,6 +26,7 @@ def recognise(module: ModuleType, root: Path, out: Path, *more: object) -> Resul
     return CliRunner().invoke(module.main, [str(word) for word in (root, *small)])
 
 
+@pytest.mark.slow
 def test_action_recognition_goes_on_where_it_was_stopped(few_clips, tmp_path, monkeypatch):
     module = script("examples/action_recognition.py")
     whole = recognise(module, few_clips, tmp_path / "whole", "--epochs", 3)
@@ -55,6 +56,7 @@ def test_action_recognition_goes_on_where_it_was_stopped(few_clips, tmp_path, mo
     assert again.exit_code == 2 and "is of a run with" in again.stderr
 
 
+@pytest.mark.slow
 def test_action_recognition_compares_all_subsets_of_the_branches(few_clips, tmp_path):
     module = script("examples/action_recognition.py")
     table = recognise(module, few_clips, tmp_path, "--epochs", 4, "--compare", "--validate")

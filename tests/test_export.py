@@ -119,6 +119,7 @@ def test_runtimes_agree_with_the_detectors_assignments(runtimes, detector, crowd
         np.testing.assert_allclose(assignments, p[: len(assignments)], atol=CLOSE, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["nearest", "assignment"])
 def test_lengths_are_averaged_about_the_middle(walkers, crowd, tmp_path, mode):
     """With and without a network: the mean over the windows of each length in the middle of the longest."""
@@ -148,6 +149,7 @@ def test_lengths_are_averaged_about_the_middle(walkers, crowd, tmp_path, mode):
     assert len(np.unique(score)) > 10
 
 
+@pytest.mark.slow
 def test_other_densities_and_image_scale_agree(walkers, crowd, tmp_path):
     options = {
         **TINY,

@@ -157,6 +157,7 @@ def test_every_option_has_another_value():
             assert OTHER[option.name] != {**Options().to_dict(), **SMALL}[option.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(OTHER))
 def test_an_option_set_after_the_fit_changes_nothing_but_the_next_fit(
     name, fitted, expected, crowd, tmp_path
@@ -247,6 +248,7 @@ def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, c
 # -- fits that are refused, or stopped ----------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "poses", "error"),
     [

@@ -10,7 +10,13 @@ import pytest
 from helpers import in_3d
 
 from gepc_geo.errors import InputError, InputWarning
-from gepc_geo.options import NAMES, Options
+from gepc_geo.nn import attention, spatial
+from gepc_geo.options import ATTENTIONS, BRANCHES, NAMES, Options
+
+
+def test_names_of_the_network_are_those_of_its_modules():
+    assert tuple(attention.ATTENTIONS) == ATTENTIONS
+    assert spatial.BRANCHES == BRANCHES
 
 
 def test_defaults_and_presets_are_allowed():

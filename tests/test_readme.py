@@ -165,6 +165,7 @@ def test_commands_of_the_results_parse(command):
     assert context.params["data"] is not None
 
 
+@pytest.mark.slow
 def test_results_commands_run_small_on_real_data(real_data, tmp_path, monkeypatch):
     """The README's clip-level commands, in order, with a small network."""
     monkeypatch.chdir(tmp_path)

@@ -85,6 +85,7 @@ def test_plot_draws_measured_rates_and_refuses_other_files(output, tmp_path):
     assert not (tmp_path / "other.png").exists()
 
 
+@pytest.mark.slow
 def test_aggregation_prints_and_draws(output, tmp_path):
     path = tmp_path / "a.png"
     text = output("benchmarks/aggregation.py", "--most", 40_000, "--repeats", 1, "--out", path)
@@ -92,6 +93,7 @@ def test_aggregation_prints_and_draws(output, tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_scoring_memory_prints_and_draws(output, tmp_path):
     path = tmp_path / "m.png"
     text = output(
@@ -125,6 +127,7 @@ _BLOCK = dict(
 _small = functools.partial(GEPC, **{**NETWORK, **_BLOCK})
 
 
+@pytest.mark.slow
 def test_online_latency_prints_a_row_a_stride(monkeypatch):
     module = script("benchmarks/online_latency.py")
     monkeypatch.setattr(module, "GEPC", _small)
@@ -137,6 +140,7 @@ def test_online_latency_prints_a_row_a_stride(monkeypatch):
     assert len(re.findall(r"^ +[18]( +\d+){4}  (?:yes|no)$", text, flags=re.M)) == 2
 
 
+@pytest.mark.slow
 def test_export_speed_compares_the_runtimes(few, monkeypatch):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
@@ -152,6 +156,7 @@ def test_export_speed_compares_the_runtimes(few, monkeypatch):
     assert len(rows) == 2 and all(float(gap) < 1e-4 for _, gap in rows)
 
 
+@pytest.mark.slow
 def test_adapt_speed_prints_seconds(few, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     module = script("benchmarks/adapt_speed.py")
@@ -168,6 +173,7 @@ def test_adapt_speed_prints_seconds(few, monkeypatch):
     assert re.search(r"seconds +\d+\.\d \(goal: 20\)", text)
 
 
+@pytest.mark.slow
 def test_choose_training_trains_variants_on_validation_crowds(monkeypatch):
     module = script("benchmarks/choose_training.py")
     crowd = functools.partial(simulate_crowd, num_clips=9, frames_per_clip=60)
@@ -214,6 +220,7 @@ def test_validation_halves_hold_nothing_of_a_test_half(real_data):
                 assert set(make(folder, f"view{view}").select(split="train").camera) == {f"v{view}"}
 
 
+@pytest.mark.slow
 def test_ablation_measures_variants_and_goes_on(output, monkeypatch, tmp_path):
     """Of two tasks, one of clips and one of frames; what is measured already is not measured again."""
     module = script("benchmarks/ablation.py")
@@ -268,6 +275,7 @@ def test_bad_input_of_what_chooses(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_budgets_are_studies_of_their_own_and_drawn(output, actions, tmp_path):
     pytest.importorskip("matplotlib")
     actions.save(tmp_path / "actions.npz")
@@ -292,6 +300,7 @@ def test_budgets_are_studies_of_their_own_and_drawn(output, actions, tmp_path):
     assert output(*command) == text
 
 
+@pytest.mark.slow
 def test_node_classification_prints_every_layer(output):
     text = output(
         "examples/node_classification.py",
@@ -309,6 +318,7 @@ def test_node_classification_prints_every_layer(output):
         assert all(0 < float(value) <= 100 for value in both.groups())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["GATv2Conv", "TransformerConv"])
 def test_stock_layers_learn_from_unrolled_windows(output, layer):
     text = output(
@@ -319,6 +329,7 @@ def test_stock_layers_learn_from_unrolled_windows(output, layer):
     assert 0.4 < float(re.search(rf"{layer}: frame AUC (0\.\d+)", text)[1]) < 1
 
 
+@pytest.mark.slow
 def test_explain_anomaly_draws_a_picture(tmp_path):
     path = tmp_path / "waving.png"
     module = script("examples/explain_anomaly.py")
@@ -331,6 +342,7 @@ def test_explain_anomaly_draws_a_picture(tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_default_speed_measures_two_versions(monkeypatch):
     """Both of them are this one."""
     module = script("benchmarks/default_speed.py")

@@ -27,6 +27,7 @@ from gepc_geo.nn import SoftAssignment
 from gepc_geo.options import Options
 from gepc_geo.scoring.encoder import autoencoder, latents
 from gepc_geo.training.trainer import Trainer
+from gepc_geo.utils.memory import keep_memory
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline
 
@@ -133,6 +134,9 @@ def measure(
 
 if __name__ == "__main__":
     _who, _precision, _augment, _device, _folder, _budget, _hidden = sys.argv[1:]
+    if _who != "ordinary":
+        # As the command line does.
+        keep_memory()
     print(
         json.dumps(
             measure(

@@ -6,7 +6,6 @@ import json
 import statistics
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from gepc_geo.options import Options
 from gepc_geo.poses.skeleton import SKELETONS
 from gepc_geo.training.compiling import compiled
 from gepc_geo.training.precision import autocast, native_bf16, tensor_float
-from gepc_geo.utils.memory import kept_memory
+from gepc_geo.utils.memory import keep_memory
 
 SKELETON, WINDOW, CHANNELS = "coco18", 12, 3
 #: Who is measured: the ordinary network in float32, and ours.
@@ -217,17 +216,19 @@ def works(who: str, precision: str, device: torch.device, batch: int) -> dict[st
 def measure(
     who: str, precision: str, device: torch.device, batch: int, seconds: float
 ) -> dict[str, float]:
-    """Windows a second in this process; ours as training runs it, freed memory kept."""
+    """Windows a second in this process."""
     result = {}
-    with nullcontext() if who == "ordinary" else kept_memory():
-        for name, work in works(who, precision, device, batch).items():
-            (taken,) = milliseconds(work, seconds=seconds, device=device)
-            result[name] = 1e3 * batch / taken
+    for name, work in works(who, precision, device, batch).items():
+        (taken,) = milliseconds(work, seconds=seconds, device=device)
+        result[name] = 1e3 * batch / taken
     return result
 
 
 if __name__ == "__main__":
     _who, _precision, _device, _batch, _seconds = sys.argv[1:]
+    if _who != "ordinary":
+        # As the command line does.
+        keep_memory()
     print(
         json.dumps(measure(_who, _precision, torch.device(_device), int(_batch), float(_seconds)))
     )

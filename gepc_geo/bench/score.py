@@ -33,6 +33,7 @@ from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.aggregation import frame_scores, person_frame_scores
 from gepc_geo.scoring.encoder import Encoder, Network
 from gepc_geo.training.precision import decide
+from gepc_geo.utils.memory import keep_memory
 from gepc_geo.windows.dataset import PoseWindows
 
 #: Who is measured, with scoring mode and precision: the default's distance, and the chain of autoencoder, clusters and
@@ -243,4 +244,7 @@ def measure(who: str, mode: str, precision: str, device: torch.device, folder: P
 
 if __name__ == "__main__":
     _who, _mode, _precision, _device, _folder = sys.argv[1:]
+    if _who != "ordinary":
+        # As the command line does.
+        keep_memory()
     print(json.dumps(measure(_who, _mode, _precision, torch.device(_device), Path(_folder))))

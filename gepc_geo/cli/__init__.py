@@ -1,63 +1,65 @@
-"""``gepc-geo``: parse, call, print. The work is done by the package."""
+"""``gepc-geo``: parse, call, print. The work is done by the package.
+
+Modules of ``commands`` import at the top what their flags need, and inside of a command what its work
+needs: help comes without PyTorch.
+"""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
 import click
-import torch
-from threadpoolctl import threadpool_limits
 
 from gepc_geo._version import __version__
-from gepc_geo.cli.commands.adapt import adapt
-from gepc_geo.cli.commands.bench import bench
-from gepc_geo.cli.commands.calibrate import calibrate
-from gepc_geo.cli.commands.convert import convert
-from gepc_geo.cli.commands.demo import demo
-from gepc_geo.cli.commands.evaluate import evaluate
-from gepc_geo.cli.commands.experiment import experiment
-from gepc_geo.cli.commands.export import export_command
-from gepc_geo.cli.commands.info import info
-from gepc_geo.cli.commands.merge import merge
-from gepc_geo.cli.commands.render import render
-from gepc_geo.cli.commands.report import report
-from gepc_geo.cli.commands.score import score
-from gepc_geo.cli.commands.train import train
-from gepc_geo.cli.commands.watch import watch
 from gepc_geo.cli.refusal import Group
 
-# What torch takes unless told otherwise: a thread for each core.
-_CORES = torch.get_num_threads()
+#: The commands by name, with the line that the list of commands shows of each.
+COMMANDS = {
+    "adapt": "Adapt a run to a new camera or to alarms that were false.",
+    "bench": "Measure speed beside what each part replaces.",
+    "calibrate": "Choose an alarm threshold by its rate of false alarms.",
+    "convert": "Convert poses to the native format, or to another.",
+    "demo": "Simulate, train, score, evaluate and report.",
+    "evaluate": "Measure a run on labelled poses.",
+    "experiment": "Run a protocol of the paper beside its competitors.",
+    "export": "Write a run as one ONNX or PyTorch graph.",
+    "info": "Tell what is in poses or in a run.",
+    "merge": "Join the parts that score --shard wrote.",
+    "render": "Film skeletons coloured by score.",
+    "report": "Write a page that shows what a run finds in poses.",
+    "score": "Score poses with a run.",
+    "train": "Train a detector on normal poses.",
+    "watch": "Watch a stream of frames, write alerts.",
+}
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(Mapping[str, click.Command]):
+    """The commands by name; a command's module is imported when the command is asked for."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        return getattr(import_module(f"{__name__}.commands.{name}"), name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Main(Group):
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_Main,
+    commands=_Commands(),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="gepc-geo")
 def main() -> None:
     """Find abnormal human behaviour in tracked poses."""
-    # Threads of several processes on the same cores wait for one another: two trainings on two cores, two
-    # threads each, took 20 times as long as one (benchmarks/results/2026-11-30/threads.txt).
-    if "OMP_NUM_THREADS" not in os.environ:
-        threads = max(1, _CORES // 2)
-        torch.set_num_threads(threads)
-        # Those of NumPy's and scikit-learn's libraries, too.
-        threadpool_limits(threads)
-
-
-for _command in (
-    demo,
-    train,
-    score,
-    merge,
-    evaluate,
-    calibrate,
-    watch,
-    adapt,
-    report,
-    render,
-    experiment,
-    convert,
-    export_command,
-    info,
-    bench,
-):
-    main.add_command(_command)

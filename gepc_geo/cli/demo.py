@@ -20,6 +20,7 @@ from gepc_geo.io import read
 from gepc_geo.io.labels import read_frame_labels
 from gepc_geo.options import Options
 from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.report import gather, plotting_script, write_page
 from gepc_geo.scoring.metrics import auc
 from gepc_geo.utils.device import pick_device
 
@@ -37,6 +38,8 @@ class DemoResult:
         table: For each detector (this one, with a network also an untrained one, and a mixture on the
             input) and mode its AUC, over the same clips as ``auc``.
         evaluation: The evaluation over all clips.
+        detector: The trained detector.
+        train: The training poses.
         test: The test poses.
     """
 
@@ -44,6 +47,8 @@ class DemoResult:
     by_kind: dict[str, float]
     table: dict[str, dict[str, float]]
     evaluation: Evaluation
+    detector: GEPC
+    train: PoseTracks
     test: PoseTracks
 
 
@@ -112,8 +117,26 @@ def run_demo(
         by_kind=by_kind,
         table=table,
         evaluation=evaluate(detector, test, scored=scored),
+        detector=detector,
+        train=train,
         test=test,
     )
+
+
+def write_report(result: DemoResult, out: Path) -> None:
+    """Writes a page (.html) that shows what the detector finds in the test poses.
+
+    Raises:
+        InputError: plotly is not installed.
+    """
+    plotting_script()
+    content = gather(
+        result.detector,
+        result.test,
+        train=result.train,
+        about={"run": out.parent.name, "data": "simulated crowd"},
+    )
+    write_page(content, out)
 
 
 def _kind(clip_name: str) -> str:

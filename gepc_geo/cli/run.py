@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 import yaml
 
@@ -230,3 +231,25 @@ class Run:
                 f"{self.folder} holds no run (there is no {self.model.name}), expected the folder of one: RUN "
                 "comes before DATA"
             )
+
+
+def load_run(
+    run: Path,
+    frames: int | None,
+    device: str | torch.device,
+    tracks: PoseTracks | None = None,
+) -> GEPC:
+    """The run's detector, held against what the command line says about frames."""
+    detector = Run.of(run).load(device)
+    if frames is not None and frames != detector.frames:
+        raise InputError(
+            f"--frames is {frames}, expected none, as {run} scores windows of "
+            f"{' and '.join(map(str, detector.lengths_))} frames, not whole clips"
+            if detector.frames is None
+            else f"--frames is {frames}, expected {detector.frames} as in {run}"
+        )
+    if tracks is not None:
+        note = detector.fps_mismatch(tracks)
+        if note and distributed.is_first():
+            click.echo(f"warning: {note}", err=True)
+    return detector

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options, default_of
-from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.utils.files import parse_yaml, read_yaml
+
+if TYPE_CHECKING:
+    from gepc_geo.poses.tracks import PoseTracks
 
 
 class ListOf(click.ParamType):

@@ -21,6 +21,7 @@ import torch
 from gepc_geo.errors import InputError
 from gepc_geo.experiments.cells import Cell, Outcome, run_cell
 from gepc_geo.experiments.protocol import Protocol
+from gepc_geo.utils.memory import keep_memory
 
 
 def outcomes(
@@ -111,6 +112,7 @@ def _start_worker(protocol: Protocol, device: str) -> None:
     # Ctrl-C reaches all processes of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_memory()
     _given = protocol, device
 
 

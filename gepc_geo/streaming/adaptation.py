@@ -25,7 +25,6 @@ from gepc_geo.streaming.thresholds import (
     choose_threshold,
     series_of,
 )
-from gepc_geo.utils.memory import kept_memory
 from gepc_geo.windows.dataset import PoseWindows
 
 
@@ -45,7 +44,6 @@ class Recall:
         return f"{self.found / self.events:.3f} ({self.found} of {self.events} events)"
 
 
-@kept_memory()
 def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     """A detector that takes all behaviour in new poses for normal, too; the old one stays as it is.
 
@@ -83,7 +81,6 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     return adapted
 
 
-@kept_memory()
 def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert]) -> GEPC:
     """A detector to which some alarms were false: they do not fire any more.
 

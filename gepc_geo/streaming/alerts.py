@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -196,3 +197,27 @@ def _means(places: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarra
     places, group = np.unique(places, axis=1, return_inverse=True)
     count = np.bincount(group.reshape(-1), minlength=places.shape[1])
     return places, np.bincount(group.reshape(-1), score, places.shape[1]) / count
+
+
+def read_events(path: Path) -> list[Alert]:
+    """The alerts of a file that are over; of those that never were, as they opened.
+
+    Raises:
+        InputError: No such file, or a line that is no alert.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} cannot be read, expected lines of gepc-geo watch: {error}"
+        ) from None
+    events: dict[tuple[str, int], Alert] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                alert = Alert.from_json(line)
+            except InputError as error:
+                raise InputError(f"{path}: line {number}: {error}") from None
+            # The line of its end comes after that of its beginning.
+            events[alert.camera, alert.start] = alert
+    return list(events.values())

@@ -77,6 +77,7 @@ def test_keywords_and_options_that_are_none_are_named(name, walkers):
             kind(options).fit(walkers, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPETITORS)
 def test_a_fit_that_ends_early_leaves_a_competitor_as_it_was(name, classes, monkeypatch):
     """Not fitted, or with the scores that it had."""

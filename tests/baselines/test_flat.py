@@ -185,6 +185,7 @@ def test_machine_does_not_mind_where_columns_lie():
     assert np.isfinite(module.one_class_svm(same, 0).decision_function(same)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FLAT)
 def test_scores_of_clips_repeat_and_are_one_a_person(walkers, others, kind):
     options = Options(frames=24, seed=3)

@@ -98,6 +98,7 @@ def test_the_other_score_is_a_mixture_of_dirichlets_on_one_training(classifier, 
         SoftmaxDirichlet.from_classifier(ActionClassifier()).fit(train)
 
 
+@pytest.mark.slow
 def test_seeds_repeat():
     options = Options(**SMALL.to_dict() | {"budget": 64, "seed": 3})
     train, new = movers(1), movers(2)
@@ -120,6 +121,7 @@ def test_too_few_classes_are_refused():
             kind(SMALL).fit(some, device="cpu")
 
 
+@pytest.mark.slow
 def test_without_a_budget_there_is_a_length():
     assert ActionClassifier()._passes == 200_000
     assert ActionClassifier(SMALL)._passes == SMALL.budget

@@ -50,6 +50,7 @@ def test_each_window_has_a_score(trained, others):
     assert windows.stride == SHORT["score_stride"] and windows.length == 12
 
 
+@pytest.mark.slow
 def test_jerky_people_score_higher_than_the_same_people_smooth(trained, others):
     smooth = trained.decision_function(others)
     rough = trained.decision_function(jerky(others))
@@ -58,6 +59,7 @@ def test_jerky_people_score_higher_than_the_same_people_smooth(trained, others):
     assert (rough > smooth).mean() > 0.75
 
 
+@pytest.mark.slow
 def test_seeds_repeat(walkers, others):
     def run(seed: int) -> np.ndarray:
         options = Options(budget=600, stride=8, score_stride=12, seed=seed)

@@ -12,14 +12,19 @@ from streams import SEVERAL, SMALL, all_joints, lines_of, small_run
 
 from gepc_geo import GEPC
 from gepc_geo.cli import main
-from gepc_geo.cli.commands.adapt import read_events
 from gepc_geo.cli.run import Run
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level
-from gepc_geo.streaming.alerts import Alert
+from gepc_geo.streaming.alerts import Alert, read_events
 
 
-@pytest.fixture(scope="module", params=[SMALL, SEVERAL], ids=["one", "several"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(SMALL, id="one"),
+        pytest.param(SEVERAL, id="several", marks=pytest.mark.slow),
+    ],
+)
 def folder(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("adapt")
     detector = small_run(folder, request.param)

@@ -18,7 +18,13 @@ from gepc_geo.options import Options
 from gepc_geo.streaming.thresholds import clip_series, false_alarms
 
 
-@pytest.fixture(scope="module", params=[SMALL, SEVERAL], ids=["one", "several"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(SMALL, id="one"),
+        pytest.param(SEVERAL, id="several", marks=pytest.mark.slow),
+    ],
+)
 def folder(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("calibrate")
     small_run(folder, request.param)

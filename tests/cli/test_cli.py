@@ -164,6 +164,7 @@ def test_runs_without_a_network_have_the_modes_of_windows(files, tmp_path):
     assert {row["length"] for row in rows(tmp_path / "w.csv")} == {"12", "20"}
 
 
+@pytest.mark.slow
 def test_the_saved_configuration_trains_the_same_model(files, tmp_path):
     config = files / "run" / "config.yaml"
     good("train", files / "train", "--out", tmp_path / "again", "--config", config)
@@ -327,6 +328,7 @@ def test_another_frame_rate_is_warned_of(files, tmp_path):
     assert "warning" not in good("score", files / "run", *data, "--fps", 24)
 
 
+@pytest.mark.slow
 def test_interrupted_run_is_resumable(files, tmp_path):
     """Ctrl-C: exit code 130, a sentence, a checkpoint; --resume finishes what was begun."""
     folder = tmp_path / "run"
@@ -505,6 +507,7 @@ def test_configuration_files_that_cannot_be_used(files, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_numbers_without_a_point_are_numbers_in_configuration_files(files, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("lr: 2e-3\nweight_decay: 1e-6\n")
@@ -656,13 +659,16 @@ def test_demo_at_a_small_size(tmp_path, monkeypatch):
         "metrics_roc.png",
         "metrics_timelines.png",
         "model.pt",
+        "report.html",
     ):
         assert ((out / name).exists() and name in text) or name == "model.pt"
+    assert "running_" in (out / "report.html").read_text(encoding="utf-8")
     assert list((out / "poses" / "train").glob("*_alphapose_tracked_person.json"))
     other = (*TINY, "--budget", 320, "--score-stride", 6, "--seed", 1, "--hidden", 3)
     assert "hidden is 3, expected 2 as in" in refused("demo", "--out", out, *other)
 
 
+@pytest.mark.slow
 def test_the_demo_of_the_default_has_no_network(tmp_path, monkeypatch):
     shrink_demo(monkeypatch)
     text = good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)
@@ -670,15 +676,18 @@ def test_the_demo_of_the_default_has_no_network(tmp_path, monkeypatch):
     modes = r"combined 0\.\d{3}  nearest 0\.\d{3}  altered 0\.\d{3}"
     assert re.search(rf"^  detector +{modes}$", text, re.M)
     assert re.search(r"^  mixture on the input +- 0\.\d{3}$", text, re.M)
-    assert "AUC" in good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)
+    (tmp_path / "report.html").unlink()
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    again = good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)
+    assert "AUC" in again and "note: no report: plotly is not installed" in again
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_interrupted_demo_says_how_to_go_on(tmp_path, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    # The package's attribute of that name is the command, not the module.
-    monkeypatch.setattr(sys.modules["gepc_geo.cli.commands.demo"], "run_demo", interrupt)
+    monkeypatch.setattr("gepc_geo.cli.demo.run_demo", interrupt)
     result = run("demo", "--out", tmp_path)
     assert result.exit_code == 130
     assert "the same command goes on from there" in result.output

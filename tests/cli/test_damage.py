@@ -77,6 +77,7 @@ def test_a_byte_at_the_very_end_of_poses_changes_nothing(folder, tmp_path):
         assert same_poses(path, folder / "poses.npz") == (at >= len(content) - 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["poses.npz", "a_alphapose_tracked_person.json"])
 @FUZZ
 @given(data=st.data())
@@ -93,6 +94,7 @@ def test_damaged_poses(name, folder, tmp_path, data):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_damaged_models(folder, tmp_path, data):
@@ -111,6 +113,7 @@ def test_damaged_models(folder, tmp_path, data):
         out.unlink()
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_damaged_configurations(folder, tmp_path, data):

@@ -67,6 +67,7 @@ def test_a_demo_interrupted_before_its_first_checkpoint_starts_anew(finished, tm
     assert demo(tmp_path).auc == finished[1].auc
 
 
+@pytest.mark.slow
 def test_the_default_has_no_checkpoint_to_go_on_from(tmp_path):
     options = Options(lengths=["12", "18"], score_stride=6)
     first = demo(tmp_path, options)

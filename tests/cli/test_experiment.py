@@ -97,6 +97,7 @@ def test_coarse_from_poses_to_tables(given, tmp_path):
     assert line.startswith("Error: clusters is 2, expected 3 as in")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--budget=converge", "--set=budget=converge"])
 def test_training_to_convergence(given, tmp_path, flag):
     given = [one for one in given if one not in ("--budget", 64)]
@@ -113,6 +114,7 @@ def test_noise_has_its_curve(given, tmp_path):
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 2 * 6 * 2
 
 
+@pytest.mark.slow
 def test_noise_of_other_shares(given, tmp_path):
     methods = ("--methods", "nearest_neighbour")
     assert "expected at least" in refused("noise", *given, *methods, "--shares", "0,90")
@@ -137,6 +139,7 @@ def test_a_seed_in_the_file_of_options_is_that_of_training(given, files, tmp_pat
     assert len(list((out / "cells").iterdir())) == 4
 
 
+@pytest.mark.slow
 def test_ablation_has_a_row_for_each_variant(given, tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "VARIED", {"target": ("dec", "paper")})
     text = good(
@@ -155,6 +158,7 @@ def test_ablation_has_a_row_for_each_variant(given, tmp_path, monkeypatch):
     assert {"default", "target=paper", "pooling=none", "pooling=none:max"} <= set(table)
 
 
+@pytest.mark.slow
 def test_streams_and_fine_on_real_data(real_data, tmp_path):
     data = real_data("penn_action")
     chosen = ["--splits", "jumps", "--directions", "few-vs-many", "--methods", "isolation_forest"]
@@ -191,6 +195,7 @@ def test_interrupted_it_says_how_to_go_on(given, monkeypatch, tmp_path):
     good("coarse", *given, "--methods", "nearest_neighbour")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0, 1, 5])
 def test_workers_end_with_the_command(seconds, given, tmp_path):
     """Ctrl-C with two jobs: exit code 130, and cells that are whole."""

@@ -1,4 +1,4 @@
-"""How many threads a command takes."""
+"""How a command that computes sets up its process: threads, and memory of freed tensors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gepc_geo import cli
+from gepc_geo.cli import computing, main
 
 
 @pytest.fixture(autouse=True)
@@ -26,16 +26,28 @@ def test_a_command_takes_half_of_the_cores(
     cores: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(cli, "_CORES", cores)
+    monkeypatch.setattr(computing, "_cores", lambda: cores)
     # The second command of a process takes no fewer.
     for _ in range(2):
-        CliRunner().invoke(cli.main, ["info", "nowhere"])
+        CliRunner().invoke(main, ["bench", "--out", "nowhere"])
         assert torch.get_num_threads() == expected
         assert {one["num_threads"] for one in threadpool_info()} <= set(range(1, expected + 1))
+
+
+def test_a_command_that_computes_keeps_memory_and_only_such_a_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[str] = []
+    monkeypatch.setattr(computing, "keep_memory", lambda: kept.append("kept"))
+    for words in (["bench", "--help"], ["bench", "--suite", "none"], ["info", "nowhere"]):
+        CliRunner().invoke(main, words)
+    assert kept == []
+    CliRunner().invoke(main, ["bench", "--out", "nowhere"])
+    assert kept == ["kept"]
 
 
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     torch.set_num_threads(3)
-    CliRunner().invoke(cli.main, ["info", "nowhere"])
+    CliRunner().invoke(main, ["bench", "--out", "nowhere"])
     assert torch.get_num_threads() == 3

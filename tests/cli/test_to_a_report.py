@@ -68,10 +68,10 @@ def alphapose(tracks: PoseTracks, folder: Path, tracked: bool = True) -> None:
 @pytest.mark.parametrize(
     ("tool", "make"),
     [
-        ("OpenPose", openpose),
+        pytest.param("OpenPose", openpose, marks=pytest.mark.slow),
         ("Ultralytics", ultralytics),
         ("AlphaPose", alphapose),
-        ("AlphaPose", partial(alphapose, tracked=False)),
+        pytest.param("AlphaPose", partial(alphapose, tracked=False), marks=pytest.mark.slow),
     ],
 )
 def test_from_files_to_an_open_report(tool, make, walkers, tmp_path, monkeypatch):

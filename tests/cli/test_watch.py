@@ -21,14 +21,12 @@ from streams import SEVERAL, SMALL, all_joints, line, lines_of, small_run
 
 from gepc_geo import InputError, OnlineScorer
 from gepc_geo.cli import main
+from gepc_geo.cli import watch as watch_module
 from gepc_geo.cli.lines import Log
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.streaming.alerts import Alert
 from gepc_geo.streaming.scorer import REASONS
 from gepc_geo.streaming.thresholds import alarm_runs, clip_series
-
-# The command of the same name hides the module.
-watch_module = sys.modules["gepc_geo.cli.commands.watch"]
 
 
 @pytest.fixture(scope="module")
@@ -386,6 +384,7 @@ def test_ctrl_c_closes_open_alerts(folder):
     assert "Traceback" not in err.decode()
 
 
+@pytest.mark.slow
 def test_a_consumer_that_does_not_read_holds_nothing_up(folder):
     """More alerts than a pipe holds: all frames are taken; the alerts are there when it reads."""
     process = start(folder)
@@ -406,6 +405,7 @@ def test_a_consumer_that_does_not_read_holds_nothing_up(folder):
     assert len(alerts_of(out.decode())) == 60
 
 
+@pytest.mark.slow
 def test_warnings_that_nobody_reads_hold_nothing_up(folder):
     """More of them than a pipe holds: alerts come all the same."""
     process = start(folder)
@@ -419,6 +419,7 @@ def test_warnings_that_nobody_reads_hold_nothing_up(folder):
     assert process.returncode == 0 and b"Traceback" not in err
 
 
+@pytest.mark.slow
 def test_whoever_does_not_take_warnings_does_not_end_it_but_sigterm_does(folder):
     process = start(folder)
     process.stderr.close()
@@ -437,6 +438,7 @@ def test_another_frame_rate_than_in_training_is_said(folder):
     assert told == "warning: the poses have 5 frames a second, training had 24"
 
 
+@pytest.mark.slow
 def test_a_consumer_that_is_gone_ends_it(folder):
     process = start(folder)
     process.stdout.close()

@@ -325,6 +325,7 @@ def test_two_jobs_give_what_one_gives(one_job, actions, tmp_path):
     assert two.results() == one_job.results()
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_in_a_worker_ends_the_study(actions, tmp_path):
     short = Coarse(actions, SPLITS, FEW, options(holdout=0.5))
     short.options.clusters = 50

@@ -201,6 +201,7 @@ def test_good_seed_is_read(form, tmp_path):
     assert read(path, format=form, skeleton=skeleton(form)).num_clips == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 @FUZZ
 @given(data=st.data())
@@ -223,6 +224,7 @@ def test_damaged_bytes(form, tmp_path, data):
     assert_read_or_refused(path, form)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 @FUZZ
 @given(content=st.binary(max_size=300))
@@ -275,6 +277,7 @@ def changed(value: object, draw: st.DataObject) -> object:
     return draw.draw(JSON)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form", [form for form in FORMATS if SUFFIX[form] == ".json" and form != "openpifpaf-video"]
 )
@@ -322,6 +325,7 @@ def damaged(content: bytes, draw: st.DataObject) -> bytes:
     return bytes(copy)
 
 
+@pytest.mark.slow
 @DEEP
 @given(data=st.data(), compressed=st.booleans())
 def test_damaged_array_headers_in_sound_archives(tmp_path, data, compressed):
@@ -370,6 +374,7 @@ def test_damaged_masks(tmp_path, data):
 VALUES = st.sampled_from(["-1", "x", "nan", "inf", "1e400", "1.5", "9" * 30, "", "0x1", "1 2"])
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.data())
 def test_wrong_values_in_box_files(tmp_path, data):
@@ -388,6 +393,7 @@ CELLS = VALUES | st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "deeplabcut"])
 @pytest.mark.parametrize("frame", ["frame", "time", "image_name"])
 @FUZZ
@@ -411,6 +417,7 @@ ARRAYS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @FUZZ
 @given(name=st.sampled_from(PENN), value=ARRAYS, compressed=st.booleans())
 def test_wrong_arrays_in_matlab_files(tmp_path, name, value, compressed):

@@ -120,6 +120,7 @@ def test_a_click_on_a_peak_of_the_line_plays_it(browser, url):
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_a_finger_on_a_peak_plays_it(browser, url):
     open_page(browser, url, PHONE)
     points = browser.find_elements(By.CSS_SELECTOR, "#timeline .scatterlayer .points path")
@@ -157,6 +158,7 @@ def test_a_peaks_button_plays_and_the_player_pauses(browser, url, content):
     assert f"Person {first['people'][1]['id']} is there too" in text(browser, "caption")
 
 
+@pytest.mark.slow
 def test_the_keyboard_is_enough(browser, url):
     open_page(browser, url)
     active = lambda: browser.switch_to.active_element  # noqa: E731
@@ -197,6 +199,7 @@ def test_the_keyboard_is_enough(browser, url):
     assert "peak" in active().get_attribute("class")
 
 
+@pytest.mark.slow
 def test_words_move_and_can_be_stopped(browser, url):
     open_page(browser, url)
     picture = browser.find_element(By.CSS_SELECTOR, ".word canvas")
@@ -207,6 +210,7 @@ def test_words_move_and_can_be_stopped(browser, url):
     assert not moves(browser, ".word canvas")
 
 
+@pytest.mark.slow
 def test_labels_bring_curves(browser, url, content):
     open_page(browser, url)
     for name, area in (("roc", "auc"), ("pr", "ap")):
@@ -219,6 +223,7 @@ def test_labels_bring_curves(browser, url, content):
     assert "Held against the labels of frames" in text(browser, "quality-note")
 
 
+@pytest.mark.slow
 def test_options_are_those_of_the_run(browser, url, content):
     open_page(browser, url)
     assert browser.find_element(By.CSS_SELECTOR, "#options table").is_displayed()
@@ -244,6 +249,7 @@ def test_options_are_those_of_the_run(browser, url, content):
     assert float(told["threshold"]) == pytest.approx(content["threshold"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_words_say_what_they_are(browser, url, plain_content, tmp_path):
     open_page(browser, url)
     assert "in 3 words that training found by itself" in text(browser, "words-note")
@@ -255,6 +261,7 @@ def test_words_say_what_they_are(browser, url, plain_content, tmp_path):
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_words_say_how_often_they_are_there(browser, url, content):
     open_page(browser, url)
     cards = browser.find_elements(By.CSS_SELECTOR, ".word")
@@ -270,6 +277,7 @@ def test_words_say_how_often_they_are_there(browser, url, content):
             assert unit == "%" and abs(float(number) - 100 * share) <= rounded + 1e-9
 
 
+@pytest.mark.slow
 def test_finding_a_clip(browser, url):
     open_page(browser, url)
     browser.find_element(By.ID, "find").send_keys("jumping")
@@ -277,6 +285,7 @@ def test_finding_a_clip(browser, url):
     assert len(shown) == 1 and "jumping" in shown[0].text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hundred", "crowded"])
 def test_many_clips_open_quickly(browser, request, tmp_path, name):
     many = request.getfixturevalue(name)
@@ -293,6 +302,7 @@ def test_many_clips_open_quickly(browser, request, tmp_path, name):
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_whole_clips_have_bars_that_can_be_clicked(browser, whole_clips, tmp_path, shots):
     path = tmp_path / "clips.html"
     write_page(whole_clips, path)

@@ -88,6 +88,7 @@ def test_clustering_has_its_share_of_the_steps(whole):
     assert len(changes) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "when"),
     [("reconstruction", "early"), ("reconstruction", "late"), ("clustering", "early"), ("end", "")],

@@ -152,6 +152,7 @@ def test_loss_that_is_no_number_stops(walkers, tmp_path):
         GEPC(**{**SMALL, "lr": 1e30, "clip_norm": 1e30}).fit(walkers, run=tmp_path, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["reconstruction", "clustering"])
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
 def test_weights_that_are_no_numbers_are_never_kept(stage, seconds, walkers, tmp_path, monkeypatch):
@@ -250,6 +251,7 @@ def test_no_step_waits_for_the_device(walkers, monkeypatch, device, precision, c
     assert steps == ["reconstruction"] * 6 + ["clustering"] * 2
 
 
+@pytest.mark.slow
 def test_a_compiled_network_learns_the_same(walkers, monkeypatch):
     """Traced as for machine code, which takes minutes to make: tests of the layers make it."""
     compiler, modes = torch.compile, []

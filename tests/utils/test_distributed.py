@@ -281,12 +281,14 @@ def assert_same_losses(folder: Path, other: Path) -> None:
     torch.testing.assert_close(numbers, expected, rtol=1e-4, atol=0, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_two_ranks_train_what_one_process_trains(one, two, files):
     assert_close(two[0]["whole"], one)
     assert_same_losses(files / "two0", files / "one")
     assert set(losses(files / "one")[0]) == {"reconstruction", "clustering"}
 
 
+@pytest.mark.slow
 def test_two_ranks_converge_when_one_process_does(two, files, walkers, monkeypatch):
     in_double(monkeypatch)
     detector = GEPC(**CONVERGED).fit(walkers, run=files / "long", device="cpu")
@@ -294,22 +296,26 @@ def test_two_ranks_converge_when_one_process_does(two, files, walkers, monkeypat
     assert_same_losses(files / "long0", files / "long")
 
 
+@pytest.mark.slow
 def test_all_ranks_end_with_the_same_detector(two):
     for name in ("whole", "resumed", "converged"):
         for key, value in two[0][name].items():
             assert torch.equal(value, two[1][name][key]), key
 
 
+@pytest.mark.slow
 def test_only_the_first_rank_writes(two, files):
     assert {path.name for path in (files / "two0").iterdir()} == {"checkpoint.pt", "losses.csv"}
     assert not (files / "two1").exists()
 
 
+@pytest.mark.slow
 def test_run_of_one_process_is_resumed_by_two(one, two, files):
     assert_close(two[0]["resumed"], one)
     assert_same_losses(files / "one_two", files / "one")
 
 
+@pytest.mark.slow
 def test_run_of_two_ranks_is_resumed_by_one_process(one, two, files, walkers, monkeypatch):
     in_double(monkeypatch)
     assert losses(files / "two_one")[0][-1] == "clustering"
@@ -318,6 +324,7 @@ def test_run_of_two_ranks_is_resumed_by_one_process(one, two, files, walkers, mo
     assert_same_losses(files / "two_one", files / "one")
 
 
+@pytest.mark.slow
 def test_norm_statistics_and_gradients_are_those_of_the_whole_batch(two, batch):
     whole, (first, second) = norms(*batch), (result["norms"] for result in two)
     for name, expected in whole.items():
@@ -328,18 +335,22 @@ def test_norm_statistics_and_gradients_are_those_of_the_whole_batch(two, batch):
             assert torch.equal(first[name], second[name])
 
 
+@pytest.mark.slow
 def test_networks_communicate_where_ranks_train_together_and_nowhere_else(two):
     assert [result["totals"] for result in two] == [[1, WORLD]] * WORLD
 
 
+@pytest.mark.slow
 def test_dropout_masks_are_each_ranks_own(two):
     assert not torch.equal(two[0]["dropout"], two[1]["dropout"])
 
 
+@pytest.mark.slow
 def test_the_first_rank_decides_on_the_precision_of_all(two):
     assert [result["precision"] for result in two] == ["fp32", "fp32"]
 
 
+@pytest.mark.slow
 def test_input_that_one_rank_refuses_all_refuse(two):
     for name, message in {
         "other poses": "training poses or options must be the same on all ranks, got others on rank 1",
@@ -395,6 +406,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_bad_input_of_one_rank_ends_all_with_one_sentence(files, trained):
     """As processes of their own: their standard errors hold that sentence and nothing else."""
     out = files / "refused.csv"
@@ -409,6 +421,7 @@ def test_bad_input_of_one_rank_ends_all_with_one_sentence(files, trained):
     assert not "".join(end.stdout for end in ends) and not out.exists()
 
 
+@pytest.mark.slow
 def test_bad_input_of_one_rank_ends_training_with_one_sentence(files, two):
     ends = [result["train"] for result in two]
     assert [end["code"] for end in ends] == [2, 2]
@@ -426,6 +439,7 @@ def test_torchrun_trains_one_model(trained):
     assert math.isfinite(GEPC.load(out / "model.pt", device="cpu").threshold_)
 
 
+@pytest.mark.slow
 def test_two_ranks_write_the_scores_of_one_process(files, trained, two, one_thread):
     score = [*scoring(trained[0], files / "poses.npz"), files / "whole.npz"]
     assert command(*score)["code"] == 0

@@ -6,18 +6,12 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.cli.classes import of_classes
-from gepc_geo.cli.commands.score import load_run
-from gepc_geo.cli.data import data_options, device_option, read_data
-from gepc_geo.cli.run import Run
+from gepc_geo.cli.computing import Computing
+from gepc_geo.cli.data import data_options, device_option
 from gepc_geo.errors import InputError
-from gepc_geo.streaming.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
-from gepc_geo.streaming.alerts import Alert
-from gepc_geo.streaming.thresholds import alarm_threshold
-from gepc_geo.utils.files import check_destination
 
 
-@click.command(short_help="Adapt a run to a new camera or to alarms that were false.")
+@click.command(cls=Computing)
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
 @click.option(
@@ -63,6 +57,14 @@ def adapt(
         gepc-geo adapt runs/mine poses/new_camera --out runs/adapted
         gepc-geo adapt runs/mine poses/today --normal-events false.jsonl --out runs/adapted
     """
+    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.run import Run, load_run
+    from gepc_geo.streaming.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
+    from gepc_geo.streaming.alerts import read_events
+    from gepc_geo.streaming.thresholds import alarm_threshold
+    from gepc_geo.utils.files import check_destination
+
     target = Run(out).model
     if target.exists() or Run(out).config.exists():
         raise InputError(f"{out} holds a run already, expected another folder")
@@ -100,27 +102,3 @@ def adapt(
         mode, threshold = alarm_threshold(one)
         click.echo(f"threshold {name:7s}{threshold:.6g} ({mode})")
     click.echo(f"model: {target}")
-
-
-def read_events(path: Path) -> list[Alert]:
-    """The alerts of a file that are over; of those that never were, as they opened.
-
-    Raises:
-        InputError: No such file, or a line that is no alert.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} cannot be read, expected lines of gepc-geo watch: {error}"
-        ) from None
-    events: dict[tuple[str, int], Alert] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            try:
-                alert = Alert.from_json(line)
-            except InputError as error:
-                raise InputError(f"{path}: line {number}: {error}") from None
-            # The line of its end comes after that of its beginning.
-            events[alert.camera, alert.start] = alert
-    return list(events.values())

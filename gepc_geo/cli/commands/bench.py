@@ -6,15 +6,13 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.bench.suites import SUITES, lines, write
+from gepc_geo.cli.choices import SUITES
+from gepc_geo.cli.computing import Computing
 from gepc_geo.cli.data import device_option
 from gepc_geo.errors import InputError
-from gepc_geo.utils.device import pick_device
-from gepc_geo.utils.files import check_destination
-from gepc_geo.utils.machine import machine
 
 
-@click.command(short_help="Measure speed beside what each part replaces.")
+@click.command(cls=Computing)
 @click.option(
     "--suite",
     type=click.Choice([*SUITES, "all"]),
@@ -32,6 +30,11 @@ def bench(suite: str, device: str, quick: bool, out: Path | None) -> None:
 
         gepc-geo bench --suite mixture --quick
     """
+    from gepc_geo.bench import suites
+    from gepc_geo.utils.device import pick_device
+    from gepc_geo.utils.files import check_destination
+    from gepc_geo.utils.machine import machine
+
     if out is not None:
         if out.suffix != ".json":
             raise InputError(f"{out} has suffix {out.suffix!r}, expected .json")
@@ -41,11 +44,11 @@ def bench(suite: str, device: str, quick: bool, out: Path | None) -> None:
         click.echo(f"{name:16s}{value}")
     rows = []
     for name in SUITES if suite == "all" else (suite,):
-        part = SUITES[name](target, quick)
-        for line in lines(part):
+        part = suites.SUITES[name](target, quick)
+        for line in suites.lines(part):
             click.echo(line)
         rows += part
     if out is not None:
         command = f"gepc-geo bench --suite {suite} --device {device}" + " --quick" * quick
-        write(rows, target, command, out)
+        suites.write(rows, target, command, out)
         click.echo(f"\nresults: {out}")

@@ -7,17 +7,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from gepc_geo.cli.classes import of_classes
-from gepc_geo.cli.commands.score import load_run
-from gepc_geo.cli.data import data_options, device_option, read_data
-from gepc_geo.cli.run import Run
+from gepc_geo.cli.computing import Computing
+from gepc_geo.cli.data import data_options, device_option
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES
-from gepc_geo.streaming import thresholds as alarms
-from gepc_geo.utils.files import check_destination
 
 
-@click.command(short_help="Choose an alarm threshold by its rate of false alarms.")
+@click.command(cls=Computing)
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
 @click.option(
@@ -53,6 +49,12 @@ def calibrate(
 
         gepc-geo calibrate runs/mine poses/normal --false-alarms-per-hour 2
     """
+    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.run import Run, load_run
+    from gepc_geo.streaming import thresholds as alarms
+    from gepc_geo.utils.files import check_destination
+
     check_destination(Run.of(run).model)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)

@@ -7,18 +7,15 @@ from pathlib import Path
 import click
 import numpy as np
 
-from gepc_geo.cli.classes import of_classes
-from gepc_geo.cli.data import data_options, read_data
+from gepc_geo.cli.choices import WRITABLE
+from gepc_geo.cli.data import data_options
 from gepc_geo.errors import InputError
-from gepc_geo.io import IN_ONE_FILE, WRITABLE, write
-from gepc_geo.io._common.names import file_names
-from gepc_geo.utils.files import check_destination
 
 # Of the formats that are one file.
 _ENDINGS = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
 
 
-@click.command(short_help="Convert poses to the native format, or to another.")
+@click.command()
 @data_options
 @click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
 @click.option(
@@ -52,6 +49,12 @@ def convert(
 
         gepc-geo convert poses/test --labels poses/masks --out test.npz
     """
+    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.reading import read_data
+    from gepc_geo.io import IN_ONE_FILE, write
+    from gepc_geo.io._common.names import file_names
+    from gepc_geo.utils.files import check_destination
+
     if to in IN_ONE_FILE:
         if out.suffix.lower() != _ENDINGS[to]:
             raise InputError(

@@ -7,21 +7,21 @@ from typing import Any
 
 import click
 
-from gepc_geo.cli.commands.evaluate import write_evaluation
+from gepc_geo.cli.computing import Computing
 from gepc_geo.cli.data import device_option
-from gepc_geo.cli.demo import NOT_COUNTED, run_demo
 from gepc_geo.cli.settings import resolve, setting_options
+from gepc_geo.errors import InputError
 
 #: What differs from the defaults: not every window is scored, a quarter of them tell as much.
 DEMO = {"score_stride": 4}
 
 
-@click.command(short_help="Simulate, train, score and evaluate.")
+@click.command(cls=Computing)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @device_option
 @setting_options(**DEMO)
 def demo(out: Path, device: str, **flags: Any) -> None:
-    """Simulate a crowd, train on its normal clips, score and evaluate the others.
+    """Simulate a crowd, train on its normal clips, score and evaluate the others, write a report.
 
     Unless told otherwise it scores every fourth window. The same command again goes on where it was
     interrupted.
@@ -30,6 +30,9 @@ def demo(out: Path, device: str, **flags: Any) -> None:
 
         gepc-geo demo --out runs/demo
     """
+    from gepc_geo.cli.demo import NOT_COUNTED, run_demo, write_report
+    from gepc_geo.cli.evaluate import write_evaluation
+
     options = resolve(flags, None, "default", base=DEMO)
     try:
         result = run_demo(out, options, device=device, say=click.echo)
@@ -53,3 +56,9 @@ def demo(out: Path, device: str, **flags: Any) -> None:
     click.echo(f"metrics: {written[0]}")
     if written[1:]:
         click.echo(f"plots:   {', '.join(map(str, written[1:]))}")
+    try:
+        write_report(result, out / "report.html")
+    except InputError as error:
+        click.echo(f"note: no report: {error}", err=True)
+    else:
+        click.echo(f"report:  {out / 'report.html'}")

@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from gepc_geo.cli.choices import DIRECTIONS, METHODS, PACKAGED, SHARES
+from gepc_geo.cli.computing import Computing
 from gepc_geo.cli.data import device_option
 from gepc_geo.cli.refusal import Group
-from gepc_geo.cli.settings import CountOr, ListOf, assignments, resolve
-from gepc_geo.datasets import NWUCLA, PennAction, ShanghaiTech
-from gepc_geo.errors import InputError, naming
-from gepc_geo.experiments import (
-    DIRECTIONS,
-    PACKAGED,
-    Ablation,
-    Coarse,
-    Fine,
-    Noise,
-    Split,
-    Streams,
-    Study,
-    choose_methods,
-    choose_splits,
-    methods_for,
-    random_splits,
-    write_summary,
-)
-from gepc_geo.experiments.noise import SHARES
-from gepc_geo.experiments.protocol import ClassProtocol, Protocol
-from gepc_geo.io import read
-from gepc_geo.options import MAX_SEED, Options
-from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.report import can_plot, plot_bars, plot_lines
-
-#: Sets of labelled clips by name.
-CLIP_SETS: dict[str, Callable[[Path], PennAction | NWUCLA]] = {
-    "penn_action": PennAction,
-    "nw_ucla": NWUCLA,
-}
+from gepc_geo.cli.settings import CountOr, ListOf
 
 
-@click.group(cls=Group, short_help="Run a protocol of the paper beside its competitors.")
+@click.group(cls=Group)
 def experiment() -> None:
     """Run a protocol of the paper: a table, raw scores, plots, the resolved configuration.
 
@@ -109,9 +77,9 @@ def _dataset_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def _study_options(protocol: type[Protocol] | None = None) -> Callable[[Callable[..., Any]], Any]:
-    """Where the data lies, which of a protocol's methods are compared (without one that is no choice),
-    how they are trained, and where the results go."""
+def _study_options(experiment: str | None = None) -> Callable[[Callable[..., Any]], Any]:
+    """Where the data lies, which methods are compared (only where an experiment is named), how they are
+    trained, and where the results go."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for decorate in (
@@ -141,7 +109,7 @@ def _study_options(protocol: type[Protocol] | None = None) -> Callable[[Callable
                 metavar="A,B,C",
                 help="Of training.  [default: that of --config, or 0]",
             ),
-            *(() if protocol is None else (_methods_option(protocol),)),
+            *(() if experiment is None else (_methods_option(experiment),)),
             click.option(
                 "--data",
                 type=click.Path(path_type=Path),
@@ -160,21 +128,19 @@ def _study_options(protocol: type[Protocol] | None = None) -> Callable[[Callable
     return add
 
 
-def _methods_option(protocol: type[Protocol]) -> Callable[[Callable[..., Any]], Any]:
-    known = methods_for(protocol.level, protocol.supervised).items()
-    names = [name if 3 in method.dims else f"{name} (poses in 2D)" for name, method in known]
+def _methods_option(experiment: str) -> Callable[[Callable[..., Any]], Any]:
     return click.option(
         "--methods",
         default="default",
         show_default=True,
-        help=f"default (unsupervised and quick), all, or some of {', '.join(names)}.",
+        help=f"default (unsupervised and quick), all, or some of {', '.join(METHODS[experiment])}.",
     )
 
 
-@experiment.command()
+@experiment.command(cls=Computing)
 @_dataset_option
 @_class_options(",".join(DIRECTIONS), "packaged")
-@_study_options(Coarse)
+@_study_options("coarse")
 def coarse(**given: Any) -> None:
     """Whole clips: some classes are normal, all others abnormal (section 4.2 of the paper).
 
@@ -182,11 +148,13 @@ def coarse(**given: Any) -> None:
 
         gepc-geo experiment coarse --dataset penn_action --data penn_action --out runs/coarse
     """
-    _run(_of_classes(Coarse, given), given)
+    from gepc_geo.cli.experiment import run_coarse
+
+    run_coarse(given)
 
 
-@experiment.command()
-@_study_options(Fine)
+@experiment.command(cls=Computing)
+@_study_options("fine")
 def fine(**given: Any) -> None:
     """Frames of recordings: ShanghaiTech box tracks, official split (section 4.1 of the paper).
 
@@ -194,14 +162,14 @@ def fine(**given: Any) -> None:
 
         gepc-geo experiment fine --data shanghaitech_boxes --out runs/fine
     """
-    given["dataset"] = "shanghaitech_boxes"
-    source = ShanghaiTech(_folder(given))
-    _run(Fine(source.tracks("train"), source.tracks("test"), _options(Fine, given)), given)
+    from gepc_geo.cli.experiment import run_fine
+
+    run_fine(given)
 
 
-@experiment.command()
+@experiment.command(cls=Computing)
 @_class_options(",".join(DIRECTIONS), "packaged")
-@_study_options(Streams)
+@_study_options("streams")
 def streams(**given: Any) -> None:
     """Frames of streams that are composed of Penn Action's clips.
 
@@ -209,12 +177,12 @@ def streams(**given: Any) -> None:
 
         gepc-geo experiment streams --data penn_action --out runs/streams
     """
-    given["dataset"] = "penn_action"
-    protocol = _of_classes(Streams, given, seed=given["seed"])
-    _run(protocol, given)
+    from gepc_geo.cli.experiment import run_streams
+
+    run_streams(given)
 
 
-@experiment.command()
+@experiment.command(cls=Computing)
 @_dataset_option
 @_class_options("few-vs-many", "packaged")
 @click.option(
@@ -224,7 +192,7 @@ def streams(**given: Any) -> None:
     show_default=True,
     help="Percent of the training clips that are abnormal, 0 first.",
 )
-@_study_options(Noise)
+@_study_options("noise")
 def noise(**given: Any) -> None:
     """Abnormal clips mixed into training: what AUC loses (figure 5 of the paper).
 
@@ -232,10 +200,12 @@ def noise(**given: Any) -> None:
 
         gepc-geo experiment noise --dataset nw_ucla --data nw_ucla --out runs/noise
     """
-    _run(_of_classes(Noise, given, shares=tuple(given["shares"])), given)
+    from gepc_geo.cli.experiment import run_noise
+
+    run_noise(given)
 
 
-@experiment.command()
+@experiment.command(cls=Computing)
 @_dataset_option
 @_class_options(",".join(DIRECTIONS), "two")
 @_study_options()
@@ -246,125 +216,6 @@ def ablation(**given: Any) -> None:
 
         gepc-geo experiment ablation --dataset nw_ucla --data nw_ucla --out runs/ablation
     """
-    _run(_of_classes(Ablation, given), given | {"methods": "gepc"})
+    from gepc_geo.cli.experiment import run_ablation
 
-
-def _of_classes(kind: type[ClassProtocol], given: dict[str, Any], **more: Any) -> ClassProtocol:
-    """A protocol over the splits that the command line asks for."""
-    options = _options(kind, given)
-    name = given["dataset"]
-    if name not in CLIP_SETS and not Path(name).exists():
-        raise InputError(
-            f"--dataset is {name!r}, expected {', '.join(CLIP_SETS)} or a file of poses that exists"
-        )
-    chosen = choose_splits(given["splits"], name)
-    directions = [one.strip() for one in given["directions"].split(",")]
-    for one in directions:
-        if one not in DIRECTIONS:
-            raise InputError(f"--directions has {one!r}, expected {' or '.join(DIRECTIONS)}")
-    tracks = _tracks(given)
-    with naming(_folder(given) if name in CLIP_SETS else name):
-        if given["drawn"]:
-            classes = sorted(set(tracks.clip_label) - {""})
-            packaged: Sequence[Split] = PACKAGED.get(name, chosen)
-            chosen += random_splits(classes, given["drawn"], given["seed"], packaged)
-        return kind(tracks, chosen, directions, options, **more)
-
-
-def _tracks(given: dict[str, Any]) -> PoseTracks:
-    """The clips of a data set by name, or of a file."""
-    name = given["dataset"]
-    if name in CLIP_SETS:
-        return CLIP_SETS[name](_folder(given)).tracks()
-    if given["data"] is not None:
-        raise InputError(
-            f"--data is {given['data']}, expected none with --dataset {name}, which is read itself"
-        )
-    return read(Path(name))
-
-
-def _folder(given: dict[str, Any]) -> Path:
-    """The folder of a data set: ``--data``, or that in ``$GEPC_GEO_DATA``."""
-    if given["data"] is not None:
-        return given["data"]
-    root = os.environ.get("GEPC_GEO_DATA")
-    if not root:
-        raise InputError(f"--data is missing, expected the folder of {given['dataset']}")
-    return Path(root) / given["dataset"]
-
-
-def _options(kind: type[Protocol], given: dict[str, Any]) -> Options:
-    """The detector's options: the experiment's, then a file's, then single ones."""
-    flags = {"budget": given["budget"]} | assignments("--set", given["changes"])
-    if "seed" in flags:
-        raise InputError(f"--set has seed={flags['seed']}, expected --seeds for seeds of training")
-    return resolve(flags, given["config"], "default", base=kind.base)
-
-
-def _seeds(text: str | None, options: Options) -> list[int]:
-    """Seeds of training: those asked for, or the options' one."""
-    if text is None:
-        return [options.seed]
-    try:
-        seeds = [int(one) for one in text.split(",")]
-    except ValueError:
-        seeds = [-1]
-    if min(seeds) < 0 or max(seeds) > MAX_SEED or len(set(seeds)) < len(seeds):
-        raise InputError(
-            f"--seeds is {text!r}, expected different whole numbers from 0 to {MAX_SEED}"
-        )
-    return seeds
-
-
-def _run(protocol: Protocol, given: dict[str, Any]) -> None:
-    """Runs a protocol to its end, prints its tables and draws its plots."""
-    methods = choose_methods(given["methods"], protocol.level, protocol.dims, protocol.supervised)
-    data = {"dataset": given["dataset"], "path": str(given["data"] or given["dataset"])}
-    seeds = _seeds(given["seeds"], protocol.options)
-    # Each training has its own; what is written down is the list of them.
-    protocol.options = replace(protocol.options, seed=Options().seed)
-    study = Study(given["out"], protocol, data, methods, seeds)
-    try:
-        study.start(shlex.join(["gepc-geo", *sys.argv[1:]]), given["device"])
-        cells = study.cells()
-        finished = sum(study.path(cell).exists() for cell in cells)
-        click.echo(f"{protocol.name}: {len(cells)} trainings, {finished} finished before", err=True)
-        study.run(given["device"], given["jobs"])
-    except KeyboardInterrupt:
-        text = (
-            "interrupted; finished trainings are kept, and the same command goes on from there "
-            f"(results: {study.folder})"
-        )
-        click.echo(text, err=True)
-        raise SystemExit(130) from None
-    tables, remarks = write_summary(study)
-    for table in tables:
-        click.echo(f"\n{table.title}")
-        for line in table.lines():
-            click.echo(line)
-    click.echo("")
-    for remark in remarks:
-        click.echo(remark)
-    written = [study.folder / "table.md", study.folder / "table.csv", *_plots(study)]
-    click.echo(f"\nresults: {', '.join(map(str, written))}")
-
-
-def _plots(study: Study) -> list[Path]:
-    """Draws means and, for noise, the loss of AUC; without matplotlib a note takes their place."""
-    if not can_plot():
-        click.echo("note: no plots without matplotlib (pip install 'gepc_geo[plots]')", err=True)
-        return []
-    results = study.results()
-    path = study.folder / "means.png"
-    plot_bars(study.protocol.means(results), path, xlabel="AUC")
-    if not isinstance(study.protocol, Noise):
-        return [path]
-    shares, lines = study.protocol.curves(results)
-    plot_lines(
-        shares,
-        lines,
-        study.folder / "loss.png",
-        xlabel="abnormal training clips (%)",
-        ylabel="loss of AUC",
-    )
-    return [path, study.folder / "loss.png"]
+    run_ablation(given)

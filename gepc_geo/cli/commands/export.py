@@ -7,22 +7,19 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.cli.run import Run
-from gepc_geo.evaluation.evaluator import frame_threshold
-from gepc_geo.evaluation.tables import ScoreOptions
-from gepc_geo.export import FORMATS, export
+from gepc_geo.cli.choices import GRAPHS
+from gepc_geo.cli.computing import Computing
 from gepc_geo.options import MODES
-from gepc_geo.streaming.thresholds import Alarm
 
 
-@click.command("export", short_help="Write a run as one ONNX or PyTorch graph.")
+@click.command(cls=Computing)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="onnx", show_default=True)
+@click.option("--format", "format_", type=click.Choice(GRAPHS), default="onnx", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="File to write (.onnx or .pt2)."
 )
 @click.option("--mode", type=click.Choice(MODES), help="Scoring mode.  [default: the run's]")
-def export_command(run: Path, format_: str, out: Path, mode: str | None) -> None:
+def export(run: Path, format_: str, out: Path, mode: str | None) -> None:
     """Write RUN as one graph: windows of key points in, anomaly scores out.
 
     Input: [windows, frames, joints, channels] float32 of the longest length, coordinates as in the
@@ -33,8 +30,14 @@ def export_command(run: Path, format_: str, out: Path, mode: str | None) -> None
 
         gepc-geo export runs/mine --format onnx --out mine.onnx
     """
+    from gepc_geo import export as graphs
+    from gepc_geo.cli.run import Run
+    from gepc_geo.evaluation.evaluator import frame_threshold
+    from gepc_geo.evaluation.tables import ScoreOptions
+    from gepc_geo.streaming.thresholds import Alarm
+
     detector = Run.of(run).load(device="cpu")
-    graph = export(detector, out, format_, mode, say=partial(click.echo, err=True))
+    graph = graphs.export(detector, out, format_, mode, say=partial(click.echo, err=True))
     channels = detector.dims_ + 1 + detector.num_features_
     lengths, joints = detector.lengths_, detector.skeleton_.num_joints
     shape = f"windows, {lengths[-1]}, {joints}, {channels}"

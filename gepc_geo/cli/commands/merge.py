@@ -7,12 +7,9 @@ from pathlib import Path
 import click
 
 from gepc_geo.errors import InputError
-from gepc_geo.evaluation.sharded import join_parts
-from gepc_geo.evaluation.tables import write_table
-from gepc_geo.utils.files import check_destination
 
 
-@click.command(short_help="Join the parts that score --shard wrote.")
+@click.command()
 @click.argument(
     "parts", metavar="PART...", type=click.Path(path_type=Path), nargs=-1, required=True
 )
@@ -28,6 +25,10 @@ def merge(parts: tuple[Path, ...], out: Path) -> None:
 
         gepc-geo merge part_1.npz part_2.npz --out scores.csv
     """
+    from gepc_geo.evaluation.sharded import join_parts
+    from gepc_geo.evaluation.tables import write_table
+    from gepc_geo.utils.files import check_destination
+
     if out.suffix not in (".csv", ".npz"):
         raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
     check_destination(out)

@@ -6,13 +6,10 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.cli.classes import of_classes
-from gepc_geo.cli.data import data_options, read_data
-from gepc_geo.report.video import read_scores
-from gepc_geo.report.video import render as make_film
+from gepc_geo.cli.data import data_options
 
 
-@click.command(short_help="Film skeletons coloured by score.")
+@click.command()
 @data_options
 @click.option(
     "--scores",
@@ -51,9 +48,13 @@ def render(
 
         gepc-geo render poses/test --scores scores.csv --out clip.mp4
     """
+    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.reading import read_data
+    from gepc_geo.report import video
+
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
     tracks = of_classes(tracks, normal, data)
-    shown = make_film(
-        tracks, read_scores(scores), out, clip=clip, frames_dir=frames_dir, quiet=False
+    shown = video.render(
+        tracks, video.read_scores(scores), out, clip=clip, frames_dir=frames_dir, quiet=False
     )
     click.echo(f"clip {shown!r} in {out}")

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
 import click
 
-from gepc_geo.cli.classes import known_classes
-from gepc_geo.cli.commands.score import load_run, score_options
-from gepc_geo.cli.data import (
-    data_options,
-    device_option,
-    read_data,
-)
-from gepc_geo.cli.run import Run
-from gepc_geo.detector import GEPC
+from gepc_geo.cli.commands.score import score_options
+from gepc_geo.cli.computing import Computing
+from gepc_geo.cli.data import data_options, device_option
 from gepc_geo.errors import InputError
-from gepc_geo.evaluation.tables import ScoreOptions
-from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.report import gather, plotting_script, write_page
-from gepc_geo.utils.files import check_destination
 
 
-@click.command(short_help="Write a page that shows what a run finds in poses.")
+@click.command(cls=Computing)
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
 @click.option(
@@ -68,6 +56,14 @@ def report(
 
         gepc-geo report runs/mine poses/test --labels poses/masks --out report.html
     """
+    from gepc_geo.cli.classes import known_classes
+    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.report import training_poses
+    from gepc_geo.cli.run import Run, load_run
+    from gepc_geo.evaluation.tables import ScoreOptions
+    from gepc_geo.report import gather, plotting_script, write_page
+    from gepc_geo.utils.files import check_destination
+
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"{out} has suffix {out.suffix!r}, expected .html")
     if labels is not None and normal is not None:
@@ -81,7 +77,7 @@ def report(
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     names = known_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
-    training, why = _training_poses(Run.of(run), train, skeleton, image_size, detector)
+    training, why = training_poses(Run.of(run), train, skeleton, image_size, detector)
     if why:
         click.echo(f"note: {why}", err=True)
     folder = Run.of(run).folder
@@ -99,44 +95,3 @@ def report(
     click.echo(
         f"{len(content['clips'])} clips, {len(content['scenes'])} peaks in {out} ({size:.1f} MB)"
     )
-
-
-def _training_poses(
-    run: Run,
-    train: Path | None,
-    skeleton: str,
-    image_size: tuple[float, float] | None,
-    detector: GEPC,
-) -> tuple[PoseTracks | None, str]:
-    """Poses to show as normal, or why there are none."""
-    if train is not None:
-        tracks = read_data(train, "auto", skeleton, None, None, image_size=image_size)
-        try:
-            detector.pipeline_.check(tracks)
-        except InputError as error:
-            raise InputError(f"{train} cannot be compared with: {error}") from None
-        return tracks.select(split="train") if "train" in tracks.clip_split else tracks, ""
-    run = run.trained()
-    if not os.path.isfile(run.config):
-        return None, f"{run.config} does not exist: no training poses to compare with (--train)"
-    config: dict[str, Any] = run.read_config()["data"]
-    # The demo keeps its poses in its own folder.
-    path = run.folder / "poses" / "train" if "simulated" in config else config.get("path")
-    if path is None or not Path(path).exists():
-        return None, f"the poses of the training, {path}, are not there any more (--train)"
-    format_, joints = (config.get(name) or "auto" for name in ("format", "skeleton"))
-    try:
-        tracks = read_data(
-            Path(path),
-            format_,
-            joints,
-            config.get("split"),
-            config.get("fps"),
-            image_size=config.get("image_size"),
-        )
-        normal = config.get("normal")
-        tracks = tracks if normal is None else tracks.select(labels=normal)
-        detector.pipeline_.check(tracks)
-    except InputError as error:
-        return None, f"the poses of the training cannot be shown (--train): {error}"
-    return tracks, ""

@@ -8,28 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-import torch
 
-from gepc_geo.cli.classes import known_classes
-from gepc_geo.cli.data import (
-    data_options,
-    device_option,
-    read_data,
-)
-from gepc_geo.cli.ranks import ranks
-from gepc_geo.cli.run import Run
-from gepc_geo.detector import GEPC
+from gepc_geo.cli.choices import LEVELS, PROTOCOLS
+from gepc_geo.cli.computing import Computing
+from gepc_geo.cli.data import data_options, device_option
 from gepc_geo.errors import InputError
-from gepc_geo.evaluation.evaluator import clip_labels
-from gepc_geo.evaluation.sharded import origin, score_all, score_shard, write_part
-from gepc_geo.evaluation.tables import LEVELS, ScoreOptions, write_table
 from gepc_geo.options import MODES
-from gepc_geo.poses.sharding import Shard
-from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.scoring.aggregation import PROTOCOLS
-from gepc_geo.utils import distributed
-from gepc_geo.utils.files import check_destination
 
 
 def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,29 +53,7 @@ def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def load_run(
-    run: Path,
-    frames: int | None,
-    device: str | torch.device,
-    tracks: PoseTracks | None = None,
-) -> GEPC:
-    """The run's detector, held against what the command line says about frames."""
-    detector = Run.of(run).load(device)
-    if frames is not None and frames != detector.frames:
-        raise InputError(
-            f"--frames is {frames}, expected none, as {run} scores windows of "
-            f"{' and '.join(map(str, detector.lengths_))} frames, not whole clips"
-            if detector.frames is None
-            else f"--frames is {frames}, expected {detector.frames} as in {run}"
-        )
-    if tracks is not None:
-        note = detector.fps_mismatch(tracks)
-        if note and distributed.is_first():
-            click.echo(f"warning: {note}", err=True)
-    return detector
-
-
-@click.command(short_help="Score poses with a run.")
+@click.command(cls=Computing)
 @click.argument("run", type=click.Path(path_type=Path))
 @data_options
 @click.option(
@@ -147,6 +109,17 @@ def score(
 
         torchrun --nproc-per-node 4 -m gepc_geo score runs/mine poses/test --out scores.csv
     """
+    from gepc_geo.cli.classes import known_classes
+    from gepc_geo.cli.ranks import ranks
+    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.run import Run, load_run
+    from gepc_geo.evaluation.evaluator import clip_labels
+    from gepc_geo.evaluation.sharded import origin, score_all, score_shard, write_part
+    from gepc_geo.evaluation.tables import ScoreOptions, write_table
+    from gepc_geo.poses.sharding import Shard
+    from gepc_geo.utils import distributed
+    from gepc_geo.utils.files import check_destination
+
     with ranks():
         with distributed.raise_on_all_ranks():
             part = None if shard is None else Shard.parse(shard)
@@ -170,7 +143,7 @@ def score(
                         f"{flag} is {value}, which only --level {own} uses, expected none with "
                         f"--level {level}"
                     )
-            known: np.ndarray | None = None
+            known = None
             names = known_classes(tracks, normal, data)
             if names is not None:
                 known = clip_labels(tracks, names)

@@ -8,22 +8,13 @@ from typing import Any
 
 import click
 
-from gepc_geo.cli.classes import of_classes
-from gepc_geo.cli.data import (
-    class_names,
-    data_options,
-    device_option,
-    read_data,
-)
-from gepc_geo.cli.ranks import ranks
-from gepc_geo.cli.run import Run
+from gepc_geo.cli.computing import Computing
+from gepc_geo.cli.data import class_names, data_options, device_option
 from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.options import NETWORK_OPTIONS, Options
-from gepc_geo.utils import distributed
-from gepc_geo.utils.device import pick_device
 
 
-@click.command(short_help="Train a detector on normal poses.")
+@click.command(cls=Computing)
 @data_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
@@ -65,6 +56,13 @@ def train(
 
         torchrun --nproc-per-node 4 -m gepc_geo train poses/train --out runs/mine
     """
+    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.ranks import ranks
+    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.run import Run
+    from gepc_geo.utils import distributed
+    from gepc_geo.utils.device import pick_device
+
     run = Run(out)
     with ranks():
         began = distributed.from_first(lambda: run.start(resume))

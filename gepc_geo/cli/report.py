@@ -1,0 +1,54 @@
+"""The poses that a report shows as normal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from gepc_geo.cli.reading import read_data
+from gepc_geo.cli.run import Run
+from gepc_geo.detector import GEPC
+from gepc_geo.errors import InputError
+from gepc_geo.poses.tracks import PoseTracks
+
+
+def training_poses(
+    run: Run,
+    train: Path | None,
+    skeleton: str,
+    image_size: tuple[float, float] | None,
+    detector: GEPC,
+) -> tuple[PoseTracks | None, str]:
+    """Poses to show as normal, or why there are none."""
+    if train is not None:
+        tracks = read_data(train, "auto", skeleton, None, None, image_size=image_size)
+        try:
+            detector.pipeline_.check(tracks)
+        except InputError as error:
+            raise InputError(f"{train} cannot be compared with: {error}") from None
+        return tracks.select(split="train") if "train" in tracks.clip_split else tracks, ""
+    run = run.trained()
+    if not os.path.isfile(run.config):
+        return None, f"{run.config} does not exist: no training poses to compare with (--train)"
+    config: dict[str, Any] = run.read_config()["data"]
+    # The demo keeps its poses in its own folder.
+    path = run.folder / "poses" / "train" if "simulated" in config else config.get("path")
+    if path is None or not Path(path).exists():
+        return None, f"the poses of the training, {path}, are not there any more (--train)"
+    format_, joints = (config.get(name) or "auto" for name in ("format", "skeleton"))
+    try:
+        tracks = read_data(
+            Path(path),
+            format_,
+            joints,
+            config.get("split"),
+            config.get("fps"),
+            image_size=config.get("image_size"),
+        )
+        normal = config.get("normal")
+        tracks = tracks if normal is None else tracks.select(labels=normal)
+        detector.pipeline_.check(tracks)
+    except InputError as error:
+        return None, f"the poses of the training cannot be shown (--train): {error}"
+    return tracks, ""

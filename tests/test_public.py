@@ -1,0 +1,53 @@
+"""The names of the package itself: imported at their first use, without what only some tasks need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import gepc_geo
+from gepc_geo.detector import GEPC
+
+# What only readers, plots, films, reports and exports need.
+OPTIONAL = (
+    "msgspec",
+    "h5py",
+    "matplotlib",
+    "plotly",
+    "imageio",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+)
+SCRIPT = f"""
+import sys
+for name in {OPTIONAL}:
+    sys.modules[name] = None  # importing it fails
+import gepc_geo
+assert "torch" not in sys.modules and "sklearn" not in sys.modules
+for name in gepc_geo.__all__:
+    print(name, getattr(gepc_geo, name).__class__.__name__)
+"""
+
+
+def test_public_names_need_no_optional_package():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
+    )
+    assert [line.split()[0] for line in done.stdout.splitlines()] == gepc_geo.__all__
+    assert "GEPC type" in done.stdout and "__version__ str" in done.stdout
+
+
+def test_public_names_are_listed_and_are_those_of_their_modules():
+    assert set(gepc_geo.__all__) <= set(dir(gepc_geo))
+    assert set(gepc_geo._MODULES) == set(gepc_geo.__all__) - {"__version__"}
+    for name, module in gepc_geo._MODULES.items():
+        assert getattr(gepc_geo, name).__module__ == module
+    assert gepc_geo.GEPC is GEPC
+
+
+def test_other_names_are_no_attributes():
+    with pytest.raises(AttributeError, match="module 'gepc_geo' has no attribute 'Gepc'"):
+        gepc_geo.Gepc  # noqa: B018
