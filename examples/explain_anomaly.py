@@ -21,7 +21,7 @@ from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.datasets.simulate import KINDS
-from gepc_geo.scoring.scorer import input_shares
+from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.utils.files import atomic_path
 from gepc_geo.windows.dataset import PoseWindows
 

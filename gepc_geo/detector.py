@@ -16,16 +16,12 @@ from gepc_geo.model_file import read_model, write_model
 from gepc_geo.options import MODES, NETWORK_MODES, Options
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.scoring.calibration import Calibration
-from gepc_geo.scoring.encoder import Encoder, Network, latents
+from gepc_geo.scoring.encoder import Encoder
+from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.scoring.learning import learn, usable_lengths
-from gepc_geo.scoring.scorer import (
-    WindowScorer,
-    WindowScores,
-    input_shares,
-    own_modes,
-    scoring_loader,
-)
+from gepc_geo.scoring.scorer import WindowScorer, WindowScores, own_modes, scoring_loader
 from gepc_geo.training.holdout import hold_out, warn_of_few
+from gepc_geo.training.network import Network, latents
 from gepc_geo.training.trainer import Trainer
 from gepc_geo.utils import distributed
 from gepc_geo.utils.checksums import checksum, fingerprint
@@ -69,7 +65,7 @@ class GEPC(Options, BaseEstimator):
         skeleton\_: The skeleton of the training poses.
         pipeline\_: Makes numbers of windows (:class:`~gepc_geo.windows.pipeline.InputPipeline`).
         network\_: The trained :class:`~gepc_geo.nn.STGCAE` and :class:`~gepc_geo.nn.SoftAssignment` as a
-            :class:`~gepc_geo.scoring.encoder.Network`; ``None`` where the mode needs none.
+            :class:`~gepc_geo.training.network.Network`; ``None`` where the mode needs none.
         scorer\_: Scores windows (:class:`~gepc_geo.scoring.scorer.WindowScorer`).
         calibration\_: How scores of normal behaviour are distributed
             (:class:`~gepc_geo.scoring.calibration.Calibration`).
@@ -336,7 +332,7 @@ class GEPC(Options, BaseEstimator):
     def joint_scores(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
         r"""Each joint's share in the window's score, :math:`[W, V]`; rows sum to one.
 
-        The sum over frames of :func:`~gepc_geo.scoring.scorer.input_shares` of :meth:`windows`.
+        The sum over frames of :func:`~gepc_geo.scoring.joint_shares.input_shares` of :meth:`windows`.
         """
         windows, mode = self.windows(tracks), self.scoring_mode(mode)
         shares = np.zeros((len(windows), self.skeleton_.num_joints), np.float32)

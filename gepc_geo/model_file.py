@@ -14,9 +14,10 @@ from gepc_geo.errors import InputError
 from gepc_geo.options import MODES, WINDOW_MODES, Options
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.scoring.calibration import Calibration
-from gepc_geo.scoring.encoder import Encoder, Network
+from gepc_geo.scoring.encoder import Encoder
 from gepc_geo.scoring.scorer import WindowScorer, own_modes
 from gepc_geo.training import checkpoint
+from gepc_geo.training.network import Network
 from gepc_geo.training.precision import PRECISIONS
 from gepc_geo.utils.device import pick_device
 from gepc_geo.windows.pipeline import InputPipeline

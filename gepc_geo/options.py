@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gepc_geo.errors import InputError, warn_of_input
+from gepc_geo.errors import InputError
 from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.nn.spatial import BRANCHES
-from gepc_geo.poses.tracks import PoseTracks
 
 #: Scoring modes that need the trained network: of the soft assignment (section 3.4 of the paper), its largest
 #: part, the latent, what reconstruction leaves over.
@@ -217,61 +216,6 @@ class Options:
         10.0, "Seconds between checkpoints; 0 writes one after every step.", low=0
     )
 
-    @classmethod
-    def preset(cls, name: str, tracks: PoseTracks | None = None) -> dict[str, Any]:
-        """The changes a named protocol makes to the defaults.
-
-        Args:
-            name: ``"default"`` (none); ``"gepc"``: the paper's chain of autoencoder, clusters and mixture on
-                the default's input; or ``"paper"``: the published method with the public
-                implementation's training facts (image scaling, five augmentations, 20 clusters,
-                eq. 3, Gaussians on p, scored by ``assignment``; at most 2.5 times the steps of
-                reconstruction for clustering, with new targets every other of 25 epochs). It is
-                trained until it has converged (section 4.2.2 of the paper), at a learning rate
-                that gets there.
-            tracks: The poses it is for: where they have no image size (those in 3D have none),
-                ``"paper"`` divides them by their RMS size, with a warning. (default: :obj:`None`)
-
-        Raises:
-            InputError: Another name.
-        """
-        presets: dict[str, dict[str, Any]] = {
-            "default": {},
-            "gepc": {"mode": "assignment"},
-            "paper": {
-                "lengths": ["12"],
-                "coefficients": 0,
-                "scale": "image",
-                "center": "window",
-                "align": False,
-                "motion": False,
-                "max_gap": 2,
-                "augment": "paper",
-                "clusters": 20,
-                "target": "paper",
-                "density": "gaussian-p",
-                "mode": "assignment",
-                "dropout": 0.3,
-                "lr": 1e-3,
-                "cluster_lr": 8e-4,
-                "batch_size": 512,
-                "cluster_share": 25 / 35,
-                "target_updates": 13,
-            },
-        }
-        if name not in presets:
-            raise InputError(f"unknown preset {name!r}, expected one of {', '.join(presets)}")
-        changes = presets[name]
-        if tracks is not None and changes.get("scale") == "image":
-            lack = _without_image_size(tracks)
-            if lack:
-                changes["scale"] = "rms"
-                warn_of_input(
-                    f"{lack}, which preset {name} divides by: poses are divided by their RMS size "
-                    "(scale rms)"
-                )
-        return changes
-
     def check(self) -> None:
         """Raises an :class:`~gepc_geo.errors.InputError` for the first value that is not allowed."""
         for option in fields(Options):
@@ -406,16 +350,6 @@ def _seconds_or_frames(text: str | int) -> tuple[float, int]:
 def default_of(option: Field) -> Any:
     """The default value of an option's dataclass field."""
     return option.default_factory() if option.default_factory is not MISSING else option.default
-
-
-def _without_image_size(tracks: PoseTracks) -> str:
-    """What has no image size, as the beginning of a sentence, or nothing."""
-    if tracks.dims == 3:
-        return "3D poses have no image size"
-    lost = np.isnan(tracks.image_size).any(axis=1)
-    if not lost.any():
-        return ""
-    return f"clip {tracks.clip_names[int(np.argmax(lost))]!r} has no image size"
 
 
 def _check(option: Field, value: Any) -> None:

@@ -17,8 +17,10 @@ from gepc_geo.density.neighbours import NearestDistance
 from gepc_geo.errors import InputWarning
 from gepc_geo.model_file import KIND, VERSION
 from gepc_geo.options import MODES, Options
+from gepc_geo.presets import preset_changes
 from gepc_geo.scoring.aggregation import person_frame_scores
-from gepc_geo.scoring.scorer import input_shares, scoring_loader
+from gepc_geo.scoring.joint_shares import input_shares
+from gepc_geo.scoring.scorer import scoring_loader
 from gepc_geo.training import checkpoint
 from gepc_geo.training.holdout import hold_out
 from gepc_geo.windows.loader import WindowLoader
@@ -572,7 +574,7 @@ def test_clip_level_detector_scores_a_window_a_person(walkers):
 def test_paper_preset_runs(walkers, crowd):
     # The preset says nothing of the network's size.
     names = ("encoder_channels", "strides", "decoder_channels", "hidden", "components")
-    options = {**Options.preset("paper"), "budget": 128, "batch_size": 64, "score_stride": 3}
+    options = {**preset_changes("paper"), "budget": 128, "batch_size": 64, "score_stride": 3}
     tracks = walkers.with_(image_size=[[856, 480]] * walkers.num_clips)
     detector = GEPC(**options, **{name: SMALL[name] for name in names})
     detector.fit(tracks, device="cpu")

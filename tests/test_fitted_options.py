@@ -18,7 +18,7 @@ from gepc_geo.evaluation.evaluator import evaluate
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level
 from gepc_geo.export import ScoringGraph, example
 from gepc_geo.options import MODES, NAMES, Options
-from gepc_geo.scoring.scorer import input_shares
+from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.streaming.adaptation import adapt_to_poses
 from gepc_geo.streaming.thresholds import alarm_threshold
 

@@ -14,7 +14,8 @@ from gepc_geo.detector import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.options import NETWORK_MODES, Options
 from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.scoring.encoder import Network, window_residual
+from gepc_geo.presets import preset_changes
+from gepc_geo.training.network import Network, window_residual
 from gepc_geo.training.precision import autocast
 from gepc_geo.utils.refitting import refitted
 from gepc_geo.windows.dataset import PoseWindows
@@ -67,7 +68,7 @@ class AutoencoderCompetitor(WindowCompetitor):
             if self.detector is None:
                 alone = {**self._options.to_dict(), "cluster_share": 0.0}
                 if not self._options.needs_network:
-                    alone |= Options.preset("gepc")
+                    alone |= preset_changes("gepc")
                 fresh.detector_ = GEPC(**alone).fit(tracks, device=device)
             else:
                 check_detector(self.detector)

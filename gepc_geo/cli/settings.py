@@ -12,6 +12,7 @@ import click
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options, default_of
 from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.presets import preset_changes
 from gepc_geo.utils.files import parse_yaml, read_yaml
 
 
@@ -137,7 +138,7 @@ def resolve(
         flags: Option values by name; ``None`` means not given, which an option's own word for it
             (``converge`` of ``budget``) is not.
         config: A YAML file of options (or of a run: its ``options`` section).
-        preset: See :meth:`Options.preset`.
+        preset: See :func:`gepc_geo.presets.preset_changes`.
         base: Values in place of the defaults: the demo's, or those a resumed run began with.
         tracks: The poses, once they are read: a preset may depend on them, what is given does not.
 
@@ -151,7 +152,7 @@ def resolve(
         for name, value in flags.items()
         if value is not None
     }
-    changes = Options.preset(preset, None if "scale" in given else tracks)
+    changes = preset_changes(preset, None if "scale" in given else tracks)
     values = dict(base or {}) | changes | given
     options = Options(**Options.read(values, "the command line"))
     options.check()

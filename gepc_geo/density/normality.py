@@ -13,7 +13,12 @@ from gepc_geo.density.mixture import DirichletProcessMixture, ilr
 from gepc_geo.density.neighbours import NearestDistance
 from gepc_geo.density.tails import TailCalibrator
 from gepc_geo.options import Options
-from gepc_geo.scoring.encoder import Parts
+
+#: What the encoder makes of :math:`N` windows, by name, a row for each window: ``window``, the input without
+#: the confidence :math:`[N, D]`; ``altered``, its altered copies :math:`[N, A, D]`; with a network ``latent``
+#: :math:`[N, D_z]`, ``log_p``, the log soft assignments :math:`[N, K]`, and ``residual``, input less
+#: reconstruction :math:`[N, S V C]`, 0 at joints not seen.
+Parts = dict[str, Tensor]
 
 #: Modes whose score is that of a mixture.
 _MIXED = ("assignment", "latent", "reconstruction")
@@ -125,7 +130,7 @@ class Normality:
     r"""What is normal among windows of one length: a density for each scoring mode, and its calibration.
 
     Fitted in two steps, so that no more than a sample of what is wide is ever held: :meth:`measure` on a
-    sample of :data:`~gepc_geo.scoring.encoder.Parts`, then :meth:`fit` on the :meth:`project` of every window.
+    sample of :data:`Parts`, then :meth:`fit` on the :meth:`project` of every window.
     Points, which :meth:`project` gives, are rows :math:`[N, d]` by mode: in the coordinates of neighbours
     (of ``altered`` each copy, :math:`[N, A + 1, d]`), whitened, log-ratios of soft assignments; of ``max``
     the logarithm of the largest, :math:`[N, 1]`.

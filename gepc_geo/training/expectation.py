@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gepc_geo.nn import STGCAE, SoftAssignment, target_distribution
-from gepc_geo.scoring.encoder import latents
+from gepc_geo.training.network import latents
 from gepc_geo.utils import distributed
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline

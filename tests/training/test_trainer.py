@@ -19,9 +19,9 @@ from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.options import Options
 from gepc_geo.poses.skeleton import SKELETONS
-from gepc_geo.scoring.encoder import autoencoder, window_residual
 from gepc_geo.scoring.scorer import scoring_loader
 from gepc_geo.training import checkpoint
+from gepc_geo.training.network import autoencoder, window_residual
 from gepc_geo.training.resume import KIND, VERSION
 from gepc_geo.training.trainer import Trainer
 from gepc_geo.windows.pipeline import InputPipeline

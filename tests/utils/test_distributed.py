@@ -28,7 +28,7 @@ from gepc_geo.cli import main
 from gepc_geo.density import alterations
 from gepc_geo.nn import block
 from gepc_geo.nn.norm import ChannelNorm, RowNorm
-from gepc_geo.scoring.encoder import Network
+from gepc_geo.training.network import Network
 from gepc_geo.utils import distributed
 
 #: A batch that two ranks cannot halve; six steps of reconstruction, four of clustering.

@@ -20,8 +20,8 @@ from gepc_geo.options import Options
 from gepc_geo.poses.diagnostics import find_faults
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.picture import draw_pose
-from gepc_geo.scoring.encoder import Network
 from gepc_geo.streaming.thresholds import Alarm
+from gepc_geo.training.network import Network
 from gepc_geo.utils.files import check_destination
 
 

@@ -19,6 +19,7 @@ from gepc_geo.cli.ranks import ranks
 from gepc_geo.cli.run import Run
 from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.options import NETWORK_OPTIONS, Options
+from gepc_geo.presets import PRESETS
 from gepc_geo.utils import distributed
 from gepc_geo.utils.device import pick_device
 
@@ -29,7 +30,7 @@ from gepc_geo.utils.device import pick_device
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
 @click.option(
     "--preset",
-    type=click.Choice(["default", "gepc", "paper"]),
+    type=click.Choice(tuple(PRESETS)),
     default="default",
     show_default=True,
     help="gepc: the paper's autoencoder, clusters and mixture on the default's input; paper: the published "
