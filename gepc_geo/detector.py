@@ -167,7 +167,7 @@ class GEPC(Options, BaseEstimator):
         if options.needs_network:
             self._check_size(min(int((windows.size == n).sum()) for n in self.lengths_))
             with torch.random.fork_rng():
-                torch.manual_seed(options.seed)
+                torch.manual_seed(options.random_state)
                 self.network_ = Network.of(options, self.pipeline_, target)
             trainer = Trainer(
                 self.network_.model,

@@ -67,7 +67,7 @@ def write_model(
     checkpoint.save(
         {
             "written_by": __version__,
-            "options": {**options.to_dict(), "mode": mode},
+            "options": {**options.written(), "mode": mode},
             "skeleton": pipeline.skeleton.to_dict(),
             "dims": pipeline.dims,
             "num_features": pipeline.num_features,

@@ -46,9 +46,21 @@ def _option(
     low: float | None = None,
     high: float | None = None,
     none: str | None = None,
+    written: str | None = None,
 ) -> Any:
-    """A dataclass field that knows its help text, what it may be, and the flag's word for ``None``."""
+    """A dataclass field with its help text and limits.
+
+    Args:
+        default: The default value; a list is copied.
+        help: What the option does.
+        choices: The allowed values.
+        low: The least allowed value.
+        high: The largest allowed value.
+        none: The command line's word for ``None``.
+        written: The option's name on the command line and in files, where it differs.
+    """
     metadata = {"help": help, "choices": choices, "low": low, "high": high, "none": none}
+    metadata["written"] = written
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -211,15 +223,23 @@ class Options:
         "budget from 10 million passes on, in one process.",
         choices=("auto", "always", "never"),
     )
-    seed: int = _option(0, "Seed of everything random.", low=0, high=MAX_SEED)
+    random_state: int = _option(
+        0, "Seed of everything random.", low=0, high=MAX_SEED, written="seed"
+    )
     checkpoint_seconds: float = _option(
         10.0, "Seconds between checkpoints; 0 writes one after every step.", low=0
     )
 
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        """Refuses the keyword ``seed`` with the name to use."""
+        if "seed" in options:
+            raise InputError(f"{cls.__name__} has no parameter seed, expected random_state")
+        return super().__new__(cls)
+
     def check(self) -> None:
         """Raises an :class:`~gepc_geo.errors.InputError` for the first value that is not allowed."""
         for option in fields(Options):
-            _check(option, getattr(self, option.name))
+            _check(option, getattr(self, option.name), option.name)
         if not self.branches:
             raise InputError(f"branches is empty, expected some of {', '.join(BRANCHES)}")
         if not self.lengths:
@@ -307,26 +327,48 @@ class Options:
             if name in NAMES
         }
 
+    def written(self) -> dict[str, Any]:
+        """As :meth:`to_dict`, by the names that files and the command line have (``seed``)."""
+        values = self.to_dict()
+        return {written_name(option): values[option.name] for option in fields(Options)}
+
     @staticmethod
     def read(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
-        """Checks a mapping read from a file: known names, allowed values; ``origin`` is named.
+        """Options by their names in Python, of a mapping read from a file or from the command line.
+
+        Args:
+            values: Options by their names in files (:meth:`written`) or in Python.
+            origin: Where the mapping comes from, for messages.
 
         Raises:
-            InputError: An unknown option or a value that is not allowed.
+            InputError: An unknown or repeated option, or a value that is not allowed.
         """
         if not isinstance(values, Mapping):
             raise InputError(f"{origin} holds a {type(values).__name__}, expected options by name")
-        known = {option.name: option for option in fields(Options)}
+        known = {written_name(option): option for option in fields(Options)}
+        by_name = known | {option.name: option for option in fields(Options)}
+        found: dict[str, Any] = {}
         for name, value in values.items():
-            if name not in known:
+            if name not in by_name:
                 raise InputError(
                     f"{origin} has the unknown option {name!r}, expected some of {', '.join(known)}"
                 )
+            option = by_name[name]
+            if option.name in found:
+                raise InputError(
+                    f"{origin} must have {written_name(option)} or {option.name}, got both"
+                )
             try:
-                _check(known[name], value)
+                _check(option, value, written_name(option))
             except InputError as error:
                 raise InputError(f"{origin}: {error}") from None
-        return dict(values)
+            found[option.name] = value
+        return found
+
+
+def written_name(option: Field) -> str:
+    """The name of an option's dataclass field in files and, with dashes, on the command line."""
+    return option.metadata["written"] or option.name
 
 
 #: The names of all options.
@@ -352,13 +394,14 @@ def default_of(option: Field) -> Any:
     return option.default_factory() if option.default_factory is not MISSING else option.default
 
 
-def _check(option: Field, value: Any) -> None:
+def _check(option: Field, value: Any, name: str) -> None:
+    """Raises an InputError unless an option may have a value; ``name`` is the option's in the message."""
     default, meta = default_of(option), option.metadata
     if value is None and default is None:
         return
     if isinstance(default, list):
         if not isinstance(value, (list, tuple)):
-            raise InputError(f"{option.name} is {value!r}, expected a list")
+            raise InputError(f"{name} is {value!r}, expected a list")
         values, kind = list(value), type(default[0])
     else:
         values, kind = [value], int if default is None else type(default)
@@ -369,14 +412,14 @@ def _check(option: Field, value: Any) -> None:
             # Frames may be numbers too.
             continue
         if not isinstance(one, accepted) or isinstance(one, bool) != (kind is bool):
-            raise InputError(f"{option.name} is {one!r}, expected {_KINDS[kind]}")
+            raise InputError(f"{name} is {one!r}, expected {_KINDS[kind]}")
         if meta["choices"] and one not in meta["choices"]:
-            raise InputError(f"{option.name} is {one!r}, expected {' or '.join(meta['choices'])}")
+            raise InputError(f"{name} is {one!r}, expected {' or '.join(meta['choices'])}")
         # Written so that NaN fails.
         if meta["low"] is not None and not one >= meta["low"]:
-            raise InputError(f"{option.name} is {one}, expected at least {meta['low']}")
+            raise InputError(f"{name} is {one}, expected at least {meta['low']}")
         if meta["high"] is not None and not one <= meta["high"]:
-            raise InputError(f"{option.name} is {one}, expected at most {meta['high']}")
+            raise InputError(f"{name} is {one}, expected at most {meta['high']}")
 
 
 _KINDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}

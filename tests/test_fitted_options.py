@@ -67,7 +67,7 @@ OTHER = {
     "clip_norm": 9.0,
     "precision": "bf16",
     "compile": "always",
-    "seed": 77,
+    "random_state": 77,
     "checkpoint_seconds": 1.0,
 }
 
@@ -82,7 +82,7 @@ def small_batches():
 
 @pytest.fixture(scope="module")
 def walkers():
-    return simulate_crowd("train", num_clips=4, frames_per_clip=30, seed=5)
+    return simulate_crowd("train", num_clips=4, frames_per_clip=30, random_state=5)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def fitted(detector):
 
 @pytest.fixture(scope="module")
 def crowd():
-    return simulate_crowd("test", num_clips=2, frames_per_clip=30, seed=2)
+    return simulate_crowd("test", num_clips=2, frames_per_clip=30, random_state=2)
 
 
 def everything(detector: GEPC, crowd, walkers) -> dict[str, np.ndarray]:

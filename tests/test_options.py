@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import in_3d
 
+from gepc_geo import GEPC
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.options import NAMES, Options
 from gepc_geo.presets import preset_changes
@@ -134,6 +135,22 @@ def test_reading_checks_names_and_values():
         Options.read({"lr": -1}, "x.yaml")
     with pytest.raises(InputError, match="x.yaml holds a list"):
         Options.read([], "x.yaml")
+
+
+def test_files_and_the_command_line_say_seed_and_python_random_state():
+    assert Options(random_state=3).written()["seed"] == 3
+    assert "random_state" not in Options().written() and "seed" not in Options().to_dict()
+    for name in ("seed", "random_state"):
+        assert Options.read({name: 3}, "x.yaml") == {"random_state": 3}
+    with pytest.raises(InputError, match="x.yaml must have seed or random_state, got both"):
+        Options.read({"seed": 3, "random_state": 3}, "x.yaml")
+    with pytest.raises(InputError, match="x.yaml: seed is -1, expected at least 0"):
+        Options.read({"seed": -1}, "x.yaml")
+    for kind in (Options, GEPC):
+        with pytest.raises(
+            InputError, match=f"^{kind.__name__} has no parameter seed, expected random_state$"
+        ):
+            kind(seed=3)
 
 
 def test_to_dict_has_every_option():

@@ -118,12 +118,12 @@ class LatentSVM(AutoencoderCompetitor):
 
     @torch.no_grad()
     def _fit(self, windows: PoseWindows) -> None:
-        seed, count = self._options.seed, len(windows)
+        random_state, count = self._options.random_state, len(windows)
         copies = self.pipeline_.augment.copies(count)
         drawn = np.arange(copies * count)
         if len(drawn) > SVM_ROWS:
             # Before they are encoded: a latent has a thousand numbers.
-            drawn = np.random.default_rng(seed).choice(drawn, SVM_ROWS, replace=False)
+            drawn = np.random.default_rng(random_state).choice(drawn, SVM_ROWS, replace=False)
         latents = [
             self._latent(x)
             for choice in range(copies)
@@ -131,7 +131,7 @@ class LatentSVM(AutoencoderCompetitor):
                 self.pipeline_, windows.subset(drawn[drawn // count == choice] % count), choice
             )
         ]
-        self.model_ = one_class_svm(np.concatenate(latents), seed)
+        self.model_ = one_class_svm(np.concatenate(latents), random_state)
 
     def _latent(self, inputs: Inputs) -> np.ndarray:
         x = inputs.tensor()

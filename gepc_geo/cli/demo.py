@@ -73,7 +73,7 @@ def run_demo(
         InputError: ``folder`` holds another run, or a demo with other options.
     """
     run = Run(folder)
-    simulated = {"seed": options.seed, **(crowd or {})}
+    simulated = {"seed": options.random_state, **(crowd or {})}
     resume = run.config.exists()
     began = run.start(resume)
     options = run.settle(options, pick_device(device))
@@ -81,7 +81,7 @@ def run_demo(
         if "simulated" not in began["data"]:
             raise InputError(f"{folder} holds a run that is no demo, expected another folder")
         run.check_resumed(options, {"simulated": simulated})
-    write_crowd(folder / "poses", **simulated)
+    write_crowd(folder / "poses", random_state=options.random_state, **(crowd or {}))
     train = read(folder / "poses" / "train")
     test = read_frame_labels(folder / "poses" / "test_masks", read(folder / "poses" / "test"))
     say(f"training poses: {train!r}")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gepc_geo.errors import InputError
-from gepc_geo.options import Options, default_of
+from gepc_geo.options import Options, default_of, written_name
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.presets import preset_changes
 from gepc_geo.utils.files import parse_yaml, read_yaml
@@ -73,7 +73,7 @@ def setting_options(**base: Any) -> Callable[[Callable[..., Any]], Callable[...,
 
 def _setting(option: Field, base: dict[str, Any]) -> Callable[[Callable[..., Any]], Any]:
     default, meta = default_of(option), option.metadata
-    flag = "--" + option.name.replace("_", "-")
+    flag = "--" + written_name(option).replace("_", "-")
     text = f"{meta['help']}  [default: {_show(base.get(option.name, default), meta['none'])}]"
     kind: Any
     if isinstance(default, bool):

@@ -148,7 +148,7 @@ class Normality:
         }
         self.mixtures = {mode: self._mixture(mode) for mode in modes if mode in _MIXED}
         self.nearest = NearestDistance()
-        self.altered = AlterationClassifier(options.seed)
+        self.altered = AlterationClassifier(options.random_state)
         self.calibrators: dict[str, TailCalibrator] = {}
 
     def _mixture(self, mode: str) -> DirichletProcessMixture:
@@ -158,14 +158,14 @@ class Normality:
             self.options.components,
             components="dirichlet" if dirichlet else "gaussian",
             covariance_type=self.options.covariance,
-            random_state=self.options.seed,
+            random_state=self.options.random_state,
         )
 
     def measure(self, parts: Parts) -> Normality:
         """Learns principal components from a sample of the training windows."""
         for mode, whitening in self.whitening.items():
             whitening.fit(parts[_WHITENED[mode]])
-        self.nearest.measure(parts["window"], self.options.seed)
+        self.nearest.measure(parts["window"], self.options.random_state)
         return self
 
     def project(self, parts: Parts) -> dict[str, Tensor]:

@@ -29,7 +29,7 @@ _SHARED = (
     "budget",
     "patience",
     "precision",
-    "seed",
+    "random_state",
 )
 
 

@@ -94,7 +94,7 @@ def run_cell(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) ->
     """
     try:
         train, test, labels = protocol.task(cell.condition, cell.seed)
-        options = replace(protocol.options_of(cell.condition), seed=cell.seed)
+        options = replace(protocol.options_of(cell.condition), random_state=cell.seed)
         trained = train_and_score(cell.unit, train, test, options, protocol.level, device, quiet)
         aggregate = clip_level if protocol.level == "clip" else frame_level
         scores = np.stack([aggregate(one, test) for one in trained.scored.values()])
@@ -285,7 +285,7 @@ class Study:
             "seeds": self.seeds,
             "splits": {},
             **self.protocol.settings(),
-            "options": self.protocol.options.to_dict(),
+            "options": self.protocol.options.written(),
         }
 
     def read_config(self) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def gather(
                 "people_correction": options.people_correction,
                 "padded": options.padded,
             },
-            "detector": {**detector.options_.to_dict(), "mode": detector.mode},
+            "detector": {**detector.options_.written(), "mode": detector.mode},
         },
     }
 

@@ -20,9 +20,9 @@ def hold_out(tracks: PoseTracks, options: Options) -> tuple[PoseTracks, PoseTrac
 
     Args:
         tracks: All of them.
-        options: ``holdout``, ``seed`` and the length of a window.
+        options: ``holdout``, ``random_state`` and the length of a window.
     """
-    generator = np.random.default_rng(options.seed)
+    generator = np.random.default_rng(options.random_state)
     populated = np.unique(tracks.clip)
     if len(populated) >= _FEW_CLIPS:
         count = max(1, round(options.holdout * len(populated))) if options.holdout else 0

@@ -314,7 +314,7 @@ class Trainer:
     def _entropy(self, *key: int) -> int:
         # Done is a stage too: nothing random happens in it.
         stage = (*STAGES, "done").index(self.stage)
-        words = np.random.SeedSequence([self.options.seed, stage, *key]).generate_state(
+        words = np.random.SeedSequence([self.options.random_state, stage, *key]).generate_state(
             2, np.uint32
         )
         return int(words[0]) << 31 ^ int(words[1])

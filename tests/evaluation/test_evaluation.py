@@ -31,7 +31,7 @@ from gepc_geo.streaming.adaptation import adapt_to_poses
 
 @pytest.fixture(scope="module")
 def crowd():
-    return simulate_crowd("test", num_clips=9, frames_per_clip=60, seed=8)
+    return simulate_crowd("test", num_clips=9, frames_per_clip=60, random_state=8)
 
 
 @pytest.fixture(scope="module")

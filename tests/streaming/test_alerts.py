@@ -21,9 +21,9 @@ from gepc_geo.streaming.thresholds import alarm_runs, clip_series
 )
 def test_alerts_are_the_batch_alarms(options, stride):
     """Start, end, peak, person and score of every clip; several thresholds."""
-    train = simulate_crowd("train", num_clips=6, frames_per_clip=36, seed=1)
+    train = simulate_crowd("train", num_clips=6, frames_per_clip=36, random_state=1)
     detector = GEPC(**{**options, "score_stride": stride}).fit(train, device="cpu")
-    crowd = simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4)
+    crowd = simulate_crowd("test", num_clips=3, frames_per_clip=60, random_state=4)
     crowd = all_joints(crowd)
     scorer = OnlineScorer(detector)
     parts = []

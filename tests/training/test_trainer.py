@@ -33,7 +33,7 @@ SMALL = {
     "components": 3,
     "stride": 4,
     "score_stride": 4,
-    "seed": 3,
+    "random_state": 3,
     "holdout": 0.2,
 }
 
@@ -113,7 +113,7 @@ def test_seed_decides_everything(whole, walkers):
     detector, _ = whole
     again = GEPC(**SMALL).fit(walkers, device="cpu")
     assert_same(state_of(detector), state_of(again))
-    other = GEPC(**{**SMALL, "seed": 4}).fit(walkers, device="cpu")
+    other = GEPC(**{**SMALL, "random_state": 4}).fit(walkers, device="cpu")
     assert not torch.equal(
         state_of(detector)["assignment.theta"], state_of(other)["assignment.theta"]
     )

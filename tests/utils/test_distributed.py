@@ -42,7 +42,7 @@ SMALL = {
     "components": 3,
     "stride": 8,
     "score_stride": 8,
-    "seed": 3,
+    "random_state": 3,
     "holdout": 0.2,
     "label_tolerance": 0.0,
     "checkpoint_seconds": 0.0,
