@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -72,6 +73,8 @@ class Options:
 
     The fields' ``metadata`` holds their help text and limits; :meth:`check` enforces them.
     """
+
+    __signature__: ClassVar[inspect.Signature]
 
     # -- windows -------------------------------------------------------------------------------
     lengths: list[str] = _option(
@@ -364,6 +367,12 @@ class Options:
                 raise InputError(f"{origin}: {error}") from None
             found[option.name] = value
         return found
+
+
+# Where there is a __new__, Python would show that one's.
+Options.__signature__ = inspect.Signature(
+    list(inspect.signature(Options.__init__).parameters.values())[1:]
+)
 
 
 def written_name(option: Field) -> str:

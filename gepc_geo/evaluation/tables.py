@@ -22,7 +22,7 @@ from gepc_geo.scoring.aggregation import (
     FrameScores,
     clip_scores,
     frame_scores,
-    person_frame_scores,
+    person_frames,
     smooth,
     track_scores,
 )
@@ -152,13 +152,9 @@ def frames_of(
     """
     keep = np.flatnonzero(~windows.padded | bool(options.padded))
     table = windows.table
-    rows = person_frame_scores(
+    rows = person_frames(
+        windows.subset(keep),
         torch.as_tensor(score[keep]),
-        torch.as_tensor(windows.first[keep]),
-        torch.as_tensor(windows.size[keep]),
-        len(table.frame),
-        low=torch.as_tensor(windows.low[keep]),
-        high=torch.as_tensor(windows.high[keep]),
         placement="mean" if options.protocol == "corrected" else "center",
     )
     offset = tracks.frame_offset

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gepc_geo.density.tails import TailCalibrator
 from gepc_geo.options import WINDOW_MODES
-from gepc_geo.scoring.aggregation import person_frame_scores
+from gepc_geo.scoring.aggregation import person_frames
 from gepc_geo.scoring.learning import Learned
 from gepc_geo.scoring.scorer import WindowScorer, WindowScores
 from gepc_geo.utils import distributed
@@ -133,16 +133,8 @@ class Calibration:
 
 
 def covered(windows: PoseWindows, score: Tensor) -> Tensor:
-    """Person-frame scores of the rows that (full) windows cover, added up on the CPU.
-
-    There equal runs give equal sums: a GPU adds in any order.
-    """
-    rows = person_frame_scores(
-        score.cpu(),
-        torch.as_tensor(windows.first),
-        torch.as_tensor(windows.size),
-        len(windows.table.frame),
-    )
+    """Person-frame scores of the rows that windows cover."""
+    rows = person_frames(windows, score.cpu())
     return rows[~torch.isnan(rows)]
 
 

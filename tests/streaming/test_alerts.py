@@ -106,6 +106,16 @@ def test_an_ended_session_closes_its_alert():
     assert tracker.add(OnlineScores()) == []
 
 
+def test_frames_without_a_window_cost_nothing_and_raise_nothing():
+    """Windows that are all still to come, and frame numbers far apart."""
+    tracker = AlertTracker(5.0, 4.0, "max")
+    assert tracker.add(windows("a", [8], [9], 5)) == []
+    far = 10**12
+    alerts = tracker.add(windows("a", [far, far + 1], [9, 1], None))
+    found = [(a.start, a.end) for a in alerts if a.state == "closed"]
+    assert found == [(8, 9), (far, far + 1)]
+
+
 def test_lines_round_trip_and_others_are_refused():
     alert = Alert("gate", "closed", 1, 2, 3, 4, 5.5)
     assert Alert.from_json(alert.to_json()) == alert
