@@ -14,9 +14,11 @@ from sklearn.base import clone
 
 from gepc_geo import GEPC, Frame, InputError, OnlineScorer
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.estimator import NotFittedError
 from gepc_geo.evaluation.evaluator import evaluate
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level
 from gepc_geo.export import ScoringGraph, example
+from gepc_geo.fitted import FittedDetector
 from gepc_geo.options import MODES, NAMES, Options
 from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.streaming.adaptation import adapt_to_poses
@@ -299,10 +301,13 @@ def test_a_first_fit_that_is_refused_leaves_nothing(walkers, crowd):
 def test_every_public_method_of_an_unfitted_detector_says_so(crowd, tmp_path):
     """Of all methods of the class but those that fit or load, and scikit-learn's setters."""
     given = {"tracks": crowd, "poses": 25.0, "path": tmp_path / "model.pt", "mode": "latent"}
+    given |= {"normality": {}, "windows": None, "raw": {}}
     methods = {
         name: method
         for name, method in inspect.getmembers(GEPC, inspect.isfunction)
-        if name in vars(GEPC) and not name.startswith(("_", "set_")) and name != "fit"
+        if name in {*vars(GEPC), *vars(FittedDetector)}
+        and not name.startswith(("_", "set_"))
+        and name != "fit"
     }
     assert {"soft_assignment", "window_scores", "joint_scores", "fps_mismatch"} < set(methods)
     for name, method in methods.items():
@@ -312,7 +317,8 @@ def test_every_public_method_of_an_unfitted_detector_says_so(crowd, tmp_path):
             if one.name != "self" and one.default is one.empty and one.kind != one.KEYWORD_ONLY
         ]
         with pytest.raises(
-            InputError, match=r"^this detector is not fitted, expected fit\(\) or load\(\) first$"
+            NotFittedError,
+            match=r"^this detector is not fitted, expected fit\(\) or load\(\) first$",
         ):
             getattr(GEPC(), name)(*(given[one] for one in wanted))
     assert not any(tmp_path.iterdir())

@@ -12,7 +12,7 @@ import numpy as np
 from gepc_geo.baselines import Mixture
 from gepc_geo.cli.run import Run
 from gepc_geo.datasets.simulate import write_crowd
-from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.evaluator import Evaluation, evaluate
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level, score_table, write_table
@@ -21,6 +21,7 @@ from gepc_geo.io.labels import read_frame_labels
 from gepc_geo.options import Options
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.metrics import auc
+from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.utils.device import pick_device
 
 #: Kinds that a centred window of one person cannot show: reported, not counted.

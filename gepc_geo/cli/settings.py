@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from gepc_geo.errors import InputError
-from gepc_geo.options import Options, default_of, written_name
+from gepc_geo.option_fields import default_of, written_name
+from gepc_geo.options import Options
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.presets import preset_changes
 from gepc_geo.utils.files import parse_yaml, read_yaml

@@ -236,6 +236,11 @@ class Normality:
         """Learns each mode's distribution on windows of people who were not learned from."""
         self.calibrators = {mode: TailCalibrator().fit(scores[mode]) for mode in self.modes}
 
+    def extend_calibration(self, scores: dict[str, Tensor]) -> None:
+        """Joins scores of more normal windows to each mode's distribution."""
+        for mode, score in scores.items():
+            self.calibrators[mode] = self.calibrators[mode].extended(score)
+
     def scores(self, points: dict[str, Tensor], person: Tensor | None = None) -> dict[str, Tensor]:
         """Anomaly scores [N] (float64, higher is more abnormal) of the points' modes.
 

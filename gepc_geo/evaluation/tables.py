@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gepc_geo.density.tails import TailCalibrator
-from gepc_geo.detector import GEPC, WindowScores, check_detector
+from gepc_geo.detector import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES, Options
 from gepc_geo.poses.sharding import clip_range, split_clips
@@ -26,6 +26,7 @@ from gepc_geo.scoring.aggregation import (
     smooth,
     track_scores,
 )
+from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.utils.files import as_text, atomic_path
 from gepc_geo.utils.progress import Progress
 from gepc_geo.windows.dataset import PoseWindows

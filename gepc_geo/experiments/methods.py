@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gepc_geo.baselines import COMPETITORS, Competitor, SoftmaxDirichlet
+from gepc_geo.baselines import COMPETITORS, SoftmaxDirichlet
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.estimator import Estimator
 from gepc_geo.evaluation.tables import ScoreOptions, clips_of, frames_of
 from gepc_geo.options import Options
 from gepc_geo.poses.tracks import PoseTracks
@@ -186,7 +187,7 @@ def train_and_score(
     return Trained(scored, fitted - began, ended - fitted)
 
 
-def _sharing(name: str, trained: Any) -> Competitor:
+def _sharing(name: str, trained: Any) -> Estimator:
     """A competitor on what another method has trained."""
     if _SHARING[name] == CHAIN:
         kind: Any = COMPETITORS[name]
@@ -194,7 +195,7 @@ def _sharing(name: str, trained: Any) -> Competitor:
     return SoftmaxDirichlet.from_classifier(trained)
 
 
-def _score(method: Competitor, test: PoseTracks) -> Scored:
+def _score(method: Estimator, test: PoseTracks) -> Scored:
     return Scored(method.windows(test), method.decision_function(test))
 
 

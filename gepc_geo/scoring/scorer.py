@@ -127,6 +127,12 @@ class WindowScorer:
         own = raw if alone else tails
         return {mode: combined(tails) if mode == COMBINED else own[mode] for mode in modes}
 
+    def extend_calibration(self, windows: PoseWindows, raw: dict[str, Tensor]) -> None:
+        """Joins scores of further normal windows, from :meth:`raw`, to the calibration of each length."""
+        for length in np.unique(windows.size).tolist():
+            at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(self.device)
+            self.normality[length].extend_calibration({m: one[at] for m, one in raw.items()})
+
     @torch.no_grad()
     def raw(
         self,

@@ -178,7 +178,7 @@ class _Stream:
     def _worst(self, until: int) -> tuple[Tensor, Tensor, Tensor]:
         """Frame, most abnormal person and score of the frames to be judged that somebody is in."""
         near = np.flatnonzero(self.windows[0] <= until)
-        first, length, person = torch.from_numpy(self.windows[:, near])
+        first, length, person = map(torch.from_numpy, self.windows[:, near].copy())
         people, number = person.unique(return_inverse=True)
         # Frames that no window covers are left out: their numbers may have gaps of any size.
         parts = [first[length == one, None] + torch.arange(one) for one in length.unique().tolist()]
