@@ -98,7 +98,7 @@ def cases(folder: Path, seeds: tuple[int, ...]) -> Iterator[Case]:
             yield Case("frame", f"crowd, {kind}", str(100 + seed), FRAMES, make)
         path = folder / f"boxes_{seed}.npz"
         yield Case("frame", "injected boxes", str(seed), FRAMES, partial(_injected, path))
-        streams = Streams(tracks, PACKAGED["penn_action"], DIRECTIONS, FRAMES, seed=seed)
+        streams = Streams(tracks, PACKAGED["penn_action"], DIRECTIONS, FRAMES, random_state=seed)
         yield from _of_protocol(streams, "streams", f" {seed}")
 
 
@@ -110,7 +110,7 @@ def _of_protocol(protocol: ClassProtocol, group: str, suffix: str = "") -> Itera
 
 def _crowd(kind: str, seed: int) -> Task:
     """A simulated crowd, the kinds that the demo counts; of ``boxes`` those around the visible joints."""
-    train, test = (simulate_crowd(split, seed=seed) for split in ("train", "test"))
+    train, test = (simulate_crowd(split, random_state=seed) for split in ("train", "test"))
     labels = np.where(counted_frames(test), test.frame_labels, -1)
     if kind == "boxes":
         train, test = _boxes(train), _boxes(test)

@@ -31,7 +31,9 @@ _GOAL = 20
 def crowd(detector: GEPC, windows: int) -> PoseTracks:
     """Poses of whole clips that have so many windows together, or a few more."""
     # A clip has about 500.
-    tracks = simulate_crowd("train", num_clips=1 + windows // 300, frames_per_clip=72, seed=1)
+    tracks = simulate_crowd(
+        "train", num_clips=1 + windows // 300, frames_per_clip=72, random_state=1
+    )
     count = np.cumsum(np.bincount(detector.windows(tracks).without_padded().clip))
     return tracks.select(clips=range(min(int((count < windows).sum()) + 1, tracks.num_clips)))
 

@@ -44,8 +44,10 @@ def main(variants: tuple[str, ...], seeds: tuple[int, ...], device: str) -> None
         changes = assignments("--variant", [part for part in variant.split(",") if part])
         options = resolve(changes, None, "default", base=DEMO)
         for seed in seeds:
-            train, test = (simulate_crowd(split, seed=seed) for split in ("train", "test"))
-            detector = GEPC(**replace(options, seed=seed).to_dict()).fit(train, device=device)
+            train, test = (simulate_crowd(split, random_state=seed) for split in ("train", "test"))
+            detector = GEPC(**replace(options, random_state=seed).to_dict()).fit(
+                train, device=device
+            )
             row = mode_aucs(detector, detector.window_scores(test), test, counted_frames(test))
             text = "  ".join(f"{mode} {value:.3f}" for mode, value in row.items())
             click.echo(f"{variant or 'as is':40s} crowd {seed}  {text}")

@@ -30,10 +30,10 @@ from gepc_geo.datasets import simulate_crowd
 
 crowds, size, repeats, path = json.loads(sys.argv[1])
 quick = {"num_clips": 12, "frames_per_clip": 48}
-train, test = (simulate_crowd(half, seed=0, **size) for half in ("train", "test"))
+train, test = (simulate_crowd(half, random_state=0, **size) for half in ("train", "test"))
 options = {"score_stride": 4, "precision": "fp32"}
 warm = GEPC(**options, **({} if "lengths" in GEPC().get_params() else {"budget": 640}))
-warm.fit(simulate_crowd("train", seed=1, **quick)).window_scores(simulate_crowd("test", seed=1, **quick))
+warm.fit(simulate_crowd("train", random_state=1, **quick)).window_scores(simulate_crowd("test", random_state=1, **quick))
 result = {"fit": [], "score": []}
 for _ in range(repeats):
     began = time.perf_counter()

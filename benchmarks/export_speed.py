@@ -53,7 +53,7 @@ def main(run: Path | None, mode: str, batches: tuple[int, ...], repeats: int) ->
             "onnxruntime is missing, expected pip install 'gepc_geo[export]'"
         ) from None
     torch.set_num_threads(1)
-    crowd = simulate_crowd("train", num_clips=12, frames_per_clip=96, seed=0)
+    crowd = simulate_crowd("train", num_clips=12, frames_per_clip=96, random_state=0)
     if run is None:
         detector = GEPC(mode=mode, budget=0, precision="fp32").fit(crowd, device="cpu")
     else:

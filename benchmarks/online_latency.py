@@ -34,7 +34,7 @@ _TOGETHER = 64
 
 def model(mode: str, hidden: int, precision: str, device: str) -> GEPC:
     """A detector of full size, hardly trained."""
-    train = simulate_crowd("train", num_clips=2, frames_per_clip=72, seed=0)
+    train = simulate_crowd("train", num_clips=2, frames_per_clip=72, random_state=0)
     options = dict(mode=mode, hidden=hidden, budget=64, holdout=0.0, precision=precision)
     detector = GEPC(**options).fit(train, device=device)
     for normality in detector.scorer_.normality.values():

@@ -68,7 +68,7 @@ def megabytes(entry: str) -> float:
 
 def child(windows: int, stride: int, clips: int, mode: str) -> None:
     """Scores and prints windows, rows of the table, megabytes before, and the peak."""
-    crowd = simulate_crowd("train", num_clips=clips, frames_per_clip=250, seed=0)
+    crowd = simulate_crowd("train", num_clips=clips, frames_per_clip=250, random_state=0)
     detector = GEPC(**TINY, mode=mode, stride=stride, score_stride=stride).fit(crowd, device="cpu")
     tracks = repeated(crowd, -(-windows // len(detector.windows(crowd))))
     count = len(detector.windows(crowd)) * (tracks.num_clips // crowd.num_clips)

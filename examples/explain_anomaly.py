@@ -21,7 +21,7 @@ from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.datasets.simulate import KINDS
-from gepc_geo.scoring.scorer import input_shares
+from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.utils.files import atomic_path
 from gepc_geo.windows.dataset import PoseWindows
 
@@ -81,10 +81,10 @@ def draw(windows: PoseWindows, share: np.ndarray, title: str, out: Path) -> None
 def main(kind: str, out: Path, clips: int, frames: int, device: str, seed: int) -> None:
     """Draw the most abnormal window of a kind and name its most telling joints and frame."""
     train, test = (
-        simulate_crowd(split, num_clips=clips, frames_per_clip=frames, seed=seed)
+        simulate_crowd(split, num_clips=clips, frames_per_clip=frames, random_state=seed)
         for split in ("train", "test")
     )
-    detector = GEPC(score_stride=4, seed=seed)
+    detector = GEPC(score_stride=4, random_state=seed)
     detector.fit(train, device=device, quiet=False)
     windows, score = most_abnormal(detector, test.select(labels=[kind]))
     ((_, shares),) = input_shares(detector.scorer_, windows, detector.mode)

@@ -114,7 +114,7 @@ def main(layer: str, clips: int, frames: int, epochs: int, device: str, seed: in
     target = pick_device(device)
     torch.manual_seed(seed)
     train, test = (
-        simulate_crowd(split, num_clips=clips, frames_per_clip=frames, seed=seed)
+        simulate_crowd(split, num_clips=clips, frames_per_clip=frames, random_state=seed)
         for split in ("train", "test")
     )
     unroll = Compose([normalize(train.skeleton, 2), ToSpatioTemporalGraph()])

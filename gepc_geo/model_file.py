@@ -14,9 +14,10 @@ from gepc_geo.errors import InputError
 from gepc_geo.options import MODES, WINDOW_MODES, Options
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.scoring.calibration import Calibration
-from gepc_geo.scoring.encoder import Encoder, Network
+from gepc_geo.scoring.encoder import Encoder
 from gepc_geo.scoring.scorer import WindowScorer, own_modes
 from gepc_geo.training import checkpoint
+from gepc_geo.training.network import Network
 from gepc_geo.training.precision import PRECISIONS
 from gepc_geo.utils.device import pick_device
 from gepc_geo.windows.pipeline import InputPipeline
@@ -26,8 +27,18 @@ KIND, VERSION = "gepc_geo model", 13
 
 
 @dataclass
-class Saved:
-    """What a file holds; attributes as :class:`gepc_geo.GEPC` has them."""
+class SavedModel:
+    """What a detector has learned, and what its file holds.
+
+    Attributes:
+        options: The options it was fitted with.
+        scorer: Scores windows; holds the pipeline, the network and what is normal.
+        calibration: How scores of normal behaviour are distributed.
+        trained_on: Number and checksum of the training windows.
+        fps: Median frames a second of the training clips; NaN if unknown.
+        reconstruction_share: Error of reconstruction, as a share of that of predicting the mean.
+        alarm: The alarm threshold, as plain values; ``None`` before it is chosen.
+    """
 
     options: Options
     scorer: WindowScorer
@@ -35,26 +46,21 @@ class Saved:
     trained_on: dict[str, int]
     fps: float
     reconstruction_share: float
-    alarm: dict[str, Any] | None
+    alarm: dict[str, Any] | None = None
 
 
-def write_model(
-    path: str | Path,
-    *,
-    options: Options,
-    mode: str,
-    scorer: WindowScorer,
-    calibration: Calibration,
-    trained_on: dict[str, int],
-    fps: float,
-    reconstruction_share: float,
-    alarm: dict[str, Any] | None,
-) -> None:
+def write_model(path: str | Path, fitted: SavedModel, mode: str) -> None:
     """Writes a detector.
+
+    Args:
+        path: The file.
+        fitted: What it has learned.
+        mode: The scoring mode that the file's options get.
 
     Raises:
         InputError: A file that cannot be written; an old one stays.
     """
+    scorer = fitted.scorer
     pipeline, network = scorer.encoder.pipeline, scorer.encoder.network
     learned: dict[str, Any] | None = None
     if network is not None:
@@ -66,19 +72,19 @@ def write_model(
     checkpoint.save(
         {
             "written_by": __version__,
-            "options": {**options.to_dict(), "mode": mode},
+            "options": {**fitted.options.written(), "mode": mode},
             "skeleton": pipeline.skeleton.to_dict(),
             "dims": pipeline.dims,
             "num_features": pipeline.num_features,
             "lengths": list(pipeline.lengths),
-            "trained_on": trained_on,
-            "fps": fps,
+            "trained_on": fitted.trained_on,
+            "fps": fitted.fps,
             "statistics": pipeline.state_dict(),
             "network": learned,
-            "reconstruction_share": reconstruction_share,
+            "reconstruction_share": fitted.reconstruction_share,
             "normality": {str(n): one.state_dict() for n, one in scorer.normality.items()},
-            "calibration": calibration.state_dict(),
-            "alarm": alarm,
+            "calibration": fitted.calibration.state_dict(),
+            "alarm": fitted.alarm,
         },
         path,
         kind=KIND,
@@ -86,7 +92,7 @@ def write_model(
     )
 
 
-def read_model(path: str | Path, device: str | torch.device) -> Saved:
+def read_model(path: str | Path, device: str | torch.device) -> SavedModel:
     """Reads what :func:`write_model` wrote.
 
     Raises:
@@ -117,7 +123,7 @@ def read_model(path: str | Path, device: str | torch.device) -> Saved:
             Encoder(pipeline, network), {n: one.to(target) for n, one in normality.items()}
         )
         calibration = Calibration.from_state_dict(state["calibration"]).to(target)
-        return Saved(
+        return SavedModel(
             options,
             scorer,
             calibration,

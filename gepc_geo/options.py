@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
 
-from gepc_geo.errors import InputError, warn_of_input
-
-if TYPE_CHECKING:
-    from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.errors import InputError
+from gepc_geo.option_fields import check_value, default_of, option, written_name
 
 #: Adjacencies of the graph convolution, and kinds of attention of the inferred one, as :mod:`gepc_geo.nn` has
 #: them; written out, as the command line's help imports this module and must not import PyTorch.
@@ -43,22 +41,6 @@ _USUAL_FPS = 24.0
 MAX_SEED = 2**32 - 1
 
 
-def _option(
-    default: Any,
-    help: str,
-    *,
-    choices: tuple[str, ...] | None = None,
-    low: float | None = None,
-    high: float | None = None,
-    none: str | None = None,
-) -> Any:
-    """A dataclass field that knows its help text, what it may be, and the flag's word for ``None``."""
-    metadata = {"help": help, "choices": choices, "low": low, "high": high, "none": none}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
 @dataclass
 class Options:
     """What a detector is made of; each field is a parameter of :class:`gepc_geo.GEPC` and a flag.
@@ -66,220 +48,175 @@ class Options:
     The fields' ``metadata`` holds their help text and limits; :meth:`check` enforces them.
     """
 
+    __signature__: ClassVar[inspect.Signature]
+
     # -- windows -------------------------------------------------------------------------------
-    lengths: list[str] = _option(
+    lengths: list[str] = option(
         ["0.5s", "1s", "2s"],
         "Lengths of windows, in seconds (0.5s; at 24 frames a second where the rate is unknown) or in "
         "frames (12). A person is scored by those that the track is long enough for.",
     )
-    stride: int = _option(8, "Frames between the starts of training windows.", low=1)
-    score_stride: int = _option(1, "Frames between the starts of scored windows.", low=1)
-    max_gap: int = _option(3, "Missing frames to interpolate; a longer gap splits a track.", low=0)
-    frames: int | None = _option(
+    stride: int = option(8, "Frames between the starts of training windows.", low=1)
+    score_stride: int = option(1, "Frames between the starts of scored windows.", low=1)
+    max_gap: int = option(3, "Missing frames to interpolate; a longer gap splits a track.", low=0)
+    frames: int | None = option(
         None,
         "Clip-level sets: stretch each person's clip to this many frames, one window; lengths do not apply.",
         low=2,
     )
     # -- input ---------------------------------------------------------------------------------
-    scale: str = _option(
+    scale: str = option(
         "rms",
         "What a pose is divided by: torso length, box height, RMS distance to its centre, or the "
         "image size.",
         choices=("torso", "height", "rms", "image"),
     )
-    center: str = _option(
+    center: str = option(
         "frame",
         "What is subtracted: the window's mean position, or each frame's.",
         choices=("window", "frame"),
     )
-    align: bool = _option(True, "Turn 3D poses so that the shoulder line lies along x.")
-    motion: bool = _option(True, "Keep the person's motion through the image as extra channels.")
-    coefficients: int = _option(
+    align: bool = option(True, "Turn 3D poses so that the shoulder line lies along x.")
+    motion: bool = option(True, "Keep the person's motion through the image as extra channels.")
+    coefficients: int = option(
         6,
         "Lowest frequencies over time that are kept of each joint, at most as many as the shortest window "
         "has frames; 0: the frames themselves.",
         low=0,
     )
-    motion_coefficients: int = _option(
+    motion_coefficients: int = option(
         3, "The same of the person's motion, at most as many as of joints.", low=1
     )
-    augment: str = _option(
+    augment: str = option(
         "vary",
         "Augmentations, drawn per window in training; vary: flip, with small turns, cuts and changes of speed; "
         "paper: identity, flip, rot90, flip+rot90, rot45.",
         choices=("none", "flip", "vary", "paper"),
     )
     # -- model ---------------------------------------------------------------------------------
-    branches: list[str] = _option(
+    branches: list[str] = option(
         list(BRANCHES),
         "Adjacencies of the graph convolution; static alone: in the block of ST-GCN.",
         choices=BRANCHES,
     )
-    attention: str = _option(
+    attention: str = option(
         "dot",
         "Attention of the inferred adjacency: dot product (the paper's), divided by the root of its "
         "length, or additive as in GAT.",
         choices=ATTENTIONS,
     )
-    hidden: int = _option(8, "Channel unit h; all channel counts are multiples of it.", low=1)
-    encoder_channels: list[int] = _option(
+    hidden: int = option(8, "Channel unit h; all channel counts are multiples of it.", low=1)
+    encoder_channels: list[int] = option(
         [4, 4, 4, 6, 6, 6, 8, 8, 4], "Encoder blocks' channels, in units of h.", low=1
     )
-    strides: list[int] = _option(
+    strides: list[int] = option(
         [1, 1, 2, 1, 1, 3, 1, 1, 1], "Encoder blocks' temporal strides.", low=1
     )
-    decoder_channels: list[int] = _option(
+    decoder_channels: list[int] = option(
         [4, 8, 8, 6, 6, 6], "Decoder blocks' channels, in units of h.", low=1
     )
-    kernel_size: int = _option(9, "Frames a temporal convolution sees (odd).", low=1)
-    dropout: float = _option(0.0, "Dropout in the blocks.", low=0, high=0.95)
+    kernel_size: int = option(9, "Frames a temporal convolution sees (odd).", low=1)
+    dropout: float = option(0.0, "Dropout in the blocks.", low=0, high=0.95)
     # -- clustering and mixture ----------------------------------------------------------------
-    clusters: int = _option(10, "Number of clusters K.", low=2)
-    assignment: str = _option(
+    clusters: int = option(10, "Number of clusters K.", low=2)
+    assignment: str = option(
         "softmax", "Soft assignment: eq. 1 or Student-t.", choices=("softmax", "student")
     )
-    target: str = _option(
+    target: str = option(
         "dec",
         "Target distribution: eq. 3 as printed, or DEC's p^2/f.",
         choices=("paper", "dec"),
     )
-    components: int = _option(10, "Components of the Dirichlet process mixture.", low=1)
-    density: str = _option(
+    components: int = option(10, "Components of the Dirichlet process mixture.", low=1)
+    density: str = option(
         "gaussian-ilr",
         "Mixture of the assignment mode: Gaussians on log-ratios of p, Gaussians on p (the public "
         "implementation's), or Dirichlet components.",
         choices=("gaussian-ilr", "gaussian-p", "dirichlet"),
     )
-    covariance: str = _option("full", "Covariance of Gaussians.", choices=("full", "diag"))
-    whitened_dims: int = _option(
+    covariance: str = option("full", "Covariance of Gaussians.", choices=("full", "diag"))
+    whitened_dims: int = option(
         64, "Principal components that the latent and reconstruction modes keep.", low=1
     )
-    mode: str = _option(
+    mode: str = option(
         COMBINED,
         "What the anomaly score is computed from; combined is the mean of nearest and altered, the others "
         "train an autoencoder.",
         choices=MODES,
     )
-    holdout: float = _option(
+    holdout: float = option(
         0.1,
         "Share of the training clips kept out of training, to see when it has converged and to "
         "calibrate scores.",
         low=0,
         high=0.5,
     )
-    contamination: float = _option(
+    contamination: float = option(
         0.05, "Share of held-out normal windows above the stored threshold.", low=1e-6, high=0.5
     )
     # -- training ------------------------------------------------------------------------------
-    budget: int | None = _option(
+    budget: int | None = option(
         None,
         "Window passes of training, over both stages together; 0: untrained; converge: the first "
         "stage ends when the loss of held-out windows does not fall any more.",
         low=0,
         none="converge",
     )
-    patience: int = _option(
+    patience: int = option(
         200,
         "Steps in which the loss of held-out windows has to fall by 1 % where there is no budget: "
         "else the learning rate falls to a tenth, and the next time the stage ends.",
         low=4,
     )
-    cluster_share: float = _option(
+    cluster_share: float = option(
         0.25,
         "Share of the passes (without a budget: at most) that goes to the clustering stage.",
         low=0,
         high=1,
     )
-    batch_size: int = _option(64, "Windows a step.", low=2)
-    lr: float = _option(
+    batch_size: int = option(64, "Windows a step.", low=2)
+    lr: float = option(
         1e-3,
         "Peak learning rate of the first stage (Adam; with a budget it falls as a cosine).",
         low=0,
     )
-    cluster_lr: float = _option(3e-4, "Peak learning rate of the clustering stage.", low=0)
-    weight_decay: float = _option(1e-5, "Adam's weight decay.", low=0)
-    cluster_weight: float = _option(0.6, "Weight lambda of the clustering loss (eq. 4).", low=0)
-    target_updates: int = _option(5, "E steps in the clustering stage.", low=1)
-    label_tolerance: float = _option(
+    cluster_lr: float = option(3e-4, "Peak learning rate of the clustering stage.", low=0)
+    weight_decay: float = option(1e-5, "Adam's weight decay.", low=0)
+    cluster_weight: float = option(0.6, "Weight lambda of the clustering loss (eq. 4).", low=0)
+    target_updates: int = option(5, "E steps in the clustering stage.", low=1)
+    label_tolerance: float = option(
         0.001, "Clustering stops when fewer labels than this share change.", low=0, high=1
     )
-    clip_norm: float = _option(1.0, "Largest norm of each loss's gradient.", low=1e-6)
-    precision: str = _option(
+    clip_norm: float = option(1.0, "Largest norm of each loss's gradient.", low=1e-6)
+    precision: str = option(
         "auto",
         "Arithmetic of the network; auto: bf16 on CPUs with AMX-BF16 or AVX512-BF16 and on GPUs of "
         "compute capability 8.0 or later, else fp32; tf32: fp32 with TensorFloat-32 products on a GPU.",
         choices=("auto", "fp32", "tf32", "bf16"),
     )
-    compile: str = _option(
+    compile: str = option(
         "auto",
         "Compile the training step (torch.compile; on a GPU with CUDA graphs); auto: on a GPU with a "
         "budget from 10 million passes on, in one process.",
         choices=("auto", "always", "never"),
     )
-    seed: int = _option(0, "Seed of everything random.", low=0, high=MAX_SEED)
-    checkpoint_seconds: float = _option(
+    random_state: int = option(
+        0, "Seed of everything random.", low=0, high=MAX_SEED, written="seed"
+    )
+    checkpoint_seconds: float = option(
         10.0, "Seconds between checkpoints; 0 writes one after every step.", low=0
     )
 
-    @classmethod
-    def preset(cls, name: str, tracks: PoseTracks | None = None) -> dict[str, Any]:
-        """The changes a named protocol makes to the defaults.
-
-        Args:
-            name: ``"default"`` (none); ``"gepc"``: the paper's chain of autoencoder, clusters and mixture on
-                the default's input; or ``"paper"``: the published method with the public
-                implementation's training facts (image scaling, five augmentations, 20 clusters,
-                eq. 3, Gaussians on p, scored by ``assignment``; at most 2.5 times the steps of
-                reconstruction for clustering, with new targets every other of 25 epochs). It is
-                trained until it has converged (section 4.2.2 of the paper), at a learning rate
-                that gets there.
-            tracks: The poses it is for: where they have no image size (those in 3D have none),
-                ``"paper"`` divides them by their RMS size, with a warning. (default: :obj:`None`)
-
-        Raises:
-            InputError: Another name.
-        """
-        presets: dict[str, dict[str, Any]] = {
-            "default": {},
-            "gepc": {"mode": "assignment"},
-            "paper": {
-                "lengths": ["12"],
-                "coefficients": 0,
-                "scale": "image",
-                "center": "window",
-                "align": False,
-                "motion": False,
-                "max_gap": 2,
-                "augment": "paper",
-                "clusters": 20,
-                "target": "paper",
-                "density": "gaussian-p",
-                "mode": "assignment",
-                "dropout": 0.3,
-                "lr": 1e-3,
-                "cluster_lr": 8e-4,
-                "batch_size": 512,
-                "cluster_share": 25 / 35,
-                "target_updates": 13,
-            },
-        }
-        if name not in presets:
-            raise InputError(f"unknown preset {name!r}, expected one of {', '.join(presets)}")
-        changes = presets[name]
-        if tracks is not None and changes.get("scale") == "image":
-            lack = _without_image_size(tracks)
-            if lack:
-                changes["scale"] = "rms"
-                warn_of_input(
-                    f"{lack}, which preset {name} divides by: poses are divided by their RMS size "
-                    "(scale rms)"
-                )
-        return changes
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        """Refuses the keyword ``seed`` with the name to use."""
+        if "seed" in options:
+            raise InputError(f"{cls.__name__} has no parameter seed, expected random_state")
+        return super().__new__(cls)
 
     def check(self) -> None:
         """Raises an :class:`~gepc_geo.errors.InputError` for the first value that is not allowed."""
-        for option in fields(Options):
-            _check(option, getattr(self, option.name))
+        for one in fields(Options):
+            check_value(one, getattr(self, one.name), one.name)
         if not self.branches:
             raise InputError(f"branches is empty, expected some of {', '.join(BRANCHES)}")
         if not self.lengths:
@@ -367,30 +304,60 @@ class Options:
             if name in NAMES
         }
 
+    def written(self) -> dict[str, Any]:
+        """As :meth:`to_dict`, by the names that files and the command line have (``seed``)."""
+        values = self.to_dict()
+        return {written_name(one): values[one.name] for one in fields(Options)}
+
     @staticmethod
     def read(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
-        """Checks a mapping read from a file: known names, allowed values; ``origin`` is named.
+        """Options by their names in Python, of a mapping read from a file or from the command line.
+
+        Args:
+            values: Options by their names in files (:meth:`written`) or in Python.
+            origin: Where the mapping comes from, for messages.
 
         Raises:
-            InputError: An unknown option or a value that is not allowed.
+            InputError: An unknown or repeated option, or a value that is not allowed.
         """
         if not isinstance(values, Mapping):
             raise InputError(f"{origin} holds a {type(values).__name__}, expected options by name")
-        known = {option.name: option for option in fields(Options)}
+        known = {written_name(one): one for one in fields(Options)}
+        by_name = known | {one.name: one for one in fields(Options)}
+        found: dict[str, Any] = {}
         for name, value in values.items():
-            if name not in known:
+            if name not in by_name:
                 raise InputError(
                     f"{origin} has the unknown option {name!r}, expected some of {', '.join(known)}"
                 )
+            one = by_name[name]
+            written = written_name(one)
+            if one.name in found:
+                raise InputError(f"{origin} must have {written} or {one.name}, got both")
             try:
-                _check(known[name], value)
+                check_value(one, value, written)
             except InputError as error:
                 raise InputError(f"{origin}: {error}") from None
-        return dict(values)
+            found[one.name] = value
+        return found
+
+
+# Where there is a __new__, Python would show that one's.
+Options.__signature__ = inspect.Signature(
+    [
+        inspect.Parameter(
+            one.name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=default_of(one),
+            annotation=one.type,
+        )
+        for one in fields(Options)
+    ]
+)
 
 
 #: The names of all options.
-NAMES = tuple(option.name for option in fields(Options))
+NAMES = tuple(one.name for one in fields(Options))
 
 
 def _seconds_or_frames(text: str | int) -> tuple[float, int]:
@@ -405,48 +372,3 @@ def _seconds_or_frames(text: str | int) -> tuple[float, int]:
             f"lengths has {text!r}, expected frames, at least 2 (12), or seconds (0.5s)"
         )
     return seconds, frames
-
-
-def default_of(option: Field) -> Any:
-    """The default value of an option's dataclass field."""
-    return option.default_factory() if option.default_factory is not MISSING else option.default
-
-
-def _without_image_size(tracks: PoseTracks) -> str:
-    """What has no image size, as the beginning of a sentence, or nothing."""
-    if tracks.dims == 3:
-        return "3D poses have no image size"
-    lost = np.isnan(tracks.image_size).any(axis=1)
-    if not lost.any():
-        return ""
-    return f"clip {tracks.clip_names[int(np.argmax(lost))]!r} has no image size"
-
-
-def _check(option: Field, value: Any) -> None:
-    default, meta = default_of(option), option.metadata
-    if value is None and default is None:
-        return
-    if isinstance(default, list):
-        if not isinstance(value, (list, tuple)):
-            raise InputError(f"{option.name} is {value!r}, expected a list")
-        values, kind = list(value), type(default[0])
-    else:
-        values, kind = [value], int if default is None else type(default)
-    # NumPy's numbers are numbers too; to Python (and nobody else) so are true and false.
-    accepted = {int: Integral, float: Real}.get(kind, kind)
-    for one in values:
-        if option.name == "lengths" and isinstance(one, Integral) and not isinstance(one, bool):
-            # Frames may be numbers too.
-            continue
-        if not isinstance(one, accepted) or isinstance(one, bool) != (kind is bool):
-            raise InputError(f"{option.name} is {one!r}, expected {_KINDS[kind]}")
-        if meta["choices"] and one not in meta["choices"]:
-            raise InputError(f"{option.name} is {one!r}, expected {' or '.join(meta['choices'])}")
-        # Written so that NaN fails.
-        if meta["low"] is not None and not one >= meta["low"]:
-            raise InputError(f"{option.name} is {one}, expected at least {meta['low']}")
-        if meta["high"] is not None and not one <= meta["high"]:
-            raise InputError(f"{option.name} is {one}, expected at most {meta['high']}")
-
-
-_KINDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}

@@ -66,7 +66,7 @@ def real_data() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def walkers() -> PoseTracks:
     """A small simulated crowd of normal walkers: 12 clips, AlphaPose-like, some gaps."""
-    return simulate_crowd("train", num_clips=12, frames_per_clip=48, seed=5)
+    return simulate_crowd("train", num_clips=12, frames_per_clip=48, random_state=5)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ TRAINED = {**NETWORK, **SMALL, "budget": 320, "batch_size": 32}
 
 def small_run(folder: Path, options: dict = SMALL) -> GEPC:
     """A detector in ``folder/run/model.pt``."""
-    train = simulate_crowd("train", num_clips=10, frames_per_clip=40, seed=1)
+    train = simulate_crowd("train", num_clips=10, frames_per_clip=40, random_state=1)
     detector = GEPC(**options).fit(train, device="cpu")
     detector.save(folder / "run" / "model.pt")
     return detector

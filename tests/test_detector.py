@@ -17,8 +17,10 @@ from gepc_geo.density.neighbours import NearestDistance
 from gepc_geo.errors import InputWarning
 from gepc_geo.model_file import KIND, VERSION
 from gepc_geo.options import MODES, Options
+from gepc_geo.presets import preset_changes
 from gepc_geo.scoring.aggregation import person_frame_scores
-from gepc_geo.scoring.scorer import input_shares, scoring_loader
+from gepc_geo.scoring.joint_shares import input_shares
+from gepc_geo.scoring.scorer import scoring_loader
 from gepc_geo.training import checkpoint
 from gepc_geo.training.holdout import hold_out
 from gepc_geo.windows.loader import WindowLoader
@@ -43,7 +45,7 @@ def detector(walkers) -> GEPC:
 
 @pytest.fixture(scope="module")
 def crowd():
-    return simulate_crowd("test", num_clips=4, frames_per_clip=60, seed=2)
+    return simulate_crowd("test", num_clips=4, frames_per_clip=60, random_state=2)
 
 
 def test_follows_scikit_learn_conventions(detector):
@@ -55,7 +57,7 @@ def test_follows_scikit_learn_conventions(detector):
 
 @pytest.fixture(scope="module")
 def longer() -> PoseTracks:
-    return simulate_crowd("train", num_clips=12, frames_per_clip=96, seed=6)
+    return simulate_crowd("train", num_clips=12, frames_per_clip=96, random_state=6)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,9 @@ def test_lengths_that_hardly_a_track_has_are_left_out(walkers):
 def normal_scores(train: PoseTracks) -> dict[int, np.ndarray]:
     """Scores of other normal people by length, of the default fitted to some."""
     detector = GEPC(stride=4).fit(train, device="cpu")
-    scored = detector.window_scores(simulate_crowd("train", num_clips=3, seed=77), padded=False)
+    scored = detector.window_scores(
+        simulate_crowd("train", num_clips=3, random_state=77), padded=False
+    )
     return {
         length: scored.scores["nearest"][scored.windows.size == length]
         for length in detector.lengths_
@@ -157,7 +161,7 @@ def test_a_length_of_few_people_does_not_drown_the_others(longer):
         with pytest.warns(InputWarning, match="too few people have windows of"):
             scores = normal_scores(longer.rows(rows))
         assert tuple(scores) == kept
-    for train in (longer, simulate_crowd("train", num_clips=4, frames_per_clip=60, seed=3)):
+    for train in (longer, simulate_crowd("train", num_clips=4, frames_per_clip=60, random_state=3)):
         scores = normal_scores(train)
         assert len(scores) > 1
         for values in scores.values():
@@ -196,7 +200,9 @@ def test_score_samples_is_the_mixtures_log_density(detector, crowd):
     from gepc_geo.density.mixture import ilr
 
     plain = GEPC(**{**SMALL, "augment": "none", "budget": 320})
-    plain.fit(simulate_crowd("train", num_clips=10, frames_per_clip=48, seed=1), device="cpu")
+    plain.fit(
+        simulate_crowd("train", num_clips=10, frames_per_clip=48, random_state=1), device="cpu"
+    )
     x = ilr(torch.as_tensor(plain.soft_assignment(crowd)).double().log()).numpy()
     mixture = plain.scorer_.normality[12].mixtures["assignment"]
     posterior, size = mixture.components_, x.shape[1]
@@ -268,7 +274,7 @@ def test_a_person_alone_is_calibrated_by_their_own_windows(walkers):
 
 def test_threshold_holds_its_share_of_new_windows(detector):
     """Of people never seen before, who walk as those held out did; those are 11 people."""
-    new = simulate_crowd("train", num_clips=12, frames_per_clip=72, seed=77)
+    new = simulate_crowd("train", num_clips=12, frames_per_clip=72, random_state=77)
     scored = detector.window_scores(new, padded=False)
     share = (scored.scores[detector.mode] > detector.threshold_).mean()
     assert 0 < share < 4 * detector.contamination
@@ -411,7 +417,7 @@ def reconstructing(walkers):
 
 @pytest.fixture(scope="module")
 def others():
-    return simulate_crowd("train", num_clips=2, frames_per_clip=48, seed=9)
+    return simulate_crowd("train", num_clips=2, frames_per_clip=48, random_state=9)
 
 
 @pytest.mark.parametrize("joint", [0, 9, 16])
@@ -503,7 +509,7 @@ def test_clips_without_people_are_never_what_is_trained_on(walkers):
     """Eleven empty clips and one with people: people are held out, not the one clip."""
     empty = walkers.rows(walkers.clip == 3)
     for seed in range(8):
-        train, held_out = hold_out(empty, Options(**{**SMALL, "seed": seed}))
+        train, held_out = hold_out(empty, Options(**{**SMALL, "random_state": seed}))
         assert train.num_frames and held_out.num_frames
 
 
@@ -572,7 +578,7 @@ def test_clip_level_detector_scores_a_window_a_person(walkers):
 def test_paper_preset_runs(walkers, crowd):
     # The preset says nothing of the network's size.
     names = ("encoder_channels", "strides", "decoder_channels", "hidden", "components")
-    options = {**Options.preset("paper"), "budget": 128, "batch_size": 64, "score_stride": 3}
+    options = {**preset_changes("paper"), "budget": 128, "batch_size": 64, "score_stride": 3}
     tracks = walkers.with_(image_size=[[856, 480]] * walkers.num_clips)
     detector = GEPC(**options, **{name: SMALL[name] for name in names})
     detector.fit(tracks, device="cpu")

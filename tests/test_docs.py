@@ -45,7 +45,7 @@ def lines(page: Path) -> list[str]:
 def poses(tmp_path_factory) -> Path:
     """A folder with poses as the guides name them, and a small run trained on them."""
     folder = tmp_path_factory.mktemp("docs")
-    write_crowd(folder / "poses", seed=2, train_clips=12, test_clips=9, frames_per_clip=48)
+    write_crowd(folder / "poses", random_state=2, train_clips=12, test_clips=9, frames_per_clip=48)
     (folder / "poses" / "test_masks").rename(folder / "poses" / "masks")
     write_another_day(folder)
     words = ["train", str(folder / "poses/train"), "--out", str(folder / "runs/mine"), *SMALL]

@@ -49,7 +49,7 @@ def detector(walkers):
 
 @pytest.fixture(scope="module")
 def crowd():
-    return simulate_crowd("test", num_clips=2, frames_per_clip=40, seed=9)
+    return simulate_crowd("test", num_clips=2, frames_per_clip=40, random_state=9)
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,13 @@ from sklearn.base import clone
 
 from gepc_geo import GEPC, Frame, InputError, OnlineScorer
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.estimator import NotFittedError
 from gepc_geo.evaluation.evaluator import evaluate
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level
 from gepc_geo.export import ScoringGraph, example
+from gepc_geo.fitted import FittedDetector
 from gepc_geo.options import MODES, NAMES, Options
-from gepc_geo.scoring.scorer import input_shares
+from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.streaming.adaptation import adapt_to_poses
 from gepc_geo.streaming.thresholds import alarm_threshold
 
@@ -67,7 +69,7 @@ OTHER = {
     "clip_norm": 9.0,
     "precision": "bf16",
     "compile": "always",
-    "seed": 77,
+    "random_state": 77,
     "checkpoint_seconds": 1.0,
 }
 
@@ -82,7 +84,7 @@ def small_batches():
 
 @pytest.fixture(scope="module")
 def walkers():
-    return simulate_crowd("train", num_clips=4, frames_per_clip=30, seed=5)
+    return simulate_crowd("train", num_clips=4, frames_per_clip=30, random_state=5)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def fitted(detector):
 
 @pytest.fixture(scope="module")
 def crowd():
-    return simulate_crowd("test", num_clips=2, frames_per_clip=30, seed=2)
+    return simulate_crowd("test", num_clips=2, frames_per_clip=30, random_state=2)
 
 
 def everything(detector: GEPC, crowd, walkers) -> dict[str, np.ndarray]:
@@ -301,10 +303,13 @@ def test_a_first_fit_that_is_refused_leaves_nothing(walkers, crowd):
 def test_every_public_method_of_an_unfitted_detector_says_so(crowd, tmp_path):
     """Of all methods of the class but those that fit or load, and scikit-learn's setters."""
     given = {"tracks": crowd, "poses": 25.0, "path": tmp_path / "model.pt", "mode": "latent"}
+    given |= {"normality": {}, "windows": None, "raw": {}}
     methods = {
         name: method
         for name, method in inspect.getmembers(GEPC, inspect.isfunction)
-        if name in vars(GEPC) and not name.startswith(("_", "set_")) and name != "fit"
+        if name in {*vars(GEPC), *vars(FittedDetector)}
+        and not name.startswith(("_", "set_"))
+        and name != "fit"
     }
     assert {"soft_assignment", "window_scores", "joint_scores", "fps_mismatch"} < set(methods)
     for name, method in methods.items():
@@ -314,7 +319,8 @@ def test_every_public_method_of_an_unfitted_detector_says_so(crowd, tmp_path):
             if one.name != "self" and one.default is one.empty and one.kind != one.KEYWORD_ONLY
         ]
         with pytest.raises(
-            InputError, match=r"^this detector is not fitted, expected fit\(\) or load\(\) first$"
+            NotFittedError,
+            match=r"^this detector is not fitted, expected fit\(\) or load\(\) first$",
         ):
             getattr(GEPC(), name)(*(given[one] for one in wanted))
     assert not any(tmp_path.iterdir())

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from helpers import in_3d
 
+from gepc_geo import GEPC
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.nn import attention, spatial
 from gepc_geo.options import ATTENTIONS, BRANCHES, NAMES, Options
+from gepc_geo.presets import preset_changes
 
 
 def test_names_of_the_network_are_those_of_its_modules():
@@ -21,13 +23,13 @@ def test_names_of_the_network_are_those_of_its_modules():
 
 def test_defaults_and_presets_are_allowed():
     for name in ("default", "paper"):
-        Options(**Options.preset(name)).check()
-    with pytest.raises(InputError, match="unknown preset 'best'"):
-        Options.preset("best")
+        Options(**preset_changes(name)).check()
+    with pytest.raises(InputError, match="preset must be one of default, gepc, paper, got 'best'"):
+        preset_changes("best")
 
 
 def test_paper_preset_is_the_published_method():
-    paper = Options(**Options.preset("paper"))
+    paper = Options(**preset_changes("paper"))
     assert (paper.clusters, paper.target, paper.density, paper.mode) == (
         20,
         "paper",
@@ -43,18 +45,18 @@ def test_paper_preset_divides_by_the_image_where_there_is_one(walkers):
     walkers = walkers.with_(image_size=[[856, 480]] * walkers.num_clips)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert Options.preset("paper", walkers) == Options.preset("paper")
-        assert Options.preset("default", walkers.with_(image_size=None)) == {}
+        assert preset_changes("paper", walkers) == preset_changes("paper")
+        assert preset_changes("default", walkers.with_(image_size=None)) == {}
     size = walkers.image_size.copy()
     size[2] = np.nan
     message = (
         f"{walkers.clip_names[2]}' has no image size, which preset paper divides by: .*scale rms"
     )
     with pytest.warns(InputWarning, match=message):
-        changes = Options.preset("paper", walkers.with_(image_size=size))
-    assert changes == Options.preset("paper") | {"scale": "rms"}
+        changes = preset_changes("paper", walkers.with_(image_size=size))
+    assert changes == preset_changes("paper") | {"scale": "rms"}
     with pytest.warns(InputWarning, match="3D poses have no image size, which preset paper"):
-        assert Options.preset("paper", in_3d(walkers))["scale"] == "rms"
+        assert preset_changes("paper", in_3d(walkers))["scale"] == "rms"
 
 
 def test_every_option_has_help():
@@ -139,6 +141,22 @@ def test_reading_checks_names_and_values():
         Options.read({"lr": -1}, "x.yaml")
     with pytest.raises(InputError, match="x.yaml holds a list"):
         Options.read([], "x.yaml")
+
+
+def test_files_and_the_command_line_say_seed_and_python_random_state():
+    assert Options(random_state=3).written()["seed"] == 3
+    assert "random_state" not in Options().written() and "seed" not in Options().to_dict()
+    for name in ("seed", "random_state"):
+        assert Options.read({name: 3}, "x.yaml") == {"random_state": 3}
+    with pytest.raises(InputError, match="x.yaml must have seed or random_state, got both"):
+        Options.read({"seed": 3, "random_state": 3}, "x.yaml")
+    with pytest.raises(InputError, match="x.yaml: seed is -1, expected at least 0"):
+        Options.read({"seed": -1}, "x.yaml")
+    for kind in (Options, GEPC):
+        with pytest.raises(
+            InputError, match=f"^{kind.__name__} has no parameter seed, expected random_state$"
+        ):
+            kind(seed=3)
 
 
 def test_to_dict_has_every_option():

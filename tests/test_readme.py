@@ -44,8 +44,8 @@ SMALL = [
 # The same of a block of Python.
 SMALLER = {
     "score_stride=4": "score_stride=6, augment='none'",
-    '("train", seed': '("train", num_clips=12, frames_per_clip=48, seed',
-    '("test", seed': '("test", num_clips=9, frames_per_clip=48, seed',
+    '("train", random_state': '("train", num_clips=12, frames_per_clip=48, random_state',
+    '("test", random_state': '("test", num_clips=9, frames_per_clip=48, random_state',
 }
 # What commands need beside the package.
 NEEDS = {"report": "plotly", "render": "imageio", "export": "onnx"}
@@ -65,7 +65,9 @@ def commands() -> list[list[str]]:
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     shrink_demo(monkeypatch)
-    write_crowd(tmp_path / "poses", seed=2, train_clips=12, test_clips=9, frames_per_clip=48)
+    write_crowd(
+        tmp_path / "poses", random_state=2, train_clips=12, test_clips=9, frames_per_clip=48
+    )
     (tmp_path / "poses" / "test_masks").rename(tmp_path / "poses" / "masks")
     write_another_day(tmp_path)
     return tmp_path

@@ -117,7 +117,7 @@ def printed(module: ModuleType, *arguments: object) -> str:
 @pytest.fixture
 def few() -> PoseTracks:
     """The smallest crowd, instead of a benchmark's."""
-    return simulate_crowd("train", num_clips=2, frames_per_clip=24, seed=0)
+    return simulate_crowd("train", num_clips=2, frames_per_clip=24, random_state=0)
 
 
 # One block of one branch, as tracing every further one takes a while.
@@ -226,7 +226,7 @@ def test_ablation_measures_variants_and_goes_on(output, monkeypatch, tmp_path):
     module = script("benchmarks/ablation.py")
     monkeypatch.setitem(sys.modules, "ablation_script", module)
     train, test = (
-        simulate_crowd(split, num_clips=4, frames_per_clip=60, seed=1)
+        simulate_crowd(split, num_clips=4, frames_per_clip=60, random_state=1)
         for split in ("train", "test")
     )
     crowd = Task(train, test, test.frame_labels)

@@ -8,7 +8,7 @@ least two classes) and which ``levels`` it is meant for, and is used like :class
 """
 
 from gepc_geo.baselines.autoencoder import AutoencoderCompetitor, LatentSVM, ReconstructionLoss
-from gepc_geo.baselines.base import Competitor, WindowCompetitor
+from gepc_geo.baselines.base import WindowCompetitor
 from gepc_geo.baselines.flat import (
     FlatCompetitor,
     IsolationForest,
@@ -39,7 +39,6 @@ __all__ = [
     "COMPETITORS",
     "ActionClassifier",
     "AutoencoderCompetitor",
-    "Competitor",
     "FlatCompetitor",
     "IsolationForest",
     "LatentSVM",

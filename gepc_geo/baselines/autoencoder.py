@@ -14,7 +14,8 @@ from gepc_geo.detector import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.options import NETWORK_MODES, Options
 from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.scoring.encoder import Network, window_residual
+from gepc_geo.presets import preset_changes
+from gepc_geo.training.network import Network, window_residual
 from gepc_geo.training.precision import autocast
 from gepc_geo.utils.refitting import refitted
 from gepc_geo.windows.dataset import PoseWindows
@@ -67,7 +68,7 @@ class AutoencoderCompetitor(WindowCompetitor):
             if self.detector is None:
                 alone = {**self._options.to_dict(), "cluster_share": 0.0}
                 if not self._options.needs_network:
-                    alone |= Options.preset("gepc")
+                    alone |= preset_changes("gepc")
                 fresh.detector_ = GEPC(**alone).fit(tracks, device=device)
             else:
                 check_detector(self.detector)
@@ -117,12 +118,12 @@ class LatentSVM(AutoencoderCompetitor):
 
     @torch.no_grad()
     def _fit(self, windows: PoseWindows) -> None:
-        seed, count = self._options.seed, len(windows)
+        random_state, count = self._options.random_state, len(windows)
         copies = self.pipeline_.augment.copies(count)
         drawn = np.arange(copies * count)
         if len(drawn) > SVM_ROWS:
             # Before they are encoded: a latent has a thousand numbers.
-            drawn = np.random.default_rng(seed).choice(drawn, SVM_ROWS, replace=False)
+            drawn = np.random.default_rng(random_state).choice(drawn, SVM_ROWS, replace=False)
         latents = [
             self._latent(x)
             for choice in range(copies)
@@ -130,7 +131,7 @@ class LatentSVM(AutoencoderCompetitor):
                 self.pipeline_, windows.subset(drawn[drawn // count == choice] % count), choice
             )
         ]
-        self.model_ = one_class_svm(np.concatenate(latents), seed)
+        self.model_ = one_class_svm(np.concatenate(latents), random_state)
 
     def _latent(self, inputs: Inputs) -> np.ndarray:
         x = inputs.tensor()

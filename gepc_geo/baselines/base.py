@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import copy
 import inspect
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 
 from gepc_geo.density.tails import TailCalibrator
 from gepc_geo.errors import InputError
+from gepc_geo.estimator import Estimator
 from gepc_geo.options import NAMES, Options
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
-from gepc_geo.scoring.learning import usable_lengths
+from gepc_geo.training.sufficiency import usable_lengths
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.refitting import refitted
 from gepc_geo.windows.dataset import PoseWindows
@@ -29,23 +29,6 @@ _BATCH = 1024
 _PASSES = 200_000
 # One of so many people calibrates where there are several lengths of windows.
 _HELD_OUT = 10
-
-_Self = TypeVar("_Self", bound="Competitor")
-
-
-class Competitor(Protocol):
-    """What can stand in one table: :class:`~gepc_geo.GEPC` and every estimator of this package."""
-
-    def fit(
-        self: _Self, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
-    ) -> _Self:
-        """Learns from normal poses."""
-
-    def windows(self, tracks: PoseTracks) -> PoseWindows:
-        """The windows that are scored."""
-
-    def decision_function(self, tracks: PoseTracks) -> np.ndarray:
-        r"""Anomaly scores :math:`[W]` of :meth:`windows`; higher is more abnormal."""
 
 
 def inputs(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> Iterator[Inputs]:
@@ -84,14 +67,13 @@ def view_scores(
 _Window = TypeVar("_Window", bound="WindowCompetitor")
 
 
-class OptionsEstimator(BaseEstimator):
+class OptionsEstimator(Estimator):
     """An estimator whose parameter is a detector's options.
 
     Args:
         options: Those; a detector will do. (default: all defaults)
     """
 
-    pipeline_: InputPipeline
     __signature__: ClassVar[inspect.Signature]
 
     def __init_subclass__(cls, **keywords: object) -> None:
@@ -114,11 +96,6 @@ class OptionsEstimator(BaseEstimator):
     def __init__(self, options: Options | None = None) -> None:
         self.options = options
 
-    def check_fitted(self) -> None:
-        """Raises an :class:`~gepc_geo.errors.InputError` unless ``fit`` was called."""
-        if not hasattr(self, "pipeline_"):
-            raise InputError(f"this {type(self).__name__} is not fitted, expected fit() first")
-
     @property
     def _options(self) -> Options:
         """A copy: what is fitted keeps it, whatever becomes of the parameter."""
@@ -138,7 +115,7 @@ class OptionsEstimator(BaseEstimator):
         return _PASSES if budget is None else budget
 
 
-class WindowCompetitor(OptionsEstimator, ABC):
+class WindowCompetitor(OptionsEstimator):
     r"""A competitor on the windows that the detector gets: same windows, same numbers of them.
 
     Where there are several lengths of windows, one is fitted to each, to nine tenths of the people; the

@@ -60,7 +60,7 @@ class FlatCompetitor(WindowCompetitor):
 
     def _fit(self, windows: PoseWindows) -> None:
         x = _copies(self.pipeline_, windows)
-        self.pca_ = PCA(min(self.dims, *x.shape), random_state=self._options.seed)
+        self.pca_ = PCA(min(self.dims, *x.shape), random_state=self._options.random_state)
         self._fit_model(self.pca_.fit_transform(x))
 
     def _score_windows(self, windows: PoseWindows) -> np.ndarray:
@@ -112,7 +112,7 @@ class Mixture(FlatCompetitor):
         # scikit-learn's own.
         ridge = max(0.03 * float(x.var(0).mean()), 1e-6)
         self.model_ = mixture.GaussianMixture(
-            min(self.components, len(x)), reg_covar=ridge, random_state=self._options.seed
+            min(self.components, len(x)), reg_covar=ridge, random_state=self._options.random_state
         ).fit(x)
 
     def _score_model(self, x: np.ndarray) -> np.ndarray:
@@ -123,7 +123,7 @@ class IsolationForest(FlatCompetitor):
     """How few random cuts isolate a window (Liu, Ting and Zhou, ICDM 2008): 100 trees."""
 
     def _fit_model(self, x: np.ndarray) -> None:
-        self.model_ = ensemble.IsolationForest(random_state=self._options.seed).fit(x)
+        self.model_ = ensemble.IsolationForest(random_state=self._options.random_state).fit(x)
 
     def _score_model(self, x: np.ndarray) -> np.ndarray:
         return -self.model_.score_samples(x)
@@ -133,7 +133,7 @@ class OneClassSVM(FlatCompetitor):
     """Distance outside of a one-class support vector machine's boundary (:func:`one_class_svm`)."""
 
     def _fit_model(self, x: np.ndarray) -> None:
-        self.model_ = one_class_svm(x, self._options.seed)
+        self.model_ = one_class_svm(x, self._options.random_state)
 
     def _score_model(self, x: np.ndarray) -> np.ndarray:
         return -self.model_.decision_function(x)
@@ -143,7 +143,7 @@ class OneClassSVM(FlatCompetitor):
 SVM_ROWS = 10_000
 
 
-def one_class_svm(x: np.ndarray, seed: int) -> svm.OneClassSVM:
+def one_class_svm(x: np.ndarray, random_state: int) -> svm.OneClassSVM:
     r"""A one-class support vector machine (Schölkopf et al. 2001) with scikit-learn's RBF kernel.
 
     ``nu`` is 0.1, ``gamma`` one over the number of columns times their mean variance. scikit-learn's
@@ -152,10 +152,10 @@ def one_class_svm(x: np.ndarray, seed: int) -> svm.OneClassSVM:
 
     Args:
         x: Rows :math:`[N, D]`; of more than 10,000 it learns from that many, drawn at random.
-        seed: Of the draw.
+        random_state: Seed of the draw.
     """
     if len(x) > SVM_ROWS:
-        x = x[np.random.default_rng(seed).choice(len(x), SVM_ROWS, replace=False)]
+        x = x[np.random.default_rng(random_state).choice(len(x), SVM_ROWS, replace=False)]
     spread = x.shape[1] * float(x.var(0, dtype=np.float64).mean())
     # Where all rows are the same, any width will do.
     return svm.OneClassSVM(nu=0.1, gamma=1 / spread if spread else 1.0).fit(x)

@@ -99,7 +99,7 @@ class MotionMixture(WindowCompetitor):
     def _fit(self, windows: PoseWindows) -> None:
         x = motion_features(windows)
         mixture = GaussianMixture(
-            min(self.components, len(x)), reg_covar=1e-3, random_state=self._options.seed
+            min(self.components, len(x)), reg_covar=1e-3, random_state=self._options.random_state
         )
         self.model_ = make_pipeline(StandardScaler(), mixture).fit(x)
 

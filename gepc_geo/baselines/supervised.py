@@ -81,7 +81,7 @@ class ActionClassifier(WindowCompetitor):
     Args:
         options: As a detector's; of training it uses ``budget``, ``batch_size``, ``lr`` (the peak of
             a cosine), ``weight_decay``, ``clip_norm``, ``precision``, ``hidden``, ``kernel_size`` and
-            ``seed``. (default: all defaults)
+            ``random_state``. (default: all defaults)
 
     Attributes:
         classes\_: The classes' names, sorted.
@@ -102,7 +102,7 @@ class ActionClassifier(WindowCompetitor):
         label = torch.from_numpy(numbers).to(device)
         self.precision_ = decide(options.precision, device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(options.seed)
+            torch.manual_seed(options.random_state)
             self.model_ = ActionNetwork(self.pipeline_, len(self.classes_), options).to(device)
             self._train(windows, label)
         self.model_.eval()
@@ -114,7 +114,7 @@ class ActionClassifier(WindowCompetitor):
         optimizer = torch.optim.Adam(
             self.model_.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True
         )
-        generator = torch.Generator().manual_seed(options.seed)
+        generator = torch.Generator().manual_seed(options.random_state)
         loader = WindowLoader(windows, size, device=device)
         for step, index in enumerate(itertools.islice(_batches(loader, generator), steps)):
             batch = loader.gather(index)
@@ -216,7 +216,7 @@ class SoftmaxDirichlet(WindowCompetitor):
         self.mixture_ = DirichletProcessMixture(
             min(options.components, len(windows)),
             components="dirichlet",
-            random_state=options.seed,
+            random_state=options.random_state,
         ).fit(self.classifier_.log_softmax(windows).exp())
 
     def _score_windows(self, windows: PoseWindows) -> np.ndarray:

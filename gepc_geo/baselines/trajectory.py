@@ -40,7 +40,7 @@ class SkeletonTrajectories(OptionsEstimator):
 
     Args:
         options: ``window``, ``frames``, ``stride``, ``score_stride`` and ``max_gap`` make the
-            windows; ``batch_size``, ``budget``, ``lr`` and ``seed`` the training (Adam at a constant
+            windows; ``batch_size``, ``budget``, ``lr`` and ``random_state`` the training (Adam at a constant
             rate, as published; without a budget 200,000 passes). The others are not looked at.
             (default: all defaults)
 
@@ -88,7 +88,7 @@ class SkeletonTrajectories(OptionsEstimator):
             loader = WindowLoader(windows, batch_size=options.batch_size, device=target)
             fresh._measure(loader)
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(options.seed)
+                torch.manual_seed(options.random_state)
                 model = MPEDRNN(tracks.num_joints, windows.length - fresh.observed_)
             fresh.model_ = model.to(target)
             fresh._train(loader)
@@ -145,7 +145,7 @@ class SkeletonTrajectories(OptionsEstimator):
         options, count = self._options, len(loader.windows)
         optimizer = torch.optim.Adam(self.model_.parameters(), lr=options.lr, fused=True)
         # Drawn on the CPU: the same order on every device.
-        generator = torch.Generator().manual_seed(options.seed)
+        generator = torch.Generator().manual_seed(options.random_state)
         losses: list[Tensor] = []
         left = self._passes
         while left > 0:

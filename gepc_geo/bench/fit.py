@@ -25,7 +25,7 @@ from gepc_geo.detector import GEPC
 from gepc_geo.io import read
 from gepc_geo.nn import SoftAssignment
 from gepc_geo.options import Options
-from gepc_geo.scoring.encoder import autoencoder, latents
+from gepc_geo.training.network import autoencoder, latents
 from gepc_geo.training.trainer import Trainer
 from gepc_geo.utils.memory import keep_memory
 from gepc_geo.windows.loader import WindowLoader

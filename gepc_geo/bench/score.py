@@ -31,7 +31,8 @@ from gepc_geo.evaluation.tables import ScoreOptions, score_table
 from gepc_geo.poses.sharding import clip_range
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.aggregation import frame_scores, person_frame_scores
-from gepc_geo.scoring.encoder import Encoder, Network
+from gepc_geo.scoring.encoder import Encoder
+from gepc_geo.training.network import Network
 from gepc_geo.training.precision import decide
 from gepc_geo.utils.memory import keep_memory
 from gepc_geo.windows.dataset import PoseWindows

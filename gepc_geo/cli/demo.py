@@ -12,7 +12,7 @@ import numpy as np
 from gepc_geo.baselines import Mixture
 from gepc_geo.cli.run import Run
 from gepc_geo.datasets.simulate import write_crowd
-from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.evaluator import Evaluation, evaluate
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level, score_table, write_table
@@ -22,6 +22,7 @@ from gepc_geo.options import Options
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report import gather, plotting_script, write_page
 from gepc_geo.scoring.metrics import auc
+from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.utils.device import pick_device
 
 #: Kinds that a centred window of one person cannot show: reported, not counted.
@@ -78,7 +79,7 @@ def run_demo(
         InputError: ``folder`` holds another run, or a demo with other options.
     """
     run = Run(folder)
-    simulated = {"seed": options.seed, **(crowd or {})}
+    simulated = {"seed": options.random_state, **(crowd or {})}
     resume = run.config.exists()
     began = run.start(resume)
     options = run.settle(options, pick_device(device))
@@ -86,7 +87,7 @@ def run_demo(
         if "simulated" not in began["data"]:
             raise InputError(f"{folder} holds a run that is no demo, expected another folder")
         run.check_resumed(options, {"simulated": simulated})
-    write_crowd(folder / "poses", **simulated)
+    write_crowd(folder / "poses", random_state=options.random_state, **(crowd or {}))
     train = read(folder / "poses" / "train")
     test = read_frame_labels(folder / "poses" / "test_masks", read(folder / "poses" / "test"))
     say(f"training poses: {train!r}")

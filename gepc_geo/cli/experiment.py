@@ -58,7 +58,7 @@ def run_fine(given: dict[str, Any]) -> None:
 def run_streams(given: dict[str, Any]) -> None:
     """``gepc-geo experiment streams`` with the flags that were given."""
     given["dataset"] = "penn_action"
-    protocol = _of_classes(Streams, given, seed=given["seed"])
+    protocol = _of_classes(Streams, given, random_state=given["seed"])
     _run(protocol, given)
 
 
@@ -119,15 +119,15 @@ def _folder(given: dict[str, Any]) -> Path:
 def _options(kind: type[Protocol], given: dict[str, Any]) -> Options:
     """The detector's options: the experiment's, then a file's, then single ones."""
     flags = {"budget": given["budget"]} | assignments("--set", given["changes"])
-    if "seed" in flags:
-        raise InputError(f"--set has seed={flags['seed']}, expected --seeds for seeds of training")
+    for name in {"seed", "random_state"} & flags.keys():
+        raise InputError(f"--set has {name}={flags[name]}, expected --seeds for seeds of training")
     return resolve(flags, given["config"], "default", base=kind.base)
 
 
 def _seeds(text: str | None, options: Options) -> list[int]:
     """Seeds of training: those asked for, or the options' one."""
     if text is None:
-        return [options.seed]
+        return [options.random_state]
     try:
         seeds = [int(one) for one in text.split(",")]
     except ValueError:
@@ -145,7 +145,7 @@ def _run(protocol: Protocol, given: dict[str, Any]) -> None:
     data = {"dataset": given["dataset"], "path": str(given["data"] or given["dataset"])}
     seeds = _seeds(given["seeds"], protocol.options)
     # Each training has its own; what is written down is the list of them.
-    protocol.options = replace(protocol.options, seed=Options().seed)
+    protocol.options = replace(protocol.options, random_state=Options().random_state)
     study = Study(given["out"], protocol, data, methods, seeds)
     try:
         study.start(shlex.join(["gepc-geo", *sys.argv[1:]]), given["device"])

@@ -97,8 +97,8 @@ class Run:
             InputError: The first one that differs.
         """
         config = self.read_config()
-        began = {**Options(**config["options"]).to_dict(), **config["data"]}
-        for name, value in {**options.to_dict(), **data}.items():
+        began = {**Options(**config["options"]).written(), **config["data"]}
+        for name, value in {**options.written(), **data}.items():
             if value != began.get(name):
                 raise InputError(
                     f"{name} is {value!r}, expected {began.get(name)!r} as in {self.config}, "
@@ -120,7 +120,7 @@ class Run:
 
     def write_config(self, options: Options, data: dict[str, Any]) -> None:
         """Saves the resolved configuration, which ``train --config`` takes as it is."""
-        content = {"gepc_geo": __version__, "data": data, "options": options.to_dict()}
+        content = {"gepc_geo": __version__, "data": data, "options": options.written()}
         with atomic_path(self.config) as temporary:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
@@ -138,7 +138,7 @@ class Run:
             self.folder.rmdir()
 
     def read_config(self) -> dict[str, Any]:
-        """The resolved configuration: ``options`` and ``data``.
+        """The resolved configuration: ``options`` (by their names in Python) and ``data``.
 
         Raises:
             InputError: No such file, or not one of a run.
@@ -149,8 +149,7 @@ class Run:
                 raise InputError(
                     f"{self.config} is not a run's configuration, expected {part} by name in it"
                 )
-        Options.read(content["options"], str(self.config))
-        return content
+        return content | {"options": Options.read(content["options"], str(self.config))}
 
     def train(
         self,

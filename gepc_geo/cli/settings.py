@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gepc_geo.errors import InputError
-from gepc_geo.options import Options, default_of
+from gepc_geo.option_fields import default_of, written_name
+from gepc_geo.options import Options
+from gepc_geo.presets import preset_changes
 from gepc_geo.utils.files import parse_yaml, read_yaml
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def setting_options(**base: Any) -> Callable[[Callable[..., Any]], Callable[...,
 
 def _setting(option: Field, base: dict[str, Any]) -> Callable[[Callable[..., Any]], Any]:
     default, meta = default_of(option), option.metadata
-    flag = "--" + option.name.replace("_", "-")
+    flag = "--" + written_name(option).replace("_", "-")
     text = f"{meta['help']}  [default: {_show(base.get(option.name, default), meta['none'])}]"
     kind: Any
     if isinstance(default, bool):
@@ -139,7 +141,7 @@ def resolve(
         flags: Option values by name; ``None`` means not given, which an option's own word for it
             (``converge`` of ``budget``) is not.
         config: A YAML file of options (or of a run: its ``options`` section).
-        preset: See :meth:`Options.preset`.
+        preset: See :func:`gepc_geo.presets.preset_changes`.
         base: Values in place of the defaults: the demo's, or those a resumed run began with.
         tracks: The poses, once they are read: a preset may depend on them, what is given does not.
 
@@ -153,7 +155,7 @@ def resolve(
         for name, value in flags.items()
         if value is not None
     }
-    changes = Options.preset(preset, None if "scale" in given else tracks)
+    changes = preset_changes(preset, None if "scale" in given else tracks)
     values = dict(base or {}) | changes | given
     options = Options(**Options.read(values, "the command line"))
     options.check()

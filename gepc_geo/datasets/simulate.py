@@ -46,7 +46,7 @@ def simulate_crowd(
     *,
     num_clips: int | None = None,
     frames_per_clip: int = 240,
-    seed: int = 0,
+    random_state: int = 0,
 ) -> PoseTracks:
     """Simulates clips of tracked people, 856 x 480 pixels at 24 frames a second, ``coco17``.
 
@@ -55,20 +55,20 @@ def simulate_crowd(
             kinds in turn.
         num_clips: Default: 36 for training, 36 for testing (8 normal, 4 of each kind).
         frames_per_clip: Frames in each clip.
-        seed: The same seed gives the same crowd; the two splits never share people.
+        random_state: The same seed gives the same crowd; the two splits never share people.
 
     Returns:
         Tracks with frame labels, class labels (the kind) and the split.
     """
-    if seed < 0:
-        raise InputError(f"seed is {seed}, expected at least 0")
+    if random_state < 0:
+        raise InputError(f"random_state must be at least 0, got {random_state}")
     if split not in ("train", "test"):
         raise InputError(f"split is {split!r}, expected train or test")
     if num_clips is not None and num_clips < 1:
         raise InputError(f"num_clips is {num_clips}, expected at least 1")
     if frames_per_clip < 24:
         raise InputError(f"frames_per_clip is {frames_per_clip}, expected at least 24")
-    rng = np.random.default_rng([seed, ("train", "test").index(split)])
+    rng = np.random.default_rng([random_state, ("train", "test").index(split)])
     count = 36 if num_clips is None else num_clips
     normal = count if split == "train" else max(1, round(count * 2 / 9))
     kinds = ["normal"] * normal + [KINDS[i % len(KINDS)] for i in range(count - normal)]
@@ -102,7 +102,7 @@ def simulate_crowd(
 def write_crowd(
     folder: str | Path,
     *,
-    seed: int = 0,
+    random_state: int = 0,
     train_clips: int | None = None,
     test_clips: int | None = None,
     frames_per_clip: int = 240,
@@ -113,7 +113,9 @@ def write_crowd(
     """
     folder = Path(folder)
     for split, count in (("train", train_clips), ("test", test_clips)):
-        tracks = simulate_crowd(split, num_clips=count, frames_per_clip=frames_per_clip, seed=seed)
+        tracks = simulate_crowd(
+            split, num_clips=count, frames_per_clip=frames_per_clip, random_state=random_state
+        )
         write_alphapose(tracks, folder / split)
         if split == "test":
             assert tracks.frame_labels is not None

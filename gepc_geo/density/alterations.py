@@ -82,11 +82,11 @@ class AlterationClassifier:
     of the people. A person who was learned from is scored by the classifier trained without them.
 
     Args:
-        seed: Of the weights, the order of the windows and the parts.
+        random_state: Seed of the weights, the order of the windows and the parts.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, random_state: int) -> None:
+        self.random_state = random_state
         #: Mean deviation of the columns in training.
         self.scale = torch.ones(())
         #: Of each layer :math:`[P, D, D']` and :math:`[P, 1, D']`, :math:`P` classifiers.
@@ -111,7 +111,7 @@ class AlterationClassifier:
         self.rows, self.person = points[kept].half(), person[kept].unique(return_inverse=True)[1]
         parts = min(_PARTS, len(self._known))
         with torch.random.fork_rng(devices=[device] if points.is_cuda else []):
-            torch.manual_seed(self.seed)
+            torch.manual_seed(self.random_state)
             # Drawn on the CPU: the same on every device.
             self._part = torch.randperm(len(self._known)).to(device) % parts
             self.scale = points[:, 0].std(0, correction=0).mean().clamp(min=1e-6)
@@ -135,7 +135,7 @@ class AlterationClassifier:
         chosen = evenly(points, _KEPT)
         rows = torch.cat([self.rows.to(points), points[chosen]])
         whose = torch.cat([self.person, person[chosen] + self.people])
-        return AlterationClassifier(self.seed).fit(rows, whose)
+        return AlterationClassifier(self.random_state).fit(rows, whose)
 
     @property
     def people(self) -> int:

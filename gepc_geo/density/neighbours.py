@@ -56,13 +56,13 @@ class NearestDistance:
         self._rows = torch.zeros(0, 0)
         self._floor = torch.zeros(())
 
-    def measure(self, x: Tensor, seed: int) -> NearestDistance:
+    def measure(self, x: Tensor, random_state: int) -> NearestDistance:
         """Finds the principal components of the rows of ``x``, :math:`[N, D]`."""
         x = padded(x)
         self.mean = x.mean(0)
         keep = min(_DIMS, *x.shape)
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-            torch.manual_seed(seed)
+            torch.manual_seed(random_state)
             size = min(keep + 16, *x.shape)
             _, _, basis = torch.svd_lowrank(x - self.mean, q=size, niter=4)
         self.basis = basis[:, :keep]

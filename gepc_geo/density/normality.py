@@ -13,7 +13,12 @@ from gepc_geo.density.mixture import DirichletProcessMixture, ilr
 from gepc_geo.density.neighbours import NearestDistance
 from gepc_geo.density.tails import TailCalibrator
 from gepc_geo.options import Options
-from gepc_geo.scoring.encoder import Parts
+
+#: What the encoder makes of :math:`N` windows, by name, a row for each window: ``window``, the input without
+#: the confidence :math:`[N, D]`; ``altered``, its altered copies :math:`[N, A, D]`; with a network ``latent``
+#: :math:`[N, D_z]`, ``log_p``, the log soft assignments :math:`[N, K]`, and ``residual``, input less
+#: reconstruction :math:`[N, S V C]`, 0 at joints not seen.
+Parts = dict[str, Tensor]
 
 #: Modes whose score is that of a mixture.
 _MIXED = ("assignment", "latent", "reconstruction")
@@ -125,7 +130,7 @@ class Normality:
     r"""What is normal among windows of one length: a density for each scoring mode, and its calibration.
 
     Fitted in two steps, so that no more than a sample of what is wide is ever held: :meth:`measure` on a
-    sample of :data:`~gepc_geo.scoring.encoder.Parts`, then :meth:`fit` on the :meth:`project` of every window.
+    sample of :data:`Parts`, then :meth:`fit` on the :meth:`project` of every window.
     Points, which :meth:`project` gives, are rows :math:`[N, d]` by mode: in the coordinates of neighbours
     (of ``altered`` each copy, :math:`[N, A + 1, d]`), whitened, log-ratios of soft assignments; of ``max``
     the logarithm of the largest, :math:`[N, 1]`.
@@ -143,7 +148,7 @@ class Normality:
         }
         self.mixtures = {mode: self._mixture(mode) for mode in modes if mode in _MIXED}
         self.nearest = NearestDistance()
-        self.altered = AlterationClassifier(options.seed)
+        self.altered = AlterationClassifier(options.random_state)
         self.calibrators: dict[str, TailCalibrator] = {}
 
     def _mixture(self, mode: str) -> DirichletProcessMixture:
@@ -153,14 +158,14 @@ class Normality:
             self.options.components,
             components="dirichlet" if dirichlet else "gaussian",
             covariance_type=self.options.covariance,
-            random_state=self.options.seed,
+            random_state=self.options.random_state,
         )
 
     def measure(self, parts: Parts) -> Normality:
         """Learns principal components from a sample of the training windows."""
         for mode, whitening in self.whitening.items():
             whitening.fit(parts[_WHITENED[mode]])
-        self.nearest.measure(parts["window"], self.options.seed)
+        self.nearest.measure(parts["window"], self.options.random_state)
         return self
 
     def project(self, parts: Parts) -> dict[str, Tensor]:
@@ -230,6 +235,11 @@ class Normality:
     def calibrate(self, scores: dict[str, Tensor]) -> None:
         """Learns each mode's distribution on windows of people who were not learned from."""
         self.calibrators = {mode: TailCalibrator().fit(scores[mode]) for mode in self.modes}
+
+    def extend_calibration(self, scores: dict[str, Tensor]) -> None:
+        """Joins scores of more normal windows to each mode's distribution."""
+        for mode, score in scores.items():
+            self.calibrators[mode] = self.calibrators[mode].extended(score)
 
     def scores(self, points: dict[str, Tensor], person: Tensor | None = None) -> dict[str, Tensor]:
         """Anomaly scores [N] (float64, higher is more abnormal) of the points' modes.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.estimator import Estimator
 from gepc_geo.evaluation.tables import (
     ScoreOptions,
     check_level,
@@ -27,9 +28,7 @@ from gepc_geo.scoring.metrics import (
     event_metrics,
     frame_metrics,
 )
-
-if TYPE_CHECKING:
-    from gepc_geo.baselines import SkeletonTrajectories, WindowCompetitor
+from gepc_geo.scoring.scorer import WindowScores
 
 #: Temporal overlap (intersection over union) from which on an event counts as found.
 EVENT_IOU = 0.3
@@ -64,7 +63,7 @@ def clip_labels(tracks: PoseTracks, normal: Sequence[str]) -> np.ndarray:
 
 
 def evaluate(
-    detector: GEPC | WindowCompetitor | SkeletonTrajectories,
+    detector: Estimator,
     tracks: PoseTracks,
     *,
     normal: Sequence[str] | None = None,
@@ -165,7 +164,7 @@ def _of_detector(
 
 
 def _of_competitor(
-    competitor: WindowCompetitor | SkeletonTrajectories, tracks: PoseTracks, level: str
+    competitor: Estimator, tracks: PoseTracks, level: str
 ) -> Callable[[ScoreOptions], np.ndarray]:
     """As :func:`_of_detector`."""
     windows, score = competitor.windows(tracks), competitor.decision_function(tracks)
@@ -177,11 +176,8 @@ def _of_competitor(
 def _check_competitor(
     competitor: object, level: str, options: ScoreOptions, scored: WindowScores | None
 ) -> None:
-    # Here, as only who has made a competitor has loaded all that they need.
-    from gepc_geo.baselines.base import OptionsEstimator
-
     name = type(competitor).__name__
-    if not isinstance(competitor, OptionsEstimator):
+    if not isinstance(competitor, Estimator):
         raise InputError(
             f"the detector is of type {name}, expected a GEPC or a competitor of gepc_geo.baselines"
         )
@@ -209,4 +205,4 @@ def frame_threshold(detector: GEPC, mode: str, options: ScoreOptions) -> float:
     """The score that a share ``contamination`` of held-out normal people's frames exceeds."""
     if options.people_correction:
         return float(-np.log(detector.options_.contamination))
-    return detector.calibration_.person[mode].quantile(1 - detector.options_.contamination)
+    return detector.frame_threshold(mode)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from gepc_geo.density.tails import TailCalibrator
-from gepc_geo.detector import GEPC, WindowScores, check_detector
+from gepc_geo.detector import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES, Options
 from gepc_geo.poses.sharding import clip_range, split_clips
@@ -21,10 +21,11 @@ from gepc_geo.scoring.aggregation import (
     FrameScores,
     clip_scores,
     frame_scores,
-    person_frame_scores,
+    person_frames,
     smooth,
     track_scores,
 )
+from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.utils.files import as_text, atomic_path, write_csv
 from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
@@ -151,13 +152,9 @@ def frames_of(
     """
     keep = np.flatnonzero(~windows.padded | bool(options.padded))
     table = windows.table
-    rows = person_frame_scores(
+    rows = person_frames(
+        windows.subset(keep),
         torch.as_tensor(score[keep]),
-        torch.as_tensor(windows.first[keep]),
-        torch.as_tensor(windows.size[keep]),
-        len(table.frame),
-        low=torch.as_tensor(windows.low[keep]),
-        high=torch.as_tensor(windows.high[keep]),
         placement="mean" if options.protocol == "corrected" else "center",
     )
     offset = tracks.frame_offset

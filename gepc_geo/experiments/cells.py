@@ -78,7 +78,7 @@ def run_cell(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) ->
     """
     try:
         train, test, labels = protocol.task(cell.condition, cell.seed)
-        options = replace(protocol.options_of(cell.condition), seed=cell.seed)
+        options = replace(protocol.options_of(cell.condition), random_state=cell.seed)
         trained = train_and_score(cell.unit, train, test, options, protocol.level, device, quiet)
         aggregate = clip_level if protocol.level == "clip" else frame_level
         scores = np.stack([aggregate(one, test) for one in trained.scored.values()])

@@ -14,16 +14,16 @@ class Coarse(ClassProtocol):
     name, level, base = "coarse", "clip", CLIPS
     about = "whole clips, trained on the normal classes of the official training half"
 
-    def task(self, condition: Condition, seed: int) -> Task:
+    def task(self, condition: Condition, random_state: int) -> Task:
         """Poses and clip labels; a clip of unknown class has label -1."""
         test = self.half("test")
         labels = np.where(self.normal(condition), 0, np.where(self.abnormal(condition), 1, -1))
         return Task(
-            self.tracks.select(clips=self.training_clips(condition, seed)),
+            self.tracks.select(clips=self.training_clips(condition, random_state)),
             self.tracks.select(clips=test),
             labels[test].astype(np.int8),
         )
 
-    def training_clips(self, condition: Condition, seed: int) -> np.ndarray:
+    def training_clips(self, condition: Condition, random_state: int) -> np.ndarray:
         """Which clips are trained on, :math:`[N]` bool."""
         return self.half("train") & self.normal(condition)

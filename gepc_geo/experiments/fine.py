@@ -45,7 +45,7 @@ class Fine(Protocol):
         """The official split."""
         return [Condition("official")]
 
-    def task(self, condition: Condition, seed: int) -> Task:
+    def task(self, condition: Condition, random_state: int) -> Task:
         """All recordings."""
         assert self.test.frame_labels is not None
         return Task(self.train, self.test, self.test.frame_labels)

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gepc_geo.baselines import COMPETITORS, Competitor, SoftmaxDirichlet
+from gepc_geo.baselines import COMPETITORS, SoftmaxDirichlet
 from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.estimator import Estimator
 from gepc_geo.evaluation.tables import ScoreOptions, clips_of, frames_of
 from gepc_geo.options import Options
 from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.presets import preset_changes
 from gepc_geo.windows.dataset import PoseWindows
 
 #: Our detector, the paper's chain on its input, and the published method.
@@ -28,7 +30,7 @@ _SHARED = (
     "budget",
     "patience",
     "precision",
-    "seed",
+    "random_state",
 )
 
 
@@ -185,7 +187,7 @@ def train_and_score(
     return Trained(scored, fitted - began, ended - fitted)
 
 
-def _sharing(name: str, trained: Any) -> Competitor:
+def _sharing(name: str, trained: Any) -> Estimator:
     """A competitor on what another method has trained."""
     if _SHARING[name] == CHAIN:
         kind: Any = COMPETITORS[name]
@@ -193,7 +195,7 @@ def _sharing(name: str, trained: Any) -> Competitor:
     return SoftmaxDirichlet.from_classifier(trained)
 
 
-def _score(method: Competitor, test: PoseTracks) -> Scored:
+def _score(method: Estimator, test: PoseTracks) -> Scored:
     return Scored(method.windows(test), method.decision_function(test))
 
 
@@ -203,18 +205,18 @@ def _options_of(unit: str, options: Options, tracks: PoseTracks) -> Options:
         return published(options, tracks)
     wanted = OURS if unit == OURS else options.mode
     if unit == CHAIN and not options.needs_network:
-        wanted = Options.preset("gepc")["mode"]
+        wanted = preset_changes("gepc")["mode"]
     return replace(options, mode=wanted)
 
 
 def published(options: Options, tracks: PoseTracks) -> Options:
     """The protocol ``paper`` with the windows, batches and budget of ``options``.
 
-    Windows have the preset's length; of whole clips ``frames``. It divides coordinates by the image size; poses without one (all in 3D) by their RMS size, with a
-    warning.
+    Windows have the preset's length; of whole clips ``frames``. It divides coordinates by the image size;
+    poses without one (all in 3D) by their RMS size, with a warning.
     """
-    preset = Options.preset("paper", tracks)
-    changes = {name: value for name, value in preset.items() if name not in _SHARED}
+    paper = preset_changes("paper", tracks)
+    changes = {name: value for name, value in paper.items() if name not in _SHARED}
     return replace(Options(), **{name: getattr(options, name) for name in _SHARED}, **changes)
 
 

@@ -64,11 +64,11 @@ class Noise(Coarse):
             for percent in self.shares
         ]
 
-    def training_clips(self, condition: Condition, seed: int) -> np.ndarray:
+    def training_clips(self, condition: Condition, random_state: int) -> np.ndarray:
         """The normal clips of the training half and, drawn at random, the abnormal ones."""
-        clips = super().training_clips(condition, seed)
+        clips = super().training_clips(condition, random_state)
         pool = np.flatnonzero(self._pool(condition))
-        drawn = np.random.default_rng(seed).permutation(pool)[: self._wanted(condition)]
+        drawn = np.random.default_rng(random_state).permutation(pool)[: self._wanted(condition)]
         clips[drawn] = True
         return clips
 

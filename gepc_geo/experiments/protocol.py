@@ -73,7 +73,7 @@ class Protocol(ABC):
         """Everything that is measured, in the order of the table's columns."""
 
     @abstractmethod
-    def task(self, condition: Condition, seed: int) -> Task:
+    def task(self, condition: Condition, random_state: int) -> Task:
         """The poses of a condition."""
 
     @abstractmethod

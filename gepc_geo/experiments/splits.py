@@ -145,7 +145,7 @@ def read_splits(path: str | Path) -> list[Split]:
 
 
 def random_splits(
-    classes: Sequence[str], count: int, seed: int, packaged: Sequence[Split] = ()
+    classes: Sequence[str], count: int, random_state: int, packaged: Sequence[Split] = ()
 ) -> list[Split]:
     """Sets of classes drawn at random, different from each other and from the packaged ones.
 
@@ -155,13 +155,13 @@ def random_splits(
     Args:
         classes: All classes of the data.
         count: How many sets.
-        seed: Of the draws; of more draws with the same seed the first are the same.
+        random_state: Seed of the draws; of more draws with the same seed the first are the same.
         packaged: Sets that are not drawn.
 
     Raises:
         InputError: Not that many different sets.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(random_state)
     sizes = range(3, 6) if len(classes) >= 6 else range(2, len(classes))
     taken = {frozenset(split.classes) for split in packaged}
     splits: list[Split] = []

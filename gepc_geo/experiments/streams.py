@@ -27,7 +27,7 @@ class Streams(ClassProtocol):
 
     Args:
         streams: How many streams.
-        seed: Of the composition.
+        random_state: Seed of the composition.
 
     Raises:
         InputError: Poses in 3D or without image sizes, fewer clips of a kind than streams.
@@ -36,7 +36,7 @@ class Streams(ClassProtocol):
     name, level, base = "streams", "frame", FRAMES
     about = "frames of streams composed of test clips: a stand-in, no recordings"
     streams: int = STREAMS
-    seed: int = 0
+    random_state: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,28 +53,28 @@ class Streams(ClassProtocol):
 
     def settings(self) -> dict[str, Any]:
         """Those of every protocol over classes, and the composition."""
-        return super().settings() | {"streams": self.streams, "composition_seed": self.seed}
+        return super().settings() | {"streams": self.streams, "composition_seed": self.random_state}
 
-    def task(self, condition: Condition, seed: int) -> Task:
+    def task(self, condition: Condition, random_state: int) -> Task:
         """Normal training clips and composed streams, the same for every training seed."""
         test, normal = self.half("test"), self.normal(condition)
         parts = [np.flatnonzero(test & clips) for clips in (normal, self.abnormal(condition))]
-        dealt = deal(parts, self.streams, self.seed)
+        dealt = deal(parts, self.streams, self.random_state)
         streams = compose(self.tracks, dealt, ~normal)
         assert streams.frame_labels is not None
         train = self.tracks.select(clips=self.half("train") & normal)
         return Task(fit_into_picture(train), streams, streams.frame_labels)
 
 
-def deal(kinds: list[np.ndarray], streams: int, seed: int) -> list[np.ndarray]:
+def deal(kinds: list[np.ndarray], streams: int, random_state: int) -> list[np.ndarray]:
     """Deals clips of several kinds out to streams: of each kind as many to each, give or take one.
 
     Args:
         kinds: Positions of the clips of each kind.
         streams: How many streams.
-        seed: Of who gets which, and of the order within a stream.
+        random_state: Seed of who gets which, and of the order within a stream.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(random_state)
     shuffled = [generator.permutation(clips) for clips in kinds]
     return [
         generator.permutation(np.concatenate([clips[number::streams] for clips in shuffled]))

@@ -180,7 +180,7 @@ class Study:
             "seeds": self.seeds,
             "splits": {},
             **self.protocol.settings(),
-            "options": self.protocol.options.to_dict(),
+            "options": self.protocol.options.written(),
         }
 
     def read_config(self) -> dict[str, Any]:

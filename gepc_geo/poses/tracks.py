@@ -310,6 +310,13 @@ class PoseTracks:
         """
         return cls.build(**read_native(path, mmap))
 
+    def __array__(self, *_: object, **__: object) -> np.ndarray:
+        """Refuses to become an array, e.g. in scikit-learn's cross-validation."""
+        raise InputError(
+            "PoseTracks is not an array, expected PoseTracks.select(clips=...) for the clips of each "
+            "training and test part"
+        )
+
     def __repr__(self) -> str:
         known = [
             f"{name}={sum(bool(v) for v in getattr(self, name))}"

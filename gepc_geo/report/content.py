@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gepc_geo._version import __version__
-from gepc_geo.detector import GEPC, WindowScores, check_detector
+from gepc_geo.detector import GEPC, check_detector
 from gepc_geo.evaluation.evaluator import clip_labels, frame_threshold
 from gepc_geo.evaluation.tables import ScoreOptions, check_level, clip_level, frame_level
 from gepc_geo.poses.tracks import PoseTracks
@@ -19,6 +19,7 @@ from gepc_geo.report.encode import join_near, pack, thin
 from gepc_geo.report.scenes import Normal, Peak, Stage, find_peaks, scene_length, whole_windows
 from gepc_geo.report.words import action_words
 from gepc_geo.scoring.metrics import runs
+from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.streaming.thresholds import Alarm, Series, alarm_runs
 
 #: What a page holds at most: clips, points of a timeline, peaks of a clip, scenes of all, and the
@@ -122,7 +123,7 @@ def gather(
                 "people_correction": options.people_correction,
                 "padded": options.padded,
             },
-            "detector": {**detector.options_.to_dict(), "mode": detector.mode},
+            "detector": {**detector.options_.written(), "mode": detector.mode},
         },
     }
 

@@ -14,7 +14,7 @@ from gepc_geo.density.kmeans import kmeans
 from gepc_geo.detector import GEPC
 from gepc_geo.report.encode import evenly, pack_poses
 from gepc_geo.report.plane import to_plane
-from gepc_geo.scoring.scorer import input_shares
+from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.windows.dataset import PoseWindows
 
 #: Frames of a scene that a window of fewer is shown within, people, and normal sequences beside it.

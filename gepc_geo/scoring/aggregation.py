@@ -25,6 +25,7 @@ from torch import Tensor
 from gepc_geo.density.tails import TailCalibrator, correct_for_people
 from gepc_geo.errors import InputError
 from gepc_geo.scoring.scatter import scatter_max_arg
+from gepc_geo.windows.dataset import PoseWindows
 
 #: How scores of windows become scores of frames.
 PROTOCOLS = ("corrected", "reference")
@@ -123,6 +124,25 @@ def person_frame_scores(
         total.index_add_(0, rows.view(-1), each)
         count.index_add_(0, rows.view(-1), torch.ones_like(each))
     return total / torch.where(count > 0, count, torch.nan)
+
+
+def person_frames(windows: PoseWindows, score: Tensor, *, placement: str = "mean") -> Tensor:
+    r"""As :func:`person_frame_scores`, of one score :math:`(W)` of each window.
+
+    Args:
+        windows: The windows; their rows are those of ``windows.table``.
+        score: On the CPU, where equal runs give equal sums: a GPU adds in any order.
+        placement: As in :func:`person_frame_scores`. (default: :obj:`"mean"`)
+    """
+    return person_frame_scores(
+        score,
+        torch.as_tensor(windows.first),
+        torch.as_tensor(windows.size),
+        len(windows.table.frame),
+        low=torch.as_tensor(windows.low),
+        high=torch.as_tensor(windows.high),
+        placement=placement,
+    )
 
 
 def frame_scores(

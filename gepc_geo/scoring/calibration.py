@@ -11,11 +11,14 @@ from torch import Tensor
 
 from gepc_geo.density.tails import TailCalibrator
 from gepc_geo.options import WINDOW_MODES
-from gepc_geo.scoring.aggregation import person_frame_scores
+from gepc_geo.scoring.aggregation import person_frames
 from gepc_geo.scoring.learning import Learned
 from gepc_geo.scoring.scorer import WindowScorer, WindowScores
 from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
+
+# Held-out windows of a length that scores are calibrated on: more of them make no tail better known.
+_CALIBRATED = 30_000
 
 
 @dataclass
@@ -39,9 +42,8 @@ class Calibration:
         scorer: WindowScorer,
         learned: Learned,
         held_out: PoseWindows,
-        offset: int,
         contamination: float,
-        quiet: bool,
+        quiet: bool = True,
     ) -> Calibration:
         """Calibrates a scorer, and measures its scores.
 
@@ -52,14 +54,15 @@ class Calibration:
         Args:
             scorer: Its ``normality`` is calibrated here.
             learned: Where that comes from, with scores of the training windows.
-            held_out: Windows of others; their people are numbered from ``offset``.
-            offset: See there.
+            held_out: Windows of people who were not trained on; of many as many people count, evenly
+                chosen, as have about 30,000 windows of each length.
             contamination: The option.
             quiet: Show no progress.
         """
+        held_out = _some_people(held_out)
         mine = held_out.subset(distributed.share(len(held_out)))
         with distributed.raise_on_all_ranks():
-            raw = scorer.raw(mine, quiet=quiet, person=mine.person + offset)
+            raw = scorer.raw(mine, quiet=quiet, person=mine.person + learned.people)
         raw = {mode: distributed.gather(score) for mode, score in raw.items()}
         for length, normality in scorer.normality.items():
             known = _of_length(held_out, raw, length)
@@ -111,6 +114,10 @@ class Calibration:
             },
         )
 
+    def frame_threshold(self, mode: str, contamination: float) -> float:
+        """The score that a share ``contamination`` of held-out normal people's frames exceeds."""
+        return self.person[mode].quantile(1 - contamination)
+
     def to(self, device: torch.device) -> Calibration:
         """Moves everything to a device."""
         for calibrator in self.person.values():
@@ -133,17 +140,19 @@ class Calibration:
 
 
 def covered(windows: PoseWindows, score: Tensor) -> Tensor:
-    """Person-frame scores of the rows that (full) windows cover, added up on the CPU.
-
-    There equal runs give equal sums: a GPU adds in any order.
-    """
-    rows = person_frame_scores(
-        score.cpu(),
-        torch.as_tensor(windows.first),
-        torch.as_tensor(windows.size),
-        len(windows.table.frame),
-    )
+    """Person-frame scores of the rows that windows cover."""
+    rows = person_frames(windows, score.cpu())
     return rows[~torch.isnan(rows)]
+
+
+def _some_people(windows: PoseWindows) -> PoseWindows:
+    """All windows of as many people, evenly chosen, as have about 30,000 of each length at most."""
+    most = _CALIBRATED * len(windows.lengths)
+    if len(windows) <= most:
+        return windows
+    person, count = windows.person, int(windows.person.max()) + 1
+    chosen = np.linspace(0, count - 1, max(1, count * most // len(windows))).round()
+    return windows.subset(np.isin(person, chosen))
 
 
 def _of_length(windows: PoseWindows, scores: dict[str, Tensor], length: int) -> dict[str, Tensor]:

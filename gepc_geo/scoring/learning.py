@@ -10,18 +10,15 @@ import torch
 from torch import Tensor
 
 from gepc_geo.density.normality import Normality, of_views
-from gepc_geo.errors import warn_of_input
-from gepc_geo.options import WINDOW_MODES, Options
+from gepc_geo.options import WINDOW_MODES
 from gepc_geo.scoring.encoder import Encoder
-from gepc_geo.scoring.scorer import scoring_loader
+from gepc_geo.scoring.scorer import own_modes, scoring_loader
 from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
 
 # Windows of a length, evenly chosen: principal components are measured on them, neighbours come from them,
 # and they are scored themselves. Neighbours are fewer rows than these have.
 _SAMPLE = 20_000
-# What a length needs where there are several: people, windows that calibrate, share of the shortest's windows.
-_PEOPLE, _KNOWN, _SHARE = 2, 10, 0.1
 
 
 @dataclass
@@ -33,75 +30,38 @@ class Learned:
         windows: Training windows, of each length at most 20,000.
         scores: Each mode's own scores of them, each without the rows of its own person, as somebody new
             is scored.
+        people: How many people were trained on; those held out are numbered from here on.
     """
 
     normality: dict[int, Normality]
     windows: PoseWindows
     scores: dict[str, Tensor]
-
-
-def usable_lengths(windows: PoseWindows, calibration: PoseWindows) -> tuple[int, ...]:
-    """The lengths of windows that there are enough of to learn from and to compare scores by.
-
-    Of several lengths each needs windows of 2 people and 10 windows for calibration; a longer one also a
-    tenth of the windows that the shortest has. Where the shortest has not, it stays alone. The others are
-    named in a warning.
-
-    Args:
-        windows: Training windows.
-        calibration: Held-out windows; where there are none of a length, the training windows count.
-    """
-    lengths = windows.lengths
-    count = {length: int((windows.size == length).sum()) for length in lengths}
-
-    def usable(length: int) -> bool:
-        known = int((calibration.size == length).sum()) or count[length]
-        people = len(np.unique(windows.person[windows.size == length]))
-        return people >= _PEOPLE and known >= _KNOWN and count[length] >= _SHARE * count[lengths[0]]
-
-    kept = [length for length in lengths if usable(length)]
-    if lengths[0] not in kept:
-        kept = [lengths[0]]
-    lost = [length for length in lengths if length not in kept]
-    if lost:
-        warn_of_input(
-            f"too few people have windows of {' and '.join(map(str, lost))} frames: only those of "
-            f"{' and '.join(map(str, kept))} frames are scored, expected longer tracks of more people"
-        )
-    return tuple(kept)
+    people: int
 
 
 @torch.no_grad()
-def learn(
-    encoder: Encoder,
-    options: Options,
-    modes: Sequence[str],
-    windows: PoseWindows,
-    held_out: PoseWindows,
-) -> Learned:
-    """Fits densities to training windows, and scores of windows themselves to held-out ones too.
+def learn(encoder: Encoder, windows: PoseWindows, held_out: PoseWindows) -> Learned:
+    """Fits a model of what is normal to windows of each length, in all modes that the options allow.
 
-    Of a small set every clip counts.
+    Modes of a network learn from the training windows. The modes of the window itself, which no network
+    comes into, learn from the held-out windows too: of a small set every clip counts.
 
     Args:
         encoder: Makes of windows what densities are of.
-        options: Of the detector.
-        modes: Scoring modes but ``combined``.
         windows: Training windows of all lengths.
-        held_out: Windows of people that no network was trained on; in the numbers of people they come
-            after those of ``windows``.
+        held_out: Windows of people that no network was trained on.
     """
-    offset = int(windows.person.max()) + 1
+    people = int(windows.person.max()) + 1
     normality: dict[int, Normality] = {}
     places, scores = [], []
     for length in windows.lengths:
         at = np.flatnonzero(windows.size == length)
         rest = held_out.of_length(length)
-        fit = _Fit(encoder, options, modes, windows.of_length(length), rest, offset)
+        fit = _Fit(encoder, windows.of_length(length), rest, people)
         normality[length], scored = fit.run()
         places.append(at[fit.some])
         scores.append(scored)
-    return Learned(normality, windows.subset(np.concatenate(places)), _cat(scores))
+    return Learned(normality, windows.subset(np.concatenate(places)), _cat(scores), people)
 
 
 class _Fit:
@@ -110,14 +70,13 @@ class _Fit:
     def __init__(
         self,
         encoder: Encoder,
-        options: Options,
-        modes: Sequence[str],
         windows: PoseWindows,
         held_out: PoseWindows,
-        offset: int,
+        people: int,
     ) -> None:
-        self.encoder, self.options, self.modes = encoder, options, modes
-        self.windows, self.offset = windows, offset
+        self.encoder, self.options = encoder, encoder.pipeline.options
+        self.modes = own_modes(self.options.modes)
+        self.windows, self.people = windows, people
         self.device = encoder.pipeline.mean.device
         count = len(windows)
         #: Positions of the sample.
@@ -154,7 +113,7 @@ class _Fit:
             [person.repeat(len(choices))],
         )
         if len(self.held_out):
-            theirs = torch.as_tensor(self.held_out.person).to(device) + self.offset
+            theirs = torch.as_tensor(self.held_out.person).to(device) + self.people
             known += [self._others(normality, choice) for choice in choices]
             whose.append(theirs.repeat(len(choices)))
         normality = _first(lambda: normality.fit(points, _cat(known), torch.cat(whose)), device)

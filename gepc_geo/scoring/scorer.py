@@ -14,11 +14,9 @@ from gepc_geo.density.normality import Normality, of_views
 from gepc_geo.errors import InputError
 from gepc_geo.options import COMBINED, WINDOW_MODES
 from gepc_geo.scoring.encoder import Encoder
-from gepc_geo.transforms.spectral import from_spectrum
 from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
-from gepc_geo.windows.pipeline import InputPipeline, Inputs
 
 # Windows a forward pass takes when nothing is learned; a GPU is not kept busy by as few as a CPU is.
 _BATCH = {"cpu": 512, "cuda": 4096}
@@ -128,6 +126,12 @@ class WindowScorer:
                 tails[mode][at] = one
         own = raw if alone else tails
         return {mode: combined(tails) if mode == COMBINED else own[mode] for mode in modes}
+
+    def extend_calibration(self, windows: PoseWindows, raw: dict[str, Tensor]) -> None:
+        """Joins scores of further normal windows, from :meth:`raw`, to the calibration of each length."""
+        for length in np.unique(windows.size).tolist():
+            at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(self.device)
+            self.normality[length].extend_calibration({m: one[at] for m, one in raw.items()})
 
     @torch.no_grad()
     def raw(
@@ -265,67 +269,3 @@ class WindowScorer:
                 f"the score of person {windows.track[first]} from frame {windows.frame[first]} of "
                 f"clip {name!r} is not a finite number, expected poses of sizes that occur in training"
             )
-
-
-def input_shares(
-    scorer: WindowScorer, windows: PoseWindows, mode: str
-) -> Iterator[tuple[Tensor, Tensor]]:
-    r"""Each frame's and joint's share in windows' scores, batch for batch; each window's sum to one.
-
-    :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s`, summed over a window's views
-    and the joint's own channels (coordinates and features; motion is the whole person's). Of coefficients
-    it is taken over the frames that have these and no others. Where the score does not depend on the
-    input at all, every share is the same. Of ``combined`` it is the mean of the shares in both modes,
-    weighted by their tails.
-
-    Args:
-        scorer: A fitted one.
-        windows: Which windows.
-        mode: A scoring mode.
-
-    Returns:
-        Positions :math:`[B]` and shares :math:`[B, T, V]`.
-    """
-    encoder, own = scorer.encoder, own_modes([mode])
-    augment = encoder.pipeline.augment
-    for batch in scoring_loader(windows, scorer.device):
-        length, normality = batch.x.size(1), scorer.normality[batch.x.size(1)]
-        views = []
-        for choice in range(augment.num_scored):
-            choices = torch.full((batch.num_graphs,), choice, device=batch.x.device)
-            inputs = encoder.pipeline(batch, choices)
-            views.append(inputs._replace(body=inputs.body.requires_grad_(True)))
-        with torch.enable_grad():
-            each = [normality.scores(normality.project(encoder.of_inputs(x, own))) for x in views]
-            scores = {one: of_views(one, torch.stack([s[one] for s in each])) for one in own}
-        shares = {
-            one: _share(encoder.pipeline, score, views, length) for one, score in scores.items()
-        }
-        if mode == COMBINED:
-            tails = normality.tails({one: score.detach() for one, score in scores.items()})
-            weighted = [tails[one][:, None, None] * share for one, share in shares.items()]
-            share = torch.stack(weighted).sum(0).to(views[0].body.dtype)
-            share = share / share.sum((1, 2), keepdim=True)
-        else:
-            share = shares[mode]
-        yield batch.window, share
-
-
-def _share(pipeline: InputPipeline, score: Tensor, views: list[Inputs], length: int) -> Tensor:
-    """Each frame's and joint's share [B, T, V] in a score [B] of views that require gradients."""
-    gradients = torch.autograd.grad(score.sum(), [x.body for x in views], retain_graph=True)
-    share = torch.zeros((), device=score.device)
-    for choice, (x, gradient) in enumerate(zip(views, gradients, strict=True)):
-        part = _in_frames(pipeline, gradient, length)
-        part = part * _in_frames(pipeline, x.body.detach(), length)
-        share = share + pipeline.augment.to_source(part.abs().sum(3), choice)
-    # No more than rounding where there is any gradient.
-    share = share.clamp(min=1e-30)
-    return share / share.sum((1, 2), keepdim=True)
-
-
-def _in_frames(pipeline: InputPipeline, body: Tensor, length: int) -> Tensor:
-    """Coefficients [B, S, V, C] as frames [B, T, V, C]; frames stay as they are."""
-    if not pipeline.options.coefficients:
-        return body
-    return from_spectrum(body.flatten(2), length).unflatten(2, body.shape[2:])

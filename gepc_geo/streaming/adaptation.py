@@ -73,7 +73,9 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
         )
     news = _news(detector.scorer_, learned)
     adapted = _adapted(detector, news)
-    scored = _calibrated(adapted, *_scored_by_others(detector, tracks, news))
+    # Of the old scores only their distributions are known, under the old neighbours. More neighbours make
+    # hardly anybody more abnormal, so what comes of them is on the safe side.
+    scored = adapted.extend_calibration(*_scored_by_others(detector, tracks, news))
     if alarm is not None:
         every = series_of(adapted, scored, tracks, alarm.mode)
         series = [every[clip] for clip in np.unique(tracks.clip)]
@@ -127,7 +129,7 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
     adapted = _adapted(detector, _news(detector.scorer_, windows.subset(marked)))
     raw = adapted.scorer_.raw(windows)
     at = torch.from_numpy(np.flatnonzero(marked)).to(adapted.scorer_.device)
-    _calibrated(adapted, windows.subset(marked), {mode: one[at] for mode, one in raw.items()})
+    adapted.extend_calibration(windows.subset(marked), {mode: one[at] for mode, one in raw.items()})
     scored = adapted.scorer_.of_raw(windows, raw)
     worst = float(_peaks(adapted, scored, tracks, events, alarm.mode).max())
     if worst >= alarm.threshold:
@@ -247,10 +249,7 @@ def _news(scorer: WindowScorer, windows: PoseWindows) -> dict[int, _News]:
 
 def _adapted(detector: GEPC, news: dict[int, _News]) -> GEPC:
     """The detector with more that is normal, not yet calibrated."""
-    adapted, scorer = copy.copy(detector), detector.scorer_
-    normality = scorer.normality | {length: one.normality for length, one in news.items()}
-    adapted.scorer_ = WindowScorer(scorer.encoder, normality)
-    return adapted
+    return detector.with_normality({length: one.normality for length, one in news.items()})
 
 
 def _scored_by_others(
@@ -302,24 +301,6 @@ def _parts(windows: PoseWindows, learned: PoseWindows) -> list[tuple[np.ndarray,
     parts = [(here & counted, unrelated) for here, unrelated in parts]
     parts = [part for part in parts if part[0].any() and part[1].any()]
     return parts or [(counted, np.zeros(len(learned), dtype=bool))]
-
-
-def _calibrated(detector: GEPC, windows: PoseWindows, raw: dict[str, Tensor]) -> WindowScores:
-    """Calibrates a detector by old and new normal windows; scores of the new ones.
-
-    Of the old scores only their distributions are known, under the old neighbours. More neighbours make
-    hardly anybody more abnormal, so what comes of them is on the safe side.
-    """
-    scorer = detector.scorer_
-    for length in np.unique(windows.size).tolist():
-        at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(scorer.device)
-        calibrators = scorer.normality[length].calibrators
-        for mode, score in raw.items():
-            calibrators[mode] = calibrators[mode].extended(score[at])
-    scored = scorer.of_raw(windows, raw)
-    share = detector.options_.contamination
-    detector.calibration_ = detector.calibration_.extended(scored, share)
-    return scored
 
 
 def _uncounted(alarm: Alarm) -> Alarm:

@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from gepc_geo.errors import InputError
+from gepc_geo.scoring.aggregation import frame_scores, person_frame_scores
 from gepc_geo.streaming.scorer import OnlineScores
 from gepc_geo.streaming.thresholds import merged_gap
 
@@ -159,44 +162,48 @@ class _Stream:
         until = last if settled is None else min(settled, last)
         if until <= self.judged:
             return []
-        frame, person, score = self._people(until)
-        # The worst of each frame comes last in it.
-        order = np.lexsort((score, frame))
-        worst = order[np.append(np.diff(frame[order]) > 0, True)] if len(order) else order
-        worst = worst[score[worst] >= threshold]
+        frame, person, score = self._worst(until)
+        alarmed = score >= threshold
         self.judged = until
         kept = first + length - 1 > until
         self.windows, self.score = self.windows[:, kept], self.score[kept]
         return list(
-            zip(frame[worst].tolist(), person[worst].tolist(), score[worst].tolist(), strict=True)
+            zip(
+                frame[alarmed].tolist(),
+                person[alarmed].tolist(),
+                score[alarmed].tolist(),
+                strict=True,
+            )
         )
 
-    def _people(self, until: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Frame, person and score of the person-frames to be judged, up to ``until``."""
+    def _worst(self, until: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Frame, most abnormal person and score of the frames to be judged that somebody is in."""
         near = np.flatnonzero(self.windows[0] <= until)
-        first, length, person = self.windows[:, near]
-        of = np.repeat(np.arange(len(near)), length)
-        step = np.arange(len(of)) - np.repeat(np.cumsum(length) - length, length)
-        frame = first[of] + step
+        first, length, person = map(torch.from_numpy, self.windows[:, near].copy())
+        people, number = person.unique(return_inverse=True)
+        # Frames that no window covers are left out: their numbers may have gaps of any size.
+        parts = [first[length == one, None] + torch.arange(one) for one in length.unique().tolist()]
+        frame = torch.cat([torch.zeros(0, dtype=torch.long), *map(torch.flatten, parts)]).unique()
+        frames = frame_scores(
+            person_frame_scores(
+                torch.from_numpy(self.score[near]),
+                torch.searchsorted(frame, first) + number * len(frame),
+                length,
+                len(frame) * len(people),
+            ),
+            torch.arange(len(frame)).repeat(len(people)),
+            people.repeat_interleave(len(frame)),
+            len(frame),
+            empty_score=-math.inf,
+        )
         due = (frame > self.judged) & (frame <= until)
-        of = of[due]
-        # The mean over the windows of each length, then over the lengths.
-        places, score = _means(np.stack([frame[due], person[of], length[of]]), self.score[near][of])
-        (frame, person), score = _means(places[:2], score)
-        return frame, person, score
+        return frame[due], frames.person[due], frames.score[due]
 
     def closed(self) -> Alert:
         alert = self.alert
         assert alert is not None
         self.alert, alert.state = None, "closed"
         return alert
-
-
-def _means(places: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Different columns of ``places``, and the mean score of each."""
-    places, group = np.unique(places, axis=1, return_inverse=True)
-    count = np.bincount(group.reshape(-1), minlength=places.shape[1])
-    return places, np.bincount(group.reshape(-1), score, places.shape[1]) / count
 
 
 def read_events(path: Path) -> list[Alert]:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import grey_closing
 
-from gepc_geo.detector import GEPC, WindowScores
+from gepc_geo.detector import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level
 from gepc_geo.options import MODES
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.metrics import runs
+from gepc_geo.scoring.scorer import WindowScores
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def alarm_threshold(detector: GEPC) -> tuple[str, float]:
     if alarm is not None:
         return detector.scoring_mode(alarm.mode), alarm.threshold
     mode = detector.scoring_mode(None)
-    return mode, detector.calibration_.person[mode].quantile(1 - detector.options_.contamination)
+    return mode, detector.frame_threshold(mode)
 
 
 @dataclass(frozen=True)

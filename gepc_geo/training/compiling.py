@@ -14,7 +14,7 @@ from gepc_geo.training.precision import autocast
 from gepc_geo.utils import distributed
 
 #: From a network's input to reconstruction and latent.
-Network = Callable[[Tensor], tuple[Tensor, Tensor]]
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 # Compiling takes a minute or two, in which a GPU trains on some millions of windows.
 _PASSES = 10_000_000
 
@@ -25,7 +25,7 @@ def fast(
     precision: str,
     choice: str,
     passes: int | None,
-) -> Network:
+) -> Forward:
     """The network, compiled where that is worth it.
 
     Args:
@@ -59,7 +59,7 @@ def worth_compiling(choice: str, device: torch.device, passes: int | None) -> bo
     return long and device.type == "cuda" and distributed.world() == 1
 
 
-def compiled(model: STGCAE) -> Network:
+def compiled(model: STGCAE) -> Forward:
     """The compiled network; on a GPU steps are also recorded: then replayed, not launched."""
     device = next(model.parameters()).device
     mode = "reduce-overhead" if device.type == "cuda" else "default"
@@ -70,7 +70,7 @@ def compiled(model: STGCAE) -> Network:
     return torch.compile(model, mode=mode)
 
 
-def compiled_if_possible(model: STGCAE, x: Tensor, precision: str) -> Network:
+def compiled_if_possible(model: STGCAE, x: Tensor, precision: str) -> Forward:
     """The compiled network, or with a warning the network itself where it cannot be compiled.
 
     Compilers need tools of the machine that not every machine has; nobody asked for this one.
@@ -81,7 +81,7 @@ def compiled_if_possible(model: STGCAE, x: Tensor, precision: str) -> Network:
         precision: Arithmetic of the step.
     """
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    network: Network = compiled(model)
+    network: Forward = compiled(model)
     model.train()
     try:
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):

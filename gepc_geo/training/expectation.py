@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gepc_geo.density.kmeans import kmeans
 from gepc_geo.nn import STGCAE, SoftAssignment, target_distribution
-from gepc_geo.scoring.encoder import latents
+from gepc_geo.training.network import latents
 from gepc_geo.utils import distributed
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline

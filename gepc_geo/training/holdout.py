@@ -1,16 +1,63 @@
-"""Which normal poses are kept out of training, to calibrate scores."""
+"""Which normal poses are kept out of training, and the windows on both sides."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from gepc_geo.errors import warn_of_input
 from gepc_geo.options import Options
 from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.training.sufficiency import usable_lengths, warn_of_few
+from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.pipeline import InputPipeline
 
 # Fewer clips than this are split by person, not by clip.
 _FEW_CLIPS = 10
+
+
+@dataclass
+class SplitWindows:
+    """Windows of normal poses, of the lengths that there are enough of.
+
+    Attributes:
+        training: Windows to train on, every ``stride`` frames.
+        held_out: Windows of the poses kept out of training, every ``stride`` frames: small sets learn from
+            them what a network is not trained on.
+        calibration: Windows of the same poses, every ``score_stride`` frames.
+    """
+
+    training: PoseWindows
+    held_out: PoseWindows
+    calibration: PoseWindows
+
+
+def split_windows(tracks: PoseTracks, pipeline: InputPipeline) -> SplitWindows:
+    """Windows to train on and windows to calibrate on.
+
+    The pipeline keeps the lengths of windows that there are enough of; the shortest always stays.
+
+    Args:
+        tracks: Normal poses.
+        pipeline: One for them, not fitted yet.
+
+    Warns of lengths left out, of poses of a single person, and of poses too few to calibrate on
+    (:class:`~gepc_geo.errors.InputWarning`).
+    """
+    options = pipeline.options
+    train, rest = hold_out(tracks, options)
+    training = pipeline.training_windows(train)
+    calibration = pipeline.windows(rest, options.score_stride).without_padded()
+    pipeline.lengths = usable_lengths(training, calibration)
+    split = SplitWindows(
+        training.of_lengths(pipeline.lengths),
+        pipeline.windows(rest, options.stride).without_padded(),
+        calibration.of_lengths(pipeline.lengths),
+    )
+    if distributed.is_first():
+        warn_of_few(split.training, split.calibration, options.holdout)
+    return split
 
 
 def hold_out(tracks: PoseTracks, options: Options) -> tuple[PoseTracks, PoseTracks]:
@@ -20,9 +67,9 @@ def hold_out(tracks: PoseTracks, options: Options) -> tuple[PoseTracks, PoseTrac
 
     Args:
         tracks: All of them.
-        options: ``holdout``, ``seed`` and the length of a window.
+        options: ``holdout``, ``random_state`` and the length of a window.
     """
-    generator = np.random.default_rng(options.seed)
+    generator = np.random.default_rng(options.random_state)
     populated = np.unique(tracks.clip)
     if len(populated) >= _FEW_CLIPS:
         count = max(1, round(options.holdout * len(populated))) if options.holdout else 0
@@ -42,37 +89,3 @@ def hold_out(tracks: PoseTracks, options: Options) -> tuple[PoseTracks, PoseTrac
     if tracks.num_tracks > 1:
         chosen[generator.permutation(tracks.num_tracks)[:count]] = True
     return tracks.rows(~chosen[track_of_row]), tracks.rows(chosen[track_of_row])
-
-
-def warn_of_few(trained: PoseWindows, held_out: PoseWindows, holdout: float) -> None:
-    """Warns where thresholds are not those of people never seen before.
-
-    Args:
-        trained: Windows trained on.
-        held_out: Windows for calibration.
-        holdout: The option.
-    """
-    text = None
-    if _of_one_person(trained, held_out):
-        text = (
-            "only one person of the training poses has full windows: thresholds come from that person "
-            "alone, and anybody else may count as abnormal, expected at least 2 people"
-        )
-    elif holdout and not len(held_out):
-        text = (
-            "none of the people kept out of training has a full window, so that thresholds are of "
-            "windows trained on, and may be too low: expected more people, or longer tracks"
-        )
-    if text is not None:
-        warn_of_input(text)
-
-
-def _of_one_person(*parts: PoseWindows) -> bool:
-    people = set()
-    for windows in parts:
-        if len(windows):
-            if np.ptp(windows.clip) or np.ptp(windows.track):
-                return False
-            name = windows.table.source.clip_names[windows.clip[0]]
-            people.add((name, int(windows.track[0])))
-    return len(people) == 1

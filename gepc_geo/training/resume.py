@@ -30,7 +30,7 @@ class TrainingCheckpoint:
 
     def __init__(self, folder: Path | None, options: Options, windows: PoseWindows) -> None:
         self.path = None if folder is None else folder / "checkpoint.pt"
-        self._options, self._windows = options.to_dict(), windows
+        self._options, self._windows = options.written(), windows
         self._seconds, self._written = options.checkpoint_seconds, time.monotonic()
 
     @functools.cached_property

@@ -26,7 +26,7 @@ from torch import Tensor
 from gepc_geo.errors import InputError
 from gepc_geo.nn import STGCAE, SoftAssignment, clustering_loss, reconstruction_loss, reduce
 from gepc_geo.options import Options
-from gepc_geo.training.compiling import Network, fast
+from gepc_geo.training.compiling import Forward, fast
 from gepc_geo.training.expectation import Expectation
 from gepc_geo.training.gradients import clipped_gradients
 from gepc_geo.training.precision import autocast, decide, tensor_float
@@ -98,7 +98,7 @@ class Trainer:
         self.convergence = Convergence(options.patience)
         self.best: dict[str, Tensor] | None = None
         self.reconstruction_share = math.nan
-        self._network: Network = fast(
+        self._network: Forward = fast(
             model, self._first_input, self.precision, options.compile, options.budget
         )
         self.stage, self.step = STAGES[0], 0
@@ -318,7 +318,7 @@ class Trainer:
     def _entropy(self, *key: int) -> int:
         # Done is a stage too: nothing random happens in it.
         stage = (*STAGES, "done").index(self.stage)
-        words = np.random.SeedSequence([self.options.seed, stage, *key]).generate_state(
+        words = np.random.SeedSequence([self.options.random_state, stage, *key]).generate_state(
             2, np.uint32
         )
         return int(words[0]) << 31 ^ int(words[1])

@@ -21,7 +21,7 @@ SMALL = NETWORK | dict(budget=64, batch_size=32, score_stride=4)
 
 @pytest.fixture(scope="module")
 def others():
-    return simulate_crowd("test", num_clips=3, frames_per_clip=40, seed=1)
+    return simulate_crowd("test", num_clips=3, frames_per_clip=40, random_state=1)
 
 
 @pytest.fixture(scope="module")

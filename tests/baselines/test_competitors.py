@@ -34,7 +34,7 @@ def test_every_competitor_says_what_it_is(name, walkers):
 @pytest.mark.parametrize("name", COMPETITORS)
 def test_every_competitor_is_an_estimator(name):
     """Made without arguments, cloned with those it has, as scikit-learn's own."""
-    kind, options = COMPETITORS[name], Options(seed=3)
+    kind, options = COMPETITORS[name], Options(random_state=3)
     assert kind().get_params()["options"] is None
     copy = clone(kind(options))
     assert type(copy) is kind and copy.get_params()["options"] == options
@@ -45,7 +45,7 @@ def test_short_tracks_and_wrong_options_are_refused(name, walkers):
     with pytest.raises(InputError, match="give 0 windows of 120 frames, expected at least 2"):
         COMPETITORS[name](Options(lengths=["120"])).fit(walkers, device="cpu")
     with pytest.raises(InputError, match="seed is -1, expected at least 0"):
-        COMPETITORS[name](Options(seed=-1)).fit(walkers, device="cpu")
+        COMPETITORS[name](Options(random_state=-1)).fit(walkers, device="cpu")
     with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
         COMPETITORS[name]().fit(walkers.keypoints, device="cpu")
 

@@ -32,7 +32,7 @@ FLAT = (NearestNeighbour, Mixture, IsolationForest, OneClassSVM)
 
 @pytest.fixture(scope="module")
 def others():
-    return simulate_crowd("test", num_clips=3, frames_per_clip=40, seed=1)
+    return simulate_crowd("test", num_clips=3, frames_per_clip=40, random_state=1)
 
 
 def rows(model, walkers, others):
@@ -119,7 +119,7 @@ def test_components_hold_the_most_variance(walkers):
 
 
 def test_mixture_is_minus_the_log_density(walkers, others):
-    model = Mixture(Options(lengths=["12"], seed=4), dims=8, components=3).fit(
+    model = Mixture(Options(lengths=["12"], random_state=4), dims=8, components=3).fit(
         walkers, device="cpu"
     )
     train, test = rows(model, walkers, others)
@@ -152,7 +152,9 @@ def test_mixture_of_windows_that_are_all_the_same(walkers, others):
 
 
 def test_forest_is_of_scikit_learn(walkers, others):
-    model = IsolationForest(Options(lengths=["12"], seed=4), dims=8).fit(walkers, device="cpu")
+    model = IsolationForest(Options(lengths=["12"], random_state=4), dims=8).fit(
+        walkers, device="cpu"
+    )
     train, test = rows(model, walkers, others)
     theirs = ensemble.IsolationForest(random_state=4).fit(train)
     assert model.model_.get_params() == theirs.get_params()
@@ -164,7 +166,7 @@ def test_forest_is_of_scikit_learn(walkers, others):
 @pytest.mark.parametrize("most", [40, 10_000])
 def test_machine_is_of_scikit_learn_on_a_seeded_sample(walkers, others, monkeypatch, most):
     monkeypatch.setattr(module, "SVM_ROWS", most)
-    model = OneClassSVM(Options(lengths=["12"], seed=2), dims=8).fit(walkers, device="cpu")
+    model = OneClassSVM(Options(lengths=["12"], random_state=2), dims=8).fit(walkers, device="cpu")
     train, test = rows(model, walkers, others)
     if most < len(train):
         train = train[np.random.default_rng(2).choice(len(train), most, replace=False)]
@@ -188,7 +190,7 @@ def test_machine_does_not_mind_where_columns_lie():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FLAT)
 def test_scores_of_clips_repeat_and_are_one_a_person(walkers, others, kind):
-    options = Options(frames=24, seed=3)
+    options = Options(frames=24, random_state=3)
     model = kind(options).fit(walkers, device="cpu")
     score = model.decision_function(others)
     assert score.dtype == np.float64 and np.isfinite(score).all()

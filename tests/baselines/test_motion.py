@@ -100,7 +100,9 @@ def test_joints_in_one_point_have_features():
 
 @pytest.fixture(scope="module")
 def model(walkers):
-    return MotionMixture(Options(lengths=["12"], seed=2), components=3).fit(walkers, device="cpu")
+    return MotionMixture(Options(lengths=["12"], random_state=2), components=3).fit(
+        walkers, device="cpu"
+    )
 
 
 def test_scores_are_minus_log_densities_of_standardised_features(model, walkers):
@@ -122,7 +124,7 @@ def test_scores_are_minus_log_densities_of_standardised_features(model, walkers)
 
 
 def test_runners_stand_out_of_walkers(model):
-    crowd = simulate_crowd("test", num_clips=9, frames_per_clip=72, seed=5)
+    crowd = simulate_crowd("test", num_clips=9, frames_per_clip=72, random_state=5)
     windows = model.windows(crowd)
     windows = windows.subset(~windows.padded)
     score = model.score_windows(windows)
@@ -137,7 +139,9 @@ def test_runners_stand_out_of_walkers(model):
 
 
 def test_seeds_repeat_and_nobody_has_no_scores(model, walkers):
-    again = MotionMixture(Options(lengths=["12"], seed=2), components=3).fit(walkers, device="cpu")
+    again = MotionMixture(Options(lengths=["12"], random_state=2), components=3).fit(
+        walkers, device="cpu"
+    )
     np.testing.assert_array_equal(
         again.decision_function(walkers), model.decision_function(walkers)
     )

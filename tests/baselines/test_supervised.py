@@ -100,11 +100,11 @@ def test_the_other_score_is_a_mixture_of_dirichlets_on_one_training(classifier, 
 
 @pytest.mark.slow
 def test_seeds_repeat():
-    options = Options(**SMALL.to_dict() | {"budget": 64, "seed": 3})
+    options = Options(**SMALL.to_dict() | {"budget": 64, "random_state": 3})
     train, new = movers(1), movers(2)
     one, same, other = (
         ActionClassifier(chosen).fit(train, device="cpu").decision_function(new)
-        for chosen in (options, options, Options(**options.to_dict() | {"seed": 4}))
+        for chosen in (options, options, Options(**options.to_dict() | {"random_state": 4}))
     )
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)

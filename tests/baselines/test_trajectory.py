@@ -27,7 +27,7 @@ def trained(walkers) -> SkeletonTrajectories:
 @pytest.fixture(scope="module")
 def others() -> PoseTracks:
     """Normal walkers that were not trained on."""
-    return simulate_crowd("train", num_clips=6, frames_per_clip=72, seed=11)
+    return simulate_crowd("train", num_clips=6, frames_per_clip=72, random_state=11)
 
 
 def jerky(tracks: PoseTracks) -> PoseTracks:
@@ -62,7 +62,7 @@ def test_jerky_people_score_higher_than_the_same_people_smooth(trained, others):
 @pytest.mark.slow
 def test_seeds_repeat(walkers, others):
     def run(seed: int) -> np.ndarray:
-        options = Options(budget=600, stride=8, score_stride=12, seed=seed)
+        options = Options(budget=600, stride=8, score_stride=12, random_state=seed)
         return SkeletonTrajectories(options).fit(walkers, device="cpu").decision_function(others)
 
     first = run(3)

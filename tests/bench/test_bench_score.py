@@ -26,7 +26,7 @@ def detector(walkers) -> GEPC:
 
 @pytest.mark.parametrize("mode", ["assignment", "nearest"])
 def test_the_ordinary_parts_give_our_frame_scores(detector, monkeypatch, mode):
-    some = simulate_crowd("test", num_clips=5, frames_per_clip=40, seed=2)
+    some = simulate_crowd("test", num_clips=5, frames_per_clip=40, random_state=2)
     # scikit-learn's score, no normalised density, in both.
     monkeypatch.setattr(
         DirichletProcessMixture, "_log_density", DirichletProcessMixture.score_samples

@@ -28,9 +28,11 @@ from gepc_geo.streaming.alerts import Alert, read_events
 def folder(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("adapt")
     detector = small_run(folder, request.param)
-    today = all_joints(simulate_crowd("test", num_clips=3, frames_per_clip=40, seed=4))
+    today = all_joints(simulate_crowd("test", num_clips=3, frames_per_clip=40, random_state=4))
     today.save(folder / "today.npz")
-    simulate_crowd("train", num_clips=3, frames_per_clip=40, seed=5).save(folder / "new.npz")
+    simulate_crowd("train", num_clips=3, frames_per_clip=40, random_state=5).save(
+        folder / "new.npz"
+    )
     scores = detector.window_scores(today, padded=False).scores["combined"]
     threshold = float(np.quantile(scores, 0.8))
     detector.alarm_ = {"threshold": threshold, "mode": "combined", "per_hour": 600.0, "hours": 1.0}
@@ -76,14 +78,16 @@ def test_false_alarms_of_watch_stop_firing(folder, tmp_path):
 def test_other_anomalies_are_still_found(folder, tmp_path):
     """Recall on another crowd's labelled anomalies survives a new camera and a marked false alarm."""
     detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
-    normal = simulate_crowd("train", num_clips=6, frames_per_clip=40, seed=7)
+    normal = simulate_crowd("train", num_clips=6, frames_per_clip=40, random_state=7)
     scored = detector.window_scores(normal, padded=False)
     line = frame_level(detector, scored, normal, ScoreOptions(mode="nearest")).score.numpy()
     # High enough that some anomalies are missed, and that few normal frames are alarmed.
     detector.alarm_ |= {"threshold": float(np.quantile(line, 0.85)), "mode": "nearest"}
     detector.save(tmp_path / "run" / "model.pt")
     normal.save(tmp_path / "normal.npz")
-    simulate_crowd("test", num_clips=9, frames_per_clip=40, seed=12).save(tmp_path / "others.npz")
+    simulate_crowd("test", num_clips=9, frames_per_clip=40, random_state=12).save(
+        tmp_path / "others.npz"
+    )
     clip, frame = divmod(int(line.argmax()), 40)
     false = Alert(normal.clip_names[clip], "closed", frame, frame, frame, 0, float(line.max()))
     (tmp_path / "false.jsonl").write_text(false.to_json() + "\n")

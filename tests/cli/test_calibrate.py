@@ -28,10 +28,12 @@ from gepc_geo.streaming.thresholds import clip_series, false_alarms
 def folder(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("calibrate")
     small_run(folder, request.param)
-    normal = simulate_crowd("train", num_clips=6, frames_per_clip=96, seed=9)
+    normal = simulate_crowd("train", num_clips=6, frames_per_clip=96, random_state=9)
     normal.save(folder / "normal.npz")
     normal.with_(fps=None).save(folder / "no_fps.npz")
-    simulate_crowd("test", num_clips=4, frames_per_clip=48, seed=9).save(folder / "test.npz")
+    simulate_crowd("test", num_clips=4, frames_per_clip=48, random_state=9).save(
+        folder / "test.npz"
+    )
     return folder
 
 
@@ -47,7 +49,7 @@ def test_stores_the_threshold_and_prints_what_it_is_worth(folder):
     alarm = detector.alarm_
     assert alarm["per_hour"] == 450 and alarm["mode"] == "combined"
     assert alarm["hours"] == pytest.approx(hours)
-    tracks = simulate_crowd("train", num_clips=6, frames_per_clip=96, seed=9)
+    tracks = simulate_crowd("train", num_clips=6, frames_per_clip=96, random_state=9)
     series = clip_series(detector, tracks, "combined")
     # 450 an hour are three in these 24 seconds.
     assert false_alarms(series, alarm["threshold"]) <= 3
@@ -100,7 +102,7 @@ def test_poses_that_are_too_short_are_not_scored(folder, monkeypatch):
 
 def test_warns_of_the_poses_that_the_run_was_trained_on(folder, tmp_path):
     """Whatever file they are in; not of others."""
-    train = simulate_crowd("train", num_clips=10, frames_per_clip=40, seed=1)
+    train = simulate_crowd("train", num_clips=10, frames_per_clip=40, random_state=1)
     detector = Run(tmp_path / "run").train(train, Options(**SMALL), device="cpu", quiet=True)
     train.save(tmp_path / "copy.npz")
     options = ("--false-alarms-per-hour", 450, "--device", "cpu")
@@ -113,7 +115,7 @@ def test_warns_of_the_poses_that_the_run_was_trained_on(folder, tmp_path):
     assert detector.was_trained_on(train)
     assert not detector.was_trained_on(train.select(clips=[0]))
     assert not detector.was_trained_on(train.rows(train.frame < 5))
-    assert not detector.was_trained_on(simulate_crowd("train", num_clips=1, seed=1))
+    assert not detector.was_trained_on(simulate_crowd("train", num_clips=1, random_state=1))
 
 
 def test_fps_from_the_command_line(folder):

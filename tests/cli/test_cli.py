@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli import main
 from gepc_geo.cli.run import Run
 from gepc_geo.datasets.simulate import write_crowd
-from gepc_geo.options import MODES, NAMES
+from gepc_geo.option_fields import written_name
+from gepc_geo.options import MODES, NAMES, Options
 
 TINY = [
     "--hidden",
@@ -76,7 +78,7 @@ def refused(*arguments: object) -> str:
 def files(tmp_path_factory) -> Path:
     """A crowd as AlphaPose files with masks, and runs on it: ``run`` with a network, ``plain`` without."""
     folder = tmp_path_factory.mktemp("files")
-    write_crowd(folder, seed=1, train_clips=12, test_clips=9, frames_per_clip=60)
+    write_crowd(folder, random_state=1, train_clips=12, test_clips=9, frames_per_clip=60)
     good("train", folder / "train", "--out", folder / "run", *TINY, "--fps", 24)
     plain = ("--lengths", "12,20", "--stride", 4, "--score-stride", 3)
     good("train", folder / "train", "--out", folder / "plain", *plain)
@@ -115,7 +117,7 @@ def test_the_demos_own_defaults_are_in_its_help():
 
 def test_every_option_is_a_flag():
     text = good("train", "--help")
-    for name in NAMES:
+    for name in map(written_name, fields(Options)):
         assert f"--{name.replace('_', '-')}" in text, name
 
 
@@ -128,9 +130,9 @@ def test_training_leaves_a_run(files):
         "model.pt",
     }
     config = yaml.safe_load((run_folder / "config.yaml").read_text())
-    assert set(config["options"]) == set(NAMES)
+    assert set(config["options"]) == {*NAMES, "seed"} - {"random_state"}
     assert config["options"]["hidden"] == 2
-    assert GEPC.load(run_folder / "model.pt").get_params() == config["options"]
+    assert GEPC.load(run_folder / "model.pt").options_.written() == config["options"]
     # Without a network there is no loss.
     names = {"config.yaml", "model.pt"}
     assert {p.name for p in (files / "plain").iterdir()} == names

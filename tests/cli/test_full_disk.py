@@ -34,8 +34,12 @@ def folder(tmp_path_factory) -> Path:
     """A run, poses, and a table of their scores."""
     folder = tmp_path_factory.mktemp("full")
     small_run(folder, TRAINED)
-    simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4).save(folder / "test.npz")
-    simulate_crowd("train", num_clips=10, frames_per_clip=40, seed=1).save(folder / "train.npz")
+    simulate_crowd("test", num_clips=3, frames_per_clip=60, random_state=4).save(
+        folder / "test.npz"
+    )
+    simulate_crowd("train", num_clips=10, frames_per_clip=40, random_state=1).save(
+        folder / "train.npz"
+    )
     words = ("score", str(folder / "run"), str(folder / "test.npz"), "--out")
     assert CliRunner().invoke(main, [*words, str(folder / "scores.csv")]).exit_code == 0
     return folder

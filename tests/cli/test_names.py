@@ -36,7 +36,7 @@ def folder(tmp_path_factory) -> Path:
     """A run, and poses with masks of which two clips have such names, in a folder that has one."""
     folder = Path(os.fsdecode(os.fsencode(tmp_path_factory.mktemp("names")) + b"/" + LATIN))
     small_run(folder)
-    write_crowd(folder, seed=2, train_clips=2, test_clips=9, frames_per_clip=48)
+    write_crowd(folder, random_state=2, train_clips=2, test_clips=9, frames_per_clip=48)
     poses, masks = sorted((folder / "test").iterdir()), sorted((folder / "test_masks").iterdir())
     for name, pose, mask in zip((LATIN, UTF), poses, masks, strict=False):
         pose.rename(pose.with_name(f"{os.fsdecode(name)}_alphapose_tracked_person.json"))

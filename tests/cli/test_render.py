@@ -10,7 +10,7 @@ from gepc_geo.datasets import simulate_crowd
 
 
 def test_render_films_the_clip_with_the_highest_score(tmp_path):
-    simulate_crowd("test", num_clips=2, frames_per_clip=24, seed=3).save(tmp_path / "p.npz")
+    simulate_crowd("test", num_clips=2, frames_per_clip=24, random_state=3).save(tmp_path / "p.npz")
     rows = ["clip,frame,score,person", "normal_00,3,1.5,0", "running_00,5,4.5,0"]
     (tmp_path / "scores.csv").write_text("\n".join(rows) + "\n")
     command = ["render", "p.npz", "--scores", "scores.csv", "--out", "film.gif"]

@@ -33,7 +33,9 @@ def files(tmp_path_factory, walkers) -> Path:
     """Poses, and a run that knows where it was trained."""
     folder = tmp_path_factory.mktemp("files")
     walkers.save(folder / "train.npz")
-    simulate_crowd("test", num_clips=3, frames_per_clip=36, seed=3).save(folder / "test.npz")
+    simulate_crowd("test", num_clips=3, frames_per_clip=36, random_state=3).save(
+        folder / "test.npz"
+    )
     small = {"mode": "assignment", "lengths": ["12", "18"], "budget": 64, "score_stride": 6}
     options = Options(**NETWORK | small | {"augment": "none"})
     made = Run(folder / "run")

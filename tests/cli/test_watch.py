@@ -40,7 +40,7 @@ def run_with_alarm(folder: Path, options: dict) -> Path:
     tracks = crowd()
     scores = np.concatenate([one.scores for one in clip_series(detector, tracks, "combined")])
     level = np.unique(scores)
-    usual = simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4)
+    usual = simulate_crowd("test", num_clips=3, frames_per_clip=60, random_state=4)
     usual_scores = np.concatenate([one.scores for one in clip_series(detector, usual, "combined")])
     at = np.searchsorted(level, np.quantile(usual_scores, 0.8))
     # Between two scores: no rounding of a stream's decides.
@@ -51,7 +51,7 @@ def run_with_alarm(folder: Path, options: dict) -> Path:
 
 
 def crowd():
-    return all_joints(simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4))
+    return all_joints(simulate_crowd("test", num_clips=3, frames_per_clip=60, random_state=4))
 
 
 def watch(folder: Path, text: str | bytes, *arguments: str):

@@ -17,7 +17,7 @@ J = {name: v for v, name in enumerate(SKELETONS["coco17"].joints)}
 
 @pytest.fixture(scope="module")
 def test_crowd():
-    return simulate_crowd("test", seed=0)
+    return simulate_crowd("test", random_state=0)
 
 
 def walker(speed: float, running: bool = False, height: float = 1.75) -> np.ndarray:
@@ -29,10 +29,10 @@ def walker(speed: float, running: bool = False, height: float = 1.75) -> np.ndar
 
 
 def test_same_seed_same_crowd():
-    a, b, c = (simulate_crowd("train", num_clips=2, seed=s) for s in (1, 1, 2))
+    a, b, c = (simulate_crowd("train", num_clips=2, random_state=s) for s in (1, 1, 2))
     np.testing.assert_array_equal(a.keypoints, b.keypoints)
     assert a.num_frames != c.num_frames or not np.array_equal(a.keypoints, c.keypoints)
-    other = simulate_crowd("test", num_clips=2, seed=1)
+    other = simulate_crowd("test", num_clips=2, random_state=1)
     assert not np.array_equal(a.keypoints[:50], other.keypoints[:50])
 
 
@@ -95,7 +95,7 @@ def speeds(tracks, kind: str, abnormal: bool) -> np.ndarray:
 
 def test_walkers_are_slower_than_runners():
     """Those who cross the image: the upper quartile (others walk towards or from the camera)."""
-    crowds = [simulate_crowd("test", seed=seed) for seed in range(4)]
+    crowds = [simulate_crowd("test", random_state=seed) for seed in range(4)]
     normal = np.concatenate([speeds(crowd, "normal", False) for crowd in crowds])
     running = np.concatenate([speeds(crowd, "running", True) for crowd in crowds])
     assert 0.4 < np.quantile(normal, 0.75) < 1.1
@@ -130,7 +130,7 @@ def test_every_kind_is_there_and_labelled(test_crowd):
 
 
 def test_training_clips_are_all_normal():
-    tracks = simulate_crowd("train", num_clips=3, seed=4)
+    tracks = simulate_crowd("train", num_clips=3, random_state=4)
     assert not tracks.frame_labels.any()
     assert set(tracks.clip_label) == {"normal"}
 
@@ -152,9 +152,9 @@ def test_a_fallen_body_lies(monkeypatch):
 
 
 def test_written_crowd_goes_through_the_reader(tmp_path):
-    write_crowd(tmp_path, seed=3, train_clips=2, test_clips=9, frames_per_clip=48)
+    write_crowd(tmp_path, random_state=3, train_clips=2, test_clips=9, frames_per_clip=48)
     test = read_frame_labels(tmp_path / "test_masks", read(tmp_path / "test"))
-    expected = simulate_crowd("test", num_clips=9, frames_per_clip=48, seed=3)
+    expected = simulate_crowd("test", num_clips=9, frames_per_clip=48, random_state=3)
     order = [expected.clip_names.index(name) for name in test.clip_names]
     labels = expected.frame_labels.reshape(9, -1)[order]
     np.testing.assert_array_equal(test.frame_labels.reshape(9, -1), labels)

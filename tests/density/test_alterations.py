@@ -208,7 +208,9 @@ def test_state_comes_back(told):
 
 def test_running_backwards_stands_out_among_walkers():
     """Of poses: most windows of walkers played backwards score above nine in ten of walkers'."""
-    train, test = (simulate_crowd("train", num_clips=n, seed=s) for n, s in ((12, 0), (4, 1)))
+    train, test = (
+        simulate_crowd("train", num_clips=n, random_state=s) for n, s in ((12, 0), (4, 1))
+    )
     pipeline = InputPipeline.of(train, Options(lengths=["24"]))
     windows = pipeline.training_windows(train)
     pipeline.fit(WindowLoader(windows, 512))

@@ -12,9 +12,8 @@ from sklearn.decomposition import PCA
 from gepc_geo.density.alterations import AlterationClassifier
 from gepc_geo.density.mixture import DirichletProcessMixture, ilr
 from gepc_geo.density.neighbours import NearestDistance
-from gepc_geo.density.normality import Normality, Whitening, of_views
+from gepc_geo.density.normality import Normality, Parts, Whitening, of_views
 from gepc_geo.options import MODES, NETWORK_MODES, WINDOW_MODES, Options
-from gepc_geo.scoring.encoder import Parts
 from gepc_geo.scoring.scorer import own_modes
 
 

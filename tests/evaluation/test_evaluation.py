@@ -13,7 +13,6 @@ from gepc_geo import GEPC, InputError, OnlineScorer
 from gepc_geo.baselines import COMPETITORS, MotionMixture, NearestNeighbour
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.density.tails import TailCalibrator
-from gepc_geo.detector import WindowScores
 from gepc_geo.evaluation.evaluator import clip_labels, evaluate
 from gepc_geo.evaluation.tables import (
     ScoreOptions,
@@ -26,12 +25,13 @@ from gepc_geo.experiments import methods
 from gepc_geo.export import export
 from gepc_geo.options import MODES, Options
 from gepc_geo.scoring.metrics import auc
+from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.streaming.adaptation import adapt_to_poses
 
 
 @pytest.fixture(scope="module")
 def crowd():
-    return simulate_crowd("test", num_clips=9, frames_per_clip=60, seed=8)
+    return simulate_crowd("test", num_clips=9, frames_per_clip=60, random_state=8)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from gepc_geo.experiments.methods import (
     train_and_score,
 )
 from gepc_geo.options import MODES, Options
+from gepc_geo.presets import preset_changes
 
 CLIPS = Options(**NETWORK, frames=12, batch_size=8, budget=64)
 
@@ -123,12 +124,12 @@ def test_clips_with_nobody_are_as_normal_as_any(actions):
 
 
 def test_the_published_method_with_this_experiments_windows(actions):
-    given = replace(CLIPS, clusters=7, precision="bf16", seed=3)
+    given = replace(CLIPS, clusters=7, precision="bf16", random_state=3)
     found = published(given, actions)
-    paper = {**Options().to_dict(), **Options.preset("paper")}
+    paper = {**Options().to_dict(), **preset_changes("paper")}
     changed = {name for name, value in found.to_dict().items() if value != paper[name]}
-    assert changed == {"frames", "stride", "batch_size", "budget", "precision", "seed"}
-    assert (found.clusters, found.frames, found.seed, found.scale) == (20, 12, 3, "image")
+    assert changed == {"frames", "stride", "batch_size", "budget", "precision", "random_state"}
+    assert (found.clusters, found.frames, found.random_state, found.scale) == (20, 12, 3, "image")
     with pytest.warns(InputWarning, match="has no image size"):
         assert published(given, actions.with_(image_size=None)).scale == "rms"
     converged = published(replace(given, budget=None, patience=40), actions)

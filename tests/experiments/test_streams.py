@@ -20,7 +20,7 @@ UPRIGHT = Split("upright", ("stand", "walk"))
 
 def streams(actions, seed=0, count=3) -> Streams:
     directions = ["few-vs-many", "many-vs-few"]
-    return Streams(actions, [UPRIGHT], directions, Options(), streams=count, seed=seed)
+    return Streams(actions, [UPRIGHT], directions, Options(), streams=count, random_state=seed)
 
 
 @settings(max_examples=50, deadline=None)

@@ -42,7 +42,7 @@ def calls(monkeypatch) -> list[str]:
     asked = []
 
     def fake(unit, train, test, options, level, device, quiet):
-        asked.append(f"{unit} {options.seed} {sorted(set(train.clip_label))}")
+        asked.append(f"{unit} {options.random_state} {sorted(set(train.clip_label))}")
         pipeline = InputPipeline(test.skeleton, 2, 0, options, (12,))
         windows = pipeline.windows(test, 1)
         score = windows.table.keypoints[windows.rows(), :, 1].mean((1, 2))

@@ -54,7 +54,9 @@ def test_damaged_ones_by_their_ending(name, kind, tmp_path):
 
 
 def test_no_poses_and_nothing_that_cannot_be_read(tmp_path):
-    simulate_crowd("test", num_clips=1, frames_per_clip=48, seed=0).save(tmp_path / "poses.npz")
+    simulate_crowd("test", num_clips=1, frames_per_clip=48, random_state=0).save(
+        tmp_path / "poses.npz"
+    )
     np.save(tmp_path / "mask.npy", np.zeros(3))
     for name in ("poses.npz", "mask.npy", "none.mp4", "."):
         assert media_kind(tmp_path / name) == ""

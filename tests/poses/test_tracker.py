@@ -68,7 +68,7 @@ def test_a_crowd_keeps_its_ids(monkeypatch, record_property):
     observe = simulate.observe
     # The crowd's trackers switch ids on purpose; these have the true ones.
     monkeypatch.setattr(simulate, "observe", lambda *args: observe(*args[:4], args[3]))
-    crowd = simulate_crowd("test", num_clips=6, frames_per_clip=150, seed=3)
+    crowd = simulate_crowd("test", num_clips=6, frames_per_clip=150, random_state=3)
     for step, least in ((1, 0.99), (2, 0.99), (4, 0.97)):
         scores, total = [], 0
         for clip in range(crowd.num_clips):

@@ -32,7 +32,7 @@ def plain(walkers) -> GEPC:
 @pytest.fixture(scope="session")
 def crowd() -> PoseTracks:
     """9 test clips with labels, one of which is named by somebody who means harm."""
-    tracks = simulate_crowd("test", num_clips=9, frames_per_clip=48, seed=3)
+    tracks = simulate_crowd("test", num_clips=9, frames_per_clip=48, random_state=3)
     names = list(tracks.clip_names)
     names[3] = "</script><script>window.harm=1</script><img src=x onerror='window.harm=1'>"
     return tracks.with_(clip_names=names)

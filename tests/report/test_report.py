@@ -209,7 +209,7 @@ def test_options_are_those_it_was_made_with(detector, content):
         "people_correction": False,
         "padded": None,
     }
-    assert content["options"]["detector"] == detector.get_params()
+    assert content["options"]["detector"] == detector.options_.written()
 
 
 @pytest.mark.parametrize("what", ["detector", "plain"])

@@ -44,9 +44,9 @@ def network() -> GEPC:
 
 
 def fitted(kind: str) -> GEPC:
-    train = simulate_crowd("train", num_clips=8, frames_per_clip=40, seed=1)
+    train = simulate_crowd("train", num_clips=8, frames_per_clip=40, random_state=1)
     detector = GEPC(**KINDS[kind]).fit(train, device="cpu").set_params(mode="nearest")
-    normal = simulate_crowd("train", num_clips=4, frames_per_clip=60, seed=2)
+    normal = simulate_crowd("train", num_clips=4, frames_per_clip=60, random_state=2)
     scores = np.concatenate([one.scores for one in clip_series(detector, normal, "nearest")])
     alarm = Alarm(float(np.quantile(scores, 0.98)), "nearest", 600.0, 0.01, 6, 0.01)
     detector.alarm_ = alarm.to_dict()
@@ -55,12 +55,12 @@ def fitted(kind: str) -> GEPC:
 
 @pytest.fixture(scope="module")
 def crowd() -> PoseTracks:
-    return all_joints(simulate_crowd("test", num_clips=6, frames_per_clip=60, seed=4))
+    return all_joints(simulate_crowd("test", num_clips=6, frames_per_clip=60, random_state=4))
 
 
 def tilted(num_clips: int, seed: int) -> PoseTracks:
     """Normal people before a camera that lies on its side."""
-    tracks = simulate_crowd("train", num_clips=num_clips, frames_per_clip=60, seed=seed)
+    tracks = simulate_crowd("train", num_clips=num_clips, frames_per_clip=60, random_state=seed)
     turned = np.stack([tracks.keypoints[..., 1], -tracks.keypoints[..., 0]], -1)
     return tracks.with_(keypoints=turned)
 
@@ -158,7 +158,7 @@ def test_a_new_camera_becomes_normal(detector):
     for mode in detector.modes_:
         assert np.isfinite(adapted.decision_function(fresh, mode)).all()
     # The old camera's people stay as normal as they were.
-    old = simulate_crowd("train", num_clips=2, frames_per_clip=40, seed=2)
+    old = simulate_crowd("train", num_clips=2, frames_per_clip=40, random_state=2)
     change = adapted.decision_function(old) - detector.decision_function(old)
     # Of several lengths they are tail probabilities, which are kept at knots.
     assert change.max() < (1e-6 if len(detector.lengths_) == 1 else 0.01)
@@ -178,7 +178,7 @@ def test_adapting_to_one_clip_and_without_an_alarm(detector):
 @pytest.fixture(scope="module", params=["several", "network"])
 def varied(request) -> GEPC:
     """Scored in two copies, at every third frame; learned is every fourth."""
-    train = simulate_crowd("train", num_clips=8, frames_per_clip=40, seed=1)
+    train = simulate_crowd("train", num_clips=8, frames_per_clip=40, random_state=1)
     options = {**KINDS[request.param], "augment": "vary", "score_stride": 3}
     if request.param == "several":
         # So short that a single clip can be divided by each.
@@ -274,7 +274,7 @@ def test_adapting_to_a_clip_too_short_to_be_halved(detector):
 
 
 def test_recall_counts_events_with_an_alarmed_frame(detector):
-    tracks = simulate_crowd("test", num_clips=6, frames_per_clip=60, seed=4)
+    tracks = simulate_crowd("test", num_clips=6, frames_per_clip=60, random_state=4)
     found = recall(detector, tracks)
     expected = events = 0
     offset = tracks.frame_offset

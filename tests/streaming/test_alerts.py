@@ -21,9 +21,9 @@ from gepc_geo.streaming.thresholds import alarm_runs, clip_series
 )
 def test_alerts_are_the_batch_alarms(options, stride):
     """Start, end, peak, person and score of every clip; several thresholds."""
-    train = simulate_crowd("train", num_clips=6, frames_per_clip=36, seed=1)
+    train = simulate_crowd("train", num_clips=6, frames_per_clip=36, random_state=1)
     detector = GEPC(**{**options, "score_stride": stride}).fit(train, device="cpu")
-    crowd = simulate_crowd("test", num_clips=3, frames_per_clip=60, seed=4)
+    crowd = simulate_crowd("test", num_clips=3, frames_per_clip=60, random_state=4)
     crowd = all_joints(crowd)
     scorer = OnlineScorer(detector)
     parts = []
@@ -104,6 +104,16 @@ def test_an_ended_session_closes_its_alert():
     alerts = tracker.add(windows("a", [0], [9], None))
     assert [alert.state for alert in alerts] == ["open", "closed"]
     assert tracker.add(OnlineScores()) == []
+
+
+def test_frames_without_a_window_cost_nothing_and_raise_nothing():
+    """Windows that are all still to come, and frame numbers far apart."""
+    tracker = AlertTracker(5.0, 4.0, "max")
+    assert tracker.add(windows("a", [8], [9], 5)) == []
+    far = 10**12
+    alerts = tracker.add(windows("a", [far, far + 1], [9, 1], None))
+    found = [(a.start, a.end) for a in alerts if a.state == "closed"]
+    assert found == [(8, 9), (far, far + 1)]
 
 
 def test_lines_round_trip_and_others_are_refused():

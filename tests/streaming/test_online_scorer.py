@@ -32,7 +32,7 @@ def detector(request, walkers) -> GEPC:
 @pytest.fixture(scope="module")
 def crowd() -> PoseTracks:
     """Clips with occluded joints, missed frames and switched ids, and longer gaps cut into them."""
-    tracks = simulate_crowd("test", num_clips=3, frames_per_clip=40, seed=3)
+    tracks = simulate_crowd("test", num_clips=3, frames_per_clip=40, random_state=3)
     rng = np.random.default_rng(0)
     confidence = tracks.confidence.copy()
     # Nothing of a person for one to eight frames: some gaps are filled, some split the track.
@@ -383,7 +383,7 @@ def test_cameras_count_for_years(detector, crowd):
 
 def test_what_was_known_in_time_scores_as_whole_clips_do(detector):
     """With the default wait and occlusions: windows whose holes had ended by then; most others, too."""
-    tracks = simulate_crowd("test", num_clips=2, frames_per_clip=48, seed=11)
+    tracks = simulate_crowd("test", num_clips=2, frames_per_clip=48, random_state=11)
     assert (tracks.confidence == 0).any()
     scorer = OnlineScorer(detector)
     found = table([scorer.push(*frames_of(tracks)), scorer.close()])

@@ -28,7 +28,7 @@ SMALL = {
     "components": 3,
     "stride": 12,
     "score_stride": 12,
-    "seed": 3,
+    "random_state": 3,
     "holdout": 0.2,
     "label_tolerance": 0.0,
     "target_updates": 3,

@@ -19,7 +19,7 @@ SMALL = {**NETWORK, "budget": 320, "batch_size": 32, "score_stride": 2}
 
 @pytest.fixture(scope="module")
 def crowd():
-    return simulate_crowd("train", num_clips=2, frames_per_clip=300, seed=5)
+    return simulate_crowd("train", num_clips=2, frames_per_clip=300, random_state=5)
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ def test_bfloat16_is_close_to_float32(tracks):
 
 @pytest.fixture(scope="module")
 def tracks():
-    return simulate_crowd("train", seed=0, num_clips=3, frames_per_clip=48)
+    return simulate_crowd("train", random_state=0, num_clips=3, frames_per_clip=48)
 
 
 def test_a_resumed_run_and_a_saved_model_keep_what_was_decided(cpu, tracks, tmp_path):

@@ -19,9 +19,9 @@ from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.options import Options
 from gepc_geo.poses.skeleton import SKELETONS
-from gepc_geo.scoring.encoder import autoencoder, window_residual
 from gepc_geo.scoring.scorer import scoring_loader
 from gepc_geo.training import checkpoint
+from gepc_geo.training.network import autoencoder, window_residual
 from gepc_geo.training.resume import KIND, VERSION
 from gepc_geo.training.trainer import Trainer
 from gepc_geo.windows.pipeline import InputPipeline
@@ -33,7 +33,7 @@ SMALL = {
     "components": 3,
     "stride": 4,
     "score_stride": 4,
-    "seed": 3,
+    "random_state": 3,
     "holdout": 0.2,
 }
 
@@ -113,7 +113,7 @@ def test_seed_decides_everything(whole, walkers):
     detector, _ = whole
     again = GEPC(**SMALL).fit(walkers, device="cpu")
     assert_same(state_of(detector), state_of(again))
-    other = GEPC(**{**SMALL, "seed": 4}).fit(walkers, device="cpu")
+    other = GEPC(**{**SMALL, "random_state": 4}).fit(walkers, device="cpu")
     assert not torch.equal(
         state_of(detector)["assignment.theta"], state_of(other)["assignment.theta"]
     )

@@ -29,7 +29,7 @@ from gepc_geo.cli import main
 from gepc_geo.density import alterations
 from gepc_geo.nn import reduce
 from gepc_geo.nn.norm import ChannelNorm, RowNorm
-from gepc_geo.scoring.encoder import Network
+from gepc_geo.training.network import Network
 from gepc_geo.utils import distributed
 
 #: A batch that two ranks cannot halve; six steps of reconstruction, four of clustering.
@@ -43,7 +43,7 @@ SMALL = {
     "components": 3,
     "stride": 8,
     "score_stride": 8,
-    "seed": 3,
+    "random_state": 3,
     "holdout": 0.2,
     "label_tolerance": 0.0,
     "checkpoint_seconds": 0.0,

@@ -155,7 +155,7 @@ def test_few_frames_give_as_many_coefficients(walkers):
 
 def test_moving_and_enlarging_the_picture_changes_nothing(fitted, walkers):
     pipeline, loader = fitted
-    far = simulate_crowd("train", num_clips=12, frames_per_clip=48, seed=5)
+    far = simulate_crowd("train", num_clips=12, frames_per_clip=48, random_state=5)
     far.keypoints[:] = 3 * far.keypoints + 100
     other = WindowLoader(pipeline.windows(far, 4), batch_size=50)
     torch.testing.assert_close(

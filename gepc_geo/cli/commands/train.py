@@ -12,6 +12,7 @@ from gepc_geo.cli.computing import Computing
 from gepc_geo.cli.data import class_names, data_options, device_option
 from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.options import NETWORK_OPTIONS, Options
+from gepc_geo.presets import PRESETS
 
 
 @click.command(cls=Computing)
@@ -20,7 +21,7 @@ from gepc_geo.options import NETWORK_OPTIONS, Options
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
 @click.option(
     "--preset",
-    type=click.Choice(["default", "gepc", "paper"]),
+    type=click.Choice(tuple(PRESETS)),
     default="default",
     show_default=True,
     help="gepc: the paper's autoencoder, clusters and mixture on the default's input; paper: the published "
