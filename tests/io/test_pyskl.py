@@ -137,6 +137,13 @@ def dtype_of(name, state=b""):
     return b"cnumpy\ndtype\n(V" + name + b"\nI00\nI01\ntR" + state
 
 
+# A tuple that holds a tuple twice, which holds one twice, and so on.
+NESTED: tuple = ()
+for _ in range(60):
+    NESTED = (NESTED, NESTED)
+# The same as operations of a pickle.
+TWICE = b")" + b"2\x86" * 60
+
 ARRAY = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntC\x01btR"
 
 
@@ -170,6 +177,17 @@ ARRAY = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntC\x01bt
         b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7fx.",
         b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7fx.",
         b"\x80\x02]r\xff\xff\xff\x7f.",
+        # Keys whose hash takes 2**60 steps, or as many levels as the stack has not.
+        b"\x80\x03}" + TWICE + b"K\x01s.",
+        b"\x80\x03}(" + TWICE + b"K\x01u.",
+        b"(" + TWICE + b"K\x01d.",
+        b"\x80\x04\x8f(" + TWICE + b"\x90.",
+        b"\x80\x04(" + TWICE + b"\x91.",
+        b"c__builtin__\nset\n(](" + TWICE + b"etR.",
+        b"\x80\x03})" + b"\x85" * 1_000_000 + b"K\x01s.",
+        # The same as an array's type and shape, which errors must not print.
+        b"\x80\x03cnumpy\ndtype\n" + TWICE + b"\x85R.",
+        b"\x80\x03" + ARRAY + b"(I1\n" + TWICE + dtype_of(b"f8") + b"I00\nC\x08AAAAAAAAtb.",
     ],
 )
 def test_programs_that_pickle_would_not_write(program, tmp_path):
@@ -208,6 +226,11 @@ def test_the_program_above_is_an_array_where_it_tells_the_truth(tmp_path):
         ({"total_frames": "x"}, "total_frames 'x'"),
         ({"label": [3]}, r"clip 'a' has label \[3\], expected a number or text"),
         ({"label": 1.5}, "label 1.5"),
+        ({"img_shape": ("x", 10)}, r"clip 'a' has img_shape \('x', 10\), expected two numbers"),
+        # Each of them has 2**60 parts.
+        ({"label": NESTED}, r"clip 'a' has label \(\(\(.*expected a number or text"),
+        ({"total_frames": NESTED}, r"total_frames \(\(\(.*expected a whole number"),
+        ({"img_shape": NESTED}, r"img_shape \(\(\(.*expected two numbers"),
     ],
 )
 def test_broken_annotations_are_named(changes, message, tmp_path):

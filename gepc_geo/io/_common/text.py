@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from gepc_geo.errors import InputError
@@ -115,6 +116,6 @@ def whole_number(value: Any, path: Path, name: str) -> int:
         if isinstance(value, bool) or not -(2**63) <= number < 2**63:
             raise ValueError
     except (TypeError, ValueError, OverflowError):
-        shown = repr(value)[:40]
-        raise InputError(f"{path} has {name} {shown}, expected a whole number") from None
+        # reprlib's: of lists in lists a file can hold more than fits the memory.
+        raise InputError(f"{path} has {name} {short(value):.40}, expected a whole number") from None
     return number

@@ -13,6 +13,7 @@ import pickle
 import re
 from collections import Counter
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -213,9 +214,11 @@ def _clip(
     total = whole_number(one.get("total_frames", frames), path, "total_frames")
     size = one.get("img_shape")
     known = isinstance(size, tuple) and len(size) >= 2 and dims == 2
+    if known and not all(isinstance(side, (int, float)) for side in size[:2]):
+        raise InputError(f"{where} has img_shape {short(size):.40}, expected two numbers")
     label = one.get("label", "")
     if isinstance(label, bool) or not isinstance(label, (int, str)):
-        raise InputError(f"{where} has label {label!r:.40}, expected a number or text")
+        raise InputError(f"{where} has label {short(label):.40}, expected a number or text")
     if not label or isinstance(label, int):
         label = _ntu_class(name) or label
     return PoseTracks.build(
