@@ -14,10 +14,10 @@ from sklearn.base import clone
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.density.neighbours import NearestDistance
+from gepc_geo.detector.model_file import KIND, VERSION
 from gepc_geo.errors import InputWarning
-from gepc_geo.model_file import KIND, VERSION
 from gepc_geo.options import MODES, Options
-from gepc_geo.presets import preset_changes
+from gepc_geo.options.presets import preset_changes
 from gepc_geo.scoring.aggregation import person_frame_scores
 from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.scoring.scorer import scoring_loader

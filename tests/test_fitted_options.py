@@ -14,11 +14,11 @@ from sklearn.base import clone
 
 from gepc_geo import GEPC, Frame, InputError, OnlineScorer
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.estimator import NotFittedError
+from gepc_geo.detector.estimator import NotFittedError
+from gepc_geo.detector.fitted import FittedDetector
 from gepc_geo.evaluation.evaluator import evaluate
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level
 from gepc_geo.export import ScoringGraph, example
-from gepc_geo.fitted import FittedDetector
 from gepc_geo.options import MODES, NAMES, Options
 from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.streaming.adaptation import adapt_to_poses
@@ -280,7 +280,7 @@ def test_a_fit_that_ends_early_leaves_the_detector_whole(
             raise KeyboardInterrupt
 
         # As late as can be: everything but the calibration is there.
-        monkeypatch.setattr("gepc_geo.detector.Calibration.of", stop)
+        monkeypatch.setattr("gepc_geo.detector.gepc.Calibration.of", stop)
     fitted.set_params(**changes)
     with pytest.raises(error):
         fitted.fit(tracks, device="cpu")

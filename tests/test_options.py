@@ -13,7 +13,7 @@ from gepc_geo import GEPC
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.nn import attention, spatial
 from gepc_geo.options import ATTENTIONS, BRANCHES, NAMES, Options
-from gepc_geo.presets import preset_changes
+from gepc_geo.options.presets import preset_changes
 
 
 def test_names_of_the_network_are_those_of_its_modules():

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import gepc_geo
-from gepc_geo.detector import GEPC
+from gepc_geo.detector.gepc import GEPC
 
 # What only readers, plots, films, reports and exports need.
 OPTIONAL = (

@@ -19,10 +19,10 @@ from sklearn.model_selection import KFold, cross_val_score
 from gepc_geo import GEPC, InputError
 from gepc_geo.baselines import COMPETITORS
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.estimator import NotFittedError
+from gepc_geo.detector.estimator import NotFittedError
 from gepc_geo.evaluation.evaluator import evaluate
-from gepc_geo.option_fields import default_of, documented
 from gepc_geo.options import NAMES, Options
+from gepc_geo.options.metadata import default_of, documented
 
 SMALL = {**NETWORK, "budget": 64, "batch_size": 32, "score_stride": 3, "holdout": 0.2}
 

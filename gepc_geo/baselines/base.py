@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from gepc_geo.density.tails import TailCalibrator
+from gepc_geo.detector.estimator import Estimator
 from gepc_geo.errors import InputError
-from gepc_geo.estimator import Estimator
 from gepc_geo.options import NAMES, Options
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.training.sufficiency import usable_lengths

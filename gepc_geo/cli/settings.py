@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gepc_geo.errors import InputError
-from gepc_geo.option_fields import default_of, written_name
 from gepc_geo.options import Options
-from gepc_geo.presets import preset_changes
+from gepc_geo.options.metadata import default_of, written_name
+from gepc_geo.options.presets import preset_changes
 from gepc_geo.utils.files import parse_yaml, read_yaml
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def resolve(
         flags: Option values by name; ``None`` means not given, which an option's own word for it
             (``converge`` of ``budget``) is not.
         config: A YAML file of options (or of a run: its ``options`` section).
-        preset: See :func:`gepc_geo.presets.preset_changes`.
+        preset: See :func:`gepc_geo.options.presets.preset_changes`.
         base: Values in place of the defaults: the demo's, or those a resumed run began with.
         tracks: The poses, once they are read: a preset may depend on them, what is given does not.
 

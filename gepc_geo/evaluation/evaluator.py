@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from gepc_geo.detector import GEPC
+from gepc_geo.detector.estimator import Estimator
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.estimator import Estimator
 from gepc_geo.evaluation.tables import (
     ScoreOptions,
     check_level,

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gepc_geo.baselines import COMPETITORS, SoftmaxDirichlet
-from gepc_geo.detector import GEPC
+from gepc_geo.detector.estimator import Estimator
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.estimator import Estimator
 from gepc_geo.evaluation.tables import ScoreOptions, clips_of, frames_of
 from gepc_geo.options import Options
+from gepc_geo.options.presets import preset_changes
 from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.presets import preset_changes
 from gepc_geo.windows.dataset import PoseWindows
 
 #: Our detector, the paper's chain on its input, and the published method.

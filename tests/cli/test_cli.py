@@ -25,8 +25,8 @@ from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli import main
 from gepc_geo.cli.run import Run
 from gepc_geo.datasets.simulate import write_crowd
-from gepc_geo.option_fields import written_name
 from gepc_geo.options import MODES, NAMES, Options
+from gepc_geo.options.metadata import written_name
 
 TINY = [
     "--hidden",

@@ -23,7 +23,7 @@ from gepc_geo.experiments.methods import (
     train_and_score,
 )
 from gepc_geo.options import MODES, Options
-from gepc_geo.presets import preset_changes
+from gepc_geo.options.presets import preset_changes
 
 CLIPS = Options(**NETWORK, frames=12, batch_size=8, budget=64)
 

@@ -12,7 +12,7 @@ from gepc_geo.cli.computing import Computing
 from gepc_geo.cli.data import class_names, data_options, device_option
 from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.options import NETWORK_OPTIONS, Options
-from gepc_geo.presets import PRESETS
+from gepc_geo.options.presets import PRESETS
 
 
 @click.command(cls=Computing)

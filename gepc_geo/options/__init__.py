@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.option_fields import check_value, default_of, option, written_name
+from gepc_geo.options.metadata import check_value, default_of, option, written_name
 
 #: Adjacencies of the graph convolution, and kinds of attention of the inferred one, as :mod:`gepc_geo.nn` has
 #: them; written out, as the command line's help imports this module and must not import PyTorch.

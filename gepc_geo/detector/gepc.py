@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
+from gepc_geo.detector.fitted import FittedDetector
+from gepc_geo.detector.model_file import SavedModel, read_model, write_model
 from gepc_geo.errors import InputError
-from gepc_geo.fitted import FittedDetector
-from gepc_geo.model_file import SavedModel, read_model, write_model
-from gepc_geo.option_fields import documented
 from gepc_geo.options import Options
+from gepc_geo.options.metadata import documented
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.scoring.calibration import Calibration
 from gepc_geo.scoring.encoder import Encoder

@@ -1,0 +1,1 @@
+"""The estimator: its fit, what it says once fitted, and its file."""
