@@ -92,3 +92,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Links out of docs/ work in the repository and would be dead on the site: their text stays."""
     return re.sub(r"\[([^]]+)\]\(\.\./[^)]*\)", r"\1", markdown)
+
+
+def on_page_content(html: str, **_: object) -> str:
+    r"""Attributes such as ``weights\_`` of docstrings lose the backslash that reST needs."""
+    return html.replace("\\_", "_")

@@ -6,8 +6,11 @@ import importlib.util
 import re
 
 import pytest
+import yaml
 from helpers import ROOT
 from pages import NEEDS, README, commands, lines, python, run, small, write_poses
+
+from gepc_geo import __version__
 
 TEXT = README.read_text(encoding="utf-8")
 
@@ -71,3 +74,10 @@ def test_the_results_are_those_of_the_page():
     assert len(rows) == 5
     for row in rows:
         assert any(set(row) <= set(other) for other in there), row
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__ and citation["title"] == "gepc_geo"
+    (paper,) = citation["references"]
+    assert len(paper["authors"]) == 5 and paper["title"] in TEXT.replace("\n> ", " ")
