@@ -43,6 +43,7 @@ SMALL = [
 # The same of a block of Python.
 SMALLER = {
     "score_stride=4": "score_stride=6, augment='none'",
+    "budget=40_000": "budget=640",
     '("train", seed': '("train", num_clips=12, frames_per_clip=48, seed',
     '("test", seed': '("test", num_clips=9, frames_per_clip=48, seed',
 }
