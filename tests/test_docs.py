@@ -14,64 +14,76 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from helpers import ROOT
-from streams import write_another_day
-from test_readme import NEEDS, SMALL, SMALLER, run
-from test_readme import commands as readme_commands
+from helpers import ROOT, shrink_demo
+from pages import (
+    DOCS,
+    NEEDS,
+    SMALL,
+    blocks,
+    commands,
+    lines,
+    parse,
+    python,
+    run,
+    small,
+    write_poses,
+)
 
 from gepc_geo import PoseTracks
 from gepc_geo.cli import main
-from gepc_geo.datasets.simulate import write_crowd
 
-PAGES = sorted((ROOT / "docs").glob("*.md"))
 # tests/io/test_formats_page.py holds what the page of formats says against the readers.
-COMMANDS = [page for page in PAGES if page.stem != "formats"]
+COMMANDS = [page for page in DOCS if page.stem != "formats"]
+PAGE = {page.stem: page for page in DOCS}
 # Commands whose data nobody has here, or that a scheduler runs: parsed (or looked up), not run.
 ELSEWHERE = ("PATH/", "runs/validation", "$SLURM", "parts/*")
-
-
-def blocks(page: Path) -> list[tuple[str, str]]:
-    """Language and text of each of a page's code blocks."""
-    text = page.read_text(encoding="utf-8")
-    return re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.M | re.S)
-
-
-def lines(page: Path) -> list[str]:
-    every = [line for kind, block in blocks(page) if kind == "" for line in block.splitlines()]
-    return [line for line in every if line.strip()]
+# Commands that take minutes: parsed; tests/bench and tests/experiments run them.
+LONG = ("bench", "experiment")
 
 
 @pytest.fixture(scope="module")
 def poses(tmp_path_factory) -> Path:
     """A folder with poses as the guides name them, and a small run trained on them."""
     folder = tmp_path_factory.mktemp("docs")
-    write_crowd(folder / "poses", random_state=2, train_clips=12, test_clips=9, frames_per_clip=48)
-    (folder / "poses" / "test_masks").rename(folder / "poses" / "masks")
-    write_another_day(folder)
+    write_poses(folder)
     words = ["train", str(folder / "poses/train"), "--out", str(folder / "runs/mine"), *SMALL]
     result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return folder
 
 
+@pytest.fixture
+def folder(poses, tmp_path, monkeypatch) -> Path:
+    """The working directory: a copy of :func:`poses`."""
+    shutil.copytree(poses, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def test_kinds_of_blocks_are_those_that_run():
-    kinds = {kind for page in PAGES for kind, _ in blocks(page)}
+    kinds = {kind for page in DOCS for kind, _ in blocks(page)}
     assert kinds == {"", "python", "text", "json"}  # text: other tools' code
-    tools = {shlex.split(line)[0] for page in PAGES for line in lines(page)}
+    tools = {shlex.split(line)[0] for page in DOCS for line in lines(page)}
     assert tools <= {"gepc-geo", "python", "torchrun", "sbatch"}
 
 
 @pytest.mark.parametrize("page", COMMANDS, ids=lambda page: page.stem)
-def test_commands_run(page, poses, tmp_path, monkeypatch):
-    shutil.copytree(poses, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
+def test_commands_run(page, folder, monkeypatch):
+    if page.stem == "commands":
+        shrink_demo(monkeypatch)
+    if any("clips.npz" in line for line in lines(page)):
+        # The page's code before these commands makes the file.
+        (code,) = [block for block in python(page) if "clips.npz" in block]
+        exec(compile(code, page.name, "exec"), {})
     for line in lines(page):
         tool, *words = shlex.split(line)
-        # The README's own line of an export runs in test_readme.py: converting takes long.
-        twice = words[0] == "export" and shlex.split(line) in readme_commands()
-        if tool == "gepc-geo" and not twice and not any(part in line for part in ELSEWHERE):
+        # The page of exports runs its own lines: converting takes long.
+        twice = words[0] == "export" and page.stem != "export"
+        if twice:
+            assert shlex.split(line) in commands(PAGE["export"])
+        elif tool == "gepc-geo" and not any(part in line for part in (*ELSEWHERE, *LONG)):
             if words[0] == "train":
-                shutil.rmtree(tmp_path / "runs/mine")
+                shutil.rmtree(words[words.index("--out") + 1], ignore_errors=True)
             needed = NEEDS.get(words[0])
             if needed is None or importlib.util.find_spec(needed) is not None:
                 run(*words)
@@ -81,38 +93,83 @@ def test_commands_run(page, poses, tmp_path, monkeypatch):
             names = [flag.strip("-") for flag in flags if flag.startswith("--")]
             assert all(re.search(rf"--{name}\b", text) for name in names), line
         else:
-            # Two processes run such commands in test_distributed.py, a shard's in test_readme.py.
+            # Two processes run such commands in utils/test_distributed.py.
             if tool == "torchrun":
                 words = words[words.index("gepc_geo") + 1 :]
             elif tool == "sbatch":
                 words = shlex.split(words[-1].replace("$SLURM_ARRAY_TASK_ID", "1"))[1:]
-            command, *rest = words
-            parsed = main.commands[command]
-            if command == "experiment":
-                command, *rest = rest
-                parsed = parsed.commands[command]
-            parsed.make_context(command, rest)
+            assert parse(*words)
+    if page.stem == "commands":
+        assert Path("merged.csv").read_bytes() == Path("scores.csv").read_bytes()
+        made = (
+            "metrics.json",
+            "test.npz",
+            "runs/demo/model.pt",
+            "alphapose",
+            "runs/adapted/model.pt",
+        )
+        assert all(Path(name).exists() for name in made)
+
+
+def test_the_page_of_commands_has_every_command():
+    assert {name for _, name, *_ in commands(PAGE["commands"])} == set(main.commands) - {
+        "experiment"
+    }
+    text = PAGE["commands"].read_text(encoding="utf-8")
+    table = text.split("| command |")[1].split("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == set(main.commands)
+
+
+def test_flags_of_the_tables_exist():
+    text = PAGE["commands"].read_text(encoding="utf-8")
+    names = set(re.findall(r"`(?:\w+ )?(--[a-z-]+)", text))
+    every = [*main.commands.values(), *main.commands["experiment"].commands.values()]
+    known = {flag for c in every for p in c.params for flag in p.opts}
+    assert names and names <= known
+
+
+def test_commands_of_several_processes_are_those_that_share_work():
+    several = [shlex.split(line) for line in lines(PAGE["scale"]) if line.startswith("torchrun ")]
+    assert [words[words.index("gepc_geo") + 1] for words in several] == ["train", "score"]
+
+
+def test_commands_of_experiments_name_their_data():
+    """Training on the real data takes long: here the commands are parsed, flag by flag."""
+    every = [*commands(PAGE["experiments"]), *commands(PAGE["results"])]
+    every = [words for words in every if any("PATH" in word for word in words)]
+    assert len(every) == 7
+    for _, *words in every:
+        assert parse(*words)["data"] is not None
+
+
+def test_the_experiment_runs_small_on_real_data(real_data, tmp_path, monkeypatch):
+    """The command of the page of experiments, with a small network."""
+    monkeypatch.chdir(tmp_path)
+    (words,) = commands(PAGE["experiments"])
+    changes = []
+    for flag, value in zip(SMALL[::2], SMALL[1::2], strict=True):
+        if flag != "--budget":
+            value = f"[{value}]" if flag.endswith(("channels", "strides")) else value
+            changes += ["--set", f"{flag.strip('-').replace('-', '_')}={value}"]
+    words = [word.replace("PATH/nw_ucla", str(real_data("nw_ucla"))) for word in words[1:]]
+    words += ["--splits", "whole_body", "--budget", "640", "--jobs", "1", *changes]
+    result = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("page", COMMANDS, ids=lambda page: page.stem)
-def test_python_blocks_run(page, poses, tmp_path, monkeypatch):
-    code = [block for kind, block in blocks(page) if kind == "python"]
-    if not code:
-        return
+def test_python_blocks_run(page, folder):
+    code = python(page)
     if "onnxruntime" in "".join(code):
         pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    shutil.copytree(poses, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
     for block in code:
-        for large, small in SMALLER.items():
-            block = block.replace(large, small)
-        exec(compile(block, page.name, "exec"), {})
+        exec(compile(small(block), page.name, "exec"), {})
 
 
 def test_the_guide_gives_clips_their_classes_and_halves(poses, tmp_path, monkeypatch):
     """What the page's code saves, the commands it names take: classes and halves by the names."""
-    page = ROOT / "docs" / "your_data.md"
-    (code,) = [block for kind, block in blocks(page) if "clip_split" in block]
+    page = PAGE["your_data"]
+    (code,) = [block for block in python(page) if "clip_split" in block]
     shutil.copytree(poses / "poses", tmp_path / "poses")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, page.name, "exec"), {})
@@ -151,16 +208,34 @@ def test_public_names_are_in_the_api(module):
 
 @pytest.mark.slow
 def test_site_builds_strictly(tmp_path):
-    for package in ("mkdocs", "material", "mkdocstrings"):
+    for package in ("mkdocs", "material", "mkdocstrings", "latex2mathml"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed (extra docs)")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "s")]
+    site = tmp_path / "s"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(site)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    page = (tmp_path / "s" / "api" / "detector.html").read_text(encoding="utf-8")
-    assert "decision_function" in page and ":math:" not in page
-    live = (tmp_path / "s" / "api" / "live.html").read_text(encoding="utf-8")
+    pages = {path.relative_to(site).as_posix(): path.read_text() for path in site.rglob("*.html")}
+    assert "decision_function" in pages["api/detector.html"]
     for name in ("OnlineScorer.push", "alerts.AlertTracker", "adaptation.adapt_to_events"):
-        assert f'id="gepc_geo.{name}"' in live
-    # Nothing is fetched from elsewhere when a page opens.
-    assert not re.findall(r'<(?:script|link)[^>]*(?:src|href)="(https?:[^"]+)"', page)
+        assert any(
+            f'id="gepc_geo.{part}{name}"' in pages["api/streaming.html"]
+            for part in ("", "streaming.")
+        )
+    for name, page in pages.items():
+        # Formulas are MathML, references are links or code: nothing is left of LaTeX and reST.
+        left = re.findall(
+            r":(?:math|class|func|meth|attr|mod|data|obj):|\.\. math::|\\(?:mathbf|frac|sum|_)|>`_",
+            page,
+        )
+        assert not left, (name, left)
+        # Nothing is fetched from elsewhere when a page opens.
+        assert not re.findall(r'<(?:script|link)[^>]*(?:src|href)="(https?:[^"]+)"', page), name
+    for name, formula in (
+        ("method.html", "<munder>"),
+        ("api/nn.html", "<mi>&#x1D40C;</mi>"),
+        ("api/windows.html", "<mfrac>"),
+    ):
+        assert "<math" in pages[name] and formula in pages[name], name
+    link = r'<a class="autorefs[^>]*#gepc_geo.nn.DenseSpatialAttentionConv"[^>]*><code>'
+    assert re.search(link, pages["api/nn.html"])
