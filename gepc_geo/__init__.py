@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from gepc_geo._version import __version__
 
 if TYPE_CHECKING:
-    from gepc_geo.detector.gepc.gepc import GEPC
+    from gepc_geo.detector.gepc import GEPC
     from gepc_geo.errors import InputError
     from gepc_geo.poses.skeleton import Skeleton
     from gepc_geo.poses.tracks import PoseTracks
@@ -27,7 +27,7 @@ __all__ = [
 # The module of each public name. A name is imported at its first use: the command line, which is part
 # of this package, shows its help without PyTorch.
 _MODULES = {
-    "GEPC": "gepc_geo.detector.gepc.gepc",
+    "GEPC": "gepc_geo.detector.gepc",
     "Frame": "gepc_geo.streaming.frames",
     "InputError": "gepc_geo.errors",
     "OnlineScorer": "gepc_geo.streaming.scorer",

@@ -18,7 +18,7 @@ from torch_geometric.data import Batch, Data
 from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.density.mixture.gaussian import GaussianComponents
 from gepc_geo.density.normality import Parts, of_views
-from gepc_geo.detector.gepc.gepc import GEPC, check_detector
+from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.options import COMBINED, NETWORK_MODES
 from gepc_geo.scoring.encoder import Encoder

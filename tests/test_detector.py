@@ -8,13 +8,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from gepc_geo.detector.gepc.model_file import KIND, VERSION
 from helpers import NETWORK
 from sklearn.base import clone
 
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.density.neighbours import NearestDistance
+from gepc_geo.detector.model_file import KIND, VERSION
 from gepc_geo.errors import InputWarning
 from gepc_geo.options import MODES, Options
 from gepc_geo.options.presets import preset_changes

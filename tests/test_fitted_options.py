@@ -9,13 +9,13 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
-from gepc_geo.detector.gepc.estimator import NotFittedError
-from gepc_geo.detector.gepc.fitted import FittedDetector
 from helpers import NETWORK
 from sklearn.base import clone
 
 from gepc_geo import GEPC, Frame, InputError, OnlineScorer
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.detector.estimator import NotFittedError
+from gepc_geo.detector.fitted import FittedDetector
 from gepc_geo.evaluation.evaluator import evaluate
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level
 from gepc_geo.export import ScoringGraph, example
@@ -280,7 +280,7 @@ def test_a_fit_that_ends_early_leaves_the_detector_whole(
             raise KeyboardInterrupt
 
         # As late as can be: everything but the calibration is there.
-        monkeypatch.setattr("gepc_geo.detector.gepc.gepc.Calibration.of", stop)
+        monkeypatch.setattr("gepc_geo.detector.gepc.Calibration.of", stop)
     fitted.set_params(**changes)
     with pytest.raises(error):
         fitted.fit(tracks, device="cpu")

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from gepc_geo.detector.gepc.gepc import GEPC
 
 import gepc_geo
+from gepc_geo.detector.gepc import GEPC
 
 # What only readers, plots, films, reports and exports need.
 OPTIONAL = (

@@ -12,7 +12,6 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import sklearn.exceptions
-from gepc_geo.detector.gepc.estimator import NotFittedError
 from helpers import NETWORK
 from sklearn.base import clone
 from sklearn.model_selection import KFold, cross_val_score
@@ -20,6 +19,7 @@ from sklearn.model_selection import KFold, cross_val_score
 from gepc_geo import GEPC, InputError
 from gepc_geo.baselines import COMPETITORS
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.detector.estimator import NotFittedError
 from gepc_geo.evaluation.evaluator import evaluate
 from gepc_geo.options import NAMES, Options
 from gepc_geo.options.metadata import default_of, documented

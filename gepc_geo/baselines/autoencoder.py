@@ -10,7 +10,7 @@ import torch
 
 from gepc_geo.baselines.base import WindowCompetitor, inputs, view_scores
 from gepc_geo.baselines.flat import SVM_ROWS, one_class_svm
-from gepc_geo.detector.gepc.gepc import GEPC, check_detector
+from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.options import NETWORK_MODES, Options
 from gepc_geo.options.presets import preset_changes

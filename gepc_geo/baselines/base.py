@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gepc_geo.density.tails import TailCalibrator
-from gepc_geo.detector.gepc.estimator import Estimator
+from gepc_geo.detector.estimator import Estimator
 from gepc_geo.errors import InputError
 from gepc_geo.options import NAMES, Options
 from gepc_geo.poses.tracks import PoseTracks, check_tracks

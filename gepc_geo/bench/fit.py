@@ -21,7 +21,7 @@ from gepc_geo.bench.ordinary import OrdinarySTGCAE
 from gepc_geo.bench.resident import in_a_process
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.density.mixture import ilr
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.io import read
 from gepc_geo.nn import SoftAssignment
 from gepc_geo.options import Options

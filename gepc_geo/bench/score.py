@@ -26,7 +26,7 @@ from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.density.neighbours import NearestDistance
 from gepc_geo.density.normality import of_views
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.evaluation.tables import ScoreOptions, score_table
 from gepc_geo.poses.sharding import clip_range
 from gepc_geo.poses.tracks import PoseTracks

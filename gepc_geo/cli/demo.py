@@ -12,7 +12,7 @@ import numpy as np
 from gepc_geo.baselines import Mixture
 from gepc_geo.cli.run import Run
 from gepc_geo.datasets.simulate import write_crowd
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.evaluator import Evaluation, evaluate
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level, score_table, write_table

@@ -7,7 +7,7 @@ from itertools import zip_longest
 import click
 import numpy as np
 
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.io import Reading
 from gepc_geo.nn import count_flops

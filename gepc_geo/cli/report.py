@@ -8,7 +8,7 @@ from typing import Any
 
 from gepc_geo.cli.reading import read_data
 from gepc_geo.cli.run import Run
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.poses.tracks import PoseTracks
 

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from gepc_geo._version import __version__
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options
 from gepc_geo.poses.tracks import PoseTracks

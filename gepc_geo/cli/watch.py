@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 from gepc_geo.cli.lines import LineWriter, Log, when_ready
 from gepc_geo.cli.run import load_run
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.streaming.alerts import Alert, AlertTracker
 from gepc_geo.streaming.frames import Frame

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gepc_geo.density.normality import Normality
-from gepc_geo.detector.gepc.estimator import Estimator, NotFittedError
+from gepc_geo.detector.estimator import Estimator, NotFittedError
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES, NETWORK_MODES, Options
 from gepc_geo.poses.skeleton import Skeleton
@@ -51,7 +51,7 @@ class FittedDetector(Estimator, Options):
     alarm_: dict[str, Any] | None
 
     def check_fitted(self) -> None:
-        """Raises a :class:`~gepc_geo.detector.gepc.estimator.NotFittedError` unless :meth:`fit` or :meth:`load` was called."""
+        """Raises a :class:`~gepc_geo.detector.estimator.NotFittedError` unless :meth:`fit` or :meth:`load` was called."""
         if not hasattr(self, "scorer_"):
             raise NotFittedError("this detector is not fitted, expected fit() or load() first")
 

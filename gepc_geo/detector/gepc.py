@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from gepc_geo.detector.gepc.fitted import FittedDetector
-from gepc_geo.detector.gepc.model_file import SavedModel, read_model, write_model
+from gepc_geo.detector.fitted import FittedDetector
+from gepc_geo.detector.model_file import SavedModel, read_model, write_model
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options
 from gepc_geo.options.metadata import documented

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gepc_geo.detector.gepc.estimator import Estimator
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.estimator import Estimator
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.tables import (
     ScoreOptions,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gepc_geo._version import __version__
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.tables import (
     LEVELS,

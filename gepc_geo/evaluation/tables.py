@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from gepc_geo.density.tails import TailCalibrator
-from gepc_geo.detector.gepc.gepc import GEPC, check_detector
+from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES, Options
 from gepc_geo.poses.sharding import clip_range, split_clips

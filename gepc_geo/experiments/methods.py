@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gepc_geo.baselines import COMPETITORS, SoftmaxDirichlet
-from gepc_geo.detector.gepc.estimator import Estimator
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.estimator import Estimator
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.tables import ScoreOptions, clips_of, frames_of
 from gepc_geo.options import Options

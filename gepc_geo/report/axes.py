@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.poses.tracks import PoseTracks

@@ -11,7 +11,7 @@ from scipy import signal
 from scipy.spatial.distance import cdist
 
 from gepc_geo.density.kmeans import kmeans
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.report.encode import evenly, pack_poses
 from gepc_geo.report.plane import to_plane
 from gepc_geo.scoring.joint_shares import input_shares

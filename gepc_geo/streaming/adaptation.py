@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gepc_geo.density.normality import Normality
-from gepc_geo.detector.gepc.gepc import GEPC, check_detector
+from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.scoring.metrics import runs

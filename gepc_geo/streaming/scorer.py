@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gepc_geo.detector.gepc.gepc import GEPC, check_detector
+from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.streaming.frames import CheckedFrame, Frame, checked
 from gepc_geo.streaming.people import Camera, Person, Piece, windows_of

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import grey_closing
 
-from gepc_geo.detector.gepc.gepc import GEPC
+from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.tables import ScoreOptions, frame_level
 from gepc_geo.options import MODES

@@ -14,7 +14,7 @@ from gepc_geo.utils.memory import keep_memory
 
 # What is held is read from the process, not counted in page faults: those depend on the size of pages.
 SCRIPT = """
-import resource, torch, gepc_geo.detector.gepc.gepc
+import resource, torch, gepc_geo.detector.gepc
 from gepc_geo.utils.memory import keep_memory
 
 def held_after(megabytes):

@@ -31,7 +31,7 @@ def info(
     from gepc_geo.cli.info import show_files, show_model, show_poses
     from gepc_geo.cli.reading import read_whole
     from gepc_geo.cli.run import Run
-    from gepc_geo.detector.gepc.gepc import GEPC
+    from gepc_geo.detector.gepc import GEPC
     from gepc_geo.report.picture import draw_pose
     from gepc_geo.utils.files import check_destination
 
