@@ -155,7 +155,7 @@ class GEPC(Options, BaseEstimator):
         _warn_of_rates(tracks)
         self.alarm_: dict[str, Any] | None = None
         train, held_out = hold_out(tracks, options)
-        self.pipeline_ = InputPipeline.of(tracks, options)
+        self.pipeline_ = InputPipeline.for_tracks(tracks, options)
         windows = self.pipeline_.training_windows(train)
         known = self.pipeline_.windows(held_out, options.score_stride).without_padded()
         # The shortest length, which the pipeline's steps depend on, always stays.
