@@ -91,7 +91,7 @@ class Skeleton:
         isolated = [self.joints[v] for v, hops in enumerate(self.hops()) if hops < 0]
         if isolated:
             raise InputError(
-                f"joints of skeleton {self.name!r} must all be connected to the center, got "
+                f"joints of skeleton {self.name!r} must all be connected to the centre, got "
                 f"no path from {', '.join(isolated):.120}"
             )
 
@@ -101,7 +101,7 @@ class Skeleton:
         return len(self.joints)
 
     def hops(self) -> list[int]:
-        """The number of bones between each joint and the center; -1 without a path."""
+        """The number of bones between each joint and the centre; -1 without a path."""
         neighbours: list[list[int]] = [[] for _ in self.joints]
         for a, b in self.bones:
             neighbours[a].append(b)
@@ -121,7 +121,7 @@ class Skeleton:
         r"""The edges of the skeleton, assigned to subsets.
 
         Edges run from source to target (PyG's ``source_to_target``). The subset compares the
-        distances of source and target from the center: *root* (0) is a self loop or an equal
+        distances of source and target from the centre: *root* (0) is a self loop or an equal
         distance, *centripetal* (1) a nearer source, *centrifugal* (2) a farther source. The weight
         is one over the target's number of incoming edges, self loop included, so that columns of
         the summed adjacency add up to one.

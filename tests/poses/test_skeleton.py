@@ -91,7 +91,7 @@ def test_own_skeleton_from_json(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bones": [[0, 1]]}, "must all be connected to the center, got no path from tail"),
+        ({"bones": [[0, 1]]}, "must all be connected to the centre, got no path from tail"),
         (
             {"bones": [[0, 1], [1, 9]]},
             "joint of skeleton 'mouse' must be a number from 0 to 2, got 9",
