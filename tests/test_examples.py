@@ -74,4 +74,4 @@ def test_action_recognition_compares_all_subsets_of_the_branches(few_clips, tmp_
 def test_action_recognition_says_where_the_clips_should_be(tmp_path):
     result = recognise(script("examples/action_recognition.py"), tmp_path / "nowhere", tmp_path)
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: ") and "does not exist, expected " in result.stderr
+    assert result.stderr.startswith("Error: ") and "does not exist: put the " in result.stderr

@@ -156,7 +156,7 @@ class WindowCompetitor(OptionsEstimator):
         options, target = self._options, pick_device(device)
         options.check()
         check_tracks(tracks)
-        pipeline = InputPipeline.of(tracks, options)
+        pipeline = InputPipeline.for_tracks(tracks, options)
         windows = pipeline.training_windows(tracks)
         pipeline.lengths = usable_lengths(windows, windows)
         windows = windows.of_lengths(pipeline.lengths)

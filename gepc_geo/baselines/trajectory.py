@@ -81,7 +81,7 @@ class SkeletonTrajectories(OptionsEstimator):
         with refitted(self) as fresh:
             # Frames are observed and predicted: of one length, the shortest.
             options.lengths = [str(options.frames_of(tracks.usual_fps)[0])]
-            fresh.pipeline_ = InputPipeline.of(tracks, options)
+            fresh.pipeline_ = InputPipeline.for_tracks(tracks, options)
             windows = fresh.pipeline_.training_windows(tracks)
             fresh.by_image_ = not np.isnan(tracks.image_size).any()
             fresh.observed_ = round(2 / 3 * windows.length)

@@ -1,4 +1,4 @@
-"""What the field benchmarks on, over files the user has, and a simulated crowd."""
+"""Benchmark data sets, read from the user's files, and a simulated crowd."""
 
 from gepc_geo.datasets.nw_ucla import NWUCLA
 from gepc_geo.datasets.penn_action import PennAction

@@ -1,4 +1,4 @@
-"""Finding a data set's files, or saying where they come from."""
+"""The files of a data set, or the place where to get them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from gepc_geo.errors import InputError
 
 
 def data_folder(root: str | Path, name: str, suffix: str, source: str) -> Path:
-    """``root/name``, if it holds files ending in ``suffix`` (or in that in upper case).
+    """The folder ``root/name`` with files of a suffix (in lower or upper case).
+
+    Args:
+        root: Folder of the data set.
+        name: Name of the folder in it.
+        suffix: The suffix.
+        source: The place where to get the files, for errors.
+
+    Returns:
+        The folder.
 
     Raises:
-        InputError: It does not, or does not exist; ``source`` says where to get them.
+        InputError: The folder or its files do not exist.
     """
     folder = Path(root) / name
-    for one in (Path(root), folder):
-        if not one.exists():
+    for needed in (Path(root), folder):
+        if not needed.exists():
             raise InputError(
-                f"{one} does not exist, expected {source}; put its {suffix} files into {folder}"
+                f"{needed} does not exist: put the {suffix} files of {source} into {folder}"
             )
     if not folder.is_dir() or not any(f.suffix.lower() == suffix for f in folder.iterdir()):
         raise InputError(
-            f"{folder} has no {suffix} files, expected those of {source}; put them into {folder}"
+            f"{folder} must have the {suffix} files of {source}, got none: put them into {folder}"
         )
     return folder

@@ -1,8 +1,8 @@
-"""A simple articulated walker: joint angles over time -> 17 COCO joints in 3D.
+"""A simple articulated walker: 17 COCO joints in 3D from joint angles over time.
 
 Lengths are in metres, angles in radians. The world has x to the right, y away from the camera and z
-up. Segment lengths are fractions of body height as anthropometric tables give them (Winter,
-Biomechanics and Motor Control of Human Movement, 2009, figure 4.1).
+up. Segment lengths are fractions of body height from anthropometric tables (Winter, Biomechanics
+and Motor Control of Human Movement, 2009, figure 4.1).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Motion:
     """Joint angles of one person over ``T`` frames; left and right in the last dimension.
 
     Attributes:
-        position: Where the pelvis stands above, ``[T, 2]``.
+        position: Ground position below the pelvis, ``[T, 2]``.
         heading: Direction of walking in the ground plane, ``[T]``; 0 is along x.
         hip: Flexion of the thighs, ``[T, 2]``; forward is positive.
         knee: Flexion of the knees, ``[T, 2]``.
@@ -33,7 +33,7 @@ class Motion:
         lean: Forward lean of the torso, ``[T]``.
         lift: Height of the lower foot above the ground, ``[T]``.
         pitch: Rotation of the whole body about its feet, ``[T]``; forward is positive.
-        roll: The same to the side, ``[T]``.
+        roll: Rotation of the whole body to the side, ``[T]``.
     """
 
     position: np.ndarray
@@ -50,7 +50,7 @@ class Motion:
 
     @classmethod
     def still(cls, frames: int) -> Motion:
-        """Standing upright at the origin, arms hanging."""
+        """Standing upright at the origin with hanging arms, for ``frames`` frames."""
 
         def zeros(*shape: int) -> np.ndarray:
             return np.zeros((frames, *shape))
@@ -71,7 +71,15 @@ class Motion:
 
 
 def joints_3d(motion: Motion, height: float) -> np.ndarray:
-    """The 17 joints ``[T, 17, 3]`` of a person of that height: forward kinematics."""
+    """The joints of a person, by forward kinematics.
+
+    Args:
+        motion: Joint angles over :math:`T` frames.
+        height: Body height in metres.
+
+    Returns:
+        ``[T, 17, 3]``.
+    """
     forward = np.stack(
         [np.cos(motion.heading), np.sin(motion.heading), np.zeros_like(motion.heading)], -1
     )
@@ -80,12 +88,13 @@ def joints_3d(motion: Motion, height: float) -> np.ndarray:
 
     def along(angle: np.ndarray, axis: np.ndarray, other: np.ndarray) -> np.ndarray:
         """A unit vector turned from ``other`` towards ``axis``."""
-        return np.sin(angle)[:, None] * axis + np.cos(angle)[:, None] * other
+        turned: np.ndarray = np.sin(angle)[:, None] * axis + np.cos(angle)[:, None] * other
+        return turned
 
     place: dict[str, np.ndarray] = {}
     origin = np.zeros_like(forward)
     torso = along(motion.lean, forward, up)
-    chest = along(motion.lean, -up, forward)  # forward, seen from the torso
+    chest = along(motion.lean, -up, forward)  # the torso's forward direction
     neck = origin + TORSO * height * torso
     for side, (name, sign) in enumerate((("left", 1.0), ("right", -1.0))):
         hip = origin + sign * HIP_HALF * height * left
@@ -105,34 +114,40 @@ def joints_3d(motion: Motion, height: float) -> np.ndarray:
         place[f"{name}_ear"] = neck + height * (0.118 * torso + sign * 0.045 * left)
     place["nose"] = neck + height * (0.105 * torso + 0.06 * chest)
     body = np.stack([place[name] for name in _JOINTS], axis=1)
-    # The lower foot stands on the ground: this is what makes a walker's hips bob.
+    # The lower foot is on the ground, which moves a walker's hips up and down.
     feet = np.minimum(place["left_ankle"][:, 2], place["right_ankle"][:, 2])
     body[..., 2] += (ANKLE_HEIGHT * height - feet)[:, None]
     body = _turn(body, forward, up, motion.pitch)
     body = _turn(body, left, up, motion.roll)
-    # A body lies on the ground, not in it.
+    # A lying body stays above the ground.
     body[..., 2] += (np.maximum(0.03 * height - body[..., 2].min(1), 0) + motion.lift)[:, None]
     body[..., :2] += motion.position[:, None]
     return body
 
 
 def _turn(body: np.ndarray, axis: np.ndarray, up: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Turns points about the origin, from ``up`` towards ``axis``."""
+    """Rotates points about the origin, from ``up`` towards ``axis``."""
     a = np.einsum("tjc,tc->tj", body, axis)
     b = np.einsum("tjc,tc->tj", body, up)
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    moved_a, moved_b = cos * a + sin * b, cos * b - sin * a
-    return body + (moved_a - a)[..., None] * axis[:, None] + (moved_b - b)[..., None] * up[:, None]
+    by_axis, by_up = cos * a + sin * b - a, cos * b - sin * a - b
+    return np.asarray(body + by_axis[..., None] * axis[:, None] + by_up[..., None] * up[:, None])
 
 
 def smooth_noise(rng: np.random.Generator, frames: int, period: float) -> np.ndarray:
-    """Slowly varying noise of unit variance, ``[T]``; ``period`` frames between independent values."""
+    """Smooth noise of unit variance, ``[T]``.
+
+    Args:
+        rng: Random numbers.
+        frames: Number of frames, :math:`T`.
+        period: Frames between independent values.
+    """
     knots = rng.normal(size=int(frames / period) + 4)
     at = np.arange(frames) / period + rng.uniform(0, 1)
     i = at.astype(int)
-    # Cosine interpolation keeps it smooth at the knots.
+    # Cosine interpolation is smooth at the knots.
     share = (1 - np.cos(np.pi * (at - i))) / 2
-    return knots[i] * (1 - share) + knots[i + 1] * share
+    return np.asarray(knots[i] * (1 - share) + knots[i + 1] * share)
 
 
 def walk(
@@ -144,15 +159,27 @@ def walk(
     *,
     running: bool = False,
 ) -> Motion:
-    """Legs and arms in step with the way along ``path`` ``[T, 2]``; standing where it stands."""
+    """Walking or running along a path; standing where the path stands still.
+
+    Args:
+        rng: Random numbers.
+        path: Ground positions, ``[T, 2]``.
+        heading: Direction of walking in the ground plane, ``[T]``.
+        height: Body height in metres.
+        fps: Frames a second.
+        running: Whether the person runs.
+
+    Returns:
+        Joint angles over :math:`T` frames.
+    """
     frames = len(path)
     motion = Motion.still(frames)
     motion.position, motion.heading = path, heading
     speed = np.linalg.norm(np.gradient(path, axis=0), axis=1) * fps
-    # Stride (two steps) grows with the root of speed; cadence makes up the rest.
+    # The stride (two steps) grows with the root of speed; the cadence follows.
     stride = height * (1.35 if running else 0.78) * np.sqrt(np.maximum(speed, 0.1) / 1.35)
     phase = 2 * np.pi * (np.cumsum(speed / stride) / fps + rng.uniform(0, 1))
-    # The amplitude at which the standing foot does not slide; little legs move while standing.
+    # With this amplitude the standing foot does not slide; standing legs move little.
     reach = np.clip(stride / 4 / (height * (THIGH + SHANK)), 0, 0.75) * np.minimum(speed / 0.4, 1)
     if running:
         reach = np.clip(reach, 0.45, 0.8)

@@ -8,7 +8,7 @@ from gepc_geo.datasets.folders import data_folder
 from gepc_geo.io import read
 from gepc_geo.poses.tracks import PoseTracks
 
-#: What the class numbers mean.
+#: The actions by class number.
 ACTIONS = {
     "1": "pick up with one hand",
     "2": "pick up with two hands",
@@ -30,7 +30,7 @@ class NWUCLA:
         root: Folder with ``all_sqe/*.json``.
 
     Raises:
-        InputError: The files are not there; says where to get them.
+        InputError: The files do not exist; the error names their source.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -43,5 +43,8 @@ class NWUCLA:
         )
 
     def tracks(self) -> PoseTracks:
-        """All clips, classes as numbers (:data:`ACTIONS`), views 1 and 2 ``train``, 3 ``test``."""
+        """All clips with classes as numbers (:data:`ACTIONS`).
+
+        Views 1 and 2 are the split ``train``, view 3 is ``test``.
+        """
         return read(self.folder, format="nw-ucla")

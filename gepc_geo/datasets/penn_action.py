@@ -16,7 +16,7 @@ class PennAction:
         root: Folder with ``labels/*.mat``.
 
     Raises:
-        InputError: The files are not there; says where to get them.
+        InputError: The files do not exist; the error names their source.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -24,10 +24,10 @@ class PennAction:
             root,
             "labels",
             ".mat",
-            "Penn Action (the archive Penn_Action.tar.gz from the University of Pennsylvania's page "
-            "of Weiyu Zhang's Penn Action dataset)",
+            "Penn Action (the archive Penn_Action.tar.gz from Weiyu Zhang's page at the University "
+            "of Pennsylvania)",
         )
 
     def tracks(self) -> PoseTracks:
-        """All clips, with classes (``"squat"``) and the official splits ``train`` and ``test``."""
+        """All clips with classes (``"squat"``) and the official splits ``train`` and ``test``."""
         return read(self.folder, format="penn-action")

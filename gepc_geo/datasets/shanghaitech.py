@@ -11,7 +11,7 @@ from gepc_geo.io.labels import read_frame_labels
 from gepc_geo.poses.tracks import PoseTracks
 
 _SOURCE = (
-    "ShanghaiTech Campus person box tracks (published beside trajectory-based anomaly detection, "
+    "ShanghaiTech Campus person box tracks (published with trajectory-based anomaly detection, "
     "arXiv 2207.02279) and the official frame masks (ShanghaiTech Campus data set)"
 )
 
@@ -23,7 +23,7 @@ class ShanghaiTech:
         root: Folder with ``train_txt/*.txt``, ``test_txt/*.txt``, ``test_frame_mask/*.npy``.
 
     Raises:
-        InputError: The files are not there; says where to get them.
+        InputError: The files do not exist; the error names their source.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -33,12 +33,19 @@ class ShanghaiTech:
         self.masks = data_folder(root, "test_frame_mask", ".npy", _SOURCE)
 
     def tracks(self, split: str | None = None) -> PoseTracks:
-        """The clips of a split (``"train"``, ``"test"``), or of both."""
+        """The clips of a split.
+
+        Args:
+            split: ``"train"`` or ``"test"``; ``None``: both.
+
+        Raises:
+            InputError: Another split.
+        """
         if split is None:
             train, test = self.tracks("train"), self.tracks("test")
             return PoseTracks.concat([train, test])
         if split not in self.folders:
-            raise InputError(f"split is {split!r}, expected train or test")
+            raise InputError(f"split must be train or test, got {split!r}")
         tracks = read(self.folders[split], format="shanghaitech-boxes")
         tracks = tracks.with_(clip_split=[split] * tracks.num_clips)
         return (

@@ -139,7 +139,7 @@ class GEPC(FittedDetector):
     ) -> None:
         options = Options(**self.to_dict())
         warn_of_rates(tracks)
-        pipeline = InputPipeline.of(tracks, options)
+        pipeline = InputPipeline.for_tracks(tracks, options)
         split = split_windows(tracks, pipeline)
         loader = scoring_loader(split.training, target)
         pipeline.to(target).fit(loader).to(target)

@@ -1,4 +1,4 @@
-"""Reading poses from files, and writing them: one registry, one small module for each format."""
+"""Readers and writers of pose files: a registry, and one module for each format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frame labels: a folder of ``.npy`` masks, one a clip, 1 = abnormal."""
+"""Frame labels: a folder of ``.npy`` masks, one for each clip, 1 = abnormal."""
 
 from __future__ import annotations
 
@@ -11,32 +11,36 @@ from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.utils.files import read_npy
 
-# By the name of the clip: the file, and 1 for each abnormal frame.
+# For each clip name: the file, and 1 for each abnormal frame.
 Masks = dict[str, tuple[Path, np.ndarray]]
 
-# Frames that a clip may have more than its mask, as tools count the last one or not.
-_SHORT = 2
-# A mask that ends so many frames, and such a share of the clip, after the last pose is looked at.
-_LATE, _LATE_SHARE = 25, 0.1
+# Frames by which a mask may be shorter than its clip, as tools may omit the last frame.
+_MAX_MISSING = 2
+# Frames after the last pose, and their share of the clip, above which a mask is reported.
+_MAX_EXTRA, _MAX_EXTRA_SHARE = 25, 0.1
 
 
 def read_frame_labels(
     folder: str | Path, tracks: PoseTracks, check_ends: bool = True
 ) -> PoseTracks:
-    """The tracks with labels from ``folder/<clip name>.npy`` (or ``.NPY``).
+    """Reads labels from ``folder/<clip name>.npy`` (or ``.NPY``).
 
-    A clip becomes as long as its mask (frames with nobody at the end are frames too); the labels of
-    clips without a mask are unknown. An :class:`~gepc_geo.errors.InputWarning` names a mask that goes on
-    for more than 25 frames, and more than a tenth of the clip, after the last pose.
+    A clip gets the length of its mask (frames without people at the end count); labels of clips
+    without a mask are unknown. An :class:`~gepc_geo.errors.InputWarning` reports a mask that
+    continues for more than 25 frames, and more than a tenth of the clip, after the last pose.
 
     Args:
-        folder: The masks.
+        folder: The folder of the masks.
         tracks: The poses.
-        check_ends: Whether to warn of masks that go on after the last pose; not of published masks.
+        check_ends: Whether to report masks that continue after the last pose; false for published
+            masks.
+
+    Returns:
+        The tracks with ``frame_labels``.
 
     Raises:
-        InputError: No such folder, no mask of any clip, a mask that is no list of 0 and 1 or shorter
-            than its clip's last person-frame.
+        InputError: A folder that does not exist, no mask of any clip, a mask with other values than
+            0 and 1 or shorter than its clip's last person-frame.
     """
     folder = Path(folder)
     return label_frames(folder, tracks, read_masks(folder, tracks.clip_names), check_ends)
@@ -45,7 +49,7 @@ def read_frame_labels(
 def label_frames(
     folder: Path, tracks: PoseTracks, masks: Masks, check_ends: bool = True
 ) -> PoseTracks:
-    """:func:`read_frame_labels` with masks that are read already."""
+    """:func:`read_frame_labels` with given masks."""
     last = np.zeros(tracks.num_clips, dtype=np.int64)
     np.maximum.at(last, tracks.clip, tracks.frame + 1)
     length = tracks.clip_length.copy()
@@ -59,37 +63,48 @@ def label_frames(
         path, mask = masks[name]
         if len(mask) < last[clip]:
             raise InputError(
-                f"{path} has {len(mask)} frames, expected at least {last[clip]}, "
-                f"the frames of clip {name!r}"
+                f"{path} must have at least {last[clip]} frames, as clip {name!r} has, "
+                f"got {len(mask)}"
             )
-        if length[clip] - len(mask) > _SHORT:
+        if length[clip] - len(mask) > _MAX_MISSING:
             short.append((name, len(mask), int(length[clip])))
-        if len(mask) - last[clip] > max(_LATE, _LATE_SHARE * last[clip]):
+        if len(mask) - last[clip] > max(_MAX_EXTRA, _MAX_EXTRA_SHARE * last[clip]):
             late.append((name, len(mask), int(last[clip])))
         length[clip] = len(mask)
         labels.append(mask)
-    _warn_of_strangers(folder, masks, tracks.clip_names)
+    _warn_of_unmatched(folder, masks, tracks.clip_names)
     if short:
         _warn_of_short(folder, short)
     if late and check_ends:
         _warn_of_late_ends(folder, late)
     if not masks:
         raise InputError(
-            f"{folder} has no mask of any clip, expected files like {tracks.clip_names[0]}.npy"
+            f"{folder} must have masks of clips, such as {tracks.clip_names[0]}.npy, got none"
             if tracks.num_clips
-            else f"there are no clips to label from {folder}"
+            else f"poses must have clips for the labels in {folder}, got none"
         )
     return tracks.with_(clip_length=length, frame_labels=np.concatenate(labels), origin=str(folder))
 
 
 def read_masks(folder: Path, names: Sequence[str]) -> Masks:
-    """The masks in a folder by the names of their clips, each with its file.
+    """Reads the masks of clips, by clip name.
+
+    Args:
+        folder: The folder.
+        names: The clip names.
+
+    Returns:
+        File and mask of each clip that has one.
 
     Raises:
-        InputError: No such folder, a mask that is no list of 0 and 1.
+        InputError: A folder that does not exist, a mask with other values than 0 and 1.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder, expected one of frame masks (.npy)")
+        raise InputError(
+            f"{folder} must be a folder of frame masks (.npy), got a file"
+            if folder.exists()
+            else f"{folder} does not exist"
+        )
     masks = {}
     for name in names:
         paths = (folder / f"{name}.npy", folder / f"{name}.NPY")
@@ -99,15 +114,18 @@ def read_masks(folder: Path, names: Sequence[str]) -> Masks:
     return masks
 
 
-def _warn_of_strangers(folder: Path, masks: Collection[str], names: Sequence[str]) -> None:
-    """Of masks that fit no clip, where clips have no mask."""
-    alone = [name for name in names if name not in masks]
-    known = {folder / f"{name}.npy" for name in names} | {folder / f"{name}.NPY" for name in names}
-    others = sorted(path for path in folder.rglob("*.[nN][pP][yY]") if path not in known)
-    if masks and alone and others:
+def _warn_of_unmatched(folder: Path, masks: Collection[str], names: Sequence[str]) -> None:
+    """Warns of masks that match no clip, if clips have no mask."""
+    unlabelled = [name for name in names if name not in masks]
+    own_files = {folder / f"{name}.npy" for name in names} | {
+        folder / f"{name}.NPY" for name in names
+    }
+    others = sorted(path for path in folder.rglob("*.[nN][pP][yY]") if path not in own_files)
+    if masks and unlabelled and others:
         warn_of_input(
-            f"{len(alone)} of {len(names)} clips have no mask in {folder} ({alone[0]!r} and others), and "
-            f"{len(others)} masks fit no clip ({others[0].name} and others): expected CLIP.npy"
+            f"{len(unlabelled)} of {len(names)} clips have no mask in {folder} "
+            f"({unlabelled[0]!r} is the first), and {len(others)} masks match no clip "
+            f"({others[0].name} is the first): masks must be named CLIP.npy"
         )
 
 
@@ -116,23 +134,24 @@ def _others(count: int) -> str:
 
 
 def _warn_of_short(folder: Path, short: Sequence[tuple[str, int, int]]) -> None:
-    """Of masks (clip, length, frames of the clip) that end before the clip does."""
-    name, length, frames = max(short, key=lambda one: one[2] - one[1])
+    """Warns of masks (clip, length, frames of the clip) that end before the clip."""
+    name, length, frames = max(short, key=lambda mask: mask[2] - mask[1])
     others = _others(len(short) - 1)
     warn_of_input(
-        f"the mask of clip {name!r} in {folder} has {length} frames and the clip {frames}, the last of them "
-        f"without anybody{others}: it is cut, check that masks and poses are of the same frames"
+        f"the mask of clip {name!r} in {folder} has {length} frames and the clip {frames}, the "
+        f"last of them without people{others}: the clip is cut; masks and poses must have the "
+        "same frames"
     )
 
 
 def _warn_of_late_ends(folder: Path, late: Sequence[tuple[str, int, int]]) -> None:
-    """Of masks (clip, length, frames to the last pose) that go on long after the last pose."""
-    name, length, last = max(late, key=lambda one: one[1] - one[2])
+    """Warns of masks (clip, length, frames to the last pose) that end long after that pose."""
+    name, length, last = max(late, key=lambda mask: mask[1] - mask[2])
     others = _others(len(late) - 1)
     warn_of_input(
-        f"the mask of clip {name!r} in {folder} has {length} frames and the clip's last pose is in frame "
-        f"{last - 1}{others}: frames without anybody are easy to get right, check that masks and poses are "
-        "of the same frames"
+        f"the mask of clip {name!r} in {folder} has {length} frames and the clip's last pose is in "
+        f"frame {last - 1}{others}: frames without people are easy to score, so check that masks "
+        "and poses have the same frames"
     )
 
 
@@ -140,9 +159,10 @@ def _read_mask(path: Path) -> np.ndarray:
     mask = read_npy(path, "frame mask (.npy)")
     if mask.ndim != 1 or mask.dtype.kind not in "biuf":
         raise InputError(
-            f"{path} has shape {list(mask.shape)} of {mask.dtype}, "
-            "expected one number for each frame"
+            f"{path} must have one number for each frame, got shape {list(mask.shape)} of "
+            f"{mask.dtype}"
         )
     if not np.isin(mask, (0, 1)).all():
-        raise InputError(f"{path} has values other than 0 and 1, expected 1 for abnormal frames")
+        wrong = mask[~np.isin(mask, (0, 1))][0]
+        raise InputError(f"{path} must have values 0 and 1 (abnormal frames), got {wrong}")
     return mask.astype(np.int8)

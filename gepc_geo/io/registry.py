@@ -1,4 +1,4 @@
-"""The file formats that are known: one entry for each."""
+"""The registry of file formats."""
 
 from __future__ import annotations
 
@@ -37,22 +37,21 @@ class Format:
     """A file format.
 
     Attributes:
-        name: What ``--format`` calls it.
-        suffix: The ending of its files, in lower case; files may have it in upper case.
-        others: Further endings that its files may have.
-        detect: Whether a file is of this format, by its content.
+        name: Name for ``--format``.
+        suffix: Suffix of its files, in lower case; files may have it in upper case.
+        detect: Whether a file has this format, by its content.
         read: Reads one file, or the :class:`~gepc_geo.io._common.clip.FrameFiles` of a clip.
-        keys: Names of JSON that are in its files, wherever ``detect`` did not look: entries of the
-            object, of the first of a list, of the first in a list of these.
-        any_skeleton: Whether the files do not say what their joints are, so that ``read`` takes a
-            skeleton too.
-        per_frame: Whether a file is one frame: ``read`` takes the files of a clip.
-        write: Writes poses to a file or a folder, and returns the files; ``None``: not written.
-        holds: What poses ``write`` has a form for: for a number of coordinates the skeletons, or the
-            numbers of joints of whatever skeleton, ``None`` for any.
-        one_file: Whether all clips are written into one file, not into the files of a folder.
-        twin: The format in which the same tool writes the same poses once more; where a folder has both
-            files under one name, that one is read.
+        keys: Names in its JSON, beyond the part that ``detect`` reads: entries of the object, of
+            the first object of a list, or of the first object in a list of these.
+        any_skeleton: Whether files do not define their joints, so that ``read`` takes a skeleton.
+        per_frame: Whether a file has one frame, so that ``read`` takes the files of a clip.
+        write: Writes poses to a file or a folder, and returns the files; ``None`` without a writer.
+        holds: The poses that ``write`` takes: for each number of coordinates the skeletons, or the
+            numbers of joints of any skeleton; ``None`` for any.
+        one_file: Whether all clips are in one file, not in the files of a folder.
+        others: Further suffixes of its files.
+        twin: The format of a second file that the tool writes with the same poses; if both files
+            exist under one name, the twin is read.
     """
 
     name: str
@@ -72,27 +71,27 @@ class Format:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """All endings of its files."""
+        """All suffixes of its files."""
         return (self.suffix, *self.others)
 
-    def lack(self, tracks: PoseTracks) -> str:
-        """Why the format has no form for poses, in words; empty where it has one."""
+    def mismatch(self, tracks: PoseTracks) -> str:
+        """The reason why the format cannot store poses, in words; empty if it can."""
         if tracks.dims not in self.holds:
             dims = " or ".join(map(str, self.holds))
-            return f"the poses have {tracks.dims} coordinates, {self.name} files have {dims}"
+            return f"poses in {self.name} files must have {dims} coordinates, got {tracks.dims}"
         joints = self.holds[tracks.dims]
         if joints is None or tracks.skeleton in joints or tracks.num_joints in joints:
             return ""
         known = " or ".join(
-            one.name if isinstance(one, Skeleton) else f"{one} joints" for one in joints
+            part.name if isinstance(part, Skeleton) else f"{part} joints" for part in joints
         )
         return (
-            f"the poses are of skeleton {tracks.skeleton.name!r} ({tracks.num_joints} joints), "
-            f"{self.name} files in {tracks.dims}D have {known}"
+            f"poses in {self.name} files in {tracks.dims}D must have {known}, got skeleton "
+            f"{tracks.skeleton.name!r} ({tracks.num_joints} joints)"
         )
 
 
-#: All formats; a file is of the first that knows it.
+#: All formats, in the order of detection.
 REGISTRY = (
     Format(
         "native",
@@ -109,10 +108,10 @@ REGISTRY = (
         alphapose.read_alphapose_tracks,
         any_skeleton=True,
         write=alphapose.write_alphapose,
-        # Joints are counted, not named.
+        # Files have numbers of joints, not names.
         holds={2: COCO.keys()},
     ),
-    # Before the lists of many pictures.
+    # Precedes the lists of many pictures.
     Format(
         "alphapose-frames",
         ".json",
@@ -128,7 +127,7 @@ REGISTRY = (
         alphapose_frames.read_alphapose_forvis,
         any_skeleton=True,
     ),
-    # Before AlphaPose's, which has one entry more.
+    # Precedes AlphaPose's, which has one more entry.
     Format(
         "coco-results",
         ".json",
@@ -166,7 +165,7 @@ REGISTRY = (
         write=ultralytics.write_ultralytics_labels,
         holds={2: COCO.values()},
     ),
-    # Before Ultralytics', whose lists of lists are of other objects.
+    # Precedes Ultralytics', which has other objects in its lists of lists.
     Format(
         "mmpose",
         ".json",
@@ -292,5 +291,5 @@ FORMATS = tuple(form.name for form in REGISTRY)
 #: The names of the formats that :func:`gepc_geo.io.write` writes.
 WRITABLE = tuple(form.name for form in REGISTRY if form.write is not None)
 
-#: Those of them that are one file of all clips; the others are the files of a folder.
+#: The writable formats with all clips in one file; the others write files of a folder.
 IN_ONE_FILE = tuple(form.name for form in REGISTRY if form.write is not None and form.one_file)

@@ -1,4 +1,4 @@
-"""Writing poses in the formats that can hold them."""
+"""Writers of poses, in the formats that can store them."""
 
 from __future__ import annotations
 
@@ -13,40 +13,42 @@ from gepc_geo.poses.tracks import PoseTracks
 
 
 def write(tracks: PoseTracks, path: str | Path, format: str = "native") -> list[Path]:
-    """Writes poses in one of the formats :data:`gepc_geo.io.WRITABLE`: all of them, or where it fails none.
+    """Writes poses in one of the formats :data:`gepc_geo.io.WRITABLE`, completely or not at all.
 
-    Files are named after the clips (:func:`gepc_geo.io._common.names.file_names`). A file of that name is
-    replaced; a folder of that name, of formats with a file a frame, is refused.
+    File names are the clip names (:func:`gepc_geo.io._common.names.file_names`). An existing file
+    is replaced; an existing folder of a clip, in formats with a file for each frame, is refused.
 
     Args:
-        tracks: What to write.
-        path: A file (of the formats :data:`gepc_geo.io.IN_ONE_FILE`), or the folder of the files.
+        tracks: The poses.
+        path: A file (formats :data:`gepc_geo.io.IN_ONE_FILE`), or the folder of the files.
         format: The format's name.
 
     Returns:
         The written files.
 
     Raises:
-        InputError: Another format, poses that the format has no form for (then formats that have
-            one are named), a clip whose name no file can have, a path that cannot be written to.
+        InputError: An unknown format, poses that the format cannot store (the error lists formats
+            that can), a clip name that no file can have, a path that cannot be written.
     """
     form = next((form for form in REGISTRY if form.name == format), None)
     if form is None or form.write is None:
-        raise InputError(f"format to write is {format!r}, expected {', '.join(WRITABLE)}")
-    lack = form.lack(tracks)
-    if lack:
-        raise InputError(f"{lack}, expected {_way_on(tracks, form)}")
+        raise InputError(f"format to write must be one of {', '.join(WRITABLE)}, got {format!r}")
+    mismatch = form.mismatch(tracks)
+    if mismatch:
+        raise InputError(f"{mismatch}: use {_alternatives(tracks, form)}")
     return form.write(tracks, Path(path))
 
 
 # -- inner -----------------------------------------------------------------------------------------
 
 
-def _way_on(tracks: PoseTracks, form: Format) -> str:
-    """Formats that hold poses for which this one has no form, and how it may get one."""
-    others = [one.name for one in REGISTRY if one.write is not None and not one.lack(tracks)]
+def _alternatives(tracks: PoseTracks, form: Format) -> str:
+    """Formats that can store the poses, and a conversion for this format."""
+    others = [
+        other.name for other in REGISTRY if other.write is not None and not other.mismatch(tracks)
+    ]
     neck = ""
-    nobody = tracks.with_(features=None).rows(np.zeros(tracks.num_frames, dtype=bool))
-    if tracks.skeleton == WITHOUT_NECK and not form.lack(with_neck(nobody)):
+    empty = tracks.with_(features=None).rows(np.zeros(tracks.num_frames, dtype=bool))
+    if tracks.skeleton == WITHOUT_NECK and not form.mismatch(with_neck(empty)):
         neck = f"--skeleton {NECK.name}, which adds the neck, or "
-    return f"{neck}a format that holds them: {', '.join(others)}"
+    return f"{neck}a format that can store them: {', '.join(others)}"

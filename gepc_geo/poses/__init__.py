@@ -1,1 +1,1 @@
-"""Skeletons, tracks of poses, a tracker, and checks of what looks wrong."""
+"""Skeletons, tracked poses, a tracker, and checks of poses."""

@@ -1,4 +1,4 @@
-"""What looks wrong in poses that are formally right: units, left and right, ids."""
+"""Signs of wrong units, swapped joints or unstable ids in valid poses."""
 
 from __future__ import annotations
 
@@ -6,27 +6,36 @@ import numpy as np
 
 from gepc_geo.poses.tracks import PoseTracks
 
-# Fewer cases say nothing about a data set.
-_FEW = 20
-# Steps over more frames than this may be of any length.
-_NEAR = 3
-# A person that moves by its own size from one frame to the next is another one.
-_JUMP = 1.0
-# In shares of a pose's size: what is nearer together lies left or right by chance.
-_APART = 0.1
-# The share of poses in which a pair of joints may lie the other way round than the shoulders (arms and
+# Fewer poses give no reliable share.
+_MIN_POSES = 20
+# Longest gap, in frames, over which a step is judged.
+_MAX_GAP = 3
+# Steps of this length or more, in sizes of the person a frame, are jumps of ids.
+_MAX_STEP = 1.0
+# Joints nearer than this share of the pose's size have no reliable order.
+_MIN_DISTANCE = 0.1
+# Shares of poses above which joints count as swapped and faces as mirrored. Arms and legs cross in
+# correct poses too, hence the margins.
 # legs cross), and in which a face may be one that the camera does not see.
 _CROSSED, _MIRRORED = 0.7, 0.85
 
 
 def find_faults(tracks: PoseTracks) -> list[str]:
-    """One sentence for each thing that looks wrong; none where nothing does.
+    """Describes each sign of wrong poses in one sentence.
 
-    Looked for are: coordinates in shares of the image where pixels are expected, or far outside the
-    image; 3D people who do not stand along y, about which poses are turned; pairs of left and right joints that mostly lie the other way round than the shoulders, and
-    faces whose left eye is on the left as seen from the camera (joints in another order, or mirrored
-    images); people who move by more than their own size from one frame to the next (ids that jump from
-    person to person). These are signs, not proofs.
+    The checks are:
+
+    - 2D coordinates in shares of the image where pixels are needed, or far outside the image;
+    - 3D people who do not stand along y, the axis that 3D poses turn about;
+    - left and right joints in the opposite order to the shoulders in most poses;
+    - faces with the left eye left of the right one (joints in another order, or mirrored images);
+    - people who move by more than their own size from one frame to the next (unstable ids).
+
+    Args:
+        tracks: The poses.
+
+    Returns:
+        The sentences; empty where every check passes. They are signs, not proofs.
     """
     if not tracks.num_frames:
         return []
@@ -44,7 +53,7 @@ def find_faults(tracks: PoseTracks) -> list[str]:
 
 
 def _size(tracks: PoseTracks) -> np.ndarray:
-    """The largest extent of each pose, :math:`[F]`; NaN without two joints."""
+    """The largest extent of each pose, :math:`[F]`; NaN with fewer than two joints."""
     seen = (tracks.confidence > 0)[..., None]
     high = np.where(seen, tracks.keypoints, -np.inf).max(1)
     low = np.where(seen, tracks.keypoints, np.inf).min(1)
@@ -57,17 +66,17 @@ def _units(tracks: PoseTracks) -> list[str]:
         return []
     if (tracks.image_size == 1).all(axis=1).any():
         return [
-            "coordinates are shares of the image's width and height, so that poses are stretched: "
-            "give --image-size WIDTHxHEIGHT"
+            "coordinates must be in pixels, got shares of the image's width and height, which "
+            "stretch the poses: give --image-size WIDTHxHEIGHT"
         ]
     seen = tracks.keypoints[tracks.confidence > 0]
     if np.quantile(np.abs(seen), 0.99) <= 1.5:
-        return ["coordinates lie within 0 to 1, expected pixels"]
+        return ["coordinates must be in pixels, got values from 0 to 1"]
     rows = np.repeat(tracks.clip[:, None], tracks.num_joints, axis=1)[tracks.confidence > 0]
-    # Unknown sizes are NaN, and nothing is outside of them.
+    # Unknown sizes are NaN, which no coordinate exceeds.
     outside = ((seen < 0) | (seen > tracks.image_size[rows])).any(-1).mean()
     if outside > 0.2:
-        return [f"{outside:.0%} of the joints lie outside of the image"]
+        return [f"joints must lie inside the image, got {outside:.0%} outside"]
     return []
 
 
@@ -85,8 +94,8 @@ def _upright(tracks: PoseTracks) -> list[str]:
         return []
     axis = "xyz"[int(np.bincount(along, minlength=3).argmax())]
     return [
-        f"people stand along {axis} in {(along != 1).mean():.0%} of the poses, expected y: 3D poses are turned "
-        "about y, so that axes have to be exchanged"
+        f"people must stand along y, got {axis} in {(along != 1).mean():.0%} of the poses: "
+        "exchange the axes, as 3D poses are turned about y"
     ]
 
 
@@ -100,19 +109,19 @@ def _sides(tracks: PoseTracks, size: np.ndarray) -> list[str]:
     crossed = []
     worst = 0.0
     for a, b in skeleton.pairs:
-        other, apart = _across(tracks, a, b, size)
-        both = wide & apart
-        if {a, b} == shoulders or both.sum() < _FEW:
+        vector, distinct = _across(tracks, a, b, size)
+        reliable = wide & distinct
+        if {a, b} == shoulders or reliable.sum() < _MIN_POSES:
             continue
-        share = float(((across * other).sum(-1) < 0)[both].mean())
+        share = float(((across * vector).sum(-1) < 0)[reliable].mean())
         if share > _CROSSED:
             crossed.append(f"{skeleton.joints[a]} and {skeleton.joints[b]}")
             worst = max(worst, share)
     if not crossed:
         return []
     return [
-        f"{'; '.join(crossed)} lie the other way round than the shoulders in up to {worst:.0%} of "
-        "the poses: is the joints' order that of the skeleton, with left and right in their places?"
+        f"{'; '.join(crossed)} must be in the same order as the shoulders, got the opposite order "
+        f"in up to {worst:.0%} of the poses: check the order of the joints, left and right"
     ]
 
 
@@ -121,48 +130,49 @@ def _faces(tracks: PoseTracks, size: np.ndarray) -> list[str]:
     if tracks.dims != 2 or not {"nose", "left_eye", "right_eye"} <= set(joints):
         return []
     nose, left, right = (joints.index(name) for name in ("nose", "left_eye", "right_eye"))
-    # Estimators are sure of a face only where it looks at the camera.
+    # Estimators give a high confidence only to faces that look at the camera.
     sure = (tracks.confidence[:, [nose, left, right]] > 0.5).all(-1)
-    apart = (tracks.keypoints[:, left] - tracks.keypoints[:, right])[:, 0]
+    offset = (tracks.keypoints[:, left] - tracks.keypoints[:, right])[:, 0]
     with np.errstate(invalid="ignore"):
-        sure &= np.abs(apart) > 0.02 * size
-    if sure.sum() < _FEW:
+        sure &= np.abs(offset) > 0.02 * size
+    if sure.sum() < _MIN_POSES:
         return []
-    share = float((apart[sure] < 0).mean())
+    share = float((offset[sure] < 0).mean())
     if share <= _MIRRORED:
         return []
     return [
-        f"in {share:.0%} of the poses with a visible face the left eye is left of the right one, as "
-        "in a mirror: are left and right swapped, or the images mirrored?"
+        "the left eye of a visible face must be right of the right eye, got left of it in "
+        f"{share:.0%} of the poses: check the order of the joints and whether images are mirrored"
     ]
 
 
 def _across(
     tracks: PoseTracks, left: int, right: int, size: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """From the right joint to the left one, and where both are seen and not too near together."""
+    """Vectors from the right to the left joint; whether both are seen at a sufficient distance."""
     vector = tracks.keypoints[:, left] - tracks.keypoints[:, right]
     seen = (tracks.confidence[:, [left, right]] > 0).all(-1)
     with np.errstate(invalid="ignore"):
-        return vector, seen & (np.linalg.norm(vector, axis=-1) > _APART * size)
+        return vector, seen & (np.linalg.norm(vector, axis=-1) > _MIN_DISTANCE * size)
 
 
 def _jumps(tracks: PoseTracks, size: np.ndarray) -> list[str]:
     gap = np.diff(tracks.frame)
-    same = (np.diff(tracks.clip) == 0) & (np.diff(tracks.track) == 0) & (gap <= _NEAR)
+    same = (np.diff(tracks.clip) == 0) & (np.diff(tracks.track) == 0) & (gap <= _MAX_GAP)
     before = np.flatnonzero(same)
-    both = (tracks.confidence[before] > 0) & (tracks.confidence[before + 1] > 0)
-    step = ((tracks.keypoints[before + 1] - tracks.keypoints[before]) * both[..., None]).sum(1)
-    length = np.linalg.norm(step / np.maximum(both.sum(1), 1)[:, None], axis=-1) / gap[before]
+    seen = (tracks.confidence[before] > 0) & (tracks.confidence[before + 1] > 0)
+    step = ((tracks.keypoints[before + 1] - tracks.keypoints[before]) * seen[..., None]).sum(1)
+    length = np.linalg.norm(step / np.maximum(seen.sum(1), 1)[:, None], axis=-1) / gap[before]
     with np.errstate(invalid="ignore"):
-        far = np.flatnonzero(length > _JUMP * np.fmax(size[before], size[before + 1]))
+        far = np.flatnonzero(length > _MAX_STEP * np.fmax(size[before], size[before + 1]))
     if not len(far):
         return []
     row = before[far[0]]
     people = len(np.unique(np.searchsorted(tracks.track_starts, before[far], side="right")))
     return [
-        f"ids jump {len(far):,} times, in {people:,} of {tracks.num_tracks:,} tracks: person "
-        f"{tracks.track[row]} of clip {tracks.clip_names[tracks.clip[row]]!r} moves by "
+        f"a person must move by less than its size a frame, got {len(far):,} jumps in "
+        f"{people:,} of {tracks.num_tracks:,} tracks: person {tracks.track[row]} of clip "
+        f"{tracks.clip_names[tracks.clip[row]]!r} moves by "
         f"{length[far[0]] / np.fmax(size[row], size[row + 1]):.1f} times its size a frame after "
         f"frame {tracks.frame[row]}"
     ]

@@ -1,4 +1,4 @@
-"""Several data sets of poses as one."""
+"""Concatenation of data sets of poses."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 def joined(parts: Sequence[PoseTracks]) -> PoseTracks:
-    """What :meth:`~gepc_geo.poses.tracks.PoseTracks.concat` describes."""
+    """Implements :meth:`~gepc_geo.poses.tracks.PoseTracks.concat`."""
     if not parts:
-        raise InputError("no poses to join, expected at least one data set")
+        raise InputError("parts must have at least one data set, got none")
     first = parts[0]
     for part in parts[1:]:
         if part.skeleton != first.skeleton or part.dims != first.dims:
             raise InputError(
-                f"poses of skeleton {part.skeleton.name!r} in {part.dims} dimensions cannot "
-                f"join those of {first.skeleton.name!r} in {first.dims}"
+                f"joined poses must have one skeleton, got {first.skeleton.name!r} in "
+                f"{first.dims} dimensions and {part.skeleton.name!r} in {part.dims}"
             )
         if part.num_features != first.num_features:
             raise InputError(
-                f"poses with {part.num_features} features a joint (clip "
-                f"{next(iter(part.clip_names), '')!r}) cannot join those with "
-                f"{first.num_features} (clip {next(iter(first.clip_names), '')!r})"
+                "joined poses must have the same number of features a joint, got "
+                f"{first.num_features} (clip {next(iter(first.clip_names), '')!r}) and "
+                f"{part.num_features} (clip {next(iter(part.clip_names), '')!r})"
             )
     labels: np.ndarray | None = None
     if any(part.frame_labels is not None for part in parts):

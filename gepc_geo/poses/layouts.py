@@ -13,7 +13,7 @@ def _named(
     shoulders: str | None = None,
     hips: str | None = None,
 ) -> dict[str, Any]:
-    """A layout written with joint names; ``left_x``/``right_x`` make the mirror pairs."""
+    """A layout given by joint names; ``left_x`` and ``right_x`` form a mirror pair."""
     names = joints.split()
     number = {joint: v for v, joint in enumerate(names)}
 
@@ -39,7 +39,7 @@ def _named(
 def _numbered(
     name: str, joints: str, bones: str, center: str, torso: tuple[str, str]
 ) -> dict[str, Any]:
-    """Like :func:`_named`, with bones given as 1-based numbers (as Kinect papers print them)."""
+    """:func:`_named` with bones as 1-based joint numbers, as papers on Kinect give them."""
     names = joints.split()
     text = " ".join(
         "-".join(names[int(joint) - 1] for joint in bone.split(",")) for bone in bones.split()
@@ -140,7 +140,7 @@ LAYOUTS: tuple[dict[str, Any], ...] = (
         _SHOULDERS,
         _HIPS,
     ),
-    # MediaPipe's pose landmarks; its drawing leaves head and body apart, here the nose joins them.
+    # MediaPipe's pose landmarks; its drawing separates head and body, the nose connects them here.
     _named(
         "mediapipe33",
         "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer "

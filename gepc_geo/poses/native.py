@@ -22,17 +22,17 @@ FORMAT_VERSION = 1
 
 
 def write_native(tracks: PoseTracks, path: str | Path) -> None:
-    """Writes what :meth:`~gepc_geo.poses.tracks.PoseTracks.save` describes."""
+    """Implements :meth:`~gepc_geo.poses.tracks.PoseTracks.save`."""
     arrays: dict[str, Any] = {
         name: getattr(tracks, name) for name in ARRAYS if getattr(tracks, name) is not None
     }
-    # An empty list of strings would become float64 without its type.
+    # Without a type, numpy makes an empty list of strings float64.
     arrays |= {name: np.array(getattr(tracks, name), dtype=np.str_) for name in STRINGS}
     arrays["skeleton"] = np.array(json.dumps(tracks.skeleton.to_dict()))
     arrays["format_version"] = np.array(FORMAT_VERSION)
     path = Path(path)
     if path.suffix != ".npz":
-        raise InputError(f"{path} has suffix {path.suffix!r}, expected .npz")
+        raise InputError(f"{path} must have suffix .npz, got {path.suffix!r}")
     for name in STRINGS:
         check_text(getattr(tracks, name), name, str(path))
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
@@ -46,32 +46,41 @@ def read_native(path: str | Path, mmap: bool) -> dict[str, Any]:
     version = arrays.pop("format_version", None)
     if version is None or version.shape != () or version != FORMAT_VERSION:
         raise InputError(
-            f"{path} has format version {None if version is None else version.tolist()}, "
-            f"expected {FORMAT_VERSION}"
+            f"{path} must have format version {FORMAT_VERSION}, "
+            f"got {None if version is None else version.tolist()}"
         )
     known = {*ARRAYS, *STRINGS, "skeleton"}
-    wrong = sorted((known - set(OPTIONAL) - set(arrays)) | (set(arrays) - known))
-    if wrong:
-        state = "lacks" if wrong[0] in known else "has the unknown"
-        raise InputError(f"{path} {state} array {wrong[0]!r}, expected {', '.join(sorted(known))}")
+    missing = sorted(known - set(OPTIONAL) - set(arrays))
+    if missing:
+        raise InputError(
+            f"{path} must have array {missing[0]!r}, got {', '.join(sorted(arrays)) or 'no array'}"
+        )
+    unknown = sorted(set(arrays) - known)
+    if unknown:
+        raise InputError(
+            f"{path} must have only the arrays {', '.join(sorted(known))}, got {unknown[0]!r}"
+        )
     try:
         skeleton = Skeleton.from_dict(json.loads(str(arrays.pop("skeleton"))), f"{path}: skeleton")
     except json.JSONDecodeError as error:
-        raise InputError(f"{path} has no readable skeleton, expected JSON: {error}") from None
+        raise InputError(f"{path}: skeleton must be JSON, got an error: {error}") from None
     for name in STRINGS:
         if arrays[name].ndim != 1 or arrays[name].dtype.kind != "U":
-            raise InputError(f"{path}: {name} is not a list of strings, expected one per clip")
+            raise InputError(
+                f"{path}: {name} must be a list of strings, one a clip, got "
+                f"{arrays[name].ndim} dimensions of {arrays[name].dtype}"
+            )
         arrays[name] = arrays[name].tolist()
     return {**arrays, "skeleton": skeleton, "origin": str(path)}
 
 
 def check_text(values: Iterable[str], name: str, path: str) -> None:
-    """Raises an InputError where a value has halves of characters, which :meth:`PoseTracks.load` refuses."""
+    """Raises an InputError at unpaired surrogates, which a native file cannot store."""
     for value in values:
         try:
             value.encode()
         except UnicodeEncodeError:
             raise InputError(
-                f"{path} cannot hold {value!r:.80} in {name}, expected text (is a file named in another "
-                "encoding than UTF-8?)"
+                f"{path}: {name} must be text in UTF-8, got {value!r:.80} (is a file name in "
+                "another encoding?)"
             ) from None

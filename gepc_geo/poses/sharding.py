@@ -1,4 +1,4 @@
-"""Data in parts of whole clips, for machines that share the work and to keep memory flat."""
+"""Parts of whole clips, which processes share or which bound the memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gepc_geo.poses.tracks import PoseTracks
 
 @dataclass(frozen=True)
 class Shard:
-    """One of several parts: part ``number`` (from 1) of ``count``."""
+    """Part ``number`` (from 1) of ``count`` parts."""
 
     number: int
     count: int
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """The shard written as ``"I/N"``.
+        """Parses ``"I/N"``.
 
         Raises:
             InputError: Another form, or not 1 <= I <= N.
@@ -28,7 +28,7 @@ class Shard:
         match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
             raise InputError(
-                f"shard is {text!r}, expected I/N with I from 1 to N, such as 1/8 to 8/8"
+                f"shard must be I/N with I from 1 to N, such as 1/8 to 8/8, got {text!r}"
             )
         return cls(int(match[1]), int(match[2]))
 
@@ -36,36 +36,52 @@ class Shard:
         return f"{self.number}/{self.count}"
 
     def part(self, number: int, count: int) -> Shard:
-        """One of several shards, with numbers from 1, that together are this one."""
+        """Part ``number`` (from 1) of ``count`` parts of this shard."""
         return Shard((self.number - 1) * count + number, self.count * count)
 
     def clips(self, tracks: PoseTracks) -> tuple[int, int]:
-        """The shard's first clip and the one after its last."""
+        """The range of the shard's clips: first, and one after the last."""
         borders = np.array([self.number - 1, self.number])
         first, last = _borders(tracks, self.count, borders).tolist()
         return first, last
 
 
 def split_clips(tracks: PoseTracks, count: int) -> np.ndarray:
-    r"""Borders :math:`[count + 1]` of parts of whole clips, in order, even in person-frames.
+    r"""Borders of ``count`` parts of whole clips with about equal numbers of person-frames.
 
-    A clip belongs to the part in whose even share of all person-frames its middle lies, so no part
-    is larger than that share and a clip; of few clips some parts are empty.
+    A clip belongs to the part that contains the middle of its person-frames. A part therefore
+    exceeds an equal share by at most one clip; with few clips, some parts are empty.
+
+    Args:
+        tracks: The poses.
+        count: Number of parts.
+
+    Returns:
+        :math:`[count + 1]` int64: part ``i`` is clips ``borders[i]`` to ``borders[i + 1]``.
     """
     return _borders(tracks, count, np.arange(count + 1))
 
 
 def _borders(tracks: PoseTracks, count: int, numbers: np.ndarray) -> np.ndarray:
-    """Some of the borders of ``count`` parts, by number from 0 to ``count``."""
+    """The borders with these numbers, of ``count`` parts."""
     rows = np.searchsorted(tracks.clip, np.arange(tracks.num_clips + 1))
-    # Twice the middle of each clip, times count: whole numbers, the same on every machine.
+    # In whole numbers (twice the middle, times count), so that all machines agree.
     middle = (rows[:-1] + rows[1:]) * count
     borders = np.searchsorted(middle, 2 * tracks.num_frames * numbers)
     return np.where(numbers == 0, 0, np.where(numbers == count, tracks.num_clips, borders))
 
 
 def clip_range(tracks: PoseTracks, first: int, last: int) -> PoseTracks:
-    """The clips from ``first`` up to but not ``last``; arrays are views, nothing is copied."""
+    """Selects consecutive clips without copying.
+
+    Args:
+        tracks: The poses.
+        first: Position of the first clip.
+        last: One after the position of the last clip.
+
+    Returns:
+        The clips; their arrays are views.
+    """
     rows = slice(*np.searchsorted(tracks.clip, [first, last]))
     frames = slice(*tracks.frame_offset[[first, last]])
     labels = tracks.frame_labels

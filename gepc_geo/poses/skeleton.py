@@ -1,8 +1,8 @@
-"""Which joints a pose has and how they are connected.
+"""Joints and bones of a pose, and the graph that they form.
 
-A :class:`Skeleton` turns bones into the three partition subsets of a spatial graph convolution
-(root, centripetal, centrifugal; spatial configuration partitioning, Yan et al. 2018, section 3.3),
-given as ``edge_index`` + ``edge_type`` + ``edge_weight`` so that any PyG layer can use them.
+:meth:`Skeleton.partition` assigns edges to the three subsets of a spatial graph convolution (root,
+centripetal, centrifugal; spatial configuration partitioning, Yan et al. 2018, section 3.3), as
+``edge_index``, ``edge_type`` and ``edge_weight``, which any PyG layer takes.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Skeleton:
         name: A short name, e.g. ``"coco17"``.
         joints: The joint names, in key-point order (length :math:`V`).
         bones: Pairs of joint numbers; undirected, must connect all joints.
-        center: The joint that distances are counted from when bones are sorted into subsets.
+        center: The joint from which the partition counts distances.
         pairs: Left/right pairs of joint numbers, swapped when a pose is mirrored.
-        shoulders: The two joints whose mid point is the upper end of the torso and whose line
-            gives the heading of a 3D pose; ``None`` if the skeleton has no torso.
-        hips: The two joints whose mid point is the lower end of the torso, or ``None``.
+        shoulders: Two joints: their mid point is the upper end of the torso, their line the
+            heading of a 3D pose; ``None`` if the skeleton has no torso.
+        hips: Two joints: their mid point is the lower end of the torso; ``None`` as above.
 
     Raises:
         InputError: A joint number out of range, an unconnected joint, no joints at all, two joints
@@ -53,7 +53,7 @@ class Skeleton:
     hips: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        # Lists (from JSON) become tuples, so that skeletons are hashable and comparable.
+        # JSON gives lists; tuples make skeletons hashable and comparable.
         for field in ("bones", "pairs"):
             object.__setattr__(
                 self, field, tuple((int(a), int(b)) for a, b in getattr(self, field))
@@ -65,34 +65,34 @@ class Skeleton:
                 self, field, None if value is None else (int(value[0]), int(value[1]))
             )
         if not self.joints:
-            raise InputError(f"skeleton {self.name!r} has no joints, expected at least one")
+            raise InputError(f"skeleton {self.name!r} must have at least one joint, got none")
         used = [*self.bones, *self.pairs, (self.center,), self.shoulders or (), self.hips or ()]
         for joint in (joint for group in used for joint in group):
             if not 0 <= joint < self.num_joints:
                 raise InputError(
-                    f"skeleton {self.name!r} names joint {joint}, "
-                    f"expected a number from 0 to {self.num_joints - 1}"
+                    f"joint of skeleton {self.name!r} must be a number from 0 to "
+                    f"{self.num_joints - 1}, got {joint}"
                 )
-        twice = [name for name, count in Counter(self.joints).items() if count > 1]
-        if twice:
+        repeated = [name for name, count in Counter(self.joints).items() if count > 1]
+        if repeated:
             raise InputError(
-                f"skeleton {self.name!r} has more than one joint {twice[0]!r}, "
-                "expected different names"
+                f"joints of skeleton {self.name!r} must have different names, got {repeated[0]!r} "
+                "more than once"
             )
-        # Swapping overlapping pairs one after the other would be no mirror image.
-        often = [
+        # Swaps of overlapping pairs would not give a mirror image.
+        shared = [
             v for v, count in Counter(v for pair in self.pairs for v in pair).items() if count > 1
         ]
-        if often:
+        if shared:
             raise InputError(
-                f"skeleton {self.name!r} names joint {self.joints[often[0]]!r} more than once in "
-                "its left/right pairs, expected at most once"
+                f"left/right pairs of skeleton {self.name!r} must not share joints, got "
+                f"{self.joints[shared[0]]!r} more than once"
             )
-        lost = [self.joints[v] for v, hops in enumerate(self.hops()) if hops < 0]
-        if lost:
+        isolated = [self.joints[v] for v, hops in enumerate(self.hops()) if hops < 0]
+        if isolated:
             raise InputError(
-                f"skeleton {self.name!r} has joints without a bone towards its centre: "
-                f"{', '.join(lost):.120}; expected all joints connected"
+                f"joints of skeleton {self.name!r} must all be connected to the centre, got "
+                f"no path from {', '.join(isolated):.120}"
             )
 
     @property
@@ -101,7 +101,7 @@ class Skeleton:
         return len(self.joints)
 
     def hops(self) -> list[int]:
-        """The number of bones between each joint and the centre; -1 where there is no way."""
+        """The number of bones between each joint and the centre; -1 without a path."""
         neighbours: list[list[int]] = [[] for _ in self.joints]
         for a, b in self.bones:
             neighbours[a].append(b)
@@ -118,35 +118,41 @@ class Skeleton:
         return hops
 
     def partition(self) -> tuple[Tensor, Tensor, Tensor]:
-        r"""The skeleton's edges, sorted into subsets.
+        r"""The edges of the skeleton, assigned to subsets.
 
-        Edges run from source to target (PyG's ``source_to_target``). A self loop, or a neighbour
-        as far from the centre as the target, is *root* (0); a source nearer to the centre is
-        *centripetal* (1), one farther away *centrifugal* (2). The weight is one over the target's
-        number of incoming edges, self loop included: columns of the summed adjacency add up to one.
+        Edges run from source to target (PyG's ``source_to_target``). The subset compares the
+        distances of source and target from the centre: *root* (0) is a self loop or an equal
+        distance, *centripetal* (1) a nearer source, *centrifugal* (2) a farther source. The weight
+        is one over the target's number of incoming edges, self loop included, so that columns of
+        the summed adjacency add up to one.
 
         Returns:
             ``edge_index`` :math:`[2, E]` (int64), ``edge_type`` :math:`[E]` (int64),
             ``edge_weight`` :math:`[E]` (float32), sorted by target, then source.
         """
         hops = self.hops()
-        both = {(a, b) for a, b in self.bones if a != b} | {(b, a) for a, b in self.bones if a != b}
-        edges = sorted(both | {(v, v) for v in range(self.num_joints)}, key=lambda e: (e[1], e[0]))
+        neighbours = {pair for a, b in self.bones if a != b for pair in ((a, b), (b, a))}
+        loops = {(v, v) for v in range(self.num_joints)}
+        edges = sorted(neighbours | loops, key=lambda edge: (edge[1], edge[0]))
         degree = [0] * self.num_joints
         for _, target in edges:
             degree[target] += 1
-        kinds = [
+        subsets = [
             0 if hops[source] == hops[target] else 1 if hops[source] < hops[target] else 2
             for source, target in edges
         ]
         return (
             torch.tensor(edges, dtype=torch.long).t().contiguous(),
-            torch.tensor(kinds, dtype=torch.long),
+            torch.tensor(subsets, dtype=torch.long),
             torch.tensor([1.0 / degree[target] for _, target in edges]),
         )
 
     def adjacency(self) -> Tensor:
-        r"""The dense form of :meth:`partition`: :math:`[S, V, V]`, indexed (subset, source, target)."""
+        r"""The dense form of :meth:`partition`.
+
+        Returns:
+            :math:`[S, V, V]`, indexed by subset, source and target.
+        """
         edge_index, edge_type, edge_weight = self.partition()
         adjacency = torch.zeros(len(SUBSETS), self.num_joints, self.num_joints)
         adjacency[edge_type, edge_index[0], edge_index[1]] = edge_weight
@@ -160,7 +166,7 @@ class Skeleton:
         return order
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists and strings, as :meth:`from_dict` and the JSON form take them."""
+        """The skeleton as plain lists and strings, the form of :meth:`from_dict` and JSON."""
         return {
             "name": self.name,
             "joints": list(self.joints),
@@ -173,20 +179,26 @@ class Skeleton:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], origin: str = "skeleton") -> Skeleton:
-        """Builds a skeleton from :meth:`to_dict`'s form; ``origin`` is named in errors.
+        """Builds a skeleton from the form of :meth:`to_dict`.
+
+        Args:
+            data: The entries.
+            origin: Name of the data in errors.
 
         Raises:
             InputError: A missing or unknown entry, or one of the wrong type.
         """
         if not isinstance(data, Mapping):
-            raise InputError(f"{origin} is a {type(data).__name__}, expected a mapping of entries")
+            raise InputError(f"{origin} must be a mapping of entries, got {type(data).__name__}")
         known = set(cls.__dataclass_fields__)
         missing = {"name", "joints", "bones", "center"} - set(data)
         if missing or set(data) - known:
-            wrong = sorted(missing) or sorted(set(data) - known)
-            what = "lacks" if missing else "has the unknown"
+            wrong = sorted(missing) or sorted(map(str, set(data) - known))
             raise InputError(
-                f"{origin} {what} entry {wrong[0]!r}, expected {', '.join(sorted(known))}"
+                f"{origin} must have entry {wrong[0]!r}, got {', '.join(map(str, data)):.120}"
+                if missing
+                else f"entries of {origin} must be among {', '.join(sorted(known))}, "
+                f"got {wrong[0]!r}"
             )
         try:
             return cls(**{**data, "name": str(data["name"]), "center": int(data["center"])})
@@ -194,28 +206,32 @@ class Skeleton:
             raise
         except (TypeError, ValueError, IndexError) as error:
             raise InputError(
-                f"{origin} has an entry of the wrong form ({error}), expected the form of "
-                "Skeleton.to_dict()"
+                f"entries of {origin} must have the form of Skeleton.to_dict(), got an error: "
+                f"{error}"
             ) from None
 
     @classmethod
     def from_json(cls, path: str | Path) -> Skeleton:
-        """Reads a user's own skeleton from a JSON file in :meth:`to_dict`'s form."""
+        """Reads a skeleton from a JSON file in the form of :meth:`to_dict`.
+
+        Raises:
+            InputError: A file that cannot be read, or another form.
+        """
         try:
-            # JSON in bytes may be in any of its encodings, with a byte order mark or without.
+            # From bytes, json detects UTF-8, UTF-16 and UTF-32, and a byte order mark.
             data = json.loads(Path(path).read_bytes())
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path} cannot be read as a skeleton, expected JSON: {error}"
-            ) from None
+        except OSError as error:
+            raise InputError(f"could not read {path} as a skeleton: {error}") from None
+        except ValueError as error:
+            raise InputError(f"{path} must be a skeleton in JSON, got an error: {error}") from None
         return cls.from_dict(data, origin=str(path))
 
     @classmethod
     def get(cls, skeleton: str | Path | Mapping[str, Any] | Skeleton) -> Skeleton:
-        """A built-in by name, a JSON file by path, a dict, or a skeleton as it is.
+        """The skeleton of a built-in name, a JSON file or a dict; a skeleton is returned unchanged.
 
         Raises:
-            InputError: Neither a built-in's name nor an existing file.
+            InputError: Neither a built-in name nor an existing file, or a file of another form.
         """
         if isinstance(skeleton, Skeleton):
             return skeleton
@@ -226,10 +242,9 @@ class Skeleton:
         if Path(skeleton).is_file():
             return cls.from_json(skeleton)
         if str(skeleton).lower().endswith(".json"):
-            raise InputError(f"{skeleton} does not exist, expected a skeleton in JSON")
+            raise InputError(f"{skeleton} does not exist")
         raise InputError(
-            f"unknown skeleton {str(skeleton)!r}, expected one of {', '.join(SKELETONS)} "
-            "or a JSON file"
+            f"skeleton must be one of {', '.join(SKELETONS)} or a JSON file, got {str(skeleton)!r}"
         )
 
 
@@ -240,18 +255,18 @@ SKELETONS: dict[str, Skeleton] = {layout["name"]: Skeleton.from_dict(layout) for
 def coco17_to_coco18(
     keypoints: np.ndarray, confidence: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Reorders 17 COCO key points to 18 and adds the neck, the mean of the shoulders.
+    r"""Reorders 17 COCO key points to 18, with the mean of the shoulders as the neck.
 
     Args:
         keypoints: :math:`[..., 17, C]`.
-        confidence: :math:`[..., 17]`; the neck gets the lower of the two shoulders' confidences.
+        confidence: :math:`[..., 17]`; the neck gets the lower of the shoulders' confidences.
 
     Returns:
         Key points :math:`[..., 18, C]` and confidence :math:`[..., 18]`.
     """
-    old = {joint: v for v, joint in enumerate(SKELETONS["coco17"].joints)}
-    order: Sequence[int] = [old[j] for j in SKELETONS["coco18"].joints if j != "neck"]
-    left, right = old["left_shoulder"], old["right_shoulder"]
+    number = {joint: v for v, joint in enumerate(SKELETONS["coco17"].joints)}
+    order: Sequence[int] = [number[j] for j in SKELETONS["coco18"].joints if j != "neck"]
+    left, right = number["left_shoulder"], number["right_shoulder"]
     neck = (keypoints[..., left, :] + keypoints[..., right, :]) / 2
     neck_confidence = np.minimum(confidence[..., left], confidence[..., right])
     place = SKELETONS["coco18"].joints.index("neck")

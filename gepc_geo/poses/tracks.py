@@ -1,4 +1,4 @@
-"""All person-frames of a data set as flat arrays, and their native file format."""
+"""The tracked poses of a data set as flat arrays, and their native file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from gepc_geo.poses.validation import check, is_sorted, refuse_duplicates
 class PoseTracks:
     r"""Tracked poses: one row per person and frame.
 
-    Rows are sorted by clip, then track, then frame, and unique. Make one with :meth:`build`,
-    :meth:`load` or :func:`gepc_geo.io.read`; the plain constructor checks nothing.
+    Rows are unique and sorted by clip, then track, then frame. :meth:`build`, :meth:`load` and
+    :func:`gepc_geo.io.read` check their input; the plain constructor checks nothing.
 
     Attributes:
-        keypoints: :math:`[F, V, C]` float32, pixels (``C = 2``) or metres (``C = 3``). Where the
-            confidence is 0 the value means nothing.
+        keypoints: :math:`[F, V, C]` float32, pixels (``C = 2``) or metres (``C = 3``); undefined
+            where the confidence is 0.
         confidence: :math:`[F, V]` float32 in [0, 1]; 0 marks a missing joint.
         frame: :math:`[F]` int64, frame number within the clip, from 0.
         track: :math:`[F]` int64, person id, unique within a clip.
@@ -40,9 +40,9 @@ class PoseTracks:
         clip_label: :math:`N` class names; empty where unknown.
         clip_split: :math:`N` names (``"train"``, ``"test"``); empty where unknown.
         features: :math:`[F, V, D]` float32 or ``None``: further channels of each joint (the
-            paper's patch embeddings, section 4.1), which geometric transforms leave alone.
-        frame_labels: int8, all clips' frames one after the other (``clip_length.sum()``): 1 abnormal,
-            0 normal, -1 unknown; ``None`` where nothing is known.
+            paper's patch embeddings, section 4.1), unchanged by geometric transforms.
+        frame_labels: :math:`[\sum` ``clip_length`` :math:`]` int8, the frames of all clips one
+            after the other: 1 abnormal, 0 normal, -1 unknown; ``None`` without any label.
     """
 
     keypoints: np.ndarray
@@ -81,18 +81,33 @@ class PoseTracks:
         frame_labels: Any = None,
         origin: str = "poses",
     ) -> PoseTracks:
-        """Sorts the rows, fills in what is not given, and checks everything.
+        """Sorts the rows, fills in defaults, and checks everything.
 
-        Arrays of the right types whose rows are sorted already are taken as they are, not copied.
+        Sorted arrays of the right types are not copied. Arguments without a description here are
+        the attributes of the class.
 
         Args:
-            clip_length: Default: one more than each clip's last frame number.
-            origin: What errors call the data, e.g. the file's name.
+            keypoints: :math:`[F, V, C]`, pixels or metres.
+            confidence: :math:`[F, V]` in [0, 1].
+            frame: :math:`[F]` whole numbers from 0.
+            track: :math:`[F]` person ids.
+            clip: :math:`[F]` positions in ``clip_names``.
+            skeleton: The skeleton, or the name of a built-in one.
+            clip_names: :math:`N` different names.
+            clip_length: :math:`[N]` frames; default: one more than each clip's last frame number.
+            features: :math:`[F, V, D]`; default: none.
+            image_size: :math:`[N, 2]` width and height in pixels; default: unknown.
+            fps: :math:`[N]` frames a second; default: unknown.
+            camera: :math:`N` names; default: unknown.
+            clip_label: :math:`N` class names; default: unknown.
+            clip_split: :math:`N` names; default: unknown.
+            frame_labels: One label a frame of all clips; default: none.
+            origin: Name of the data in errors, e.g. the file.
 
         Raises:
-            InputError: Arrays that do not fit together, NaN, infinite or absurdly large key points
-                (over 1e9), confidences outside [0, 1], a person twice in a frame, frame numbers
-                outside the clip.
+            InputError: Shapes that do not agree, key points that are NaN, infinite or over 1e9,
+                confidences outside [0, 1], a person twice in a frame, frame numbers outside the
+                clip.
         """
         skeleton = Skeleton.get(skeleton)
         names = tuple(str(name) for name in clip_names)
@@ -143,7 +158,7 @@ class PoseTracks:
 
     @property
     def usual_fps(self) -> float:
-        """Median frames a second of the clips that have any; NaN if none has."""
+        """Median frames a second of the clips with a known rate; NaN without any."""
         known = self.fps[~np.isnan(self.fps)]
         return float(np.median(known)) if len(known) else float("nan")
 
@@ -164,23 +179,23 @@ class PoseTracks:
 
     @property
     def frame_offset(self) -> np.ndarray:
-        """:math:`[N + 1]` int64: where each clip's frames start when all are laid end to end."""
+        """:math:`[N + 1]` int64: start of each clip in the frames of all clips, end to end."""
         return np.concatenate([[0], np.cumsum(self.clip_length)]).astype(np.int64)
 
     @property
     def num_tracks(self) -> int:
-        """The number of people, counted anew in each clip."""
+        """The number of tracks, that is of people in each clip, summed over clips."""
         return len(self.track_starts)
 
     @property
     def track_starts(self) -> np.ndarray:
-        """The first row of each person's track (rows of one track stand together)."""
+        """The first row of each track (rows of a track are consecutive)."""
         if not self.num_frames:
             return np.zeros(0, dtype=np.int64)
         new = (np.diff(self.clip) != 0) | (np.diff(self.track) != 0)
         return np.concatenate([[0], np.flatnonzero(new) + 1])
 
-    # -- parts and wholes ----------------------------------------------------------------------
+    # -- selection and concatenation -----------------------------------------------------------
 
     def select(
         self,
@@ -189,7 +204,7 @@ class PoseTracks:
         labels: Iterable[str] | None = None,
         clips: Sequence[int] | np.ndarray | None = None,
     ) -> PoseTracks:
-        """The clips that meet every given condition, in their present order.
+        """The clips that meet every given condition, in their order.
 
         Args:
             split: Keep clips of this split.
@@ -203,8 +218,8 @@ class PoseTracks:
         if split is not None:
             keep &= np.array([name == split for name in self.clip_split], dtype=bool)
             if not keep.any():
-                there = ", ".join(sorted(set(self.clip_split) - {""})) or "no splits at all"
-                raise InputError(f"no clip is of split {split!r}, the data has {there}")
+                known = ", ".join(sorted(set(self.clip_split) - {""})) or "none"
+                raise InputError(f"split must be one of the data's ({known}), got {split!r}")
         if labels is not None:
             wanted = set(labels)
             self.check_classes(wanted)
@@ -215,7 +230,8 @@ class PoseTracks:
                 chosen[np.asarray(clips)] = True
             except IndexError as error:
                 raise InputError(
-                    f"clips cannot be selected from {self.num_clips}: {error}"
+                    f"clips must be positions below {self.num_clips} or a mask of that length, "
+                    f"got an error: {error}"
                 ) from None
             keep &= chosen
         number = np.cumsum(keep) - 1
@@ -237,18 +253,25 @@ class PoseTracks:
         )
 
     def check_classes(self, names: Iterable[str]) -> None:
-        """Makes sure that each of the classes ``names`` has a clip.
+        """Checks that each of the classes has a clip.
+
+        Args:
+            names: The classes.
 
         Raises:
             InputError: A class that no clip has.
         """
-        lost = sorted(set(names) - set(self.clip_label))
-        if lost:
-            there = ", ".join(sorted(set(self.clip_label) - {""})) or "no class labels at all"
-            raise InputError(f"no clip is of class {lost[0]!r}, the data has {there}")
+        missing = sorted(set(names) - set(self.clip_label))
+        if missing:
+            known = ", ".join(sorted(set(self.clip_label) - {""})) or "none"
+            raise InputError(f"class must be one of the data's ({known}), got {missing[0]!r}")
 
     def rows(self, keep: np.ndarray) -> PoseTracks:
-        """Some person-frames (positions or a boolean mask, in order); the clips stay as they are."""
+        """Selects person-frames and keeps all clips.
+
+        Args:
+            keep: Positions in ascending order, or a boolean mask :math:`[F]`.
+        """
         return replace(
             self,
             keypoints=self.keypoints[keep],
@@ -260,7 +283,10 @@ class PoseTracks:
         )
 
     def with_(self, **changes: Any) -> PoseTracks:
-        """A copy with some attributes replaced, checked like a new one.
+        """A copy with changed attributes, checked as by :meth:`build`.
+
+        Args:
+            **changes: New values by name of the attribute.
 
         Raises:
             InputError: As :meth:`build`.
@@ -270,43 +296,49 @@ class PoseTracks:
 
     @staticmethod
     def concat(parts: Sequence[PoseTracks]) -> PoseTracks:
-        """All clips of several data sets of the same skeleton, in the given order.
+        """Concatenates the clips of data sets of one skeleton, in order.
+
+        Args:
+            parts: The data sets.
 
         Raises:
-            InputError: Nothing to join, skeletons or channels that differ, a clip name twice.
+            InputError: No data set, different skeletons or channels, a repeated clip name.
         """
         return joined(parts)
 
     # -- the native file -----------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Writes the native ``.npz``: a zip of plain arrays, named and shaped as the attributes.
+        """Writes the native ``.npz``, a zip of arrays with the names and shapes of the attributes.
 
         Numbers have the attributes' types (float32, int64; ``frame_labels`` int8); ``clip_names``,
         ``camera``, ``clip_label`` and ``clip_split`` are arrays of unicode text, ``skeleton`` is
-        the text of :meth:`Skeleton.to_dict` as JSON, ``format_version`` is the integer 1. A file
-        leaves out ``features`` and ``frame_labels`` where they are ``None``, and has every other
-        array; :meth:`load` takes rows in any order and refuses arrays it does not know.
+        the text of :meth:`Skeleton.to_dict` as JSON, ``format_version`` is the integer 1. Only
+        ``features`` and ``frame_labels`` are optional. :meth:`load` takes rows in any order and
+        refuses unknown arrays.
+
+        Args:
+            path: The file.
 
         Raises:
-            InputError: A name that does not end in ``.npz``, a folder that cannot be written to, names
-                that are no text (of files named in another encoding).
+            InputError: A suffix other than ``.npz``, a folder that is not writable, a name with
+                bytes of another encoding.
         """
         write_native(self, path)
 
     @classmethod
     def load(cls, path: str | Path, mmap: bool = False) -> PoseTracks:
-        """Reads the native ``.npz``; nothing in it is ever unpickled.
+        """Reads the native ``.npz``, without unpickling.
 
         Args:
             path: The file.
-            mmap: Leave the rows in the file and map them into memory, read-only; for data larger
-                than memory. They are read once to be checked, but not held. The file must be as
-                :meth:`save` writes it (not compressed) and stay as it is while the tracks are used.
-                Rows that the file does not have in order are sorted, and so held after all.
+            mmap: Map the rows into memory, read-only, for data larger than memory. They are read
+                once for the checks. The file must be uncompressed, as :meth:`save` writes it, and
+                must not change while the tracks are in use. Unsorted rows are sorted in memory.
 
         Raises:
-            InputError: No such file, not a pose file, a wrong version, contents that do not fit.
+            InputError: A file that does not exist, another kind of file, another version, contents
+                that do not agree.
         """
         return cls.build(**read_native(path, mmap))
 
@@ -318,32 +350,32 @@ class PoseTracks:
         )
 
     def __repr__(self) -> str:
-        known = [
+        parts = [
             f"{name}={sum(bool(v) for v in getattr(self, name))}"
             for name in ("clip_split", "clip_label", "camera")
             if any(getattr(self, name))
         ]
         if self.frame_labels is not None:
-            known.append(f"abnormal_frames={int((self.frame_labels == 1).sum())}")
+            parts.append(f"abnormal_frames={int((self.frame_labels == 1).sum())}")
         if self.features is not None:
-            known.append(f"features={self.features.shape[-1]}")
+            parts.append(f"features={self.features.shape[-1]}")
         size = (
             f"clips={self.num_clips}, frames={int(self.clip_length.sum())}, "
             f"tracks={self.num_tracks}, person_frames={self.num_frames}, "
             f"skeleton={self.skeleton.name!r}, joints={self.num_joints}, dims={self.dims}"
         )
-        return f"{type(self).__name__}({', '.join([size, *known])})"
+        return f"{type(self).__name__}({', '.join([size, *parts])})"
 
     @property
     def num_features(self) -> int:
-        """Features of a joint, :math:`D`; 0 where there are none."""
+        """Features of a joint, :math:`D`; 0 without any."""
         return 0 if self.features is None else int(self.features.shape[-1])
 
 
 def check_tracks(tracks: object) -> None:
-    """Raises an :class:`~gepc_geo.errors.InputError` unless these are :class:`PoseTracks`, e.g. an array."""
+    """Raises an :class:`~gepc_geo.errors.InputError` unless ``tracks`` are :class:`PoseTracks`."""
     if not isinstance(tracks, PoseTracks):
         raise InputError(
-            f"the poses are of type {type(tracks).__name__}, expected PoseTracks, as gepc_geo.io.read makes "
-            "of files and PoseTracks.build of arrays"
+            "the poses must be PoseTracks (gepc_geo.io.read of files, PoseTracks.build of arrays), "
+            f"got {type(tracks).__name__}"
         )

@@ -256,7 +256,9 @@ class Trainer:
     def _first_input(self) -> Tensor:
         """A batch of the network's input, of the first windows as they are."""
         index = torch.arange(self.batch_size)
-        return self.pipeline.mixed(self.loader, index, torch.zeros_like(index).to(self.device))
+        return self.pipeline.mixed_lengths(
+            self.loader, index, torch.zeros_like(index).to(self.device)
+        )
 
     def _input(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """This rank's windows of a global batch, and the network's input of them."""
@@ -266,7 +268,7 @@ class Trainer:
         if not distributed.is_first():
             # Dropout is all that is random from here on.
             torch.manual_seed(self._entropy(2, self.step, distributed.rank()))
-        x = self.pipeline.mixed(self.loader, index[mine], choice[mine])
+        x = self.pipeline.mixed_lengths(self.loader, index[mine], choice[mine])
         return index[mine].to(self.device), x
 
     def _losses(self, index: Tensor) -> tuple[Tensor, Tensor]:

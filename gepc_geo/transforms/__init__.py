@@ -1,9 +1,9 @@
 r"""PyG transforms of pose windows.
 
-Each is a PyG :class:`~torch_geometric.transforms.BaseTransform` and works alike on one window
-(``x`` :math:`[V, T, C]`) and on a whole batch (``x`` :math:`[B V, T, C]`), on the tensors' device.
-Channels are laid out as coordinates (``dims``), confidence (1), features, and then what
-:class:`AddMotion` appends; only the coordinates are ever transformed.
+Each is a PyG :class:`~torch_geometric.transforms.BaseTransform`. It takes a window (``x``
+:math:`[V, T, C]`) or a batch (``x`` :math:`[B V, T, C]`) and works on the tensors' device. Channels
+are coordinates (``dims``), confidence (1), features, and the channels of :class:`AddMotion`; the
+transforms change coordinates only.
 """
 
 from gepc_geo.transforms.augment import AUGMENTATIONS, Augment

@@ -1,4 +1,4 @@
-"""Augmentations of pose windows: mirrored, turned, at another pace."""
+"""Augmentations of pose windows: mirror images, rotations, changes of speed."""
 
 from __future__ import annotations
 
@@ -14,62 +14,67 @@ from gepc_geo.errors import InputError
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.transforms.base import PoseTransform, join_channels, turned
 
-#: The sets of augmentations: :class:`Augment`.
+#: The names of augmentation sets; see :class:`Augment`.
 AUGMENTATIONS = ("none", "flip", "vary", "paper")
 
-# Variations of "vary", each also mirrored: the first is the window as it is, the second lacks this share of it
-# at both ends, and the others are turned by up to so many degrees, and begin, end and bend in time by up to it.
+# Variations of "vary", each also mirrored: the first is the identity, the second omits this share
+# of the window at both ends, the others have up to this angle (degrees) and this change of time.
 _VARIATIONS, _TURN, _BEND = 32, {2: 5.0, 3: 15.0}, 0.1
-# Of few windows so many copies are learned from, as long as that makes no more than so many rows.
-_COPIES, _LEARNED = 10, 20_000
+# Copies of each window in training, and the limit on rows for more than one copy beyond the views.
+_MAX_COPIES, _MAX_ROWS = 10, 20_000
 
 
 @functional_transform("pose_augment")
 class Augment(PoseTransform):
-    r"""Applies one of a set of augmentations to each window.
+    r"""Applies one augmentation of a set to each window.
 
     Mirroring reverses x and swaps left and right joints, with their confidence and features.
     Rotations turn 2D poses in the image plane and 3D poses about the vertical axis (y), both about
-    the window's centre. A change of speed reads all channels at the times
-    :math:`a + (b - a) t + c \sin \pi t`, between frames linearly, before the first and after the last
-    frame that frame. Apply it to the original coordinates, before any normalisation.
+    the window's centre. A change of speed interpolates all channels linearly at the times
+    :math:`a + (b - a) t + c \sin \pi t`; times outside the window take the first or last frame.
+    Apply it to the original coordinates, before any normalisation.
 
     Args:
         skeleton: The joints.
         dims: Coordinates of a joint.
-        name: ``"none"``: identity; ``"flip"``: identity, mirrored; ``"vary"``: identity,
-            the window without its first and last tenth, and 30 small turns and changes of speed, the
-            same ones always, each also mirrored; ``"paper"``: identity,
-            mirrored, turned by 90 degrees, mirrored and turned by 90, turned by 45 (the public
-            implementation's set).
+        name: ``"none"``: identity; ``"flip"``: identity, mirrored; ``"vary"``: identity, the window
+            without its first and last tenth, and 30 fixed small rotations with changes of speed,
+            each also mirrored; ``"paper"`` (the public implementation): identity, mirrored, turned
+            by 90 degrees, mirrored and turned by 90, turned by 45.
 
     Attributes:
         generator: Random numbers of :meth:`forward`; ``None``: torch's global generator.
-        num_scored: The first choices are a window's views, all of which are scored
-            (:func:`~gepc_geo.density.normality.of_views`): of ``"vary"`` the window as it is and,
-            mirrored, without its first and last tenth; else all.
+        num_scored: The first ``num_scored`` choices are a window's views, which are all scored
+            (:func:`~gepc_geo.density.normality.of_views`): with ``"vary"`` the identity, and the
+            mirrored window without its first and last tenth; with other sets all choices.
 
     Raises:
-        InputError: Another ``name``.
+        InputError: An unknown ``name``.
     """
 
     def __init__(self, skeleton: Skeleton, dims: int, name: str = "none") -> None:
         super().__init__(skeleton, dims)
         if name not in AUGMENTATIONS:
-            raise InputError(f"augment is {name!r}, expected one of {', '.join(AUGMENTATIONS)}")
+            raise InputError(f"augment must be one of {', '.join(AUGMENTATIONS)}, got {name!r}")
         self.name = name
         self.generator: torch.Generator | None = None
-        # Of each choice: mirrored?, degrees, and by how much its times differ: a, b - 1, c.
-        still = (0.0, 0.0, 0.0)
+        # Each choice: mirrored, degrees, and the change of its times (a, b - 1, c).
+        identity = (0.0, 0.0, 0.0)
         paper = [(False, 0), (True, 0), (False, 90), (True, 90), (False, 45)]
         choices = [
-            (*one, still) for one in paper[: {"none": 1, "flip": 2, "vary": 2, "paper": 5}[name]]
+            (*turn, identity)
+            for turn in paper[: {"none": 1, "flip": 2, "vary": 2, "paper": 5}[name]]
         ]
         self.num_scored = len(choices)
         if name == "vary":
-            # The scored ones first, then the others of these two variations.
+            # The views come first, then the two other choices of these variations.
             middle = (_BEND, -_BEND, 0.0)
-            choices = [(False, 0, still), (True, 0, middle), (True, 0, still), (False, 0, middle)]
+            choices = [
+                (False, 0, identity),
+                (True, 0, middle),
+                (True, 0, identity),
+                (False, 0, middle),
+            ]
             generator = torch.Generator().manual_seed(0)
             drawn = 2 * torch.rand(_VARIATIONS - 2, 4, generator=generator, dtype=torch.float64) - 1
             for turn, begin, end, bend in (
@@ -82,27 +87,30 @@ class Augment(PoseTransform):
         self._order = torch.tensor([order[mirrored] for mirrored, _, _ in choices])
 
     def to(self, device: torch.device) -> Augment:
-        """Moves the tables to a device, so that no batch there has to wait for them."""
+        """Moves the tables to a device, which avoids a transfer with each batch."""
         self._turns, self._order = self._turns.to(device), self._order.to(device)
         self._times = None if self._times is None else self._times.to(device)
         return self
 
     @property
     def num_choices(self) -> int:
-        """How many augmentations there are, the identity (choice 0) included."""
+        """The number of augmentations, identity (choice 0) included."""
         return len(self._turns)
 
     def copies(self, count: int) -> int:
-        """How many of the first choices are learned from beside one another, of ``count`` windows.
+        """The number of first choices that training uses as copies of each window.
 
-        Those that are scored, of ``"vary"`` the mirrored window, and of few windows up to 10, as long as
-        that makes no more than 20,000 copies in all.
+        Copies are the views and, with ``"vary"``, the mirrored window; with few windows up to 10
+        choices, as long as there are no more than 20,000 copies in all.
+
+        Args:
+            count: Number of training windows.
         """
-        room = _LEARNED // max(count, 1)
-        return min(max(room, self.num_scored + 1), _COPIES, self.num_choices)
+        affordable = _MAX_ROWS // max(count, 1)
+        return min(max(affordable, self.num_scored + 1), _MAX_COPIES, self.num_choices)
 
     def forward(self, data: Data) -> Data:
-        """Applies an augmentation drawn at random for each window."""
+        """Applies a random augmentation to each window."""
         count = data.x.size(0) // self.skeleton.num_joints
         source = data.x.device if self.generator is None else self.generator.device
         choice = torch.randint(self.num_choices, (count,), generator=self.generator, device=source)
@@ -112,13 +120,13 @@ class Augment(PoseTransform):
         r"""Applies given augmentations.
 
         Args:
-            data: A window or a batch; stays as it is.
+            data: A window or a batch; not modified.
             choice: :math:`[B]` int64, 0 to ``num_choices - 1``.
         """
         data = copy.copy(data)
         device = data.x.device
         if self._turns.device != device:
-            # Once; after that a batch needs nothing from the host.
+            # Only with the first batch.
             self.to(device)
         choice = choice.to(device)
         x = data.x.unflatten(0, (-1, self.skeleton.num_joints))
@@ -132,21 +140,21 @@ class Augment(PoseTransform):
         return self._with(data, turned(coordinates, confidence, turns))
 
     def to_source(self, values: Tensor, choice: int) -> Tensor:
-        r"""Values of an augmented window's frames and joints, given back to where these come from.
+        r"""Maps values of augmented frames and joints back to the original window.
 
         Args:
             values: :math:`[B, T, V]`.
             choice: The augmentation.
 
         Returns:
-            :math:`[B, T, V]`: at each frame and joint of the windows themselves what was read from there,
-            of a time between two frames to both in proportion; the sum stays.
+            :math:`[B, T, V]`: each value is added to its original frame and joint; between two
+            frames it is divided in proportion. The sum is unchanged.
         """
         joints = self._order[choice].to(values.device)
         result = torch.zeros_like(values).index_add_(2, joints, values)
         if self._times is None:
             return result
-        # How much of each frame (row) is read at each time (column).
+        # Weight of each original frame (row) at each time (column).
         frames = torch.eye(values.size(1), dtype=values.dtype, device=values.device)
         weights = _read_at(frames[None, :, :, None], self._times[[choice]].to(values.device))
         return weights[0, :, :, 0] @ result
@@ -156,23 +164,24 @@ class Augment(PoseTransform):
 
 
 def _read_at(x: Tensor, times: Tensor) -> Tensor:
-    """Windows [B, V, T, C] at other times: a, b - 1 and c [B, 3] of ``Augment``."""
+    """Interpolates windows [B, V, T, C] at times given by a, b - 1 and c [B, 3] of ``Augment``."""
     frames = x.size(2)
     begin, end, bend = times.to(x.dtype).T.unsqueeze(2)
     frame = torch.arange(frames, device=x.device, dtype=x.dtype)
     t = frame / max(frames - 1, 1)
-    # What changes is added: times as they are are whole frames, without any rounding.
+    # The change is added, so that unchanged times remain whole frames without rounding.
     change = begin + (end - begin) * t + bend * torch.sin(math.pi * t)
     at = (frame + (frames - 1) * change).clamp(0, frames - 1)
     before = at.floor()
     share = (at - before)[:, None, :, None]
     index = before.long()[:, None, :, None].expand(-1, x.size(1), -1, x.size(3))
     early, late = x.gather(2, index), x.gather(2, (index + 1).clamp(max=frames - 1))
-    return early + share * (late - early)
+    interpolated: Tensor = early + share * (late - early)
+    return interpolated
 
 
 def _matrix(dims: int, mirrored: bool, degrees: float) -> Tensor:
-    """Mirrors x, then turns: in the image (x, y), or about the vertical axis (x, z)."""
+    """The matrix that mirrors x, then turns in the image (x, y) or about y (x, z)."""
     # Exact for right angles, where cos(pi / 2) would not be.
     exact: dict[float, tuple[float, float]] = {
         0: (1.0, 0.0),

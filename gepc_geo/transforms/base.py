@@ -1,4 +1,4 @@
-"""What all transforms of pose windows share."""
+"""The base class and arithmetic of the transforms."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gepc_geo.poses.skeleton import Skeleton
 
 
 class PoseTransform(BaseTransform):
-    """A transform that knows the skeleton and the number of coordinates."""
+    """A transform with a skeleton and a number of coordinates."""
 
     def __init__(self, skeleton: Skeleton, dims: int) -> None:
         if dims not in (2, 3):
-            raise InputError(f"dims is {dims}, expected 2 or 3 coordinates")
+            raise InputError(f"dims must be 2 or 3 coordinates, got {dims}")
         self.skeleton, self.dims = skeleton, dims
 
     def _split(self, data: Data) -> tuple[Tensor, Tensor]:
@@ -25,7 +25,7 @@ class PoseTransform(BaseTransform):
         return x[..., : self.dims], x[..., self.dims]
 
     def _with(self, data: Data, coordinates: Tensor) -> Data:
-        """The data with new coordinates, in a new ``x``."""
+        """Sets the coordinates, in a new ``x``, and returns ``data``."""
         data.x = join_channels(coordinates.flatten(0, 1), data.x[..., self.dims :])
         return data
 
@@ -38,28 +38,40 @@ class PoseTransform(BaseTransform):
 
 
 def join_channels(*parts: Tensor) -> Tensor:
-    """Channels [..., C] side by side, each by itself in memory: what runs over frames runs several times as fast."""
+    """Concatenates channels [..., C], each contiguous: operations over frames run much faster."""
     return torch.cat([part.movedim(-1, 0) for part in parts]).movedim(0, -1)
 
 
 def mean_position(coordinates: Tensor, weight: Tensor, over: tuple[int, ...]) -> Tensor:
-    """Weighted mean over joints and frames, dimensions kept; plain where all weights are 0."""
+    """Weighted mean of positions.
+
+    Args:
+        coordinates: :math:`[..., C]`.
+        weight: :math:`[...]`; the mean is plain where all weights are 0.
+        over: The dimensions, which get size 1.
+    """
     weight = weight[..., None]
     weight = torch.where(weight.sum(over, keepdim=True) > 0, weight, 1.0)
     return (weight * coordinates).sum(over, keepdim=True) / weight.sum(over, keepdim=True)
 
 
 def weighted(value: Tensor, weight: Tensor, over: tuple[int, ...]) -> Tensor:
-    """Weighted mean; plain where all weights are 0."""
+    """:func:`mean_position` of scalars, with the dimensions ``over`` removed."""
     return mean_position(value[..., None], weight, over).squeeze((*over, -1))
 
 
 def turned(coordinates: Tensor, confidence: Tensor, matrix: Tensor) -> Tensor:
-    """Applies a matrix [B, dims, dims] about each window's centre."""
-    away = coordinates - mean_position(coordinates, confidence, (1, 2))
-    # What changes is added, so that the identity changes nothing at all. No matrix product: it
-    # might run in reduced precision, and pixels need all digits.
+    """Applies a matrix about each window's centre.
+
+    Args:
+        coordinates: :math:`[B, V, T, C]`.
+        confidence: :math:`[B, V, T]`, weights of the centre.
+        matrix: :math:`[B, C, C]`.
+    """
+    offset = coordinates - mean_position(coordinates, confidence, (1, 2))
+    # The change is added, so that the identity changes nothing. A matrix product might run in
+    # reduced precision, but pixels need all digits.
     change = matrix - torch.eye(matrix.size(-1), dtype=matrix.dtype, device=matrix.device)
     change = change[:, None, None]
-    parts = [(change[..., row, :] * away).unbind(-1) for row in range(matrix.size(-1))]
+    parts = [(change[..., row, :] * offset).unbind(-1) for row in range(matrix.size(-1))]
     return coordinates + torch.stack([torch.stack(part).sum(0) for part in parts]).movedim(0, -1)

@@ -1,4 +1,4 @@
-"""The motion of the whole person as further channels."""
+"""The motion of the whole person as additional channels."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.transforms.base import PoseTransform, join_channels
 from gepc_geo.transforms.body_size import body_size, check_size
 
-# Added to speeds (body sizes a frame) before the logarithm: about the noise of standing still.
+# Added to speeds (body sizes a frame) before the logarithm: the noise level of standing still.
 _SPEED_FLOOR = 0.01
 
 
 @functional_transform("pose_add_motion")
 class AddMotion(PoseTransform):
-    r"""Appends the body's movement through the scene, which centring throws away, as channels.
+    r"""Appends the body's movement through the scene, which centring removes, as channels.
 
-    The same for all joints, for each frame: the velocity of the body's centre in body sizes a frame
-    (``dims`` channels; central differences, one-sided at the ends), the logarithm of the speed plus
-    0.01, and the logarithm of the frame's body size less its mean over the window (walking towards
-    the camera). None of them depends on where the person is or how large. Apply it to the original
+    All joints of a frame get the same values: the velocity of the body's centre in body sizes a
+    frame (``dims`` channels; central differences, one-sided at the ends), the logarithm of the
+    speed plus 0.01, and the logarithm of the frame's body size minus its mean over the window
+    (approach to the camera). No value depends on the person's place or size. Apply it to the
     coordinates, before :class:`Center` and :class:`ScaleByBody`.
 
-    The centre here is the plain mean of all joints, interpolated ones included: weighted by
+    The centre is the plain mean of all joints, interpolated ones included: weighted by
     confidence it would jump whenever a joint appears or vanishes.
 
     Args:
@@ -34,7 +34,7 @@ class AddMotion(PoseTransform):
         by: The size of the body, as in :class:`ScaleByBody`.
 
     Raises:
-        InputError: Another ``by``, or a torso that the skeleton does not have.
+        InputError: An unknown ``by``, or a torso that the skeleton does not have.
     """
 
     def __init__(self, skeleton: Skeleton, dims: int, by: str = "rms") -> None:
@@ -43,6 +43,7 @@ class AddMotion(PoseTransform):
         self.by = by
 
     def forward(self, data: Data) -> Data:
+        """Appends the channels to ``x``."""
         coordinates, confidence = self._split(data)
         size, sizes = body_size(self.skeleton, coordinates, confidence, self.by)
         center = coordinates.mean(dim=1)
@@ -61,9 +62,9 @@ class AddMotion(PoseTransform):
 
 
 def _differences(x: Tensor) -> Tensor:
-    """Differences of [B, T, C] from frame to frame: central ones, one-sided at the ends, of one frame 0.
+    """Differences of [B, T, C] over frames: central, one-sided at the ends; 0 for a single frame.
 
-    ``torch.gradient`` gives the same, and cannot be exported for batches of any size.
+    Equal to ``torch.gradient``, which cannot be exported for a dynamic batch size.
     """
     if x.size(1) < 2:
         return torch.zeros_like(x)

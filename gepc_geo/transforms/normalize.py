@@ -16,27 +16,29 @@ from gepc_geo.transforms.motion import AddMotion
 
 @functional_transform("pose_scale_by_image")
 class ScaleByImage(PoseTransform):
-    r"""Pixels to :math:`[-1, 1]` of the image: :math:`2 x / \text{size} - 1`, per axis.
+    r"""Maps pixels to :math:`[-1, 1]` of the image: :math:`2 x / \text{size} - 1`, per axis.
 
-    The protocol of the public implementation. Needs ``image_size`` :math:`[B, 2]`.
+    This is the public implementation's normalisation. ``data`` needs ``image_size``
+    :math:`[B, 2]`.
 
     Args:
         skeleton: The joints.
         dims: Coordinates of a joint; must be 2.
 
     Raises:
-        InputError: 3D poses, which are in metres.
+        InputError: 3D poses, whose unit is metres.
     """
 
     def __init__(self, skeleton: Skeleton, dims: int) -> None:
         super().__init__(skeleton, dims)
         if dims != 2:
             raise InputError(
-                f"scale is 'image' for poses with {dims} coordinates, expected 2 (3D poses have "
-                f"no image size) or one of {', '.join(SIZES)}"
+                f"scale must be one of {', '.join(SIZES)} for 3D poses, which have no image size, "
+                "got 'image'"
             )
 
     def forward(self, data: Data) -> Data:
+        """Scales the coordinates."""
         coordinates, _ = self._split(data)
         return self._with(data, 2 * coordinates / data.image_size[:, None, None, :] - 1)
 
@@ -45,12 +47,12 @@ class ScaleByImage(PoseTransform):
 class Center(PoseTransform):
     r"""Subtracts the confidence-weighted mean position of the joints.
 
-    Where no joint has confidence it is the plain mean.
+    Without confidence in any joint it is the plain mean.
 
     Args:
         skeleton: The joints.
         dims: Coordinates of a joint.
-        by: ``"window"`` (movement through the window stays) or ``"frame"``.
+        by: Range of the mean: ``"window"`` (keeps movement within the window) or ``"frame"``.
 
     Raises:
         InputError: Another ``by``.
@@ -59,10 +61,11 @@ class Center(PoseTransform):
     def __init__(self, skeleton: Skeleton, dims: int, by: str = "window") -> None:
         super().__init__(skeleton, dims)
         if by not in ("window", "frame"):
-            raise InputError(f"center is {by!r}, expected window or frame")
+            raise InputError(f"center must be window or frame, got {by!r}")
         self.by = by
 
     def forward(self, data: Data) -> Data:
+        """Centres the coordinates."""
         coordinates, confidence = self._split(data)
         over = (1, 2) if self.by == "window" else (1,)
         return self._with(data, coordinates - mean_position(coordinates, confidence, over))
@@ -78,13 +81,13 @@ class ScaleByBody(PoseTransform):
     Args:
         skeleton: The joints.
         dims: Coordinates of a joint.
-        by: ``"torso"``: mean distance of mid shoulders to mid hips, over the frames in which all
-            four are seen (all frames if there are none); ``"height"``: mean height (extent in y) of
-            the joints' bounding box; ``"rms"``: root mean square distance of the joints to the
-            frame's centre; the larger of the confidence-weighted and the plain mean.
+        by: ``"torso"``: mean distance of mid shoulders to mid hips, over the frames with all four
+            joints (all frames if there are none); ``"height"``: mean height (extent in y) of the
+            joints' bounding box; ``"rms"``: root mean square distance of the joints from the
+            frame's centre, the larger of the confidence-weighted and the plain mean.
 
-    Sizes are kept away from 0: a torso or height is at least a tenth of the RMS size, and any size
-    at least a hundredth of the window's RMS extent and a thousandth of a unit.
+    A torso or height is at least a tenth of the RMS size; any size is at least a hundredth of the
+    window's RMS extent and a thousandth of a unit.
 
     Raises:
         InputError: Another ``by``, or a torso that the skeleton does not have.
@@ -96,6 +99,7 @@ class ScaleByBody(PoseTransform):
         self.by = by
 
     def forward(self, data: Data) -> Data:
+        """Scales the coordinates."""
         coordinates, confidence = self._split(data)
         size, _ = body_size(self.skeleton, coordinates, confidence, self.by)
         return self._with(data, coordinates / size[:, None, None, None])
@@ -106,11 +110,11 @@ class ScaleByBody(PoseTransform):
 
 @functional_transform("pose_align_root")
 class AlignRoot(PoseTransform):
-    r"""Turns a 3D window about the vertical axis (y) so that the mean shoulder line lies along x.
+    r"""Turns a 3D window about the vertical axis (y) until the mean shoulder line is along x.
 
-    The first of the skeleton's two shoulders ends up at the smaller x. The window turns about its
-    centre; one whose shoulder line is vertical, or has no length, stays as it is, and so does a
-    2D window.
+    The first of the skeleton's shoulders gets the smaller x. The window turns about its centre. A
+    shoulder line that is vertical or has no length leaves the window unchanged; 2D windows are
+    always unchanged.
 
     Args:
         skeleton: The joints.
@@ -124,18 +128,19 @@ class AlignRoot(PoseTransform):
         super().__init__(skeleton, dims)
         if dims == 3 and skeleton.shoulders is None:
             raise InputError(
-                f"skeleton {skeleton.name!r} has no shoulders to align 3D poses by, "
-                "expected shoulders, or align off"
+                f"skeleton {skeleton.name!r} must have shoulders to align 3D poses, got none: "
+                "turn align off"
             )
 
     def forward(self, data: Data) -> Data:
+        """Turns the coordinates."""
         if self.dims == 2 or self.skeleton.shoulders is None:
             return data
         coordinates, confidence = self._split(data)
         first, second = self.skeleton.shoulders
         line = coordinates[:, second] - coordinates[:, first]
         seen = torch.minimum(confidence[:, first], confidence[:, second])
-        # [B, 1, 1]: the horizontal shoulder line, as a frame's only "joint".
+        # The horizontal shoulder line, as the only joint of a frame: [B, 1, 1].
         x, _, z = mean_position(line[:, None], seen[:, None], (1, 2)).squeeze((1, 2)).unbind(-1)
         length = torch.hypot(x, z)
         extent, _ = body_size(self.skeleton, coordinates, confidence, "rms")
@@ -145,7 +150,7 @@ class AlignRoot(PoseTransform):
         sin = torch.where(sound, z / safe, 0.0)
         zero, one = torch.zeros_like(cos), torch.ones_like(cos)
         rotation = torch.stack([cos, zero, sin, zero, one, zero, -sin, zero, cos], dim=-1)
-        rotation = rotation.unflatten(-1, (3, 3))
+        rotation = torch.unflatten(rotation, -1, (3, 3))
         return self._with(data, turned(coordinates, confidence, rotation))
 
 
@@ -157,7 +162,7 @@ def normalize(
     align: bool = True,
     motion: bool = True,
 ) -> Compose:
-    """The normalisation of windows, its steps in the order in which they make sense.
+    """The normalisation of windows.
 
     Args:
         skeleton: The joints.
@@ -165,24 +170,27 @@ def normalize(
         scale: ``"torso"``, ``"height"``, ``"rms"`` (:class:`ScaleByBody`) or ``"image"``
             (:class:`ScaleByImage`).
         center: ``"window"`` or ``"frame"`` (:class:`Center`).
-        align: Turn 3D poses (:class:`AlignRoot`); 2D poses stay as they are.
-        motion: Append motion channels (:class:`AddMotion`), in units of ``scale``; with ``"image"``
-            in RMS sizes.
+        align: Whether to turn 3D poses (:class:`AlignRoot`).
+        motion: Whether to append motion channels (:class:`AddMotion`), in units of ``scale``, or of
+            RMS sizes with ``"image"``.
+
+    Returns:
+        The steps in order: alignment, motion, scaling and centring.
 
     Raises:
-        InputError: An unknown option, or one that skeleton or ``dims`` do not allow.
+        InputError: An unknown option, or one that the skeleton or ``dims`` does not allow.
     """
     if scale not in (*SIZES, "image"):
-        raise InputError(f"scale is {scale!r}, expected one of {', '.join((*SIZES, 'image'))}")
+        raise InputError(f"scale must be one of {', '.join((*SIZES, 'image'))}, got {scale!r}")
     steps: list[BaseTransform] = []
     if align:
-        # First, so that velocities too are seen from the body, not from the room.
+        # Alignment comes first, so that velocities too are relative to the heading.
         steps.append(AlignRoot(skeleton, dims))
     if motion:
         steps.append(AddMotion(skeleton, dims, by="rms" if scale == "image" else scale))
     if scale == "image":
         steps += [ScaleByImage(skeleton, dims), Center(skeleton, dims, by=center)]
     else:
-        # The size does not depend on the place, but small numbers keep more digits.
+        # Centring first keeps more digits; the size does not depend on the position.
         steps += [Center(skeleton, dims, by=center), ScaleByBody(skeleton, dims, by=scale)]
     return Compose(steps)

@@ -1,4 +1,4 @@
-"""Windows as graphs with a node for each joint and frame, for layers that know nothing of time."""
+"""Spatio-temporal graphs of windows, with a node for each joint and frame."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from gepc_geo.errors import InputError
 
 @functional_transform("to_spatio_temporal_graph")
 class ToSpatioTemporalGraph(BaseTransform):
-    r"""Unrolls time: a node for each joint and frame, as any stock PyG layer takes them.
+    r"""Unrolls time into a graph with a node for each joint and frame, for any PyG layer.
 
-    Section 3.1 of the paper connects joints in successive frames; here the graph does so explicitly.
-    Node :math:`t V + v` is joint :math:`v` in frame :math:`t`. The edges of each frame come first, as
-    they are in the window, then those from each joint to itself in the next frame, then those to
-    itself in the frame before. Works alike on a window and on a batch of windows of one skeleton, and
-    gives of a batch what PyG's ``DataLoader`` collates of the windows.
+    Section 3.1 of the paper connects joints in successive frames; this graph has these edges. Node
+    :math:`t V + v` is joint :math:`v` in frame :math:`t`. The order of edges is: those of each
+    frame in the order of the window, those from each joint to the next frame, those back to the
+    previous frame. It takes a window or a batch of windows of one skeleton; the result for a batch
+    equals PyG's collation of the single results.
 
     Args:
-        num_relations: Edge types of the window, :math:`S`; edges forward in time become type
-            :math:`S`, those back :math:`S + 1`. (default: :obj:`3`)
+        num_relations: Edge types of the window, :math:`S`; edges forward in time get type
+            :math:`S`, edges back in time :math:`S + 1`. (default: :obj:`3`)
 
     Shapes:
         - **input:** ``x`` :math:`(V, T, C)`, ``edge_index`` :math:`(2, E)`, ``edge_type`` and
@@ -35,18 +35,23 @@ class ToSpatioTemporalGraph(BaseTransform):
           and ``time`` of each node :math:`(T V)`
 
     Raises:
-        InputError: ``x`` has no frames, or the windows of a batch are not of one skeleton.
+        InputError: ``x`` has other dimensions, or the windows of a batch have several skeletons.
     """
 
     def __init__(self, num_relations: int = 3) -> None:
         self.num_relations = num_relations
 
     def forward(self, data: Data) -> Data:
+        """The graph of a window or a batch; ``data`` is not modified.
+
+        Raises:
+            InputError: As the class.
+        """
         if data.x.dim() != 3:
-            raise InputError(f"x is {list(data.x.shape)}, expected [V, T, C]")
+            raise InputError(f"x must have shape [V, T, C], got {list(data.x.shape)}")
         data = copy.copy(data)
         if "num_nodes" in data:
-            del data.num_nodes  # of the window; the graph's is that of x
+            del data.num_nodes  # the window's; PyG derives the graph's from x
         graphs = data.num_graphs if isinstance(data, Batch) else 1
         if isinstance(data, Batch):
             _check_same_size(data)
@@ -58,7 +63,7 @@ class ToSpatioTemporalGraph(BaseTransform):
         data.joint = number % nodes
         data.time = number % (frames * nodes) // nodes
 
-        # A node of the window, moved on by the frames of the graphs before it, then by its own.
+        # Edges of a window, shifted by the nodes of earlier graphs and frames.
         before = number[:, :, 0] - torch.arange(graphs, device=device)[:, None] * nodes
         space = data.edge_index.view(2, graphs, 1, -1) + before[:, :, None]
         earlier, later = number[:, :-1].flatten(1), number[:, 1:].flatten(1)
@@ -66,9 +71,9 @@ class ToSpatioTemporalGraph(BaseTransform):
         data.edge_index = torch.cat([space.flatten(2), time], dim=2).flatten(1)
 
         def unrolled(values: Tensor, forward: float, back: float) -> Tensor:
-            each = values.view(graphs, 1, -1).expand(-1, frames, -1).flatten(1)
+            repeated = values.view(graphs, 1, -1).expand(-1, frames, -1).flatten(1)
             ends = [values.new_full(earlier.shape, value) for value in (forward, back)]
-            return torch.cat([each, *ends], dim=1).flatten()
+            return torch.cat([repeated, *ends], dim=1).flatten()
 
         if "edge_type" in data:
             data.edge_type = unrolled(data.edge_type, self.num_relations, self.num_relations + 1)
@@ -83,7 +88,7 @@ class ToSpatioTemporalGraph(BaseTransform):
 
     @staticmethod
     def _tell_collation(data: Batch, graphs: int, nodes: int) -> None:
-        """Where each graph's part lies now, so that a batch can still be taken apart."""
+        """Updates the slices of each graph, so that the batch can still be separated."""
         counts = torch.arange(graphs + 1)
         edges = data.edge_index.size(1) // graphs
         slices = {name: counts * nodes for name in ("x", "joint", "time")}
@@ -103,6 +108,6 @@ def _check_same_size(batch: Batch) -> None:
     for name, sizes in (("nodes", nodes), ("edges", edges)):
         if bool((sizes != sizes[:1]).any()):
             raise InputError(
-                f"the windows of the batch have {int(sizes.min())} to {int(sizes.max())} {name}, "
-                "expected as many in each (one skeleton)"
+                f"the windows of a batch must have the same number of {name} (one skeleton), got "
+                f"{int(sizes.min())} to {int(sizes.max())}"
             )

@@ -1,4 +1,4 @@
-"""Windows of tracks as a PyG data set: index arithmetic over filled tracks."""
+"""Windows of tracks as a PyG data set, by index arithmetic over filled tracks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from gepc_geo.windows.filling import FilledTracks, fill
 
 
 class PoseWindows(Dataset):
-    r"""Windows of one or several lengths over tracks, as a PyG data set; nothing is copied until asked for.
+    r"""Windows of one or several lengths over tracks, as a PyG data set without copies.
 
-    In each piece of a track (see :func:`fill`) windows of each length start every ``stride`` frames, and
-    the piece's last frames are always a window too. A piece shorter than the shortest length gives one
-    *padded* window of that length, with the piece in its middle and its first and last frames repeated;
-    longer lengths have none there. All windows of a length come before those of the next longer one.
+    In each piece of a track (see :func:`fill`), windows of each length start every ``stride``
+    frames, and the last one ends with the piece. A piece shorter than the shortest length gives one
+    *padded* window of that length: the piece in the middle, with its first and last frames
+    repeated. Longer lengths have no padded windows. Windows are ordered by length.
 
     An item is a :class:`~torch_geometric.data.Data` with ``x`` :math:`[V, T, C']` (coordinates,
     confidence, features), the skeleton's ``edge_index``, ``edge_type`` and ``edge_weight``, and
@@ -34,15 +34,15 @@ class PoseWindows(Dataset):
         tracks: The poses.
         length: Frames in a window, :math:`T`, or several such lengths.
         stride: Frames between the starts of windows.
-        max_gap: Missing frames in a row to interpolate; a longer gap splits a track.
+        max_gap: Largest number of consecutive missing frames to interpolate; a longer gap splits a
+            track.
 
     Attributes:
-        lengths: The lengths, rising.
+        lengths: The lengths, ascending.
         table: The filled rows, :class:`FilledTracks`; shared by all subsets.
-        piece: :math:`[W]` int64, which of the table's pieces the window lies in.
+        piece: :math:`[W]` int64, position of the window's piece in the table.
         first: :math:`[W]` int64, row of the window's first frame; below ``low`` if padded.
-        size: :math:`[W]` int64, the window's frames. This, ``first`` and ``piece`` are all that is held of
-            a window.
+        size: :math:`[W]` int64, frames of the window.
 
     Raises:
         InputError: A length or ``stride`` below 1, ``max_gap`` below 0.
@@ -58,7 +58,7 @@ class PoseWindows(Dataset):
         lengths = (length,) if isinstance(length, int) else tuple(sorted(set(length)))
         for name, value in (("window length", min(lengths)), ("window stride", stride)):
             if value < 1:
-                raise InputError(f"{name} is {value}, expected at least 1 frame")
+                raise InputError(f"{name} must be at least 1 frame, got {value}")
         self.stride, table = stride, fill(tracks, max_gap)
         parts = [_cut(table.piece, length, stride, length == lengths[0]) for length in lengths]
         self._set(
@@ -73,7 +73,7 @@ class PoseWindows(Dataset):
     def of_table(
         cls, table: FilledTracks, piece: np.ndarray, first: np.ndarray, size: np.ndarray
     ) -> PoseWindows:
-        """Windows of pieces that were filled already, wherever they begin; arguments as the attributes."""
+        """Windows over a filled table; arguments as the attributes of the class."""
         self = cls.__new__(cls)
         self._set(table, tuple(np.unique(size).tolist()), piece, first, size)
         return self
@@ -97,19 +97,19 @@ class PoseWindows(Dataset):
         """Frames of all windows.
 
         Raises:
-            InputError: There are windows of several lengths.
+            InputError: Windows of several lengths.
         """
         if len(self.lengths) > 1:
             text = ", ".join(map(str, self.lengths))
-            raise InputError(f"windows have {text} frames, expected all of one length")
+            raise InputError(f"windows must have one length, got {text} frames")
         return self.lengths[0]
 
     def of_length(self, length: int) -> PoseWindows:
-        """The windows of one of the lengths, over the same table."""
+        """The windows of one length, over the same table."""
         return self.of_lengths((length,))
 
     def of_lengths(self, lengths: tuple[int, ...]) -> PoseWindows:
-        """The windows of some of the lengths, over the same table."""
+        """The windows of given lengths, over the same table."""
         part = self.subset(np.isin(self.size, lengths))
         part.lengths = lengths
         return part
@@ -121,8 +121,10 @@ class PoseWindows(Dataset):
 
     @property
     def high(self) -> np.ndarray:
-        """:math:`[W]` int64, last row of the piece; frame ``t`` of the window is row
-        ``clip(first + t, low, high)``."""
+        """:math:`[W]` int64, last row of the piece.
+
+        Frame ``t`` of the window is row ``clip(first + t, low, high)``.
+        """
         return self.table.piece[self.piece + 1] - 1
 
     @property
@@ -168,7 +170,7 @@ class PoseWindows(Dataset):
         return self.table.num_channels
 
     def rows(self, index: Any = slice(None)) -> np.ndarray:
-        r"""The table's rows of frames of some windows, all of one length: :math:`[..., T]` int64."""
+        r"""Table rows of the frames of windows of one length: :math:`[..., T]` int64."""
         length = int(np.max(self.size[index], initial=self.lengths[0]))
         piece = self.piece[index][..., None]
         low, end = self.table.piece[piece], self.table.piece[piece + 1]
@@ -194,7 +196,7 @@ class PoseWindows(Dataset):
         )
 
     def subset(self, index: Any) -> PoseWindows:
-        """Some windows over the same table: positions, a slice or a boolean mask."""
+        """Windows at positions, in a slice or of a boolean mask, over the same table."""
         chosen = np.arange(len(self))[index]
         part = copy.copy(self)
         part.piece, part.first, part.size = (
@@ -203,11 +205,11 @@ class PoseWindows(Dataset):
         return part
 
     def without_padded(self) -> PoseWindows:
-        """The windows of pieces that are long enough, over the same table."""
+        """The windows that are not padded, over the same table."""
         return self.subset(~self.padded)
 
     def index_select(self, idx: Any) -> PoseWindows:
-        """What ``windows[idx]`` gives for anything but a number: :meth:`subset`."""
+        """:meth:`subset`, which PyG calls for ``windows[idx]`` unless ``idx`` is a number."""
         if isinstance(idx, Tensor):
             idx = idx.cpu().numpy()
         return self.subset(idx)
@@ -216,11 +218,11 @@ class PoseWindows(Dataset):
 def _cut(
     piece: np.ndarray, length: int, stride: int, padded: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Piece and first row of each window of a length; of shorter pieces only where they are padded."""
+    """Piece and first row of each window of a length; shorter pieces only if ``padded``."""
     size = np.diff(piece)
     spare = np.maximum(size - length, 0)
     count = np.where(padded | (size >= length), -(-spare // stride) + 1, 0)
-    of = np.repeat(np.arange(len(size)), count)
-    number = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
-    start = np.minimum(number * stride, spare[of])
-    return of, piece[of] + start - np.maximum(length - size, 0)[of] // 2
+    owner = np.repeat(np.arange(len(size)), count)
+    number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    start = np.minimum(number * stride, spare[owner])
+    return owner, piece[owner] + start - np.maximum(length - size, 0)[owner] // 2

@@ -1,4 +1,4 @@
-"""Windows gathered on the device straight into a PyG batch, without any work per window."""
+"""Batches of windows, gathered on the device without work per window."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from torch_geometric.data import Batch, Data
 from gepc_geo.errors import InputError
 from gepc_geo.windows.dataset import PoseWindows
 
-# Batch sizes whose edges are kept: the full one, an epoch's last, and a few of the caller's.
-_KEPT_SIZES = 8
+# Batch sizes with cached edges: the full size, an epoch's last, and a few of the caller's.
+_CACHED_SIZES = 8
 
 
 class WindowLoader:
-    r"""Iterates over windows in batches, equal to what PyG's ``DataLoader`` collates.
+    r"""Iterates over windows in batches that equal the output of PyG's ``DataLoader``.
 
-    The rows of the windows' table go to the device once (on the host they are where they are); a
-    batch is then one indexing operation there. All windows of a batch have one length. Batches are :class:`~torch_geometric.data.Batch` objects that ``to_data_list()`` and
-    ``batch[i]`` can take apart; edges are shared between batches of a size, so don't change them in
-    place.
+    The windows' table is copied to the device once (not at all on the host); a batch is one
+    indexing operation. All windows of a batch have the same length. Batches are
+    :class:`~torch_geometric.data.Batch` objects and support ``to_data_list()`` and ``batch[i]``.
+    Batches of one size share their edges, which must not be changed in place.
 
     Args:
-        windows: Which windows, over which table.
+        windows: The windows.
         batch_size: Windows in a batch; the last batch of each length may be smaller.
-        shuffle: A new random order in each epoch.
-        device: Where the table and the batches live.
-        transform: Applied to each batch (not to each window).
+        shuffle: Whether each epoch has a new random order.
+        device: Device of the table and the batches.
+        transform: Function applied to each batch, not to each window.
         generator: Random numbers of ``shuffle``; default: torch's global generator.
 
     Shapes:
@@ -52,7 +52,7 @@ class WindowLoader:
         generator: torch.Generator | None = None,
     ) -> None:
         if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}, expected at least 1 window")
+            raise InputError(f"batch_size must be at least 1 window, got {batch_size}")
         self.windows = windows
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -60,7 +60,7 @@ class WindowLoader:
         self.transform = transform
         self.generator = generator
         table = windows.table
-        # On the host nothing is copied: these share the memory of the table and the windows.
+        # On the host these share the memory of the table and the windows.
         self._table = torch.from_numpy(table.channels).flatten(0, 1).to(self.device)
         self._image_size = torch.from_numpy(table.source.image_size).to(self.device)
         self._first = torch.from_numpy(windows.first).to(self.device)
@@ -89,7 +89,7 @@ class WindowLoader:
         return self.batches(order)
 
     def batches(self, order: Tensor) -> Iterator[Batch]:
-        r"""Iterates over some windows in batches, length after length.
+        r"""Iterates over given windows in batches, one length after the other.
 
         Args:
             order: :math:`[N]` int64, positions in ``windows``, in any order.
@@ -97,25 +97,29 @@ class WindowLoader:
         return (self.gather(index) for index in self.split(order))
 
     def split(self, order: Tensor) -> Iterator[Tensor]:
-        """The positions of :meth:`batches`, those of each batch together."""
-        size = torch.from_numpy(self.windows.size)[order.cpu()] if self._several else None
+        r"""The positions of the windows of each batch of :meth:`batches`.
+
+        Args:
+            order: :math:`[N]` int64, positions in ``windows``, in any order.
+        """
+        size = torch.from_numpy(self.windows.size)[order.cpu()] if self._has_lengths else None
         for length in self.windows.lengths:
             part = order if size is None else order[(size == length).to(order.device)]
-            # An empty tensor still splits into one (empty) part.
-            yield from (index for index in part.split(self.batch_size) if len(index))
+            # split() of an empty tensor gives one empty part.
+            yield from (index for index in torch.split(part, self.batch_size) if len(index))
 
     @property
-    def _several(self) -> bool:
+    def _has_lengths(self) -> bool:
         return len(self.windows.lengths) > 1
 
     def gather(self, index: Tensor) -> Batch:
-        r"""The batch of some windows, all of one length.
+        r"""The batch of given windows, all of one length.
 
         Args:
             index: :math:`[B]` int64, positions in ``windows``, in any order.
         """
         length = self.windows.lengths[0]
-        if self._several and len(index):
+        if self._has_lengths and len(index):
             length = int(self.windows.size[int(index[0])])
         steps = self._steps[:length]
         index = index.to(self.device)
@@ -123,7 +127,7 @@ class WindowLoader:
         low, high, clip, track, frame = self._pieces[:, self._piece[index]].unbind(0)
         rows = (first[:, None] + steps).clamp(low[:, None], high[:, None])
         joints = len(self._joints)
-        # [B, V, T] positions in the table of single joints.
+        # Positions [B, V, T] in the table of single joints.
         place = rows[:, None, :] * joints + self._joints[:, None]
         x = self._table.index_select(0, place.view(-1))
         template = self._template(len(index))
@@ -148,18 +152,18 @@ class WindowLoader:
         return batch if self.transform is None else self.transform(batch)
 
     def _template(self, size: int) -> _Template:
-        """What all batches of a size share; the sizes used last are kept."""
+        """The shared parts of batches of a size; the last sizes are cached."""
         template = self._templates.pop(size, None)
         if template is None:
             template = _Template(size, len(self._joints), self._edges)
-            if len(self._templates) == _KEPT_SIZES:
+            if len(self._templates) == _CACHED_SIZES:
                 self._templates.pop(next(iter(self._templates)))
         self._templates[size] = template
         return template
 
 
 class _Template:
-    """The parts of a batch that depend on its size alone, as PyG's ``collate`` would make them."""
+    """The parts of a batch that depend on its size only, equal to those of PyG's ``collate``."""
 
     def __init__(self, size: int, joints: int, edges: tuple[Tensor, ...]) -> None:
         edge_index, edge_type, edge_weight = edges
@@ -173,7 +177,7 @@ class _Template:
         }
         self.batch = graph.repeat_interleave(joints)
         self.ptr = torch.arange(size + 1, device=device) * joints
-        # Where each window's part of an attribute lies, and what was added to it: on the host.
+        # Slices and increments of each attribute, for separating the batch; they stay on the host.
         counts = torch.arange(size + 1)
         per_window = ("window", "clip", "track", "frame", "padded", "image_size")
         self.slices = {

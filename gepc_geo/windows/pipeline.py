@@ -1,4 +1,4 @@
-"""From tracks to the tensors a model takes: windows, augmentation, normalisation, standardisation."""
+"""Conversion of tracks to model input: windows, augmentation, normalisation, standardisation."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader, to_dense
 from gepc_geo.windows.resampling import resample_clips
 
-# Variance over that of all coordinates: of the velocity's channels together, of the log speed, and of the
-# growth. Chosen on training halves of Penn Action and NW-UCLA (docs/results.md).
+# Variance relative to that of all coordinates: of the velocity's channels together, of the log
+# speed, and of the growth. Chosen on training halves of Penn Action and NW-UCLA (docs/results.md).
 _MOTION_SHARE = 0.4
-# Enough windows for channel statistics to a fraction of a percent.
+# This many windows determine channel statistics to a fraction of a percent.
 _STATISTICS_WINDOWS = 20_000
-# What a file keeps.
+# The statistics in a saved model.
 _STATISTICS = ("mean", "std", "motion_mean", "motion_std")
 
 
 class Inputs(NamedTuple):
-    r"""Standardised numbers of :math:`B` windows.
+    r"""Standardised input of :math:`B` windows.
 
     Attributes:
-        body: Coordinates and features, :math:`[B, S, V, C]`: coefficients, or frames.
-        motion: Of the whole person, :math:`[B, S', M]`, fewer coefficients of it.
-        confidence: :math:`[B, S, V]`; of coefficients the mean over time.
+        body: :math:`[B, S, V, C]`: coordinates and features, as coefficients or frames.
+        motion: :math:`[B, S', M]`: motion of the whole person, with :math:`S' \le S` coefficients.
+        confidence: :math:`[B, S, V]`: confidence; its mean over time for coefficients.
     """
 
     body: Tensor
@@ -49,34 +49,35 @@ class Inputs(NamedTuple):
     confidence: Tensor
 
     def tensor(self) -> Tensor:
-        r"""A network's input :math:`[B, S, V, C']`: body, motion (the same at every joint), confidence."""
+        r"""A network's input :math:`[B, S, V, C']`: body, motion at every joint, confidence."""
         joints, steps = self.body.size(2), self.body.size(1)
-        # Repeated at every joint it weighs no more than once.
+        # The divisor keeps the weight of motion independent of the number of joints.
         motion = pad(self.motion, (0, 0, 0, steps - self.motion.size(1))) / math.sqrt(joints)
         motion = motion[:, :, None].expand(-1, -1, joints, -1)
         return torch.cat([self.body, motion, self.confidence[..., None]], dim=-1)
 
     def flat(self) -> Tensor:
-        r"""Rows :math:`[B, D]` for densities: the body's numbers, then those of its motion."""
+        r"""Rows :math:`[B, D]` for densities: the flattened body, then the flattened motion."""
         return torch.cat([self.body.flatten(1), self.motion.flatten(1)], dim=1)
 
 
 class InputPipeline:
-    r"""Everything between :class:`~gepc_geo.PoseTracks` and what networks and densities see of a window.
+    r"""Converts :class:`~gepc_geo.PoseTracks` to the input of networks and densities.
 
     A window's frames become the lowest ``coefficients`` of their cosine transform over time
-    (:mod:`gepc_geo.transforms.spectral`), :math:`S` steps (no more than the shortest window has frames), so that windows of all lengths have the same numbers; with
-    ``coefficients`` 0 they stay :math:`S = T` frames. Then every number loses its training mean, and
-    channels are scaled: coordinates all alike, to a mean variance of 1; each feature to the same; motion
-    channels, of which fewer coefficients are kept, so that all of the velocity's have 0.4 of the
-    coordinates' variance together, the log speed and the growth as much each.
+    (:mod:`gepc_geo.transforms.spectral`): :math:`S` steps, at most the frames of the shortest
+    window, so that windows of all lengths have the same size. With ``coefficients`` 0 the steps are
+    the :math:`S = T` frames. Standardisation subtracts the training mean of each value and scales
+    the channels: all coordinates alike, to a mean variance of 1; each feature to a variance of 1;
+    motion channels, which have fewer coefficients, to 0.4 of the total variance of coordinates: the
+    velocity's channels together, the log speed, and the growth.
 
     Args:
         skeleton: The joints (:class:`~gepc_geo.Skeleton`).
         dims: Coordinates of a joint, 2 or 3.
-        num_features: Further channels of a joint.
+        num_features: Additional channels of a joint.
         options: Window, input and augmentation options.
-        lengths: Frames of windows, rising.
+        lengths: Frames of windows, ascending.
     """
 
     def __init__(
@@ -89,13 +90,14 @@ class InputPipeline:
     ) -> None:
         self.skeleton, self.dims, self.num_features = skeleton, dims, num_features
         self.options, self.lengths = options, tuple(lengths)
-        #: Steps of a window, coefficients or frames, and those of motion.
+        #: Steps of a window: coefficients or frames.
         self.num_steps = min(options.coefficients or self.lengths[0], self.lengths[0])
+        #: Steps of motion, at most those of a window.
         self.motion_steps = self.num_steps
         if options.coefficients:
             self.motion_steps = min(options.motion_coefficients, self.num_steps)
         self.augment = Augment(skeleton, dims, options.augment)
-        # Alignment comes before the augmentation, whose turns it would undo, the rest after it.
+        # Alignment precedes the augmentation, whose rotations it would undo.
         self.align = AlignRoot(skeleton, dims) if options.align else Compose([])
         self.normalize = normalize(
             skeleton,
@@ -105,13 +107,17 @@ class InputPipeline:
             align=False,
             motion=options.motion,
         )
-        # Of the body: [S, V, C] and [C]; of motion: [S', M] and [M].
+        # Body: [S, V, C] and [C]; motion: [S', M] and [M].
         self.mean, self.std = torch.zeros(0), torch.ones(0)
         self.motion_mean, self.motion_std = torch.zeros(0), torch.ones(0)
 
     @classmethod
-    def of(cls, tracks: PoseTracks, options: Options) -> InputPipeline:
-        """A pipeline for poses, with windows of the lengths that options have at their rate.
+    def for_tracks(cls, tracks: PoseTracks, options: Options) -> InputPipeline:
+        """A pipeline with the skeleton of ``tracks`` and window lengths at their frame rate.
+
+        Args:
+            tracks: The poses.
+            options: Window, input and augmentation options.
 
         Raises:
             InputError: As :meth:`~gepc_geo.options.Options.check_windows`.
@@ -121,52 +127,65 @@ class InputPipeline:
         return cls(tracks.skeleton, tracks.dims, tracks.num_features, options, lengths)
 
     def check(self, tracks: PoseTracks) -> None:
-        """Raises an :class:`~gepc_geo.errors.InputError` unless ``tracks`` fit this pipeline."""
+        """Checks that ``tracks`` have the skeleton, coordinates and features of this pipeline.
+
+        Raises:
+            InputError: They have not, or an image size is missing with scale ``"image"``.
+        """
         check_tracks(tracks)
         if tracks.skeleton != self.skeleton:
             raise InputError(
-                f"the poses have skeleton {tracks.skeleton.name!r} ({tracks.num_joints} joints), expected that of "
-                f"the training, {self.skeleton.name!r} ({self.skeleton.num_joints} joints)"
+                f"the poses must have the skeleton of the training, {self.skeleton.name!r} "
+                f"({self.skeleton.num_joints} joints), got {tracks.skeleton.name!r} "
+                f"({tracks.num_joints} joints)"
             )
         if tracks.dims != self.dims:
-            raise InputError(f"the poses have {tracks.dims} coordinates, expected {self.dims}")
+            raise InputError(f"the poses must have {self.dims} coordinates, got {tracks.dims}")
         count = tracks.num_features
         if count != self.num_features:
             raise InputError(
-                f"the poses have {count} features a joint, expected {self.num_features}"
+                f"the poses must have {self.num_features} features a joint, got {count}"
             )
         if self.options.scale == "image":
-            lost = np.isnan(tracks.image_size).any(axis=1)
-            if lost.any():
+            unknown = np.isnan(tracks.image_size).any(axis=1)
+            if unknown.any():
                 raise InputError(
-                    f"clip {tracks.clip_names[int(np.argmax(lost))]!r} has no image size, "
-                    "which scale 'image' needs; expected one, or scale torso, height or rms"
+                    f"clip {tracks.clip_names[int(np.argmax(unknown))]!r} must have an image size "
+                    "for scale 'image', got none: give one, or use scale torso, height or rms"
                 )
 
     def windows(self, tracks: PoseTracks, stride: int) -> PoseWindows:
-        """The windows of ``tracks``; with the option ``frames``, one for each person and clip."""
+        """The windows of ``tracks``, or one window a person and clip with the option ``frames``.
+
+        Args:
+            tracks: The poses.
+            stride: Frames between the starts of windows.
+
+        Raises:
+            InputError: As :meth:`check`.
+        """
         self.check(tracks)
         if self.options.frames is not None:
             tracks = resample_clips(tracks, self.options.frames)
         return PoseWindows(tracks, self.lengths, stride, self.options.max_gap)
 
     def training_windows(self, tracks: PoseTracks) -> PoseWindows:
-        """The windows to learn from: every ``stride`` frames, none padded.
+        """The windows for training: every ``stride`` frames of the options, without padded ones.
 
         Raises:
-            InputError: Fewer than 2 of them.
+            InputError: As :meth:`check`; fewer than 2 windows.
         """
         windows = self.windows(tracks, self.options.stride)
         windows = windows.without_padded()
         if len(windows) < 2:
             raise InputError(
-                f"the training poses give {len(windows)} windows of {self.lengths[0]} frames, "
-                "expected at least 2 (longer tracks, a shorter window, or frames for whole clips)"
+                f"the training poses must give at least 2 windows of {self.lengths[0]} frames, got "
+                f"{len(windows)}: use longer tracks, a shorter window, or frames for whole clips"
             )
         return windows
 
     def fit(self, loader: WindowLoader) -> InputPipeline:
-        """Measures means and deviations over (up to 20,000 of) the loader's windows."""
+        """Measures means and standard deviations over at most 20,000 of the loader's windows."""
         count = len(loader.windows)
         chosen = torch.linspace(0, count - 1, min(count, _STATISTICS_WINDOWS)).long()
         seen, sums = 0, [torch.zeros((), dtype=torch.float64)] * 4
@@ -177,15 +196,15 @@ class InputPipeline:
             sums = [total + moment for total, moment in zip(sums, moments, strict=True)]
         mean, square, motion_mean, motion_square = (total / seen for total in sums)
         variance = (square - mean.square()).clamp(min=0).mean((0, 1))
-        # One number for all coordinates: a body keeps its proportions.
+        # All coordinates share one value, which preserves the body's proportions.
         variance[: self.dims] = variance[: self.dims].mean()
         motion = (motion_square - motion_mean.square()).clamp(min=0).sum(0)
-        # Joints, steps and coordinates have a variance of 1 each, so this is what all of them have together.
+        # Each joint, step and coordinate has variance 1, so this is their total variance.
         total = mean.size(0) * mean.size(1) * self.dims
         if len(motion):
             share = _MOTION_SHARE * total
             motion /= motion.new_tensor([share / self.dims] * self.dims + [share, share])
-        # A channel that never changes must not be blown up by its rounding noise.
+        # The minimum prevents the amplification of rounding noise in constant channels.
         self.std, self.motion_std = (
             value.sqrt().float().clamp(min=1e-4) for value in (variance, motion)
         )
@@ -193,11 +212,11 @@ class InputPipeline:
         return self
 
     def __call__(self, batch: Batch, choice: Tensor | None = None) -> Inputs:
-        r"""What networks and densities see of a batch of windows.
+        r"""The standardised input of a batch of windows.
 
         Args:
-            batch: From :class:`~gepc_geo.windows.loader.WindowLoader`.
-            choice: :math:`[B]` augmentation of each window; default: none of them.
+            batch: A batch of :class:`~gepc_geo.windows.loader.WindowLoader`.
+            choice: :math:`[B]` int64, augmentation of each window; default: the identity.
         """
         body, motion, confidence = self._spectra(batch, choice)
         return Inputs(
@@ -205,16 +224,16 @@ class InputPipeline:
         )
 
     def tensor(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
-        """:meth:`Inputs.tensor` of a batch, as :meth:`__call__`."""
+        """:meth:`Inputs.tensor` of :meth:`__call__`."""
         return self(batch, choice).tensor()
 
-    def mixed(self, loader: WindowLoader, index: Tensor, choice: Tensor) -> Tensor:
-        r"""A network's input :math:`[B, S, V, C]` of windows of any lengths, in their order.
+    def mixed_lengths(self, loader: WindowLoader, index: Tensor, choice: Tensor) -> Tensor:
+        r"""A network's input :math:`[B, S, V, C']` of windows of any lengths, in the given order.
 
         Args:
-            loader: Of the windows.
-            index: :math:`[B]` int64, positions among them, on the host.
-            choice: :math:`[B]` augmentation of each.
+            loader: The loader of the windows.
+            index: :math:`[B]` int64, positions in its windows, on the host.
+            choice: :math:`[B]` int64, augmentation of each window.
         """
         if len(loader.windows.lengths) == 1:
             return self.tensor(loader.gather(index), choice)
@@ -230,7 +249,7 @@ class InputPipeline:
 
     @property
     def num_channels(self) -> int:
-        """Channels of the network's input, the confidence included."""
+        """The number of channels of the network's input, confidence included."""
         return len(self.std) + len(self.motion_std) + 1
 
     def to(self, device: torch.device) -> InputPipeline:
@@ -241,36 +260,38 @@ class InputPipeline:
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What :meth:`fit` measured."""
+        """The statistics that :meth:`fit` measures."""
         return {name: getattr(self, name) for name in _STATISTICS}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Takes over what :meth:`state_dict` gave."""
+        """Sets the statistics of :meth:`state_dict`."""
         for name in _STATISTICS:
             setattr(self, name, state[name])
 
     def _spectra(self, batch: Batch, choice: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Body [B, S, V, C], motion [B, S', M] and confidence [B, S, V], before statistics."""
+        """Body [B, S, V, C], motion [B, S', M], confidence [B, S, V] before standardisation."""
         x, dtype = self._normalized(batch, choice), batch.x.dtype
         joints = x.size(2)
-        coordinates, confidence, features, motion = x.split(
-            [self.dims, 1, self.num_features, x.size(3) - self.dims - 1 - self.num_features], dim=3
+        coordinates, confidence, features, motion = torch.split(
+            x,
+            [self.dims, 1, self.num_features, x.size(3) - self.dims - 1 - self.num_features],
+            dim=3,
         )
-        # It is the same at every joint.
+        # Motion is equal for all joints.
         body, motion = torch.cat([coordinates, features], dim=3), motion[:, :, 0]
         confidence = confidence[..., 0]
         if self.options.coefficients:
-            body = spectrum(body.flatten(2), self.num_steps).unflatten(2, (joints, -1))
+            body = torch.unflatten(spectrum(body.flatten(2), self.num_steps), 2, (joints, -1))
             motion = spectrum(motion, self.motion_steps)
             confidence = confidence.mean(1, keepdim=True).expand(-1, self.num_steps, -1)
         return body.to(dtype), motion.to(dtype), confidence.to(dtype)
 
     def _normalized(self, batch: Batch, choice: Tensor | None = None) -> Tensor:
-        """Coordinates, confidence, features and motion [B, T, V, C].
+        """Normalised coordinates, confidence, features and motion [B, T, V, C].
 
-        Far from the image's corner the differences between joints keep few of float32's digits, and
-        scores would differ in the fourth digit from runtime to runtime: so each window is moved there
-        first. Nothing that follows depends on where it is.
+        Far from the origin, float32 keeps few digits of the differences between joints, and scores
+        would differ in the fourth digit between runtimes. Each window is first moved to the origin;
+        all later steps are invariant to translation.
         """
         batch, joints = copy.copy(batch), self.skeleton.num_joints
         x = batch.x.unflatten(0, (-1, joints))

@@ -42,20 +42,20 @@ def test_every_competitor_is_an_estimator(name):
 
 @pytest.mark.parametrize("name", COMPETITORS)
 def test_short_tracks_and_wrong_options_are_refused(name, walkers):
-    with pytest.raises(InputError, match="give 0 windows of 120 frames, expected at least 2"):
+    with pytest.raises(InputError, match="must give at least 2 windows of 120 frames, got 0"):
         COMPETITORS[name](Options(lengths=["120"])).fit(walkers, device="cpu")
     with pytest.raises(InputError, match="seed is -1, expected at least 0"):
         COMPETITORS[name](Options(random_state=-1)).fit(walkers, device="cpu")
-    with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
+    with pytest.raises(InputError, match="the poses must be PoseTracks .*, got ndarray"):
         COMPETITORS[name]().fit(walkers.keypoints, device="cpu")
 
 
 def test_poses_of_another_kind_are_refused(walkers):
     model = NearestNeighbour().fit(walkers, device="cpu")
-    with pytest.raises(InputError, match="the poses have 2 coordinates, expected 3"):
+    with pytest.raises(InputError, match="the poses must have 3 coordinates, got 2"):
         model.pipeline_.dims = 3
         model.decision_function(walkers)
-    with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
+    with pytest.raises(InputError, match="the poses must be PoseTracks .*, got ndarray"):
         model.decision_function(walkers.keypoints)
 
 

@@ -208,7 +208,7 @@ def test_poses_it_is_not_made_for_are_refused():
         model.fit(flat_poses(4, 3, rng.normal(size=(30, 4, 3))))
     with pytest.raises(InputError, match="median width or height of 0, expected poses of more"):
         model.fit(flat_poses(1, 2, rng.normal(size=(30, 1, 2))))
-    with pytest.raises(InputError, match="give 0 windows of 12 frames, expected at least 2"):
+    with pytest.raises(InputError, match="must give at least 2 windows of 12 frames, got 0"):
         model.fit(flat_poses(4, 2, rng.normal(size=(5, 4, 2))))
     with pytest.raises(InputError, match="lr is -1"):
         SkeletonTrajectories(Options(lr=-1.0)).fit(flat_poses(4, 2, rng.normal(size=(30, 4, 2))))

@@ -396,9 +396,30 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
         ("train", test, "--out", tmp_path / "r", "--preset", "gepc", "--coefficients", "4"): (
             "coefficients is 4, expected a multiple of 6, the product of the strides"
         ),
-        ("train", test, "--out", tmp_path / "r", "--normal", "walk"): "no clip is of class 'walk'",
-        ("train", test, "--out", tmp_path / "r", "--split", "x"): "no clip is of split 'x'",
-        ("train", test, "--out", tmp_path / "r", "--skeleton", "ntu25"): "17 joints, expected 25",
+        (
+            "train",
+            test,
+            "--out",
+            tmp_path / "r",
+            "--normal",
+            "walk",
+        ): "class must be one of the data's (none), got 'walk'",
+        (
+            "train",
+            test,
+            "--out",
+            tmp_path / "r",
+            "--split",
+            "x",
+        ): "split must be one of the data's (none), got 'x'",
+        (
+            "train",
+            test,
+            "--out",
+            tmp_path / "r",
+            "--skeleton",
+            "ntu25",
+        ): "must have 25 joints (skeleton 'ntu25'), got 17",
         ("train", test, "--out", tmp_path / "r", "--fps", "-1"): "--fps is -1.0",
         ("train", test, "--out", tmp_path / "r", "--resume"): "expected a run to resume",
         ("train", test, "--out", tmp_path / "r", "--device", "abacus"): (
@@ -444,7 +465,12 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             "--protocol",
             "reference",
         ): "protocol is reference, expected level frame",
-        ("info", classes / "c.npz", "--normal", "swim"): "no clip is of class 'swim'",
+        (
+            "info",
+            classes / "c.npz",
+            "--normal",
+            "swim",
+        ): "class must be one of the data's (jump, walk), got 'swim'",
         (
             "score",
             tmp_path / "none",
@@ -485,8 +511,8 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             tmp_path,
             "--out",
             tmp_path / "m.json",
-        ): "no mask",
-        ("convert", test, "--out", tmp_path / "c.csv"): "suffix '.csv', expected .npz",
+        ): "must have masks of clips",
+        ("convert", test, "--out", tmp_path / "c.csv"): "must have suffix .npz, got '.csv'",
         ("info", tmp_path / "none"): "none does not exist",
     }
     for arguments, expected in cases.items():
@@ -579,7 +605,7 @@ def test_poses_with_a_bad_file_among_them(files, tmp_path):
     bad = folder / "zz_alphapose_tracked_person.json"
     bad.write_text('{"1": {"0": {"keypoints": [1, 2, 3]}}}')
     line = refused("score", files / "run", folder, "--out", tmp_path / "s.csv")
-    assert "zz_alphapose_tracked_person.json has poses of 1 joints, expected 17 (coco17)" in line
+    assert "zz_alphapose_tracked_person.json must have poses of 17 (coco17)" in line
 
 
 def test_a_runs_model_stands_for_the_run(files, tmp_path):
@@ -633,7 +659,7 @@ def test_refusals_about_classes_name_the_data(classes, tmp_path):
         ("convert", data, "--out", tmp_path / "c.npz"),
     ):
         said = refused(*words, "--normal", "swim")
-        assert said == f"Error: {data}: no clip is of class 'swim', the data has jump, walk"
+        assert said == f"Error: {data}: class must be one of the data's (jump, walk), got 'swim'"
     assert not list(tmp_path.iterdir())
 
 

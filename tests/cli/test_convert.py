@@ -95,8 +95,9 @@ def test_what_cannot_be_written(poses, tmp_path):
     message = refused(
         *("convert", poses.with_name("coco17.npz"), "--to", "openpose", "--out", tmp_path / "x")
     )
-    assert "openpose files in 2D have body25 or coco18, expected --skeleton" in message
-    assert "a format that holds them: native, alphapose-tracks, coco-results" in message
+    text = "openpose files in 2D must have body25 or coco18, got skeleton 'coco17' (17 joints): "
+    assert f"{text}use --skeleton" in message
+    assert "a format that can store them: native, alphapose-tracks, coco-results" in message
     file = tmp_path / "file"
     file.write_text("x")
     assert "file is a file, expected the folder to write openpose files into" in refused(
@@ -120,7 +121,8 @@ def test_names_of_clips_that_files_cannot_have(poses, tmp_path):
     assert "is there already" in refused("convert", tmp_path / "folders.npz", *out)
     tracks.with_(clip_names=["../../evil", "b"]).save(tmp_path / "evil.npz")
     message = refused("convert", tmp_path / "evil.npz", "--to", "openpose", "--out", tmp_path / "x")
-    assert "clip '../../evil' cannot give its name to a file" in message
+    assert "the name of a clip must be printable and relative" in message
+    assert "got '../../evil'" in message
     assert not (tmp_path / "x").exists()
 
 
@@ -140,8 +142,8 @@ def test_info_of_another_tools_files(tmp_path):
         "coordinates     x 0.2 to 0.916, y 0.4 to 0.56",
         "image size      1 x 1",
         "fps             unknown",
-        "looks wrong     coordinates are shares of the image's width and height",
-        "looks wrong     ids jump 1 times, in 1 of 1 tracks: person 7 of clip 'gate' moves by",
+        "looks wrong     coordinates must be in pixels, got shares of the image's width and height",
+        "got 1 jumps in 1 of 1 tracks: person 7 of clip 'gate' moves by",
     ):
         assert expected in text
     text = good("info", tmp_path, "--image-size", "1920x1080", "--fps", 25)

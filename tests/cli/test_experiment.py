@@ -279,13 +279,15 @@ def test_data_without_halves_and_data_that_is_missing(files, given, actions, tmp
     monkeypatch.setenv("GEPC_GEO_DATA", str(tmp_path))
     where = ("--dataset", "nw_ucla", "--out", tmp_path / "out")
     line = refused("coarse", *where)
-    assert line.startswith(f"Error: {tmp_path}/nw_ucla does not exist, expected Northwestern-UCLA")
-    assert line.endswith(f"; put its .json files into {tmp_path}/nw_ucla/all_sqe")
+    assert line.startswith(
+        f"Error: {tmp_path}/nw_ucla does not exist: put the .json files of Northwestern-UCLA"
+    )
+    assert line.endswith(f" into {tmp_path}/nw_ucla/all_sqe")
     (tmp_path / "nw_ucla" / "all_sqe").mkdir(parents=True)
-    assert f"{tmp_path}/nw_ucla/all_sqe has no .json" in refused("coarse", *where)
+    assert f"{tmp_path}/nw_ucla/all_sqe must have the .json files of" in refused("coarse", *where)
     for name, folder in (("streams", "penn_action"), ("fine", "shanghaitech_boxes")):
         line = refused(name, "--out", tmp_path / "out")
-        assert line.startswith(f"Error: {tmp_path}/{folder} does not exist, expected ")
+        assert line.startswith(f"Error: {tmp_path}/{folder} does not exist: put the ")
     assert not (tmp_path / "out").exists()
 
 

@@ -167,7 +167,7 @@ def test_shards_that_do_not_exist_are_refused(files, tmp_path):
     data = ("score", files / "run", files / "c.npz", "--out")
     for text in ("0/3", "4/3", "1", "a/b", "1/0", "-1/3"):
         line = refused(*data, tmp_path / "p.npz", f"--shard={text}")
-        assert f"shard is {text!r}, expected I/N with I from 1 to N" in line
+        assert f"shard must be I/N with I from 1 to N, such as 1/8 to 8/8, got {text!r}" in line
     line = refused(*data, tmp_path / "p.csv", "--shard", "1/3")
     assert "suffix '.csv', expected .npz with --shard 1/3" in line
     line = refused(*data, tmp_path / "p.npz", "--shard", "1/3", "--level", "clip", "--smooth", 2)

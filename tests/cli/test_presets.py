@@ -73,11 +73,11 @@ def test_what_is_asked_for_is_not_overridden(files, tmp_path):
     assert options_of(tmp_path / "run")["scale"] == "height"
     result = train(files / "solid.npz", tmp_path / "other", *FLAGS, "--scale", "image")
     assert result.exit_code == 2
-    assert "scale is 'image' for poses with 3 coordinates, expected 2" in result.stderr
+    assert "rms for 3D poses, which have no image size, got 'image'" in result.stderr
     (tmp_path / "mine.yaml").write_text("scale: image\n")
     result = train(files / "plain.npz", tmp_path / "third", "--config", tmp_path / "mine.yaml")
     assert result.exit_code == 2
-    assert "has no image size, which scale 'image' needs" in result.stderr
+    assert "must have an image size for scale 'image', got none" in result.stderr
 
 
 def test_few_windows_are_refused_with_what_fits(files, tmp_path):

@@ -108,6 +108,6 @@ def test_poses_left_out_are_warned_of_in_a_line(walkers, tmp_path, monkeypatch):
     assert result.exit_code == 0
     (warning,) = [line for line in result.output.splitlines() if "left out" in line]
     assert warning == (
-        f"warning: {path}: a person is several times in a frame: the better pose is kept, "
+        f"warning: {path}: a person has several poses in a frame: the best is used, "
         f"3 of {len(content) + 3} poses are left out"
     )

@@ -1,4 +1,4 @@
-"""The real data sets, where they are at hand: counts as their owners give them."""
+"""The real data sets, if available: the counts that their owners publish."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ def test_shanghaitech(real_data):
         mask = test.frame_labels[test.frame_offset[clip] : test.frame_offset[clip + 1]]
         wrong += int((mask[table[:, 0]] != table[:, 8]).sum())
     assert wrong == 0
-    with pytest.raises(InputError, match="split is 'val'"):
+    with pytest.raises(InputError, match="split must be train or test, got 'val'"):
         data.tracks("val")
 
 
 @pytest.mark.parametrize("kind", [PennAction, NWUCLA, ShanghaiTech])
 def test_missing_files_say_where_they_come_from(kind, tmp_path):
-    missing = r"none does not exist, expected .*; put its \.\w+ files into "
+    missing = r"none does not exist: put the \.\w+ files of .* into "
     with pytest.raises(InputError, match=missing):
         kind(tmp_path / "none")
-    with pytest.raises(InputError, match=r"does not exist, expected .*; put its \.\w+ files into"):
+    with pytest.raises(InputError, match=r"does not exist: put the \.\w+ files of .* into"):
         kind(tmp_path)
     for name in ("labels", "all_sqe", "train_txt"):
         (tmp_path / name).mkdir()
     with pytest.raises(
-        InputError, match=r"has no \.\w+ files, expected those of .*; put them into"
+        InputError, match=r"must have the \.\w+ files of .*, got none: put them into"
     ):
         kind(tmp_path)

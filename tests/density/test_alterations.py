@@ -36,7 +36,7 @@ def in_full(quick_classifiers) -> Iterator[None]:
 @pytest.fixture(scope="module", params=[0, 6], ids=["frames", "coefficients"])
 def pipeline(walkers, request) -> InputPipeline:
     options = Options(lengths=["12"], coefficients=request.param, augment="none")
-    found = InputPipeline.of(walkers, options)
+    found = InputPipeline.for_tracks(walkers, options)
     return found.fit(WindowLoader(found.windows(walkers, 4), 50))
 
 
@@ -81,7 +81,9 @@ def test_the_second_copy_moves_twice_as_far(pipeline, walkers):
 
 
 def test_without_motion_there_is_one_copy(walkers):
-    pipeline = InputPipeline.of(walkers, Options(lengths=["12"], motion=False, augment="none"))
+    pipeline = InputPipeline.for_tracks(
+        walkers, Options(lengths=["12"], motion=False, augment="none")
+    )
     pipeline.fit(WindowLoader(pipeline.windows(walkers, 4), 50))
     copies = alterations(pipeline(batch_of(pipeline, walkers)), pipeline)
     assert [one.motion.shape[2] for one in copies] == [0]
@@ -211,7 +213,7 @@ def test_running_backwards_stands_out_among_walkers():
     train, test = (
         simulate_crowd("train", num_clips=n, random_state=s) for n, s in ((12, 0), (4, 1))
     )
-    pipeline = InputPipeline.of(train, Options(lengths=["24"]))
+    pipeline = InputPipeline.for_tracks(train, Options(lengths=["24"]))
     windows = pipeline.training_windows(train)
     pipeline.fit(WindowLoader(windows, 512))
 

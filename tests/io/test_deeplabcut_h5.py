@@ -1,4 +1,4 @@
-"""DeepLabCut's tables in HDF5: as pandas writes them, what may lie in such files, damage."""
+"""DeepLabCut's tables in HDF5: files of pandas, other content, damage."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def table(
     kind: bytes | None = None,
     **how: Any,
 ) -> Path:
-    """pandas' ``table`` format, as far as it is looked at."""
+    """The part of pandas' ``table`` format that is read."""
     index = np.asarray(index)
     fields = [("index", index.dtype), ("values_block_0", values.dtype, values.shape[1:])]
     rows = np.zeros(len(index), dtype=fields)
@@ -75,7 +75,7 @@ def read(path: Path) -> Clips:
 def test_both_formats_of_pandas(write, tmp_path):
     clips = read(write(tmp_path / "cageDLC_resnet50_1.h5"))
     tracks = clips.tracks
-    assert clips.parts == [("cage",)] and clips.counted is None and clips.complete
+    assert clips.parts == [("cage",)] and clips.first_frame is None and clips.complete
     np.testing.assert_array_equal(tracks.track, [0, 0, 0, 1, 1, 1])
     np.testing.assert_array_equal(tracks.frame, [0, 1, 2, 0, 1, 2])
     places = VALUES.reshape(3, 2, 2, 3)[..., :2]
@@ -99,7 +99,7 @@ def test_compressed(tmp_path):
 
 
 class Evil:
-    """Makes a file where it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -123,7 +123,7 @@ def test_links_to_other_files_are_refused(tmp_path):
         with h5py.File(path, "a") as file:
             del file["df_with_missing/table"]
             file["df_with_missing/table"] = link
-        with pytest.raises(InputError, match="b.h5 has a link called 'table'"):
+        with pytest.raises(InputError, match="b.h5 must be .*, got a link called 'table'"):
             read(path)
 
 
@@ -138,7 +138,7 @@ def test_values_in_other_files_are_refused(tmp_path):
             "f8",
             external=[(str(tmp_path / "raw"), 0, VALUES.nbytes)],
         )
-    with pytest.raises(InputError, match="a.h5 has values in other files"):
+    with pytest.raises(InputError, match="a.h5 must be .*, got values in other files"):
         read(path)
 
 
@@ -148,7 +148,7 @@ def test_sizes_are_bounded(tmp_path):
         del file["df_with_missing/block0_values"]
         # Nothing of it is in the file.
         file["df_with_missing"].create_dataset("block0_values", (10**7, 100), "f8", chunks=(10, 10))
-    with pytest.raises(InputError, match="a.h5 has arrays of 8000000000 bytes"):
+    with pytest.raises(InputError, match="a.h5 must be .*, got arrays of 8000000000 bytes"):
         read(path)
 
 
@@ -157,15 +157,15 @@ def test_sizes_are_bounded(tmp_path):
     [
         (
             {"index": np.array([b"img1", b"img2", b"img3"])},
-            "in row 1 frame 'img1', expected a whole number",
+            "frame in row 1 must be a whole number, got 'img1'",
         ),
-        ({"index": [-1, 0, 1]}, "frame number -1"),
-        ({"index": [0, 1, 10**9]}, "frame number 1000000000"),
+        ({"index": [-1, 0, 1]}, "frame number of clip 'a' must be from .*, got -1"),
+        ({"index": [0, 1, 10**9]}, "frame number must be less than .*, got 1000000000"),
         ({"names": NAMES[:-1]}, "12 columns for 11 names"),
         ({"names": "x"}, "columns of unknown names"),
         ({"names": [("x", "y")] * 12}, "columns of unknown names"),
         ({"names": [(1, 2, 3)] * 12}, "columns of unknown names"),
-        ({"names": NAMES[:1] * 12}, "two columns of one name"),
+        ({"names": NAMES[:1] * 12}, "must have different column names, got 'm1 nose x' twice"),
         ({"values": np.full((3, 12), np.inf)}, "a value that is infinite"),
     ],
 )
@@ -178,18 +178,20 @@ def test_broken_tables_are_named(change, message, tmp_path):
 def test_other_files_in_hdf5(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["tracks"] = np.zeros((2, 3))
-    with pytest.raises(InputError, match="a.h5 holds 0 tables of pandas, expected a DeepLabCut"):
+    with pytest.raises(InputError, match="a.h5 must be a DeepLabCut table in HDF5, got 0 tables"):
         read(tmp_path / "a.h5")
     (tmp_path / "b.h5").write_bytes(b"text")
     assert not deeplabcut_h5.detect(tmp_path / "b.h5")
-    with pytest.raises(InputError, match="b.h5 cannot be read, expected a DeepLabCut table"):
+    with pytest.raises(InputError, match="could not read .*b.h5 as a DeepLabCut table"):
         deeplabcut_h5.read_deeplabcut_h5(tmp_path / "b.h5", ROD)
 
 
 def test_without_h5py_it_is_said_what_to_install(tmp_path, monkeypatch):
     path = table(tmp_path / "a.h5")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(InputError, match=r"needs h5py, .*pip install 'gepc_geo\[hdf5\]'"):
+    with pytest.raises(
+        InputError, match=r"h5py must be installed .*pip install 'gepc_geo\[hdf5\]'"
+    ):
         read(path)
 
 

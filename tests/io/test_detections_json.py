@@ -1,4 +1,4 @@
-"""Pose estimators' JSON files (COCO results, MMPose, MediaPipe, Kinetics-skeleton): known answers."""
+"""JSON of pose estimators (COCO results, MMPose, MediaPipe, Kinetics-skeleton): known answers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def same_poses(one, other, atol):
     return idf1(a.track + 1000 * a.clip, b.track + 1000 * b.clip)
 
 
-# -- COCO results -----------------------------------------------------------------------------------
+# -- COCO results ----------------------------------------------------------------------------------
 
 
 def result(image, x=100.0, joints=17, **more):
@@ -89,26 +89,35 @@ COCO = json.dumps([result(1), result(2)])
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (COCO[:500], "is not valid JSON"),
-        (COCO.replace("100.0, ", "", 1), "has 50 values as key points, expected 3 values"),
-        (COCO.replace("100.0", "NaN", 1), "NaN or infinite"),
-        (COCO.replace("100.0", "[1]", 1), "has lists within its key points"),
-        (COCO.replace("50.0", "[1]", 1), "no numbers"),
-        (COCO.replace('"image_id": 1', '"image_id": null'), "image_id None at position 0"),
-        (COCO.replace('"image_id": 1', '"image_id": "x.jpg"'), "image_id 'x.jpg' at position 0"),
-        (json.dumps([result(1), 7]), "a number at position 1, expected an object"),
+        (COCO[:500], "must be .*, got invalid JSON"),
+        (COCO.replace("100.0, ", "", 1), "must be 3 values for each joint, got 50 values"),
+        (COCO.replace("100.0", "NaN", 1), "must be from .*, got nan"),
+        (
+            COCO.replace("100.0", "[1]", 1),
+            "must be one list of x, y, score of each joint, got lists in it",
+        ),
+        (COCO.replace("50.0", "[1]", 1), "must be lists of numbers, got"),
+        (
+            COCO.replace('"image_id": 1', '"image_id": null'),
+            "image_id at position 0 must be .*, got None",
+        ),
+        (
+            COCO.replace('"image_id": 1', '"image_id": "x.jpg"'),
+            "image_id at position 0 must be .*, got 'x.jpg'",
+        ),
+        (json.dumps([result(1), 7]), "position 1 must be an object, got a number"),
         (
             json.dumps([result(1), result(2, joints=16)]),
-            "a pose of 16 joints, expected 17 as in the poses before",
+            "poses of 17 joints as in the poses before, got 16",
         ),
-        (json.dumps([result(1, joints=21)]), "poses of 21 joints, expected 17"),
+        (json.dumps([result(1, joints=21)]), "must have poses of 17 .*, got 21"),
     ],
 )
 def test_broken_coco_results(content, message, tmp_path):
     refused(tmp_path / "gate.json", content, message)
 
 
-# -- MMPose -----------------------------------------------------------------------------------------
+# -- MMPose ----------------------------------------------------------------------------------------
 
 
 def instance(x=100.0, joints=17, **more):
@@ -219,7 +228,7 @@ def test_mmpose_before_1_0(tmp_path):
 
 
 def test_mmpose_of_3d_lifters(tmp_path):
-    """Joints are named and linked by the file, built-in where these are a built-in skeleton's."""
+    """The file names and links the joints; names of a built-in skeleton give that skeleton."""
     pose = [[j / 100, 0.2, j / 10] for j in range(17)]
     one = {"keypoints": pose, "keypoint_scores": [0.9] * 17}
     content = {"meta_info": meta("h36m17"), "instance_info": frames([one], [one])}
@@ -240,7 +249,7 @@ def test_mmpose_of_3d_lifters(tmp_path):
     refused(
         tmp_path / "d.json",
         {"meta_info": {**own, "skeleton_links": [[0, 1]]}, "instance_info": legs},
-        "without a bone towards its centre: right_hip.*--skeleton",
+        "must all be connected .*, got no path from right_hip.*--skeleton",
     )
 
 
@@ -255,24 +264,27 @@ MMPOSE = json.dumps(frames([instance()], [instance()]))
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (MMPOSE[:300], "is not valid JSON"),
-        ({"meta_info": {}, "instance_info": 3}, "no list of frames called instance_info"),
-        (MMPOSE.replace('"frame_id": 1', '"frame_id": 1.5'), "frame_id 1.5"),
-        (MMPOSE.replace("[100.0, 50.0]", "[NaN, 50.0]", 1), "NaN or infinite"),
-        (MMPOSE.replace("[100.0, 50.0]", "[100.0]", 1), "no numbers"),
-        (MMPOSE.replace("0.5, ", "", 1), r"shape \[17, 2\] and keypoint_scores of \[16\]"),
+        (MMPOSE[:300], "must be .*, got invalid JSON"),
+        ({"meta_info": {}, "instance_info": 3}, "with a list called instance_info, got none"),
+        (
+            MMPOSE.replace('"frame_id": 1', '"frame_id": 1.5'),
+            "frame_id must be a whole number, got 1.5",
+        ),
+        (MMPOSE.replace("[100.0, 50.0]", "[NaN, 50.0]", 1), "must be from .*, got nan"),
+        (MMPOSE.replace("[100.0, 50.0]", "[100.0]", 1), "must be lists of numbers, got"),
+        (MMPOSE.replace("0.5, ", "", 1), r"got shapes \[17, 2\] and \[16\]"),
         (
             frames([instance()], [instance(joints=15)]),
-            "a pose of 15 joints, expected 17 as in the poses before",
+            "poses of 17 joints as in the poses before, got 15",
         ),
-        (frames([instance(joints=133)]), "poses of 133 joints, expected 17"),
-        (frames(["x"]), "a string as an instance of frame 1"),
+        (frames([instance(joints=133)]), "must have poses of 17 .*, got 133"),
+        (frames(["x"]), "an instance in frame 1 must be an object, got a string"),
         (
             {
                 "meta_info": {"keypoint_id2name": {"0": "root"}},
                 "instance_info": frames([instance()]),
             },
-            r"has 1 names of joints \(keypoint_id2name\) and poses of 17, expected a name for each",
+            r"must have 17 names of joints \(keypoint_id2name\), one for each joint, .*, got 1",
         ),
     ],
 )
@@ -280,7 +292,7 @@ def test_broken_mmpose(content, message, tmp_path):
     refused(tmp_path / "gate.json", content, message)
 
 
-# -- MediaPipe --------------------------------------------------------------------------------------
+# -- MediaPipe -------------------------------------------------------------------------------------
 
 
 def landmarks(x=0.25, joints=33):
@@ -339,22 +351,34 @@ MEDIAPIPE = json.dumps(mediapipe([landmarks()]))
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (MEDIAPIPE[:300], "is not valid JSON"),
-        (mediapipe([landmarks(joints=32)]), r"32 joints, expected 33 \(mediapipe33\)"),
-        (MEDIAPIPE.replace("0.25,", "NaN,", 1), "NaN or infinite"),
-        (MEDIAPIPE.replace("0.25,", '"x",', 1), "no numbers"),
-        (MEDIAPIPE.replace('"y"', '"w"', 1), "a landmark without x and y in frame 0"),
-        ({"frames": [{"landmarks": []}]}, "no list of people called pose_landmarks at position 0"),
-        ({"frames": [{"pose_landmarks": [3]}]}, "a number as a person in frame 0"),
-        (mediapipe([landmarks()], image_size=[640]), r"image_size \[640\]"),
-        (mediapipe([landmarks()], fps=0), "fps 0, expected a number above 0"),
+        (MEDIAPIPE[:300], "must be .*, got invalid JSON"),
+        (
+            mediapipe([landmarks(joints=32)]),
+            r"must have poses of 33 \(mediapipe33\) joints, .*, got 32",
+        ),
+        (MEDIAPIPE.replace("0.25,", "NaN,", 1), "must be from .*, got nan"),
+        (MEDIAPIPE.replace("0.25,", '"x",', 1), "must be lists of numbers, got"),
+        (MEDIAPIPE.replace('"y"', '"w"', 1), "a landmark in frame 0 must have x and y"),
+        (
+            {"frames": [{"landmarks": []}]},
+            "position 0 must have a list of people called pose_landmarks",
+        ),
+        (
+            {"frames": [{"pose_landmarks": [3]}]},
+            "a person in frame 0 must be a list of landmarks, got a number",
+        ),
+        (
+            mediapipe([landmarks()], image_size=[640]),
+            r"image_size must be width and height in pixels, got \[640\]",
+        ),
+        (mediapipe([landmarks()], fps=0), "fps must be a number above 0, got 0"),
     ],
 )
 def test_broken_mediapipe(content, message, tmp_path):
     refused(tmp_path / "gate.json", content, message)
 
 
-# -- Kinetics-skeleton ------------------------------------------------------------------------------
+# -- Kinetics-skeleton -----------------------------------------------------------------------------
 
 
 def kinetics(*people, label="juggling balls"):
@@ -401,7 +425,7 @@ def test_kinetics_round_trip(walkers, tmp_path, record_property):
     told = f"IDF1 {score:.3f}: {again.num_frames} poses through Kinetics-skeleton files"
     record_property("measured", told)
     assert score > 0.9
-    with pytest.raises(InputError, match="unknown image size, expected one"):
+    with pytest.raises(InputError, match="must have an image size .*, got none"):
         write(tracks.with_(image_size=None), tmp_path / "none", "kinetics-skeleton")
     assert not (tmp_path / "none").exists()
 
@@ -412,15 +436,24 @@ KINETICS = json.dumps(kinetics([skeleton18()]))
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (KINETICS[:100], "is not valid JSON"),
-        ('{"data": [], "label": 3', "is not valid JSON"),
-        (KINETICS.replace("0.25,", "", 1), r"a pose of shape \[35\] and a score of \[18\]"),
-        (KINETICS.replace("0.25,", "NaN,", 1), "NaN or infinite"),
-        (KINETICS.replace("0.25,", "{},", 1), "no numbers"),
-        (KINETICS.replace('"frame_index": 1', '"frame_index": "x"'), "frame_index 'x'"),
-        (KINETICS.replace('"frame_index": 1', '"frame_index": -1'), "frame number -1"),
-        (kinetics([{"pose": [0.5] * 34, "score": [0.5] * 17}]), "17 joints, expected 18"),
-        (kinetics([3]), "a number as a person in frame 1"),
+        (KINETICS[:100], "must be .*, got invalid JSON"),
+        ('{"data": [], "label": 3', "must be .*, got invalid JSON"),
+        (KINETICS.replace("0.25,", "", 1), r"got a pose of shape \[35\] and a score of \[18\]"),
+        (KINETICS.replace("0.25,", "NaN,", 1), "must be from .*, got nan"),
+        (KINETICS.replace("0.25,", "{},", 1), "must be lists of numbers, got"),
+        (
+            KINETICS.replace('"frame_index": 1', '"frame_index": "x"'),
+            "frame_index must be a whole number, got 'x'",
+        ),
+        (
+            KINETICS.replace('"frame_index": 1', '"frame_index": -1'),
+            "frame number of clip 'gate' must be from .*, got -1",
+        ),
+        (
+            kinetics([{"pose": [0.5] * 34, "score": [0.5] * 17}]),
+            r"must have poses of 18 \(coco18\) joints, .*, got 17",
+        ),
+        (kinetics([3]), "a person in frame 1 must be an object, got a number"),
         ({"data": [{"frame_index": 1}]}, "a frame without a list called skeleton"),
     ],
 )
@@ -428,7 +461,7 @@ def test_broken_kinetics(content, message, tmp_path):
     refused(tmp_path / "gate.json", content, message)
 
 
-# -- Order of the entries ---------------------------------------------------------------------------
+# -- Order of the entries --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -460,14 +493,14 @@ def test_formats_are_known_by_whatever_order_their_entries_have(content, form, t
 )
 def test_other_json_is_of_no_format(content, tmp_path):
     if content == {"label": 3}:
-        refused(tmp_path / "x.json", content, "of no known format")
+        refused(tmp_path / "x.json", content, "must be .*, got no known format")
     else:
         with pytest.raises(InputError) as caught:
             read(save(tmp_path / "x.json", content))
         assert "Northwestern" not in str(caught.value)
 
 
-# -- MMPose of images -------------------------------------------------------------------------------
+# -- MMPose of images ------------------------------------------------------------------------------
 
 
 def test_mmpose_of_a_folder_of_images(tmp_path):
@@ -481,8 +514,8 @@ def test_mmpose_of_a_folder_of_images(tmp_path):
     np.testing.assert_array_equal(tracks.keypoints[1, 2], [106, 56])
     assert read_all(tmp_path).formats == {"mmpose-images": 3}
     save(tmp_path / "gate_11.json", [instance(), {"keypoints": [[1, 2]]}])
-    with pytest.raises(InputError, match=r"gate_11\.json has keypoints of shape \[1, 2\] and"):
+    with pytest.raises(InputError, match=r"gate_11\.json: an instance .*, got shapes \[1, 2\] and"):
         read(tmp_path)
     save(tmp_path / "gate_11.json", {"x": 1})
-    with pytest.raises(InputError, match=r"gate_11\.json holds an object, expected MMPose's"):
+    with pytest.raises(InputError, match=r"gate_11\.json must be MMPose's .*, got an object"):
         read(tmp_path)

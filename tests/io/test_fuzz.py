@@ -177,7 +177,7 @@ def _folder(tmp_path):
 
 
 def skeleton(form: str) -> Skeleton | str:
-    """What has to be said of the joints."""
+    """The skeleton that a format needs."""
     by_name = form in ("deeplabcut", "deeplabcut-h5", "csv")
     return Skeleton("rod", ("nose", "tail"), ((0, 1),), 0) if by_name else "auto"
 

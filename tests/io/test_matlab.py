@@ -1,4 +1,4 @@
-"""The MATLAB reader gives what scipy's gives, and survives what ends scipy's."""
+"""The MATLAB reader agrees with scipy's, also on files that crash scipy's."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def test_files_of_the_data_set_equal_scipys(real_data):
 
 
 def parts_of(content: bytes, array: bytes) -> int:
-    """Where the tag of an array's values lies: behind its name's tag and data."""
+    """The position of the tag of an array's values: after its name's tag and data."""
     return content.index(array) + 8
 
 
 @pytest.mark.parametrize("code", [0, 8, 10, 11, 14, 15, 19, 20, 4000])
 def test_type_codes_that_end_scipys_reader(code, tmp_path):
-    """A type code without a meaning, where scipy follows a wild pointer."""
+    """An undefined type code, with which scipy follows an invalid pointer."""
     content = bytearray(saved({"values": np.arange(6.0)[None]}, False))
     at = parts_of(content, b"values\0\0")
     assert struct.unpack_from("<II", content, at) == (9, 48)

@@ -1,4 +1,4 @@
-"""Videos and pictures are told from everything else."""
+"""Videos and pictures are distinguished from other files."""
 
 from __future__ import annotations
 

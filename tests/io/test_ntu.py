@@ -13,7 +13,7 @@ NAME = "S001C002P003R001A050.skeleton"
 
 
 def body(number: int, x: float = 0.0, state: int = 2, joints: int = 25) -> str:
-    """A body whose joint j is at (x, j / 10, 3), as the data set's MATLAB reader expects it."""
+    """A body with joint j at (x, j / 10, 3), in the layout of the data set's MATLAB reader."""
     row = "\n".join(
         f"{x} {j / 10} 3.0 250.1 200.2 900.3 -1.#IND 0.1 0.2 0.3 0.4 {state}" for j in range(joints)
     )
@@ -43,11 +43,11 @@ def test_one_person(tmp_path):
 
 
 def test_the_two_that_move_most_are_people(tmp_path):
-    """A chair that Kinect takes for a body, someone who moves a little, and someone who moves a lot."""
+    """A chair detected as a body, a person with little motion, and a person with much motion."""
     frames = [[body(11, 1.0), body(12, 2.0 + 0.01 * t), body(13, 3.0 + 0.5 * t)] for t in range(6)]
     path = tmp_path / "any_name.skeleton"
     path.write_text(clip(*frames))
-    with pytest.warns(InputWarning, match="more than two people .* 6 of 18 bodies are left out"):
+    with pytest.warns(InputWarning, match="more than two people: .* 6 of 18 bodies are left out"):
         tracks = read(path)
     assert tracks.num_tracks == 2
     assert tracks.keypoints[tracks.track == 0, 0, 0].max() == 5.5
@@ -66,7 +66,7 @@ def test_people_who_leave_and_bodies_at_the_origin(tmp_path):
 
 
 def test_a_body_that_gets_a_new_id_is_one_person(tmp_path):
-    """Three ids one after the other, near where the last one was; beside somebody who stays."""
+    """Three consecutive ids, each near the last place of the previous one, and a second person."""
     frames = [
         [body(9, 5.0)] + ([body(1 + t // 4, 1.0 + 0.05 * t)] if t % 4 else []) for t in range(12)
     ]
@@ -78,7 +78,7 @@ def test_a_body_that_gets_a_new_id_is_one_person(tmp_path):
 
 
 def test_bodies_far_from_each_other_are_two(tmp_path):
-    """Nobody moves by four metres within a frame."""
+    """A person does not move by four metres within a frame."""
     path = tmp_path / NAME
     path.write_text(clip([body(1, 1.0)], [body(2, 5.0)]))
     assert read(path).num_tracks == 2
@@ -87,7 +87,7 @@ def test_bodies_far_from_each_other_are_two(tmp_path):
 def test_a_body_twice_in_a_frame(tmp_path):
     path = tmp_path / NAME
     path.write_text(clip([body(1, 1.0), body(1, 2.0)], [body(1, 1.1)]))
-    with pytest.warns(InputWarning, match="several times in a frame: .* 1 of 3 poses are left out"):
+    with pytest.warns(InputWarning, match="several poses in a frame: .* 1 of 3 poses are left out"):
         tracks = read(path)
     assert tracks.frame.tolist() == [0, 1] and tracks.keypoints[0, 0, 0] == 1
 
@@ -112,16 +112,19 @@ GOOD = clip([body(1)], [body(1)])
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "ends in the middle of a frame"),
-        (GOOD[: len(GOOD) * 2 // 3].rsplit("\n", 1)[0] + "\n", "ends in the middle of a frame"),
-        (GOOD[: len(GOOD) * 2 // 3], "values, expected 12"),
-        (clip([body(1, joints=20)]), "a body of 20 joints, expected 25"),
-        (GOOD.replace("0.1 3.0", "nan 3.0", 1), "NaN or infinite"),
-        (GOOD.replace("0.1 3.0", "x 3.0", 1), "a value that is no number"),
-        (GOOD.replace("0.4 2", "0.4 7", 1), "tracking state 7, expected 0, 1 or 2"),
-        (GOOD.replace("1 0 1 1 1 1", "1.5 0 1 1 1 1", 1), "body id '1.5'"),
-        ("-1\n", "-1 frames, expected 0 or more"),
-        (GOOD + "3\n", "goes on after its 2 frames"),
+        ("", "got its end within a frame"),
+        (GOOD[: len(GOOD) * 2 // 3].rsplit("\n", 1)[0] + "\n", "got its end within a frame"),
+        (GOOD[: len(GOOD) * 2 // 3], "must have 12 values, got"),
+        (clip([body(1, joints=20)]), "must have bodies of 25 joints, got 20"),
+        (GOOD.replace("0.1 3.0", "nan 3.0", 1), "joints must be finite, got NaN"),
+        (GOOD.replace("0.1 3.0", "x 3.0", 1), "with numbers only, got"),
+        (GOOD.replace("0.4 2", "0.4 7", 1), "tracking state must be 0, 1 or 2, got 7"),
+        (
+            GOOD.replace("1 0 1 1 1 1", "1.5 0 1 1 1 1", 1),
+            "body id must be a whole number, got '1.5'",
+        ),
+        ("-1\n", "number of frames must be 0 or more, got -1"),
+        (GOOD + "3\n", "of 2 frames, got further lines"),
     ],
 )
 def test_broken_files_are_named(content, message, tmp_path):

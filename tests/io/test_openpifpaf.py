@@ -44,7 +44,7 @@ def line(frame: object, *people: object) -> str:
 
 def assert_poses(clips: Clips) -> None:
     tracks = clips.tracks
-    assert clips.parts == [("gate",)] and clips.counted == 1 and clips.complete
+    assert clips.parts == [("gate",)] and clips.first_frame == 1 and clips.complete
     assert tracks.skeleton.name == "coco17"
     np.testing.assert_array_equal(tracks.frame, [1, 3])
     np.testing.assert_array_equal(tracks.keypoints[0, :3], [[0, 0], [110, 21.5], [120, 22.5]])
@@ -94,14 +94,17 @@ def test_coco_results_are_another_format(tmp_path):
 @pytest.mark.parametrize(
     ("people", "message"),
     [
-        ({"a": 1}, "holds an object, expected OpenPifPaf"),
-        ([3], "a prediction without keypoints in frame 2"),
-        ([{"bbox": [1, 2, 3, 4], "score": 1, "category_id": 3}], "a prediction without keypoints"),
-        ([person(1) | {"keypoints": [1.0] * 50}], "50 values as key points"),
-        ([person(1) | {"keypoints": [1.0] * 48}], "a pose of 16 joints, expected 17"),
-        ([person(1) | {"keypoints": [None] * 51}], "no numbers"),
-        ([person(1) | {"score": "high"}], 'score "high", expected a number'),
-        ([person(1, id_=0.5)], "id_ 0.5, expected a whole number"),
+        ({"a": 1}, "must be OpenPifPaf's predictions, got an object"),
+        ([3], "a prediction in frame 2 must have keypoints"),
+        (
+            [{"bbox": [1, 2, 3, 4], "score": 1, "category_id": 3}],
+            "a prediction in frame 2 must have keypoints",
+        ),
+        ([person(1) | {"keypoints": [1.0] * 50}], "must be 3 values for each joint, got 50 values"),
+        ([person(1) | {"keypoints": [1.0] * 48}], "must have poses of 17 joints .*, got 16"),
+        ([person(1) | {"keypoints": [None] * 51}], "must be lists of numbers, got"),
+        ([person(1) | {"score": "high"}], 'score must be a number, got "high"'),
+        ([person(1, id_=0.5)], "id_ must be a whole number, got 0.5"),
     ],
 )
 def test_broken_pictures_are_named(people, message, tmp_path):
@@ -113,11 +116,11 @@ def test_broken_pictures_are_named(people, message, tmp_path):
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        ("{", "not valid JSON, expected OpenPifPaf's predictions in line 2"),
-        ("[]", "no list of predictions in line 2"),
-        ('{"frame":2}', "no list of predictions in line 2"),
-        (line("two"), "in line 2 frame 'two', expected a whole number"),
-        (line(-1, person(1)), "frame number -1"),
+        ("{", "must be OpenPifPaf's predictions in line 2, got invalid JSON"),
+        ("[]", "with a list of predictions in line 2, got none"),
+        ('{"frame":2}', "with a list of predictions in line 2, got none"),
+        (line("two"), "frame in line 2 must be a whole number, got 'two'"),
+        (line(-1, person(1)), "frame number of clip 'gate' must be from .*, got -1"),
     ],
 )
 def test_broken_videos_are_named(second, message, tmp_path):

@@ -1,4 +1,4 @@
-"""Names of pictures: clips and frames by what differs in the names."""
+"""Names of pictures: clips and frames from the differences of names."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_time_codes_without_a_date():
 
 def test_names_are_bounded():
     names = ["_" * 100_000 + f"{i}.jpg" for i in range(5)]
-    with pytest.raises(InputError, match="has a name of 100005 characters, expected at most 4096"):
+    with pytest.raises(InputError, match="must have a name of at most 4096 characters, got 100005"):
         series_of(names, lambda i: f"position {i}")
 
 
@@ -268,7 +268,7 @@ def test_times_that_are_rounded_to_milliseconds(rate):
 
 def test_gaps_over_one_and_a_half_are_missing_frames():
     micros = np.array([0, 40, 80, 131, 171, 311, 351]) * 1000
-    # 51 is late by a quarter; 140 is three and a half usual gaps, the nearest even number of frames is 4.
+    # 51 is late by a quarter; 140 is 3.5 usual gaps after it, which rounds to 4 frames.
     frames, fps = frames_of_times(micros)
     assert frames.tolist() == [0, 1, 2, 3, 4, 8, 9]
     assert fps == pytest.approx(25)
@@ -294,10 +294,10 @@ def test_regular_times_with_jitter_give_the_frames_back(numbers, gap, random):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["a.jpg", "b.jpg"], "a.jpg has no frame number in its name, expected one as in clip_12"),
-        (["a_01.jpg", "a_1.jpg"], "a_1.jpg is frame 1 and so is a_01.jpg"),
-        (["a_1.jpg", "a_1.png"], "a_1.png is frame 1 and so is a_1.jpg"),
-        (["1" * 30 + ".jpg"], "has no frame number"),
+        (["a.jpg", "b.jpg"], "a.jpg must have a frame number in its name, as in clip_12"),
+        (["a_01.jpg", "a_1.jpg"], "one picture a frame, got a_01.jpg and a_1.jpg for frame 1"),
+        (["a_1.jpg", "a_1.png"], "one picture a frame, got a_1.jpg and a_1.png for frame 1"),
+        (["1" * 30 + ".jpg"], "must have a frame number"),
     ],
 )
 def test_pictures_that_cannot_be_told_apart(names, message):

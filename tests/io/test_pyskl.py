@@ -1,4 +1,4 @@
-"""Annotation pickles: known answers, every protocol, and nothing in them that is ever run."""
+"""Annotation pickles: known answers, every protocol, and no execution of their content."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_programs_that_pickle_would_not_write(program, tmp_path):
     path = tmp_path / "evil.pkl"
     path.write_bytes(program)
     before = vars(__import__("gepc_geo.io._common.unpickle", fromlist=["x"])).copy()
-    with pytest.raises(InputError, match=r"evil\.pkl (holds|is no|has no)") as caught:
+    with pytest.raises(InputError, match=r"evil\.pkl (holds|is no|must be)") as caught:
         read(path, format="pyskl")
     assert "\n" not in str(caught.value)
     after = vars(__import__("gepc_geo.io._common.unpickle", fromlist=["x"]))
@@ -203,7 +203,7 @@ def test_programs_that_pickle_would_not_write(program, tmp_path):
 
 
 def test_the_program_above_is_an_array_where_it_tells_the_truth(tmp_path):
-    """So that each of them is refused for what is wrong in it."""
+    """The program above is valid, so that each change of it is the reason for its error."""
     program = b"\x80\x03" + ARRAY + b"(I1\n(I1\nt" + dtype_of(b"f8") + b"I00\nC\x08AAAAAAAAtb."
     pickletools.dis(program, out=io.StringIO())
     (tmp_path / "a.pkl").write_bytes(program)
@@ -213,24 +213,30 @@ def test_the_program_above_is_an_array_where_it_tells_the_truth(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"keypoint": None}, "has no keypoint, expected an array of 4 dimensions"),
-        ({"keypoint": [[1, 2]]}, "has a list as keypoint, expected an array of 4 dimensions"),
-        ({"keypoint": ([1, 2],)}, "has a tuple as keypoint, expected an array of 4"),
-        ({"keypoint": np.ones((3, 17, 2))}, r"shape \[3, 17, 2\] of float64 as keypoint"),
-        ({"keypoint": np.full((1, 3, 17, 2), np.nan)}, "keypoint that is NaN or infinite"),
-        ({"keypoint": np.ones((1, 3, 16, 2))}, "16 joints, expected 17"),
-        ({"keypoint": np.ones((1, 3, 17, 4))}, "4 coordinates a joint"),
-        ({"keypoint": np.full((1, 3, 17, 2), "x")}, "of <U1 as keypoint"),
-        ({"keypoint_score": np.ones((1, 3, 16))}, r"keypoint_score of shape \[1, 3, 16\]"),
-        ({"frame_dir": None}, "an annotation without a name"),
-        ({"total_frames": "x"}, "total_frames 'x'"),
-        ({"label": [3]}, r"clip 'a' has label \[3\], expected a number or text"),
-        ({"label": 1.5}, "label 1.5"),
-        ({"img_shape": ("x", 10)}, r"clip 'a' has img_shape \('x', 10\), expected two numbers"),
+        ({"keypoint": None}, "keypoint must be an array of 4 dimensions, got none"),
+        ({"keypoint": [[1, 2]]}, "keypoint must be an array of 4 dimensions, got a list"),
+        ({"keypoint": ([1, 2],)}, "keypoint must be an array of 4 dimensions, got a tuple"),
+        (
+            {"keypoint": np.ones((3, 17, 2))},
+            r"keypoint must be .*, got shape \[3, 17, 2\] of float64",
+        ),
+        ({"keypoint": np.full((1, 3, 17, 2), np.nan)}, "keypoint must be finite, got NaN"),
+        ({"keypoint": np.ones((1, 3, 16, 2))}, "must have poses of 17 .*, got 16"),
+        ({"keypoint": np.ones((1, 3, 17, 4))}, "must have 2 or 3 coordinates a joint, got 4"),
+        ({"keypoint": np.full((1, 3, 17, 2), "x")}, "keypoint must be .* of <U1"),
+        (
+            {"keypoint_score": np.ones((1, 3, 16))},
+            r"keypoint_score must have shape .*, got \[1, 3, 16\]",
+        ),
+        ({"frame_dir": None}, r"with names \(frame_dir\), got an annotation without"),
+        ({"total_frames": "x"}, "total_frames must be a whole number, got 'x'"),
+        ({"label": [3]}, r"clip 'a': label must be a number or text, got \[3\]"),
+        ({"label": 1.5}, "label must be a number or text, got 1.5"),
+        ({"img_shape": ("x", 10)}, r"img_shape must be two numbers, got \('x', 10\)"),
         # Each of them has 2**60 parts.
-        ({"label": NESTED}, r"clip 'a' has label \(\(\(.*expected a number or text"),
-        ({"total_frames": NESTED}, r"total_frames \(\(\(.*expected a whole number"),
-        ({"img_shape": NESTED}, r"img_shape \(\(\(.*expected two numbers"),
+        ({"label": NESTED}, r"label must be a number or text, got \(\(\("),
+        ({"total_frames": NESTED}, r"total_frames must be a whole number, got \(\(\("),
+        ({"img_shape": NESTED}, r"img_shape must be two numbers, got \(\(\("),
     ],
 )
 def test_broken_annotations_are_named(changes, message, tmp_path):
@@ -250,17 +256,23 @@ def test_broken_files_are_named(tmp_path):
         pickle.dumps([]),
     ):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"ntu\.pkl (is no readable|holds|has no list)"):
+        with pytest.raises(
+            InputError, match=r"ntu\.pkl (is no readable|holds|must be .* with a list)"
+        ):
             read(path)
     path = save(tmp_path / "ntu.pkl", annotation(), split=[1])
-    with pytest.raises(InputError, match="a split that is no dict"):
+    with pytest.raises(InputError, match="split must be names by split, got a list"):
         read(path)
     for names in (3, [3], "a", {"a": 1}):
         path = save(tmp_path / "ntu.pkl", annotation(), split={"xsub_train": names})
-        with pytest.raises(InputError, match=r"ntu\.pkl has a split 'xsub_train' that is no list"):
+        with pytest.raises(
+            InputError, match=r"ntu\.pkl: split 'xsub_train' must be a list of names"
+        ):
             read(path)
     path = save(tmp_path / "ntu.pkl", annotation("a"), annotation("a"))
-    with pytest.raises(InputError, match=r"ntu\.pkl has 2 annotations named 'a'"):
+    with pytest.raises(
+        InputError, match=r"ntu\.pkl must have annotations of different names .*, got 2 named 'a'"
+    ):
         read(path)
 
 
@@ -268,11 +280,11 @@ def test_broken_files_are_named(tmp_path):
     ("scores", "people", "told"),
     [
         ([[0, 0]], 2, "no joint of 2 poses has a score above 0"),
-        ([[0.5, 0]], 1, "1 of 2 poses have no joint that was seen"),
+        ([[0.5, 0]], 1, "1 of 2 poses have no visible joint"),
     ],
 )
 def test_scores_of_zero(scores, people, told, tmp_path):
-    """For everybody they are no scores; for somebody, that is somebody who is not seen."""
+    """If all scores are 0, poses have no scores; if some are, these people are not visible."""
     score = np.broadcast_to(np.array(scores, dtype=np.float32)[..., None], (1, 2, 17)).copy()
     one = {"frame_dir": "a", "total_frames": 2, "label": 1, "keypoint_score": score}
     one["keypoint"] = np.arange(68, dtype=np.float32).reshape(1, 2, 17, 2) + 50

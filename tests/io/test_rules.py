@@ -1,4 +1,4 @@
-"""What all readers have in common: who is twice in a frame, who is not seen, shares of the image."""
+"""Rules of all readers: duplicates in a frame, people without joints, shares of the image."""
 
 from __future__ import annotations
 
@@ -116,12 +116,12 @@ def put(form, folder, frames):
 
 @pytest.mark.parametrize("form", WRITERS)
 def test_a_person_twice_in_a_frame_keeps_the_better_pose(form, tmp_path):
-    """The worse one lies elsewhere; frame 2 names the culprit where frames are files."""
+    """The worse pose is elsewhere; the warning names the file of frame 2."""
     frames = [[(100.0 + f, 0.8, 3), (600.0, 0.8, 4)] for f in range(4)]
     frames[2].insert(0, (900.0, 0.5, 3))
     put(form, tmp_path, frames)
     with pytest.warns(
-        InputWarning, match="several times in a frame: .* 1 of 9 poses are left"
+        InputWarning, match="several poses in a frame: .* 1 of 9 poses are left"
     ) as got:
         tracks = read(tmp_path)
     assert tracks.track.tolist() == [3] * 4 + [4] * 4
@@ -137,10 +137,10 @@ def test_a_person_twice_in_a_frame_keeps_the_better_pose(form, tmp_path):
 @pytest.mark.parametrize("form", [form for form in WRITERS if form != "alphapose-results"])
 @pytest.mark.parametrize("shift", [0.0, 0.6])
 def test_a_body_twice_in_a_frame_is_one_person(form, shift, tmp_path):
-    """The same pose again, or off by less than a hundredth of the body's size; nobody has an id."""
+    """The same pose again, or nearly (below a hundredth of the body's size); no ids."""
     people = [(100.0, 0.75, -1), (100.0 + shift, 0.7, -1), (600.0, 0.75, -1)]
     put(form, tmp_path, [[(x + 2 * f, s, i) for x, s, i in people] for f in range(5)])
-    with pytest.warns(InputWarning, match="the same body .* 5 of 15 are left out"):
+    with pytest.warns(InputWarning, match="a body has several poses .* 5 of 15 are left out"):
         tracks = read(tmp_path)
     assert tracks.track.tolist() == [0] * 5 + [1] * 5
     # The one with the better scores.
@@ -165,12 +165,12 @@ def test_copies_with_other_ids_are_one_person(form, tmp_path):
     for f in (2, 3):
         frames[f].insert(0, (100.0 + 2 * f, 0.75, 5))
     put(form, tmp_path, frames)
-    with pytest.warns(InputWarning, match="the same body .* 2 of 8 are left out"):
+    with pytest.warns(InputWarning, match="a body has several poses .* 2 of 8 are left out"):
         assert read(tmp_path).track.tolist() == [1] * 6
 
 
 def with_ids(content):
-    """JSON whose people without an id have -1."""
+    """JSON with id -1 for people without an id."""
     if isinstance(content, list):
         return [with_ids(one) for one in content]
     if isinstance(content, dict):
@@ -205,7 +205,7 @@ def test_scores_of_zero_for_everybody_are_no_scores(form, tmp_path):
 def test_somebody_who_is_not_seen_is_counted(form, tmp_path):
     frames = [[(100.0 + 2 * f, 0.75, 1), (600.0, 0.0 if f == 2 else 0.5, 2)] for f in range(4)]
     put(form, tmp_path, frames)
-    with pytest.warns(InputWarning, match="1 of 8 poses have no joint that was seen"):
+    with pytest.warns(InputWarning, match="1 of 8 poses have no visible joint"):
         assert read(tmp_path).num_frames == 7
 
 
@@ -250,7 +250,7 @@ def test_a_few_joints_outside_of_the_image_are_shares_all_the_same():
 
 
 def test_legs_below_the_picture_are_shares_all_the_same():
-    """MediaPipe guesses the legs of somebody at a desk at up to more than twice the picture's height."""
+    """MediaPipe places invisible legs of a seated person at up to twice the picture's height."""
     keypoints = np.random.default_rng(0).uniform(0.2, 0.9, (50, 33, 2))
     keypoints[:, 23:, 1] += np.linspace(0.6, 1.5, 10)
     tracks = PoseTracks.build(
@@ -260,7 +260,7 @@ def test_legs_below_the_picture_are_shares_all_the_same():
 
 
 def test_native_files_are_read_as_stored(walkers, tmp_path):
-    """Positions of any size; shares of an unknown size become pixels where the size is asked for."""
+    """Positions of any size; shares of an unknown image size become pixels with a given size."""
     seen = walkers.confidence > 0
     small = walkers.with_(keypoints=walkers.keypoints / 1000 - 0.5, image_size=[[640, 480]] * 12)
     small.save(tmp_path / "a.npz")
@@ -274,7 +274,7 @@ def test_native_files_are_read_as_stored(walkers, tmp_path):
 
 
 def test_orders_of_25_points(tmp_path):
-    """BODY_25B is told from BODY_25 by the lengths of bones, and may be asked for."""
+    """The lengths of bones distinguish BODY_25B from BODY_25, which may be chosen too."""
     rng = np.random.default_rng(0)
     place = {name: rng.uniform(0, 1) for name in SKELETONS["body25"].joints}
     body25b = SKELETONS["body25b"]

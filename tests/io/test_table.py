@@ -21,7 +21,7 @@ ROD = Skeleton("rod", ("nose", "tail"), ((0, 1),), 0)
 
 
 def pose(frame: int, joints: int = 17, values: int = 3, person: int = 0) -> list[float]:
-    """Flat x, y, score of each joint; none of them is that of another joint, frame or person."""
+    """Flat x, y, score of each joint, different for each joint, frame and person."""
     place = [(10.5 * v + frame + 400 * person, 200.25 + 3 * v, 0.9) for v in range(joints)]
     return [value for one in place for value in one[:values]]
 
@@ -47,7 +47,7 @@ def test_clips_people_and_frames(tmp_path):
     clips = read(tmp_path, text(["clip", "person", "frame", *NAMED], rows))
     tracks = clips.tracks
     assert clips.parts == [("gate", "a"), ("gate", "b")]
-    assert clips.counted == 0 and not clips.complete and not clips.remarks
+    assert clips.first_frame == 0 and not clips.complete and not clips.remarks
     assert tracks.skeleton.name == "coco17"
     np.testing.assert_array_equal(tracks.clip, [0, 0, 1])
     np.testing.assert_array_equal(tracks.track, [4, 4, 2])
@@ -98,7 +98,7 @@ def test_joints_by_number(form, first, tmp_path):
     assert clips.tracks.skeleton.name == "coco17"
     # Without frames, rows are frames in their order.
     np.testing.assert_array_equal(clips.tracks.frame, [0, 1])
-    assert clips.counted is None
+    assert clips.first_frame is None
     assert_pose(clips.tracks, 1, 1)
     np.testing.assert_allclose(clips.tracks.confidence, 0.9)
 
@@ -124,11 +124,11 @@ def test_boxes_are_no_joints_and_other_joints_are_counted(tmp_path):
     header = ["frame", "id", "x1", "y1", "x2", "y2", "bbox_x", "bbox_y", *NAMED, "tail_x", "tail_y"]
     clips = read(tmp_path, text(header, [[0, 1, 5, 6, 7, 8, 1, 2, *pose(0), 3, 4]]))
     assert_pose(clips.tracks, 0, 0)
-    with pytest.raises(InputError, match="no x and y of hand, foot"):
+    with pytest.raises(InputError, match="got no x and y of hand, foot"):
         read(tmp_path, text(header, []), Skeleton("rod", ("hand", "foot"), ((0, 1),), 0))
     (remark,) = clips.remarks
     assert remark.text.format(count=remark.count, total=remark.total) == (
-        "1 of 18 joints are passed over, as coco17 has none of them: tail"
+        "1 of 18 joints are ignored, as coco17 has none of them: tail"
     )
 
 
@@ -166,7 +166,7 @@ def test_missing_joints_and_frames_with_nobody(tmp_path):
     tracks = clips.tracks
     np.testing.assert_array_equal(tracks.frame, [2, 3])
     np.testing.assert_array_equal(tracks.clip_length, [10])
-    assert clips.counted == 1 and clips.complete and not clips.remarks
+    assert clips.first_frame == 1 and clips.complete and not clips.remarks
     # A joint without a place is missing; one without a score counts as seen.
     assert tracks.confidence[0, 0] == 0 and tracks.confidence[1, 0] == 1
 
@@ -208,7 +208,7 @@ def test_times_in_place_of_frames(cells, fps, tmp_path):
     clips = read(tmp_path, text(["timestamp", *NAMED], rows))
     np.testing.assert_array_equal(clips.tracks.frame, [0, 1, 2, 4])
     np.testing.assert_allclose(clips.tracks.fps, [fps], rtol=1e-5)
-    assert clips.counted is None
+    assert clips.first_frame is None
 
 
 def test_times_that_do_not_tell_frames_apart(tmp_path):
@@ -219,9 +219,9 @@ def test_times_that_do_not_tell_frames_apart(tmp_path):
         ([[f // 2, *pose(f)] for f in range(4)], ["time"]),
         ([[0.5, 1, *pose(f)] for f in range(2)], ["time", "person"]),
     ):
-        with pytest.raises(InputError, match="a time for the second time in row 3"):
+        with pytest.raises(InputError, match="got a repeated time in row 3"):
             read(tmp_path, text([*header, *NAMED], rows))
-    with pytest.raises(InputError, match="has time 'noon' in row 2, expected seconds"):
+    with pytest.raises(InputError, match="time in row 2 must be seconds, .*, got 'noon'"):
         read(tmp_path, text(["time", *NAMED], [["noon", *pose(0)]]))
 
 
@@ -230,7 +230,7 @@ def test_frames_by_pictures(tmp_path):
     clips = read(tmp_path, text(["image_name", *NAMED], rows))
     assert clips.parts == [("gate", "cam1"), ("gate", "cam2")]
     np.testing.assert_array_equal(clips.tracks.frame, [4, 5, 4, 5])
-    with pytest.raises(InputError, match="'door.jpg' has no frame number"):
+    with pytest.raises(InputError, match="'door.jpg' must have a frame number"):
         read(tmp_path, text(["image_name", *NAMED], [["door.jpg", *pose(0)]]))
 
 
@@ -254,7 +254,7 @@ def test_a_column_of_pictures_says_clips_and_frames(column, tmp_path):
 
 
 def numbers(*rows, names=SKELETONS["coco17"].joints):
-    """A header, and a row a pose at x, with a score; nothing for ``None``."""
+    """A header, and a row for each pose at x, with a score; ``None`` gives empty cells."""
     columns = [f"{name}_{one}" for name in names for one in ("x", "y", "score")]
     lines = [",".join(columns)]
     for place in rows:
@@ -272,7 +272,7 @@ def table_of(path, text):
 
 
 def test_rows_of_empty_cells_are_frames_with_nobody(tmp_path):
-    """As pandas writes them; a spreadsheet's empty rows at the end are none."""
+    """As pandas writes them; a spreadsheet's empty rows at the end are ignored."""
     rows = [None, (100, 1), None, None, (104, 1), None]
     tracks = table_of(tmp_path / "a.csv", numbers(*rows) + "\n\n")
     assert tracks.frame.tolist() == [1, 4] and tracks.clip_length.tolist() == [5]
@@ -281,7 +281,7 @@ def test_rows_of_empty_cells_are_frames_with_nobody(tmp_path):
 def test_scores_of_zero_in_tables(tmp_path):
     with pytest.warns(InputWarning, match="no joint of 2 poses has a score above 0"):
         assert table_of(tmp_path / "a.csv", numbers((100, 0), (104, 0))).num_frames == 2
-    with pytest.warns(InputWarning, match="1 of 2 poses have no joint that was seen"):
+    with pytest.warns(InputWarning, match="1 of 2 poses have no visible joint"):
         assert table_of(tmp_path / "b.csv", numbers((100, 1), (104, 0))).frame.tolist() == [0]
 
 
@@ -330,15 +330,14 @@ def test_names_of_columns_are_understood_by_their_words(frame, person, tmp_path)
         7,
     ]
     assert (
-        f"people are those of column {person!r}, frames are those of column {frame!r}"
-        in found.names[0]
+        f"people come from column {person!r}, frames come from column {frame!r}" in found.names[0]
     )
 
 
 def test_columns_that_are_passed_over_where_rows_are_frames(tmp_path):
     head, *rows = numbers(*[(100 + i, 1) for i in range(3)]).splitlines()
     lines = [f"{tick},{row}" for tick, row in zip((5, 7, 9), rows, strict=True)]
-    with pytest.warns(InputWarning, match="rows are counted as frames, .* passed over: tick"):
+    with pytest.warns(InputWarning, match="rows are counted as frames, .* ignored: tick"):
         table_of(tmp_path / "a.csv", "\n".join([f"tick,{head}", *lines, ""]))
 
 
@@ -359,7 +358,7 @@ def test_clips_called_as_pictures_are_read_back(name, tmp_path):
     table.write_csv(tracks, tmp_path / "b.csv")
     again = read_all(tmp_path / "b.csv").tracks
     assert again.clip_names == (name,) and again.num_frames == 2
-    with pytest.raises(InputError, match=r"has no frames, which a table has no row for"):
+    with pytest.raises(InputError, match=r"must have at least one frame in a table, got none"):
         table.write_csv(tracks.rows(np.zeros(2, bool)).with_(clip_length=[0]), tmp_path / "c.csv")
 
 
@@ -374,7 +373,7 @@ def test_numbers_in_any_spelling_are_no_pictures(form, tmp_path):
 
 
 def test_ids_of_64_bits(tmp_path):
-    """DeepStream's: -1 without its sign is nobody's, others are as long."""
+    """DeepStream's ids: an unsigned -1 means no id, other ids are as long."""
     head, *rows = numbers((100, 1), (400, 1), (700, 1)).splitlines()
     ids = [4_000_000_000_000_000_000, 2**64 - 1, 2**64 - 1]
     lines = [f"{f},{i},{row}" for f in range(2) for i, row in zip(ids, rows, strict=True)]
@@ -407,7 +406,7 @@ def test_sleap(tmp_path):
     clips = read(tmp_path, text(header, rows), name="labels.v001.000_gate_2.analysis.csv")
     assert clips.parts == [("labels.v001.000", "gate_2")]
     # SLEAP counts from 0.
-    assert clips.counted is None
+    assert clips.first_frame is None
     np.testing.assert_array_equal(clips.tracks.track, [0, 0, 1, 1])
     np.testing.assert_array_equal(clips.tracks.frame, [1, 2, 1, 2])
 
@@ -440,7 +439,7 @@ def test_numbered_joints_in_3d(tmp_path):
     header = [f"joint{v}_{one}" for v in range(25) for one in "xyz"]
     tracks = read(tmp_path, text(header, [np.arange(75).tolist()])).tracks
     assert tracks.skeleton.name == "ntu25" and tracks.dims == 3
-    with pytest.raises(InputError, match="17 joints numbered 0 to 16"):
+    with pytest.raises(InputError, match="got 17 joints numbered 0 to 16"):
         read(tmp_path, text(header[:51], [list(range(51))]))
 
 
@@ -465,7 +464,7 @@ def test_what_is_written_is_read_back(dims, skeleton, tmp_path):
     assert table.write_csv(tracks, path) == [path]
     clips = table.read_csv(path, None)
     assert clips.parts == [("all", name) for name in tracks.clip_names]
-    assert clips.counted == 0 and clips.complete and clips.tracks.skeleton == skeleton
+    assert clips.first_frame == 0 and clips.complete and clips.tracks.skeleton == skeleton
     for name in ("keypoints", "confidence", "frame", "track", "clip", "clip_length"):
         np.testing.assert_array_equal(getattr(clips.tracks, name), getattr(tracks, name), name)
 
@@ -473,7 +472,9 @@ def test_what_is_written_is_read_back(dims, skeleton, tmp_path):
 @pytest.mark.parametrize("name", ["", " ", "a ", "a\nb", "a\0b", "\ud800"])
 def test_names_that_are_not_read_back_are_not_written(name, tmp_path):
     tracks = PoseTracks.build(np.ones((1, 5, 2)), np.ones((1, 5)), [0], [0], [0], "box5", [name])
-    with pytest.raises(InputError, match="cannot be read back from a table"):
+    with pytest.raises(
+        InputError, match="must be printable and without blanks around it in a table"
+    ):
         table.write_csv(tracks, tmp_path / "all.csv")
     assert not list(tmp_path.iterdir())
 
@@ -481,35 +482,65 @@ def test_names_that_are_not_read_back_are_not_written(name, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "no columns for x and y of a joint"),
-        ("frame,person,x,y\n0,1,2,3\n", "no columns for x and y of a joint"),
-        ("frame,bodypart,x,y\n0,nose,2,3\n", "a row for each joint, named in column 'bodypart'"),
+        ("", "must have columns for x and y of joints, .*, got none"),
+        ("frame,person,x,y\n0,1,2,3\n", "must have columns for x and y of joints, .*, got none"),
+        ("frame,bodypart,x,y\n0,nose,2,3\n", r"got a row for each joint \(column 'bodypart'\)"),
         (
             text(["frame", *NAMED[:-3]], []),
-            "has the joints nose, left_eye, .* any built-in skeleton",
+            "all joints of a built-in skeleton, .*, got nose, left_eye, ",
         ),
-        (text([f"j{v}{one}" for v in range(13) for one in "xy"], []), "13 joints numbered 0 to 12"),
-        (text(["frame", *NAMED], [[0, "a", *pose(0)[1:]]]), "'a' as 'nose_x' in row 2"),
-        (text(["frame", *NAMED], [[0, *pose(0)], [1, "inf", *pose(0)[1:]]]), "inf as .* in row 3"),
-        (text(["frame", *NAMED], [[0, 2e9, *pose(0)[1:]]]), "2e\\+09 as 'nose_x' in row 2"),
-        (text(["frame", *NAMED], [[0, *pose(0), 4]]), "53 values in row 2, expected 52"),
-        (text(["frame", *NAMED], [[1.5, *pose(0)]]), "frame '1.5' in row 2"),
-        (text(["frame", *NAMED], [[0, *pose(0)], ["", *pose(0)]]), "frame '' in row 3"),
-        (text(["frame", *NAMED], [[0, *pose(0)], ["a1", *pose(0)]]), "frame 'a1' in row 3"),
-        (text(["frame", *NAMED], [[-1, *pose(0)]]), "frame -1 in row 2"),
-        (text(["frame", *NAMED], [[MAX_FRAMES, *pose(0)]]), f"frame {MAX_FRAMES} in row 2"),
-        (text(["frame", *NAMED, "nose.x"], []), "columns 'nose_x' and 'nose.x', expected one x"),
-        (text([f"x{v}" for v in range(10_001)], []), "10001 columns, expected at most 10000"),
+        (
+            text([f"j{v}{one}" for v in range(13) for one in "xy"], []),
+            "got 13 joints numbered 0 to 12",
+        ),
+        (
+            text(["frame", *NAMED], [[0, "a", *pose(0)[1:]]]),
+            "'nose_x' in row 2 must be a number, got 'a'",
+        ),
+        (
+            text(["frame", *NAMED], [[0, *pose(0)], [1, "inf", *pose(0)[1:]]]),
+            "in row 3 must be from .*, got inf",
+        ),
+        (
+            text(["frame", *NAMED], [[0, 2e9, *pose(0)[1:]]]),
+            "'nose_x' in row 2 must be from .*, got 2e\\+09",
+        ),
+        (text(["frame", *NAMED], [[0, *pose(0), 4]]), "must have 52 values in row 2, got 53"),
+        (
+            text(["frame", *NAMED], [[1.5, *pose(0)]]),
+            "frame in row 2 must be a whole number, .*, got '1.5'",
+        ),
+        (
+            text(["frame", *NAMED], [[0, *pose(0)], ["", *pose(0)]]),
+            "frame in row 3 must be a whole number, .*, got ''",
+        ),
+        (
+            text(["frame", *NAMED], [[0, *pose(0)], ["a1", *pose(0)]]),
+            "frame in row 3 must be a whole number, .*, got 'a1'",
+        ),
+        (text(["frame", *NAMED], [[-1, *pose(0)]]), "frame in row 2 must be from 0 to .*, got -1"),
+        (
+            text(["frame", *NAMED], [[MAX_FRAMES, *pose(0)]]),
+            f"frame in row 2 must be from 0 to .*, got {MAX_FRAMES}",
+        ),
+        (
+            text(["frame", *NAMED, "nose.x"], []),
+            "must have one x of each joint, got columns 'nose_x' and 'nose.x'",
+        ),
+        (text([f"x{v}" for v in range(10_001)], []), "must have at most 10000 columns, got 10001"),
         (
             text([f"{one}{v}" for v in range(1001) for one in "xy"], []),
-            "1001 joints, expected at most 1000",
+            "must have at most 1000 joints, got 1001",
         ),
-        (text(NAMED, [['"1', *pose(0)[1:]]]), "not valid CSV"),
+        (text(NAMED, [['"1', *pose(0)[1:]]]), "got invalid CSV"),
         (
             text(["frame", *NAMED], [[0, "1,5", *pose(0)[1:]]], ";"),
-            "decimal comma in row 2 and with a decimal point in row 2",
+            "got a comma in row 2 and a point in row 2",
         ),
-        (text(["frame", *NAMED], [[0, "1.234,5", *["1"] * 50]], ";"), "'1.234,5' as 'nose_x'"),
+        (
+            text(["frame", *NAMED], [[0, "1.234,5", *["1"] * 50]], ";"),
+            "'nose_x' in row 2 must be a number, got '1.234,5'",
+        ),
     ],
 )
 def test_broken_tables_are_named(content, message, tmp_path):
@@ -523,12 +554,12 @@ def test_broken_tables_are_named(content, message, tmp_path):
 def test_joints_that_the_wanted_skeleton_lacks(tmp_path):
     content = text(["frame", *NAMED], [[0, *pose(0)]])
     with pytest.raises(
-        InputError, match="no x and y of head, expected all joints of skeleton 'penn13'"
+        InputError, match="must have all joints of skeleton 'penn13', got no x and y of head"
     ):
         read(tmp_path, content, SKELETONS["penn13"])
     header = [f"{one}{v}" for v in range(17) for one in "xyc"]
     with pytest.raises(
-        InputError, match="17 joints numbered 0 to 16, expected all .*'box5' \\(5\\)"
+        InputError, match="all joints of skeleton 'box5' \\(5\\), got 17 joints numbered 0 to 16"
     ):
         read(tmp_path, text(header, [pose(0)]), SKELETONS["box5"])
 

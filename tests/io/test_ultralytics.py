@@ -1,4 +1,4 @@
-"""Ultralytics labels and JSON: known answers, ids and scores behind the key points, broken files."""
+"""Ultralytics labels and JSON: known answers, ids and scores after key points, broken files."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_other_joints(tmp_path):
         assert (tracks.num_joints, tracks.track[0]) == (5, 7)
     assert tracks.confidence[0, 0] == 1
     with pytest.raises(
-        InputError, match="a line of 22 values, expected 56 to 58 for 17 joints, or"
+        InputError, match="lines of 56 to 58 values for 17 joints, or .*, got 22 values"
     ):
         read(tmp_path / "three")
     assert read(tmp_path / "three", skeleton=tmp_path / "dog.json").skeleton.name == "dog"
@@ -113,11 +113,11 @@ def test_joints_at_the_origin_are_missing(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (line(0.9, 4)[:90], "a line of .* values, expected 56 to 58"),
-        (line(0.9, 4, joints=14), "a line of 49 values, expected 56 to 58"),
-        (line(0.9, 4).replace("0.875", "nan", 1), "NaN or infinite"),
-        (line(0.9, 4).replace("0.875", "x", 1), "expected numbers"),
-        (line(0.9, 4.5), "track id 4.5, expected a whole number"),
+        (line(0.9, 4)[:90], "must have lines of 56 to 58 values for .*, got .* values"),
+        (line(0.9, 4, joints=14), "must have lines of 56 to 58 values for .*, got 49 values"),
+        (line(0.9, 4).replace("0.875", "nan", 1), "values must be finite, got NaN"),
+        (line(0.9, 4).replace("0.875", "x", 1), "must have numbers only, got"),
+        (line(0.9, 4.5), "track id must be a whole number, got 4.5"),
     ],
 )
 def test_broken_labels_are_named(content, message, tmp_path):
@@ -159,7 +159,7 @@ def test_json_of_a_video(tmp_path):
 
 @pytest.mark.parametrize("indent", [None, 2])
 def test_json_of_a_list_of_strings(indent, tmp_path):
-    """What ``Results.to_json()`` gives, a string a frame; older versions indent it."""
+    """The text of ``Results.to_json()`` for each frame; older versions indent it."""
     people = [[], [summary(5), summary(2, x=400)], [summary(5, x=12)], []]
     path = tmp_path / "gate.json"
     path.write_text(json.dumps([json.dumps(frame, indent=indent) for frame in people]))
@@ -192,15 +192,15 @@ def test_json_of_a_file_a_frame(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("gate", [summary(5)], r"gate\.json has no frame number in its name, expected"),
-        ("gate_2", {"x": 1}, r"gate_2\.json holds an object, expected the people of a frame as"),
-        ("gate_2", [summary(5), 3], r"gate_2\.json has a person without keypoints in frame 2"),
+        ("gate", [summary(5)], r"gate\.json must have a frame number in its name"),
+        ("gate_2", {"x": 1}, r"gate_2\.json must be the people of a frame as .*, got an object"),
+        ("gate_2", [summary(5), 3], r"gate_2\.json: a person in frame 2 must have keypoints"),
         (
             "gate_2",
             [summary(1, joints=11)],
-            "a pose of 11 joints, expected 17 as in the poses before",
+            r"must have poses of 17 joints as in .*gate_1\.json, got 11",
         ),
-        ("gate_02", [summary(5)], "is frame 2 and so is"),
+        ("gate_02", [summary(5)], "one picture a frame, got .* for frame 2"),
     ],
 )
 def test_broken_json_of_a_frame_is_named(name, content, message, tmp_path):
@@ -214,7 +214,7 @@ def test_broken_json_of_a_frame_is_named(name, content, message, tmp_path):
 
 def test_the_json_of_one_frame_read_as_that_of_a_video(tmp_path):
     (tmp_path / "gate.json").write_text(json.dumps([summary(5)]))
-    message = "has an object as frame 0, expected a list of people .* frame is ultralytics-frames"
+    message = "frame 0 must be a list of people, got an object .* frame is ultralytics-frames"
     with pytest.raises(InputError, match=message):
         read(tmp_path / "gate.json", format="ultralytics-json")
 
@@ -225,19 +225,22 @@ JSON = json.dumps([[summary(5)], [summary(5)]])
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (JSON[:300], "is not valid JSON"),
-        (json.dumps([[summary(5)], None]), "has null as frame 1, expected a list of people"),
-        (json.dumps([[], "[{"]), "is not valid JSON, expected frame 1 as to_json"),
-        (json.dumps(["[]", "{}"]), "has an object as frame 1, expected a list of people"),
-        (JSON.replace('"x": [10.0, ', '"x": [', 1), "do not go together"),
-        (JSON.replace("10.0", "NaN", 1), "NaN or infinite"),
-        (JSON.replace("10.0", "null", 1), "no numbers"),
-        (JSON.replace('"keypoints"', '"masks"', 1), "a person without keypoints in frame 0"),
-        (JSON.replace('"track_id": 5', '"track_id": "a"', 1), "track_id 'a'"),
-        (json.dumps([[summary(1, joints=11)]]), r"poses of 11 joints, expected 17 \(coco17\) or"),
+        (JSON[:300], "must be .*, got invalid JSON"),
+        (json.dumps([[summary(5)], None]), "frame 1 must be a list of people, got null"),
+        (json.dumps([[], "[{"]), "as to_json.* gives frame 1, got invalid JSON"),
+        (json.dumps(["[]", "{}"]), "frame 1 must be a list of people, got an object"),
+        (JSON.replace('"x": [10.0, ', '"x": [', 1), "must have x, y and visible of one length"),
+        (JSON.replace("10.0", "NaN", 1), "must be from .*, got nan"),
+        (JSON.replace("10.0", "null", 1), "must be lists of numbers, got"),
+        (JSON.replace('"keypoints"', '"masks"', 1), "a person in frame 0 must have keypoints"),
+        (
+            JSON.replace('"track_id": 5', '"track_id": "a"', 1),
+            "track_id must be a whole number, got 'a'",
+        ),
+        (json.dumps([[summary(1, joints=11)]]), r"must have poses of 17 \(coco17\) or .*, got 11"),
         (
             json.dumps([[summary(1)], [summary(1, joints=11)]]),
-            "a pose of 11 joints, expected 17 as in the poses before",
+            "must have poses of 17 joints as in the poses before, got 11",
         ),
     ],
 )

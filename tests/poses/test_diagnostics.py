@@ -1,4 +1,4 @@
-"""What looks wrong in poses: each fault put into poses that have none is found, and nothing else."""
+"""Signs of wrong poses: each fault in correct poses is found, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,19 +29,21 @@ def test_good_poses_have_no_faults(walkers, actions):
 
 
 def test_people_who_do_not_stand_along_y(walkers):
-    """Tools differ in what is up; turning about another axis puts people on their heads."""
+    """Tools differ in the vertical axis; rotation about another axis turns people upside down."""
     flat = walkers.keypoints.astype(np.float64) / 100
     depth = np.zeros_like(flat[..., :1])
     upright = walkers.with_(keypoints=np.concatenate([flat, depth], axis=2), image_size=None)
     assert find_faults(upright) == []
     lying = upright.with_(keypoints=upright.keypoints[..., [0, 2, 1]])
     (fault,) = find_faults(lying)
-    assert fault.startswith("people stand along z in 100% of the poses, expected y")
+    assert fault.startswith("people must stand along y, got z in 100% of the poses")
 
 
 def test_hips_swapped(walkers):
     (fault,) = find_faults(reordered(walkers, ("left_hip", "right_hip")))
-    assert fault.startswith("left_hip and right_hip lie the other way round than the shoulders")
+    assert fault.startswith(
+        "left_hip and right_hip must be in the same order as the shoulders, got"
+    )
     share = int(fault.split("up to ")[1].split("%")[0])
     assert share > 90
 
@@ -52,7 +54,7 @@ def test_another_skeletons_order(walkers):
     wrong = walkers.with_(
         keypoints=walkers.keypoints[:, order], confidence=walkers.confidence[:, order]
     )
-    assert any("than the shoulders" in fault for fault in find_faults(wrong))
+    assert any("order as the shoulders" in fault for fault in find_faults(wrong))
 
 
 def faces(mirrored: bool, confidence: float = 0.9) -> PoseTracks:
@@ -71,7 +73,7 @@ def faces(mirrored: bool, confidence: float = 0.9) -> PoseTracks:
 def test_faces_as_in_a_mirror():
     assert find_faults(faces(mirrored=False)) == []
     (fault,) = find_faults(faces(mirrored=True))
-    assert fault.startswith("in 100% of the poses with a visible face the left eye is left")
+    assert fault.startswith("the left eye of a visible face must be right of the right eye, got")
     # A face that the estimator is not sure of may be one from behind.
     assert find_faults(faces(mirrored=True, confidence=0.4)) == []
 
@@ -79,13 +81,13 @@ def test_faces_as_in_a_mirror():
 def test_units(walkers):
     shares = walkers.keypoints / walkers.image_size[walkers.clip][:, None]
     assert find_faults(walkers.with_(keypoints=shares)) == [
-        "coordinates lie within 0 to 1, expected pixels"
+        "coordinates must be in pixels, got values from 0 to 1"
     ]
     ones = np.ones_like(walkers.image_size)
     (fault,) = find_faults(walkers.with_(keypoints=shares, image_size=ones))
     assert "give --image-size WIDTHxHEIGHT" in fault
     (fault,) = find_faults(walkers.with_(image_size=walkers.image_size / 4))
-    assert fault.endswith("of the joints lie outside of the image")
+    assert fault.startswith("joints must lie inside the image, got ")
     assert find_faults(walkers.with_(image_size=None)) == []
 
 
@@ -100,7 +102,9 @@ def test_ids_that_jump(walkers):
     track[late & (walkers.track == one)] = other
     track[late & (walkers.track == other)] = one
     (fault,) = find_faults(walkers.with_(track=track))
-    assert fault.startswith("ids jump 2 times, in 2 of ")
+    assert fault.startswith(
+        "a person must move by less than its size a frame, got 2 jumps in 2 of "
+    )
     assert f"of clip {walkers.clip_names[0]!r} moves by" in fault
 
 

@@ -67,7 +67,7 @@ def test_a_part_is_what_selecting_its_clips_gives(walkers):
 
 @pytest.fixture(scope="module")
 def detector(walkers) -> GEPC:
-    # Latents of a multiple of 4 numbers: MKL's products of others round by a row's place in the batch.
+    # With latents of a multiple of 4 numbers, MKL's products do not depend on the row's position.
     return GEPC(
         **{
             **NETWORK,

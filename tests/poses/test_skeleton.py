@@ -91,20 +91,23 @@ def test_own_skeleton_from_json(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bones": [[0, 1]]}, "joints without a bone towards its centre: tail"),
-        ({"bones": [[0, 1], [1, 9]]}, "names joint 9, expected a number from 0 to 2"),
-        ({"joints": []}, "has no joints"),
-        ({"center": "x"}, "entry of the wrong form"),
-        ({"bones": 3}, "entry of the wrong form"),
-        ({"weight": 1}, "has the unknown entry 'weight'"),
-        ({"bones": None}, "entry of the wrong form"),
+        ({"bones": [[0, 1]]}, "must all be connected to the centre, got no path from tail"),
+        (
+            {"bones": [[0, 1], [1, 9]]},
+            "joint of skeleton 'mouse' must be a number from 0 to 2, got 9",
+        ),
+        ({"joints": []}, "must have at least one joint, got none"),
+        ({"center": "x"}, r"must have the form of Skeleton.to_dict\(\), got"),
+        ({"bones": 3}, r"must have the form of Skeleton.to_dict\(\), got"),
+        ({"weight": 1}, "entries of skeleton must be among bones, .*, got 'weight'"),
+        ({"bones": None}, r"must have the form of Skeleton.to_dict\(\), got"),
         (
             {"joints": ["nose", "back", "nose"]},
-            "has more than one joint 'nose', expected different",
+            "joints of skeleton 'mouse' must have different names, got 'nose' more than once",
         ),
-        ({"pairs": [[0, 1], [1, 2]]}, "names joint 'back' more than once in its left/right pairs"),
-        ({"pairs": [[0, 2], [2, 0]]}, "names joint 'nose' more than once in its left/right pairs"),
-        ({"pairs": [[1, 1]]}, "names joint 'back' more than once in its left/right pairs"),
+        ({"pairs": [[0, 1], [1, 2]]}, "left/right pairs .* must not share joints, got 'back'"),
+        ({"pairs": [[0, 2], [2, 0]]}, "left/right pairs .* must not share joints, got 'nose'"),
+        ({"pairs": [[1, 1]]}, "left/right pairs .* must not share joints, got 'back'"),
     ],
 )
 def test_skeletons_that_are_none(change, message):
@@ -119,10 +122,10 @@ def test_skeletons_that_are_none(change, message):
 
 
 def test_names_and_files_that_do_not_exist(tmp_path):
-    with pytest.raises(InputError, match="unknown skeleton 'octopus', expected one of coco17"):
+    with pytest.raises(InputError, match="skeleton must be one of coco17, .*, got 'octopus'"):
         Skeleton.get("octopus")
     (tmp_path / "s.json").write_text("{")
-    with pytest.raises(InputError, match=r"s.json cannot be read as a skeleton"):
+    with pytest.raises(InputError, match=r"s.json must be a skeleton in JSON, got"):
         Skeleton.get(tmp_path / "s.json")
-    with pytest.raises(InputError, match="lacks entry 'bones'"):
+    with pytest.raises(InputError, match="must have entry 'bones', got"):
         Skeleton.get({"name": "x", "joints": ["a"], "center": 0})

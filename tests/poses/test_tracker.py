@@ -14,7 +14,7 @@ FIGURE = np.array([[0, -100], [0, 0], [-20, 100], [20, 100], [35, -10]], dtype=f
 
 
 def walk(paths, frames, noise=0.0, lost=0.0, seed=0):
-    """Figures whose centres follow ``paths`` (functions of the frame), in shuffled order."""
+    """Figures with centres on ``paths`` (functions of the frame), in shuffled order."""
     rng = np.random.default_rng(seed)
     keypoints, frame, person = [], [], []
     for number, path in enumerate(paths):

@@ -43,37 +43,49 @@ def test_rows_are_sorted_and_lengths_filled_in():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keypoints": np.zeros((4, 6, 2))}, "6 joints, expected 5"),
-        ({"keypoints": np.zeros((4, 5, 4))}, "4 coordinates a joint, expected 2 or 3"),
-        ({"keypoints": np.full((4, 5, 2), np.nan)}, "NaN or infinite .*center of row 0"),
+        ({"keypoints": np.zeros((4, 6, 2))}, r"must have 5 joints \(skeleton 'box5'\), got 6"),
+        ({"keypoints": np.zeros((4, 5, 4))}, "must have 2 or 3 coordinates a joint, got 4"),
+        (
+            {"keypoints": np.full((4, 5, 2), np.nan)},
+            "keypoints must be finite .*, got NaN .*center of row 0",
+        ),
         (
             {"keypoints": np.full((4, 5, 2), -1e30)},
-            r"keypoints value of -1e\+30 \(joint center of row 0\), expected -1e\+09 to 1e\+09",
+            r"keypoints must be from -1e\+09 to 1e\+09, got -1e\+30 \(joint center of row 0\)",
         ),
-        ({"features": np.full((4, 5, 1), 2e9)}, r"features value of 2e\+09 \(joint center of row"),
-        ({"keypoints": np.zeros((4, 5))}, "keypoints has 2 dimensions, expected 3"),
-        ({"confidence": np.full((4, 5), 1.5)}, "confidence 1.5, expected 0 to 1"),
-        ({"confidence": np.full((4, 5), np.nan)}, "confidence nan, expected 0 to 1"),
-        ({"confidence": np.ones((3, 5))}, r"confidence has shape \[3, 5\], expected \[4, 5\]"),
-        ({"frame": [0, 0, 0, 7]}, "person 1 twice in frame 0"),
-        ({"frame": [0, 1, 1, 7], "track": [1] * 4}, "person 1 twice in frame 1"),
-        ({"frame": [3, 0, -1, 7]}, "frame number -1, expected 0 to 3"),
-        ({"frame": [3, 0, 10**8, 7]}, "frame number 100000000, expected less than 100000000"),
-        ({"frame": [3, 0, 2**63 - 1, 7]}, "frame number 9223372036854775807, expected less"),
-        ({"clip_length": [4, 2**62]}, "frame number 4611686018427387903, expected less"),
-        ({"frame": [3, 0, 1.5, 7]}, "frame is not an array of int64"),
-        ({"clip_length": [2, 8]}, "clip 'a' has frame number 3, expected 0 to 1"),
-        ({"clip": [0, 0, 0, 2]}, "row of clip 2, expected 0 to 1"),
-        ({"clip_names": ["a", "a"]}, "two clips named 'a'"),
-        ({"clip_names": ["a"]}, "row of clip 1|entries, expected 1"),
-        ({"clip_label": ["walk"]}, "clip_label has 1 entries, expected 2"),
-        ({"frame_labels": [0] * 11}, "11 frame labels, expected 12"),
-        ({"frame_labels": [2] * 12}, "frame labels other than 1, 0 and -1"),
-        ({"fps": [0, 24]}, "fps 0.0, expected more than 0"),
-        ({"fps": [24, np.inf]}, "fps inf, expected more than 0 and finite"),
-        ({"image_size": [[np.inf, 2], [2, 2]]}, "image_size inf, expected more than 0 and finite"),
-        ({"features": np.zeros((4, 4, 2))}, "features has shape"),
-        ({"track": ["x", 1, 1, 1]}, "track is not an array of int64"),
+        (
+            {"features": np.full((4, 5, 1), 2e9)},
+            r"features must be .*, got 2e\+09 \(joint center of row",
+        ),
+        ({"keypoints": np.zeros((4, 5))}, "keypoints must have 3 dimensions, got 2"),
+        ({"confidence": np.full((4, 5), 1.5)}, "confidence must be from 0 to 1, got 1.5"),
+        ({"confidence": np.full((4, 5), np.nan)}, "confidence must be from 0 to 1, got nan"),
+        ({"confidence": np.ones((3, 5))}, r"confidence must have shape \[4, 5\], got \[3, 5\]"),
+        ({"frame": [0, 0, 0, 7]}, "must have one row a frame, got two of person 1 in frame 0"),
+        (
+            {"frame": [0, 1, 1, 7], "track": [1] * 4},
+            "must have one row a frame, got two of person 1 in frame 1",
+        ),
+        ({"frame": [3, 0, -1, 7]}, "frame number of clip 'a' must be from 0 to 3, got -1"),
+        ({"frame": [3, 0, 10**8, 7]}, "frame number must be less than 100000000, got 100000000"),
+        ({"frame": [3, 0, 2**63 - 1, 7]}, "frame number must be less .*, got 9223372036854775807"),
+        ({"clip_length": [4, 2**62]}, "frame number must be less .*, got 4611686018427387903"),
+        ({"frame": [3, 0, 1.5, 7]}, "frame must be an array of int64, got"),
+        ({"clip_length": [2, 8]}, "frame number of clip 'a' must be from 0 to 1, got 3"),
+        ({"clip": [0, 0, 0, 2]}, "clip must be from 0 to 1, got 2"),
+        ({"clip_names": ["a", "a"]}, "must have different clip names, got 'a'"),
+        ({"clip_names": ["a"]}, "clip must be from 0 to 0, got 1|must have 1 entries"),
+        ({"clip_label": ["walk"]}, "clip_label must have 2 entries, got 1"),
+        ({"frame_labels": [0] * 11}, "frame_labels must have 12 entries, got 11"),
+        ({"frame_labels": [2] * 12}, "frame_labels must be 1, 0 or -1 .*, got 2"),
+        ({"fps": [0, 24]}, "fps must be finite and more than 0, got 0.0"),
+        ({"fps": [24, np.inf]}, "fps must be finite and more than 0, got inf"),
+        (
+            {"image_size": [[np.inf, 2], [2, 2]]},
+            "image_size must be finite and more than 0, got inf",
+        ),
+        ({"features": np.zeros((4, 4, 2))}, "features must have shape"),
+        ({"track": ["x", 1, 1, 1]}, "track must be an array of int64, got"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):
@@ -98,11 +110,15 @@ def test_selecting():
     assert tracks.select(labels=["walk"]).clip_names == ("a",)
     assert tracks.select(clips=[1]).clip_names == ("b",)
     assert tracks.select(clips=np.array([True, False])).num_frames == 3
-    with pytest.raises(InputError, match="no clip is of split 'val', the data has test, train"):
+    with pytest.raises(
+        InputError, match=r"split must be one of the data's \(test, train\), got 'val'"
+    ):
         tracks.select(split="val")
-    with pytest.raises(InputError, match="no clip is of class 'swim', the data has run, walk"):
+    with pytest.raises(
+        InputError, match=r"class must be one of the data's \(run, walk\), got 'swim'"
+    ):
         tracks.select(labels=["walk", "swim"])
-    with pytest.raises(InputError, match="cannot be selected from 2"):
+    with pytest.raises(InputError, match="clips must be positions below 2 or a mask"):
         tracks.select(clips=[5])
 
 
@@ -114,18 +130,18 @@ def test_joining_is_the_inverse_of_selecting():
     assert again.clip_label == tracks.clip_label
     half = build(clip_names=["c", "d"])
     assert PoseTracks.concat([tracks, half]).frame_labels.tolist() == [0] * 12 + [-1] * 12
-    with pytest.raises(InputError, match="two clips named"):
+    with pytest.raises(InputError, match="must have different clip names, got"):
         PoseTracks.concat([tracks, tracks])
     other = build(keypoints=np.zeros((4, 13, 2)), confidence=np.ones((4, 13)), skeleton="penn13")
-    with pytest.raises(InputError, match="skeleton 'penn13' in 2 dimensions cannot join"):
+    with pytest.raises(InputError, match="must have one skeleton, got 'box5' .* and 'penn13' in 2"):
         PoseTracks.concat([tracks, other])
     wide = build(features=np.ones((4, 5, 3)), clip_names=["e", "f"])
-    message = r"poses with 3 features a joint \(clip 'e'\) cannot join those with {} \(clip 'a'\)"
+    message = r"same number of features a joint, got {} \(clip 'a'\) and 3 \(clip 'e'\)"
     for count in (0, 2):
         narrow = build(features=np.ones((4, 5, count)) if count else None)
         with pytest.raises(InputError, match=message.format(count)):
             PoseTracks.concat([narrow, wide])
-    with pytest.raises(InputError, match="no poses to join"):
+    with pytest.raises(InputError, match="must have at least one data set"):
         PoseTracks.concat([])
 
 
@@ -157,9 +173,9 @@ def test_native_file_round_trip(full, tmp_path):
 
 @pytest.mark.parametrize("name", ["clip_names", "camera", "clip_label", "clip_split"])
 def test_names_that_are_no_text_are_not_saved(name, tmp_path):
-    """Such as Python's of a file whose name is in another encoding; they could not be read back."""
+    """As Python gives for a file name in another encoding; such names could not be read again."""
     tracks = build(**{name: ["caf\udce9", "b"]})
-    with pytest.raises(InputError, match=rf"cannot hold 'caf\\udce9' in {name}, expected text"):
+    with pytest.raises(InputError, match=rf"{name} must be text in UTF-8, got 'caf\\udce9'"):
         tracks.save(tmp_path / "a.npz")
     assert not list(tmp_path.iterdir())
 
@@ -170,11 +186,11 @@ def test_native_files_of_other_versions_and_contents(tmp_path):
     with np.load(path) as archive:
         arrays = dict(archive)
     for change, message in (
-        ({"format_version": np.array(99)}, "format version 99, expected 1"),
-        ({"keypoints": None}, "lacks array 'keypoints'"),
-        ({"extra": np.zeros(2)}, "has the unknown array 'extra'"),
-        ({"skeleton": np.array("{")}, "no readable skeleton"),
-        ({"clip_names": np.zeros(2)}, "clip_names is not a list of strings"),
+        ({"format_version": np.array(99)}, "must have format version 1, got 99"),
+        ({"keypoints": None}, "must have array 'keypoints', got"),
+        ({"extra": np.zeros(2)}, "must have only the arrays .*, got 'extra'"),
+        ({"skeleton": np.array("{")}, "skeleton must be JSON, got"),
+        ({"clip_names": np.zeros(2)}, "clip_names must be a list of strings, one a clip, got"),
     ):
         np.savez(path, **{k: v for k, v in {**arrays, **change}.items() if v is not None})
         with pytest.raises(InputError, match=message):
@@ -197,7 +213,7 @@ def test_native_files_of_other_versions_and_contents(tmp_path):
     assert PoseTracks.load(path).clip_names == ("ä", "b")
     with pytest.raises(InputError, match="missing.npz does not exist"):
         PoseTracks.load(tmp_path / "missing.npz")
-    with pytest.raises(InputError, match=r"suffix '.txt', expected .npz"):
+    with pytest.raises(InputError, match=r"must have suffix .npz, got '.txt'"):
         build().save(tmp_path / "a.txt")
 
 
@@ -239,10 +255,13 @@ def test_mapped_files_are_checked(tmp_path):
         assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
 
     for change, message in (
-        ({"keypoints": np.full((4, 5, 2), np.nan, np.float32)}, "NaN or infinite"),
-        ({"confidence": np.full((4, 5), 2, np.float32)}, "confidence 2.0, expected 0 to 1"),
-        ({"frame": np.array([0, 0, 3, 7])}, "person 1 twice in frame 0"),
-        ({"frame": np.array([0, 1, 9, 7])}, "frame number 9, expected 0 to 3"),
+        ({"keypoints": np.full((4, 5, 2), np.nan, np.float32)}, "must be finite .*, got NaN"),
+        ({"confidence": np.full((4, 5), 2, np.float32)}, "confidence must be from 0 to 1, got 2.0"),
+        (
+            {"frame": np.array([0, 0, 3, 7])},
+            "must have one row a frame, got two of person 1 in frame 0",
+        ),
+        ({"frame": np.array([0, 1, 9, 7])}, "frame number of clip 'a' must be from 0 to 3, got 9"),
         ({"keypoints": np.array([object()])}, "Python objects, which are never loaded"),
     ):
         np.savez(path, **{**arrays, **change})

@@ -315,7 +315,7 @@ def test_refuses_in_one_sentence(detector, crowd):
         adapt_to_poses(detector, crowd.rows(crowd.frame < 5))
     with pytest.raises(InputError, match="no abnormal frames"):
         recall(detector, crowd.with_(frame_labels=None))
-    with pytest.raises(InputError, match="the poses are of type ndarray, expected PoseTracks"):
+    with pytest.raises(InputError, match="the poses must be PoseTracks .*, got ndarray"):
         recall(detector, crowd.keypoints)
     plain = copy.copy(detector)
     plain.alarm_ = None

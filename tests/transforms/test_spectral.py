@@ -122,13 +122,15 @@ def test_representations():
 
 
 def test_refusals():
-    with pytest.raises(InputError, match="num_coefficients is 0, expected at least 1"):
+    with pytest.raises(InputError, match="num_coefficients must be at least 1, got 0"):
         ToSpectrum(0)
-    with pytest.raises(InputError, match="window length is 0, expected at least 1 frame"):
+    with pytest.raises(InputError, match="window length must be at least 1 frame, got 0"):
         FromSpectrum(0)
-    with pytest.raises(InputError, match="is 13, expected at most 12 of 12 frames$"):
+    with pytest.raises(InputError, match="must be at most 12 with 12 frames, got 13$"):
         ToSpectrum(13)(window(12))
-    with pytest.raises(InputError, match="is 12, expected at most 11 of 12 frames without the"):
+    with pytest.raises(
+        InputError, match="must be at most 11 with 12 frames without the constant, got 12"
+    ):
         ToSpectrum(12, constant=False)(window(12))
-    with pytest.raises(InputError, match="is 12, expected at most 8 of 8 frames$"):
+    with pytest.raises(InputError, match="must be at most 8 with 8 frames, got 12$"):
         FromSpectrum(8)(window(12))

@@ -1,4 +1,4 @@
-"""Unrolled graphs: a hand-worked one, collation, and what a stock layer sees of time."""
+"""Unrolled graphs: a hand-worked example, collation, and layers over time."""
 
 from __future__ import annotations
 
@@ -63,5 +63,5 @@ def test_every_joint_hears_of_its_neighbours_in_time(walkers):
 
 
 def test_windows_without_frames_are_refused():
-    with pytest.raises(InputError, match=r"x is \[4, 3\], expected \[V, T, C\]"):
+    with pytest.raises(InputError, match=r"x must have shape \[V, T, C\], got \[4, 3\]"):
         ToSpatioTemporalGraph()(Data(x=torch.zeros(4, 3)))

@@ -157,7 +157,7 @@ def test_no_windows(windows):
 
 
 def test_batch_size_zero(windows):
-    with pytest.raises(InputError, match="batch_size is 0, expected at least 1"):
+    with pytest.raises(InputError, match="batch_size must be at least 1 window, got 0"):
         WindowLoader(windows, batch_size=0)
 
 

@@ -34,7 +34,7 @@ def fitted(walkers, request) -> tuple[InputPipeline, WindowLoader]:
 
 
 class NoUpload(TorchDispatchMode):
-    """Fails where something goes from the host to the device, here the one named "meta"."""
+    """Fails on a copy from the host to the device, here the device "meta"."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -45,7 +45,7 @@ class NoUpload(TorchDispatchMode):
 
 @pytest.mark.parametrize("augment", ["none", "flip", "vary", "paper"])
 def test_no_batch_waits_for_the_host(walkers, augment):
-    """From the first one on; what fails is a copy of a table of the host's."""
+    """From the first batch on; a copy of a table from the host would fail."""
     pipeline = pipeline_for(walkers, augment=augment)
     windows = pipeline.windows(walkers, 4)
     meta = torch.device("meta")
@@ -141,7 +141,7 @@ def test_windows_of_several_lengths_stay_in_their_order(walkers):
     index = torch.randperm(len(windows), generator=torch.Generator().manual_seed(0))[:30]
     assert len(np.unique(windows.size[index.numpy()])) == 2
     choice = torch.arange(30) % 4
-    found = pipeline.mixed(loader, index, choice)
+    found = pipeline.mixed_lengths(loader, index, choice)
     for place, (one, how) in enumerate(zip(index, choice, strict=True)):
         alone = pipeline.tensor(loader.gather(one[None]), how[None])
         torch.testing.assert_close(found[place], alone[0], atol=1e-5, rtol=1e-5)
@@ -183,7 +183,7 @@ def test_mirroring_swaps_left_and_right_and_turns_x(fitted, walkers):
 
 @pytest.mark.parametrize("align", [True, False])
 def test_alignment_does_not_undo_a_turn(align):
-    """A person turned by 90 degrees about the vertical axis has x where z was, aligned before or not."""
+    """A person turned by 90 degrees about y has x where z was, with or without alignment."""
     skeleton = SKELETONS["kinect20"]
     rng = np.random.default_rng(0)
     keypoints = rng.normal(size=(12, 20, 3)).astype(np.float32)
@@ -207,8 +207,8 @@ def test_poses_of_another_kind_are_refused(fitted):
     pipeline, _ = fitted
     other = InputPipeline(pipeline.skeleton, 3, 0, Options(), (12,))
     crowd = simulate_crowd("train", num_clips=1, frames_per_clip=24)
-    with pytest.raises(InputError, match="the poses have 2 coordinates, expected 3"):
+    with pytest.raises(InputError, match="the poses must have 3 coordinates, got 2"):
         other.check(crowd)
     other = InputPipeline(pipeline.skeleton, 2, 4, Options(), (12,))
-    with pytest.raises(InputError, match="the poses have 0 features a joint, expected 4"):
+    with pytest.raises(InputError, match="the poses must have 4 features a joint, got 0"):
         other.check(crowd)

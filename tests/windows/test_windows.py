@@ -328,9 +328,9 @@ def test_resampling_stretches_a_short_track_and_forgets_frame_labels():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"length": 0}, "window length is 0, expected at least 1"),
-        ({"stride": -1}, "window stride is -1, expected at least 1"),
-        ({"max_gap": -1}, "max_gap is -1, expected 0 or more"),
+        ({"length": 0}, "window length must be at least 1 frame, got 0"),
+        ({"stride": -1}, "window stride must be at least 1 frame, got -1"),
+        ({"max_gap": -1}, "max_gap must be 0 or more frames, got -1"),
     ],
 )
 def test_options_that_make_no_sense(options, message):
@@ -339,5 +339,5 @@ def test_options_that_make_no_sense(options, message):
 
 
 def test_resampling_to_no_frames():
-    with pytest.raises(InputError, match="frames is 0, expected at least 1"):
+    with pytest.raises(InputError, match="frames must be at least 1, got 0"):
         resample_clips(tracks_of({(0, 1): [0]}), 0)

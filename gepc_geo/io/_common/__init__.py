@@ -1,1 +1,1 @@
-"""What readers and writers of several formats share."""
+"""Functions that several readers or writers share."""

@@ -1,7 +1,7 @@
-"""Poses out of JSON in bulk: decoded to a declared shape, a batch at a time.
+"""Fast decoding of poses in JSON: batches of a declared shape.
 
-Only well-formed files take this way. For anything else the functions give ``None``, and the format's
-careful reader reads the file or says what is wrong with it.
+The functions return ``None`` for anything but well-formed poses; the format's careful reader then
+reads the file or reports the error.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-# Small enough that a batch's numbers stay in the processor's cache from the text to the array.
+# The numbers of a batch this small stay in the processor's cache.
 _BATCH = 64
 
 
 class Pose(msgspec.Struct, gc=False):
-    """What is read of a pose (x, y, score of each joint); the rest of its object is passed over."""
+    """A pose (x, y, score of each joint); other entries of its object are skipped."""
 
     keypoints: list[float]
 
 
-_TAKEN: list[float] = []
+_NO_KEYPOINTS: list[float] = []
 P = TypeVar("P", bound=Pose)
 T = TypeVar("T")
 
 
 def decode(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T | None:
-    """What the decoder makes of JSON; ``None`` where it is no JSON or of another shape."""
+    """Decodes JSON; ``None`` for invalid JSON or another shape."""
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, RecursionError):
@@ -38,16 +38,16 @@ def decode(decoder: msgspec.json.Decoder[T], text: str | bytes) -> T | None:
 def decode_poses(
     pieces: Sequence[msgspec.Raw], decoder: msgspec.json.Decoder[list[P]]
 ) -> tuple[list[P], np.ndarray] | None:
-    """Poses, and their key points as an array.
+    """Decodes poses and returns their key points as an array.
 
     Args:
-        pieces: :math:`F` poses, still JSON.
-        decoder: Decodes a list of them.
+        pieces: :math:`F` poses in JSON.
+        decoder: Decoder of a list of poses.
 
     Returns:
-        The poses, their key points taken away, and these as :math:`[F, 3 V]` float32 (infinite
-        beyond its range); ``None`` where there is no pose, or one of another kind or of no or
-        another number of joints.
+        The poses without key points, and the key points as :math:`[F, 3 V]` float32 (infinite
+        beyond its range); ``None`` without poses, or for poses of another form or of different
+        numbers of joints.
     """
     poses: list[P] = []
     values = np.empty((len(pieces), 0), dtype=np.float32)
@@ -63,6 +63,6 @@ def decode_poses(
         with np.errstate(over="ignore"):
             values[start : start + _BATCH] = [pose.keypoints for pose in batch]
         for pose in batch:
-            pose.keypoints = _TAKEN
+            pose.keypoints = _NO_KEYPOINTS
         poses += batch
     return (poses, values) if values.size else None

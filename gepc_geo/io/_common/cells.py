@@ -1,4 +1,4 @@
-"""Tables as text: cells between commas, semicolons or tabs; numbers with decimal points or commas."""
+"""Text tables with commas, semicolons or tabs, and decimal points or commas."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.poses.schema import MAX_VALUE
 
-#: More are no table of poses.
+#: The largest number of columns of a table of poses.
 MAX_COLUMNS = 10_000
 _SEPARATORS = (",", ";", "\t")
-# A spreadsheet's note of the separator, as the first line.
+# A spreadsheet's line that names the separator.
 _NOTE = re.compile(r"\s*sep=(.)[ \t]*\n")
-# What tools write where there is no value.
-_NOTHING = frozenset(("", "nan", "na", "n/a", "#n/a", "null", "none", "-"))
+# Texts for a missing value.
+_MISSING = frozenset(("", "nan", "na", "n/a", "#n/a", "null", "none", "-"))
 
 
 def first_cells(text: str) -> tuple[str, list[str]]:
-    """The separator of a table, and the cells of its first line; one cell where there is no separator.
+    """The separator of a table, and the cells of its first line (one without a separator).
 
-    The separator is the one with which the first two lines have as many cells, and most of them.
+    The first two lines determine the separator: an equal number of cells, and most of them.
     """
     lines = _without_note(text).split("\n", 3)
     lines = [line for line in lines if line.strip()][:2]
@@ -48,21 +48,24 @@ def first_cells(text: str) -> tuple[str, list[str]]:
 def read_rows(text: str, path: Path, kind: str) -> tuple[str, Iterator[tuple[int, list[str]]]]:
     """The separator, and the line number and cells of each row that is not empty.
 
-    All rows have as many cells as the first.
+    Args:
+        text: The table.
+        path: The file, for errors.
+        kind: The kind of file, for errors.
 
     Raises:
-        InputError: No table, too many columns, rows of another number of cells (while they are read);
-            ``kind`` says what was expected.
+        InputError: Invalid CSV, too many columns, or (during iteration) rows of different numbers
+            of cells.
     """
     separator, cells = first_cells(text)
     if len(cells) > MAX_COLUMNS:
-        raise InputError(f"{path} has {len(cells)} columns, expected at most {MAX_COLUMNS}")
+        raise InputError(f"{path} must have at most {MAX_COLUMNS} columns, got {len(cells)}")
     return separator, _rows(text, separator, path, kind)
 
 
 def is_nothing(cell: str) -> bool:
-    """Whether a cell has no value: it is empty, ``NaN``, ``null`` or the like."""
-    return cell.lower() in _NOTHING
+    """Whether a cell is empty, ``NaN``, ``null`` or another text for a missing value."""
+    return cell.lower() in _MISSING
 
 
 class Numbers:
@@ -70,7 +73,7 @@ class Numbers:
 
     Args:
         names: The columns' names, for errors.
-        separator: What separates cells: behind a comma, commas are no decimal signs.
+        separator: The separator of cells; a comma excludes decimal commas.
         path: The file, for errors.
 
     Attributes:
@@ -82,19 +85,19 @@ class Numbers:
         self._commas_count = separator != ","
         self._values = array("d")
         self.lines = array("q")
-        # The first row with a decimal comma, and with a decimal point.
+        # Lines of the first decimal comma and the first decimal point; 0 without any.
         self._comma = self._point = 0
 
     def add(self, line: int, cells: Sequence[str]) -> None:
-        """Takes the cells of one row.
+        """Adds the cells of one row.
 
         Raises:
-            InputError: A cell that is neither a number nor empty; decimal commas beside decimal points.
+            InputError: A cell that is neither a number nor empty, or both decimal signs in a table.
         """
         try:
             self._values.extend(map(float, cells))
         except ValueError:
-            # Some of the row's numbers may have been taken already.
+            # The failed extend() may have added some numbers of the row.
             del self._values[len(self.lines) * len(self._names) :]
             for name, cell in zip(self._names, cells, strict=True):
                 self._values.append(self._number(cell, name, line))
@@ -104,23 +107,23 @@ class Numbers:
                 self._point = line
             if self._comma and self._point:
                 raise InputError(
-                    f"{self._path} has numbers with a decimal comma in row {self._comma} and with a "
-                    f"decimal point in row {self._point}, expected one sign for all"
+                    f"{self._path} must have one decimal sign, got a comma in row {self._comma} "
+                    f"and a point in row {self._point}"
                 )
 
     def array(self) -> np.ndarray:
-        """All rows, :math:`[N, K]` float64; NaN where cells are empty.
+        """All rows, :math:`[N, K]` float64; NaN for empty cells.
 
         Raises:
-            InputError: An infinite number or one over 1e9.
+            InputError: A number that is infinite or over 1e9.
         """
         values = np.array(self._values, dtype=np.float64).reshape(len(self.lines), len(self._names))
         wrong = np.abs(values) > MAX_VALUE
         if wrong.any():
             row, column = np.argwhere(wrong)[0].tolist()
             raise InputError(
-                f"{self._path} has {values[row, column]:g} as {self._names[column]!r:.60} in row "
-                f"{self.lines[row]}, expected -{MAX_VALUE:g} to {MAX_VALUE:g}"
+                f"{self._path}: {self._names[column]!r:.60} in row {self.lines[row]} must be from "
+                f"-{MAX_VALUE:g} to {MAX_VALUE:g}, got {values[row, column]:g}"
             )
         return values
 
@@ -135,7 +138,7 @@ class Numbers:
             return float(text)
         except ValueError:
             raise InputError(
-                f"{self._path} has {cell!r:.40} as {name!r:.60} in row {line}, expected a number"
+                f"{self._path}: {name!r:.60} in row {line} must be a number, got {cell!r:.40}"
             ) from None
 
 
@@ -143,7 +146,7 @@ class Numbers:
 
 
 def _without_note(text: str) -> str:
-    """The text behind a spreadsheet's note of the separator."""
+    """The text after a spreadsheet's line that names the separator."""
     note = _NOTE.match(text)
     return text[note.end() - 1 :] if note else text
 
@@ -158,7 +161,7 @@ def _rows(text: str, separator: str, path: Path, kind: str) -> Iterator[tuple[in
         for cells in reader:
             cells = [cell.strip() for cell in cells]
             if not any(cells):
-                # Empty lines are nothing; rows of empty cells may be frames, but not behind the last one.
+                # Empty lines are skipped. Rows of empty cells may be frames, unless no row follows.
                 if len(cells) > 1 and width:
                     empty.append((reader.line_num, [""] * width))
                 continue
@@ -169,8 +172,8 @@ def _rows(text: str, separator: str, path: Path, kind: str) -> Iterator[tuple[in
                 del cells[width:]
             if len(cells) != width:
                 raise InputError(
-                    f"{path} has {len(cells)} values in row {reader.line_num}, expected {width}"
+                    f"{path} must have {width} values in row {reader.line_num}, got {len(cells)}"
                 )
             yield reader.line_num, cells
     except csv.Error as error:
-        raise InputError(f"{path} is not valid CSV, expected {kind}: {error}") from None
+        raise InputError(f"{path} must be {kind}, got invalid CSV: {error}") from None

@@ -1,7 +1,7 @@
-"""From the people that a file lists to a clip: what all readers of pose estimators' files share.
+"""Clips from the people that a file lists, with the same rules for all formats.
 
-A reader says what is in a file. What is made of it is decided here, for every format alike: which
-joints and people are missing, which are there twice, and who is who.
+Readers return the content of a file. The rules here decide which joints and people are missing,
+which poses are duplicates, and which ids people get.
 """
 
 from __future__ import annotations
@@ -21,27 +21,29 @@ from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.poses.tracker import track_poses
 from gepc_geo.poses.tracks import PoseTracks
 
-#: Of poses that nobody has scored.
+#: Remark on poses without scores.
 SCORELESS = "no joint of {count} poses has a score above 0: all scores count as 1"
-#: Of people who are listed and not seen.
-UNSEEN = "{count} of {total} poses have no joint that was seen and are left out"
-#: Of a person who is in a frame more than once.
-TWICE = "a person is several times in a frame: the better pose is kept, {count} of {total} poses are left out"
-#: Of a body that is in a frame more than once.
-COPIED = "the same body is several times in a frame: one pose of each is kept, {count} of {total} are left out"
-# Room for people who are numbered after all others.
-_MOST = 2**62
+#: Remark on people without a visible joint.
+UNSEEN = "{count} of {total} poses have no visible joint and are left out"
+#: Remark on several poses of one person in a frame.
+TWICE = (
+    "a person has several poses in a frame: the best is used, {count} of {total} poses are left out"
+)
+#: Remark on several poses of one body in a frame.
+COPIED = "a body has several poses in a frame: one is used, {count} of {total} are left out"
+# The limit of given ids leaves the larger numbers to people without an id.
+_MAX_ID = 2**62
 
 
 @dataclass(frozen=True)
 class Remark:
-    """Something of a file that was not taken as it is; :func:`gepc_geo.io.read` adds them up and warns.
+    """A correction of a file's content; :func:`gepc_geo.io.read` sums remarks up and warns.
 
     Attributes:
-        text: What was done, with ``{count}`` and ``{total}``.
-        count: How often.
-        total: Of how many.
-        path: The first file that it happened in.
+        text: The correction, with ``{count}`` and ``{total}``.
+        count: Number of corrected items.
+        total: Number of items.
+        path: The first file with a corrected item.
     """
 
     text: str
@@ -52,14 +54,14 @@ class Remark:
 
 @dataclass(frozen=True)
 class FrameFiles:
-    """The files of one clip of a format with a file for every frame.
+    """The files of one clip, in a format with a file for each frame.
 
     Attributes:
         paths: The files, in the order of their names.
-        frames: The frame number of each, as the names have it.
-        parts: What the files' names say of the clip's name; see :class:`Clips`.
-        fps: Frames a second where the names have times, else ``None``.
-        timed: Whether the frames come from times.
+        frames: The frame number of each, from its name.
+        parts: The clip's name in the files' names; see :class:`Clips`.
+        fps: Frames a second if the names have times, else ``None``.
+        timed: Whether the frame numbers come from times.
     """
 
     paths: list[Path]
@@ -71,12 +73,12 @@ class FrameFiles:
 
 @dataclass(frozen=True)
 class Picture:
-    """How a picture's name was understood, for people to check.
+    """The interpretation of a picture's name, reported to the user.
 
     Attributes:
         name: The name.
-        clip: The position of its clip in the file.
-        frame: The number in the name, or that of its time.
+        clip: Position of its clip in the file.
+        frame: The frame number in the name, or that of its time.
         timed: Whether the name is a time.
     """
 
@@ -91,50 +93,50 @@ class Clips:
     """The clips of a file (or of the files of a clip's frames).
 
     Attributes:
-        tracks: Their poses.
-        parts: Of each clip, what names it within its folder, outermost first: as few of them as make
-            it different from all other clips become its name. Empty where the folder names it.
-        counted: The first frame number that the file lists, where its tool counts from 0 or from 1;
-            ``None`` where frames are known to count from 0.
-        complete: Whether the file lists frames without anybody, too.
-        usual: The number that the first frame has where nothing tells.
-        remarks: What was not taken as it is.
+        tracks: The poses.
+        parts: For each clip, its names within its folder, outermost first; the clip's name consists
+            of as few of them as make it unique. Empty if the folder names the clip.
+        first_frame: The first frame number in the file, if its tool may count from 0 or from 1;
+            ``None`` if frames count from 0.
+        complete: Whether the file also lists frames without people.
+        usual_first: The first frame number that is assumed without further evidence.
+        remarks: Corrections of the file's content.
         picture: One of the pictures that the file names.
-        columns: What columns of a table were understood as, in words.
+        columns: The interpretation of a table's columns, in words.
     """
 
     tracks: PoseTracks
     parts: list[tuple[str, ...]]
-    counted: int | None = None
+    first_frame: int | None = None
     complete: bool = True
-    usual: int = 1
+    usual_first: int = 1
     remarks: list[Remark] = field(default_factory=list)
     picture: Picture | None = None
     columns: str = ""
 
 
 def passed_over(joints: Sequence[str], skeleton: Skeleton) -> str:
-    """The text of a remark on joints that a skeleton does not have."""
+    """The text of a remark on joints that the skeleton does not have."""
     names = listed(joints).replace("{", "(").replace("}", ")")
-    text = f"joints are passed over, as {skeleton.name} has none of them: {names}"
+    text = f"joints are ignored, as {skeleton.name} has none of them: {names}"
     return f"{{count}} of {{total}} {text}"
 
 
 def join_clips(parts: Sequence[Clips]) -> Clips:
-    """The clips of several sequences in one file.
+    """Joins the clips of several sequences in one file.
 
     Raises:
-        InputError: What :meth:`PoseTracks.concat` refuses.
+        InputError: As :meth:`PoseTracks.concat`.
     """
-    counted = [one.counted for one in parts if one.counted is not None]
+    first_frames = [part.first_frame for part in parts if part.first_frame is not None]
     return Clips(
-        PoseTracks.concat([one.tracks for one in parts]),
-        [name for one in parts for name in one.parts],
-        min(counted, default=None),
-        all(one.complete for one in parts),
-        min((one.usual for one in parts), default=1),
-        [remark for one in parts for remark in one.remarks],
-        next((one.picture for one in parts if one.picture is not None), None),
+        PoseTracks.concat([part.tracks for part in parts]),
+        [names for part in parts for names in part.parts],
+        min(first_frames, default=None),
+        all(part.complete for part in parts),
+        min((part.usual_first for part in parts), default=1),
+        [remark for part in parts for remark in part.remarks],
+        next((part.picture for part in parts if part.picture is not None), None),
     )
 
 
@@ -152,30 +154,30 @@ def build_clip(
     keep_unseen: bool = False,
     **clip: Any,
 ) -> Clips:
-    """One clip of detected people; those without an id get one.
+    """Makes one clip of detected people; people without an id get one.
 
-    Joints at the origin, where estimators put what they did not find, and joints of score 0 are missing;
-    where no joint of the whole clip has a score, all scores count as 1. People without any joint are
-    left out. The same body several times in a frame becomes one person, and of a person's poses in a
-    frame the better one stays.
+    A joint at the origin, where estimators put missing joints, or of score 0 is missing; if no
+    joint of the clip has a score, all scores count as 1. People without any joint are left out.
+    Several poses of one body in a frame become one person, and of several poses of one person in a
+    frame the best is used.
 
     Args:
-        parts: What names the clip within its folder; see :class:`Clips`.
-        values: :math:`[F, V, C + 1]`: the position and score of each joint; scores above 1 count as 1.
-        frame: :math:`[F]` frame numbers, as the file has them.
-        person: :math:`[F]` ids; ``None`` or -1 where there is none, ``None`` for nobody's.
+        parts: Names of the clip within its folder; see :class:`Clips`.
+        values: :math:`[F, V, C + 1]`: position and score of each joint; scores above 1 count as 1.
+        frame: :math:`[F]` frame numbers of the file.
+        person: :math:`[F]` ids; ``None`` or -1 without an id; ``None`` if no person has one.
         skeleton: Names the joints.
         source: The file, or the file of each row.
-        listed: All frame numbers that the file lists, with or without people; ``None``: those of ``frame``.
-        counted: Whether the format's tools count frames from 0 or from 1.
-        score: :math:`[F]`: which of a person's poses in a frame is the better; ``None``, or all the same:
-            the mean score of their joints.
-        keep_unseen: Whether people without any joint stay.
+        listed: All frame numbers in the file, with or without people; ``None``: those of ``frame``.
+        counted: Whether tools of the format may count frames from 0 or from 1.
+        score: :math:`[F]` quality of each pose, to choose among a person's poses in a frame;
+            ``None`` or equal scores: the mean score of the joints.
+        keep_unseen: Whether people without any joint are included.
         **clip: Further attributes of the clip (``image_size``, ``fps``, ...).
 
     Raises:
-        InputError: Key points that are NaN, infinite or over 1e9, and what :meth:`PoseTracks.build`
-            refuses.
+        InputError: Key points that are NaN, infinite or over 1e9, or errors of
+            :meth:`PoseTracks.build`.
     """
     values = np.asarray(values)
     values = values.reshape(
@@ -189,15 +191,16 @@ def build_clip(
         return source if isinstance(source, Path) else source[row]
 
     if not _is_sound(values):
-        row = next(row for row, one in enumerate(values) if not _is_sound(one))
+        row = next(row for row, pose in enumerate(values) if not _is_sound(pose))
+        worst = values[row][~(np.abs(values[row]) <= MAX_VALUE)][0]
         who = "" if person is None or person[row] is None else f" of person {person[row]}"
         raise InputError(
-            f"{path_of(row)} has a key point{who} in frame {frames[row]} that is NaN or infinite, or over "
-            f"{MAX_VALUE:g}, expected finite numbers"
+            f"{path_of(row)}: key points{who} in frame {frames[row]} must be from "
+            f"-{MAX_VALUE:g} to {MAX_VALUE:g}, got {worst:g}"
         )
     largest = max(frames.max(initial=0), max(listed or [0]))
     if largest >= MAX_FRAMES:
-        raise InputError(f"{first} has frame number {largest}, expected less than {MAX_FRAMES}")
+        raise InputError(f"{first}: frame number must be less than {MAX_FRAMES}, got {largest}")
     keypoints, confidence = values[..., :-1], np.clip(values[..., -1], 0, 1)
     placed = (keypoints != 0).any(-1)
     if placed.any() and not confidence.any():
@@ -206,52 +209,52 @@ def build_clip(
     confidence = np.where(placed, confidence, 0)
     keypoints = np.where(confidence[..., None] > 0, keypoints, 0)
     people = [None] * len(frames) if person is None else person
-    # Trackers write -1 for those whom they do not follow.
-    unnamed = np.array([one is None or one == -1 for one in people], dtype=bool)
-    track = np.array([one or 0 for one in people], dtype=np.int64)
+    # Trackers write -1 for people without a track.
+    without_id = np.array([number is None or number == -1 for number in people], dtype=bool)
+    track = np.array([number or 0 for number in people], dtype=np.int64)
     rows = np.arange(len(frames))
 
-    def leave(kept: np.ndarray, text: str) -> None:
-        """Goes on with these of the rows, and remarks on the others."""
+    def select(chosen: np.ndarray, text: str) -> None:
+        """Selects rows, and adds a remark on the others."""
         nonlocal rows
-        if len(kept) < len(rows):
-            lost = np.setdiff1d(rows, rows[kept])
-            remarks.append(Remark(text, len(lost), len(frames), path_of(int(lost[0]))))
-            rows = rows[kept]
+        if len(chosen) < len(rows):
+            removed = np.setdiff1d(rows, rows[chosen])
+            remarks.append(Remark(text, len(removed), len(frames), path_of(int(removed[0]))))
+            rows = rows[chosen]
 
     if not keep_unseen:
-        leave(np.flatnonzero((confidence > 0).any(-1)), UNSEEN)
-    # Scores that do not differ (of files without them) tell nothing.
-    known = score is not None and len(set(score)) > 1
-    better = np.asarray(score if known else confidence.mean(-1), dtype=np.float64)
-    leave(
-        better_of_one_person(frames[rows], track[rows], unnamed[rows], better[rows]),
+        select(np.flatnonzero((confidence > 0).any(-1)), UNSEEN)
+    # Equal scores (of files without scores) give no order.
+    scored = score is not None and len(set(score)) > 1
+    quality = np.asarray(score if scored else confidence.mean(-1), dtype=np.float64)
+    select(
+        better_of_one_person(frames[rows], track[rows], without_id[rows], quality[rows]),
         TWICE,
     )
-    leave(
+    select(
         better_of_one_pose(
             keypoints[rows],
             confidence[rows],
             frames[rows],
             track[rows],
-            unnamed[rows],
-            better[rows],
+            without_id[rows],
+            quality[rows],
         ),
         COPIED,
     )
     keypoints, confidence, track = keypoints[rows], confidence[rows], track[rows]
-    frames, unnamed = frames[rows], unnamed[rows]
-    if unnamed.any():
-        last_id = int(track[~unnamed].max(initial=-1))
-        if last_id >= _MOST:
+    frames, without_id = frames[rows], without_id[rows]
+    if without_id.any():
+        last_id = int(track[~without_id].max(initial=-1))
+        if last_id >= _MAX_ID:
             raise InputError(
-                f"{first} has person {last_id} beside people without an id, who are numbered after "
-                f"all others, expected ids below {_MOST}"
+                f"{first}: person ids must be below {_MAX_ID} beside people without an id, who are "
+                f"numbered after them, got {last_id}"
             )
-        found = track_poses(keypoints[unnamed], confidence[unnamed], frames[unnamed])
-        track[unnamed] = max(last_id + 1, 0) + found
+        new_ids = track_poses(keypoints[without_id], confidence[without_id], frames[without_id])
+        track[without_id] = max(last_id + 1, 0) + new_ids
     numbers = frames if listed is None else np.asarray(listed, dtype=np.int64)
-    # A length that the file claims never hides a person.
+    # The length covers all people, whatever length the file gives.
     length = max(int(frames.max(initial=-1)), int(numbers.max(initial=-1))) + 1
     tracks = PoseTracks.build(
         keypoints,
@@ -265,8 +268,8 @@ def build_clip(
         origin=str(first),
         **clip,
     )
-    smallest = int(numbers.min()) if counted and len(numbers) else None
-    return Clips(tracks, [parts], smallest, listed is not None, remarks=remarks)
+    first_frame = int(numbers.min()) if counted and len(numbers) else None
+    return Clips(tracks, [parts], first_frame, listed is not None, remarks=remarks)
 
 
 # -- inner -----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""People who are in a frame more than once: one id twice, or one body twice."""
+"""Duplicates within a frame: several poses of one id or of one body."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ import numpy as np
 
 from gepc_geo.poses.tracker import matched_similarity
 
-# Object key point similarity from which on two poses of a frame are one body: joints differ by about
-# a twentieth of its size. Two people never stand so.
-_SAME = 0.96
-# Of the joints of the pose with fewer, the share that both must have.
-_SHARED = 0.5
-# How wide a body is, in root mean square distances of its joints from their mean.
-_WIDE = 3.0
-# Pairs that are looked at together.
+# Object key point similarity above which two poses of a frame are one body: joints differ by about
+# a twentieth of its size. Two people are never that close.
+_MIN_SIMILARITY = 0.96
+# Share of the joints of the pose with fewer joints that both poses must have.
+_MIN_SHARED = 0.5
+# Width of a body, in root mean square distances of its joints from their mean.
+_MAX_WIDTH = 3.0
+# Pairs that are compared at once.
 _BATCH = 4096
 
 
 def better_of_one_person(
-    frame: np.ndarray, track: np.ndarray, unnamed: np.ndarray, better: np.ndarray
+    frame: np.ndarray, track: np.ndarray, without_id: np.ndarray, quality: np.ndarray
 ) -> np.ndarray:
-    """The rows that stay where a person has one pose a frame: the best, the first of equal ones.
+    """The rows that remain with one pose a person and frame: the best, the first of equal ones.
 
     Args:
         frame: :math:`[F]` frame numbers.
         track: :math:`[F]` ids.
-        unnamed: :math:`[F]` bool: rows without an id, which all stay.
-        better: :math:`[F]`: the larger, the better the pose.
+        without_id: :math:`[F]` bool: rows without an id, which all remain.
+        quality: :math:`[F]`; higher is better.
 
     Returns:
         Row numbers, ascending.
     """
-    order = np.lexsort((np.arange(len(frame)), -better, track, frame))
-    order = order[~unnamed[order]]
+    order = np.lexsort((np.arange(len(frame)), -quality, track, frame))
+    order = order[~without_id[order]]
     first = np.ones(len(order), dtype=bool)
     first[1:] = (np.diff(frame[order]) != 0) | (np.diff(track[order]) != 0)
-    return np.sort(np.concatenate([order[first], np.flatnonzero(unnamed)]))
+    return np.sort(np.concatenate([order[first], np.flatnonzero(without_id)]))
 
 
 def first_of_one_person(frame: np.ndarray, track: np.ndarray) -> np.ndarray:
-    """:func:`better_of_one_person` where no pose is better: the first row of each person and frame."""
-    alike = np.zeros(len(frame))
-    return better_of_one_person(frame, track, alike.astype(bool), alike)
+    """:func:`better_of_one_person` for poses of equal quality: the first row remains."""
+    equal = np.zeros(len(frame))
+    return better_of_one_person(frame, track, equal.astype(bool), equal)
 
 
 def better_of_one_pose(
@@ -49,22 +49,22 @@ def better_of_one_pose(
     confidence: np.ndarray,
     frame: np.ndarray,
     track: np.ndarray,
-    unnamed: np.ndarray,
-    better: np.ndarray,
+    without_id: np.ndarray,
+    quality: np.ndarray,
 ) -> np.ndarray:
-    """The rows that stay where a body has one pose a frame.
+    """The rows that remain with one pose a body and frame.
 
-    Poses of one frame are one body where they are the same in every joint, or, in 2D, nearly so and at
-    least one of them has no id. Of these a pose with an id stays before one without, then the longer track's,
-    then the better pose.
+    Two poses of a frame are one body if all joints are equal, or, in 2D, if they are nearly equal
+    and at least one has no id. The order of preference is: with an id, of the longer track, of the
+    higher quality.
 
     Args:
         keypoints: :math:`[F, V, C]`.
-        confidence: :math:`[F, V]`; joints of confidence 0 are not looked at.
+        confidence: :math:`[F, V]`; joints of confidence 0 are ignored.
         frame: :math:`[F]` frame numbers.
         track: :math:`[F]` ids.
-        unnamed: :math:`[F]` bool: rows without an id.
-        better: :math:`[F]`: the larger, the better the pose.
+        without_id: :math:`[F]` bool: rows without an id.
+        quality: :math:`[F]`; higher is better.
 
     Returns:
         Row numbers, ascending.
@@ -72,68 +72,70 @@ def better_of_one_pose(
     if len(frame) < 2:
         return np.arange(len(frame))
     people, inverse = np.unique(track, return_inverse=True)
-    length = np.bincount(inverse[~unnamed], minlength=len(people))[inverse]
-    length[unnamed] = 0
-    order = np.lexsort((np.arange(len(frame)), -better, -length))
+    length = np.bincount(inverse[~without_id], minlength=len(people))[inverse]
+    length[without_id] = 0
+    order = np.lexsort((np.arange(len(frame)), -quality, -length))
     rows = order[_first_copies(keypoints[order], confidence[order], frame[order])]
-    # 3D estimators put everybody at the origin, where poses alone tell nobody apart.
-    if keypoints.shape[-1] != 2 or not unnamed.any():
+    # 3D estimators put each person at the origin, so that near poses may be different people.
+    if keypoints.shape[-1] != 2 or not without_id.any():
         return np.sort(rows)
     seen = confidence[rows] > 0
-    gone = np.zeros(len(rows), dtype=bool)
-    # The better one of each pair comes first.
-    for better_one, other in _near_pairs(keypoints[rows], seen, frame[rows], unnamed[rows]):
-        gone[other] |= not gone[better_one]
-    return np.sort(rows[~gone])
+    removed = np.zeros(len(rows), dtype=bool)
+    # Rows are in order of preference, so the first of each pair remains.
+    for first, second in _near_pairs(keypoints[rows], seen, frame[rows], without_id[rows]):
+        removed[second] |= not removed[first]
+    return np.sort(rows[~removed])
 
 
 # -- inner -----------------------------------------------------------------------------------------
 
 
 def _first_copies(keypoints: np.ndarray, confidence: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """The rows that no earlier row of their frame has every joint in common with, ascending."""
-    there = (confidence > 0)[..., None]
-    place = np.where(there, keypoints, 0)
+    """The rows that do not repeat all joints of an earlier row of their frame, ascending."""
+    visible = (confidence > 0)[..., None]
+    place = np.where(visible, keypoints, 0)
     sums = place.sum(1)
     order = np.lexsort((*sums.T, frame))
-    one, other = order[:-1], order[1:]
-    same = (frame[one] == frame[other]) & (sums[one] == sums[other]).all(1)
-    # Few are left to be compared joint by joint. People of whom nothing is seen are no copies.
+    earlier, later = order[:-1], order[1:]
+    same = (frame[earlier] == frame[later]) & (sums[earlier] == sums[later]).all(1)
+    # Only rows with equal sums are compared joint by joint. Poses without joints are no copies.
     likely = np.flatnonzero(same)
-    a, b = one[likely], other[likely]
-    seen = there[a] == there[b]
-    same[likely] = ((place[a] == place[b]) & seen).all((1, 2)) & there[a].any((1, 2))
-    # Copies stand one after the other: each run is one body.
+    a, b = earlier[likely], later[likely]
+    seen = visible[a] == visible[b]
+    same[likely] = ((place[a] == place[b]) & seen).all((1, 2)) & visible[a].any((1, 2))
+    # Copies are consecutive: each run is one body.
     run = np.concatenate([[0], np.cumsum(~same)]) if len(order) else order
     _, first = np.unique(run[np.argsort(order, kind="stable")], return_index=True)
     return np.sort(first)
 
 
 def _near_pairs(
-    keypoints: np.ndarray, seen: np.ndarray, frame: np.ndarray, unnamed: np.ndarray
+    keypoints: np.ndarray, seen: np.ndarray, frame: np.ndarray, without_id: np.ndarray
 ) -> list[tuple[int, int]]:
-    """The rows of one frame, at least one of them without an id, that are nearly the same pose; sorted."""
+    """Sorted pairs of nearly equal poses in one frame, at least one of them without an id."""
     number = np.maximum(seen.sum(1), 1)[:, None]
-    there = seen[..., None]
-    center = (keypoints * there).sum(1) / number
-    size = np.sqrt(np.square((keypoints - center[:, None]) * there).sum((1, 2)) / number[:, 0])
+    visible = seen[..., None]
+    center = (keypoints * visible).sum(1) / number
+    size = np.sqrt(np.square((keypoints - center[:, None]) * visible).sum((1, 2)) / number[:, 0])
     order = np.argsort(frame, kind="stable")
     found: list[tuple[int, int]] = []
     for step in range(1, len(order)):
-        one, other = order[:-step], order[step:]
-        same = frame[one] == frame[other]
+        earlier, later = order[:-step], order[step:]
+        same = frame[earlier] == frame[later]
         if not same.any():
             break
-        same &= unnamed[one] | unnamed[other]
-        # The means of the joints that are seen lie within a body: further apart than it is wide, two are
-        # different ones, without a look at their joints.
-        apart = np.linalg.norm(center[one] - center[other], axis=-1)
-        same &= apart <= _WIDE * np.maximum(size[one], size[other])
+        same &= without_id[earlier] | without_id[later]
+        # Poses with centres farther apart than a body is wide are different bodies, without a
+        # comparison of joints.
+        distance = np.linalg.norm(center[earlier] - center[later], axis=-1)
+        same &= distance <= _MAX_WIDTH * np.maximum(size[earlier], size[later])
         for start in range(0, int(same.sum()), _BATCH):
-            a = one[same][start : start + _BATCH]
-            b = other[same][start : start + _BATCH]
-            enough = (seen[a] & seen[b]).sum(1) >= _SHARED * np.minimum(number[a, 0], number[b, 0])
-            alike = matched_similarity(keypoints[a], seen[a], keypoints[b], seen[b]) >= _SAME
+            a = earlier[same][start : start + _BATCH]
+            b = later[same][start : start + _BATCH]
+            joints = np.minimum(number[a, 0], number[b, 0])
+            enough = (seen[a] & seen[b]).sum(1) >= _MIN_SHARED * joints
+            similarity = matched_similarity(keypoints[a], seen[a], keypoints[b], seen[b])
+            alike = similarity >= _MIN_SIMILARITY
             pairs = np.sort(np.stack([a, b], axis=1)[enough & alike], axis=1)
             found += [(int(first), int(second)) for first, second in pairs]
     return sorted(found)

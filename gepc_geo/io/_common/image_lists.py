@@ -1,4 +1,4 @@
-"""Formats with one list of poses of many images: which clips the images are of, and which frames."""
+"""Lists of poses of many images: the clip and frame of each image."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from gepc_geo.poses.skeleton import Skeleton
 
 
 def image_name(image: object, path: Path, where: str) -> str:
-    """What names an image: its file's name, or its number as text.
+    """The name of an image: its file's name, or its number as text.
 
     Raises:
-        InputError: Neither.
+        InputError: ``image`` is neither.
     """
     if isinstance(image, str) and any(one.isdigit() for one in image):
         return image
@@ -29,7 +29,8 @@ def image_name(image: object, path: Path, where: str) -> str:
         return str(whole_number(image, path, "frame"))
     shown = repr(image)[:40]
     raise InputError(
-        f"{path} has image_id {shown} at {where}, expected a number, or a name with one as in clip_12.jpg"
+        f"{path}: image_id at {where} must be a number, or a name with a number as in clip_12.jpg, "
+        f"got {shown}"
     )
 
 
@@ -43,20 +44,20 @@ def clips_of_images(
     score: Sequence[float] | None = None,
     listed: Sequence[str] | None = None,
 ) -> Clips:
-    """The clips of a list of poses, each of a named image.
+    """Makes clips of a list of poses of named images.
 
     Args:
-        parts: What names the clip within its folder where all images are of one.
+        parts: Names of the clip within its folder, if all images belong to one clip.
         values: :math:`[F, V, 3]`: x, y and score.
-        images: :math:`[F]`: of each pose the image's name.
-        person: :math:`[F]` ids; ``None`` where there is none.
+        images: :math:`[F]` names of images.
+        person: :math:`[F]` ids; ``None`` without an id.
         skeleton: Names the joints.
         path: The file, for errors.
-        score: :math:`[F]` scores of poses; ``None``: their joints' scores.
-        listed: All images, where the file lists those without anybody, too.
+        score: :math:`[F]` scores of poses; ``None``: the scores of their joints.
+        listed: All images, if the file also lists those without people.
 
     Raises:
-        InputError: Names without a number, or two of one frame.
+        InputError: A name without a number, two images of one frame.
     """
     names = list(dict.fromkeys(images if listed is None else listed))
     if not names:
@@ -69,7 +70,7 @@ def clips_of_images(
     at = np.array([place[image] for image in images], dtype=np.int64).reshape(-1, 2)
     clips = []
     for number, one in enumerate(series):
-        # All of them without a copy where there is one clip.
+        # A single clip needs no copy.
         rows = np.flatnonzero(at[:, 0] == number) if len(series) > 1 else np.arange(len(at))
         clip = build_clip(
             parts if len(series) == 1 else (*parts, *one.parts),

@@ -1,4 +1,4 @@
-"""Joints by name, however tools write it: ``LeftShoulder``, ``left shoulder``, ``l_shoulder``."""
+"""Joint names in the spellings of tools: ``LeftShoulder``, ``left shoulder``, ``l_shoulder``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from gepc_geo.poses.skeleton import SKELETONS, Skeleton
 
 # LShoulder is L and Shoulder, noseX is nose and X, x1 is x and 1.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
-#: What says nothing but that a joint follows.
+#: Words that carry no information about a joint.
 GENERAL = ("joint", "joints", "keypoint", "keypoints", "kp", "kpt", "kps", "landmark", "pose")
 _SIDES = {"l": "left", "r": "right"}
-# lshoulder: what may stand behind the letter of a side.
+# Words that may follow the letter of a side, as in lshoulder.
 _SIDED = frozenset(
     joint.split("_", 1)[1].replace("_", "")
     for skeleton in SKELETONS.values()
@@ -22,7 +22,7 @@ _SIDED = frozenset(
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:
-    """Names for a sentence: the first of them, and how many more there are."""
+    """The first names, and the number of further ones, for a sentence."""
     shown = ", ".join(f"{name:.30}" for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
@@ -33,7 +33,7 @@ def words_of(name: str) -> list[str]:
 
 
 def joint_key(words: Iterable[str]) -> str:
-    """What all spellings of a joint's name have in common: the side, then the rest without gaps."""
+    """A key that all spellings of a joint's name share: the side, then the rest without gaps."""
     words = list(words)
     while len(words) > 1 and words[0] in GENERAL:
         del words[0]
@@ -55,6 +55,6 @@ def keys_of(skeleton: Skeleton) -> list[str]:
 
 
 def built_in_of(keys: Collection[str]) -> Skeleton | None:
-    """The largest built-in skeleton all of whose joints are among these; ``None``: there is none."""
-    found = [one for one in SKELETONS.values() if set(keys_of(one)) <= set(keys)]
-    return max(found, key=lambda one: one.num_joints, default=None)
+    """The largest built-in skeleton with all its joints among the keys; ``None`` without any."""
+    found = [known for known in SKELETONS.values() if set(keys_of(known)) <= set(keys)]
+    return max(found, key=lambda known: known.num_joints, default=None)

@@ -1,4 +1,4 @@
-"""Videos and pictures, which people give in place of poses: told by how they begin."""
+"""Recognition of videos and pictures, given in place of poses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _VIDEOS = (
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", 0),
     (b"OggS", 0),
 )
-# Brands of files that begin as MP4 does and hold pictures.
+# Brands of MP4-like files that hold pictures.
 _STILL = (b"avif", b"heic", b"heix", b"mif1")
 _PICTURE_ENDINGS = (
     *(".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".avif"),
@@ -34,7 +34,7 @@ _VIDEO_ENDINGS = (
 
 
 def media_kind(path: Path) -> str:
-    """``"a video"``, ``"a picture"``, or empty for anything else; by its first bytes, else its ending."""
+    """``"a video"``, ``"a picture"`` or an empty string, by the first bytes, then the suffix."""
     try:
         with path.open("rb") as stream:
             start = stream.read(16)

@@ -1,4 +1,4 @@
-"""Names of clips as names of files, and names that no file of poses has."""
+"""File names of clips, and names of files that hold no poses."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from pathlib import Path
 
 from gepc_geo.errors import InputError
 
-# What lies beside data and is none, though its ending may be that of data.
+# Documents beside data, even with a suffix of data.
 _DOCUMENTS = re.compile(r"(read[-_ ]?me|licen[cs]e|copying|notice|changelog)\b.*", re.IGNORECASE)
-# What AlphaPose puts behind the name of a clip; readers take it away.
+# Endings that AlphaPose adds to the name of a clip, and readers remove.
 _ENDINGS = ("alphapose-results", "_alphapose_tracked_person")
-# In bytes: file systems take 255, and formats put frame numbers and endings behind names.
+# In bytes: file systems allow 255, and formats add frame numbers and suffixes.
 _LONGEST = 200
 
 
 def is_passed_over(path: Path) -> bool:
-    """Whether a file, by its path in the folder that is read, is hidden or a document."""
-    # Spreadsheets that are open have a file ~$NAME beside them.
+    """Whether a file is hidden or a document, by its path in the folder."""
+    # A spreadsheet program writes ~$NAME beside an open file.
     hidden = any(part.startswith((".", "~$")) for part in path.parts)
     return hidden or bool(_DOCUMENTS.fullmatch(path.stem))
 
 
 def file_names(clip_names: Sequence[str]) -> list[str]:
-    """The names of clips as names of files that are read back; folders in them become ``_``.
+    """File names of clips, which readers accept; folders in them become ``_``.
 
-    Names come from files that other people made: none may lead out of the folder that is written to.
+    Clip names are untrusted input: none may lead out of the output folder.
 
     Raises:
-        InputError: A name that is absolute, empty, hidden, a document's, has ``..`` in it, cannot be
-            printed or is over 200 bytes long; two clips that get one name.
+        InputError: A name that is absolute, empty, hidden, a document's, not printable or over 200
+            bytes, or contains ``..``; two clips with one file name.
     """
     owner: dict[str, str] = {}
     for clip in clip_names:
@@ -44,14 +44,14 @@ def file_names(clip_names: Sequence[str]) -> list[str]:
             or len(name.encode()) > _LONGEST
         ):
             raise InputError(
-                f"clip {clip!r:.80} cannot give its name to a file that is read back, expected "
-                "printable names that are not empty, absolute or hidden, without '..', of at most "
-                f"{_LONGEST} bytes, and none of a document (README) or of AlphaPose's files"
+                "the name of a clip must be printable and relative, without empty, hidden or '..' "
+                f"parts, of at most {_LONGEST} bytes, and other than a document's (README) or "
+                f"AlphaPose's, got {clip!r:.80}"
             )
         if name in owner:
             raise InputError(
-                f"clips {owner[name]!r} and {clip!r} would both be in files called {name!r}, "
-                "expected names that differ in more than folders"
+                f"names of clips must differ in more than folders, got {owner[name]!r} and "
+                f"{clip!r}, both for files called {name!r}"
             )
         owner[name] = clip
     return list(owner)

@@ -1,4 +1,4 @@
-"""Names of clips: as much of the path below the folder that was given as makes them different."""
+"""Clip names: the shortest unique part of the path below the given folder."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Folders that a tool makes for its files; the one around them is the clip's.
+# Folders of tools; the folder around one of them names the clip.
 _TOOLS = ("labels", "json", "keypoints", "sep-json", "predictions", "pose_json")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a clip was found.
+    """The place of a clip.
 
     Attributes:
-        folders: The folders below the one that was given, outermost first.
-        parts: What names the clip within the last of them, outermost first.
+        folders: The folders below the given one, outermost first.
+        parts: Names of the clip within the last folder, outermost first.
     """
 
     folders: tuple[str, ...]
     parts: tuple[str, ...]
 
     def names(self, home: str) -> tuple[list[str], int]:
-        """All names, outermost first, and the position of the one that a clip is called by."""
+        """All names, outermost first, and the position of the clip's own name."""
         names = [*self.folders, *self.parts]
         if self.parts:
             return names, len(names) - 1
@@ -33,13 +33,13 @@ class Place:
 
 
 def name_clips(places: Sequence[Place], given: Path) -> list[str]:
-    """The name of each clip: its own, behind those around it that tell it from others of the same.
+    """The name of each clip: its own, after the names around it that distinguish equal ones.
 
-    Two clips that nothing tells apart get the same name.
+    Two clips without any difference get the same name.
 
     Args:
-        places: Where they were found.
-        given: The file or folder that was given.
+        places: Places of the clips.
+        given: The given file or folder.
     """
     home = _home(given)
     found = [place.names(home) for place in places]
@@ -57,8 +57,8 @@ def name_clips(places: Sequence[Place], given: Path) -> list[str]:
 
 
 def _home(given: Path) -> str:
-    """The name of the folder that was given, or of the one around it where that is a tool's."""
-    # Resolved, so that the working directory has a name too.
+    """The name of the given folder, or of the folder around a tool's folder."""
+    # A resolved path gives the working directory a name.
     folder = given.resolve()
     folder = folder if folder.is_dir() else folder.parent
     names = [one.name for one in (folder, *folder.parents) if one.name and one.name not in _TOOLS]
@@ -66,8 +66,8 @@ def _home(given: Path) -> str:
 
 
 def _apart(found: Sequence[tuple[list[str], int]]) -> list[str]:
-    """Names of clips that are all called the same, told apart by the nearest names around them."""
-    # By distance from the own name: folders around it first, then those within.
+    """Distinguishes equal clip names by the nearest names around them."""
+    # By distance from the own name: outer folders first, then inner names.
     reach = max(max(own, len(names) - 1 - own) for names, own in found)
     steps = [*range(-1, -reach - 1, -1), *range(1, reach + 1)]
 

@@ -1,4 +1,4 @@
-"""What there is to read: the files of a folder, their formats, and which of them are one clip."""
+"""The files to read, their formats, and their grouping into clips."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from gepc_geo.io.registry import FORMATS, REGISTRY, Format
 
 @dataclass(frozen=True)
 class Planned:
-    """Files that are read together.
+    """Files of one format that are read together.
 
     Attributes:
-        form: Their format.
-        path: The first of them.
-        folders: The folders that it lies in, below the one that was given.
-        frames: The files of a clip's frames; ``None``: one file.
+        form: The format.
+        path: The first file.
+        folders: Its folders below the given one, outermost first.
+        frames: The files of a clip's frames; ``None`` for a single file.
     """
 
     form: Format
@@ -36,20 +36,24 @@ class Planned:
 
     @property
     def files(self) -> int:
-        """How many files there are."""
+        """The number of files."""
         return 1 if self.frames is None else len(self.frames.paths)
 
 
 def plan(path: Path, format: str) -> list[Planned]:
-    """What there is to read below a path, in the order of the clips' first files.
+    """The files to read at ``path``, in the order of the clips' first files.
+
+    Args:
+        path: A file or folder.
+        format: Name of the format, or ``"auto"``.
 
     Raises:
-        InputError: No such path, nothing readable in it, names that say nothing of the frames.
+        InputError: A path that does not exist, no readable file, names without frame numbers.
     """
     if not path.exists():
-        raise InputError(f"{path} does not exist, expected a file or folder of poses")
+        raise InputError(f"{path} does not exist")
     if format != "auto" and format not in FORMATS:
-        raise InputError(f"format is {format!r}, expected auto or {', '.join(FORMATS)}")
+        raise InputError(f"format must be auto or {', '.join(FORMATS)}, got {format!r}")
     if not path.is_dir():
         return _planned(_form_of(path, format), [path], ())
     found: dict[tuple[str, Path], tuple[Format, list[Path]]] = {}
@@ -63,7 +67,7 @@ def plan(path: Path, format: str) -> list[Planned]:
             planned += _planned(form, [file], file.parent.relative_to(path).parts)
     for (_, folder), (form, files) in found.items():
         planned += _planned(form, files, folder.relative_to(path).parts)
-    return sorted(planned, key=lambda one: one.path)
+    return sorted(planned, key=lambda planned_files: planned_files.path)
 
 
 # -- inner -----------------------------------------------------------------------------------------
@@ -90,11 +94,11 @@ def _refuse_copies(files: Sequence[Path]) -> None:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """All files, behind links too, each folder once; links that lead nowhere are warned of."""
+    """All files, through links too, each folder once; warns of broken links."""
     files: list[Path] = []
-    lost: list[Path] = []
+    broken: list[Path] = []
     known: set[str] = set()
-    # Folders before the links to them, so that their files are found in their own place.
+    # Folders precede links to them, so that files are found at their own place.
     waiting = [folder]
     while waiting:
         later: list[Path] = []
@@ -110,14 +114,14 @@ def _files_in(folder: Path) -> list[Path]:
                     if path.is_file():
                         files.append(path)
                     elif path.is_symlink() and not path.exists() and _is_shown(path, folder):
-                        lost.append(path)
+                        broken.append(path)
         waiting = sorted(later)
-    if lost:
-        lost.sort()
-        more = len(lost) - 1
+    if broken:
+        broken.sort()
+        more = len(broken) - 1
         others = f" (and {more} other{'s'[: more > 1]})" if more else ""
-        warn_of_input(f"{lost[0]}{others} is a link that leads nowhere, and is left out")
-    # A file that is also there under a link is read once, in its own place.
+        warn_of_input(f"{broken[0]}{others} is a broken link and is left out")
+    # A file that is also linked is read once, at its own place.
     links = [file for file in files if file.is_symlink()]
     if links:
         files = [file for file in files if not file.is_symlink()]
@@ -132,7 +136,7 @@ def _is_shown(path: Path, folder: Path) -> bool:
 
 
 def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
-    """The files of a folder that hold poses, and their formats."""
+    """The files of poses in a folder, and their formats."""
     forms = [form for form in REGISTRY if format in ("auto", form.name)]
     suffixes = {suffix for form in forms for suffix in form.suffixes}
     found = _files_in(folder)
@@ -142,7 +146,7 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
         if media is not None:
             raise _unknown(media)
         raise InputError(
-            f"{folder} has no file of poses, expected some ending in {', '.join(sorted(suffixes))}"
+            f"{folder} must have files of poses ({', '.join(sorted(suffixes))}), got none"
         )
     if format != "auto":
         return [(file, forms[0]) for file in files]
@@ -150,8 +154,8 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
         file: _detect(file, [form for form in forms if file.suffix.lower() in form.suffixes])
         for file in files
     }
-    # A file that no format knows is read as the first known one of its ending is: it is damaged (or
-    # a frame with nobody), and that format's reader says best how. An empty list tells least.
+    # A file without a format gets the first known format of its suffix: it is damaged, or a frame
+    # without people, and that format's reader gives the best error. An empty list tells least.
     usual: dict[str, Format] = {}
     for file in sorted(files, key=_is_empty_list):
         form = known[file]
@@ -167,13 +171,14 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
         if form is not None:
             chosen.append((file, form))
     chosen = _with_short_videos(chosen)
-    left = sorted(set(files) - {file for file, _ in chosen})
-    if left:
+    unread = sorted(set(files) - {file for file, _ in chosen})
+    if unread:
         warn_of_input(
-            f"{len(left)} of {len(files)} files are of no known format and left out ({left[0]} is the first)"
+            f"{len(unread)} of {len(files)} files have no known format and are left out "
+            f"(the first is {unread[0]})"
         )
     names = {(form.name, file.with_suffix("")) for file, form in chosen}
-    # AlphaPose writes the pictures of this folder into one file beside it, too.
+    # AlphaPose also writes the pictures of this folder into one file beside it.
     separate = {file.parent.parent for file, form in chosen if file.parent.name == "sep-json"}
     return [
         (file, form)
@@ -184,7 +189,7 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
 
 
 def _with_short_videos(chosen: list[tuple[Path, Format]]) -> list[tuple[Path, Format]]:
-    """Takes MMPose's lists of one frame for videos where videos lie beside them, not for images."""
+    """Reads MMPose's lists of one frame as videos if their folder has videos."""
     videos = {
         file.parent: form for file, form in chosen if form.name == "mmpose" and is_nested(file)
     }
@@ -200,14 +205,15 @@ def _unknown(path: Path) -> InputError:
     kind = media_kind(path)
     if kind:
         return InputError(
-            f"{path} is {kind}, expected poses: a pose estimator makes them of it (docs/formats.md names some)"
+            f"{path} must be a file of poses, got {kind}: run a pose estimator on it "
+            "(docs/formats.md lists some)"
         )
     table = (
         "a table with a header as in clip, person, frame, nose_x, nose_y, or "
         if path.suffix.lower() in (".csv", ".tsv", ".txt")
         else ""
     )
-    return InputError(f"{path} is of no known format, expected {table}one of {', '.join(FORMATS)}")
+    return InputError(f"{path} must be {table}one of {', '.join(FORMATS)}, got no known format")
 
 
 def _form_of(path: Path, format: str) -> Format:
@@ -219,7 +225,7 @@ def _form_of(path: Path, format: str) -> Format:
 
 
 def _detect(file: Path, forms: Sequence[Format]) -> Format | None:
-    """The first of the formats that the file is of: by its beginning, else by names in its JSON."""
+    """The first matching format: by the file's beginning, else by names in its JSON."""
     known = next((form for form in forms if form.detect(file)), None)
     if known is not None or not any(form.keys for form in forms):
         return known
@@ -228,5 +234,5 @@ def _detect(file: Path, forms: Sequence[Format]) -> Format | None:
 
 
 def _is_empty_list(file: Path) -> bool:
-    """Whether it is JSON of nobody, which says nothing about the format."""
+    """Whether a file is JSON without people, which does not determine the format."""
     return head(file, 64).strip() == "[]"

@@ -1,4 +1,4 @@
-"""Reading text files with one-sentence errors."""
+"""Text and JSON files, and values in them, with one-sentence errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from gepc_geo.errors import InputError
 
-# By their byte order marks; UTF-32's begin as UTF-16's do.
+# Encodings by byte order mark. UTF-32 precedes UTF-16, as their marks begin alike.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -22,32 +22,37 @@ _MARKS = (
 
 
 def read_text(path: Path, kind: str) -> str:
-    """The text of a file: UTF-8, or what its byte order mark says; line ends become ``\\n``.
+    r"""Reads text in UTF-8, or in the encoding of its byte order mark; line ends become ``\n``.
+
+    Args:
+        path: The file.
+        kind: The kind of file, for errors.
 
     Raises:
-        InputError: No such file, or no text in it; ``kind`` says what was expected.
+        InputError: A file that cannot be read, or no text.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path} cannot be read, expected {kind}: {error}") from None
+        raise InputError(f"could not read {path} as {kind}: {error}") from None
     encoding = _encoding(content)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path} is no text in {encoding.upper()} (byte {error.object[error.start]:#04x} at position "
-            f"{error.start}), expected {kind} in UTF-8, or in UTF-16 with a byte order mark"
+            f"{path} must be {kind} in UTF-8, or in UTF-16 with a byte order mark, got byte "
+            f"{error.object[error.start]:#04x} at position {error.start}, which is not "
+            f"{encoding.upper()}"
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _encoding(content: bytes) -> str:
     """The encoding of a text by its first bytes."""
-    known = next((name for mark, name in _MARKS if content.startswith(mark)), None)
-    if known is not None:
-        return known
-    # Without a mark: the texts that are read here begin with characters of ASCII.
+    marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    if marked is not None:
+        return marked
+    # Without a mark: all texts that are read here begin with an ASCII character.
     if content[1:2] == b"\0" and content[:1] != b"\0":
         return "utf-16-le"
     if content[:1] == b"\0" and content[1:2] not in (b"", b"\0"):
@@ -56,25 +61,32 @@ def _encoding(content: bytes) -> str:
 
 
 def read_json(path: Path, kind: str) -> Any:
-    """The content of a JSON file; raises as :func:`read_text`, and where it is no JSON."""
+    """Reads a JSON file; arguments and errors as :func:`read_text` and :func:`parse_json`."""
     return parse_json(read_text(path, kind), path, kind)
 
 
 def parse_json(text: str, path: Path, kind: str) -> Any:
-    """The content of a JSON file's text.
+    """Parses JSON.
+
+    Args:
+        text: The JSON.
+        path: The file, for errors.
+        kind: The kind of file, for errors.
 
     Raises:
-        InputError: It is no JSON; ``kind`` says what was expected.
+        InputError: Invalid JSON.
     """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not valid JSON, expected {kind}: {error}") from None
+        raise InputError(f"{path} must be {kind}, got invalid JSON: {error}") from None
 
 
 def json_keys(path: Path) -> set[str]:
-    """The names in a JSON file's object, or in the first of its list, and in the first of each list
-    of these; none of anything else."""
+    """The names in a JSON file's object and in the first of each of its lists.
+
+    Of a list its first object counts; other content has no names.
+    """
     try:
         found = re.match(r"\s*[\[{]", head(path, 64))
         content = json.loads(read_text(path, "JSON")) if found else None
@@ -85,17 +97,17 @@ def json_keys(path: Path) -> set[str]:
 
 
 def _first_object(content: Any) -> dict[str, Any]:
-    """An object, or the first thing in a list where it is one; else an empty one."""
+    """An object, or the first object of a list; otherwise an empty one."""
     if isinstance(content, list) and content:
         content = content[0]
     return content if isinstance(content, dict) else {}
 
 
 def head(path: Path, size: int = 4096) -> str:
-    """The first characters of a file; empty where it cannot be read."""
+    """The first characters of a file; empty if it cannot be read."""
     try:
         with path.open("rb") as stream:
-            # Characters of UTF-32 have four bytes.
+            # A character of UTF-32 has four bytes.
             content = stream.read(4 * size)
     except OSError:
         return ""
@@ -104,10 +116,15 @@ def head(path: Path, size: int = 4096) -> str:
 
 
 def whole_number(value: Any, path: Path, name: str) -> int:
-    """A frame or person number: digits as text, or a number without a fraction.
+    """Converts a frame or person number: digits as text, or a number without a fraction.
+
+    Args:
+        value: The value.
+        path: The file, for errors.
+        name: Name of the value, for errors.
 
     Raises:
-        InputError: Anything else, or beyond 63 bits.
+        InputError: Another value, or more than 63 bits.
     """
     try:
         number = int(value)
@@ -116,6 +133,7 @@ def whole_number(value: Any, path: Path, name: str) -> int:
         if isinstance(value, bool) or not -(2**63) <= number < 2**63:
             raise ValueError
     except (TypeError, ValueError, OverflowError):
-        # reprlib's: of lists in lists a file can hold more than fits the memory.
-        raise InputError(f"{path} has {name} {short(value):.40}, expected a whole number") from None
+        # reprlib shortens: nested lists of a small file can have a repr that exhausts memory.
+        shown = f"{short(value):.40}"
+        raise InputError(f"{path}: {name} must be a whole number, got {shown}") from None
     return number

@@ -11,38 +11,39 @@ import numpy as np
 
 _DAY = 24 * 3600 * 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-# Digits of an epoch in seconds, milli-, micro- and nanoseconds, all from 2001 to 2033: nanoseconds of each.
+# Digits of an epoch time (2001 to 2033) in seconds, milli-, micro- or nanoseconds, and its unit in
+# nanoseconds.
 _EPOCHS = {10: 1_000_000_000, 13: 1_000_000, 16: 1_000, 19: 1}
-# Digits of the fields of year, month, day, hour, minute, second; of milli- or microseconds behind them.
+# Digits of the fields from year to second, and of milli- or microseconds after them.
 _DATES = (
     *([4, 2, 2, 2, 2, 2], [8, 2, 2, 2], [4, 2, 2, 6], [8, 6], [14]),
     *([8, 9], [8, 12], [17], [20]),
-    # With a year of two digits.
+    # Two-digit years.
     *([2, 2, 2, 2, 2, 2], [2, 2, 2, 6], [6, 2, 2, 2], [6, 6]),
 )
-_WHOLE = 14
-# A gap longer than this many usual ones holds missing frames.
-_LONG = 1.5
+_DATE_DIGITS = 14
+# A gap longer than this multiple of the usual one contains missing frames.
+_LONG_GAP = 1.5
 _MINUTE = 60_000_000
-# Words before seconds, and units behind numbers.
-_OF_TIMES = re.compile(
+# Words before seconds; units after numbers.
+_TIME_WORD = re.compile(
     r"(?:^|[^a-z])(t|time|ts|timestamp|sec|seconds|pos|at|f|frame|img|image)$", re.I
 )
 _UNIT = re.compile(r"(ms|msec|us|usec|ns|nsec)(?![a-zA-Z])", re.I)
-# Nobody numbers the pictures of a video in steps of so many frames.
-_FAR = 2000
-# No camera takes more pictures a second.
-_MOST = 1000
+# Frame numbers do not have steps this large.
+_MIN_TIME_STEP = 2000
+# The largest frame rate.
+_MAX_FPS = 1000
 
 
 @dataclass(frozen=True)
 class Times:
-    """Fields of names that are one time.
+    """A time in the fields of names.
 
     Attributes:
-        first: The first of the fields.
-        last: The last of them.
-        micros: The time that each name has, in microseconds.
+        first: The first field.
+        last: The last field.
+        micros: The time of each name, in microseconds.
     """
 
     first: int
@@ -51,27 +52,27 @@ class Times:
 
 
 def frames_of_times(micros: np.ndarray) -> tuple[np.ndarray, float | None]:
-    """Frame numbers of times, and frames a second.
+    """Converts times to frame numbers and a frame rate.
 
-    The rate is one over the median gap; over the mean of gaps of up to 1.5 medians where that is the same to
-    within the digits of the times (33, 33 and 34 milliseconds are 30 a second). Longer gaps hold missing
-    frames; each shorter one is one frame, as cameras do not keep time exactly.
+    The rate is one over the median gap, or over the mean of gaps of up to 1.5 medians if both agree
+    within the digits of the times (33, 33 and 34 milliseconds are 30 a second). A longer gap
+    contains missing frames; a shorter gap is one frame, as cameras are not exact.
 
     Args:
         micros: :math:`[F]` different times in microseconds, in any order.
 
     Returns:
-        :math:`[F]` frame numbers from 0, and the rate; ``None`` of fewer than two times.
+        :math:`[F]` frame numbers from 0, and the rate; ``None`` for fewer than two times.
     """
     order = np.argsort(micros, kind="stable")
     gaps = np.diff(np.asarray(micros, dtype=np.int64)[order])
     if not len(gaps):
         return np.zeros(len(order), dtype=np.int64), None
     usual = float(np.median(gaps))
-    mean = float(gaps[gaps <= _LONG * usual].mean())
+    mean = float(gaps[gaps <= _LONG_GAP * usual].mean())
     if abs(mean - usual) <= np.gcd.reduce(gaps):
         usual = mean
-    steps = np.where(gaps > _LONG * usual, np.maximum(np.rint(gaps / usual), 2), 1)
+    steps = np.where(gaps > _LONG_GAP * usual, np.maximum(np.rint(gaps / usual), 2), 1)
     frames = np.zeros(len(order), dtype=np.int64)
     frames[order[1:]] = np.cumsum(steps.astype(np.int64))
     return frames, 1e6 / usual
@@ -80,17 +81,20 @@ def frames_of_times(micros: np.ndarray) -> tuple[np.ndarray, float | None]:
 def find_times(
     fields: Sequence[Sequence[str]], between: Sequence[str], before: str, behind: str
 ) -> Times | None:
-    """The fields of names that are a time, if there is one that differs from name to name.
+    """Finds a time that differs between names.
 
     Args:
-        fields: The runs of digits in the names: of each run the text in every name.
-        between: What stands between one run and the next, the same in all names.
-        before: What stands before the first.
-        behind: What stands behind the last.
+        fields: For each run of digits in the names its text in every name.
+        between: The text between consecutive runs, equal in all names.
+        before: The text before the first run.
+        behind: The text after the last run.
+
+    Returns:
+        The time; ``None`` without any.
     """
     texts = [before, *between]
     ways = (_date_and_time, _time_of_day, _glued_time, _epoch, _seconds, _with_unit, _far_apart)
-    # A date says more than a time of the day, and that more than a number.
+    # A date is more specific than a time of the day, and that more than a number.
     for read in ways:
         found = [
             read(fields, [*between, behind], first, texts[first]) for first in range(len(fields))
@@ -99,7 +103,7 @@ def find_times(
         if times and read is _date_and_time:
             return times[0]
         if times:
-            # Of fields that can be read in several ways, the one that tells most names apart.
+            # Of several interpretations, the one that distinguishes most names.
             return max(times, key=lambda one: len(set(one.micros)))
     return None
 
@@ -108,7 +112,7 @@ def find_times(
 
 
 def _width(field: Sequence[str]) -> int:
-    """How many digits all texts of a field have; 0 where they differ, or are no digits."""
+    """The common number of digits of a field's texts; 0 if they differ or are no digits."""
     widths = {len(text) if text.isdecimal() else 0 for text in field}
     return widths.pop() if len(widths) == 1 else 0
 
@@ -116,7 +120,7 @@ def _width(field: Sequence[str]) -> int:
 def _date_and_time(
     fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
 ) -> Times | None:
-    """A date, then a time of the day, in fields of their own or glued together."""
+    """A date, then a time of the day, in separate fields or without separators."""
     widths = [_width(field) for field in fields[first : first + 6]]
     gaps = list(between[first : first + 5])
     for form in _DATES:
@@ -125,15 +129,15 @@ def _date_and_time(
             continue
         last = first + count - 1
         texts = ["".join(one) for one in zip(*fields[first : last + 1], strict=True)]
-        if sum(form) < _WHOLE:
+        if sum(form) < _DATE_DIGITS:
             texts = [f"20{text}" for text in texts]
-        seconds = [_date(text[:_WHOLE]) for text in texts]
+        seconds = [_date(text[:_DATE_DIGITS]) for text in texts]
         if None in seconds:
             continue
-        # Digits that are left over are a fraction.
+        # Further digits are a fraction.
         parts = zip(texts, seconds, strict=True)
-        micros = [(one or 0) + int(f"{text[_WHOLE:]:0<6}") for text, one in parts]
-        if len(texts[0]) > _WHOLE:
+        micros = [(one or 0) + int(f"{text[_DATE_DIGITS:]:0<6}") for text, one in parts]
+        if len(texts[0]) > _DATE_DIGITS:
             return Times(first, last, micros)
         return _with_fraction(fields, between, first, last, micros)
     return None
@@ -142,7 +146,7 @@ def _date_and_time(
 def _time_of_day(
     fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
 ) -> Times | None:
-    """Hours, minutes and seconds; what is after midnight is of the next day."""
+    """Hours, minutes and seconds; times after midnight belong to the next day."""
     last = first + 2
     if [_width(field) for field in fields[first : last + 1]] != [2, 2, 2]:
         return None
@@ -155,7 +159,7 @@ def _time_of_day(
         return None
     whole = (hours * 3600 + minutes * 60 + seconds) * 1_000_000
     found = _with_fraction(fields, between, first, last, whole.tolist())
-    # Three numbers of two digits may count other things.
+    # Three numbers of two digits may be other counts.
     if not (
         _has_millis(fields, found, last)
         or _carries(np.unique(whole))
@@ -172,21 +176,21 @@ def _time_of_day(
 
 
 def _has_millis(fields: Sequence[Sequence[str]], found: Times, last: int) -> bool:
-    """Whether a fraction of milliseconds or finer stands behind a time."""
+    """Whether a fraction in milliseconds or finer follows a time."""
     return found.last > last and max(map(len, fields[found.last])) >= 3
 
 
 def _carries(whole: np.ndarray) -> bool:
-    """Whether the next minute begins where one ends: seconds that go on to 59, and not only to some number."""
+    """Whether minutes change right after second 59, as in a clock."""
     gaps = np.diff(whole)
     new = whole[1:] // _MINUTE != whole[:-1] // _MINUTE
-    return bool(new.any() and (gaps[new] <= _LONG * np.median(gaps)).mean() >= 0.5)
+    return bool(new.any() and (gaps[new] <= _LONG_GAP * np.median(gaps)).mean() >= 0.5)
 
 
 def _is_time_code(
     fields: Sequence[Sequence[str]], between: Sequence[str], last: int, whole: np.ndarray
 ) -> bool:
-    """Whether frames are counted anew in each of seconds that follow each other, as in ``00-00-07-24``."""
+    """Whether the frame count restarts in consecutive seconds, as in ``00-00-07-24``."""
     frames = fields[last + 1] if last + 1 < len(fields) else []
     if not frames or _width(frames) != 2 or between[last] != between[last - 1]:
         return False
@@ -196,10 +200,10 @@ def _is_time_code(
 def _glued_time(
     fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
 ) -> Times | None:
-    """``HHMMSS``, alone or with milliseconds glued to it or behind it.
+    """``HHMMSS``, optionally with milliseconds.
 
-    Numbers of frames may look so, too: it is a time where it runs more evenly as one than as a number
-    (115959, 120000), or where a fraction of a second stands behind it.
+    Frame numbers can look alike. The value is a time if it is more regular as a time than as a
+    number (115959, 120000), or if a fraction of a second follows.
     """
     field = fields[first]
     if _width(field) not in (6, 9) or min(map(int, field)) < 10 ** (_width(field) - 2):
@@ -220,7 +224,7 @@ def _glued_time(
 def _epoch(
     fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
 ) -> Times | None:
-    """An epoch."""
+    """An epoch time."""
     width = _width(fields[first])
     nanos = _EPOCHS.get(width)
     if nanos is None or not all(text.startswith("1") for text in fields[first]):
@@ -236,8 +240,8 @@ def _epoch(
 def _seconds(
     fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
 ) -> Times | None:
-    """Seconds with a decimal point, as in ``12.480``; not behind a word that is none of times or frames."""
-    if before[-1:].isalpha() and not _OF_TIMES.search(before):
+    """Seconds with a decimal point, as in ``12.480``, unless another word precedes them."""
+    if before[-1:].isalpha() and not _TIME_WORD.search(before):
         return None
     last = first + 1
     if last >= len(fields) or between[first] != "." or _width(fields[last]) == 0:
@@ -267,7 +271,7 @@ def _with_unit(
 def _far_apart(
     fields: Sequence[Sequence[str]], between: Sequence[str], first: int, before: str
 ) -> Times | None:
-    """A number in steps that no count of frames has: micro- or nanoseconds from the beginning."""
+    """Micro- or nanoseconds: a number with steps too large for frame numbers."""
     field = fields[first]
     if len(field) < 3 or not all(text.isdecimal() and len(text) < 19 for text in field):
         return None
@@ -276,12 +280,12 @@ def _far_apart(
         return None
     gaps = np.diff(numbers)
     usual = np.median(gaps)
-    if gaps.min() < max(_FAR, usual / 2):
+    if gaps.min() < max(_MIN_TIME_STEP, usual / 2):
         return None
-    # Other numbers, as of a collection's pictures, do not run so evenly.
-    if (gaps > _LONG * usual).mean() > 0.2:
+    # Other numbers, such as those of a collection's pictures, are less regular.
+    if (gaps > _LONG_GAP * usual).mean() > 0.2:
         return None
-    nanos = usual >= 1000 * _FAR
+    nanos = usual >= 1000 * _MIN_TIME_STEP
     return Times(first, first, [int(text) // (1000 if nanos else 1) for text in field])
 
 
@@ -297,7 +301,7 @@ def _date(text: str) -> int | None:
 
 
 def _joins(gap: str) -> bool:
-    """Whether it stands between the parts of a time: ``-``, ``_``, ``T``, ``h``, ``m``."""
+    """Whether a text separates parts of a time: ``-``, ``_``, ``T``, ``h``, ``m``."""
     return len(gap) == 1 and gap in "-_:. Thm"
 
 
@@ -308,7 +312,7 @@ def _with_fraction(
     last: int,
     whole: list[int],
 ) -> Times:
-    """A time of whole seconds, with the fraction behind it, if that is one and no number of frames."""
+    """Adds the following field to a time of whole seconds, if it is a fraction."""
     after = last + 1
     if after >= len(fields) or between[last] not in (".", ",", "_", "-"):
         return Times(first, last, whole)
@@ -320,22 +324,22 @@ def _with_fraction(
 
 
 def _is_fraction(whole: list[int], behind: Sequence[str], gap: str) -> bool:
-    """Whether numbers behind seconds are their fractions; else they count frames."""
+    """Whether the numbers after seconds are fractions and not frame counts."""
     decimal = gap in ".,"
-    # Trailing zeros may have been left out behind a decimal sign.
+    # After a decimal sign, trailing zeros may be missing.
     if not all(text.isdecimal() for text in behind) or not (_width(behind) or decimal):
         return False
     texts: dict[int, list[str]] = {}
     for second, text in zip(whole, behind, strict=True):
         texts.setdefault(second, []).append(text)
     groups = {second: [int(text) for text in group] for second, group in texts.items()}
-    if max(map(len, groups.values())) > _MOST:
+    if max(map(len, groups.values())) > _MAX_FPS:
         return False
-    # Counted frames follow each other by 1; times of 3 digits or more nearly never do.
+    # Frame counts have steps of 1; times of 3 digits or more almost never do.
     steps = np.concatenate([np.diff(sorted(set(group))) for group in groups.values()])
     if len(steps) and np.median(steps) == 1:
         return False
-    # Fractions of one second after the other reach into the second half of each.
+    # Fractions reach the second half of consecutive seconds.
     sizes = [len(group) for group in groups.values()]
     reach = [max(group)[:1] >= "5" for group in texts.values()]
     if len(groups) > 1 and np.median(sizes) >= 3 and np.median(reach) < 0.5:
@@ -344,6 +348,6 @@ def _is_fraction(whole: list[int], behind: Sequence[str], gap: str) -> bool:
         return decimal and max(map(len, behind)) >= 3
     ordered = [min(group) for _, group in sorted(groups.items())]
     last = [max(group) for _, group in sorted(groups.items())]
-    # A count goes on where the next second begins, or begins anew for each recording.
-    goes_on = all(low > high for low, high in zip(ordered[1:], last[:-1], strict=True))
-    return not goes_on
+    # A count continues into the next second, or restarts with each recording.
+    continues = all(low > high for low, high in zip(ordered[1:], last[:-1], strict=True))
+    return not continues

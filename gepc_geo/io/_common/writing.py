@@ -1,4 +1,4 @@
-"""From clips to files: what the writers of formats share."""
+"""Clips and values for the writers of formats."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from gepc_geo.poses.tracks import PoseTracks
 
 
 def clips_by_frame(tracks: PoseTracks) -> Iterator[tuple[str, int, list[list[int]]]]:
-    """Of each clip the name for its files, its position, and for each of its frames the rows of the
-    people in it, in the order of their ids.
+    """Iterates over clips: file name, position, and for each frame the rows of its people.
+
+    Rows of a frame are ordered by id. People without any joint in a frame are left out, as in
+    readers.
 
     People without any joint in a frame are not in it, as readers see it too.
 
     Raises:
-        InputError: A clip whose name no file can have (:func:`gepc_geo.io._common.names.file_names`).
+        InputError: A name that no file can have (:func:`gepc_geo.io._common.names.file_names`).
     """
-    there = np.flatnonzero((tracks.confidence > 0).any(axis=1))
-    parts = np.split(there, np.searchsorted(tracks.clip[there], np.arange(1, tracks.num_clips)))
+    visible = np.flatnonzero((tracks.confidence > 0).any(axis=1))
+    parts = np.split(visible, np.searchsorted(tracks.clip[visible], np.arange(1, tracks.num_clips)))
     for clip, name in enumerate(file_names(tracks.clip_names)):
         frames: list[list[int]] = [[] for _ in range(tracks.clip_length[clip])]
         for row in parts[clip].tolist():
@@ -30,7 +32,7 @@ def clips_by_frame(tracks: PoseTracks) -> Iterator[tuple[str, int, list[list[int
 
 
 def share_poses(tracks: PoseTracks) -> np.ndarray:
-    """x and y in shares of the image, score of each joint, as :func:`_rounded`.
+    """Positions in shares of the image, and score of each joint, as :func:`_rounded`.
 
     Raises:
         InputError: A clip of unknown image size.
@@ -39,8 +41,7 @@ def share_poses(tracks: PoseTracks) -> np.ndarray:
     if unknown.any():
         name = tracks.clip_names[int(np.flatnonzero(unknown)[0])]
         raise InputError(
-            f"clip {name!r} has an unknown image size, expected one (--image-size): positions are "
-            "written as shares of it"
+            f"clip {name!r} must have an image size (--image-size) to write shares of it, got none"
         )
     shares = tracks.keypoints.astype(np.float64) / tracks.image_size[tracks.clip][:, None]
     return _rounded(shares, tracks.confidence, digits=6)
@@ -64,9 +65,10 @@ def flat_poses(tracks: PoseTracks) -> list[list[float]]:
 
 
 def _rounded(keypoints: np.ndarray, confidence: np.ndarray, digits: int) -> np.ndarray:
-    """Positions to so many decimals, scores to three, :math:`[F, V, C + 1]`; missing joints are zero.
+    """Rounds positions to ``digits`` and scores to 3 decimals; missing joints are 0.
 
-    A joint that is there keeps a score and a place by which it is known to be.
+    Rounding keeps the score and position of a visible joint above 0. The result is
+    :math:`[F, V, C + 1]`.
     """
     least = 10.0**-digits
     values = np.concatenate([keypoints, confidence[..., None]], axis=2).astype(np.float64)

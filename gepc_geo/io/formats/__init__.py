@@ -1,1 +1,1 @@
-"""File formats, one file each; ``registry`` lists them."""
+"""The file formats, one module for each."""

@@ -1,10 +1,10 @@
-"""AlphaPose: result lists, and tracked persons as dicts.
+"""AlphaPose's result lists and tracked-person files.
 
-A result list is one JSON array with an object a person and frame: ``image_id`` (the picture's name),
-``keypoints`` (x, y, score of each joint), ``score`` and ``idx`` (person).
-Without tracking ``idx`` is written too: 0 for everybody, mostly as a list, a zero for each detection merged.
-A tracked-person file maps person -> frame -> ``{"keypoints": [...]}``; frame numbers may be padded
-with zeros, and a person may be a list of such dicts.
+A result list is a JSON array with an object for each person and frame: ``image_id`` (the picture's
+name), ``keypoints`` (x, y, score of each joint), ``score`` and ``idx`` (person). Without tracking,
+``idx`` is 0 for all people, mostly as a list with a zero for each merged detection. A
+tracked-person file maps person to frame to ``{"keypoints": [...]}``; frame numbers may be padded
+with zeros, and a person may be a list of such objects.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RESULTS_KIND = "an AlphaPose result list"
 
 
 def detect_tracks(path: Path) -> bool:
-    """A JSON object of persons (or no person at all)."""
+    """Whether a file is a JSON object of persons, or an empty one."""
     start = head(path)
     return bool(
         re.match(r'\s*\{\s*("-?\d+"\s*:\s*[\[{]|\}\s*$)', start)
@@ -46,7 +46,7 @@ def detect_tracks(path: Path) -> bool:
 
 
 def detect_results(path: Path) -> bool:
-    """A JSON array of objects with ``image_id`` (or an empty one)."""
+    """Whether a file is a JSON array of objects with ``image_id``, or an empty one."""
     start = head(path)
     return bool(re.match(r"\s*\[\s*(\{|\]\s*$)", start)) and (
         '"image_id"' in start or start.strip() == "[]"
@@ -54,30 +54,37 @@ def detect_results(path: Path) -> bool:
 
 
 def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> Clips:
-    """Reads one tracked-person file; the clip is named after it.
+    """Reads one tracked-person file, which names the clip.
 
     Args:
         path: The file.
         skeleton: Names the joints; ``None``: COCO's of 17 or 18 or Halpe's of 26, by their number.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     text = read_text(path, _TRACKS_KIND)
     people, frames, points = _in_bulk(_bulk_tracks, text, path) or _careful_tracks(text, path)
     named, values = _named(points, skeleton, path)
     name = path.stem.removesuffix(_TRACKED) or path.stem
     clips = build_clip((name,), values, frames, people, named, path, counted=True, keep_unseen=True)
-    return replace(clips, usual=0)
+    return replace(clips, usual_first=0)
 
 
 def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> Clips:
-    """Reads one result list; the clip is named after it (or after its folder), or, where the images are
-    of several clips, after the images.
+    """Reads one result list.
 
-    Where all ids are 0 and a frame has several poses, nobody was tracked, and people get ids. Else
-    of several poses of one person in one frame the one with the highest score is kept.
+    The file or its folder names the clip; images of several clips name these.
+
+    If all ids are 0 and a frame has several poses, people were not tracked and get ids. Otherwise,
+    of several poses of a person in a frame, the one with the highest score is used.
 
     Args:
         path: The file.
         skeleton: Names the joints; ``None``: COCO's of 17 or 18 or Halpe's of 26, by their number.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     text = read_text(path, _RESULTS_KIND)
     people, images, points, scores = _in_bulk(_bulk_results, text, path) or _careful_results(
@@ -89,20 +96,29 @@ def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> Clip
 
 
 def tracked(people: Sequence[int], images: Sequence[str]) -> Sequence[int | None]:
-    """The ids of people, or ``None`` for all: where nobody was tracked all ids are 0."""
+    """The ids of people; ``None`` for all without tracking, when all ids are 0."""
     untracked = set(people) == {0} and len(set(images)) < len(images)
     return [None] * len(people) if untracked else people
 
 
 def result_parts(path: Path) -> tuple[str, ...]:
-    """What names a result list's clip within its folder: the file, but for AlphaPose's own name of it."""
+    """The name of a result list's clip within its folder; empty for AlphaPose's own file name."""
     name = path.stem.removesuffix(f"_{_RESULTS}")
     return () if name in (_RESULTS, "") else (name,)
 
 
 def write_alphapose(tracks: PoseTracks, folder: str | Path) -> list[Path]:
-    """Writes one tracked-person file a clip: positions to a hundredth of a pixel, confidences to a
-    thousandth. :func:`read_alphapose_tracks` gives the same tracks back, to this rounding."""
+    """Writes one tracked-person file for each clip.
+
+    Positions are rounded to a hundredth of a pixel, confidences to a thousandth.
+
+    Args:
+        tracks: The poses, in 2D.
+        folder: The output folder.
+
+    Returns:
+        The written files.
+    """
     return write_files(folder, _files(tracks))
 
 
@@ -113,8 +129,8 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     values = np.concatenate([tracks.keypoints, tracks.confidence[..., None]], axis=2)
     values = np.round(values.astype(np.float64), 2)
     values[..., 2] = np.round(tracks.confidence.astype(np.float64), 3)
-    # A joint without confidence has no position; one with a little keeps it, and is not rounded
-    # onto the origin, where joints are taken for missing.
+    # A joint without confidence has no position. Rounding must not move another joint to the
+    # origin, which means missing.
     missing = tracks.confidence == 0
     values[..., 2] = np.maximum(values[..., 2], 0.001)
     origin = (values[..., :2] == 0).all(-1)
@@ -132,13 +148,13 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
 
 # Persons, frame numbers, and x, y, score of each joint: [F, 3 V] float32.
 _Rows = tuple[list[int], list[int], np.ndarray]
-# Persons, images, the same, and the score of each pose.
+# Persons, images, key points as above, and the score of each pose.
 _ScoredRows = tuple[list[int], list[str], np.ndarray, list[float]]
 
 
 _R = TypeVar("_R")
-# Ids that need no further look.
-_SMALL = 2**62
+# Ids below this need no check.
+_MAX_ID = 2**62
 
 
 class _Result(Pose):
@@ -155,7 +171,7 @@ _TRACKS_DECODER = msgspec.json.Decoder(dict[str, _Frames | list[_Frames]])
 
 
 def _in_bulk(read: Callable[[str, Path], _R | None], text: str, path: Path) -> _R | None:
-    """What a bulk reader reads; of what it refuses, the careful one finds the first fault."""
+    """Calls a bulk reader; ``None`` on errors, which the careful reader then reports."""
     try:
         return read(text, path)
     except InputError:
@@ -163,7 +179,7 @@ def _in_bulk(read: Callable[[str, Path], _R | None], text: str, path: Path) -> _
 
 
 def _bulk_tracks(text: str, path: Path) -> _Rows | None:
-    """A tracked-person file of nothing but plain poses; ``None`` for any other."""
+    """Reads a tracked-person file of plain poses; ``None`` for any other."""
     people, frames = [], []
     pieces: list[msgspec.Raw] = []
     for person, parts in (decode(_TRACKS_DECODER, text) or {}).items():
@@ -177,17 +193,17 @@ def _bulk_tracks(text: str, path: Path) -> _Rows | None:
 
 
 def _careful_tracks(text: str, path: Path) -> _Rows:
-    """Any tracked-person file; says what is wrong with a broken one."""
+    """Reads any tracked-person file and reports errors."""
     content = parse_json(text, path, _TRACKS_KIND)
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds {kind_of(content)}, expected an object of persons")
+        raise InputError(f"{path} must be an object of persons, got {kind_of(content)}")
     people, frames, points = [], [], []
     for person, parts in content.items():
         track = whole_number(person, path, "person")
         for part in parts if isinstance(parts, list) else [parts]:
             if not isinstance(part, dict):
                 raise InputError(
-                    f"{path} has {kind_of(part)} for person {person}, expected frames by number"
+                    f"{path}: person {person} must be frames by number, got {kind_of(part)}"
                 )
             for frame, pose in part.items():
                 people.append(track)
@@ -197,7 +213,7 @@ def _careful_tracks(text: str, path: Path) -> _Rows:
 
 
 def _bulk_results(text: str, path: Path) -> _ScoredRows | None:
-    """A result list of nothing but plain poses; ``None`` for any other."""
+    """Reads a result list of plain poses; ``None`` for any other."""
     pieces = decode(_PIECES_DECODER, text)
     found = None if pieces is None else decode_poses(pieces, _RESULTS_DECODER)
     if found is None:
@@ -206,7 +222,7 @@ def _bulk_results(text: str, path: Path) -> _ScoredRows | None:
     people, images = [], []
     image, name = None, ""
     for i, pose in enumerate(poses):
-        # A frame's poses stand one after the other.
+        # The poses of a frame are consecutive.
         if pose.image_id != image:
             image, name = pose.image_id, image_name(pose.image_id, path, f"position {i}")
         images.append(name)
@@ -215,15 +231,15 @@ def _bulk_results(text: str, path: Path) -> _ScoredRows | None:
 
 
 def _careful_results(text: str, path: Path) -> _ScoredRows:
-    """Any result list; says what is wrong with a broken one."""
+    """Reads any result list and reports errors."""
     content = parse_json(text, path, _RESULTS_KIND)
     if not isinstance(content, list):
-        raise InputError(f"{path} holds {kind_of(content)}, expected a list of poses")
+        raise InputError(f"{path} must be a list of poses, got {kind_of(content)}")
     people, images, scores, points = [], [], [], []
     for i, pose in enumerate(content):
         where = f"position {i}"
         if not isinstance(pose, dict):
-            raise InputError(f"{path} has {kind_of(pose)} at {where}, expected an object")
+            raise InputError(f"{path}: {where} must be an object, got {kind_of(pose)}")
         images.append(image_name(pose.get("image_id"), path, where))
         people.append(person_of(pose.get("idx"), path, where))
         scores.append(score_of(pose, "score", path, where))
@@ -232,30 +248,36 @@ def _careful_results(text: str, path: Path) -> _ScoredRows:
 
 
 def points_of(pose: Any, path: Path, where: str) -> list[Any]:
-    """The flat key points of a pose.
+    """The flat list of key points of a pose.
 
     Raises:
-        InputError: No list of them.
+        InputError: Another value.
     """
     points = pose.get("keypoints") if isinstance(pose, dict) else None
     if not isinstance(points, list) or not points or len(points) % 3:
         found = f"{len(points)} values" if isinstance(points, list) else kind_of(points)
         raise InputError(
-            f"{path} has {found} as key points at {where}, expected x, y, score of each joint"
+            f"{path}: key points at {where} must be x, y, score of each joint, got {found}"
         )
     return points
 
 
 def numbers_of(points: list[list[Any]], path: Path) -> np.ndarray:
-    """Lists of key points as :math:`[F, 3 V]` float32; infinite where beyond its range."""
+    """Converts lists of key points to :math:`[F, 3 V]` float32; infinite beyond its range.
+
+    Raises:
+        InputError: Poses of different numbers of joints, or values that are no numbers.
+    """
     lengths = {len(pose) for pose in points}
     if len(lengths) > 1:
         few, many = min(lengths) // 3, max(lengths) // 3
-        raise InputError(f"{path} has poses of {few} and of {many} joints, expected one number")
+        raise InputError(
+            f"{path} must have poses of one number of joints, got poses of {few} and of {many}"
+        )
     try:
         values = np.array(points, dtype=np.float64).reshape(len(points), *(lengths or {0}))
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{path} has key points that are no numbers, expected numbers") from None
+        raise InputError(f"{path}: key points must be numbers, got other values") from None
     with np.errstate(over="ignore"):
         return values.astype(np.float32)
 
@@ -264,34 +286,34 @@ def person_of(idx: Any, path: Path, where: str) -> int:
     """The id of a person.
 
     Raises:
-        InputError: None, or one that is no whole number.
+        InputError: A missing id, or one that is no whole number.
     """
-    if type(idx) is int and abs(idx) < _SMALL:
+    if type(idx) is int and abs(idx) < _MAX_ID:
         return idx
-    # Where AlphaPose merges detections, it writes the ids of all of them, each maybe in a list.
+    # For merged detections AlphaPose writes the ids of all of them, each possibly in a list.
     while isinstance(idx, list) and len(idx) >= 1:
         idx = idx[0]
     if idx is None or isinstance(idx, list):
         raise InputError(
-            f"{path} has no person id (idx) at {where}, "
-            "expected one, as AlphaPose writes with and without tracking"
+            f"{path} must have a person id (idx) at {where}, as AlphaPose writes with and without "
+            "tracking, got none"
         )
     return whole_number(idx, path, "idx")
 
 
 def score_of(pose: dict[str, Any], name: str, path: Path, where: str) -> float:
-    """The score of a whole pose; 0 where it has none.
+    """The score of a pose; 0 without one.
 
     Raises:
-        InputError: One that is no number.
+        InputError: A score that is no number.
     """
     score = pose.get(name, 0.0)
     if isinstance(score, bool) or not isinstance(score, (int, float)) or score != score:
-        raise InputError(f"{path} has {name} {score!r:.40} at {where}, expected a number")
+        raise InputError(f"{path}: {name} at {where} must be a number, got {score!r:.40}")
     return score
 
 
 def _named(points: np.ndarray, wanted: Skeleton | None, path: Path) -> tuple[Skeleton, np.ndarray]:
-    """What names the joints, and x, y, score of each: :math:`[F, V, 3]`."""
+    """The skeleton, and x, y, score of each joint: :math:`[F, V, 3]`."""
     skeleton = skeleton_of(points.shape[1] // 3 if len(points) else None, wanted, COCO, path)
     return skeleton, points.reshape(len(points), skeleton.num_joints, 3)

@@ -1,10 +1,10 @@
-"""AlphaPose's other layouts: a file a picture, and dicts of pictures.
+"""AlphaPose's other layouts: a file for each picture, and objects of pictures.
 
-``--format open`` and ``--format cmu`` write ``sep-json/NAME.json``, a file a picture in OpenPose's layout
-(:mod:`gepc_geo.io.formats.openpose`), and all of these objects in one ``alphapose-results.json``, a dict by the
-pictures' names. PoseFlow writes ``alphapose-results-forvis-tracked.json``: pictures by their names, each a
-list of ``{"keypoints", "scores", "idx"}``. Both dicts are read here, and so is a result list (AlphaPose's,
-or of COCO's format) in a file a picture.
+``--format open`` and ``--format cmu`` write ``sep-json/NAME.json``, a file for each picture in
+OpenPose's layout (:mod:`gepc_geo.io.formats.openpose`), and all of them as one object by picture
+name in ``alphapose-results.json``. PoseFlow writes ``alphapose-results-forvis-tracked.json``: an
+object by picture name with lists of ``{"keypoints", "scores", "idx"}``. This module reads both
+objects, and result lists (AlphaPose's or COCO's) in a file for each picture.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _IMAGE = re.compile(r'"image_id"\s*:\s*(?:"([^"]*)"|(\d+))')
 
 
 def detect(path: Path) -> bool:
-    """A JSON array of poses that are all of the picture that the file is named after."""
+    """Whether a file is a JSON array of poses, all of the picture in the file's name."""
     start = head(path)
     if not re.match(r"\s*\[\s*\{", start) or not _is_own(_IMAGE.search(start), path):
         return False
@@ -49,7 +49,7 @@ def detect(path: Path) -> bool:
 
 
 def detect_forvis(path: Path) -> bool:
-    """A JSON object whose first name is a picture's and holds a list of poses."""
+    """Whether a file is a JSON object by picture name with lists of poses."""
     return bool(
         re.match(
             r'\s*\{\s*"[^"]*\d[^"]*\.(jpe?g|png|bmp|tiff?|webp)"\s*:\s*(\[\s*(\]|\{)|\{)',
@@ -60,16 +60,19 @@ def detect_forvis(path: Path) -> bool:
 
 
 def read_alphapose_frames(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
-    """Reads one clip, a file a picture.
+    """Reads one clip with a file for each picture.
 
     Args:
-        files: Its frames.
+        files: The files of the frames.
         skeleton: Names the joints; ``None``: COCO's of 17 or 18 or Halpe's of 26, by their number.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     rows = _Rows()
     for number, people, path in lists_of(files, _FRAME_KIND):
-        for i, one in enumerate(people):
-            rows.add(one, str(number), path, f"position {i}", "score")
+        for i, pose in enumerate(people):
+            rows.add(pose, str(number), path, f"position {i}", "score")
     values, named = rows.values(skeleton, files.paths[0])
     return build_clip(
         files.parts,
@@ -85,27 +88,31 @@ def read_alphapose_frames(files: FrameFiles, skeleton: Skeleton | None = None) -
 
 
 def read_alphapose_forvis(path: Path, skeleton: Skeleton | None = None) -> Clips:
-    """Reads one file of PoseFlow; the clip is named after it, or after the pictures where they are of
-    several clips.
+    """Reads one file of PoseFlow.
+
+    The file names the clip; pictures of several clips name these.
 
     Args:
         path: The file.
         skeleton: Names the joints; ``None``: COCO's of 17 or 18 or Halpe's of 26, by their number.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     content = read_json(path, _FORVIS_KIND)
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds {kind_of(content)}, expected {_FORVIS_KIND}")
+        raise InputError(f"{path} must be {_FORVIS_KIND}, got {kind_of(content)}")
     rows = _Rows()
     for image, people in content.items():
         if isinstance(people, dict):
-            # As OpenPose has them.
-            people = [{**one, "keypoints": pose_of(one)} for one in people_of(people, path)]
+            # OpenPose's layout.
+            people = [{**pose, "keypoints": pose_of(pose)} for pose in people_of(people, path)]
         if not isinstance(people, list):
             raise InputError(
-                f"{path} has {kind_of(people)} for picture {image!r:.60}, expected a list of poses"
+                f"{path}: picture {image!r:.60} must be a list of poses, got {kind_of(people)}"
             )
-        for one in people:
-            rows.add(one, image, path, f"picture {image!r:.60}", "scores")
+        for pose in people:
+            rows.add(pose, image, path, f"picture {image!r:.60}", "scores")
     values, named = rows.values(skeleton, path)
     parts = result_parts(path.with_name(_FORVIS.sub("", path.stem) + path.suffix))
     return clips_of_images(
@@ -117,7 +124,7 @@ def read_alphapose_forvis(path: Path, skeleton: Skeleton | None = None) -> Clips
 
 
 class _Rows:
-    """Poses as they are read, and what is known of each."""
+    """The poses of a clip, with image, id, score and file of each."""
 
     def __init__(self) -> None:
         self.points: list[list[Any]] = []
@@ -126,27 +133,27 @@ class _Rows:
         self.scores: list[float] = []
         self.paths: list[Path] = []
 
-    def add(self, one: Any, image: str, path: Path, where: str, score: str) -> None:
-        """Takes one pose."""
-        self.points.append(points_of(one, path, where))
-        idx = one.get("idx")
+    def add(self, pose: Any, image: str, path: Path, where: str, score: str) -> None:
+        """Adds one pose."""
+        self.points.append(points_of(pose, path, where))
+        idx = pose.get("idx")
         self.ids.append(None if idx is None else person_of(idx, path, where))
-        self.scores.append(score_of(one, score, path, where))
+        self.scores.append(score_of(pose, score, path, where))
         self.images.append(image)
         self.paths.append(path)
         if len(self.points[-1]) != len(self.points[0]):
             raise InputError(
-                f"{path} has a pose of {len(self.points[-1]) // 3} joints at {where}, expected "
-                f"{len(self.points[0]) // 3} as in {self.paths[0]}"
+                f"{path}: {where} must be a pose of {len(self.points[0]) // 3} joints as in "
+                f"{self.paths[0]}, got {len(self.points[-1]) // 3}"
             )
 
     def persons(self) -> list[int | None]:
-        """The ids."""
-        known = [0 if one is None else one for one in self.ids]
+        """The ids of people, by :func:`~gepc_geo.io.formats.alphapose.tracked`."""
+        known = [0 if number is None else number for number in self.ids]
         return self.ids if None in self.ids else list(tracked(known, self.images))
 
     def values(self, wanted: Skeleton | None, path: Path) -> tuple[Any, Skeleton]:
-        """x, y, score of each joint, :math:`[F, V, 3]`, and what names them."""
+        """x, y, score of each joint, :math:`[F, V, 3]`, and the skeleton."""
         values = numbers_of(self.points, path)
         joints = values.shape[1] // 3 if self.points else None
         named = skeleton_of(joints, wanted, COCO, path)
@@ -154,7 +161,7 @@ class _Rows:
 
 
 def _is_own(match: re.Match[str] | None, path: Path) -> bool:
-    """Whether a picture is the one that a file is named after."""
+    """Whether a file has the name of a picture."""
     if match is None:
         return False
     return (

@@ -1,8 +1,7 @@
-"""COCO key point results: one JSON list with an object a person, as ``loadRes`` of the COCO API takes.
+"""COCO key point results: a JSON list with an object for each person, for COCO's ``loadRes``.
 
-``image_id`` (a number, or the image's file name), ``category_id``, ``keypoints`` (x, y, score of each
-joint) and ``score``; ``track_id`` where people were tracked. Source: the COCO data set's "Results
-Format".
+``image_id`` (a number, or the image's file name), ``category_id``, ``keypoints`` (x, y, score of
+each joint) and ``score``; ``track_id`` with tracking. Source: "Results Format" of COCO's site.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _KIND = "a list of COCO key point results"
 
 
 def detect(path: Path) -> bool:
-    """A JSON array of objects with ``image_id`` and without ``idx``, AlphaPose's person id."""
+    """Whether a file is a JSON array of objects with ``image_id``, without AlphaPose's ``idx``."""
     start = head(path, 65536)
     return bool(re.match(r"\s*\[\s*\{", start)) and '"image_id"' in start and '"idx"' not in start
 
@@ -44,33 +43,36 @@ def detect(path: Path) -> bool:
 def read_coco_results(path: Path, skeleton: Skeleton | None = None) -> Clips:
     """Reads one list.
 
-    ``image_id`` is the frame's number, or the image's name, of which clip and frame are understood
-    (:mod:`gepc_geo.io._common.pictures`). Where the images are of one clip, it is named after the file.
+    ``image_id`` is the frame number, or the image's name, which gives clip and frame
+    (:mod:`gepc_geo.io._common.pictures`). If all images belong to one clip, the file names it.
 
     Args:
         path: The file.
         skeleton: Names the joints; ``None``: COCO's, by their number.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     content = read_json(path, _KIND)
     if not isinstance(content, list):
-        raise InputError(f"{path} holds {kind_of(content)}, expected {_KIND}")
+        raise InputError(f"{path} must be {_KIND}, got {kind_of(content)}")
     images: list[str] = []
     person: list[int | None] = []
     score: list[float] = []
-    for i, one in enumerate(content):
-        if not isinstance(one, dict):
-            raise InputError(f"{path} has {kind_of(one)} at position {i}, expected an object")
-        images.append(image_name(one.get("image_id"), path, f"position {i}"))
-        track = one.get("track_id")
+    for i, result in enumerate(content):
+        if not isinstance(result, dict):
+            raise InputError(f"{path}: position {i} must be an object, got {kind_of(result)}")
+        images.append(image_name(result.get("image_id"), path, f"position {i}"))
+        track = result.get("track_id")
         person.append(None if track is None else whole_number(track, path, "track_id"))
-        score.append(score_of(one, "score", path, f"position {i}"))
-    values = pose_array([one.get("keypoints") for one in content], path)
+        score.append(score_of(result, "score", path, f"position {i}"))
+    values = pose_array([result.get("keypoints") for result in content], path)
     named = skeleton_of(values.shape[1] if content else None, skeleton, COCO, path)
     return clips_of_images(result_parts(path), values, images, person, named, path, score)
 
 
 def write_coco_results(tracks: PoseTracks, folder: Path) -> list[Path]:
-    """Writes one list a clip, with ``track_id``; positions and scores to three decimals."""
+    """Writes one list for each clip, with ``track_id`` and values to three decimals."""
     return write_files(folder, _files(tracks))
 
 

@@ -1,8 +1,8 @@
-"""DeepLabCut's tables: the poses of any animals in one video, joints by name.
+"""DeepLabCut's tables: poses of animals in one video, with joints by name.
 
-Rows of names (``scorer``, ``individuals`` where there are several animals, ``bodyparts``,
-``coords``), then a row a frame: its number, and x, y, likelihood of each body part; empty where it was
-not found. Source: the DeepLabCut documentation, ``analyze_videos(..., save_as_csv=True)``.
+Header rows (``scorer``, ``individuals`` for several animals, ``bodyparts``, ``coords``) precede a
+row for each frame: its number, and x, y, likelihood of each body part, empty if it was not found.
+Source: the DeepLabCut documentation, ``analyze_videos(..., save_as_csv=True)``.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _OWN = re.compile(r"DLC_|DeepCut_")
 
 @dataclass(frozen=True)
 class Table:
-    """What is in a table.
+    """The content of a table.
 
     Attributes:
-        columns: Of each column the individual (empty: the table has none), body part, coordinate.
+        columns: For each column: individual (empty without individuals), body part, coordinate.
         frames: The frame number of each row.
-        values: :math:`[F, K]`; NaN in empty cells.
+        values: :math:`[F, K]`; NaN for empty cells.
     """
 
     columns: Sequence[tuple[str, str, str]]
@@ -51,71 +51,74 @@ class Table:
 
 
 def detect(path: Path) -> bool:
-    """The first cell."""
+    """Whether a file begins with DeepLabCut's first cell."""
     return bool(re.match(r"(sep=.\n)?\s*scorer[,;\t]", head(path, 64)))
 
 
 def read_deeplabcut(path: Path, skeleton: Skeleton | None) -> Clips:
-    """Reads one video; the clip is named after it. Each animal is a track, in the table's order.
+    """Reads one video, which names the clip. Each animal is a track, in the table's order.
 
     Args:
         path: The file.
-        skeleton: Names and connects the joints; they are found in the table by their names, and body
-            parts that it lacks are passed over, with a remark. ``None``: the largest built-in skeleton that the table has
-            all joints of.
+        skeleton: Names and connects the joints, which the table's names must include; other body
+            parts are ignored with a remark. ``None``: the largest built-in skeleton whose joints
+            are all in the table.
 
     Raises:
-        InputError: No table of DeepLabCut's, or one without the joints of a skeleton.
+        InputError: Another kind of file, or a table without all joints of a skeleton.
     """
     return clip_of_table(_table(path), path, skeleton)
 
 
 def clip_of_table(table: Table, path: Path, skeleton: Skeleton | None) -> Clips:
-    """The clip of a table, as :func:`read_deeplabcut`."""
+    """Makes the clip of a table, as :func:`read_deeplabcut`."""
     column = {key: i for i, key in enumerate(table.columns)}
     if len(column) < len(table.columns):
-        raise InputError(f"{path} has two columns of one name, expected different names")
-    # Exact names, else the spellings that other tables have.
+        repeated = next(key for i, key in enumerate(table.columns) if column[key] != i)
+        raise InputError(
+            f"{path} must have different column names, got {' '.join(repeated).strip()!r} twice"
+        )
+    # Exact names, otherwise other spellings.
     parts = list(dict.fromkeys(part for _, part, _ in table.columns))
     by_key = {joint_key(words_of(part)): part for part in reversed(parts)}
     skeleton = skeleton or built_in_of(by_key)
     if skeleton is None:
         raise InputError(
-            f"{path} has the body parts {listed(parts)} and does not say how they are "
-            "connected, expected a skeleton of them (--skeleton)"
+            f"{path} must have the body parts of a built-in skeleton, or a skeleton of its own "
+            f"(--skeleton), got {listed(parts)}"
         )
     keys = keys_of(skeleton)
     joints = [
         joint if joint in parts else by_key.get(key, joint)
         for joint, key in zip(skeleton.joints, keys, strict=True)
     ]
-    # A part that is not of every animal (single objects of the arena) has columns for some only.
+    # Body parts that not every animal has (single objects of the arena) have columns for some only.
     animals = list(dict.fromkeys(animal for animal, _, _ in table.columns))
     animals = [
         animal for animal in animals if any((animal, joint, "x") in column for joint in joints)
     ]
     if not animals:
         raise InputError(
-            f"{path} has no body part of skeleton {skeleton.name!r}, expected "
+            f"{path} must have the body parts of skeleton {skeleton.name!r}, got none of "
             f"{listed(skeleton.joints)}"
         )
-    solid = all((animal, joint, "z") in column for animal in animals for joint in joints)
-    axes = ("x", "y", "z") if solid else ("x", "y")
+    has_z = all((animal, joint, "z") in column for animal in animals for joint in joints)
+    axes = ("x", "y", "z") if has_z else ("x", "y")
     values = np.zeros((len(animals), len(table.frames), len(joints), len(axes) + 1))
     for a, animal in enumerate(animals):
         for v, joint in enumerate(joints):
             for axis in axes:
                 if (animal, joint, axis) not in column:
                     raise InputError(
-                        f"{path} has no {axis} of {joint!r} {animal}".rstrip()
-                        + f", expected all joints of skeleton {skeleton.name!r}"
+                        f"{path} must have {axis} of {joint!r} {animal}".rstrip()
+                        + f" for skeleton {skeleton.name!r}, got no such column"
                     )
             place = table.values[:, [column[animal, joint, axis] for axis in axes]]
             likelihood = column.get((animal, joint, "likelihood"))
             score = np.ones(len(place)) if likelihood is None else table.values[:, likelihood]
-            there = ~np.isnan(place).any(-1)
-            values[a, there, v, :-1] = place[there]
-            values[a, there, v, -1] = np.where(np.isnan(score), 1, score)[there]
+            visible = ~np.isnan(place).any(-1)
+            values[a, visible, v, :-1] = place[visible]
+            values[a, visible, v, -1] = np.where(np.isnan(score), 1, score)[visible]
     track, row = np.nonzero((values[..., :-1] != 0).any((-2, -1)))
     clips = build_clip(
         (_video(path.stem),),
@@ -126,18 +129,21 @@ def clip_of_table(table: Table, path: Path, skeleton: Skeleton | None) -> Clips:
         path,
         listed=table.frames.tolist(),
     )
-    left = [part for part in parts if part not in joints]
-    if left:
-        clips.remarks.append(Remark(passed_over(left, skeleton), len(left), len(parts), path))
+    ignored = [part for part in parts if part not in joints]
+    if ignored:
+        remark = Remark(passed_over(ignored, skeleton), len(ignored), len(parts), path)
+        clips.remarks.append(remark)
     return clips
 
 
 def write_deeplabcut(tracks: PoseTracks, folder: Path) -> list[Path]:
-    """Writes one table a clip, each person an individual in the order of their ids (which readers
-    number anew); positions and scores to three decimals.
+    """Writes one table for each clip, with values to three decimals.
+
+    Each person is an individual, in the order of ids; readers renumber them.
 
     Raises:
-        InputError: A clip whose name has DeepLabCut's ``DLC_`` or ``DeepCut_`` in it, where readers end it.
+        InputError: A clip name with ``DLC_`` or ``DeepCut_``, which end the video's name for
+            readers.
     """
     return write_files(folder, _files(tracks))
 
@@ -151,12 +157,11 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
     for clip, name in enumerate(file_names(tracks.clip_names)):
         if _video(name) != name:
             raise InputError(
-                f"clip {tracks.clip_names[clip]!r:.80} would be read back as {_video(name)!r:.80}, "
-                "expected a name without 'DLC_' and 'DeepCut_', which end the video's name in "
-                "DeepLabCut's files"
+                "the name of a clip must not contain 'DLC_' or 'DeepCut_', which end the video's "
+                f"name in DeepLabCut's files, got {tracks.clip_names[clip]!r:.80}"
             )
         rows = np.flatnonzero(tracks.clip == clip)
-        # A table has columns even where nobody is.
+        # A table without people has columns too.
         people = np.unique(tracks.track[rows]).tolist() or [0]
         columns = [(one, joint, c) for one in people for joint in joints for c in _COORDS]
         cells = {(tracks.track[row], tracks.frame[row]): poses[row] for row in rows}
@@ -173,7 +178,7 @@ def _files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
 
 
 def _video(stem: str) -> str:
-    """The video's name in that of a table's file; behind it DeepLabCut puts its own."""
+    """The video's name in a table's file name, before DeepLabCut's addition."""
     return _OWN.split(stem)[0] or stem
 
 
@@ -201,7 +206,7 @@ def _table(path: Path) -> Table:
 
 
 def frames_of_index(index: Sequence[str], lines: Sequence[int], path: Path) -> np.ndarray:
-    """Frame numbers of the rows of a table: its index, or the numbers in names of pictures.
+    """Frame numbers of a table's rows: its index, or the numbers in names of pictures.
 
     Args:
         index: The first cell of each row.
@@ -209,27 +214,30 @@ def frames_of_index(index: Sequence[str], lines: Sequence[int], path: Path) -> n
         path: The file, for errors.
 
     Raises:
-        InputError: Rows that are no numbered frames.
+        InputError: Rows without frame numbers.
     """
     if index and all(re.search(r"\.[A-Za-z]+$", one) for one in index):
         series = series_of(index, lambda i: f"{path}: picture {index[i]!r:.60}")
         if len(series) > 1:
             raise InputError(
-                f"{path} has the pictures {index[series[0].members[0]]!r:.60} and "
-                f"{index[series[1].members[0]]!r:.60}, expected those of one video"
+                f"{path} must have pictures of one video, got "
+                f"{index[series[0].members[0]]!r:.60} and {index[series[1].members[0]]!r:.60}"
             )
         frames = np.zeros(len(index), dtype=np.int64)
         frames[series[0].members] = series[0].frames
         return frames
     numbers = [
-        whole_number(one.removesuffix(".0"), path, f"in row {line} frame")
-        for line, one in zip(lines, index, strict=True)
+        whole_number(cell.removesuffix(".0"), path, f"frame in row {line}")
+        for line, cell in zip(lines, index, strict=True)
     ]
     return np.array(numbers, dtype=np.int64)
 
 
 def _columns(names: dict[str, list[str]], path: Path) -> list[tuple[str, str, str]]:
     if not {"scorer", "bodyparts", "coords"} <= set(names) or not names["coords"]:
-        raise InputError(f"{path} has no rows scorer, bodyparts and coords, expected {_KIND}")
+        raise InputError(
+            f"{path} must have the rows scorer, bodyparts and coords of {_KIND}, got "
+            f"{', '.join(names) or 'none'}"
+        )
     animals = names.get("individuals", [""] * len(names["coords"]))
     return list(zip(animals, names["bodyparts"], names["coords"], strict=True))

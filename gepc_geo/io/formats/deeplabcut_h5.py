@@ -1,8 +1,8 @@
-"""DeepLabCut's tables in HDF5, which it writes first: what is in them is what is in its CSV.
+"""DeepLabCut's tables in HDF5, with the same content as its CSV files.
 
-pandas writes them by PyTables, and both unpickle what they find in the attributes of such a file, which may
-run anything. Here the values are read as arrays, and the names of the columns, which are pickled lists, as
-plain containers alone (:mod:`gepc_geo.io._common.unpickle`).
+pandas writes these files with PyTables, and both unpickle attributes of a file, which can execute
+code. This reader reads values as arrays, and the pickled lists of column names as plain containers
+(:mod:`gepc_geo.io._common.unpickle`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from gepc_geo.poses.skeleton import Skeleton
 
 _KIND = "a DeepLabCut table in HDF5"
 _MAGIC = b"\x89HDF\r\n\x1a\n"
-# Numbers in one table: 2 GiB of them.
+# Largest number of values in one table: 2 GiB.
 _MOST = 2**28
-# Levels of the names of columns: scorer, (individuals,) bodyparts, coords.
+# Levels of column names: scorer, (individuals,) bodyparts, coords.
 _LEVELS = (3, 4)
 
 
 def detect(path: Path) -> bool:
-    """HDF5's first bytes."""
+    """Whether a file begins as HDF5."""
     try:
         with path.open("rb") as stream:
             return stream.read(len(_MAGIC)) == _MAGIC
@@ -42,14 +42,15 @@ def read_deeplabcut_h5(path: Path, skeleton: Skeleton | None) -> Clips:
     """Reads one video, as :func:`gepc_geo.io.formats.deeplabcut.read_deeplabcut`.
 
     Raises:
-        InputError: No table of DeepLabCut's, one without the joints of a skeleton, or h5py is missing.
+        InputError: Another kind of file, a table without all joints of a skeleton, or h5py is
+            missing.
     """
     try:
         import h5py
     except ImportError:
         raise InputError(
-            f"{path} is in HDF5, which needs h5py, expected it to be installed (pip install "
-            "'gepc_geo[hdf5]') or the table as CSV"
+            f"h5py must be installed to read {path} (pip install 'gepc_geo[hdf5]'), or the table "
+            "must be CSV, got no h5py"
         ) from None
     try:
         with h5py.File(path, "r") as file:
@@ -57,9 +58,9 @@ def read_deeplabcut_h5(path: Path, skeleton: Skeleton | None) -> Clips:
     except InputError:
         raise
     except Exception as error:
-        # Damage shows anywhere in the library.
+        # Damage causes exceptions of any type in the library.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} cannot be read, expected {_KIND}: {reason}") from None
+        raise InputError(f"could not read {path} as {_KIND}: {reason}") from None
     return clip_of_table(table, path, skeleton)
 
 
@@ -67,13 +68,13 @@ def read_deeplabcut_h5(path: Path, skeleton: Skeleton | None) -> Clips:
 
 
 class _Reader:
-    """Reads pandas' two ways to store a frame of data, by h5py."""
+    """Reads the two formats of pandas with h5py."""
 
     def __init__(self, path: Path, h5py: Any) -> None:
         self._path, self._h5py = path, h5py
 
     def table(self, file: Any) -> Table:
-        """The one table of a file."""
+        """Reads the only table of a file."""
         kinds = {
             name: self._text(group, "pandas_type")
             for name in file
@@ -81,7 +82,7 @@ class _Reader:
         }
         found = [name for name, kind in kinds.items() if kind in ("frame", "frame_table")]
         if len(found) != 1:
-            raise InputError(f"{self._path} holds {len(found)} tables of pandas, expected {_KIND}")
+            raise InputError(f"{self._path} must be {_KIND}, got {len(found)} tables of pandas")
         group = file[found[0]]
         if kinds[found[0]] == "frame":
             columns, index, values = self._fixed(group)
@@ -90,7 +91,7 @@ class _Reader:
         if index.ndim != 1 or index.dtype.kind not in "iuS" or len(index) != len(values):
             raise self._wrong("rows that are no numbered frames")
         if index.dtype.kind == "S":
-            # Names of pictures.
+            # The index has names of pictures.
             texts = [one.decode("utf-8", "replace") for one in index.tolist()]
             index = frames_of_index(texts, range(1, len(texts) + 1), self._path)
         if not values.shape[1] == len(columns) <= MAX_COLUMNS:
@@ -101,7 +102,7 @@ class _Reader:
         return Table(names, index.astype(np.int64), values)
 
     def _appendable(self, group: Any) -> tuple[list[tuple[str, ...]], np.ndarray, np.ndarray]:
-        """The ``table`` format: rows of an index and blocks of columns."""
+        """Reads the ``table`` format: rows of an index and blocks of columns."""
         dataset = self._item(group, "table")
         fields = (dataset.dtype.names or ()) if isinstance(dataset, self._h5py.Dataset) else ()
         if "index" not in fields:
@@ -121,14 +122,14 @@ class _Reader:
         return columns, rows["index"], np.concatenate([np.zeros((len(rows), 0)), *blocks], axis=1)
 
     def _fixed(self, group: Any) -> tuple[list[tuple[str, ...]], np.ndarray, np.ndarray]:
-        """The ``fixed`` format: arrays of the axes and of the blocks."""
+        """Reads the ``fixed`` format: arrays of the axes and of the blocks."""
         if "axis1" not in group:
             raise self._wrong("rows that are no numbered frames")
         index = self._array(self._item(group, "axis1"))
         columns: list[tuple[str, ...]] = []
         blocks = []
         count = self._count(group, "nblocks", MAX_COLUMNS)
-        # Before any is read: blocks may be one array many times.
+        # The sum is checked before reading: blocks may be one array many times.
         sizes = [self._size(self._item(group, f"block{block}_values")) for block in range(count)]
         if sum(sizes) > 8 * _MOST:
             raise self._wrong(f"arrays of {sum(sizes)} bytes")
@@ -149,7 +150,7 @@ class _Reader:
         return columns, index, np.concatenate(blocks, axis=1)
 
     def _item(self, group: Any, name: str) -> Any:
-        """What is in a group under a name; nothing of other files."""
+        """An item of a group; links to other files are refused."""
         link = group.get(name, getlink=True)
         if link is None:
             raise self._wrong(f"no {name}")
@@ -158,7 +159,7 @@ class _Reader:
         return group[name]
 
     def _array(self, dataset: Any) -> np.ndarray:
-        """All of a data set, if it is in the file and no larger than a table may be."""
+        """Reads a data set within the file, up to the size of a table."""
         if not isinstance(dataset, self._h5py.Dataset) or dataset.dtype.hasobject:
             raise self._wrong("something other than arrays of numbers and names")
         if dataset.external or dataset.is_virtual:
@@ -169,10 +170,10 @@ class _Reader:
         return np.asarray(dataset[()])
 
     def _size(self, dataset: Any) -> int:
-        """In bytes, unpacked."""
+        """Uncompressed size in bytes."""
         if not isinstance(dataset, self._h5py.Dataset):
             raise self._wrong("something other than arrays of numbers and names")
-        return math.prod(dataset.shape) * dataset.dtype.itemsize
+        return int(math.prod(dataset.shape) * dataset.dtype.itemsize)
 
     def _numbers(self, values: np.ndarray) -> np.ndarray:
         if values.ndim != 2 or values.dtype.kind not in "iuf":
@@ -190,11 +191,11 @@ class _Reader:
         return bytes(value).decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
     def _wrong(self, what: str) -> InputError:
-        return InputError(f"{self._path} has {what}, expected {_KIND}")
+        return InputError(f"{self._path} must be {_KIND}, got {what}")
 
 
 def _is_name(one: Any) -> bool:
-    """Whether it names a column as DeepLabCut does."""
+    """Whether ``one`` is a column name of DeepLabCut."""
     return (
         isinstance(one, tuple)
         and len(one) in _LEVELS

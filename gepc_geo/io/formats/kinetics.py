@@ -1,9 +1,9 @@
-"""Kinetics-skeleton, the JSON files of ST-GCN (Yan et al., AAAI 2018): one clip a file.
+"""Kinetics-skeleton, the JSON files of ST-GCN (Yan et al., AAAI 2018), one file for each clip.
 
 ``{"data": [{"frame_index": 1, "skeleton": [{"pose": [x, y, ...], "score": [...]}]}], "label": ...,
-"label_index": ...}`` with OpenPose's 18 joints in shares of the image (the published files come from
-videos of 340 by 256 pixels) and no person ids; frames are counted from 1. Those of the published halves
-lie in ``kinetics_train`` and ``kinetics_val``. Source: ST-GCN's data description and its feeder.
+"label_index": ...}`` with OpenPose's 18 joints in shares of the image (the published files come
+from videos of 340 by 256 pixels) and no person ids; frames count from 1. The published halves are
+in ``kinetics_train`` and ``kinetics_val``. Source: ST-GCN's data description and its feeder.
 """
 
 from __future__ import annotations
@@ -32,45 +32,45 @@ from gepc_geo.utils.files import write_files
 
 _KIND = "a Kinetics-skeleton file"
 JOINTS = {18: SKELETONS["coco18"]}
-# By the folder that a file lies in.
+# By the file's folder.
 _SPLITS = {"kinetics_train": "train", "kinetics_val": "test"}
 
 
 def detect(path: Path) -> bool:
-    """A JSON object that begins with a list of frames called ``data``."""
+    """Whether a file is a JSON object that begins with a list of frames called ``data``."""
     return bool(
         re.match(r'\s*\{\s*"data"\s*:\s*\[\s*(\]|\{\s*"(frame_index|skeleton)")', head(path))
     )
 
 
 def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> Clips:
-    """Reads one clip; its class is ``label``, its image size 1 by 1 as positions are shares of it.
+    """Reads one clip; its class is ``label``, and its image size is 1 by 1 (positions are shares).
 
-    The split of a file in a folder ``kinetics_train`` is ``train``, in ``kinetics_val`` it is ``test``,
-    elsewhere it is unknown.
+    The split is ``train`` in a folder ``kinetics_train``, ``test`` in ``kinetics_val``, otherwise
+    unknown.
 
     Args:
         path: The file.
         skeleton: Names the joints; ``None``: COCO's of OpenPose.
 
     Raises:
-        InputError: Something else in the file, or another number of joints.
+        InputError: Another kind of file, or another number of joints.
     """
     content = read_json(path, _KIND)
     data = content.get("data") if isinstance(content, dict) else None
     if not isinstance(data, list):
-        raise InputError(f"{path} has no list of frames called data, expected {_KIND}")
+        raise InputError(f"{path} must be {_KIND} with a list of frames called data, got none")
     frame: list[int] = []
     poses: list[np.ndarray] = []
     listed: list[int] = []
     for entry in data:
         people = entry.get("skeleton") if isinstance(entry, dict) else None
         if not isinstance(people, list):
-            raise InputError(f"{path} has a frame without a list called skeleton, expected {_KIND}")
+            raise InputError(f"{path} must be {_KIND}, got a frame without a list called skeleton")
         number = whole_number(entry.get("frame_index"), path, "frame_index")
         listed.append(number)
-        for one in people:
-            poses.append(_pose(one, path, number))
+        for person in people:
+            poses.append(_pose(person, path, number))
             frame.append(number)
     named = skeleton_of(joints_of(poses, path), skeleton, JOINTS, path)
     values = np.array(poses).reshape(len(poses), named.num_joints, 3)
@@ -86,16 +86,16 @@ def read_kinetics(path: Path, skeleton: Skeleton | None = None) -> Clips:
         counted=True,
         image_size=[[1, 1]],
         clip_label=[label if isinstance(label, str) else ""],
-        # Absolute, as a file of the current folder is not told its name.
+        # An absolute path names the folder of a file in the current folder.
         clip_split=[_SPLITS.get(path.absolute().parent.name, "")],
     )
 
 
 def write_kinetics(tracks: PoseTracks, folder: Path) -> list[Path]:
-    """Writes one file a clip, positions to six decimals of the image's size; person ids are lost.
+    """Writes one file for each clip, positions to six decimals of the image's size.
 
-    Splits are lost, too: readers go by the name of the folder. ``label_index`` counts the classes in
-    alphabetical order.
+    Person ids are lost. Splits are lost too, as readers take them from the folder. ``label_index``
+    is the position of the class in alphabetical order.
 
     Raises:
         InputError: A clip of unknown image size.
@@ -123,16 +123,16 @@ def _person(pose: np.ndarray) -> dict[str, list[float]]:
     return {"pose": pose[:, :2].ravel().tolist(), "score": pose[:, 2].tolist()}
 
 
-def _pose(one: Any, path: Path, frame: int) -> np.ndarray:
+def _pose(person: Any, path: Path, frame: int) -> np.ndarray:
     """x, y, score of each joint, :math:`[V, 3]`."""
-    if not isinstance(one, dict):
+    if not isinstance(person, dict):
         raise InputError(
-            f"{path} has {kind_of(one)} as a person in frame {frame}, expected {_KIND}"
+            f"{path}: a person in frame {frame} must be an object, got {kind_of(person)}"
         )
-    pose, score = (finite_array(one.get(name, []), path) for name in ("pose", "score"))
+    pose, score = (finite_array(person.get(name, []), path) for name in ("pose", "score"))
     if pose.ndim != 1 or score.ndim != 1 or not len(score) or len(pose) != 2 * len(score):
         raise InputError(
-            f"{path} has a pose of shape {list(pose.shape)} and a score of {list(score.shape)} in "
-            f"frame {frame}, expected x and y, and a score, of each joint"
+            f"{path}: a person in frame {frame} must have x and y, and a score, of each joint, got "
+            f"a pose of shape {list(pose.shape)} and a score of {list(score.shape)}"
         )
     return np.concatenate([pose.reshape(-1, 2), score[:, None]], axis=1)

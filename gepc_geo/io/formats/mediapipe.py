@@ -1,15 +1,15 @@
-"""MediaPipe pose landmarks as JSON, in the layout below: MediaPipe itself writes no files.
+"""MediaPipe pose landmarks as JSON, in the layout below (MediaPipe itself writes no files).
 
 .. code-block:: json
 
     {"image_size": [1920, 1080], "fps": 25,
      "frames": [{"frame": 0, "pose_landmarks": [[{"x": 0.5, "y": 0.5, "visibility": 0.9}]]}]}
 
-``pose_landmarks`` is that of ``PoseLandmarkerResult``: a list of people, each a list of 33 landmarks in
-shares of the image's width and height, or in pixels. One person may be a list of landmarks alone,
-nobody null. ``image_size`` and ``fps`` may be left out, and so may ``frame`` (then frames are counted from
-0; else from 0 or 1) and ``visibility`` (then, and where it is null, 1); further entries (``z``, ``presence``,
-``pose_world_landmarks``) are passed over.
+``pose_landmarks`` is that of ``PoseLandmarkerResult``: a list of people, each a list of 33
+landmarks in shares of the image's width and height, or in pixels. A single person may be a list of
+landmarks, no person null. ``image_size`` and ``fps`` are optional, and so are ``frame`` (default:
+the position in the list; given numbers start at 0 or 1) and ``visibility`` (default, and value of
+null: 1). Other entries (``z``, ``presence``, ``pose_world_landmarks``) are ignored.
 """
 
 from __future__ import annotations
@@ -42,23 +42,32 @@ _LANDMARK = ("x", "y", "visibility")
 
 
 def detect(path: Path) -> bool:
-    """A JSON object of nothing but ``image_size``, ``fps`` and ``frames``."""
+    """Whether a file is a JSON object of ``image_size``, ``fps`` and ``frames``."""
     return bool(re.match(r'\s*\{\s*("(image_size|fps)"\s*:[^"]*)*"frames"\s*:', head(path)))
 
 
 def read_mediapipe(path: Path) -> Clips:
-    """Reads one video, in pixels where the file has an ``image_size``, else in shares of a 1 by 1
-    image; the clip is named after the file. Visibility is the confidence, 1 where there is none."""
+    """Reads one video, which names the clip.
+
+    Positions are in pixels if the file has an ``image_size``, otherwise in shares of a 1 by 1
+    image. Visibility is the confidence, by default 1.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
+    """
     content = read_json(path, _KIND)
     entries = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(entries, list):
-        raise InputError(f"{path} has no list of frames, expected {_KIND}")
+        raise InputError(f"{path} must be {_KIND} with a list of frames, got none")
     size = content.get("image_size", [1, 1])
     if not (isinstance(size, list) and len(size) == 2 and all(_is_positive(v) for v in size)):
-        raise InputError(f"{path} has image_size {size!r:.40}, expected width and height in pixels")
+        raise InputError(f"{path}: image_size must be width and height in pixels, got {size!r:.40}")
     fps = content.get("fps")
     if fps is not None and not _is_positive(fps):
-        raise InputError(f"{path} has fps {fps!r:.40}, expected a number above 0")
+        raise InputError(f"{path}: fps must be a number above 0, got {fps!r:.40}")
     frame: list[int] = []
     poses: list[list[list[float]]] = []
     listed: list[int] = []
@@ -69,13 +78,13 @@ def read_mediapipe(path: Path) -> Clips:
             people = [people]
         if not isinstance(people, list):
             raise InputError(
-                f"{path} has no list of people called pose_landmarks at position {position} of its "
-                f"frames, expected {_KIND}"
+                f"{path}: frame at position {position} must have a list of people called "
+                "pose_landmarks, got none"
             )
         number = whole_number(entry.get("frame", position), path, "frame")
         listed.append(number)
-        for one in people:
-            poses.append(_pose(one, path, number))
+        for person in people:
+            poses.append(_pose(person, path, number))
             frame.append(number)
     for pose in poses:
         skeleton_of(len(pose), None, JOINTS, path)
@@ -97,7 +106,7 @@ def read_mediapipe(path: Path) -> Clips:
 
 
 def write_mediapipe(tracks: PoseTracks, folder: Path) -> list[Path]:
-    """Writes one file a clip, positions to six decimals of the image's size; person ids are lost.
+    """Writes one file for each clip, positions to six decimals of the image's size, without ids.
 
     Raises:
         InputError: A clip of unknown image size.
@@ -129,16 +138,14 @@ def _is_positive(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e9
 
 
-def _pose(one: Any, path: Path, frame: int) -> list[list[float]]:
-    """x, y, visibility of each landmark; not yet known to be numbers."""
-    if not isinstance(one, list):
+def _pose(person: Any, path: Path, frame: int) -> list[list[float]]:
+    """x, y, visibility of each landmark; values of any type."""
+    if not isinstance(person, list):
         raise InputError(
-            f"{path} has {kind_of(one)} as a person in frame {frame}, expected a list of landmarks"
+            f"{path}: a person in frame {frame} must be a list of landmarks, got {kind_of(person)}"
         )
-    for landmark in one:
+    for landmark in person:
         if not isinstance(landmark, dict) or not {"x", "y"} <= set(landmark):
-            raise InputError(
-                f"{path} has a landmark without x and y in frame {frame}, expected {_KIND}"
-            )
-    marks = ((mark["x"], mark["y"], mark.get("visibility")) for mark in one)
+            raise InputError(f"{path}: a landmark in frame {frame} must have x and y, got less")
+    marks = ((mark["x"], mark["y"], mark.get("visibility")) for mark in person)
     return [[x, y, 1.0 if visibility is None else visibility] for x, y, visibility in marks]

@@ -1,16 +1,16 @@
-"""MMPose and RTMPose: the predictions of a video as JSON, or of each image of a folder.
+"""MMPose and RTMPose: predictions of a video, or of each image of a folder, as JSON.
 
 ``demo/topdown_demo_with_mmdet.py --save-predictions`` writes ``{"meta_info": {...},
-"instance_info": [...]}``, ``MMPoseInferencer(pred_out_dir=...)`` the list alone. Its entries are
-``{"frame_id": 1, "instances": [{"keypoints": [[x, y], ...], "keypoint_scores": [...]}]}``; an
-instance has a ``track_id`` where something tracked it. The demos count frames from 1, the inferencer
-from 0. Results of the inferencer that were saved by hand are a list of frames, each a list of
-instances, or ``{"predictions": [...]}`` of these.
+"instance_info": [...]}``, ``MMPoseInferencer(pred_out_dir=...)`` only the list. Its entries are
+``{"frame_id": 1, "instances": [{"keypoints": [[x, y], ...], "keypoint_scores": [...]}]}``; a
+tracked instance has a ``track_id``. The demos count frames from 1, the inferencer from 0. Manually
+saved results of the inferencer are a list of frames, each a list of instances, or ``{"predictions":
+[...]}`` of these.
 
-Of a folder of images the inferencer writes the instances of each into a file of the image's name, some
-versions in a list of one list; the demo writes ``results_NAME.json`` with ``instance_info``, a list of
-instances. Versions before 1.0 give x, y, score of each joint. 3D lifters give three coordinates a
-joint, in metres. Source: MMPose 1.x, demo and inferencer.
+For a folder of images the inferencer writes the instances of each image into a file of its name,
+some versions in a list of one list; the demo writes ``results_NAME.json`` with a list of instances
+as ``instance_info``. Versions before 1.0 give x, y, score of each joint. 3D lifters give three
+coordinates of a joint, in metres. Source: MMPose 1.x, demo and inferencer.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ from gepc_geo.utils.files import write_files
 
 _KIND = "MMPose's predictions of a video"
 _IMAGE_KIND = "MMPose's predictions of an image"
-# Frames with nobody may come first.
+# Frames without people may come first.
 _NESTED = re.compile(r'\s*\[\s*(\[\s*\]\s*,\s*)*\[\s*\{[^{}]*"keypoints"\s*:\s*\[\s*\[')
-# Many frames with nobody may come first.
-_LONG = 65536
-# The lifters that MMPose has by name give Human3.6M's joints.
+# Many frames without people may come first.
+_HEAD = 65536
+# MMPose's named lifters give Human3.6M's joints.
 _LIFTED = {17: SKELETONS["h36m17"]}
 
 
 def detect(path: Path) -> bool:
-    """A JSON object that begins with ``meta_info`` or its frames, or the list of frames."""
+    """Whether a file is an object with ``meta_info`` or frames, or a list of frames."""
     if detect_images(path):
         return False
-    start = head(path, _LONG)
+    start = head(path, _HEAD)
     return bool(
         re.match(
             r'\s*(\{\s*"(meta_info|instance_info)"|\[?\s*\{\s*"predictions"\s*:\s*\[\s*\[|\[\s*\{\s*"(frame_id|instances)")',
@@ -63,9 +63,8 @@ def detect(path: Path) -> bool:
 
 
 def detect_images(path: Path) -> bool:
-    """A JSON list of objects that begin with key points in pairs; the same in a list of one, or as the demo
-    writes it."""
-    start = head(path, _LONG)
+    """Whether a file has one image: objects with pairs of key points, in a list or the demo's."""
+    start = head(path, _HEAD)
     if re.match(r'\s*\[\s*\{[^{}]*"keypoints"\s*:\s*\[\s*\[', start):
         return True
     demo = re.match(r'\s*\{\s*"(meta_info|instance_info)"', start)
@@ -81,23 +80,26 @@ def detect_images(path: Path) -> bool:
 
 
 def is_nested(path: Path) -> bool:
-    """Whether it is a list of lists of instances: of one, it is an image or a video of one frame."""
-    return bool(_NESTED.match(head(path, _LONG)))
+    """Whether a file is a list of lists of instances, of an image or of a video."""
+    return bool(_NESTED.match(head(path, _HEAD)))
 
 
 def read_mmpose(path: Path, skeleton: Skeleton | None = None) -> Clips:
-    """Reads one video; the clip is named after the file, without the demo's ``results_``.
+    """Reads one video, which names the clip, without the demo's ``results_``.
 
     Args:
         path: The file.
-        skeleton: Names the joints; ``None``: the names in ``meta_info``; without it COCO's or Halpe's by
-            their number, of 3D poses Human3.6M's.
+        skeleton: Names the joints; ``None``: the names in ``meta_info``; without these COCO's or
+            Halpe's by their number, Human3.6M's for 3D poses.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     content = read_json(path, _KIND)
     meta = content.get("meta_info") if isinstance(content, dict) else None
     info = _frames_of(content)
     if not isinstance(info, list):
-        raise InputError(f"{path} has no list of frames called instance_info, expected {_KIND}")
+        raise InputError(f"{path} must be {_KIND} with a list called instance_info, got none")
     frames: list[tuple[int, list[Any], Path]] = []
     for position, entry in enumerate(info):
         if isinstance(entry, list):
@@ -105,18 +107,22 @@ def read_mmpose(path: Path, skeleton: Skeleton | None = None) -> Clips:
             continue
         people = entry.get("instances") if isinstance(entry, dict) else None
         if not isinstance(people, list):
-            raise InputError(f"{path} has a frame without a list of instances, expected {_KIND}")
+            raise InputError(f"{path} must be {_KIND}, got a frame without a list of instances")
         frames.append((whole_number(entry.get("frame_id"), path, "frame_id"), people, path))
     name = path.stem.removeprefix("results_") or path.stem
     return _clip((name,), frames, skeleton, path, meta, counted=True)
 
 
 def read_mmpose_images(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
-    """Reads one clip, a file an image.
+    """Reads one clip with a file for each image.
 
     Args:
-        files: Its frames.
-        skeleton: Names the joints; ``None``: COCO's or Halpe's by their number, of 3D poses Human3.6M's.
+        files: The files of the frames.
+        skeleton: Names the joints; ``None``: COCO's or Halpe's by their number, Human3.6M's for 3D
+            poses.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     frames: list[tuple[int, list[Any], Path]] = []
     meta = None
@@ -125,16 +131,18 @@ def read_mmpose_images(files: FrameFiles, skeleton: Skeleton | None = None) -> C
         if isinstance(people, dict) and "instance_info" in people:
             meta, people = people.get("meta_info"), people.get("instance_info")
         if not isinstance(people, list):
-            raise InputError(f"{path} holds {kind_of(people)}, expected {_IMAGE_KIND}")
+            raise InputError(f"{path} must be {_IMAGE_KIND}, got {kind_of(people)}")
         nested = len(people) == 1 and isinstance(people[0], list)
         frames.append((number, people[0] if nested else people, path))
-    parts = tuple(one.removeprefix("results_") for one in files.parts)
+    parts = tuple(part.removeprefix("results_") for part in files.parts)
     return _clip(parts, frames, skeleton, files.paths[0], meta, counted=not files.timed)
 
 
 def write_mmpose(tracks: PoseTracks, folder: Path) -> list[Path]:
-    """Writes one ``results_NAME.json`` a clip, as the demo does, with ``track_id``; positions and
-    scores to three decimals."""
+    """Writes one ``results_NAME.json`` for each clip, as the demo does.
+
+    Instances have a ``track_id``; values have three decimals.
+    """
     return write_files(folder, _files(tracks))
 
 
@@ -164,15 +172,17 @@ def _person(pose: np.ndarray, track: int) -> dict[str, Any]:
 
 
 def _frames_of(content: Any) -> Any:
-    """The list of frames in any of the layouts."""
+    """The list of frames of any layout."""
     if isinstance(content, dict):
         return content.get("instance_info", content.get("predictions"))
     if isinstance(content, list) and all(
         isinstance(c, dict) and "predictions" in c for c in content
     ):
         frames = [c["predictions"] or [[]] for c in content]
-        # Whatever is no list is refused as a frame is.
-        return [one for some in frames for one in (some if isinstance(some, list) else [some])]
+        # The check of frames refuses anything but lists.
+        return [
+            people for frame in frames for people in (frame if isinstance(frame, list) else [frame])
+        ]
     return content
 
 
@@ -184,22 +194,22 @@ def _clip(
     meta: Any = None,
     counted: bool = False,
 ) -> Clips:
-    """One clip of frame numbers, instances and the file that each is in."""
+    """Makes a clip from frame numbers, instances and the file of each frame."""
     frame: list[int] = []
     person: list[int | None] = []
     poses: list[np.ndarray] = []
     owner: list[Path] = []
     for number, people, path in frames:
-        for one in people:
-            poses.append(_pose(one, path, number))
+        for instance in people:
+            poses.append(_pose(instance, path, number))
             frame.append(number)
             owner.append(path)
-            track = one.get("track_id")
+            track = instance.get("track_id")
             person.append(None if track is None else whole_number(track, path, "track_id"))
             if poses[-1].shape[1] != poses[0].shape[1]:
                 raise InputError(
-                    f"{path} has keypoints of {poses[-1].shape[1] - 1} coordinates in frame {number}, "
-                    f"expected {poses[0].shape[1] - 1} as in the frames before"
+                    f"{path}: keypoints in frame {number} must have {poses[0].shape[1] - 1} "
+                    f"coordinates as in the frames before, got {poses[-1].shape[1] - 1}"
                 )
     joints = joints_of(poses, owner)
     lifted = bool(poses) and poses[0].shape[1] == 4
@@ -217,23 +227,23 @@ def _clip(
     )
 
 
-def _pose(one: Any, path: Path, frame: int) -> np.ndarray:
+def _pose(instance: Any, path: Path, frame: int) -> np.ndarray:
     """x, y (and z), score of each joint, :math:`[V, 3]` or :math:`[V, 4]`."""
-    if not isinstance(one, dict):
+    if not isinstance(instance, dict):
         raise InputError(
-            f"{path} has {kind_of(one)} as an instance of frame {frame}, expected its keypoints"
+            f"{path}: an instance in frame {frame} must be an object, got {kind_of(instance)}"
         )
-    points = finite_array(one.get("keypoints", []), path)
-    if "keypoint_scores" not in one and points.ndim == 2 and points.shape[1] == 3:
-        # As versions before 1.0 have them.
+    points = finite_array(instance.get("keypoints", []), path)
+    if "keypoint_scores" not in instance and points.ndim == 2 and points.shape[1] == 3:
+        # Versions before 1.0 have this layout.
         return points
-    scores = finite_array(one.get("keypoint_scores", one.get("scores", [])), path)
+    scores = finite_array(instance.get("keypoint_scores", instance.get("scores", [])), path)
     # Lifters give a list of one pose.
     points = points[0] if points.ndim == 3 and len(points) == 1 else points
     scores = scores[0] if scores.ndim == 2 and len(scores) == 1 else scores
     if points.ndim != 2 or points.shape[1] not in (2, 3) or scores.shape != points.shape[:1]:
         raise InputError(
-            f"{path} has keypoints of shape {list(points.shape)} and keypoint_scores of "
-            f"{list(scores.shape)} in frame {frame}, expected joints by 2 or 3, and a score of each"
+            f"{path}: an instance in frame {frame} must have keypoints of joints by 2 or 3, and a "
+            f"score of each joint, got shapes {list(points.shape)} and {list(scores.shape)}"
         )
     return np.concatenate([points, scores[:, None]], axis=1)

@@ -1,4 +1,4 @@
-"""What MMPose's ``meta_info`` says of joints: their names and how they are connected."""
+"""Skeletons from MMPose's ``meta_info``: names of joints and their links."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from gepc_geo.errors import InputError
 from gepc_geo.poses.skeleton import SKELETONS, Skeleton
 
-# Joints that distances are counted from, the first that there is.
+# Candidates for the centre of a skeleton, in order of preference.
 _CENTERS = ("neck", "thorax", "neck_base", "root", "pelvis", "hip", "nose")
 
 
 def skeleton_of_meta(meta: Any, joints: int, path: Path) -> Skeleton | None:
-    """The built-in skeleton of these names, or one of the names and links; ``None`` where there are none.
+    """The built-in skeleton of the names, or a new one of names and links; ``None`` without names.
 
     Args:
         meta: The file's ``meta_info``.
-        joints: The number of joints that poses have.
+        joints: Number of joints of the poses.
         path: The file, for errors.
 
     Raises:
-        InputError: Names of another number of joints, or links that do not connect them all.
+        InputError: Another number of names, or links that do not connect all joints.
     """
     found = meta.get("keypoint_id2name") if isinstance(meta, Mapping) else None
     if not isinstance(found, Mapping) or not found:
@@ -30,8 +30,8 @@ def skeleton_of_meta(meta: Any, joints: int, path: Path) -> Skeleton | None:
     names = [found.get(str(joint)) for joint in range(joints)]
     if len(found) != joints or not all(isinstance(name, str) for name in names):
         raise InputError(
-            f"{path} has {len(found)} names of joints (keypoint_id2name) and poses of {joints}, expected a "
-            "name for each, or a skeleton (--skeleton)"
+            f"{path} must have {joints} names of joints (keypoint_id2name), one for each joint, or "
+            f"a skeleton (--skeleton), got {len(found)}"
         )
     known = next((one for one in SKELETONS.values() if list(one.joints) == names), None)
     return known or _linked(meta, [str(name) for name in names], path)
@@ -41,7 +41,7 @@ def skeleton_of_meta(meta: Any, joints: int, path: Path) -> Skeleton | None:
 
 
 def _linked(meta: Mapping[str, Any], names: list[str], path: Path) -> Skeleton:
-    """A skeleton of names, and of the links that the file draws between them."""
+    """A skeleton of the names and links in the file."""
     number = {name: joint for joint, name in enumerate(names)}
     pairs = [
         (number[name], number[other])
@@ -67,4 +67,4 @@ def _linked(meta: Mapping[str, Any], names: list[str], path: Path) -> Skeleton:
             "meta_info",
         )
     except InputError as error:
-        raise InputError(f"{path}: {error}, or a skeleton (--skeleton)") from None
+        raise InputError(f"{path}: {error}: give a skeleton (--skeleton)") from None

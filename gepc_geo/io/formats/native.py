@@ -1,4 +1,4 @@
-"""The native format: :meth:`gepc_geo.PoseTracks.save`."""
+"""The native format of :meth:`gepc_geo.PoseTracks.save`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from gepc_geo.poses.tracks import PoseTracks
 
 
 def detect(path: Path) -> bool:
-    """A zip with a ``keypoints`` array."""
+    """Whether a file is a zip with a ``keypoints`` array."""
     try:
         with zipfile.ZipFile(path) as archive:
             return "keypoints.npy" in archive.namelist()
     except (OSError, ValueError, OverflowError, RuntimeError, struct.error, zipfile.BadZipFile):
-        # What zipfile raises for a damaged directory; NotImplementedError is a RuntimeError.
+        # A damaged directory raises any of these; NotImplementedError is a RuntimeError.
         return False
 
 
 def read_native(path: Path) -> Clips:
-    """Reads a native ``.npz``; clips have the names in it."""
+    """Reads a native ``.npz``, which names its clips; errors as :meth:`PoseTracks.load`."""
     tracks = PoseTracks.load(path)
     return Clips(tracks, [(path.stem, name) for name in tracks.clip_names])
 

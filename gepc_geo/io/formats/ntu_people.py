@@ -1,45 +1,46 @@
-"""Which of Kinect's bodies are one person."""
+"""People from Kinect's bodies."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# How fast a person may have moved while Kinect lost it, and how far a new body may be off, in metres (a
-# second) at 30 frames a second.
+# Largest speed of a lost person, in metres a frame at 30 frames a second, and largest offset of its
+# new body, in metres.
 _SPEED, _OFF = 3.0 / 30, 0.8
 
 
 def people_of(
     keypoints: np.ndarray, confidence: np.ndarray, frame: np.ndarray, body: np.ndarray
 ) -> tuple[np.ndarray, int]:
-    """The person of each body in each frame, and how many people there are.
+    """The person of each body in each frame, and the number of people.
 
-    A body that appears after another one has gone, near to where that was, is the same person. People
-    are numbered by how much they move, most first.
+    A body that appears near the place of an earlier body, after its end, is the same person. People
+    are numbered by their motion, most first.
 
     Args:
         keypoints: :math:`[F, V, 3]` in metres.
-        confidence: :math:`[F, V]`; a body without any joint is not there, and of person -1.
-        frame: :math:`[F]`.
+        confidence: :math:`[F, V]`; a body without any joint gets person -1.
+        frame: :math:`[F]` frame numbers.
         body: :math:`[F]` Kinect's ids.
 
     Returns:
-        :math:`[F]` int64, and the number of people.
+        :math:`[F]` int64 person numbers, and the number of people.
     """
-    there = (confidence > 0).any(-1)
-    number = np.maximum((confidence > 0).sum(-1), 1)[:, None]
-    center = (keypoints * (confidence > 0)[..., None]).sum(1) / number
+    visible = (confidence > 0).any(-1)
+    joints = np.maximum((confidence > 0).sum(-1), 1)[:, None]
+    center = (keypoints * (confidence > 0)[..., None]).sum(1) / joints
     rows_of = {
-        one: np.flatnonzero(there & (body == one)) for one in dict.fromkeys(body[there].tolist())
+        number: np.flatnonzero(visible & (body == number))
+        for number in dict.fromkeys(body[visible].tolist())
     }
     people: list[np.ndarray] = []
     for rows in sorted(rows_of.values(), key=lambda rows: (frame[rows[0]], -len(rows))):
         before = [i for i, known in enumerate(people) if frame[known[-1]] < frame[rows[0]]]
-        away = {i: np.linalg.norm(center[rows[0]] - center[people[i][-1]]) for i in before}
-        nearest = min(away, key=away.__getitem__, default=-1)
+        distance = {i: np.linalg.norm(center[rows[0]] - center[people[i][-1]]) for i in before}
+        nearest = min(distance, key=distance.__getitem__, default=-1)
         if nearest >= 0:
-            lost = int(frame[rows[0]] - frame[people[nearest][-1]])
-            if away[nearest] <= _OFF + _SPEED * lost:
+            gap = int(frame[rows[0]] - frame[people[nearest][-1]])
+            if distance[nearest] <= _OFF + _SPEED * gap:
                 people[nearest] = np.concatenate([people[nearest], rows])
                 continue
         people.append(rows)

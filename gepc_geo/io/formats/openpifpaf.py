@@ -1,9 +1,9 @@
-"""OpenPifPaf: a file of people for every picture, or a line of JSON for every frame of a video.
+"""OpenPifPaf: a file of people for each picture, or a line of JSON for each frame of a video.
 
 ``openpifpaf.predict --json-output`` writes ``NAME.jpg.predictions.json``, a list of people, and
-``openpifpaf.video --json-output`` writes ``NAME.mp4.openpifpaf.json``, lines of ``frame`` and ``predictions``.
-Frames are counted from 1 (from 0 in old versions). Joints that were not found have score 0. Source: the
-OpenPifPaf documentation, "Prediction", and ``openpifpaf.video``, ``openpifpaf.stream``.
+``openpifpaf.video --json-output`` writes ``NAME.mp4.openpifpaf.json``, lines with ``frame`` and
+``predictions``. Frames count from 1 (from 0 in old versions). Missing joints have score 0. Source:
+the OpenPifPaf documentation, "Prediction", and ``openpifpaf.video``, ``openpifpaf.stream``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from gepc_geo.poses.skeleton import Skeleton
 
 _KIND = "OpenPifPaf's predictions"
 _ENTRIES = {"keypoints", "bbox", "score"}
-# An annotation of up to 133 joints is within this.
+# This holds an annotation of up to 133 joints.
 _HEAD = 1 << 14
 
 
 def detect(path: Path) -> bool:
-    """A list whose first entry is a person with flat key points, without an ``image_id``, which COCO's
-    results have."""
+    """Whether a file is a list of people with flat key points, without COCO's ``image_id``."""
     first = re.match(r"\s*\[\s*\{[^{}]*\}", head(path, _HEAD))
     if first is None or re.search(r'"keypoints"\s*:\s*\[\s*\[', first[0]):
         return False
@@ -36,19 +35,27 @@ def detect(path: Path) -> bool:
 
 
 def detect_video(path: Path) -> bool:
-    """An object that begins with ``frame`` and ``predictions``."""
+    """Whether a file is an object that begins with ``frame`` and ``predictions``."""
     return bool(
         re.match(r'\s*\{\s*"frame"\s*:\s*\d+\s*,\s*"predictions"\s*:\s*\[', head(path, 256))
     )
 
 
 def read_openpifpaf(files: FrameFiles, skeleton: Skeleton | None) -> Clips:
-    """Reads the pictures of one clip.
+    """Reads one clip with a file for each picture.
+
+    Args:
+        files: The files of the frames.
+        skeleton: Names the joints; ``None``: COCO's, by their number.
 
     Raises:
-        InputError: A file of another form, people of different joints.
+        InputError: Another kind of file, people with different joints.
     """
-    people = [(frame, one, path) for frame, found, path in lists_of(files, _KIND) for one in found]
+    people = [
+        (frame, prediction, path)
+        for frame, found, path in lists_of(files, _KIND)
+        for prediction in found
+    ]
     return _clip(
         files.parts,
         people,
@@ -60,10 +67,14 @@ def read_openpifpaf(files: FrameFiles, skeleton: Skeleton | None) -> Clips:
 
 
 def read_openpifpaf_video(path: Path, skeleton: Skeleton | None) -> Clips:
-    """Reads one video; the clip is named after it.
+    """Reads one video, which names the clip.
+
+    Args:
+        path: The file.
+        skeleton: Names the joints; ``None``: COCO's, by their number.
 
     Raises:
-        InputError: A line of another form, people of different joints.
+        InputError: A line of another kind, people with different joints.
     """
     people: list[tuple[int, Any, Path]] = []
     listed = []
@@ -74,11 +85,11 @@ def read_openpifpaf_video(path: Path, skeleton: Skeleton | None) -> Clips:
         found = entry.get("predictions") if isinstance(entry, dict) else None
         if not isinstance(found, list):
             raise InputError(
-                f"{path} has no list of predictions in line {number}, expected {_KIND}"
+                f"{path} must be {_KIND} with a list of predictions in line {number}, got none"
             )
-        frame = whole_number(entry.get("frame"), path, f"in line {number} frame")
+        frame = whole_number(entry.get("frame"), path, f"frame in line {number}")
         listed.append(frame)
-        people += [(frame, one, path) for one in found]
+        people += [(frame, prediction, path) for prediction in found]
     name = re.sub(r"\.openpifpaf$", "", path.stem)
     name = re.sub(r"\.(mp4|avi|mov|mkv|webm)$", "", name, flags=re.IGNORECASE)
     return _clip((name,), people, skeleton, path, listed=listed, counted=True)
@@ -99,33 +110,33 @@ def _clip(
     score: list[float] = []
     poses: list[list[Any]] = []
     owner: list[Path] = []
-    for number, one, path in people:
-        if not isinstance(one, dict) or "keypoints" not in one:
+    for number, prediction, path in people:
+        if not isinstance(prediction, dict) or "keypoints" not in prediction:
             raise InputError(
-                f"{path} has a prediction without keypoints in frame {number}, expected {_KIND}"
+                f"{path}: a prediction in frame {number} must have keypoints, got none"
             )
-        pose = one["keypoints"]
+        pose = prediction["keypoints"]
         pose_array([pose], path)
         if poses and len(pose) != len(poses[0]):
             raise InputError(
-                f"{path} has a pose of {len(pose) // 3} joints, expected {len(poses[0]) // 3} as in the "
-                "poses before"
+                f"{path} must have poses of {len(poses[0]) // 3} joints as in the poses before, "
+                f"got {len(pose) // 3}"
             )
         frame.append(number)
         poses.append(pose)
-        score.append(_score(one.get("score", 0), path))
+        score.append(_score(prediction.get("score", 0), path))
         owner.append(path)
-        identity = one.get("id_")
+        identity = prediction.get("id_")
         person.append(None if identity is None else whole_number(identity, path, "id_"))
     values = pose_array(poses, first)
     named = skeleton_of(values.shape[1] if poses else None, skeleton, COCO, first)
-    # Joints that were not found lie off the image.
+    # Missing joints have positions outside the image.
     values[values[..., 2] == 0] = 0
     return build_clip(parts, values, frame, person, named, owner or first, score=score, **clip)
 
 
 def _score(value: Any, path: Path) -> float:
-    """How sure a pose is; only to choose between two of one person."""
+    """The score of a pose, to choose among poses of one person."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < 1e9:
-        raise InputError(f"{path} has score {json.dumps(value)[:40]}, expected a number")
+        raise InputError(f"{path}: score must be a number, got {json.dumps(value)[:40]}")
     return float(value)

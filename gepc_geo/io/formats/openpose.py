@@ -1,10 +1,10 @@
-"""OpenPose: a JSON file for every frame, as ``--write_json`` writes them.
+"""OpenPose: a JSON file for each frame, as ``--write_json`` writes them.
 
-``NAME_000000000012_keypoints.json`` holds ``{"version": ..., "people": [...]}``, each of the people
+``NAME_000000000012_keypoints.json`` is ``{"version": ..., "people": [...]}``. Each person has
 ``pose_keypoints_2d`` (x, y, score of each joint; 25 of BODY_25 or BODY_25B, or 18 of COCO) and
-``person_id`` (``[-1]`` without tracking). Versions before 1.3 call the key points ``pose_keypoints``.
-Frames of a video are counted from 0, in 12 digits; a folder of pictures keeps their names. Face, hands
-and part candidates are passed over. Source: the OpenPose documentation, "Output".
+``person_id`` (``[-1]`` without tracking). Versions before 1.3 call the key points
+``pose_keypoints``. Frames of a video count from 0, in 12 digits; pictures of a folder keep their
+names. Face, hands and part candidates are ignored. Source: the OpenPose documentation, "Output".
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from gepc_geo.utils.files import write_files
 
 _KIND = "an OpenPose key point file"
 JOINTS = {25: SKELETONS["body25"], 18: SKELETONS["coco18"]}
-# What other tools write in this layout.
+# Skeletons of other tools with this layout.
 _OTHERS = {26: SKELETONS["halpe26"], 17: SKELETONS["coco17"]}
 _OF_VIDEO = re.compile(r"(^|.*_)\d{12}_keypoints", re.DOTALL)
 
 
 def detect(path: Path) -> bool:
-    """A JSON object with ``people`` at its beginning."""
+    """Whether a file is a JSON object that begins with ``people``."""
     return bool(
         re.match(r'\s*\{\s*("version"\s*:\s*[^,]{1,20},\s*)?"(people|bodies)"\s*:\s*\[', head(path))
     )
@@ -43,9 +43,12 @@ def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     """Reads one clip.
 
     Args:
-        files: Its frames.
-        skeleton: Names the joints; ``None``: BODY_25, BODY_25B or COCO-18 (or of other tools Halpe's 26 or
-            COCO's 17), by their number and the lengths of bones.
+        files: The files of the frames.
+        skeleton: Names the joints; ``None``: by their number and the lengths of bones BODY_25,
+            BODY_25B or COCO-18, or of other tools Halpe's 26 or COCO's 17.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     frame: list[int] = []
     person: list[int | None] = []
@@ -53,26 +56,26 @@ def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     owner: list[Path] = []
     faces: list[Path] = []
     for number, path in zip(files.frames, files.paths, strict=True):
-        for one in _people(path):
-            pose = pose_of(one)
+        for detection in _people(path):
+            pose = pose_of(detection)
             if pose == []:
                 faces.append(path)
                 continue
             if pose is None:
                 raise InputError(
-                    f"{path} has a person without pose_keypoints_2d, "
-                    "expected x, y, score of each joint"
+                    f"{path}: a person must have pose_keypoints_2d (x, y, score of each joint), "
+                    "got none"
                 )
             pose_array([pose], path)
             if poses and len(pose) != len(poses[0]):
                 raise InputError(
-                    f"{path} has a pose of {len(pose) // 3} joints, expected "
-                    f"{len(poses[0]) // 3} as in the frames before"
+                    f"{path} must have poses of {len(poses[0]) // 3} joints as in the frames "
+                    f"before, got {len(pose) // 3}"
                 )
             frame.append(number)
             poses.append(pose)
             owner.append(path)
-            person.append(_id(one.get("person_id", -1), path))
+            person.append(_id(detection.get("person_id", -1), path))
     first = files.paths[0]
     values = pose_array(poses, first)
     named = skeleton_of(values.shape[1] if poses else None, skeleton, {**JOINTS, **_OTHERS}, first)
@@ -89,40 +92,40 @@ def read_openpose(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
         counted=not files.timed and not all(_OF_VIDEO.fullmatch(path.stem) for path in files.paths),
     )
     if faces:
-        text = "{count} of {total} people have a face or hands alone and are left out"
+        text = "{count} of {total} people have only a face or hands and are left out"
         clips.remarks.append(Remark(text, len(faces), len(faces) + len(poses), faces[0]))
     return clips
 
 
 def write_openpose(tracks: PoseTracks, folder: Path) -> list[Path]:
-    """Writes a folder a clip, in it a file a frame; positions and scores to three decimals.
+    """Writes a folder for each clip with a file for each frame, values to three decimals.
 
     Raises:
         InputError: Negative ids.
     """
     if (tracks.track < 0).any():
         raise InputError(
-            f"the poses have person {tracks.track.min()}, OpenPose's ids are 0 or more"
+            f"person ids must be 0 or more in OpenPose's files, got {tracks.track.min()}"
         )
     return write_files(folder, _files(tracks))
 
 
 def people_of(content: Any, path: Path) -> list[dict[str, Any]]:
-    """The people of a frame; AlphaPose's ``--format cmu`` calls them bodies, and their key points joints.
+    """The people of a frame: ``people``, or ``bodies`` with ``joints`` in AlphaPose's cmu format.
 
     Raises:
-        InputError: No list of people.
+        InputError: Another value than a list of objects.
     """
     people = content.get("people", content.get("bodies")) if isinstance(content, dict) else None
-    if not isinstance(people, list) or not all(isinstance(one, dict) for one in people):
-        raise InputError(f"{path} has no list of people, expected {_KIND}")
+    if not isinstance(people, list) or not all(isinstance(detection, dict) for detection in people):
+        raise InputError(f"{path} must be {_KIND} with a list of people, got none")
     return people
 
 
-def pose_of(one: dict[str, Any]) -> Any:
-    """A person's key points by any of the names that versions and tools give them."""
+def pose_of(detection: dict[str, Any]) -> Any:
+    """A person's key points, by any of their names; ``None`` without any."""
     names = ("pose_keypoints_2d", "pose_keypoints", "joints")
-    return next((one[name] for name in names if name in one), None)
+    return next((detection[name] for name in names if name in detection), None)
 
 
 # -- inner -----------------------------------------------------------------------------------------
@@ -146,7 +149,7 @@ def _people(path: Path) -> list[dict[str, Any]]:
 
 
 def _id(value: Any, path: Path) -> int | None:
-    """A person's number; OpenPose gives -1 to those that it does not track."""
+    """A person's id; ``None`` for OpenPose's -1, which means untracked."""
     if isinstance(value, list):
         value = value[0] if len(value) == 1 else None
     number = whole_number(value, path, "person_id")

@@ -1,9 +1,9 @@
 """Annotation pickles of PYSKL and MMAction2's skeleton models: all clips in one file.
 
-``{"split": {"xsub_train": [names], ...}, "annotations": [...]}``, or the list alone; an annotation has
-``frame_dir`` (the clip's name), ``total_frames``, ``label``, ``keypoint`` [M, T, V, C] of M people, for
-2D ``keypoint_score`` [M, T, V] and ``img_shape`` (height, width). Source: PYSKL's data documentation.
-A file that is read is not trusted: :mod:`gepc_geo.io._common.unpickle`.
+``{"split": {"xsub_train": [names], ...}, "annotations": [...]}``, or only the list. An annotation
+has ``frame_dir`` (the clip's name), ``total_frames``, ``label``, ``keypoint`` [M, T, V, C] of M
+people, and for 2D ``keypoint_score`` [M, T, V] and ``img_shape`` (height, width). Source: PYSKL's
+data documentation. Files are untrusted: :mod:`gepc_geo.io._common.unpickle`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SPLITS = (("_train", "train"), ("_val", "test"), ("_test", "test"))
 
 
 def detect(path: Path) -> bool:
-    """A pickle of protocol 2 or later, or one that begins with a dict or a list."""
+    """Whether a file is a pickle of protocol 2 or later, or one of a dict or a list."""
     try:
         with path.open("rb") as stream:
             start = stream.read(2)
@@ -50,24 +50,23 @@ def detect(path: Path) -> bool:
 def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> Clips:
     """Reads all clips; person ``m`` of an annotation is track ``m``, its class the label as text.
 
-    A joint at the origin is missing, a person without any joint in a frame is not there. The split is
-    that of the first protocol in the file (``xsub_train`` and ``xsub_val``: ``train`` and ``test``).
+    A joint at the origin is missing; a person without any joint in a frame is left out. The first
+    protocol of the file gives the split (``xsub_train`` and ``xsub_val``: ``train`` and ``test``).
 
-    These files count NTU's classes from 0. The class of a clip that is named as NTU's are
-    (``S001C002P003R001A050``) is the number in its name (``"50"``), as in NTU's own files, unless its label
-    is text.
+    PYSKL counts NTU's classes from 0. For a clip with a name of NTU (``S001C002P003R001A050``) the
+    class is the number in the name (``"50"``), as in NTU's own files, unless its label is text.
 
     Args:
         path: The file.
-        skeleton: Names the joints; ``None``: by their number COCO's, in 3D Kinect v2's.
+        skeleton: Names the joints; ``None``: COCO's by their number, Kinect v2's in 3D.
 
     Raises:
-        InputError: Something else in the file, another number of joints, or two clips of one name.
+        InputError: Another kind of file, another number of joints, or two clips of one name.
     """
     content = read_pickle(path, _KIND)
     annotations = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(annotations, list) or not annotations:
-        raise InputError(f"{path} has no list of annotations, expected {_KIND}")
+        raise InputError(f"{path} must be {_KIND} with a list of annotations, got none")
     split = _splits(content.get("split") if isinstance(content, dict) else None, path)
     remarks: list[Remark] = []
     clips = [_clip(one, split, skeleton, path, remarks) for one in annotations]
@@ -75,29 +74,37 @@ def read_pyskl(path: Path, skeleton: Skeleton | None = None) -> Clips:
     name, count = names.most_common(1)[0]
     if count > 1:
         raise InputError(
-            f"{path} has {count} annotations named {name!r:.60} (frame_dir), expected different names"
+            f"{path} must have annotations of different names (frame_dir), got {count} named "
+            f"{name!r:.60}"
         )
     tracks = PoseTracks.concat(clips)
     return Clips(tracks, [(path.stem, name) for name in tracks.clip_names], remarks=remarks)
 
 
 def write_pyskl(tracks: PoseTracks, path: Path) -> list[Path]:
-    """Writes all clips into one file: plain containers and float32 arrays. In 3D these files have no
-    scores, and joints are there or missing.
+    """Writes all clips into one file of plain containers and float32 arrays.
 
-    People are numbered anew, in the order of their ids. A class is written as a number where it is one,
-    else as text; where it is the one in a name of NTU's, less 1, as PYSKL counts them (another number is not
-    read back for such a name). Of splits ``train`` and ``test`` are read back. Frames a second are lost.
+    3D files have no scores: a joint is present or missing. People are renumbered in the order of
+    ids. A class is written as a number if it is one, otherwise as text. If it equals the class in a
+    name of NTU it is decreased by 1, as in PYSKL; another number is not restored for such a name.
+    Readers restore the splits ``train`` and ``test`` only. The frame rate is lost.
+
+    Args:
+        tracks: The poses.
+        path: The file, ending in ``.pkl``.
+
+    Returns:
+        The written file.
 
     Raises:
-        InputError: A clip without a name, or of more people and frames than memory has room for; a path
-            that does not end in ``.pkl`` or cannot be written to.
+        InputError: A clip without a name, or with arrays too large for the memory; a path that does
+            not end in ``.pkl`` or cannot be written.
     """
     if path.suffix != ".pkl":
-        raise InputError(f"{path} has suffix {path.suffix!r}, expected .pkl")
+        raise InputError(f"{path} must have suffix .pkl, got {path.suffix!r}")
     if "" in tracks.clip_names:
-        raise InputError("a clip has no name, which PYSKL's annotation files need")
-    # Readers go by the first protocol in the file, and these two are one.
+        raise InputError("clips must have names in PYSKL's annotation files, got one without")
+    # Readers use the first protocol in the file, which these two splits form.
     first = [one for one in ("train", "test") if one in tracks.clip_split]
     others = sorted(set(tracks.clip_split) - {"", *first})
     split: dict[str, list[str]] = {one: [] for one in (*first, *others)}
@@ -114,7 +121,7 @@ def write_pyskl(tracks: PoseTracks, path: Path) -> list[Path]:
 
 
 def _annotations(tracks: PoseTracks) -> list[dict[str, Any]]:
-    """What the file says of each clip."""
+    """The annotation of each clip."""
     poses = fine_poses(tracks).astype(np.float32)
     annotations = []
     for clip, name in enumerate(tracks.clip_names):
@@ -127,8 +134,8 @@ def _annotations(tracks: PoseTracks) -> list[dict[str, Any]]:
             score = np.zeros(shape, dtype=np.float32)
         except MemoryError:
             raise InputError(
-                f"clip {name!r:.80} has {len(people)} people in {frames} frames, for which memory has "
-                "no room, expected shorter clips: PYSKL's arrays have everyone in every frame"
+                f"clip {name!r:.80} must fit into memory as an array of all people in all frames, "
+                f"got {len(people)} people in {frames} frames"
             ) from None
         at = np.searchsorted(people, tracks.track[rows]), tracks.frame[rows]
         keypoint[at], score[at] = poses[rows, :, :-1], poses[rows, :, -1]
@@ -148,7 +155,7 @@ def _annotations(tracks: PoseTracks) -> list[dict[str, Any]]:
 
 
 def _ntu_class(name: str) -> str:
-    """The class in a name of NTU's, from 1 and without leading zeros; empty for other names."""
+    """The class in a name of NTU, from 1 and without leading zeros; empty for other names."""
     match = NAME.fullmatch(name)
     return str(int(match[5])) if match else ""
 
@@ -158,7 +165,7 @@ def _splits(content: Any, path: Path) -> dict[str, str]:
     split: dict[str, str] = {}
     protocol = None
     if content is not None and not isinstance(content, dict):
-        raise InputError(f"{path} has a split that is no dict, expected names by split")
+        raise InputError(f"{path}: split must be names by split, got {kind_of(content)}")
     for name, clips in (content or {}).items():
         if (
             not isinstance(name, str)
@@ -166,7 +173,7 @@ def _splits(content: Any, path: Path) -> dict[str, str]:
             or not all(isinstance(clip, str) for clip in clips)
         ):
             raise InputError(
-                f"{path} has a split {name!r:.60} that is no list of names, expected names by split"
+                f"{path}: split {name!r:.60} must be a list of names, got other values"
             )
         for ending, half in _SPLITS:
             text = f"_{name}"
@@ -187,38 +194,40 @@ def _clip(
 ) -> PoseTracks:
     name = one.get("frame_dir") if isinstance(one, dict) else None
     if not isinstance(name, str) or not name:
-        raise InputError(f"{path} has an annotation without a name (frame_dir), expected {_KIND}")
+        raise InputError(
+            f"{path} must be {_KIND} with names (frame_dir), got an annotation without"
+        )
     where = f"{path}: clip {name!r:.60}"
     keypoint = _numbers(one.get("keypoint"), 4, where, "keypoint")
     _, frames, joints, dims = keypoint.shape
     if dims not in (2, 3):
-        raise InputError(f"{where} has {dims} coordinates a joint, expected 2 or 3")
+        raise InputError(f"{where} must have 2 or 3 coordinates a joint, got {dims}")
     named = skeleton_of(joints, wanted, COCO if dims == 2 else JOINTS_3D, path)
     confidence = (keypoint != 0).any(-1).astype(np.float32)
     if one.get("keypoint_score") is not None:
         score = _numbers(one["keypoint_score"], 3, where, "keypoint_score")
         if score.shape != keypoint.shape[:3]:
             raise InputError(
-                f"{where} has keypoint_score of shape {list(score.shape)}, expected "
-                f"{list(keypoint.shape[:3])}"
+                f"{where}: keypoint_score must have shape {list(keypoint.shape[:3])}, got "
+                f"{list(score.shape)}"
             )
         people = int((confidence > 0).any(-1).sum())
         if people and not score.any():
             remarks.append(Remark(SCORELESS, people, people, path))
         else:
             confidence *= np.clip(score, 0, 1)
-            lost = people - int((confidence > 0).any(-1).sum())
-            if lost:
-                remarks.append(Remark(UNSEEN, lost, people, path))
+            unseen = people - int((confidence > 0).any(-1).sum())
+            if unseen:
+                remarks.append(Remark(UNSEEN, unseen, people, path))
     track, frame = np.nonzero((confidence > 0).any(-1))
     total = whole_number(one.get("total_frames", frames), path, "total_frames")
     size = one.get("img_shape")
-    known = isinstance(size, tuple) and len(size) >= 2 and dims == 2
-    if known and not all(isinstance(side, (int, float)) for side in size[:2]):
-        raise InputError(f"{where} has img_shape {short(size):.40}, expected two numbers")
+    has_size = isinstance(size, tuple) and len(size) >= 2 and dims == 2
+    if has_size and not all(isinstance(side, (int, float)) for side in size[:2]):
+        raise InputError(f"{where}: img_shape must be two numbers, got {short(size):.40}")
     label = one.get("label", "")
     if isinstance(label, bool) or not isinstance(label, (int, str)):
-        raise InputError(f"{where} has label {short(label):.40}, expected a number or text")
+        raise InputError(f"{where}: label must be a number or text, got {short(label):.40}")
     if not label or isinstance(label, int):
         label = _ntu_class(name) or label
     return PoseTracks.build(
@@ -230,7 +239,7 @@ def _clip(
         named,
         [name],
         clip_length=[max(total, frames)],
-        image_size=[[size[1], size[0]]] if known else None,
+        image_size=[[size[1], size[0]]] if has_size else None,
         clip_label=[str(label)],
         clip_split=[split.get(name, "")],
         origin=where,
@@ -240,16 +249,16 @@ def _clip(
 def _numbers(value: Any, dims: int, where: str, name: str) -> np.ndarray:
     array = value.value if isinstance(value, Array) else None
     if array is None:
-        # What a pickle holds may be a tuple, which JSON has not.
+        # Unlike JSON, a pickle may hold a tuple.
         found = "a tuple" if isinstance(value, tuple) else kind_of(value)
-        found = f"no {name}" if value is None else f"{found} as {name}"
-        raise InputError(f"{where} has {found}, expected an array of {dims} dimensions")
+        found = "none" if value is None else found
+        raise InputError(f"{where}: {name} must be an array of {dims} dimensions, got {found}")
     if array.ndim != dims or array.dtype.kind not in "iuf":
         raise InputError(
-            f"{where} has an array of shape {list(array.shape)} of {array.dtype} as {name}, expected "
-            f"one of {dims} dimensions"
+            f"{where}: {name} must be an array of {dims} dimensions, got shape {list(array.shape)} "
+            f"of {array.dtype}"
         )
     array = array.astype(np.float32)
     if not np.isfinite(array).all():
-        raise InputError(f"{where} has {name} that is NaN or infinite, expected finite numbers")
+        raise InputError(f"{where}: {name} must be finite, got NaN or infinity")
     return array

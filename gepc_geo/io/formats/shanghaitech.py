@@ -1,4 +1,4 @@
-"""ShanghaiTech Campus person boxes: a header, then a box a row; poses of five joints (box5)."""
+"""ShanghaiTech Campus person boxes: a header, then one box a row; poses of five joints (box5)."""
 
 from __future__ import annotations
 
@@ -13,50 +13,56 @@ from gepc_geo.io._common.copies import first_of_one_person
 from gepc_geo.io._common.text import head, read_text
 from gepc_geo.poses.tracks import PoseTracks
 
-# The cameras of the campus all record this.
+# All cameras of the campus have this image size and rate.
 _IMAGE_SIZE, _FPS = (856.0, 480.0), 24.0
 
 
 def detect(path: Path) -> bool:
-    """The header line."""
+    """Whether a file begins with the header line."""
     return head(path, 64).startswith("Frame_Number Person_ID")
 
 
 def read_shanghaitech_boxes(path: Path) -> Clips:
-    """Reads one clip; the camera is the clip name's part before ``_``.
+    """Reads one clip; the camera is the part of the clip name before ``_``.
 
-    Columns: frame number, person, state, left, top, right, bottom; in training files one label more,
-    in test files the person's and the frame's.
+    Columns: frame number, person, state, left, top, right, bottom; then one label in training
+    files, the person's and the frame's label in test files.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     kind = "a ShanghaiTech box file"
     header, _, body = read_text(path, kind).partition("\n")
     columns = len(header.split())
     if not header.startswith("Frame_Number Person_ID") or columns < 7:
-        raise InputError(f"{path} has header {header[:40]!r}, expected {kind}")
+        raise InputError(f"{path} must be {kind}, got header {header[:40]!r}")
     lines = [words for line in body.splitlines() if (words := line.split())]
     short = next((words for words in lines if len(words) != columns), None)
     if short is not None:
         raise InputError(
-            f"{path} has row {' '.join(short)[:60]!r} of {len(short)} values, expected {columns}"
+            f"{path}: row {' '.join(short)[:60]!r} must have {columns} values, got {len(short)}"
         )
     try:
         table = np.array(list(chain.from_iterable(lines)), dtype=np.float64).reshape(-1, columns)
     except ValueError as error:
         raise InputError(
-            f"{path} has a value that is no number, expected {kind}: {error}"
+            f"{path} must be {kind} with numbers only, got an error: {error}"
         ) from None
     if not np.isfinite(table).all() or (np.abs(table) > 1e9).any():
-        raise InputError(f"{path} has NaN or too large values, expected {kind}")
-    kept = first_of_one_person(table[:, 0], table[:, 1])
+        raise InputError(f"{path}: values must be from -1e9 to 1e9, got NaN or larger ones")
+    unique_rows = first_of_one_person(table[:, 0], table[:, 1])
     remarks = []
-    if len(kept) < len(table):
-        remarks.append(Remark(TWICE, len(table) - len(kept), len(table), path))
-        table = table[kept]
+    if len(unique_rows) < len(table):
+        remarks.append(Remark(TWICE, len(table) - len(unique_rows), len(table), path))
+        table = table[unique_rows]
     left, top, right, bottom = table[:, 3:7].T
     if (right < left).any() or (bottom < top).any():
         row = int(np.flatnonzero((right < left) | (bottom < top))[0])
         raise InputError(
-            f"{path} has box {table[row, 3:7].tolist()}, expected left, top, right, bottom"
+            f"{path}: a box must be left, top, right, bottom, got {table[row, 3:7].tolist()}"
         )
     keypoints = keypoints_of_boxes(left, top, right, bottom)
     frame = table[:, 0]
@@ -79,7 +85,11 @@ def read_shanghaitech_boxes(path: Path) -> Clips:
 def keypoints_of_boxes(
     left: np.ndarray, top: np.ndarray, right: np.ndarray, bottom: np.ndarray
 ) -> np.ndarray:
-    """Boxes as poses of ``box5``: the centre, then the corners, upper ones first, :math:`[F, 5, 2]`."""
+    """Converts boxes to poses of ``box5``: the centre, then the upper and lower corners.
+
+    Returns:
+        :math:`[F, 5, 2]`.
+    """
     x = np.stack([(left + right) / 2, left, right, left, right], axis=1)
     y = np.stack([(top + bottom) / 2, top, top, bottom, bottom], axis=1)
     return np.stack([x, y], axis=2)

@@ -1,4 +1,4 @@
-"""The header of a table of poses: what its columns are."""
+"""The header of a table of poses, and the meaning of its columns."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from gepc_geo.errors import InputError
 from gepc_geo.io._common.joint_names import GENERAL, joint_key, words_of
 
-#: More are no skeleton.
+#: The largest number of joints.
 MAX_JOINTS = 1000
 
-# Names of columns, without gaps; where several of a kind are there, the first of these counts.
+# Names of columns without gaps; of several columns of a kind, the first name in this order counts.
 _NAMES = {
-    "clip": "clip clipname clipid video videoname videoid videopath file filename filepath path sequence "
-    "sequencename sequenceid seq seqid camera cameraname cameraid cam camid recording recordingid "
-    "trial trialid take takeid session sessionid view viewid scene sceneid source sourceid stream streamid",
+    "clip": "clip clipname clipid video videoname videoid videopath file filename filepath path "
+    "sequence sequencename sequenceid seq seqid camera cameraname cameraid cam camid recording "
+    "recordingid trial trialid take takeid session sessionid view viewid scene sceneid source "
+    "sourceid stream streamid",
     "person": "person personid personidx personindex personnumber track trackid trackidx trackname "
-    "trackingid individual individualid individuals animal animalid subject subjectid player playerid "
-    "body bodyid instanceid objectid objid pid tid id",
-    "frame": "frame frameidx frameid frameindex framenumber framenum frameno framenr framecount frames "
-    "imageid imageidx image imagename imagepath imagefile img imgid imgname",
+    "trackingid individual individualid individuals animal animalid subject subjectid player "
+    "playerid body bodyid instanceid objectid objid pid tid id",
+    "frame": "frame frameidx frameid frameindex framenumber framenum frameno framenr framecount "
+    "frames imageid imageidx image imagename imagepath imagefile img imgid imgname",
     "time": "time timestamp timestamps seconds times timesec timeseconds timestampsec t sec timems "
     "timestampms milliseconds ms timeus timestampus timens timestampns datetime",
-    "score": "confidence conf score likelihood probability prob visibility visible vis accuracy accu "
-    "c s v p",
+    "score": "confidence conf score likelihood probability prob visibility visible vis accuracy "
+    "accu c s v p",
 }
-# Words by which other names are understood: these, with one for a number; of clips with any other.
+# Words that determine the kind of other names, with a word for a number (clips need none).
 _NOUNS = {
     "frame": {"frame", "image", "picture", "img"},
     "person": {"person", "track", "individual", "animal", "subject", "player", "human", "skeleton"}
@@ -39,10 +41,11 @@ _NUMBER = {"id", "idx", "index", "no", "nr", "num", "number", "counter", "count"
 _KEYS = {kind: tuple(names.split()) for kind, names in _NAMES.items()}
 _SCORES = _KEYS.pop("score")
 _COORDINATES = {"x": "x", "y": "y", "z": "z"} | dict.fromkeys(_SCORES, "score")
-# What may stand behind a coordinate.
+# Words that may follow a coordinate.
 _UNITS = ("px", "pixel", "pixels", "pos", "position", "coord", "m", "mm", "cm", "norm")
-# What a numbered joint may be called.
+# Words in the name of a numbered joint.
 _NUMBERED = {*GENERAL, "point", "pt", "marker", "node", "body", "part", "bodypart", "p", "j", "k"}
+_K = TypeVar("_K")
 # The columns of a joint's coordinates and score.
 Joint = dict[str, int]
 
@@ -54,13 +57,13 @@ class Header:
     Attributes:
         names: All names.
         clip: The columns that name the clip.
-        person: The column of ids; ``None``: there is none.
-        frame: That of frame numbers or of pictures' names.
-        time: That of times.
-        named: The joints by their keys (:func:`gepc_geo.io._common.joint_names.joint_key`).
-        numbered: The joints by their numbers, where they have no names.
-        labels: How the table calls each named joint.
-        unread: Columns that are none of these.
+        person: The column of ids; ``None`` without one.
+        frame: The column of frame numbers or names of pictures.
+        time: The column of times.
+        named: The joints by key (:func:`gepc_geo.io._common.joint_names.joint_key`).
+        numbered: The joints by number, if they have no names.
+        labels: The table's name of each named joint.
+        unread: Columns of another kind.
     """
 
     names: list[str]
@@ -82,8 +85,8 @@ class Header:
         ]
 
     @property
-    def told(self) -> str:
-        """Which columns say clip, person and frame, in words; empty where none does."""
+    def description(self) -> str:
+        """The columns of clips, people and frames, in words; empty without any."""
         frame = self.frame if self.frame is not None else self.time
         found = {
             "clips": [self.names[one] for one in self.clip],
@@ -91,24 +94,24 @@ class Header:
             "frames": [] if frame is None else [self.names[frame]],
         }
         return ", ".join(
-            f"{what} are those of column {' and '.join(map(repr, names))}"
+            f"{what} come from column {' and '.join(map(repr, names))}"
             for what, names in found.items()
             if names
         )
 
     @property
     def is_row_number(self) -> bool:
-        """Whether the column of ids may be the number of the row."""
+        """Whether the column of ids may be a row number."""
         return self.person is not None and self.names[self.person].lower() == "id"
 
     @property
     def from_zero(self) -> bool:
-        """Whether the table is SLEAP's, which counts frames from 0."""
+        """Whether the table is from SLEAP, which counts frames from 0."""
         return {"frame_idx", "instance.score"} <= set(self.names)
 
 
 def is_header(names: Sequence[str]) -> bool:
-    """Whether there are columns for x and y of a joint, or (to be refused) of the joint that a row names."""
+    """Whether columns are x and y of a joint, or name the joint of a row (to be refused)."""
     if column_of_joints(names) is not None:
         return True
     coordinates: dict[tuple[str, ...], set[str]] = {}
@@ -119,10 +122,10 @@ def is_header(names: Sequence[str]) -> bool:
 
 
 def read_header(names: list[str], path: Path) -> Header:
-    """What the columns are; those that are nothing of a pose are passed over.
+    """Determines the kind of each column; columns of another kind are ignored.
 
     Raises:
-        InputError: Two columns for one coordinate of a joint, too many joints.
+        InputError: Two columns of one coordinate of a joint, too many joints.
     """
     glued = ["".join(words_of(name)) for name in names]
 
@@ -154,8 +157,8 @@ def read_header(names: list[str], path: Path) -> Header:
                 joint[coordinate] = column
         elif coordinate in joint:
             raise InputError(
-                f"{path} has the columns {names[joint[coordinate]]!r:.60} and {name!r:.60}, expected "
-                f"one {coordinate} of each joint"
+                f"{path} must have one {coordinate} of each joint, got columns "
+                f"{names[joint[coordinate]]!r:.60} and {name!r:.60}"
             )
         else:
             joint[coordinate] = column
@@ -181,21 +184,21 @@ def read_header(names: list[str], path: Path) -> Header:
     )
     if max(len(header.named), len(header.numbered)) > MAX_JOINTS:
         raise InputError(
-            f"{path} has {max(len(header.named), len(header.numbered))} joints, expected at most "
-            f"{MAX_JOINTS}"
+            f"{path} must have at most {MAX_JOINTS} joints, got "
+            f"{max(len(header.named), len(header.numbered))}"
         )
     return header
 
 
 def number_of(words: Sequence[str]) -> int | None:
-    """The number of a joint that has no name."""
+    """The number of a joint without a name; ``None`` for a name."""
     digits = [word for word in words if word.isdecimal()]
     general = _NUMBERED.issuperset(word for word in words if not word.isdecimal())
     return int(digits[0]) if len(digits) == 1 and len(digits[0]) < 10 and general else None
 
 
 def column_of_joints(names: Sequence[str]) -> str | None:
-    """The column that names the joint whose x and y are in a row; ``None``: there is none."""
+    """The column with the name of the joint at x and y of a row; ``None`` without one."""
     glued = ["".join(words_of(name)) for name in names]
     if not {"x", "y"} <= set(glued):
         return None
@@ -214,12 +217,12 @@ def column_of_joints(names: Sequence[str]) -> str | None:
 
 
 def _kind_of(name: str, glued: str) -> str:
-    """What of a row a column says, by its name as a whole or by its words; empty: nothing."""
+    """The kind of a column, by its whole name or its words; empty for another kind."""
     known = next((kind for kind, names in _KEYS.items() if glued in names), "")
     if known or _split(name)[0]:
         return known
     words = set(words_of(name))
-    # The number of a frame in a video is of the frame.
+    # A frame number in a video belongs to the frame.
     for kind, nouns in _NOUNS.items():
         if words & nouns and (
             (kind == "frame" and "frame" in words) or words & _NUMBER or kind == "clip"
@@ -229,7 +232,7 @@ def _kind_of(name: str, glued: str) -> str:
 
 
 def _split(name: str) -> tuple[tuple[str, ...], str]:
-    """The words of the joint that a column is of, and the coordinate; empty: it is of none."""
+    """The words of a column's joint, and the coordinate; empty for columns of no joint."""
     words = words_of(name)
     while len(words) > 2 and words[-1] in _UNITS and words[-2] in _COORDINATES:
         del words[-1]
@@ -246,10 +249,10 @@ def _score_word(name: str) -> str:
 
 
 def _label(name: str) -> str:
-    """How a column calls its joint."""
+    """The name of a column's joint."""
     return name[: len(name) - len(words_of(name)[-1])].rstrip(" ._-[(") or name
 
 
-def _placed(joints: dict) -> dict:
-    """Those that have a place."""
+def _placed(joints: dict[_K, Joint]) -> dict[_K, Joint]:
+    """The joints with x and y."""
     return {key: joint for key, joint in joints.items() if {"x", "y"} <= set(joint)}

@@ -1,4 +1,4 @@
-"""Which columns of a table of poses are the joints of a skeleton."""
+"""The columns of a skeleton's joints in a table of poses."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gepc_geo.io._common.people import COCO
 from gepc_geo.io.formats.table_header import Header, Joint, column_of_joints, number_of
 from gepc_geo.poses.skeleton import SKELETONS, Skeleton
 
-# No joints.
+# Names of boxes.
 _BOXES = ("bb", "bbox", "box", "boundingbox", "rect")
-# Joints by their number alone, where one skeleton is usual.
+# Usual skeletons of joints without names, by number of joints.
 _IN_2D = {**COCO, 25: SKELETONS["body25"], 33: SKELETONS["mediapipe33"]}
 _IN_3D = {25: SKELETONS["ntu25"], 33: SKELETONS["mediapipe33"]}
 
@@ -24,40 +24,47 @@ class Choice:
 
     Attributes:
         skeleton: Names the joints.
-        joints: The columns of each.
-        left: The joints that are passed over, as the table calls them.
-        guessed: Whether the skeleton is but the usual one of so many joints.
+        joints: The columns of each joint.
+        ignored: The table's names of other joints.
+        guessed: Whether only the number of joints determines the skeleton.
     """
 
     skeleton: Skeleton
     joints: list[Joint]
-    left: list[str]
+    ignored: list[str]
     guessed: bool = False
 
 
 def choose_joints(header: Header, wanted: Skeleton | None, path: Path) -> Choice:
-    """The columns of a skeleton's joints: of the one that is wanted, else of the largest built-in one
-    that the table has all joints of, by name or where they have none by number.
+    """Chooses a skeleton and its columns.
+
+    Without ``wanted``, the largest built-in skeleton whose joints are all in the table is chosen,
+    by name, or by number if joints have no names.
+
+    Args:
+        header: The header.
+        wanted: The user's skeleton.
+        path: The file, for errors.
 
     Raises:
-        InputError: No such skeleton, or not all joints of it.
+        InputError: No skeleton, or a skeleton without all its joints in the table.
     """
     if not header.named and not header.numbered:
         column = column_of_joints(header.names)
         if column is not None:
             raise InputError(
-                f"{path} has a row for each joint, named in column {column!r:.60}, expected a row for each "
-                "person and frame with columns such as nose_x and nose_y"
+                f"{path} must have a row for each person and frame, with columns such as nose_x "
+                f"and nose_y, got a row for each joint (column {column!r:.60})"
             )
         raise InputError(
-            f"{path} has no columns for x and y of a joint, expected a header as in "
-            "clip, person, frame, nose_x, nose_y, nose_confidence"
+            f"{path} must have columns for x and y of joints, as in clip, person, frame, nose_x, "
+            "nose_y, nose_confidence, got none"
         )
     if wanted is not None:
         found = _of_skeleton(header, wanted)
         if found is not None:
             return found
-        # The neck is added to these.
+        # The caller adds the neck to 17 joints.
         if wanted != SKELETONS["coco18"]:
             raise InputError(_lacking(header, wanted, path))
     skeleton = built_in_of(header.named)
@@ -69,19 +76,19 @@ def choose_joints(header: Header, wanted: Skeleton | None, path: Path) -> Choice
     if found is None:
         raise InputError(_unknown(header, path))
     used = [*keys_of(found.skeleton), *_BOXES]
-    left = [header.labels[key] for key in header.named if key not in used]
-    return Choice(found.skeleton, found.joints, left, guessed)
+    ignored = [header.labels[key] for key in header.named if key not in used]
+    return Choice(found.skeleton, found.joints, ignored, guessed)
 
 
 # -- inner -----------------------------------------------------------------------------------------
 
 
 def _of_skeleton(header: Header, skeleton: Skeleton) -> Choice | None:
-    """The columns of all joints of a skeleton, if they are there."""
+    """The columns of all joints of a skeleton; ``None`` if one is missing."""
     keys = keys_of(skeleton)
     if len(set(keys)) == len(keys) and set(keys) <= set(header.named):
         return Choice(skeleton, [header.named[key] for key in keys], [])
-    # Joints of the skeleton that are numbers themselves need not be in the order of these.
+    # Numbered joints of the skeleton may have any order.
     numbers = [number_of(words_of(joint)) for joint in skeleton.joints]
     if None in numbers:
         numbers = [*sorted(header.numbered)]
@@ -96,32 +103,32 @@ def _of_skeleton(header: Header, skeleton: Skeleton) -> Choice | None:
 
 
 def _lacking(header: Header, wanted: Skeleton, path: Path) -> str:
-    """Why a table is not of the skeleton that is wanted."""
-    expected = f"expected all joints of skeleton {wanted.name!r}"
+    """The error for a table without all joints of the wanted skeleton."""
+    needed = f"{path} must have all joints of skeleton {wanted.name!r}"
     numbers = sorted(header.numbered)
     if not header.named:
         return (
-            f"{path} has {len(numbers)} joints numbered {numbers[0]} to {numbers[-1]}, {expected} "
-            f"({wanted.num_joints})"
+            f"{needed} ({wanted.num_joints}), got {len(numbers)} joints numbered {numbers[0]} to "
+            f"{numbers[-1]}"
         )
     keys = keys_of(wanted)
-    lost = [
+    missing = [
         joint for joint, key in zip(wanted.joints, keys, strict=True) if key not in header.named
     ]
-    return f"{path} has no x and y of {listed(lost or wanted.joints)}, {expected}"
+    return f"{needed}, got no x and y of {listed(missing or wanted.joints)}"
 
 
 def _unknown(header: Header, path: Path) -> str:
-    """Why no built-in skeleton is that of a table."""
+    """The error for a table without the joints of a built-in skeleton."""
     numbers = sorted(header.numbered)
     if not header.named:
         known = ", ".join(f"{number} ({one.name})" for number, one in _IN_2D.items())
         return (
-            f"{path} has {len(numbers)} joints numbered {numbers[0]} to {numbers[-1]}, expected {known}, "
-            "or a skeleton of them (--skeleton)"
+            f"{path} must have {known} joints, or a skeleton of them (--skeleton), got "
+            f"{len(numbers)} joints numbered {numbers[0]} to {numbers[-1]}"
         )
     names = listed([header.labels[key] for key in header.named])
     return (
-        f"{path} has the joints {names} and so not all of any built-in skeleton, expected a "
-        "skeleton of them (--skeleton)"
+        f"{path} must have all joints of a built-in skeleton, or a skeleton of its own "
+        f"(--skeleton), got {names}"
     )

@@ -1,4 +1,4 @@
-"""Of which clip, person and frame the rows of a table are."""
+"""The clip, person and frame of each row of a table."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from gepc_geo.poses.schema import MAX_FRAMES
 _UNSIGNED = str(2**64 - 1)
 _VIDEO = re.compile(r"\.(mp4|avi|mov|mkv|webm|m4v|mpe?g|wmv|flv|mts|m2ts|ts)$", re.IGNORECASE)
 _PICTURE = re.compile(r"\.(jpe?g|png|bmp|tiff?|webp|gif|ppm|pgm)$", re.IGNORECASE)
-# SLEAP's names: those of the project and of the video's place in it, then the video's.
+# SLEAP's names: the project, the video's number in it, then the video's name.
 _SLEAP = re.compile(r"(.+[._]\d{3})_(.+)\.analysis")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
-# Seconds, milliseconds, ...: the first in which two frames are at most so many seconds apart.
+# Units of times in seconds: the first with frames at most _MAX_FRAME_GAP apart is used.
 _UNITS = (1.0, 1e-3, 1e-6, 1e-9)
-_APART = 2.0
-_NAMED = {
+_MAX_FRAME_GAP = 2.0
+_UNIT_WORDS = {
     "s": 1.0,
     "sec": 1.0,
     "second": 1.0,
@@ -38,17 +38,17 @@ _NAMED = {
 
 @dataclass(frozen=True)
 class Keys:
-    """The cells of a table's rows that are no numbers of joints.
+    """The cells of a table's rows other than joints.
 
     Attributes:
         path: The table.
         lines: The line of each row.
-        clip: What names the clip of each row, outermost first.
-        person: Ids; ``None``: the table has none.
-        frame: Frame numbers, or names of pictures; ``None``: the table has none.
-        time: Times; ``None``: the table has none.
-        from_zero: Whether its tool counts frames from 0.
-        unit: Seconds in one of its times, where the column says.
+        clip: The names of each row's clip, outermost first.
+        person: Ids; ``None`` without a column of ids.
+        frame: Frame numbers, or names of pictures; ``None`` without a column of frames.
+        time: Times; ``None`` without a column of times.
+        from_zero: Whether the table's tool counts frames from 0.
+        unit: Unit of the times in seconds, if the column's name has it.
     """
 
     path: Path
@@ -66,11 +66,11 @@ class Rows:
     """The rows of one clip.
 
     Attributes:
-        parts: What names it; see :class:`gepc_geo.io._common.clip.Clips`.
-        rows: Their positions.
-        frames: The frame number of each.
-        counted: Whether they may be counted from 1.
-        fps: Frames a second, where the table has times instead of frames.
+        parts: Names of the clip; see :class:`gepc_geo.io._common.clip.Clips`.
+        rows: Positions of the rows.
+        frames: The frame number of each row.
+        counted: Whether frames may count from 1.
+        fps: Frames a second, if the table has times.
     """
 
     parts: tuple[str, ...]
@@ -81,7 +81,7 @@ class Rows:
 
 
 def parts_of(name: str) -> tuple[str, ...]:
-    """What a cell says of the clip: the folders and the name of a video's file, or the cell as it is."""
+    """The clip's names in a cell: folders and name of a video's file, or the whole cell."""
     if not _VIDEO.search(name):
         return (name,) if name else ()
     parts = re.split(r"[/\\]", _VIDEO.sub("", name))
@@ -89,26 +89,28 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 
 def unit_of(name: str) -> float | None:
-    """Seconds in one of a column's times, where its name has the unit: ``timestamp_ms``."""
+    """The unit in a column's name, in seconds: ``timestamp_ms``; ``None`` without one."""
     words = re.findall(r"[A-Z]?[a-z]+", name)
-    return next((_NAMED[word.lower()] for word in reversed(words) if word.lower() in _NAMED), None)
+    return next(
+        (_UNIT_WORDS[word.lower()] for word in reversed(words) if word.lower() in _UNIT_WORDS), None
+    )
 
 
 def are_pictures(cells: Sequence[str]) -> bool:
-    """Whether all cells are names of files of pictures."""
+    """Whether all cells are file names of pictures."""
     return bool(cells) and all(_PICTURE.search(one) for one in dict.fromkeys(cells))
 
 
 def ids_of(cells: Sequence[str] | None) -> list[int | None]:
-    """The persons' ids; ``None`` where there is none.
+    """Converts cells to ids of persons; ``None`` for a cell without an id.
 
-    Whole numbers are ids. Of texts that have one number each, all different (``track_0``), these are;
-    other texts are numbered in the order in which they come.
+    Whole numbers are ids. Texts with one number each, all different (``track_0``), have these as
+    ids; other texts are numbered in order of appearance.
     """
     if cells is None:
         return []
     texts = list(dict.fromkeys(cells))
-    # Trackers write -1 for people whom they do not follow, some of them without its sign.
+    # Trackers write -1 for people without a track, some as an unsigned number.
     none = {text for text in texts if is_nothing(text) or text == _UNSIGNED or _whole(text) == -1}
     numbers = {text: _whole(text) for text in texts if text not in none}
     if None in numbers.values():
@@ -121,11 +123,11 @@ def ids_of(cells: Sequence[str] | None) -> list[int | None]:
 
 
 def clips_of_rows(keys: Keys, person: Sequence[int | None]) -> Iterator[Rows]:
-    """The clips of a table, and the frame of each row.
+    """Iterates over the clips of a table, with the frame of each row.
 
     Raises:
-        InputError: A frame that is no whole number, a picture without a number, times of which
-            several rows cannot be told apart.
+        InputError: A frame that is no whole number, a picture without a number, or ambiguous
+            times.
     """
     if not keys.lines:
         none = np.zeros(0, dtype=np.int64)
@@ -134,7 +136,7 @@ def clips_of_rows(keys: Keys, person: Sequence[int | None]) -> Iterator[Rows]:
     for row, parts in enumerate(keys.clip):
         groups.setdefault(parts, []).append(row)
     for parts, rows in groups.items():
-        # The table's own name tells clips of several tables apart.
+        # The table's name distinguishes clips of several tables.
         yield from _with_frames(keys, (*_own_parts(keys.path), *parts), np.array(rows), person)
 
 
@@ -147,7 +149,7 @@ def _own_parts(path: Path) -> tuple[str, ...]:
 
 
 def _whole(text: str) -> int | None:
-    """A whole number in a cell, also as ``3.0``, ``3,0`` or ``3.0e+00``; ``None``: it is none."""
+    """A whole number, also as ``3.0``, ``3,0`` or ``3.0e+00``; ``None`` for other cells."""
     match = re.fullmatch(r"([+-]?\d{1,19})(?:[.,]0*)?", text, re.ASCII)
     if match:
         return int(match[1]) if abs(int(match[1])) < 2**63 else None
@@ -178,8 +180,8 @@ def _with_frames(
         outside = np.flatnonzero((frames < 0) | (frames >= MAX_FRAMES))
         if len(outside):
             raise InputError(
-                f"{keys.path} has frame {frames[outside[0]]} in row {keys.lines[rows[outside[0]]]}, "
-                f"expected 0 to {MAX_FRAMES - 1}"
+                f"{keys.path}: frame in row {keys.lines[rows[outside[0]]]} must be from 0 to "
+                f"{MAX_FRAMES - 1}, got {frames[outside[0]]}"
             )
         fps = None if keys.time is None else _rate(_micros(keys, keys.time, rows), frames)
         yield Rows(parts, rows, frames, counted=not keys.from_zero, fps=fps)
@@ -190,22 +192,22 @@ def _with_frames(
     seen: dict[int | None, int] = {}
     frames = np.zeros(len(rows), dtype=np.int64)
     for i, row in enumerate(rows):
-        one = person[row] if person else None
-        frames[i] = seen.get(one, 0)
-        seen[one] = seen.get(one, 0) + 1
+        number = person[row] if person else None
+        frames[i] = seen.get(number, 0)
+        seen[number] = seen.get(number, 0) + 1
     yield Rows(parts, rows, frames)
 
 
 def _no_frame(keys: Keys, row: int) -> InputError:
     cell = "" if keys.frame is None else keys.frame[row]
     return InputError(
-        f"{keys.path} has frame {cell!r:.40} in row {keys.lines[row]}, expected a whole number, or in all "
-        "rows the name of a picture"
+        f"{keys.path}: frame in row {keys.lines[row]} must be a whole number, or in all rows the "
+        f"name of a picture, got {cell!r:.40}"
     )
 
 
 def _with_pictures(keys: Keys, parts: tuple[str, ...], rows: np.ndarray) -> Iterator[Rows]:
-    """Rows whose frames are names of pictures."""
+    """Rows with names of pictures as frames."""
     cells = [keys.frame[row] for row in rows] if keys.frame is not None else []
     for row, cell in zip(rows, cells, strict=True):
         if not re.search(r"[A-Za-z]", cell) or is_nothing(cell) or _float(cell) is not None:
@@ -213,9 +215,9 @@ def _with_pictures(keys: Keys, parts: tuple[str, ...], rows: np.ndarray) -> Iter
     names = list(dict.fromkeys(cells))
     for series in series_of(names, lambda i: f"{keys.path}: {names[i]!r:.60}"):
         number = {names[i]: frame for i, frame in zip(series.members, series.frames, strict=True)}
-        kept = [i for i, cell in enumerate(cells) if cell in number]
-        frames = np.array([number[cells[i]] for i in kept], dtype=np.int64)
-        yield Rows((*parts, *series.parts), rows[kept], frames, not series.timed, series.fps)
+        chosen = [i for i, cell in enumerate(cells) if cell in number]
+        frames = np.array([number[cells[i]] for i in chosen], dtype=np.int64)
+        yield Rows((*parts, *series.parts), rows[chosen], frames, not series.timed, series.fps)
 
 
 def _with_times(
@@ -227,32 +229,32 @@ def _with_times(
 ) -> Rows:
     distinct, inverse = np.unique(micros, return_inverse=True)
     who = [person[row] for row in rows] if person else [None] * len(rows)
-    # Several rows of a time are several people; but not where times are whole seconds, of many frames each.
+    # Rows of one time are several people, unless times are whole seconds with many frames each.
     coarse = not (distinct % 1_000_000).any()
-    found = set()
+    seen_people = set()
     for row, one in zip(rows, zip(micros.tolist(), who, strict=True), strict=True):
-        if one in found and (one[1] is not None or coarse):
+        if one in seen_people and (one[1] is not None or coarse):
             raise InputError(
-                f"{keys.path} has a time for the second time in row {keys.lines[row]}, expected a "
-                "column of frames, or times by which all frames are told apart"
+                f"{keys.path} must have a column of frames, or times that distinguish all frames, "
+                f"got a repeated time in row {keys.lines[row]}"
             )
-        found.add(one)
+        seen_people.add(one)
     frames, fps = frames_of_times(distinct)
     return Rows(parts, rows, frames[inverse], fps=fps)
 
 
 def _rate(micros: np.ndarray, frames: np.ndarray) -> float | None:
-    """Frames a second of numbered frames with times; ``None`` where the two do not go together."""
+    """Frames a second of numbered frames with times; ``None`` if they contradict each other."""
     numbers, first = np.unique(frames, return_index=True)
     gaps = np.diff(micros[first])
     return 1e6 / float(np.median(gaps / np.diff(numbers))) if len(gaps) and gaps.min() > 0 else None
 
 
 def _micros(keys: Keys, cells: Sequence[str], rows: np.ndarray) -> np.ndarray:
-    """The times of some rows in microseconds.
+    """The times of rows in microseconds.
 
     Raises:
-        InputError: A cell that is no time.
+        InputError: A cell without a time.
     """
     times = np.zeros(len(rows))
     for i, row in enumerate(rows):
@@ -262,25 +264,26 @@ def _micros(keys: Keys, cells: Sequence[str], rows: np.ndarray) -> np.ndarray:
             times[i] = np.nan
         if not np.isfinite(times[i]):
             raise InputError(
-                f"{keys.path} has time {cells[row]!r:.40} in row {keys.lines[row]}, expected seconds, or a "
-                "time as in 12:05:59.5 or 2024-05-01 12:05:59.5"
+                f"{keys.path}: time in row {keys.lines[row]} must be seconds, or as in 12:05:59.5 "
+                f"or 2024-05-01 12:05:59.5, got {cells[row]!r:.40}"
             )
     gaps = np.diff(np.unique(times))
     usual = float(np.median(gaps)) if len(gaps) else 0.0
-    unit = keys.unit or next((one for one in _UNITS if usual * one <= _APART), _UNITS[-1])
+    unit = keys.unit or next((one for one in _UNITS if usual * one <= _MAX_FRAME_GAP), _UNITS[-1])
     micros = np.rint(times * unit * 1e6)
     if not (np.abs(micros) < 2**62).all():
         raise InputError(
-            f"{keys.path} has times up to {times.max():g}, expected seconds of this age"
+            f"{keys.path}: times must be at most {2**62 / 1e6:g} seconds, got "
+            f"{np.abs(micros).max() / 1e6:g}"
         )
     return micros.astype(np.int64)
 
 
 def _time(text: str) -> float:
-    """A number, or the seconds of a time of the day or of a date and time.
+    """Converts a number, time of day, or date and time to seconds.
 
     Raises:
-        ValueError: It is none of these.
+        ValueError: Another text.
     """
     if re.fullmatch(r"[+-]?[\d.,]+(e[+-]?\d+)?", text, re.ASCII | re.IGNORECASE):
         return float(text.replace(",", "."))

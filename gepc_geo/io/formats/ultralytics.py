@@ -1,12 +1,12 @@
-"""Ultralytics YOLO-pose: label files, a file a frame, or JSON, a file a video or a frame.
+"""Ultralytics YOLO-pose: label files for each frame, or JSON for each video or frame.
 
-``yolo pose track ... save_txt=True`` writes ``labels/NAME_12.txt``, a person a line: class, box
-(centre, width, height), x, y and score of each joint, then with ``save_conf=True`` the box's score
-and, from ``track``, the person's id. Positions are shares of the image's width and height.
+``yolo pose track ... save_txt=True`` writes ``labels/NAME_12.txt``, a line for each person: class,
+box (centre, width, height), x, y and score of each joint, with ``save_conf=True`` the box's score,
+and from ``track`` the person's id. Positions are shares of the image's width and height.
 
-A video's JSON file is a list with an entry a frame, each a list of what ``Results.summary()`` gives:
-``{"class", "box", "track_id", "keypoints": {"x": [...], "y": [...], "visible": [...]}}`` in pixels; or
-the same as text, as ``Results.to_json()`` gives it. A frame's JSON file is that text.
+The JSON file of a video is a list with an entry for each frame, a list from ``Results.summary()``:
+``{"class", "box", "track_id", "keypoints": {"x": [...], "y": [...], "visible": [...]}}`` in pixels;
+or the same as text from ``Results.to_json()``. The JSON file of a frame is this text.
 Source: the Ultralytics documentation, "Results" and ``Results.save_txt``.
 """
 
@@ -40,13 +40,13 @@ from gepc_geo.utils.files import write_files
 _LABELS_KIND = "an Ultralytics pose label file"
 _JSON_KIND = "a list of Ultralytics results, one a frame"
 _FRAME_KIND = "the people of a frame as Ultralytics' to_json() gives them"
-# Class and box.
+# Number of values of class and box.
 _LEADING = 5
 _SHARE = r"(0(\.\d+)?|1(\.0*)?|\d(\.\d+)?e-\d+)"
 
 
 def detect_labels(path: Path) -> bool:
-    """A first line of a class, a box in shares of the image, and at least two joints."""
+    """Whether a file begins with a class, a box in shares of the image, and two joints or more."""
     return bool(
         re.match(
             rf"\d+( {_SHARE}){{4}}( -?[\d.]+(e[-+]?\d+)?){{6,}}\s*(\n|$)", head(path), re.ASCII
@@ -55,25 +55,28 @@ def detect_labels(path: Path) -> bool:
 
 
 def detect_json(path: Path) -> bool:
-    """A JSON list of lists, or of strings that begin as lists."""
+    """Whether a file is a JSON list of lists, or of texts that begin as lists."""
     return bool(re.match(r'\s*\[\s*"?\[', head(path)))
 
 
 def detect_frames(path: Path) -> bool:
-    """A JSON list of objects that begin with a ``name`` and ``class``."""
+    """Whether a file is a JSON list of objects that begin with ``name`` and ``class``."""
     return bool(re.match(r'\s*\[\s*\{\s*"name"\s*:\s*"[^"]*"\s*,\s*"class"', head(path)))
 
 
 def read_ultralytics_labels(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
     """Reads one clip; its image size is 1 by 1, as positions are shares of the image.
 
-    Whether there are scores of boxes and ids behind the key points, the number of values says; one
-    value more is an id where it is a whole number in all lines. A missing file is a frame with
-    nobody. Ultralytics numbers the frames of a video from 1; a folder of pictures keeps their names.
+    The number of values shows whether a box's score and an id follow the key points; a single value
+    is an id if it is a whole number in all lines. A missing file is a frame without people.
+    Ultralytics numbers the frames of a video from 1; pictures of a folder keep their names.
 
     Args:
-        files: Its frames.
+        files: The files of the frames.
         skeleton: Names the joints; ``None``: COCO's, by their number.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     frame: list[int] = []
     owner: list[Path] = []
@@ -88,9 +91,9 @@ def read_ultralytics_labels(files: FrameFiles, skeleton: Skeleton | None = None)
     table = [_floats(line, path) for line, path in zip(lines, owner, strict=True)]
     end = _LEADING + joints * width
     tails = [line[end:] for line in lines]
-    # Scores are written with a point, ids without.
-    alone = [tail[0] for tail in tails if len(tail) == 1]
-    whole = all(value.isascii() and value.isdigit() for value in alone)
+    # Scores have a decimal point, ids have none.
+    single_values = [tail[0] for tail in tails if len(tail) == 1]
+    whole = all(value.isascii() and value.isdigit() for value in single_values)
     person = [
         whole_number(_whole(tail[-1]), path, "track id")
         if len(tail) == 2 or (tail and whole)
@@ -116,43 +119,50 @@ def read_ultralytics_labels(files: FrameFiles, skeleton: Skeleton | None = None)
 
 
 def read_ultralytics_json(path: Path, skeleton: Skeleton | None = None) -> Clips:
-    """Reads one video; the clip is named after the file.
+    """Reads one video, which names the clip.
 
     Args:
         path: The file.
         skeleton: Names the joints; ``None``: COCO's, by their number.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     content = read_json(path, _JSON_KIND)
     if not isinstance(content, list):
-        raise InputError(f"{path} holds {kind_of(content)}, expected {_JSON_KIND}")
+        raise InputError(f"{path} must be {_JSON_KIND}, got {kind_of(content)}")
     frames: list[tuple[int, list[Any], Path]] = []
     for number, people in enumerate(content):
         if isinstance(people, str):
-            people = parse_json(people, path, f"frame {number} as to_json() gives it")
+            people = parse_json(people, path, f"{_JSON_KIND}, as to_json() gives frame {number}")
         if not isinstance(people, list):
             raise InputError(
-                f"{path} has {kind_of(people)} as frame {number}, expected a list of people (one "
-                "file holds all frames of a video; a file a frame is ultralytics-frames)"
+                f"{path}: frame {number} must be a list of people, got {kind_of(people)} (a file "
+                "for each frame is ultralytics-frames)"
             )
         frames.append((number, people, path))
     return _clip((path.stem,), frames, skeleton, path)
 
 
 def read_ultralytics_frames(files: FrameFiles, skeleton: Skeleton | None = None) -> Clips:
-    """Reads one clip, a file a frame.
+    """Reads one clip with a file for each frame.
 
     Args:
-        files: Its frames.
+        files: The files of the frames.
         skeleton: Names the joints; ``None``: COCO's, by their number.
+
+    Raises:
+        InputError: Another kind of file, or values out of range.
     """
     frames = lists_of(files, _FRAME_KIND)
     return _clip(files.parts, frames, skeleton, files.paths[0], counted=not files.timed)
 
 
 def write_ultralytics_labels(tracks: PoseTracks, folder: Path) -> list[Path]:
-    """Writes a folder a clip, in it a file a frame from 1, empty where nobody is; shares to six decimals.
+    """Writes a folder for each clip with a file for each frame from 1, shares to six decimals.
 
-    The box is that of the joints. Negative ids are not Ultralytics', but read back.
+    Files without people are empty. The box encloses the joints. Negative ids, which Ultralytics
+    does not have, are restored.
 
     Raises:
         InputError: A clip of unknown image size.
@@ -173,13 +183,12 @@ def _label_files(tracks: PoseTracks) -> Iterator[tuple[str, str]]:
 
 def _line(pose: np.ndarray, person: int) -> str:
     """Class, box (centre and size, within the image), joints, score and id."""
-    there = pose[pose[:, 2] > 0]
-    first, last = (np.clip(edge(there[:, :2], axis=0), 0, 1) for edge in (np.min, np.max))
+    visible = pose[pose[:, 2] > 0]
+    first, last = (np.clip(edge(visible[:, :2], axis=0), 0, 1) for edge in (np.min, np.max))
     box = np.concatenate([(first + last) / 2, last - first])
     joints = " ".join(f"{x:.6f} {y:.6f} {score:.3f}" for x, y, score in pose)
-    return (
-        f"0 {' '.join(f'{side:.6f}' for side in box)} {joints} {there[:, 2].mean():.3f} {person}\n"
-    )
+    sides = " ".join(f"{side:.6f}" for side in box)
+    return f"0 {sides} {joints} {visible[:, 2].mean():.3f} {person}\n"
 
 
 def _layout(
@@ -189,7 +198,7 @@ def _layout(
     lines: list[list[str]],
     owner: list[Path],
 ) -> tuple[int, int]:
-    """The number of joints, and of values of each, with which lines can be read."""
+    """The number of joints, and of values of each joint, that fits the lines."""
     if not widths:
         return (wanted or COCO[17]).num_joints, 3
     candidates = [wanted.num_joints] if wanted is not None else []
@@ -199,10 +208,11 @@ def _layout(
             if all(0 <= count - _LEADING - joints * width <= 2 for count in widths):
                 return joints, width
     usual = _LEADING + candidates[0] * 3
-    odd = next(i for i, line in enumerate(lines) if not usual <= len(line) <= usual + 2)
+    misfit = next(i for i, line in enumerate(lines) if not usual <= len(line) <= usual + 2)
     raise InputError(
-        f"{owner[odd]} has a line of {len(lines[odd])} values, expected {usual} to {usual + 2} for "
-        f"{candidates[0]} joints, or a skeleton of another number (--skeleton)"
+        f"{owner[misfit]} must have lines of {usual} to {usual + 2} values for {candidates[0]} "
+        "joints, or a skeleton of another number (--skeleton), got "
+        f"{len(lines[misfit])} values"
     )
 
 
@@ -211,14 +221,16 @@ def _floats(line: list[str], path: Path) -> list[float]:
         row = [float(value) for value in line]
     except ValueError:
         shown = " ".join(line)[:40]
-        raise InputError(f"{path} has line {shown!r}, expected numbers") from None
+        raise InputError(
+            f"{path}: line {shown!r} must have numbers only, got another value"
+        ) from None
     if not np.isfinite(row).all():
-        raise InputError(f"{path} has NaN or infinite values, expected finite numbers")
+        raise InputError(f"{path}: values must be finite, got NaN or infinity")
     return row
 
 
 def _whole(text: str) -> int | float | str:
-    """``"12"`` or ``"1.2e+06"`` (Ultralytics shortens numbers to six digits) as a number."""
+    """The number of ``"12"`` or ``"1.2e+06"`` (Ultralytics shortens numbers to six digits)."""
     return int(text) if re.fullmatch(r"-?\d+", text, re.ASCII) else float(text)
 
 
@@ -229,7 +241,7 @@ def _clip(
     origin: Path,
     counted: bool = False,
 ) -> Clips:
-    """One clip of frame numbers, people and the file that each is in."""
+    """Makes a clip from frame numbers, people and the file of each frame."""
     frame, person, poses, owner = [], [], [], []
     for number, people, path in frames:
         for one in people:
@@ -250,8 +262,8 @@ def _points(one: Any, path: Path, frame: int) -> list[tuple[float, float, float]
     points = one.get("keypoints") if isinstance(one, dict) else None
     if not isinstance(points, dict) or not {"x", "y"} <= set(points):
         raise InputError(
-            f"{path} has a person without keypoints in frame {frame}, expected their x and y "
-            "(results of a pose model)"
+            f"{path}: a person in frame {frame} must have keypoints with x and y (results of a "
+            "pose model), got none"
         )
     x, y = points["x"], points["y"]
     seen = points.get("visible")
@@ -260,8 +272,8 @@ def _points(one: Any, path: Path, frame: int) -> list[tuple[float, float, float]
     lists = [x, y, seen]
     if not all(isinstance(values, list) and len(values) == len(x) for values in lists):
         raise InputError(
-            f"{path} has keypoints in frame {frame} whose x, y and visible do not go together, "
-            "expected lists of one length"
+            f"{path}: keypoints in frame {frame} must have x, y and visible of one length, got "
+            "other values"
         )
     finite_array(list(chain.from_iterable(lists)), path)
     return list(zip(*lists, strict=True))
