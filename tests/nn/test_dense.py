@@ -182,11 +182,16 @@ def test_gradients_are_right():
 @pytest.mark.parametrize(
     ("x", "adj", "mask", "message"),
     [
-        ((2, 3, 5, 1), (2, 5, 5), None, r"x is \[2, 3, 5, 1\], expected \[B, V, C\] or"),
-        ((2, 4, 3), (2, 4, 4), None, "x has 4 nodes a graph, expected exactly 5"),
-        ((2, 5, 3), (3, 5, 5), None, r"adj is \[3, 5, 5\], expected \[2, 5, 5\] or \[2, 2, 5, 5\]"),
-        ((2, 5, 3), (1, 2, 5, 5), None, r"adj is \[1, 2, 5, 5\], expected"),
-        ((2, 5, 3), (2, 5, 5), (2, 4), r"mask is \[2, 4\] .*, expected \[2, 5\] of torch.bool"),
+        ((2, 3, 5, 1), (2, 5, 5), None, r"x must be \[B, V, C\] or .*, got \[2, 3, 5, 1\]"),
+        ((2, 4, 3), (2, 4, 4), None, "x must have 5 nodes in each graph .*, got 4"),
+        (
+            (2, 5, 3),
+            (3, 5, 5),
+            None,
+            r"adj must be \[2, 5, 5\] or \[2, 2, 5, 5\] .*, got \[3, 5, 5\]",
+        ),
+        ((2, 5, 3), (1, 2, 5, 5), None, r"adj must be .*, got \[1, 2, 5, 5\]"),
+        ((2, 5, 3), (2, 5, 5), (2, 4), r"mask must be \[2, 5\] of torch.bool, got \[2, 4\]"),
     ],
 )
 def test_input_that_does_not_fit(x, adj, mask, message):
@@ -199,13 +204,13 @@ def test_input_that_does_not_fit(x, adj, mask, message):
 def test_input_that_is_no_tensor_or_of_other_numbers():
     layer = DenseSpatialAttentionConv(3, 4, 5, 2)
     x, adj = torch.zeros(2, 5, 3), torch.zeros(2, 5, 5)
-    with pytest.raises(InputError, match="adj is a list, expected a tensor"):
+    with pytest.raises(InputError, match="adj must be a tensor, got list"):
         layer(x, adj.tolist())
-    with pytest.raises(InputError, match="mask is a list, expected a tensor"):
+    with pytest.raises(InputError, match="mask must be a tensor, got list"):
         layer(x, adj, [[True] * 5] * 2)
-    with pytest.raises(InputError, match="x holds torch.int64, expected floating point numbers"):
+    with pytest.raises(InputError, match="x must hold floating point numbers, got torch.int64"):
         layer(x.long(), adj)
-    with pytest.raises(InputError, match="out_channels is 4.0, expected a whole number"):
+    with pytest.raises(InputError, match="out_channels must be a whole number, got 4.0"):
         DenseSpatialAttentionConv(3, 4.0, 5, 2)
 
 
