@@ -196,10 +196,10 @@ def test_command_writes_a_graph_that_runs_without_the_package(
 
 def test_bad_input_is_refused_and_nothing_written(detector, walkers, tmp_path):
     said: list[str] = []
-    with pytest.raises(InputError, match=r"format is 'caffe', expected onnx or torch"):
+    with pytest.raises(InputError, match=r"format must be onnx or torch, got 'caffe'"):
         export(detector, tmp_path / "graph.onnx", "caffe", say=said.append)
     assert not said
-    with pytest.raises(InputError, match=r"expected \.pt2 for format torch"):
+    with pytest.raises(InputError, match=r"must end with \.pt2 for format torch"):
         export(detector, tmp_path / "graph.onnx", "torch")
     with pytest.raises(InputError, match="mode is 'best'"):
         export(detector, tmp_path / "graph.onnx", mode="best")
@@ -213,7 +213,9 @@ def test_bad_input_is_refused_and_nothing_written(detector, walkers, tmp_path):
 
 def test_a_missing_extra_is_named(detector, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(InputError, match=r"needs onnxscript, expected pip install"):
+    with pytest.raises(
+        InputError, match=r"onnxscript must be installed for format onnx: pip install"
+    ):
         export(detector, tmp_path / "graph.onnx")
     assert not list(tmp_path.iterdir())
 

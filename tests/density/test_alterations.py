@@ -131,7 +131,7 @@ def test_each_person_is_scored_by_the_network_that_has_not_seen_them(told):
     assert own.mean() < apart.mean()
     assert abs(apart.median() - new.median()) < 0.5 * (new.quantile(0.75) - new.quantile(0.25))
     # All rows of a person by one network, and each third by another.
-    part = classifier._part[torch.searchsorted(classifier._known, person)]
+    part = classifier._part[torch.searchsorted(classifier._person_ids, person)]
     assert part.view(-1, 4).unique(dim=1).shape[1] == 1
     assert torch.bincount(part).tolist() == [80, 80, 80]
 

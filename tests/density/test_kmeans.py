@@ -70,9 +70,9 @@ def test_a_centre_without_rows_finds_new_ones():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(InputError, match="3 rows, expected at least 4"):
+    with pytest.raises(InputError, match="at least 4 rows .*, got 3"):
         kmeans(torch.zeros(3, 2), 4)
-    with pytest.raises(InputError, match="NaN or infinite"):
+    with pytest.raises(InputError, match="got NaN or infinity"):
         kmeans(torch.full((5, 2), torch.nan), 2)
 
 

@@ -155,8 +155,8 @@ def test_many_rows_are_scored_some_at_a_time(monkeypatch):
     query = nearest.project(rows(45, 4, 1))
     whole, none = nearest(query), nearest(query[:0])
     monkeypatch.setattr(neighbours, "_BLOCK", 10)
-    sizes, inner = [], nearest.compare
-    monkeypatch.setattr(nearest, "compare", lambda a, *b: sizes.append(len(a)) or inner(a, *b))
+    sizes, inner = [], nearest.score
+    monkeypatch.setattr(nearest, "score", lambda a, *b: sizes.append(len(a)) or inner(a, *b))
     torch.testing.assert_close(nearest(query), whole)
     assert sizes == [10, 10, 10, 10, 5] and none.shape == (0,)
 

@@ -79,9 +79,9 @@ def test_state_survives_a_file(tmp_path):
 
 @pytest.mark.parametrize("scores", [[], [1.0, float("nan")]])
 def test_scores_that_cannot_calibrate(scores):
-    with pytest.raises(InputError, match="expected some, all finite"):
+    with pytest.raises(InputError, match="must have at least one score, all finite"):
         TailCalibrator().fit(torch.tensor(scores))
-    with pytest.raises(InputError, match="quantile level is 1"):
+    with pytest.raises(InputError, match="quantile level must be between 0 and 1, got 1"):
         TailCalibrator().fit(normal(10, 0)).quantile(1)
 
 
