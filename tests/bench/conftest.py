@@ -35,5 +35,5 @@ def programs(monkeypatch) -> list[tuple[list[str], Mapping[str, str] | None]]:
         return json.loads(printed.getvalue())
 
     for suite in (fit, model, readers, score):
-        monkeypatch.setattr(suite, "in_a_process", run)
+        monkeypatch.setattr(suite, "run_in_process", run)
     return started

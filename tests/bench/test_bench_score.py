@@ -44,11 +44,11 @@ def test_the_loop_aggregates_to_the_same_numbers():
 
 
 def test_processes_take_turns_and_compare_with_the_ordinary_one(programs, monkeypatch):
-    monkeypatch.setattr(score, "WHO", (score.WHO[0], *score.WHO[2::2]))
+    monkeypatch.setattr(score, "VARIANTS", (score.VARIANTS[0], *score.VARIANTS[2::2]))
     small = NETWORK | {"lengths": ["12", "18"], "score_stride": 4}
     monkeypatch.setattr(score, "GEPC", partial(GEPC, **small))
     plain, ordinary, ours, _ = score.run(CPU, clips=2, frames=24, rounds=1, rows=500, hidden=1)
-    assert [tuple(words[:3]) for words, _ in programs] == list(score.WHO)
+    assert [tuple(words[:3]) for words, _ in programs] == list(score.VARIANTS)
     names = ["ordinary, nearest, fp32", "ordinary, assignment, fp32", "gepc_geo, assignment, auto"]
     assert [row["name"] for row in (plain, ordinary, ours)] == names
     assert plain["ratio"] == ordinary["ratio"] == 1

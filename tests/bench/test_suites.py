@@ -114,7 +114,7 @@ def test_traffic_counts_what_operators_read_and_write():
 
 
 def test_a_step_is_shared_out_among_operators(monkeypatch):
-    monkeypatch.setattr(kernels, "everyone", lambda device: model.WHO[:2])
+    monkeypatch.setattr(kernels, "variants", lambda device: model.VARIANTS[:2])
     rows = kernels.run(CPU, batch=2, steps=1, most=3)
     for who in ("ordinary, fp32", "gepc_geo, fp32"):
         mine = [row for row in rows if row["where"] == who]
@@ -130,7 +130,7 @@ def test_on_a_gpu_a_step_is_shared_out_among_kernels():
     """Of everyone, compiled steps too."""
     device = torch.device("cuda")
     rows = kernels.run(device, batch=64, steps=2, most=3)
-    for who, precision in model.everyone(device):
+    for who, precision in model.variants(device):
         mine = [row for row in rows if row["where"] == f"{who}, {precision}"]
         shares = [row["share"] for row in mine[:-1]]
         assert len(shares) == 5 and sum(shares) == pytest.approx(1, abs=0.1)
@@ -153,9 +153,9 @@ def test_mixtures_agree_at_equal_iterations_from_one_start():
 
 
 def test_fits_take_turns_and_compare_with_the_ordinary_one(programs, monkeypatch):
-    monkeypatch.setattr(fit, "WHO", fit.WHO[::2])
+    monkeypatch.setattr(fit, "VARIANTS", fit.VARIANTS[::2])
     rows = fit.run(CPU, clips=2, budget=64, rounds=1, hidden=1)
-    for who, (words, _) in zip(fit.WHO, programs, strict=True):
+    for who, (words, _) in zip(fit.VARIANTS, programs, strict=True):
         assert tuple(words[: len(who)]) == who
     names = ["ordinary, fp32, none", "gepc_geo, auto, none", "gepc_geo, no network, fp32, vary"]
     assert [row["name"] for row in rows] == names
