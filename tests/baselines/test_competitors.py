@@ -65,14 +65,14 @@ def test_keywords_and_options_that_are_none_are_named(name, walkers):
     known = ", ".join(sorted(kind().get_params()))
     with pytest.raises(
         InputError,
-        match=rf"{kind.__name__} has no keyword 'lengths', expected some of {known} "
-        r"\(a detector's options go in as options=Options\(...\)\)",
+        match=rf"keywords of {kind.__name__} must be some of {known} "
+        r"\(options of a detector go into options=Options\(...\)\), got 'lengths'",
     ):
         kind(lengths=["24"])
     for options in ({"lengths": ["24"]}, 24):
         with pytest.raises(
             InputError,
-            match=f"options is a {type(options).__name__}, expected Options.* {', '.join(NAMES)}",
+            match=rf"options must be Options.* {', '.join(NAMES)}, got {type(options).__name__}",
         ):
             kind(options).fit(walkers, device="cpu")
 

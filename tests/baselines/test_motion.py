@@ -45,7 +45,7 @@ def test_an_even_walk_has_one_velocity():
 
 
 def test_stops_growth_and_turns_are_seen():
-    # Steps of 3, 0, -3 pixels to the side, a body of 1, 2, 4 and 8 pixels as wide as tall: 3.75 mean.
+    # Steps of 3, 0, -3 pixels to the side; a square body of 1, 2, 4 and 8 pixels (mean 3.75).
     size = 2.0**STEPS
     found = features([[0, 0], [3, 0], [3, 0], [0, 0]], size, size)
     step = 3 / 3.75

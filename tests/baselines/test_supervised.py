@@ -114,9 +114,13 @@ def test_too_few_classes_are_refused():
     one = train.select(labels=["sway"])
     some = train.with_(clip_label=["sway", "", "wave", "sway"])
     for kind in (ActionClassifier, SoftmaxDirichlet):
-        with pytest.raises(InputError, match="all training clips are of class 'sway', expected at"):
+        with pytest.raises(
+            InputError, match="at least 2 classes for a classifier, got only 'sway'"
+        ):
             kind(SMALL).fit(one, device="cpu")
-        with pytest.raises(InputError, match="clip 'clip_1' has no class, expected one for every"):
+        with pytest.raises(
+            InputError, match="every training clip must have a class, got none for 'clip_1'"
+        ):
             kind(SMALL).fit(some, device="cpu")
 
 
@@ -127,7 +131,9 @@ def test_without_a_budget_there_is_a_length():
 
 def test_a_loss_that_is_no_number_is_refused():
     wild = Options(**SMALL.to_dict() | {"lr": 1e30, "budget": 64})
-    with pytest.raises(InputError, match=r"not all numbers after 4 steps, .* rate 1e\+30"):
+    with pytest.raises(
+        InputError, match=r"must be finite, got NaN or infinity after 4 steps .* rate 1e\+30"
+    ):
         ActionClassifier(wild).fit(movers(1), device="cpu")
 
 
