@@ -25,7 +25,7 @@ def detector(walkers) -> GEPC:
 
 @pytest.fixture(scope="session")
 def plain(walkers) -> GEPC:
-    """Without a network, of three lengths, the last of which many people are not there long enough for."""
+    """Without a network, of three lengths; many tracks are shorter than the last length."""
     return GEPC(lengths=["6", "20", "30"], clusters=4, stride=4, score_stride=6).fit(walkers)
 
 
@@ -59,7 +59,7 @@ def hundred(detector, crowd, walkers) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def crowded(detector, walkers) -> dict[str, Any]:
-    """What is found in 210 clips of a quarter of an hour each, with labels that change all the time."""
+    """Content for 210 clips of a quarter of an hour each, with labels that change often."""
     clips, frames = 210, 20_000
     one = walkers.rows((walkers.clip == 0) & (walkers.track == walkers.track[0]))
     count = one.num_frames

@@ -144,7 +144,9 @@ def test_a_peaks_button_plays_and_the_player_pauses(browser, url, content):
     browser.find_elements(By.CSS_SELECTOR, "button.peak")[0].click()
     assert moves(browser)
     first = content["scenes"][content["clips"][0]["peaks"][0]]
-    assert f"Person {first['people'][0]['id']} decides" in text(browser, "caption")
+    assert f"Person {first['people'][0]['id']} has the score of this frame" in text(
+        browser, "caption"
+    )
     # The normal movements beside it move in the same clock.
     assert len(browser.find_elements(By.CSS_SELECTOR, "#normal canvas")) == 3
     assert moves(browser, "#normal canvas")
@@ -154,7 +156,7 @@ def test_a_peaks_button_plays_and_the_player_pauses(browser, url, content):
     before = drawn(browser)
     browser.find_elements(By.CSS_SELECTOR, "#people button")[1].click()
     assert drawn(browser) != before
-    assert f"Person {first['people'][1]['id']} is there too" in text(browser, "caption")
+    assert f"Person {first['people'][1]['id']} is in the scene" in text(browser, "caption")
 
 
 def test_the_keyboard_is_enough(browser, url):
@@ -216,7 +218,7 @@ def test_labels_bring_curves(browser, url, content):
         assert len(browser.find_elements(By.CSS_SELECTOR, f"#{name} .js-line")) == 2
         assert len(browser.find_elements(By.CSS_SELECTOR, f"#{name} .points path")) == 1
         assert f"{content['quality'][area]:.3f}" in text(browser, f"{name}-note")
-    assert "Held against the labels of frames" in text(browser, "quality-note")
+    assert "Compared with the labels of frames" in text(browser, "quality-note")
 
 
 def test_options_are_those_of_the_run(browser, url, content):
@@ -229,7 +231,7 @@ def test_options_are_those_of_the_run(browser, url, content):
         )
     )
     names = [*content["options"]["scoring"], *content["options"]["detector"]]
-    assert told.keys() == {*(n.replace("_", " ") for n in names), "threshold", "made by"}
+    assert told.keys() == {*(n.replace("_", " ") for n in names), "threshold", "version"}
     expected = {
         "level": "frame",
         "mode": "assignment",
@@ -238,7 +240,7 @@ def test_options_are_those_of_the_run(browser, url, content):
         "budget": "320",
         "strides": "1, 2, 3",
         "holdout": "0.1",
-        "made by": f"gepc_geo {content['about']['version']}",
+        "version": f"gepc_geo {content['about']['version']}",
     }
     assert {name: told[name] for name in expected} == expected
     assert float(told["threshold"]) == pytest.approx(content["threshold"], rel=1e-4)
@@ -246,7 +248,7 @@ def test_options_are_those_of_the_run(browser, url, content):
 
 def test_words_say_what_they_are(browser, url, plain_content, tmp_path):
     open_page(browser, url)
-    assert "in 3 words that training found by itself" in text(browser, "words-note")
+    assert "in 3 words learned in training" in text(browser, "words-note")
     write_page(plain_content, tmp_path / "plain.html")
     open_page(browser, (tmp_path / "plain.html").as_uri())
     note = text(browser, "words-note")

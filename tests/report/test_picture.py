@@ -37,6 +37,6 @@ def test_3d_and_nobody(tmp_path):
     tracks = PoseTracks.build(poses, np.ones((2, 20)), [0, 1], [0, 0], [0, 0], "kinect20", ["a"])
     picture.draw_pose(tracks, tmp_path / "pose.png")
     assert (tmp_path / "pose.png").stat().st_size > 5000
-    with pytest.raises(InputError, match="nobody in the poses"):
+    with pytest.raises(InputError, match="must have at least one person to draw, got none"):
         picture.draw_pose(tracks.rows(np.zeros(2, dtype=bool)), tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()

@@ -1,4 +1,4 @@
-"""What a report says, held against the detector it was made with and against cases worked by hand."""
+"""Content of a report, compared with its detector and with cases computed by hand."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gepc_geo.evaluation.tables import ScoreOptions, frame_level, score_table
 from gepc_geo.report import gather, make_page, write_page
 from gepc_geo.report.content import _alarms
 from gepc_geo.report.curves import histogram, quality
-from gepc_geo.report.encode import evenly, join_near, pack_poses, thin
+from gepc_geo.report.encode import evenly_spaced, merge_close, pack_poses, thin
 from gepc_geo.report.plane import to_plane
-from gepc_geo.report.scenes import Normal, find_peaks, nearest_normal, whole_windows
+from gepc_geo.report.scenes import PlacedWindows, find_peaks, nearest_normal, whole_windows
 from gepc_geo.report.words import action_words
 from gepc_geo.streaming.thresholds import Alarm
 
@@ -51,16 +51,16 @@ def test_a_spike_of_one_frame_survives_a_day_of_frames():
 
 def test_spans_that_are_near_one_another_are_joined():
     spans = np.array([[0, 3], [4, 6], [9, 10], [11, 12]])
-    assert join_near(spans, 1).tolist() == spans.tolist()
-    assert join_near(spans, 2).tolist() == [[0, 6], [9, 12]]
-    assert join_near(spans, 4).tolist() == [[0, 12]]
-    assert len(join_near(spans[:0], 4)) == 0
+    assert merge_close(spans, 1).tolist() == spans.tolist()
+    assert merge_close(spans, 2).tolist() == [[0, 6], [9, 12]]
+    assert merge_close(spans, 4).tolist() == [[0, 12]]
+    assert len(merge_close(spans[:0], 4)) == 0
 
 
 def test_even_choices():
-    assert evenly(0, 5).tolist() == []
-    assert evenly(3, 5).tolist() == [0, 1, 2]
-    assert evenly(101, 5).tolist() == [0, 25, 50, 75, 100]
+    assert evenly_spaced(0, 5).tolist() == []
+    assert evenly_spaced(3, 5).tolist() == [0, 1, 2]
+    assert evenly_spaced(101, 5).tolist() == [0, 25, 50, 75, 100]
 
 
 def test_packed_poses_can_be_read_back():
@@ -266,7 +266,7 @@ def test_a_scene_moves_as_its_people_do(crowd, content):
 
 
 def test_the_nearest_normal_windows_are_the_nearest(detector, crowd, walkers):
-    normal = Normal.of(detector, detector.pipeline_.training_windows(walkers))
+    normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     places = detector.scorer_.places(detector.windows(crowd))[1][:70]
     found = nearest_normal(normal, places)
     distance = np.linalg.norm(places[:, None] - normal.places[None], axis=-1)
@@ -279,7 +279,7 @@ def test_the_nearest_normal_windows_are_the_nearest(detector, crowd, walkers):
 
 
 def test_a_training_window_is_its_own_neighbour(detector, walkers):
-    normal = Normal.of(detector, detector.pipeline_.training_windows(walkers))
+    normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     np.testing.assert_array_equal(nearest_normal(normal, normal.places[:20])[:, 0], np.arange(20))
 
 
@@ -293,7 +293,7 @@ def test_places_are_soft_assignments_and_neighbours_coordinates(detector, walker
 
 
 def test_words_add_up_and_are_typical(detector, walkers):
-    normal = Normal.of(detector, detector.pipeline_.training_windows(walkers))
+    normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     words = action_words(normal, normal.assignment[:50])
     assert sum(word["share"] for word in words) == pytest.approx(1, abs=1e-3)
     assert sum(word["seen"] for word in words) == pytest.approx(1, abs=1e-3)
@@ -313,7 +313,7 @@ def test_without_a_network_words_are_clusters_of_windows(plain, crowd, walkers, 
     assert (plain_content["words_by"], plain_content["words_length"]) == ("distance", 20)
     assert plain_content["lengths"] == list(plain.lengths_) == [6, 20, 30]
     training = plain.pipeline_.windows(walkers, 4)
-    normal = Normal.of(plain, whole_windows(training, 20))
+    normal = PlacedWindows.of(plain, whole_windows(training, 20))
     words = plain_content["words"]
     assert len(words) == normal.assignment.shape[1] == 4
     distance = np.linalg.norm(normal.places[:, None] - normal.centers, axis=-1)
@@ -323,7 +323,7 @@ def test_without_a_network_words_are_clusters_of_windows(plain, crowd, walkers, 
     for word in range(4):
         own = normal.places[distance.argmin(1) == word]
         np.testing.assert_allclose(normal.centers[word], own.mean(0), atol=0.2)
-    seen = Normal.of(plain, whole_windows(plain.windows(crowd), 20), normal)
+    seen = PlacedWindows.of(plain, whole_windows(plain.windows(crowd), 20), normal)
     assert seen.centers is normal.centers
     assert sum(word["seen"] for word in words) == pytest.approx(1, abs=1e-3)
     assert {word["poses"]["shape"][1] for word in words} == {20}
@@ -350,8 +350,8 @@ def test_clips_of_a_clip_detector(whole_clips):
 
 
 def test_words_without_room_keep_their_shares(detector, walkers, monkeypatch):
-    monkeypatch.setattr("gepc_geo.report.words._ROOM", 1)
-    normal = Normal.of(detector, detector.pipeline_.training_windows(walkers))
+    monkeypatch.setattr("gepc_geo.report.words._CHARACTERS", 1)
+    normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     words = action_words(normal, None)
     assert [word["poses"] is None for word in words] == [False, True, True]
     assert sum(word["share"] for word in words) == pytest.approx(1, abs=1e-3)
@@ -409,7 +409,7 @@ def test_a_page_of_days_is_small_too(crowded, tmp_path):
 def test_scenes_stop_where_the_room_does(detector, crowd, walkers, content, monkeypatch):
     whole = content
     size = sum(len(json.dumps(scene)) for scene in whole["scenes"])
-    monkeypatch.setattr("gepc_geo.report.content._ROOM", size // 2)
+    monkeypatch.setattr("gepc_geo.report.content._CHARACTERS", size // 2)
     half = gather(detector, crowd, train=walkers)
     assert 0 < len(half["scenes"]) < len(whole["scenes"])
     left = len(whole["scenes"]) - len(half["scenes"])
@@ -426,6 +426,6 @@ def test_without_plotly_a_report_says_so(content, tmp_path, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"plotly is not installed.*gepc_geo\[report\]"):
+    with pytest.raises(InputError, match=r"plotly must be installed.*gepc_geo\[report\]"):
         write_page(content, tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
