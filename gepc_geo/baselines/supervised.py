@@ -248,7 +248,7 @@ def _batches(loader: WindowLoader, generator: torch.Generator) -> Iterator[Tenso
 def _labels(windows: PoseWindows) -> np.ndarray:
     """Class of the clip of each window, [W]; raises if a clip has no class."""
     source = windows.table.source
-    labels = np.array(source.clip_label)[windows.clip]
+    labels: np.ndarray = np.array(source.clip_label)[windows.clip]
     missing = labels == ""
     if missing.any():
         name = source.clip_names[int(windows.clip[int(np.argmax(missing))])]

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from gepc_geo.bench.measure import Work, peak_megabytes
@@ -69,11 +68,11 @@ def _shares(step: Work, device: torch.device, steps: int) -> tuple[dict[str, flo
             step()
         wait(device)
         taken = time.perf_counter() - start
-    kind = DeviceType.CUDA if cuda else DeviceType.CPU
+    kind = "CUDA" if cuda else "CPU"
     shares = {}
     for event in profiler.key_averages():
         spent = event.self_device_time_total if cuda else event.self_cpu_time_total
         # Annotations contain kernels, which have their own entries.
-        if event.device_type == kind and spent and not event.is_user_annotation:
+        if event.device_type.name == kind and spent and not event.is_user_annotation:
             shares[event.key] = spent / 1e6 / taken
     return shares, taken / steps

@@ -72,7 +72,8 @@ class OrdinaryConv(nn.Module):
         return logits.softmax(dim=2)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, (self.relations, -1))  # [B, K, C, T, V]
+        out: Tensor = x.unflatten(1, (self.relations, -1))  # [B, K, C, T, V]
+        return out
 
 
 class OrdinaryBlock(nn.Module):
@@ -95,7 +96,8 @@ class OrdinaryBlock(nn.Module):
         """Runs the block."""
         out = F.relu(self.spatial_norm(self.spatial(x, adj)))
         out = self.dropout(self.temporal_norm(self.temporal(out)))
-        return self.act(out + self.shortcut(x))
+        activated: Tensor = self.act(out + self.shortcut(x))
+        return activated
 
 
 class OrdinarySTGCAE(nn.Module):

@@ -155,7 +155,9 @@ def _neighbours(nearest: NearestDistance) -> Callable[[np.ndarray], np.ndarray]:
     def score(x: np.ndarray) -> np.ndarray:
         square = euclidean_distances(x.astype(np.float64), points, squared=True)
         people = np.minimum.reduceat((square + least) * weight, starts, axis=1)
-        return -np.log(np.partition(people, count - 1, axis=1)[:, :count]).mean(1) / 2
+        nearest = np.partition(people, count - 1, axis=1)[:, :count]
+        density: np.ndarray = -np.log(nearest).mean(1) / 2
+        return density
 
     return score
 
