@@ -1,4 +1,4 @@
-"""The network beside the same network as it is usually written: ``gepc-geo bench --suite model``.
+"""Network against an ordinary implementation: ``gepc-geo bench --suite model``.
 
 python benchmarks/baseline.py --quick
 """

@@ -1,4 +1,4 @@
-"""The layer beside its ordinary form and beside PyG's: ``gepc-geo bench --suite layer``.
+"""Layer against an ordinary implementation and PyG's layers: ``gepc-geo bench --suite layer``.
 
 python benchmarks/layer.py --quick
 """

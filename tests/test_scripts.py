@@ -265,9 +265,9 @@ def test_bad_input_of_what_chooses(tmp_path):
         (
             "budget",
             ["--data", "x.npz", "--budgets", "0,abc"],
-            "--budgets is '0,abc', expected whole",
+            "--budgets must be whole numbers from 1, separated by commas, got '0,abc'",
         ),
-        ("validation_halves", [], "there is no folder of data, expected --penn or --ucla"),
+        ("validation_halves", [], "at least one of --penn and --ucla must be given"),
     ):
         main = script(f"benchmarks/{name}.py").main
         done = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "out")])
@@ -359,5 +359,7 @@ def test_default_speed_refuses_what_is_no_version(tmp_path):
     module = script("benchmarks/default_speed.py")
     (tmp_path / "gepc_geo").mkdir()
     (tmp_path / "gepc_geo" / "__init__.py").write_text("")
-    with pytest.raises(InputError, match="expected a version of gepc_geo that trains its default"):
+    with pytest.raises(
+        InputError, match="must be a version of gepc_geo that trains its default, got"
+    ):
         module.measure(tmp_path, {}, {}, 1)
