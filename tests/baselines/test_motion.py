@@ -19,7 +19,7 @@ STEPS = np.arange(4.0)
 
 
 def boxes(center, width, height) -> PoseTracks:
-    """One person's boxes over time; centre [T, 2]."""
+    """Boxes of one person over time, with centre [T, 2]."""
     half = np.stack([width, height], 1)[:, None] / 2
     corners = np.array([[0, 0], [-1, -1], [1, -1], [-1, 1], [1, 1]])
     keypoints = np.asarray(center)[:, None] + corners * half

@@ -1,4 +1,4 @@
-"""Competitors that know classes."""
+"""Supervised competitors."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _HANDS = [SKELETONS["coco17"].joints.index(f"{side}_wrist") for side in ("left",
 
 
 def movers(seed: int, clips: int = 60) -> PoseTracks:
-    """Clips of one person each whose hands go up and down, or to and fro, in turn."""
+    """Clips of one person with hands that alternately move up and down, or sideways."""
     rng = np.random.default_rng(seed)
-    # The same body in every seed.
+    # All seeds have the same body.
     body = np.random.default_rng(0).uniform(0, 100, (17, 2))
     time = np.arange(20)[:, None]
     poses, labels = [], ["sway" if clip % 2 else "wave" for clip in range(clips)]
@@ -138,7 +138,7 @@ def test_a_loss_that_is_no_number_is_refused():
 
 
 def test_every_step_takes_a_full_batch(monkeypatch):
-    """40 passes in batches of 16 are 3 steps, whatever is left of the 20 windows of an epoch."""
+    """40 passes in batches of 16 are 3 steps, although an epoch has 20 windows."""
     sizes = []
     gather = WindowLoader.gather
     monkeypatch.setattr(

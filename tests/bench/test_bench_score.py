@@ -1,4 +1,4 @@
-"""The scoring benchmark: the ordinary parts compute the scores they are measured for."""
+"""Scoring benchmark: ordinary parts compute the same scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def detector(walkers) -> GEPC:
 @pytest.mark.parametrize("mode", ["assignment", "nearest"])
 def test_the_ordinary_parts_give_our_frame_scores(detector, monkeypatch, mode):
     some = simulate_crowd("test", num_clips=5, frames_per_clip=40, seed=2)
-    # scikit-learn's score, no normalised density, in both.
+    # Both use scikit-learn's score, which is not normalised.
     monkeypatch.setattr(
         DirichletProcessMixture, "_log_density", DirichletProcessMixture.score_samples
     )

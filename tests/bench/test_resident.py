@@ -1,4 +1,4 @@
-"""Processes of their own: arguments and environment go in, what they print comes out."""
+"""Programs in new processes: arguments, environment and output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""K-means against scikit-learn."""
+"""K-means, compared with scikit-learn."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_bad_input_is_refused():
 
 
 def test_near_clusters_far_from_the_origin_are_all_found():
-    """Differences a thousandth of the distance from the mean still decide where starts go."""
+    """Starts resolve differences of a thousandth of the distance from the mean."""
     places = torch.tensor([[-1000.0, 0.0], [-1000.0, 0.8], [1000.0, 0.0], [1000.0, 0.8]]).double()
     generator = torch.Generator().manual_seed(0)
     x = places.repeat_interleave(50, dim=0)

@@ -1,4 +1,4 @@
-"""Attention forms: their protocol, and one of the user's own."""
+"""Attention forms: the base class, and a custom form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gepc_geo.nn import (
 
 
 class Activated(Attention):
-    """As in GATv2: an activation before the sum over channels."""
+    """Form of GATv2: an activation before the sum over channels."""
 
     def score(self, source: Tensor, target: Tensor) -> Tensor:
         return F.leaky_relu(source + target, 0.2).sum((-2, -1))

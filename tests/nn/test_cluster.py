@@ -73,7 +73,7 @@ def test_targets_equal_the_printed_formulas(seed, n, k):
 
 
 def test_equal_frequencies_leave_the_papers_targets_alone():
-    """Eq. 3 only balances sizes; DEC's form sharpens."""
+    """Eq. 3 balances sizes only; the form of DEC also sharpens."""
     p = torch.tensor([[0.7, 0.3], [0.3, 0.7]])
     torch.testing.assert_close(target_distribution(p.log(), "paper"), p)
     assert target_distribution(p.log(), "dec").max() > 0.8

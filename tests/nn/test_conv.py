@@ -1,4 +1,4 @@
-"""The sparse layer: against plain loops, alone, and in what PyG puts around a layer."""
+"""Sparse layer: compared with plain loops, and in tools of PyG."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_EDGES = torch.zeros(2, 0, dtype=torch.long)
 
 @torch.no_grad()
 def logit(layer: SpatialAttentionConv, s: int, xv: torch.Tensor, xw: torch.Tensor) -> float:
-    """The attention of target w [T, C] to source v [T, C], a number at a time."""
+    """Logit of target w [T, C] and source v [T, C], as a plain loop."""
     form = layer.attention
     rows = slice(s * form.channels, (s + 1) * form.channels)
     theta = [form.theta.weight[rows] @ row + form.theta.bias[rows] for row in xv]
@@ -41,7 +41,7 @@ def logit(layer: SpatialAttentionConv, s: int, xv: torch.Tensor, xw: torch.Tenso
 
 @torch.no_grad()
 def matrices(layer: SpatialAttentionConv, g: Graphs, branch: str, s: int) -> torch.Tensor:
-    """The weight of each source for each target, [N, N], from the formulas of section 3.2."""
+    """Weights of sources for targets, [N, N], from the formulas of section 3.2."""
     nodes = len(g.x)
     result = torch.zeros(nodes, nodes, dtype=torch.float64)
     edges = list(zip(*g.edge_index.tolist(), g.edge_type.tolist(), g.edge_weight, strict=True))
@@ -130,7 +130,7 @@ def layer_and_graphs(**options: object) -> tuple[SpatialAttentionConv, Graphs]:
 @pytest.mark.parametrize("scope", ["all", "edges"])
 def test_relabelled_nodes_permute_the_output(scope):
     layer, g = layer_and_graphs(scope=scope)
-    # Within each graph: sorting by a random number after the graph's own.
+    # Permutes within each graph: sorts by graph, then by a random number.
     order = (g.batch + torch.rand(len(g.batch)) * 0.9).argsort()
     place = order.argsort()
     out = layer(
@@ -324,7 +324,7 @@ def test_autocast_stays_close(dtype, scope):
     exact = layer(*g.sparse)
     with torch.autocast("cpu", dtype):
         rough = layer(*g.sparse)
-        # A sum of products that half precision cannot hold is no trouble to a softmax in float32.
+        # The sum of products overflows half precision; the softmax runs in float32.
         large = layer(3e3 * g.x, *g.sparse[1:])
     assert (rough.float() - exact).abs().mean() < 0.02 * exact.abs().mean()
     assert torch.isfinite(large).all()
@@ -483,7 +483,7 @@ KINDS = [
 @pytest.mark.parametrize("scope", ["all", "edges"])
 @pytest.mark.parametrize(("change", "message"), KINDS)
 def test_numbers_of_another_kind_are_refused_without_a_look_at_them(change, message, scope):
-    """Also where values are trusted, as nothing is read back from the device."""
+    """Types and shapes are checked also if nothing is read from the device."""
     layer = SpatialAttentionConv(3, 4, num_nodes=3, num_relations=2, scope=scope)
     arguments = {
         "x": torch.randn(5, 3),
@@ -503,7 +503,7 @@ def test_numbers_of_another_kind_are_refused_without_a_look_at_them(change, mess
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
 def test_whole_numbers_of_any_size_are_indices(dtype):
-    """Also where a batch has more nodes than the smallest of them can count."""
+    """Small index types work for batches with more nodes than the type can count."""
     g = random_graphs(torch.ones(80, 3, dtype=torch.bool))
     layer = trained(SpatialAttentionConv(3, 4, num_nodes=3, num_relations=2))
     places = {name: getattr(g, name) for name in ("edge_index", "edge_type", "batch", "node_id")}
@@ -512,7 +512,7 @@ def test_whole_numbers_of_any_size_are_indices(dtype):
 
 
 class Reshaping(torch.nn.Module):
-    """A model explainers can run: features of two dimensions outside, three inside."""
+    """Model for explainers: features of two dimensions outside, three inside."""
 
     def __init__(self, **options: object) -> None:
         super().__init__()
@@ -601,7 +601,7 @@ def test_frozen_norms_stay_frozen_in_training():
     ("branches", "scope"), [(("static", "inferred"), "all"), (("global", "inferred"), "edges")]
 )
 def test_compiles_to_code_of_its_own(branches, scope):
-    """With the compiler that people use; the test above only looks for graph breaks."""
+    """Uses the default compiler; the test above looks for graph breaks only."""
     layer = trained(SpatialAttentionConv(3, 4, 4, 2, branches, scope), torch.float32)
     g = random_graphs(RAGGED, dtype=torch.float32)
     run = torch.compile(layer, fullgraph=True, dynamic=True)

@@ -74,7 +74,7 @@ def test_every_parameter_learns():
     reconstruction, _ = net(torch.randn(8, 12, 5, 3))
     reconstruction.square().sum().backward()
     still = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.any()]
-    # Attention is a softmax over sources: a bias of theta that all sources share cancels.
+    # In a softmax over sources, a bias of theta cancels because all sources share it.
     assert not [name for name in still if "phi.bias" not in name and "theta.bias" not in name]
 
 
@@ -123,7 +123,7 @@ def test_temporal_convolution_sees_one_node_over_time(stride):
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_a_kernel_of_one_frame_keeps_every_strideth(stride):
-    """An odd number of windows and two threads: what a strided 1x1 convolution does not survive."""
+    """An odd number of windows and two threads, which break a strided 1x1 convolution."""
     layer, threads = TemporalConv(2, 2, 1, stride), torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -172,7 +172,7 @@ def test_to_dense_is_the_layout_of_a_batch():
 
 
 def test_flops_are_near_the_published_count():
-    """84 MFLOP a window to encode and 571 to train, by the ordinary formulation."""
+    """The ordinary network takes 84 MFLOP a window to encode and 571 to train."""
     flops = count_flops(model())
     assert 60e6 < flops["encode"] < 110e6
     assert 400e6 < flops["train"] < 800e6
@@ -199,7 +199,7 @@ def test_options_that_do_not_fit_are_refused(options, message):
 
 @pytest.mark.parametrize("shape", [(2, 18, 5, 3), (2, 13, 5, 3), (2, 12, 6, 3), (2, 12, 5, 4)])
 def test_windows_of_another_shape_are_refused(shape):
-    """18 frames with a window of 12 used to come back as three windows for two."""
+    """Unchecked, two windows of 18 frames would decode to three windows of 12."""
     with pytest.raises(InputError, match=r"windows must be \(12, 5, 3\)"):
         model("box5", hidden=1)(torch.randn(shape))
 

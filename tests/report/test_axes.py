@@ -1,4 +1,4 @@
-"""Plots of a notebook: what is drawn where, and what does not fit."""
+"""Plots for notebooks: drawn elements and refused arguments."""
 
 from __future__ import annotations
 

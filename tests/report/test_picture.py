@@ -1,4 +1,4 @@
-"""A pose as a picture."""
+"""Picture of a pose."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_pose_with_most_joints_is_drawn(walkers, tmp_path, monkeypatch):
     assert len(names) == seen.max() and names <= set(walkers.skeleton.joints)
     points = {line.get_color() for line in axes.lines if line.get_marker() == "o"}
     assert points == {"tab:red", "tab:blue", "0.3"}
-    # Images have their first row on top.
+    # The y axis of images points down.
     low, high = axes.get_ylim()
     assert low > high
     pixels = matplotlib_image.imread(tmp_path / "pose.png")

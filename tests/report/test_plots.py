@@ -1,4 +1,4 @@
-"""Plots are written whole, and say what they lack."""
+"""Plots are written completely; missing packages are named."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_peaks_worked_by_hand():
     score = np.array([5, 1, 2, 8, 2, 1, 1, 4, 1, 9, 9, 3], dtype=float)
     person = np.array([1, 1, 1, 2, 1, 1, 1, 3, 1, -1, -1, 4])
     found = find_peaks(score, person, 7, apart=2, most=9, threshold=None)
-    # 9 is nobody's; the end counts where the line rises to it.
+    # Frame 9 has no person; the last frame is a peak because the line rises to it.
     assert [(p.frame, p.score, p.person) for p in found] == [
         (3, 8.0, 2),
         (0, 5.0, 1),
@@ -143,7 +143,7 @@ def test_curves_worked_by_hand():
     found = quality(scores, labels, 2.5)
     assert found["auc"] == 0.75 and found["base"] == 0.5
     assert found["at"] == {"false": 0.5, "true": 0.5, "precision": 0.5}
-    # From every score on, the lowest first, 4, 3, 2 and 1 are alarmed, then nothing.
+    # Thresholds at each score, lowest first, give 4, 3, 2, 1 and 0 alarms.
     recall, precision = (unpack(part) for part in found["pr"])
     np.testing.assert_array_equal(recall, [1, 1, 0.5, 0.5, 0])
     np.testing.assert_allclose(precision, [2 / 4, 2 / 3, 1 / 2, 1, 1], rtol=1e-6)
@@ -171,7 +171,7 @@ def test_scores_and_metrics_are_the_detectors(detector, crowd, content):
     assert content["threshold"] == metrics["events"]["threshold"]
     alarmed = np.split(frames.score.numpy() >= content["threshold"], crowd.frame_offset[1:-1])
     numbers = [np.flatnonzero(part) for part in alarmed]
-    # A gap of less than a second, 25 frames of this crowd, does not part two alarms.
+    # A gap under a second (25 frames) does not split an alarm.
     alarms = sum(1 + int((np.diff(n) > 25).sum()) for n in numbers if len(n))
     assert 0 < alarms <= metrics["events"]["n_alarms"]
     assert content["totals"] == {
@@ -214,7 +214,7 @@ def test_options_are_those_it_was_made_with(detector, content):
 
 @pytest.mark.parametrize("what", ["detector", "plain"])
 def test_people_of_a_moment_have_their_own_windows_and_shares(what, crowd, request):
-    """Of several lengths those of the middle one, of the shortest where a track has no such."""
+    """Windows have the middle length, or the shortest for tracks without it."""
     detector = request.getfixturevalue(what)
     content = request.getfixturevalue("content" if what == "detector" else "plain_content")
     sizes = set()
@@ -257,7 +257,7 @@ def test_a_scene_moves_as_its_people_do(crowd, content):
     steps = xy[0, crowd.frame[own] - scene["start"]]
     seen = crowd.confidence[own] > 0
     np.testing.assert_array_equal(steps[..., 0] >= 0, seen)
-    # A straight line maps pixels to steps, the same along both axes.
+    # A linear map takes pixels to steps, with the same scale on both axes.
     pixels = crowd.keypoints[own][seen]
     slope, offset = np.polyfit(pixels[:, 1], steps[seen][:, 1], 1)
     np.testing.assert_allclose(slope * pixels[:, 1] + offset, steps[seen][:, 1], atol=1.0)
@@ -309,7 +309,7 @@ def test_words_add_up_and_are_typical(detector, walkers):
 
 
 def test_without_a_network_words_are_clusters_of_windows(plain, crowd, walkers, plain_content):
-    """Of k-means in the coordinates of neighbours; what is beside a peak is of the same length."""
+    """Words are k-means clusters; normal sequences have the length of the peak."""
     assert (plain_content["words_by"], plain_content["words_length"]) == ("distance", 20)
     assert plain_content["lengths"] == list(plain.lengths_) == [6, 20, 30]
     training = plain.pipeline_.windows(walkers, 4)
@@ -319,7 +319,7 @@ def test_without_a_network_words_are_clusters_of_windows(plain, crowd, walkers, 
     distance = np.linalg.norm(normal.places[:, None] - normal.centers, axis=-1)
     share = np.bincount(distance.argmin(1), minlength=4) / len(distance)
     np.testing.assert_allclose([w["share"] for w in words], np.sort(share)[::-1], atol=1e-5)
-    # The centres are the means of their own.
+    # Centres are the means of their clusters.
     for word in range(4):
         own = normal.places[distance.argmin(1) == word]
         np.testing.assert_allclose(normal.centers[word], own.mean(0), atol=0.2)
@@ -394,7 +394,7 @@ def test_a_page_of_a_hundred_clips_is_small(hundred, tmp_path):
     path = tmp_path / "page.html"
     write_page(hundred, path)
     assert path.stat().st_size < 20e6
-    # Every clip keeps its highest peak.
+    # Each clip has its highest peak.
     assert all(clip["peaks"] for clip in hundred["clips"])
 
 

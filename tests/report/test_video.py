@@ -1,4 +1,4 @@
-"""Films: whose score colours whom, where they stand in the picture, and what is refused."""
+"""Videos: colours of people, positions in the picture, refused arguments."""
 
 from __future__ import annotations
 
@@ -96,10 +96,10 @@ def test_a_gif_shows_the_abnormal_person_red_where_they_are(pair, tmp_path):
     for frame in frames:
         right, left = np.array(frame.getpixel((70, 40))), np.array(frame.getpixel((20, 40)))
         assert np.abs(right - RED).max() < 45
-        # Grey: its channels are close to one another.
+        # Grey: the channels have similar values.
         assert np.ptp(left) < 40 and left.max() < 200
         assert min(frame.getpixel((45, 40))) > 235
-    # The strip's mark moves on.
+    # The mark of the strip moves.
     assert len({np.asarray(frame)[82:].tobytes() for frame in frames}) == 6
 
 
@@ -107,7 +107,7 @@ def test_frames_lie_under_the_skeletons(pair, tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()
     for i in range(6):
-        # Natural order: 10 comes after 9; twice the size that the poses were found in.
+        # Natural order: 10 comes after 9. The pictures have twice the size of the poses.
         shade = (0, 40 * i, 0)
         Image.new("RGB", (200, 160), shade).save(folder / f"frame_{i + 8}.png")
     out = tmp_path / "film.gif"
