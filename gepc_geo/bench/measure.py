@@ -113,7 +113,9 @@ class Traffic(TorchDispatchMode):
         total: Bytes so far.
     """
 
-    total = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs one operator."""
