@@ -110,7 +110,9 @@ def _momentum(norm: ChannelNorm | RowNorm) -> Tensor:
 def _forward_global(norm: ChannelNorm | RowNorm, x: Tensor) -> Tensor:
     """Normalises the last dimension in training by the statistics of all ranks."""
     rows = x.reshape(-1, x.size(-1))
-    out, mean, var, count = _GlobalNorm.apply(rows, norm.weight, norm.bias, norm.eps)
+    out, mean, var, count = _GlobalNorm.apply(  # type: ignore[no-untyped-call]
+        rows, norm.weight, norm.bias, norm.eps
+    )
     with torch.no_grad():
         unbiased = var * (count / (count - 1))
         momentum = _momentum(norm)

@@ -293,7 +293,7 @@ def _opened(path: Path) -> Any:
         raise InputError(f"could not read picture {path}: {error}") from None
 
 
-def _images(scene: _Scene, pictures: list[Path] | None, bar: tqdm) -> Iterator[Any]:
+def _images(scene: _Scene, pictures: list[Path] | None, bar: tqdm[Any]) -> Iterator[Any]:
     """Yields the frames of the video as pictures."""
     from PIL import Image, ImageDraw, ImageFont
 
