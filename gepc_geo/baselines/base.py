@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import torch
 
-from gepc_geo.density.tails import TailCalibrator
+from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.detector.estimator import Estimator
 from gepc_geo.errors import InputError
 from gepc_geo.options import NAMES, Options

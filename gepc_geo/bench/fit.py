@@ -17,8 +17,8 @@ from sklearn.mixture import BayesianGaussianMixture
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from gepc_geo.bench.ordinary import OrdinarySTGCAE
-from gepc_geo.bench.resident import run_in_process
+from gepc_geo.bench.processes import run_in_process
+from gepc_geo.bench.reference import OrdinarySTGCAE
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.density.mixture import ilr
 from gepc_geo.detector.gepc import GEPC

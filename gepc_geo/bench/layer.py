@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GATConv, GATv2Conv, GCNConv
 
 from gepc_geo.bench.measure import Work, milliseconds, peak_megabytes
-from gepc_geo.bench.ordinary import OrdinaryConv
+from gepc_geo.bench.reference import OrdinaryConv
 from gepc_geo.nn import DenseSpatialAttentionConv, SpatialAttentionConv
 from gepc_geo.poses.skeleton import SKELETONS
 

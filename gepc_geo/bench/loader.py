@@ -11,7 +11,7 @@ import torch
 from torch_geometric.loader import DataLoader
 
 from gepc_geo.bench.measure import milliseconds
-from gepc_geo.bench.resident import resident, run_in_process
+from gepc_geo.bench.processes import resident, run_in_process
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader

@@ -12,8 +12,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gepc_geo.bench.measure import Traffic, Work, milliseconds, roofline
-from gepc_geo.bench.ordinary import OrdinarySTGCAE
-from gepc_geo.bench.resident import run_in_process
+from gepc_geo.bench.processes import run_in_process
+from gepc_geo.bench.reference import OrdinarySTGCAE
 from gepc_geo.nn import STGCAE, reconstruction_loss
 from gepc_geo.options import Options
 from gepc_geo.poses.skeleton import SKELETONS

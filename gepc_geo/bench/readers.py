@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gepc_geo.bench.measure import milliseconds
-from gepc_geo.bench.resident import resident, run_in_process
+from gepc_geo.bench.processes import resident, run_in_process
 from gepc_geo.io import read as read_poses
 from gepc_geo.poses.tracks import PoseTracks
 

@@ -20,8 +20,8 @@ from torch_geometric.loader import DataLoader
 
 from gepc_geo.bench.loader import people
 from gepc_geo.bench.measure import milliseconds
-from gepc_geo.bench.ordinary import OrdinarySTGCAE
-from gepc_geo.bench.resident import run_in_process
+from gepc_geo.bench.processes import run_in_process
+from gepc_geo.bench.reference import OrdinarySTGCAE
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.density.neighbours import NearestDistance

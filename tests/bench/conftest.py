@@ -21,7 +21,7 @@ def programs(monkeypatch) -> list[tuple[list[str], Mapping[str, str] | None]]:
     """Runs the programs of suites in this process; records their arguments and environments.
 
     Each is run as ``python -m`` would, from its arguments to the JSON that it prints. A process of
-    its own is what the test of the loader's memory starts, and ``test_resident.py``.
+    its own is what the test of the loader's memory starts, and ``test_processes.py``.
     """
     started: list[tuple[list[str], Mapping[str, str] | None]] = []
 

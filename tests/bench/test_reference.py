@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from gepc_geo.bench.ordinary import OrdinaryConv, OrdinarySTGCAE
+from gepc_geo.bench.reference import OrdinaryConv, OrdinarySTGCAE
 from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv
 from gepc_geo.nn.spatial import BRANCHES
 from gepc_geo.poses.skeleton import SKELETONS

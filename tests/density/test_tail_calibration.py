@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from sklearn.metrics import roc_auc_score
 
-from gepc_geo.density.tails import TailCalibrator, correct_for_people
+from gepc_geo.density.tail_calibration import TailCalibrator, correct_for_people
 from gepc_geo.errors import InputError
 
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from gepc_geo.bench.resident import run_in_process
+from gepc_geo.bench.processes import run_in_process
 
 PROGRAM = """
 import json, os, sys
