@@ -1,4 +1,4 @@
-"""Classes that a command line names, held against the data; refusals name it."""
+"""Classes of ``--normal``, checked against the data."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from gepc_geo.poses.tracks import PoseTracks
 
 
 def of_classes(tracks: PoseTracks, normal: str | None, data: Path) -> PoseTracks:
-    """The clips of the classes of ``--normal``; without it all of them.
+    """Selects the clips of the classes of ``--normal``; without the flag, all clips.
+
+    Args:
+        tracks: The poses.
+        normal: Value of ``--normal``.
+        data: Where the poses come from, for messages.
 
     Raises:
-        InputError: A class that no clip of ``data`` has.
+        InputError: No clip has one of the classes.
     """
     names = class_names(normal)
     if names is None:
@@ -23,7 +28,12 @@ def of_classes(tracks: PoseTracks, normal: str | None, data: Path) -> PoseTracks
 
 
 def known_classes(tracks: PoseTracks, normal: str | None, data: Path) -> list[str] | None:
-    """The classes of ``--normal``.
+    """The classes of ``--normal``, or ``None`` without the flag.
+
+    Args:
+        tracks: The poses.
+        normal: Value of ``--normal``.
+        data: Where the poses come from, for messages.
 
     Raises:
         InputError: As :func:`of_classes`.
