@@ -1,13 +1,15 @@
-"""What each part of the default detector is worth, on validation data alone.
+"""Ablation of the default detector on validation data.
 
-Clips: the halves of ``validation_halves.py``, packaged and random splits, both directions. Frames: boxes of
-``injected_boxes.py``, streams composed of Penn Action's validation half, simulated crowds as poses and as boxes.
-Every variant changes one thing; ``OUT/ablation.csv`` gets a line for each AUC, and a run goes on where it ended:
+Clip sets are the halves of ``validation_halves.py``, with packaged and random splits in both
+directions. Frame sets are boxes of ``injected_boxes.py``, streams of the validation half of Penn
+Action, and simulated crowds as poses and as boxes. Each variant changes one part.
+``OUT/ablation.csv`` has a line for each AUC. A second run with the same ``--out`` continues:
 
     python benchmarks/ablation.py --validation runs/validation --out runs/ablation
 
-A part pays if leaving it out loses on the mean of the clip sets or of the frame sets, by an interval that
-excludes 0, and no set gains more than 0.005 by it. Tasks share clips, so intervals are narrower than of independent ones.
+A part is worth its cost if its removal lowers the mean over clip sets or over frame sets, by an
+interval that excludes 0, and raises no set by more than 0.005. Tasks share clips, so the intervals
+are narrower than those of independent tasks.
 """
 
 from __future__ import annotations
@@ -40,20 +42,20 @@ from gepc_geo.utils.progress import progress_bar
 
 DEFAULT = "default"
 CLIPS, FRAMES = Options(frames=24, stride=1), Options(score_stride=4)
-# Where windows are altered.
+# Function that alters windows.
 _COPIES = "gepc_geo.scoring.encoder.alterations"
 
 
 class Variant(NamedTuple):
-    """Changed options, and changed constants of modules."""
+    """Changed options and changed constants of modules."""
 
     options: dict[str, Any] = {}
     constants: dict[str, Any] = {}
 
 
-#: The default's parts, which are modes of it: they need no training of their own.
+#: Parts of the default that are scoring modes; they need no separate training.
 PARTS = {f"{mode} alone": f"{OURS}:{mode}" for mode in WINDOW_MODES}
-#: By name.
+#: Variants by name.
 VARIANTS = {
     DEFAULT: Variant(),
     "reversed copy alone": Variant(constants={_COPIES: lambda *args: alterations(*args)[:1]}),
@@ -69,7 +71,7 @@ VARIANTS = {
 
 
 class Case(NamedTuple):
-    """A task of a set: what is scored, the set, the task's name, options, and how its poses are made."""
+    """Task of a set: level, set, name, options, and a function that makes its poses."""
 
     level: str
     group: str
@@ -79,18 +81,18 @@ class Case(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from the others."""
+        """Key of the task among all tasks."""
         return self.level, self.group, self.name
 
 
 def cases(folder: Path, seeds: tuple[int, ...]) -> Iterator[Case]:
-    """Every validation task; the frames of streams and crowds are of ``seeds``, clips have none."""
+    """Yields all validation tasks; ``seeds`` are those of streams, boxes and crowds."""
     for name in ("penn_action", "nw_ucla", "nw_ucla_even", "nw_ucla_view1"):
         dataset = "penn_action" if name == "penn_action" else "nw_ucla"
         tracks = PoseTracks.load(folder / f"{name}.npz")
         classes = sorted(set(tracks.clip_label) - {""})
         splits = [*PACKAGED[dataset], *random_splits(classes, 4, 0, PACKAGED[dataset])]
-        yield from _of_protocol(Coarse(tracks, splits, DIRECTIONS, CLIPS), name)
+        yield from _protocol_cases(Coarse(tracks, splits, DIRECTIONS, CLIPS), name)
     tracks = PoseTracks.load(folder / "penn_action.npz")
     for seed in seeds:
         for kind in ("poses", "boxes"):
@@ -99,17 +101,18 @@ def cases(folder: Path, seeds: tuple[int, ...]) -> Iterator[Case]:
         path = folder / f"boxes_{seed}.npz"
         yield Case("frame", "injected boxes", str(seed), FRAMES, partial(_injected, path))
         streams = Streams(tracks, PACKAGED["penn_action"], DIRECTIONS, FRAMES, random_state=seed)
-        yield from _of_protocol(streams, "streams", f" {seed}")
+        yield from _protocol_cases(streams, "streams", f" {seed}")
 
 
-def _of_protocol(protocol: ClassProtocol, group: str, suffix: str = "") -> Iterator[Case]:
-    for one in protocol.conditions():
-        name = f"{one.split} {one.direction}{suffix}"
-        yield Case(protocol.level, group, name, protocol.options, partial(protocol.task, one, 0))
+def _protocol_cases(protocol: ClassProtocol, group: str, suffix: str = "") -> Iterator[Case]:
+    for condition in protocol.conditions():
+        name = f"{condition.split} {condition.direction}{suffix}"
+        make = partial(protocol.task, condition, 0)
+        yield Case(protocol.level, group, name, protocol.options, make)
 
 
 def _crowd(kind: str, seed: int) -> Task:
-    """A simulated crowd, the kinds that the demo counts; of ``boxes`` those around the visible joints."""
+    """Simulated crowd with the kinds that the demo counts; ``boxes`` bound the visible joints."""
     train, test = (simulate_crowd(split, random_state=seed) for split in ("train", "test"))
     labels = np.where(counted_frames(test), test.frame_labels, -1)
     if kind == "boxes":
@@ -128,13 +131,13 @@ def _boxes(tracks: PoseTracks) -> PoseTracks:
 
 def _injected(path: Path) -> Task:
     tracks = PoseTracks.load(path)
-    train, test = (tracks.select(split=one) for one in ("train", "test"))
+    train, test = (tracks.select(split=split) for split in ("train", "test"))
     assert test.frame_labels is not None
     return Task(train, test, test.frame_labels)
 
 
 def measure(case: Case, name: str) -> dict[str, float]:
-    """The AUC of a variant of the default detector; of the default itself also of its parts alone."""
+    """AUC of a variant of the default detector; for the default also of each part alone."""
     train, test, labels = case.make()
     variant = VARIANTS[name]
     with ExitStack() as stack:
@@ -143,25 +146,25 @@ def measure(case: Case, name: str) -> dict[str, float]:
         options = replace(case.options, **variant.options)
         scored = train_and_score(OURS, train, test, options, case.level, "cpu").scored
     aggregate = clip_level if case.level == "clip" else frame_level
-    known, found = labels >= 0, {}
+    labelled, aucs = labels >= 0, {}
     for row, key in {name: OURS, **(PARTS if name == DEFAULT else {})}.items():
-        found[row] = auc(labels[known], aggregate(scored[key], test)[known])
-    return found
+        aucs[row] = auc(labels[labelled], aggregate(scored[key], test)[labelled])
+    return aucs
 
 
 def table(rows: dict[tuple[str, str, str], dict[str, float]]) -> list[str]:
-    """Mean difference of each variant to the default over clips and frames, and in each set."""
+    """Table of the mean difference of each variant to the default, by level and by set."""
     groups = list(dict.fromkeys(key[:2] for key in rows))
     lines = ["| variant | clips | frames |" + "".join(f" {name} |" for _, name in groups)]
     lines.append("|---|" + "---:|" * (2 + len(groups)))
     for variant in (DEFAULT, *PARTS, *list(VARIANTS)[1:]):
-        there = {key: one for key, one in rows.items() if {variant, DEFAULT} <= set(one)}
-        if not there:
+        tasks = {key: aucs for key, aucs in rows.items() if {variant, DEFAULT} <= set(aucs)}
+        if not tasks:
             continue
         cells = []
         for chosen in (*(("clip",), ("frame",)), *groups):
-            pairs = [one for key, one in there.items() if key[: len(chosen)] == chosen]
-            ours, base = ([one[name] for one in pairs] for name in (variant, DEFAULT))
+            pairs = [aucs for key, aucs in tasks.items() if key[: len(chosen)] == chosen]
+            ours, base = ([aucs[name] for aucs in pairs] for name in (variant, DEFAULT))
             if not pairs:
                 cells.append("")
             elif variant == DEFAULT:
@@ -176,18 +179,22 @@ def table(rows: dict[tuple[str, str, str], dict[str, float]]) -> list[str]:
 
 
 @click.command(cls=Command)
-@click.option("--validation", type=click.Path(path_type=Path), required=True, help="Its files.")
+@click.option(
+    "--validation", type=click.Path(path_type=Path), required=True, help="Validation files."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the results."
 )
 @click.option(
-    "--level", "levels", type=click.Choice(["clip", "frame"]), multiple=True, help="One alone."
+    "--level", "levels", type=click.Choice(["clip", "frame"]), multiple=True, help="One level only."
 )
+@click.option("--seed", "seeds", type=int, multiple=True, default=[0], help="Seeds of frame sets.")
 @click.option(
-    "--seed", "seeds", type=int, multiple=True, default=[0], help="Of crowds and the like."
-)
-@click.option(
-    "--variant", "names", type=click.Choice(list(VARIANTS)), multiple=True, help="Some alone."
+    "--variant",
+    "names",
+    type=click.Choice(list(VARIANTS)),
+    multiple=True,
+    help="Some variants only.",
 )
 def main(
     validation: Path,
@@ -196,21 +203,21 @@ def main(
     seeds: tuple[int, ...],
     names: tuple[str, ...],
 ) -> None:
-    """Leave one part of the default detector out at a time."""
+    """Remove one part of the default detector at a time."""
     out.mkdir(parents=True, exist_ok=True)
     path, rows = out / "ablation.csv", {}
     if path.exists():
         for level, group, name, variant, value in csv.reader(path.open()):
             rows.setdefault((level, group, name), {})[variant] = float(value)
     chosen = [DEFAULT, *names] if names else list(VARIANTS)
-    every = [case for case in cases(validation, seeds) if not levels or case.level in levels]
+    tasks = [case for case in cases(validation, seeds) if not levels or case.level in levels]
     with (
         path.open("a", newline="") as file,
-        progress_bar("ablation", len(every) * len(chosen), "tasks") as bar,
+        progress_bar("ablation", len(tasks) * len(chosen), "tasks") as bar,
     ):
         writer = csv.writer(file)
         for variant in chosen:
-            for case in every:
+            for case in tasks:
                 # Clips have one length.
                 applies = case.level == "frame" or set(VARIANTS[variant].options) != {"lengths"}
                 if applies and variant not in rows.setdefault(case.key, {}):

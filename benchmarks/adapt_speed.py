@@ -1,10 +1,11 @@
-"""Seconds that a detector takes to learn a new camera's normal poses (``gepc-geo adapt``).
+"""Seconds that ``gepc-geo adapt`` takes for the normal poses of a new camera.
 
     python benchmarks/adapt_speed.py
 
-A default detector, or one with a hardly trained network (--mode; speed does not depend on its weights),
-with as many neighbours of each length as one keeps at most adapts to a simulated crowd with about --windows
-windows, of all lengths together. All of them are scored, every eighth is learned.
+The detector is the default, or one with a network after a short training (--mode; speed does not
+depend on the weights). It has the largest number of neighbours of each length. It adapts to a
+simulated crowd with about --windows windows of all lengths. It scores all windows and learns every
+eighth.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 import click
 import numpy as np
 import torch
-from online_latency import model, words
+from online_latency import describe, model
 
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli.refusal import Command
@@ -24,13 +25,13 @@ from gepc_geo.streaming.adaptation import adapt_to_poses
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.machine import machine
 
-# What adaptation should take at most, in seconds.
+# Goal of the adaptation time, in seconds.
 _GOAL = 20
 
 
 def crowd(detector: GEPC, windows: int) -> PoseTracks:
-    """Poses of whole clips that have so many windows together, or a few more."""
-    # A clip has about 500.
+    """Poses of whole clips with at least ``windows`` windows in total."""
+    # A clip has about 500 windows.
     tracks = simulate_crowd(
         "train", num_clips=1 + windows // 300, frames_per_clip=72, random_state=1
     )
@@ -39,7 +40,7 @@ def crowd(detector: GEPC, windows: int) -> PoseTracks:
 
 
 @click.command(cls=Command)
-@click.option("--windows", default=10_000, show_default=True, help="Windows of the poses, about.")
+@click.option("--windows", default=10_000, show_default=True, help="Approximate number of windows.")
 @click.option(
     "--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="Scoring mode."
 )
@@ -64,8 +65,8 @@ def main(windows: int, mode: str, hidden: int, device: str, precision: str) -> N
     start = time.perf_counter()
     adapt_to_poses(detector, tracks)
     seconds = time.perf_counter() - start
-    click.echo(words(detector))
-    click.echo(f"windows         {scored:,} scored, {learned:,} of them learned")
+    click.echo(describe(detector))
+    click.echo(f"windows         {scored:,} scored, {learned:,} learned")
     click.echo(f"seconds         {seconds:.1f} (goal: {_GOAL})")
 
 

@@ -1,9 +1,9 @@
-"""Window scores to frame scores: seconds against the number of windows, as a table and a plot.
+"""Seconds from window scores to frame scores over the number of windows, as a table and a plot.
 
     python benchmarks/aggregation.py --out aggregation.png
 
-Simulated: people of 300 frames, five in a frame, a window of 12 frames starting at every frame. One
-thread; every row is the median of repeats after a warm-up.
+The data are simulated: tracks of 300 frames, five people in a frame, and a window of 12 frames at
+every frame. It runs on one thread. Each row is the median of repeats after a warm-up.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LENGTH, FRAMES, PEOPLE = 12, 300, 5
 
 
 def seconds(windows: int, repeats: int) -> float:
-    """Seconds from this many window scores, about, to the scores of all frames."""
-    each = FRAMES - LENGTH + 1
-    clips = -(-windows // (each * PEOPLE))
+    """Seconds from about ``windows`` window scores to the scores of all frames."""
+    per_track = FRAMES - LENGTH + 1
+    clips = -(-windows // (per_track * PEOPLE))
     tracks = clips * PEOPLE
-    low = torch.arange(tracks).mul(FRAMES).repeat_interleave(each)
-    first = low + torch.arange(each).repeat(tracks)
+    low = torch.arange(tracks).mul(FRAMES).repeat_interleave(per_track)
+    first = low + torch.arange(per_track).repeat(tracks)
     track = torch.arange(tracks).repeat_interleave(FRAMES)
     slot = torch.div(track, PEOPLE, rounding_mode="floor") * FRAMES
     slot += torch.arange(FRAMES).repeat(tracks)
@@ -43,11 +43,11 @@ def seconds(windows: int, repeats: int) -> float:
 
 
 @click.command(cls=Command)
-@click.option("--most", default=10_000_000, show_default=True, help="The most windows.")
+@click.option("--most", default=10_000_000, show_default=True, help="Largest number of windows.")
 @click.option("--repeats", default=3, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Plot to write (.png).")
 def main(most: int, repeats: int, out: Path | None) -> None:
-    """Print the table and, with --out, draw it."""
+    """Print the table and, with --out, draw the plot."""
     if out is not None:
         check_destination(out)
     torch.set_num_threads(1)

@@ -1,9 +1,10 @@
-"""Validation AUC against the training budget: where it flattens, more training is wasted.
+"""Validation AUC over the training budget.
 
-Data are validation halves (benchmarks/validation_halves.py); no test half is looked at. Each budget is a study
-of its own, the same as `gepc-geo experiment coarse --budget N`, and is resumed as one.
+The data are validation halves (benchmarks/validation_halves.py); test halves are not used. Each
+budget is a study, the same as `gepc-geo experiment coarse --budget N`, and can be resumed.
 
-    python benchmarks/budget.py --data runs/validation/penn_action.npz --splits swings,gym --out runs/budget
+    python benchmarks/budget.py --data runs/validation/penn_action.npz --splits swings,gym \
+        --out runs/budget
 """
 
 from __future__ import annotations
@@ -39,26 +40,31 @@ def _budgets(text: str) -> list[int]:
     except ValueError:
         budgets = []
     if not budgets or budgets[0] < 1:
-        raise InputError(f"--budgets is {text!r}, expected whole numbers from 1, split by commas")
+        raise InputError(
+            f"--budgets must be whole numbers from 1, separated by commas, got {text!r}"
+        )
     return budgets
 
 
 def _line(result: Result) -> str:
-    """The name of a line: a mode of our detector by itself."""
+    """Name of a line, without the name of the detector."""
     return result.row.removeprefix(f"{CHAIN}:")
 
 
 @click.command(cls=Command)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Clips (.npz).")
-@click.option("--splits", default="packaged", show_default=True, help="As experiment coarse's.")
+@click.option("--splits", default="packaged", show_default=True, help="As in experiment coarse.")
 @click.option(
     "--budgets",
     default="1500,3000,6000,12000,24000",
     show_default=True,
-    help="Window passes a training.",
+    help="Window passes of each training.",
 )
 @click.option(
-    "--methods", default="gepc", show_default=True, help="As experiment coarse's; those that train."
+    "--methods",
+    default="gepc",
+    show_default=True,
+    help="As in experiment coarse; methods with training.",
 )
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
 @click.option("--device", default="auto", show_default=True)
@@ -72,7 +78,7 @@ def main(
     device: str,
     out: Path,
 ) -> None:
-    """Train with every budget, print the mean AUC of each scoring mode or method and draw them."""
+    """Train with each budget, print and draw the mean AUC of each scoring mode or method."""
     passes, tracks = _budgets(budgets), read(data)
     lines: dict[str, list[float]] = {}
     for budget in passes:
@@ -83,9 +89,11 @@ def main(
         study.start(shlex.join(["python", *sys.argv]), device)
         study.run(device)
         write_summary(study)
-        # A detector's plain score is that of one of its modes, and would be drawn twice.
-        results = [one for one in study.results() if one.mode or one.row not in (CHAIN, PAPER)]
-        for name, columns in means(results, _line, lambda one: one.metric).items():
+        # The score of a detector is that of one of its modes and would be drawn twice.
+        results = [
+            result for result in study.results() if result.mode or result.row not in (CHAIN, PAPER)
+        ]
+        for name, columns in means(results, _line, lambda result: result.metric).items():
             lines.setdefault(name, []).append(columns["AUC"].mean)
         text = "  ".join(f"{name} {aucs[-1]:.3f}" for name, aucs in lines.items())
         click.echo(f"{budget:7d} passes  {text}")

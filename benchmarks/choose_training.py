@@ -1,9 +1,10 @@
-"""How the training options were chosen: on simulated crowds that no result is reported on.
+"""Choice of training options on simulated crowds for validation.
 
-Crowds of other seeds than the demo's (0, 1, 2) serve as validation: each variant is trained on a
-crowd's normal clips and ranks the frames of its test clips, loitering and fighting left out.
+The seeds of the crowds differ from those of the demo (0, 1, 2). Each variant trains on the normal
+clips of a crowd and scores the frames of its test clips, without loitering and fighting.
 
-    python benchmarks/choose_training.py --variant augment=none --variant mode=assignment,budget=40000,hidden=4
+    python benchmarks/choose_training.py --variant augment=none \
+        --variant mode=assignment,budget=40000,hidden=4
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from gepc_geo.datasets.simulate import simulate_crowd
     "variants",
     multiple=True,
     default=("",),
-    help="Options that differ from the demo's, NAME=VALUE[,NAME=VALUE...]; give it several times.",
+    help="Options that differ from the demo, NAME=VALUE[,NAME=VALUE...]; can be repeated.",
 )
 @click.option(
     "--seed",
@@ -39,7 +40,7 @@ from gepc_geo.datasets.simulate import simulate_crowd
 )
 @click.option("--device", default="auto", show_default=True)
 def main(variants: tuple[str, ...], seeds: tuple[int, ...], device: str) -> None:
-    """Train every variant on every validation crowd and print the frame AUC of each mode."""
+    """Train each variant on each validation crowd and print the frame AUC of each mode."""
     for variant in variants:
         changes = assignments("--variant", [part for part in variant.split(",") if part])
         options = resolve(changes, None, "default", base=DEMO)

@@ -1,9 +1,10 @@
-"""Seconds of the default detector: training, scoring and its file, beside another version's where wanted.
+"""Speed of training and scoring and file size of the default detector, also of another version.
 
     python benchmarks/default_speed.py
     python benchmarks/default_speed.py --beside PATH_OF_ANOTHER_CHECKOUT
 
-A first small round warms up and is not counted. Each version runs in a process of its own, one after the other, in float32.
+A small warm-up round is not counted. Each version runs in a separate process, one after the other,
+in float32.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gepc_geo.cli.refusal import Command
 from gepc_geo.errors import InputError
 
 HERE = Path(__file__).resolve().parent.parent
-# What a process of either version runs: nothing here may be newer than the older of the two.
+# Code of the process, which must run with both versions.
 CODE = """
 import json, sys, time
 from gepc_geo import GEPC
@@ -33,7 +34,8 @@ quick = {"num_clips": 12, "frames_per_clip": 48}
 train, test = (simulate_crowd(half, random_state=0, **size) for half in ("train", "test"))
 options = {"score_stride": 4, "precision": "fp32"}
 warm = GEPC(**options, **({} if "lengths" in GEPC().get_params() else {"budget": 640}))
-warm.fit(simulate_crowd("train", random_state=1, **quick)).window_scores(simulate_crowd("test", random_state=1, **quick))
+warm.fit(simulate_crowd("train", random_state=1, **quick))
+warm.window_scores(simulate_crowd("test", random_state=1, **quick))
 result = {"fit": [], "score": []}
 for _ in range(repeats):
     began = time.perf_counter()
@@ -44,18 +46,19 @@ for _ in range(repeats):
     result["score"].append(len(scored.windows) / (time.perf_counter() - began))
 windows = detector.training_windows(train)
 detector.save(path)
-print(json.dumps({**result, "training windows": len(windows), "scored windows": len(scored.windows)}))
+result |= {"training windows": len(windows), "scored windows": len(scored.windows)}
+print(json.dumps(result))
 """
 
 
 def measure(checkout: Path, crowds: dict, size: dict, repeats: int) -> dict:
-    """What a version's process prints, and the megabytes of its model."""
+    """Output of the process of a version, and megabytes of its model."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
-        given = json.dumps([crowds, size, repeats, str(path)])
+        arguments = json.dumps([crowds, size, repeats, str(path)])
         began = time.perf_counter()
         end = subprocess.run(
-            [sys.executable, "-c", CODE, given],
+            [sys.executable, "-c", CODE, arguments],
             env={**os.environ, "PYTHONPATH": str(checkout)},
             cwd=folder,
             capture_output=True,
@@ -63,8 +66,8 @@ def measure(checkout: Path, crowds: dict, size: dict, repeats: int) -> dict:
         )
         if end.returncode:
             raise InputError(
-                f"{checkout} ended with {end.stderr.strip().splitlines()[-1]!r}, expected a version "
-                "of gepc_geo that trains its default"
+                f"{checkout} must be a version of gepc_geo that trains its default, got "
+                f"{end.stderr.strip().splitlines()[-1]!r}"
             )
         return {
             **json.loads(end.stdout.splitlines()[-1]),
@@ -74,21 +77,22 @@ def measure(checkout: Path, crowds: dict, size: dict, repeats: int) -> dict:
 
 
 def line(name: str, found: dict) -> str:
-    """The best of the repeats."""
+    """Text of the best repeat of a version."""
     return (
-        f"{name:10s} fit {min(found['fit']):7.1f} s ({found['training windows']:,} windows)   score "
+        f"{name:10s} fit {min(found['fit']):7.1f} s "
+        f"({found['training windows']:,} windows)   score "
         f"{max(found['score']):7.0f} windows/s   model {found['megabytes']:.1f} MB"
     )
 
 
 @click.command(cls=Command)
 @click.option(
-    "--beside", type=click.Path(path_type=Path, exists=True), help="Another version's checkout."
+    "--beside", type=click.Path(path_type=Path, exists=True), help="Checkout of another version."
 )
 @click.option("--clips", default=36, show_default=True, help="Clips of the simulated crowd.")
 @click.option("--repeats", default=2, show_default=True)
 @click.option(
-    "--budget", type=int, help="Passes of the other version's training; default: its own."
+    "--budget", type=int, help="Training passes of the other version; default: its default."
 )
 def main(beside: Path | None, clips: int, repeats: int, budget: int | None) -> None:
     """Measure the default detector on a simulated crowd."""

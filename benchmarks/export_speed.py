@@ -1,12 +1,13 @@
-"""Sizes of a detector's files and windows a second of ours, onnxruntime and the exported program.
+"""File sizes and windows a second of a detector, onnxruntime and the exported program.
 
     python benchmarks/export_speed.py
     python benchmarks/export_speed.py --run runs/mine --batch 1 --batch 64 --batch 512
 
-Without --run: the default fitted to a simulated crowd, with --mode an untrained network of default size.
-Every runtime gets one thread and the same windows of key points, of the longest length; ours is
-``GEPC.window_scores``, which finds the windows too, of all lengths (batches of 512 whatever is asked for).
-Rates are of windows of the longest length. Medians of repeats after a warm-up; in float32.
+Without --run, the detector is the default, fitted to a simulated crowd; with --mode, it has an
+untrained network of default size. Each runtime has one thread and the same key points of windows of
+the longest length. The detector itself runs ``GEPC.window_scores``, which also extracts windows, of
+all lengths, in batches of 512. Rates count windows of the longest length. They are medians of
+repeats after a warm-up, in float32.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from gepc_geo.windows.loader import WindowLoader, to_dense
 
 
 def rate(work: Callable[[], object], windows: int, repeats: int) -> float:
-    """Windows a second of some work, its first run not counted."""
+    """Windows a second of a function, after a warm-up call."""
     return windows / median_seconds(work, repeats)
 
 
@@ -49,9 +50,7 @@ def main(run: Path | None, mode: str, batches: tuple[int, ...], repeats: int) ->
     try:
         import onnxruntime
     except ImportError:
-        raise InputError(
-            "onnxruntime is missing, expected pip install 'gepc_geo[export]'"
-        ) from None
+        raise InputError("onnxruntime must be installed: pip install 'gepc_geo[export]'") from None
     torch.set_num_threads(1)
     crowd = simulate_crowd("train", num_clips=12, frames_per_clip=96, random_state=0)
     if run is None:
@@ -62,7 +61,9 @@ def main(run: Path | None, mode: str, batches: tuple[int, ...], repeats: int) ->
             detector.network_.precision = "fp32"
     windows = detector.windows(crowd).of_length(detector.lengths_[-1])
     if len(windows) < max(batches) or min(batches) < 1:
-        raise InputError(f"batch is {max(batches)}, expected between 1 and {len(windows)}")
+        raise InputError(
+            f"--batch must be between 1 and {len(windows)}, got {', '.join(map(str, batches))}"
+        )
     chosen = torch.arange(max(batches))
     batch = WindowLoader(windows, batch_size=len(chosen)).gather(chosen)
     x = to_dense(batch.x, detector.skeleton_.num_joints).contiguous()
@@ -83,8 +84,8 @@ def main(run: Path | None, mode: str, batches: tuple[int, ...], repeats: int) ->
         return (x[:count], image_size[:count]) if graph.needs_image_size else (x[:count],)
 
     def onnx(count: int) -> np.ndarray:
-        names = [one.name for one in session.get_inputs()]
-        feeds = {n: one.numpy() for n, one in zip(names, inputs(count), strict=True)}
+        names = [entry.name for entry in session.get_inputs()]
+        feeds = {n: value.numpy() for n, value in zip(names, inputs(count), strict=True)}
         return session.run(["score"], feeds)[0]
 
     def torch_program(count: int) -> np.ndarray:

@@ -1,12 +1,14 @@
-"""Validation data of ShanghaiTech's training boxes alone: anomalies injected into half of the clips.
+"""Validation data from training boxes of ShanghaiTech, with anomalies injected into half the clips.
 
-Half of each camera's training clips, drawn with the seed, become ``test`` and get one kind of anomaly each
-(their ``clip_label``), the other half stays as it is and becomes ``train``; the official test half is never read:
+Half of the training clips of each camera, drawn with the seed, become ``test``. Each gets one kind
+of anomaly, its ``clip_label``. The other half does not change and becomes ``train``. The official
+test half is not read:
 
     python benchmarks/injected_boxes.py --boxes PATH --out runs/validation --seed 0 --seed 1
 
-A person walks where the foot point moves at 0.3 box heights a second or more. The training tracks' mean speeds
-have one peak, between 0.4 and 0.5; 88 % lie above the threshold, 5 % (who stand) below 0.2.
+A person walks if the foot point moves by at least 0.3 box heights a second. The mean speeds of
+training tracks have one peak, between 0.4 and 0.5; 88 % are above the limit, and 5 % (people who
+stand) are below 0.2.
 """
 
 from __future__ import annotations
@@ -30,16 +32,16 @@ KINDS = ("fast", "turn", "still", "posture")
 SECOND = 24
 #: Box heights a second.
 WALKING = 0.3
-# Frames of the shortest track that is changed, and the longest gap in it where an event begins.
+# Frames of the shortest track to change, and the longest gap at the start of an event.
 _SHORTEST, _GAP = 60, 3
-# Events of a clip, at most; the share of abnormal frames at which no more are added; moments tried of a track.
+# Limits of events and of the share of abnormal frames in a clip, and tries for each track.
 _EVENTS, _SHARE, _TRIES = 3, 1 / 3, 20
-# Frames over which noise is told from movement, frames of a turn, abnormal ones before and after its moment.
+# Frames to separate noise from movement, frames of a turn, abnormal frames before and after it.
 _SMOOTH, _TURN, _BEFORE, _AFTER = 9, 4, 12, 24
 
 
 class Person(NamedTuple):
-    """A track: foot point (x, y), width and height [T, 4] in every frame from ``first`` on, some seen [T]."""
+    """Track: foot point (x, y), width and height [T, 4] from frame ``first``, and detected [T]."""
 
     first: int
     box: np.ndarray
@@ -47,7 +49,7 @@ class Person(NamedTuple):
 
     @classmethod
     def of(cls, frame: np.ndarray, keypoints: np.ndarray) -> Person:
-        """The rows of a track; between them boxes are interpolated."""
+        """Makes a track from its rows, with interpolated boxes between them."""
         (left, top), (right, bottom) = keypoints[:, 1].T, keypoints[:, 4].T
         box = np.stack([(left + right) / 2, bottom, right - left, bottom - top]).astype(np.float64)
         time = np.arange(frame[0], frame[-1] + 1)
@@ -55,13 +57,13 @@ class Person(NamedTuple):
         return cls(int(frame[0]), box, np.isin(time, frame))
 
     def keypoints(self) -> np.ndarray:
-        """Seen boxes as poses [F, 5, 2], in whole pixels as the detector's."""
+        """Detected boxes as poses [F, 5, 2], in whole pixels as in the data."""
         x, y, width, height = self.box[self.seen].T
         left, right, top, bottom = np.rint([x - width / 2, x + width / 2, y - height, y])
         return keypoints_of_boxes(left, top, right, bottom)
 
     def speed(self) -> np.ndarray:
-        """Box heights a second [T], over the second around each frame; NaN at the ends and in long gaps."""
+        """Box heights a second [T] around each frame; NaN at the ends and in long gaps."""
         half, speed = SECOND // 2, np.full(len(self.box), np.nan)
         if len(self.box) > SECOND:
             way = np.linalg.norm(self.box[SECOND:, :2] - self.box[:-SECOND, :2], axis=1)
@@ -71,20 +73,20 @@ class Person(NamedTuple):
         return speed
 
     def play(self, times: np.ndarray) -> Person:
-        """The track with what it has at other times, one after the other."""
+        """Track with the boxes of other times."""
         frame = np.arange(len(self.box))
         box = np.stack([np.interp(times, frame, values) for values in self.box.T], axis=1)
         return self._replace(box=box, seen=self.seen[np.rint(times).astype(np.int64)])
 
 
 def fast(person: Person, start: int, frames: int, source: int) -> Person:
-    """Plays ``source`` frames in ``frames``; what follows comes as much earlier."""
+    """Plays ``source`` frames in ``frames`` frames; the rest of the track follows earlier."""
     ahead = start + np.arange(frames) * (source / frames)
     return person.play(np.r_[:start, ahead, start + source : len(person.box)])
 
 
 def turn(person: Person, start: int, angle: float) -> Person:
-    """Turns the way (radians) about the foot point at ``start``, within four frames; sizes stay."""
+    """Turns the path by ``angle`` (radians) at ``start``, within four frames."""
     frame = np.arange(start + 1, len(person.box))
     turned = angle * np.clip((frame - start) / _TURN, 0, 1)
     step = np.diff(person.box[start:, 0] + 1j * person.box[start:, 1]) * np.exp(1j * turned)
@@ -96,15 +98,19 @@ def turn(person: Person, start: int, angle: float) -> Person:
 def still(
     person: Person, start: int, frames: int, size: np.ndarray | None = None, ramp: int = 1
 ) -> Person:
-    """Holds the box of a seen moment for ``frames``, with the track's own noise; then the person goes on.
+    """Holds the box of a detected frame, with the noise of the track; then the track continues.
 
     Args:
-        size: Width and height that the box takes on within ``ramp`` frames, and gives up in the last ones.
+        person: Track to change.
+        start: Frame to hold.
+        frames: Number of frames to hold.
+        size: Width and height of the held box. (default: the size at ``start``)
+        ramp: Frames to change to ``size``, and back at the end.
     """
     held = person.play(np.r_[:start, np.full(frames, start), start : len(person.box)])
     mean = sliding_window_view(person.box, _SMOOTH, axis=0).mean(axis=-1)
     edge, step = _SMOOTH // 2, np.arange(frames)
-    # The noise of the moment and after it, then backwards to the moment: nothing jumps at either end.
+    # Noise runs forwards from the frame and then backwards, so nothing jumps at both ends.
     seen = person.seen[edge:-edge]
     noise = np.pad((person.box[edge:-edge] - mean)[seen], ((0, frames), (0, 0)), mode="reflect")
     away = np.minimum(step, frames - step)
@@ -119,10 +125,11 @@ def still(
 def draw(
     kind: str, person: Person, image: np.ndarray, rng: np.random.Generator
 ) -> tuple[Person, int, int] | None:
-    """Lets a walking person do something abnormal at a moment drawn by chance.
+    """Changes the track of a walking person at a random frame.
 
     Returns:
-        The changed track, its first abnormal frame and the one after the last; ``None`` where nobody walks long enough.
+        The changed track, its first abnormal frame, and the frame after the last one; ``None`` if
+        the person does not walk long enough.
     """
     walks = person.speed() >= WALKING
     frames, factor = int(rng.integers(50, 151)), rng.uniform(1.6, 2.5)
@@ -134,7 +141,7 @@ def draw(
         after = round(frames * factor)
     elif kind != "turn":
         walks &= person.seen
-    # Long enough a walk around the moment.
+    # Frames with a walk of sufficient length around them.
     spans = sliding_window_view(np.r_[walks, [False] * after], before + after)
     starts = np.flatnonzero(spans.all(axis=-1)) + before
     if not len(starts):
@@ -146,7 +153,7 @@ def draw(
         changed = turn(person, start, rng.choice([-1, 1]) * rng.uniform(np.pi / 2, np.pi))
         center = changed.box[:, :2] - [0, 0.5] * changed.box[:, 3:]
         outside = ((center < 0) | (center > image)).any(axis=1) & (np.arange(len(center)) > start)
-        # Who leaves the image does not come back.
+        # A person who leaves the image does not come back.
         changed.seen[np.logical_or.accumulate(outside)] = False
         stays = (
             changed.seen[start : start + after].sum() == person.seen[start : start + after].sum()
@@ -169,10 +176,10 @@ def inject(
     image: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[dict[int, Person], np.ndarray]:
-    """Injects up to three events of a kind into a clip, about a third of its frames.
+    """Injects up to three events of a kind into a clip, in about a third of its frames.
 
     Returns:
-        The people that changed, and the clip's frame labels.
+        The changed people, and the frame labels of the clip.
     """
     changed, labels = {}, np.zeros(length, dtype=np.int8)
     for track in rng.permutation([t for t, p in people.items() if p.seen.sum() >= _SHORTEST]):
@@ -195,7 +202,7 @@ def inject(
 
 
 def _all_walk(people: list[Person], begin: int, end: int) -> bool:
-    """Whether everybody whose speed is known between two frames of the clip walks there."""
+    """Whether all people with a known speed between two frames walk."""
     for person in people:
         speed = person.speed()[max(begin - person.first, 0) : max(end - person.first, 0)]
         speed = speed[~np.isnan(speed)]
@@ -205,18 +212,18 @@ def _all_walk(people: list[Person], begin: int, end: int) -> bool:
 
 
 def injected(tracks: PoseTracks, seed: int) -> tuple[PoseTracks, Counter[str]]:
-    """Half of each camera's clips as they are, to train on; anomalies in the others, to test on.
+    """Injects anomalies into half of the clips of each camera; the other half is for training.
 
     Args:
         tracks: Normal clips of ``box5``.
-        seed: Of all that is drawn.
+        seed: Seed of all random choices.
 
     Returns:
-        The clips, and how many events there are of each kind.
+        The clips, and the number of events of each kind.
     """
     rng = np.random.default_rng(seed)
     camera = np.array(tracks.camera)
-    clips_of = [rng.permutation(np.flatnonzero(camera == one)) for one in np.unique(camera)]
+    clips_of = [rng.permutation(np.flatnonzero(camera == name)) for name in np.unique(camera)]
     chosen = np.concatenate([clips[: len(clips) // 2] for clips in clips_of])
     label, split = ["normal"] * tracks.num_clips, ["train"] * tracks.num_clips
     frame_labels = np.zeros(tracks.clip_length.sum(), dtype=np.int8)
@@ -228,7 +235,7 @@ def injected(tracks: PoseTracks, seed: int) -> tuple[PoseTracks, Counter[str]]:
         here = {int(tracks.track[r.start]): r for r in rows if tracks.clip[r.start] == clip}
         people = {t: Person.of(tracks.frame[r], tracks.keypoints[r]) for t, r in here.items()}
         split[clip] = "test"
-        # The rarest kind that this clip can have.
+        # The rarest kind that fits the clip.
         for kind in sorted(rng.permutation(KINDS).tolist(), key=clips.__getitem__):
             length, image = tracks.clip_length[clip], tracks.image_size[clip]
             changed, labels = inject(kind, people, length, image, rng)
@@ -259,11 +266,15 @@ def injected(tracks: PoseTracks, seed: int) -> tuple[PoseTracks, Counter[str]]:
 
 
 @click.command(cls=Command)
-@click.option("--boxes", type=click.Path(path_type=Path), required=True, help="The boxes' folder.")
+@click.option(
+    "--boxes", type=click.Path(path_type=Path), required=True, help="Folder of the boxes."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
-@click.option("--seed", "seeds", type=int, multiple=True, default=[0], help="One file each.")
+@click.option(
+    "--seed", "seeds", type=int, multiple=True, default=[0], help="Seed; one file for each."
+)
 def main(boxes: Path, out: Path, seeds: tuple[int, ...]) -> None:
-    """Write validation sets of the boxes' training clips."""
+    """Write validation sets from the training clips of the boxes."""
     tracks = read(boxes / "train_txt", format="shanghaitech-boxes")
     out.mkdir(parents=True, exist_ok=True)
     for seed in seeds:

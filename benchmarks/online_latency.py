@@ -1,14 +1,14 @@
-"""Latency of scoring people as their frames come: milliseconds from a frame to its scores, as a table.
+"""Latency of online scoring: milliseconds from a frame to its scores, as a table.
 
     python benchmarks/online_latency.py
 
-One camera with --people people at --fps: a frame is pushed when the camera takes it; those that were
-taken while others were scored wait and are pushed together, as ``gepc-geo watch`` does it. Latency
-counts from the moment a frame was taken; it grows without end where windows come faster than they are
-scored. The detector is the default one, or one with a network of default size and weights of a short
-training (--mode; speed does not depend on them), with as many neighbours of each length as a model keeps at most.
-CPU ms is the time that all threads together work on a frame, which says most where other programs run on
-the machine, too. A stride over 1 scores only every so many windows of a person, and people then take turns.
+One camera has --people people at --fps. Frames that arrive during scoring wait and are pushed
+together, as in ``gepc-geo watch``. Latency starts when the camera takes the frame. It grows without
+limit if windows arrive faster than they are scored. The detector is the default, or one with a
+network of default size after a short training (--mode; speed does not depend on the weights). It
+has the largest number of neighbours of each length. CPU ms is the processor time of all threads for
+a frame; it depends least on other programs. With a stride above 1, only every stride-th window of a
+person is scored, and people take turns.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from gepc_geo.options import MODES
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.machine import machine
 
-# As many neighbours as a detector keeps (gepc_geo.density.neighbours).
+# Largest number of neighbours of a detector (gepc_geo.density.neighbours).
 _NEIGHBOURS = 10_000
-# As many frames as gepc-geo watch pushes together.
+# Largest number of frames that gepc-geo watch pushes together.
 _TOGETHER = 64
 
 
 def model(mode: str, hidden: int, precision: str, device: str) -> GEPC:
-    """A detector of full size, hardly trained."""
+    """Detector of full size after a short training."""
     train = simulate_crowd("train", num_clips=2, frames_per_clip=72, random_state=0)
     options = dict(mode=mode, hidden=hidden, budget=64, holdout=0.0, precision=precision)
     detector = GEPC(**options).fit(train, device=device)
@@ -48,8 +48,8 @@ def model(mode: str, hidden: int, precision: str, device: str) -> GEPC:
     return detector
 
 
-def words(detector: GEPC) -> str:
-    """What is scored, and how."""
+def describe(detector: GEPC) -> str:
+    """Mode, windows and network of a detector, as text."""
     text = f"mode {detector.mode}, windows of {', '.join(map(str, detector.lengths_))} frames"
     if detector.network_ is not None:
         text += f", hidden {detector.hidden}, {detector.network_.precision}"
@@ -59,19 +59,19 @@ def words(detector: GEPC) -> str:
 def measure(
     detector: GEPC, people: int, fps: float, frames: int
 ) -> tuple[np.ndarray, float, float]:
-    """Latency of each frame in seconds, windows scored a second of work, processor seconds a frame."""
+    """Measures latency of frames in seconds, windows a second, processor seconds a frame."""
     scorer = OnlineScorer(detector, modes=(detector.mode,))
     rng = np.random.default_rng(0)
     pose = rng.uniform(0, 100, (people, detector.skeleton_.num_joints, detector.dims_))
-    place = np.zeros((people, 1, detector.dims_))
+    position = np.zeros((people, 1, detector.dims_))
     warm = detector.lengths_[-1] + detector.max_gap + scorer.wait + 5
     stream = []
     for number in range(warm + frames):
-        # People come one after the other, so that with a stride they take turns.
-        there = np.arange(min(people, number + 1))
-        place += rng.normal(0, 2, place.shape)
-        shaken = (pose + place + rng.normal(0, 1, pose.shape))[there]
-        stream.append(Frame("camera", number, there, shaken))
+        # People arrive one after the other, so that with a stride they take turns.
+        present = np.arange(min(people, number + 1))
+        position += rng.normal(0, 2, position.shape)
+        keypoints = (pose + position + rng.normal(0, 1, pose.shape))[present]
+        stream.append(Frame("camera", number, present, keypoints))
     for frame in stream[:warm]:
         scorer.push(frame)
     latency: list[float] = []
@@ -82,7 +82,7 @@ def measure(
         done = len(latency)
         time.sleep(max(0.0, taken[done] - time.perf_counter()))
         began = time.perf_counter()
-        # At least the one that was waited for, whatever the clock's last bit says.
+        # At least one frame, in spite of rounding of the clock.
         last = max(done + 1, int(np.searchsorted(taken, began, side="right")))
         last = min(last, done + _TOGETHER)
         scores = scorer.push(*stream[warm + done : warm + last])
@@ -104,7 +104,10 @@ def measure(
 @click.option("--hidden", default=8, show_default=True, help="Channel unit of the network.")
 @click.option("--device", default="auto", show_default=True)
 @click.option(
-    "--strides", default="1,2,4", show_default=True, help="Values of score_stride, by commas."
+    "--strides",
+    default="1,2,4",
+    show_default=True,
+    help="Values of score_stride, separated by commas.",
 )
 @click.option(
     "--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True
@@ -119,13 +122,13 @@ def main(
     strides: str,
     precision: str,
 ) -> None:
-    """Measure how long people in a stream wait for their scores."""
+    """Measure the latency of the scores of people in a stream."""
     target = pick_device(device)
     for name, value in machine(target).items():
         click.echo(f"{name:16s}{value}")
     click.echo(f"threads         {torch.get_num_threads()}")
     detector = model(mode, hidden, precision, device)
-    click.echo(words(detector))
+    click.echo(describe(detector))
     click.echo(f"\n{people} people at {fps:g} frames a second, {frames} frames")
     click.echo("stride  p50 ms  p99 ms  windows/s  CPU ms  keeps up")
     for stride in map(int, strides.split(",")):

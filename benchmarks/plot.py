@@ -1,4 +1,4 @@
-"""Draws the model suite: throughput against batch size, and what the machine's roofline allows.
+"""Draws rows of the suite model: throughput over batch size, and the roofline of the machine.
 
 gepc-geo bench --suite model --out results.json
 python benchmarks/plot.py results.json model.png
@@ -19,24 +19,22 @@ from gepc_geo.utils.files import check_destination
 
 
 def model_rows(path: Path) -> list[dict[str, Any]]:
-    """The model suite's rows of a results file."""
+    """Rows of the suite model in a results file."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-        found = [row for row in rows if row["suite"] == "model" and "rate" in row]
+        model = [row for row in rows if row["suite"] == "model" and "rate" in row]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} cannot be read, expected results of gepc-geo bench: {error}"
-        ) from None
-    if not found:
-        raise InputError(f"{path} has no rows of the model suite, expected gepc-geo bench's")
-    return found
+        raise InputError(f"could not read results of gepc-geo bench from {path}: {error}") from None
+    if not model:
+        raise InputError(f"{path} must have rows of the suite model of gepc-geo bench, got none")
+    return model
 
 
 @click.command(cls=Command)
 @click.argument("results", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 def main(results: Path, out: Path) -> None:
-    """Draw the model suite of RESULTS (.json) to OUT (.png)."""
+    """Draw the suite model of RESULTS (.json) to OUT (.png)."""
     check_destination(out)
     plot_throughput(model_rows(results), out)
     click.echo(f"plot: {out}")

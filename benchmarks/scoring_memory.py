@@ -1,11 +1,11 @@
-"""Peak memory of scoring against the number of windows, as a table and a plot.
+"""Peak memory of scoring over the number of windows, as a table and a plot.
 
     python benchmarks/scoring_memory.py --out memory.png
 
-Every size runs in a process of its own: simulated walkers, repeated clip by clip until there are
-enough windows, scored at level ``frame`` by the default (``--mode`` of a network: a tiny one). ``data`` is what the process holds before
-scoring (poses and libraries), ``peak`` the most it held while it scored. What scoring adds is to stay
-flat but for the table's rows.
+Each size runs in a separate process. It scores simulated walkers at level ``frame``, with clips
+repeated up to the number of windows. A ``--mode`` with a network uses a tiny network. ``data`` is
+the memory before scoring (poses and libraries), ``peak`` the peak memory during scoring. The
+difference should grow with the rows of the table only.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TINY = dict(
 
 
 def repeated(tracks: PoseTracks, times: int) -> PoseTracks:
-    """The same clips several times, under other names."""
+    """Repeats clips under other names."""
 
     def tile(array: np.ndarray) -> np.ndarray:
         return np.concatenate([array] * times)
@@ -61,19 +61,19 @@ def repeated(tracks: PoseTracks, times: int) -> PoseTracks:
 
 
 def megabytes(entry: str) -> float:
-    """``VmRSS`` (now) or ``VmHWM`` (the most so far) of this process."""
+    """``VmRSS`` (current) or ``VmHWM`` (peak) of this process, in MB."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.search(rf"{entry}:\s+(\d+) kB", status)[1]) / 1024
 
 
 def child(windows: int, stride: int, clips: int, mode: str) -> None:
-    """Scores and prints windows, rows of the table, megabytes before, and the peak."""
+    """Scores, and prints windows, rows of the table, memory before scoring and peak memory."""
     crowd = simulate_crowd("train", num_clips=clips, frames_per_clip=250, random_state=0)
     detector = GEPC(**TINY, mode=mode, stride=stride, score_stride=stride).fit(crowd, device="cpu")
     tracks = repeated(crowd, -(-windows // len(detector.windows(crowd))))
     count = len(detector.windows(crowd)) * (tracks.num_clips // crowd.num_clips)
     before = megabytes("VmRSS")
-    # The most so far was the fit's: from here on it is that of scoring alone.
+    # Resets the peak, which was that of the fit.
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     table = score_table(detector, tracks, "frame", ScoreOptions())
     print(count, len(table["score"]), before, megabytes("VmHWM"))
@@ -81,15 +81,17 @@ def child(windows: int, stride: int, clips: int, mode: str) -> None:
 
 @click.command(cls=Command)
 @click.option("--windows", "sizes", default="10000,50000,100000", show_default=True)
-@click.option("--stride", default=1, show_default=True, help="Frames from window to window.")
-@click.option("--clips", default=12, show_default=True, help="Simulated clips, which are repeated.")
+@click.option("--stride", default=1, show_default=True, help="Frames between windows.")
+@click.option("--clips", default=12, show_default=True, help="Simulated clips to repeat.")
 @click.option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Plot to write (.png).")
-@click.option("--child", "one", type=int, hidden=True)
-def main(sizes: str, stride: int, clips: int, mode: str, out: Path | None, one: int | None) -> None:
-    """Print the table and, with --out, draw it."""
-    if one is not None:
-        child(one, stride, clips, mode)
+@click.option("--child", "child_size", type=int, hidden=True)
+def main(
+    sizes: str, stride: int, clips: int, mode: str, out: Path | None, child_size: int | None
+) -> None:
+    """Print the table and, with --out, draw the plot."""
+    if child_size is not None:
+        child(child_size, stride, clips, mode)
         return
     if out is not None:
         check_destination(out)

@@ -1,11 +1,13 @@
-"""Training halves as data sets of their own, to choose by: nothing of a test half is read.
+"""Validation data sets from training halves; test halves are not read.
 
-Half of Penn Action's training clips (drawn with a seed) and the odd subjects of Northwestern-UCLA's
-training views become ``train``, the others ``test``; of the latter also the even subjects (``nw_ucla_even``),
-and each view by itself (``nw_ucla_view1``, ``nw_ucla_view2``). Whatever has a choice is compared on these files:
+Half of the training clips of Penn Action (drawn with a seed) and the odd subjects in the training
+views of Northwestern-UCLA become ``train``, the others ``test``. Further files train on the even
+subjects of Northwestern-UCLA (``nw_ucla_even``) or on one view (``nw_ucla_view1``,
+``nw_ucla_view2``). All choices are made on these files:
 
     python benchmarks/validation_halves.py --penn PATH --ucla PATH --out runs/validation
-    gepc-geo experiment coarse --dataset runs/validation/penn_action.npz --splits penn_action --random 4 --out runs/choose
+    gepc-geo experiment coarse --dataset runs/validation/penn_action.npz --splits penn_action \
+        --random 4 --out runs/choose
 """
 
 from __future__ import annotations
@@ -23,17 +25,18 @@ from gepc_geo.poses.tracks import PoseTracks
 
 
 def penn_action(root: Path, seed: int = 0) -> PoseTracks:
-    """Penn Action's training half, each clip in one of two halves by chance."""
+    """Training half of Penn Action, split into two random halves."""
     tracks = PennAction(root).tracks().select(split="train")
     return _split(tracks, np.random.default_rng(seed).random(tracks.num_clips) < 0.5)
 
 
 def nw_ucla(root: Path, part: str = "odd") -> PoseTracks:
-    """Northwestern-UCLA's views 1 and 2, a part of them to train on, the others to test on.
+    """Views 1 and 2 of Northwestern-UCLA, with one part to train on and the rest to test on.
 
     Args:
-        root: The folder of the data set.
-        part: Subjects, ``"odd"`` or ``"even"``, or a view, ``"view1"`` or ``"view2"``.
+        root: Folder of the data set.
+        part: Part to train on: subjects, ``"odd"`` or ``"even"``, or a view, ``"view1"`` or
+            ``"view2"``.
     """
     tracks = _ucla_training(root)
     if part in ("view1", "view2"):
@@ -44,23 +47,23 @@ def nw_ucla(root: Path, part: str = "odd") -> PoseTracks:
 
 @functools.cache
 def _ucla_training(root: Path) -> PoseTracks:
-    """Views 1 and 2, read once for all parts."""
+    """Views 1 and 2, cached for all parts."""
     return NWUCLA(root).tracks().select(split="train")
 
 
 def _split(tracks: PoseTracks, train: np.ndarray) -> PoseTracks:
-    return tracks.with_(clip_split=["train" if one else "test" for one in train])
+    return tracks.with_(clip_split=["train" if in_train else "test" for in_train in train])
 
 
 @click.command(cls=Command)
-@click.option("--penn", type=click.Path(path_type=Path), help="Penn Action's folder.")
-@click.option("--ucla", type=click.Path(path_type=Path), help="NW-UCLA's folder.")
+@click.option("--penn", type=click.Path(path_type=Path), help="Folder of Penn Action.")
+@click.option("--ucla", type=click.Path(path_type=Path), help="Folder of NW-UCLA.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files.")
 def main(penn: Path | None, ucla: Path | None, out: Path) -> None:
-    """Write the validation sets of the folders that are given."""
+    """Write the validation sets of the given folders."""
     if penn is None and ucla is None:
-        raise InputError("there is no folder of data, expected --penn or --ucla")
-    # All are made before any is written.
+        raise InputError("at least one of --penn and --ucla must be given")
+    # Writing starts when all sets are made.
     sets = {} if penn is None else {"penn_action": penn_action(penn)}
     if ucla is not None:
         sets["nw_ucla"] = nw_ucla(ucla)

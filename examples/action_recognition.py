@@ -1,13 +1,13 @@
-"""Recognise the ten actions of NW-UCLA from 3D joints, with a network of the layer's blocks.
+"""Recognise the ten actions of NW-UCLA from 3D joints, with a network of spatio-temporal blocks.
 
-Views 1 and 2 train, view 3 tests, the last epoch counts. All choices were made on view 2, from
-training on view 1 (``--validate``); nothing was chosen on view 3. Top-1 there: 90.1 and 92.0 % in two
-runs whose arithmetic rounds differently, after 10 to 17 minutes of one CPU core.
+The network trains on views 1 and 2 and is tested on view 3 after the last epoch. All choices were
+made on view 2, after training on view 1 (``--validate``). Top-1 on view 3 is 90.1 and 92.0 % in two
+runs with different rounding, after 10 to 17 minutes on one CPU core.
 
     python examples/action_recognition.py PATH
-    python examples/action_recognition.py PATH --compare     # every subset of the branches, shorter
+    python examples/action_recognition.py PATH --compare     # all subsets of the branches, shorter
 
-The same command again goes on where it was stopped.
+An interrupted run continues with the same command.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.resampling import resample_clips
 
-FRAMES = 32  # what the network sees of a clip; half of the clips are shorter
-FINE = 64  # what a clip is stored as, to cut from
+FRAMES = 32  # input of the network; half of the clips are shorter
+FINE = 64  # stored frames of a clip
 BATCH, LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 32, 2e-3, 0.05, 0.1
 SPINE = 1
 
@@ -58,6 +58,7 @@ class Recognizer(nn.Module):
         self.classify = nn.Sequential(nn.Dropout(0.2), nn.Linear(sizes[-1], len(ACTIONS)))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Computes the logits of clips."""
         x = self.norm(x.flatten(2).flatten(0, 1)).view(x.shape)
         for block in self.blocks:
             x = block(x, self.adj)
@@ -65,7 +66,7 @@ class Recognizer(nn.Module):
 
 
 def clips(tracks: PoseTracks) -> tuple[Tensor, Tensor]:
-    """All clips at one length [N, FINE, V, 3], and their classes [N]."""
+    """Resamples all clips to one length [N, FINE, V, 3]; returns them with their classes [N]."""
     stretched = resample_clips(tracks, FINE)
     x = torch.from_numpy(stretched.keypoints).unflatten(0, (-1, FINE))
     label = torch.tensor([list(ACTIONS).index(name) for name in tracks.clip_label])
@@ -73,8 +74,10 @@ def clips(tracks: PoseTracks) -> tuple[Tensor, Tensor]:
 
 
 def cut(x: Tensor, start: Tensor, length: Tensor) -> Tensor:
-    """FRAMES frames of each clip, from ``start`` on for ``length`` (shares of it), seen from the
-    spine of the first one."""
+    """Cuts FRAMES frames from each clip, relative to the spine in the first of them.
+
+    ``start`` and ``length`` are shares of the clip.
+    """
     share = start[:, None] + length[:, None] * torch.linspace(0, 1, FRAMES, device=x.device)
     time = share * (FINE - 1)
     before = time.long().clamp(max=FINE - 2)
@@ -84,7 +87,7 @@ def cut(x: Tensor, start: Tensor, length: Tensor) -> Tensor:
 
 
 def augment(x: Tensor, mirror: Tensor) -> Tensor:
-    """A random part of each clip, mirrored or not, turned (mostly about the vertical), scaled."""
+    """Cuts, mirrors, rotates (mostly about the vertical) and scales each clip at random."""
 
     def draw(low: float, high: float, *shape: int) -> Tensor:
         return torch.empty(len(x), *shape, device=x.device).uniform_(low, high)
@@ -95,7 +98,7 @@ def augment(x: Tensor, mirror: Tensor) -> Tensor:
     x = torch.where(draw(0, 1, 1, 1, 1) < 0.5, x[:, :, mirror] * reverse_x, x)
     a, b, c = (draw(-math.radians(limit), math.radians(limit)) for limit in (15, 60, 15))
     zero = torch.zeros_like(a)
-    # The exponential of a cross product's matrix is the rotation about that vector, by its length.
+    # The matrix exponential of a cross product is the rotation about its vector by its length.
     cross = torch.stack([zero, -c, b, c, zero, -a, -b, a, zero], dim=-1).unflatten(-1, (3, 3))
     rotation = torch.linalg.matrix_exp(cross) * draw(0.9, 1.1, 1, 1)
     return x @ rotation.transpose(1, 2)[:, None]
@@ -109,7 +112,7 @@ def learn(
     device: torch.device,
     settings: dict[str, Any],
 ) -> float:
-    """Trains, going on from what is in ``out``, and gives the last epoch's top-1 accuracy."""
+    """Trains, or continues the run in ``out``; returns the top-1 accuracy of the last epoch."""
     epochs, seed = settings["epochs"], settings["seed"]
     (x, label), mirror = clips(train), torch.tensor(train.skeleton.mirror())
     x, label, mirror = x.to(device), label.to(device), mirror.to(device)
@@ -122,7 +125,8 @@ def learn(
         state = checkpoint.load(path, kind="action recognition run", version=1)
         if state["settings"] != settings:
             raise InputError(
-                f"{path} is of a run with {state['settings']}, expected {settings} or another --out"
+                f"settings of {path} must be {settings} (or use another --out), got "
+                f"{state['settings']}"
             )
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
@@ -135,7 +139,7 @@ def learn(
     steps = math.ceil(len(x) / BATCH)
     with progress_bar(name, epochs * len(x), "clips", start=start * len(x)) as bar:
         for epoch in range(start, epochs):
-            # An epoch's random numbers depend on nothing before it: resumed runs draw the same.
+            # Each epoch has its own seed, so resumed runs draw the same random numbers.
             torch.manual_seed(1_000_000 * (seed + 1) + epoch)
             model.train()
             for step, index in enumerate(torch.randperm(len(x), device=device).chunk(steps)):
@@ -171,13 +175,15 @@ def learn(
     default="runs/action_recognition",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="Folder of the run; the same command goes on in it.",
+    help="Folder of the run; the same command continues it.",
 )
 @click.option("--epochs", default=100, show_default=True, type=click.IntRange(1))
 @click.option("--hidden", default=32, show_default=True, type=click.IntRange(1), help="Channels.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--device", default="auto", show_default=True)
-@click.option("--compare", is_flag=True, help="All branch subsets, at a quarter of the epochs.")
+@click.option(
+    "--compare", is_flag=True, help="Train all subsets of branches for a quarter of the epochs."
+)
 @click.option("--validate", is_flag=True, help="Train on view 1, test on view 2.")
 def main(
     root: Path,

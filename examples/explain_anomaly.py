@@ -1,9 +1,9 @@
-"""Which joints, and which frames, made a window abnormal: as a picture.
+"""Draw the joints and frames that make a window abnormal.
 
-Trains a detector on a simulated crowd, takes the most abnormal window of the test clips of one
-kind, and asks which of its inputs the score depends on: |input x gradient| for each joint and frame.
-The picture shows the person in four moments, joints coloured by their share, and below it the share of
-each joint in each frame.
+The example trains a detector on a simulated crowd, takes the most abnormal window in test clips of
+one kind, and computes |input x gradient| of the score for each joint and frame. The picture shows
+four frames of the person with joints coloured by their share, and the share of each joint in each
+frame.
 
     python examples/explain_anomaly.py --kind waving --out waving.png
 """
@@ -27,7 +27,7 @@ from gepc_geo.windows.dataset import PoseWindows
 
 
 def most_abnormal(detector: GEPC, tracks: PoseTracks) -> tuple[PoseWindows, float]:
-    """The window of the highest score, alone, and that score."""
+    """Window with the highest score, and this score."""
     scored = detector.window_scores(tracks, padded=False)
     score = scored.scores[detector.mode]
     best = int(score.argmax())
@@ -35,7 +35,7 @@ def most_abnormal(detector: GEPC, tracks: PoseTracks) -> tuple[PoseWindows, floa
 
 
 def draw(windows: PoseWindows, share: np.ndarray, title: str, out: Path) -> None:
-    """A picture of the one window in ``windows`` and its shares [T, V]."""
+    """Draws a single window and its shares [T, V]."""
     table, rows, skeleton = windows.table, windows.rows()[0], windows.skeleton
     pose = table.keypoints[rows]  # [T, V, 2]
     figure = Figure(figsize=(10, 8), layout="constrained")
@@ -73,13 +73,13 @@ def draw(windows: PoseWindows, share: np.ndarray, title: str, out: Path) -> None
     default=36,
     show_default=True,
     type=click.IntRange(9),
-    help="Simulated clips, training and test; from 9 on every kind is among them.",
+    help="Simulated clips for training and for test; 9 clips have every kind.",
 )
 @click.option("--frames", default=240, show_default=True, help="Frames in each clip.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def main(kind: str, out: Path, clips: int, frames: int, device: str, seed: int) -> None:
-    """Draw the most abnormal window of a kind and name its most telling joints and frame."""
+    """Draw the most abnormal window of a kind; print the joints and the frame with most share."""
     train, test = (
         simulate_crowd(split, num_clips=clips, frames_per_clip=frames, random_state=seed)
         for split in ("train", "test")

@@ -1,9 +1,9 @@
-"""Clip-level anomaly detection by a 1-nearest-neighbour on the very input our detector gets.
+"""Clip-level anomaly detection by a nearest neighbour on the input of the detector.
 
-Normalised, mirrored, flattened clips reduced to 64 principal components: the simple competitor that
-stands beside the detector's modes in the README.
+Clips are normalised, mirrored, flattened and reduced to 64 principal components.
 
-    python examples/nearest_neighbour.py penn_action PATH --normal squat,pullup,pushup,situp,bench_press
+    python examples/nearest_neighbour.py penn_action PATH \
+        --normal squat,pullup,pushup,situp,bench_press
     python examples/nearest_neighbour.py nw_ucla PATH --normal 4,5,6
 """
 
@@ -24,7 +24,7 @@ from gepc_geo.scoring.metrics import auc
 
 
 def clip_auc(root: Path, dataset: str, normal: list[str], frames: int = 12) -> float:
-    """Few-vs-many AUC: trained on the normal clips of the training half, tested on the other half."""
+    """Few-vs-many AUC: trains on normal clips of the training half, tests on the test half."""
     tracks = {"penn_action": PennAction, "nw_ucla": NWUCLA}[dataset](root).tracks()
     train, test = tracks.select(split="train", labels=normal), tracks.select(split="test")
     model = NearestNeighbour(Options(frames=frames)).fit(train)
@@ -44,7 +44,7 @@ def clip_auc(root: Path, dataset: str, normal: list[str], frames: int = 12) -> f
     default=12,
     show_default=True,
     type=click.IntRange(2, 1000),
-    help="Frames a clip is stretched to.",
+    help="Frames of a resampled clip.",
 )
 def main(dataset: str, root: Path, normal: str, frames: int) -> None:
     """Print the clip AUC of the nearest neighbour."""

@@ -1,8 +1,8 @@
-"""The layer in place of GCN, GAT or GIN in an ordinary PyG model that has nothing to do with poses.
+"""Node classification with SpatialAttentionConv in place of GCN, GAT or GIN, without poses.
 
-Zachary's karate club, and stochastic block models of 10,000 nodes whose features are weak, so that
-neighbours must help. Nothing is downloaded. With ``scope="edges"`` the layer's attention runs along
-edges, so the size of a graph does not matter.
+The graphs are Zachary's karate club and stochastic block models of 10,000 nodes with weak features,
+so that neighbours matter. Nothing is downloaded. With ``scope="edges"`` the attention runs along
+edges, so memory grows with the number of edges only.
 
     python examples/node_classification.py
 """
@@ -26,10 +26,10 @@ from gepc_geo.utils.device import pick_device
 
 
 class SpatialAttention(SpatialAttentionConv):
-    """Static and inferred adjacency along the edges; nodes of such graphs have no identities.
+    """Static and inferred adjacencies along edges, without norm and residual.
 
-    Without norm and residual, which the other layers do not have either. They add self-loops (or,
-    GIN, the node itself) of their own; this layer takes the edges as they are, so they are added here.
+    The other layers add self-loops (or, in GIN, the node itself). This layer does not, so they are
+    added here.
     """
 
     def __init__(self, inside: int, outside: int) -> None:
@@ -44,10 +44,12 @@ class SpatialAttention(SpatialAttentionConv):
         )
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """Runs the layer with self-loops."""
         return super().forward(x, add_self_loops(edge_index, num_nodes=len(x))[0])
 
 
 def gin(inside: int, outside: int) -> nn.Module:
+    """GIN with a network of two layers."""
     return GINConv(
         nn.Sequential(nn.Linear(inside, outside), nn.ReLU(), nn.Linear(outside, outside))
     )
@@ -62,24 +64,25 @@ LAYERS: dict[str, Callable[[int, int], nn.Module]] = {
 
 
 class Classifier(nn.Module):
-    """Two layers of any kind."""
+    """Network of two layers of one kind."""
 
     def __init__(self, layer: Callable[[int, int], nn.Module], inside: int, classes: int) -> None:
         super().__init__()
         self.first, self.second = layer(inside, 32), layer(32, classes)
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """Computes the logits of nodes."""
         x = F.dropout(F.relu(self.first(x, edge_index)), 0.5, self.training)
         return self.second(x, edge_index)
 
 
 def karate_club(seed: int) -> Data:
-    """34 members, 4 communities; the label of one member of each is known."""
+    """34 members in 4 communities, with one labelled member of each."""
     return KarateClub()[0]
 
 
 def block_model(nodes: int) -> Callable[[int], Data]:
-    """Five communities with six neighbours of the own and four of the others on average."""
+    """Five communities; a node has on average 6 neighbours inside and 4 outside its own."""
 
     def graph(seed: int) -> Data:
         torch.manual_seed(seed)
@@ -89,10 +92,10 @@ def block_model(nodes: int) -> Callable[[int], Data]:
         edge_index = stochastic_blockmodel_graph([size] * classes, probability)
         y = torch.arange(classes).repeat_interleave(size)
         x = torch.randn(len(y), 16) + 0.8 * torch.eye(classes, 16)[y]
-        # Twenty labels of each community are known, as in the citation graphs.
-        known = torch.cat([torch.randperm(size)[:20] + c * size for c in range(classes)])
+        # Twenty labelled nodes of each community, as in citation graphs.
+        labelled = torch.cat([torch.randperm(size)[:20] + c * size for c in range(classes)])
         mask = torch.zeros(len(y), dtype=torch.bool)
-        mask[known] = True
+        mask[labelled] = True
         return Data(x=x, edge_index=edge_index, y=y, train_mask=mask)
 
     return graph
@@ -101,7 +104,7 @@ def block_model(nodes: int) -> Callable[[int], Data]:
 def accuracy(
     layer: Callable[[int, int], nn.Module], data: Data, seed: int, epochs: int, device: torch.device
 ) -> float:
-    """Of all nodes whose label was not known, after the last epoch."""
+    """Accuracy on unlabelled nodes after the last epoch."""
     torch.manual_seed(seed)
     data = data.to(device)
     model = Classifier(layer, data.num_features, int(data.y.max()) + 1).to(device)
@@ -122,27 +125,29 @@ def accuracy(
     default=10_000,
     show_default=True,
     type=click.IntRange(105),
-    help="Nodes of the block models; 100 of them are labelled.",
+    help="Nodes of a block model; 100 are labelled.",
 )
 @click.option(
     "--seeds",
     default=5,
     show_default=True,
     type=click.IntRange(1),
-    help="Graphs and starts for each row.",
+    help="Graphs and initialisations of each row.",
 )
 @click.option("--epochs", default=200, show_default=True, type=click.IntRange(1))
 @click.option("--device", default="auto", show_default=True)
 def main(nodes: int, seeds: int, epochs: int, device: str) -> None:
-    """Print each layer's accuracy, mean and standard deviation over the seeds."""
+    """Print mean and standard deviation of the accuracy of each layer over seeds."""
     target = pick_device(device)
     graphs = {"karate club": karate_club, f"block model, {nodes:,} nodes": block_model(nodes)}
     click.echo(f"{'accuracy in %':24s}" + "".join(f"{name:>30s}" for name in graphs))
     for name, layer in LAYERS.items():
         row = ""
         for make in graphs.values():
-            each = [accuracy(layer, make(seed), seed, epochs, target) for seed in range(seeds)]
-            values = 100 * torch.tensor(each)
+            accuracies = [
+                accuracy(layer, make(seed), seed, epochs, target) for seed in range(seeds)
+            ]
+            values = 100 * torch.tensor(accuracies)
             row += f"{values.mean():22.1f} +- {values.std(unbiased=False):4.1f}"
         click.echo(f"{name:24s}{row}")
 

@@ -1,8 +1,7 @@
-"""Anybody's layers on our windows: unrolled in time, a window is an ordinary PyG graph.
+"""Stock PyG layers on windows: unrolled in time, a window is an ordinary PyG graph.
 
-A graph autoencoder's simplest cousin made of stock layers alone: two attention layers over the graph of
-T V nodes, asked to fill in joints that were hidden from them. It learns on the normal clips of a simulated
-crowd; a window in which the hidden joints are not where it expects them is abnormal.
+The network has four attention layers over the graph of T V nodes and predicts hidden joints. It
+trains on normal clips of a simulated crowd. The score of a window is the error at hidden joints.
 
     python examples/stock_layers_on_poses.py
 """
@@ -37,19 +36,20 @@ HIDDEN_SHARE = 0.3
 
 
 class FillIn(nn.Module):
-    """Node features, hidden ones zeroed, to coordinates: [N, C] -> [N, 2]."""
+    """Predicts coordinates from node features, with hidden nodes set to zero: [N, C] -> [N, 2]."""
 
     def __init__(self, layer: Callable[..., nn.Module], channels: int, joints: int) -> None:
         super().__init__()
-        # Which joint a node is, and whether it is hidden, is for the network to know.
+        # The network knows the joint of each node, and whether it is hidden.
         self.joint = nn.Embedding(joints, 32)
         self.embed = nn.Linear(channels + 1, 32)
-        # Edge types tell bones from time: one number an edge, as these layers take it.
+        # Edge types, for bones and time, are one-hot features of edges.
         self.layers = nn.ModuleList(layer(32, 8, heads=4, edge_dim=5) for _ in range(4))
         self.norms = nn.ModuleList(nn.LayerNorm(32) for _ in self.layers)
         self.out = nn.Linear(32, 2)
 
     def forward(self, graph: Batch, hidden: Tensor) -> Tensor:
+        """Predicts the coordinates of all nodes."""
         x = torch.cat([graph.x.masked_fill(hidden[:, None], 0), hidden[:, None].float()], dim=1)
         h = self.embed(x) + self.joint(graph.joint)
         edge_attr = F.one_hot(graph.edge_type, 5).float()
@@ -59,7 +59,7 @@ class FillIn(nn.Module):
 
 
 def window_scores(model: FillIn, loader: WindowLoader) -> Tensor:
-    """Mean squared error at hidden joints, over three draws of them."""
+    """Mean squared error at hidden joints, over three random choices of them."""
     generator = torch.Generator().manual_seed(0)
     scores = []
     with torch.no_grad():
@@ -72,16 +72,16 @@ def window_scores(model: FillIn, loader: WindowLoader) -> Tensor:
 
 
 def _error(model: FillIn, graph: Batch, generator: torch.Generator) -> Tensor:
-    """Mean squared error [B] at joints that are drawn, hidden, and were seen by the camera."""
-    drawn = torch.rand(graph.num_nodes, generator=generator).to(graph.x.device)
-    hidden = (drawn < HIDDEN_SHARE) & (graph.x[:, 2] > 0)
+    """Mean squared error [B] at random hidden joints that were detected."""
+    draws = torch.rand(graph.num_nodes, generator=generator).to(graph.x.device)
+    hidden = (draws < HIDDEN_SHARE) & (graph.x[:, 2] > 0)
     square = (model(graph, hidden) - graph.x[:, :2]).square().mean(1) * hidden
     count = scatter(hidden.float(), graph.batch, dim_size=graph.num_graphs)
     return scatter(square, graph.batch, dim_size=graph.num_graphs) / count.clamp(min=1)
 
 
 def frame_auc(scores: Tensor, windows: PoseWindows, tracks: PoseTracks) -> float:
-    """AUC of the frames' scores: in each, that of the most abnormal person."""
+    """AUC of frame scores; the score of a frame is that of the most abnormal person."""
     table, offset = windows.table, tracks.frame_offset
     rows = person_frame_scores(
         scores.double(), torch.as_tensor(windows.first), windows.length, len(table.frame)
@@ -103,14 +103,14 @@ def frame_auc(scores: Tensor, windows: PoseWindows, tracks: PoseTracks) -> float
     default=36,
     show_default=True,
     type=click.IntRange(2),
-    help="Simulated clips, training and test.",
+    help="Simulated clips for training and for test.",
 )
 @click.option("--frames", default=240, show_default=True, help="Frames in each clip.")
 @click.option("--epochs", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--device", default="auto", show_default=True)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def main(layer: str, clips: int, frames: int, epochs: int, device: str, seed: int) -> None:
-    """Train on normal clips and print how well the error tells abnormal windows."""
+    """Train on normal clips and print the frame AUC of the error."""
     target = pick_device(device)
     torch.manual_seed(seed)
     train, test = (

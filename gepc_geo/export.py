@@ -1,4 +1,4 @@
-"""A detector as one graph for other runtimes: from windows of key points to scores."""
+"""Export of a detector for other runtimes: one graph from key points of windows to scores."""
 
 from __future__ import annotations
 
@@ -25,39 +25,41 @@ from gepc_geo.scoring.encoder import Encoder
 from gepc_geo.scoring.scorer import combined, own_modes
 from gepc_geo.utils.files import atomic_path, atomic_stream, check_destination
 
-#: What a graph can be written as.
+#: File formats of an exported graph.
 FORMATS = ("onnx", "torch")
 
 
 class ScoringGraph(nn.Module):
-    r"""Everything between key points and scores of a fitted detector as one module without branches.
+    r"""All steps from key points to scores of a fitted detector, as one module without branches.
 
-    Alignment, normalisation and motion, the cosine transform, the augmented copies that are scored, the
-    network where the mode needs it, the mode's density or distances. Of several lengths each scores the
-    middle of the window, as :math:`-\log` of a tail probability, and the mean is given: what the frames
-    in the middle score. Memory grows with the batch: in the modes ``combined`` and ``nearest`` by up to 10,000 float64
-    numbers a window.
+    The steps are alignment, normalisation, motion, the cosine transform, the views of each window,
+    the network if the mode needs it, and the density or distances of the mode. A detector of
+    several lengths scores the middle part of the window in each length, as :math:`-\log` of a tail
+    probability, and returns the mean, which is the score of the frames in the middle. Memory grows
+    with the batch; in the modes ``combined`` and ``nearest`` by up to 10,000 float64 values for
+    each window.
 
-    Runs in float32 whatever the run's ``precision`` is (scores, as everywhere, in float64).
+    The module runs in float32 for every ``precision`` of the detector; scores are float64.
 
     Args:
-        detector: A fitted detector; the module lives on its device and shares its tensors.
-        mode: A scoring mode. (default: the detector's)
+        detector: A fitted detector. The module is on its device and shares its tensors.
+        mode: A scoring mode. (default: the detector's mode)
 
     Attributes:
-        outputs: Names of what comes out, in order: ``score``, and of a single length in a mode of the
-            network ``assignment``.
+        outputs: Names of the outputs, in order: ``score`` and, for a detector of a single length in
+            a mode of the network, ``assignment``.
 
     Shapes:
-        - **input:** windows of key points :math:`(B, T, V, C)` float32, :math:`T` the longest length:
-          coordinates as in the training poses (pixels, or metres), confidence, features; missing frames
-          and joints interpolated, with confidence 0, as :class:`~gepc_geo.windows.dataset.PoseWindows` does it;
-          with the option ``scale="image"`` also the image's width and height :math:`(B, 2)` float32
-        - **output:** a tuple of anomaly scores :math:`(B)` float64, higher is more abnormal, and soft
-          assignments :math:`(B, K)` float32 of the windows as they are, rows sum to one
+        - **input:** key points of windows :math:`(B, T, V, C)` float32, where :math:`T` is the
+          longest length. Channels are coordinates as in the training poses (pixels, or metres),
+          confidence, and features. Missing frames and joints are interpolated and have confidence
+          0, as in :class:`~gepc_geo.windows.dataset.PoseWindows`. With the option
+          ``scale="image"`` also width and height of the image :math:`(B, 2)` float32, in pixels
+        - **output:** a tuple of anomaly scores :math:`(B)` float64, higher is more abnormal, and
+          soft assignments :math:`(B, K)` float32 of the first view of each window; rows sum to one
 
     Raises:
-        InputError: A detector that is not fitted, or a mode that it does not have.
+        InputError: The detector is not fitted, or does not have the mode.
     """
 
     def __init__(self, detector: GEPC, mode: str | None = None) -> None:
@@ -75,15 +77,15 @@ class ScoringGraph(nn.Module):
         network = detector.network_ if self.mode in NETWORK_MODES else None
         if network is not None:
             network = replace(network.eval(), precision="fp32")
-            # Known to the module, so that a graph has the weights as such.
+            # Submodules, so that the graph has their weights as parameters.
             self.model, self.clusters = network.model, network.assignment
         self.encoder = Encoder(detector.pipeline_, network)
-        alone = network is not None and len(self.normality) == 1
-        self.outputs = ("score", "assignment") if alone else ("score",)
-        self._modes = own_modes((self.mode, "assignment") if alone else (self.mode,))
+        single = network is not None and len(self.normality) == 1
+        self.outputs = ("score", "assignment") if single else ("score",)
+        self._modes = own_modes((self.mode, "assignment") if single else (self.mode,))
 
     def forward(self, keypoints: Tensor, image_size: Tensor | None = None) -> tuple[Tensor, ...]:
-        """What :attr:`outputs` names."""
+        """Computes the tensors of :attr:`outputs`."""
         count, longest = keypoints.shape[:2]
         scores = []
         for length, normality in self.normality.items():
@@ -103,25 +105,25 @@ class ScoringGraph(nn.Module):
         return (score, parts["log_p"][:count].exp()) if len(self.outputs) > 1 else (score,)
 
     def _encode(self, keypoints: Tensor, image_size: Tensor | None) -> Parts:
-        """All windows as they are, then all of them under the next augmentation, and so on."""
+        """Encodes all windows of the first view, then all of the next view, and so on."""
         x = keypoints.transpose(1, 2).repeat(self.copies, 1, 1, 1)
         batch = Batch(_base_cls=Data, x=x.flatten(0, 1))
         if image_size is not None:
             batch.image_size = image_size.repeat(self.copies, 1)
-        each = torch.zeros_like(keypoints[:, 0, 0, 0], dtype=torch.long)
-        choices = torch.cat([each + copy for copy in range(self.copies)])
+        zeros = torch.zeros_like(keypoints[:, 0, 0, 0], dtype=torch.long)
+        choices = torch.cat([zeros + copy for copy in range(self.copies)])
         return self.encoder.of_inputs(self.encoder.pipeline(batch, choices), self._modes)
 
     def _scores(self, length: int, parts: Parts) -> dict[str, Tensor]:
-        """Scores of views in the modes that the mode is made of, what does not depend on views computed beforehand."""
+        """Scores of views in each mode that the scoring mode combines."""
         normality = self.normality[length]
         points = normality.project(parts)
         scores = {}
         for mode in own_modes([self.mode]):
             if mode == "nearest":
-                scores[mode] = normality.nearest.compare(points[mode])
+                scores[mode] = normality.nearest.score(points[mode])
             elif mode == "altered":
-                scores[mode] = normality.altered.tell(points[mode])
+                scores[mode] = normality.altered.score(points[mode])
             elif mode == "max":
                 scores[mode] = -torch.expm1(points[mode][:, 0])
             else:
@@ -130,23 +132,26 @@ class ScoringGraph(nn.Module):
 
 
 def _density(mixture: DirichletProcessMixture) -> Callable[[Tensor], Tensor]:
-    """A mixture's log density of rows; no runtime is asked for the log-gammas of its constants."""
+    """Log density of a mixture, with constants computed in advance (they need log-gammas)."""
     log_weights, components = mixture.weights_.log(), mixture.components_
     if isinstance(components, GaussianComponents):
-        predictive, (measure, _) = components.predictive(), components.distances()
-        return lambda x: (log_weights + predictive(measure(x))).logsumexp(1)
-    # At the logarithm 0 of every part there is nothing but the constants.
+        predictive, (distance, _) = components.predictive(), components.distances()
+        return lambda x: (log_weights + predictive(distance(x))).logsumexp(1)
+    # At rows of ones, whose logarithms are 0, the likelihood is the constant.
     size = components.concentrations.size(1)
     constant = components.log_likelihood(log_weights.new_ones(1, size))
     return lambda x: (log_weights + constant + components.exponent(x)).logsumexp(1)
 
 
 def example(detector: GEPC, batch: int) -> tuple[Tensor, ...]:
-    r"""Inputs of the graph, of the right shapes: standing bodies whose joints are drawn at random.
+    r"""Makes example inputs of the graph: random poses that hardly move.
 
     Args:
         detector: A fitted detector.
-        batch: Windows.
+        batch: Number of windows, :math:`B`.
+
+    Returns:
+        Key points :math:`(B, T, V, C)` and, with ``scale="image"``, image sizes :math:`(B, 2)`.
     """
     device = detector.pipeline_.mean.device
     generator = torch.Generator().manual_seed(0)
@@ -156,7 +161,7 @@ def example(detector: GEPC, batch: int) -> tuple[Tensor, ...]:
     x = pose + torch.rand(size, generator=generator)
     x[..., dims] = 1
     sizes = (torch.full((batch, 2), 200.0),) if detector.options_.scale == "image" else ()
-    return tuple(one.to(device) for one in (x, *sizes))
+    return tuple(tensor.to(device) for tensor in (x, *sizes))
 
 
 def export(
@@ -166,35 +171,34 @@ def export(
     mode: str | None = None,
     say: Callable[[str], object] = lambda text: None,
 ) -> ScoringGraph:
-    """Writes a detector as one graph of dynamic batch size.
+    """Writes a detector as one graph for any batch size.
 
     Args:
         detector: A fitted detector.
-        path: File to write: ``.onnx`` (one file, weights inside), or ``.pt2`` for
+        path: File to write: ``.onnx`` (one file with the weights), or ``.pt2`` for
             ``torch.export.load(path).module()``.
         format: ``"onnx"`` or ``"torch"``. (default: ``"onnx"``)
-        mode: A scoring mode. (default: the detector's)
-        say: Takes a line of text before the long work, which is silent.
+        mode: A scoring mode. (default: the detector's mode)
+        say: Receives one line of text before the tracing starts. (default: no output)
 
     Returns:
-        The module that was written.
+        The exported module.
 
     Raises:
-        InputError: An unknown format, a mode that the detector does not have, a name with another
-            ending, a path that cannot be written, or packages of the extra ``export`` that are missing.
+        InputError: The format is unknown, the detector does not have the mode, the file name has
+            another ending, the path is not writable, or packages of the extra ``export`` are
+            missing.
     """
     if format not in FORMATS:
-        raise InputError(f"format is {format!r}, expected {' or '.join(FORMATS)}")
+        raise InputError(f"format must be {' or '.join(FORMATS)}, got {format!r}")
     ending = ".onnx" if format == "onnx" else ".pt2"
     if Path(path).suffix != ending:
-        raise InputError(f"{path} has another ending, expected {ending} for format {format}")
+        raise InputError(f"{path} must end with {ending} for format {format}")
     check_destination(path)
     if format == "onnx":
         _need_onnx()
     graph = ScoringGraph(detector, mode).eval()
-    say(
-        f"tracing the graph and writing it as {format}, up to several minutes without a sign of life"
-    )
+    say(f"tracing the graph and writing it as {format}, which takes up to several minutes")
     program = trace(graph, detector)
     if format == "torch":
         with atomic_stream(path) as stream:
@@ -206,11 +210,11 @@ def export(
 
 
 def trace(graph: ScoringGraph, detector: GEPC) -> torch.export.ExportedProgram:
-    """The graph as PyTorch's exported program, for any number of windows from 1 on."""
+    """Traces the graph as an exported program of PyTorch, for at least one window."""
     inputs = example(detector, 3)
     batch = torch.export.Dim("batch", min=1)
     with torch.no_grad():
-        # The matrices of the cosine transform are kept from their first use, when tensors have to be real.
+        # The first call caches the matrices of the cosine transform, before tracing starts.
         graph(*inputs)
         return torch.export.export(
             graph, inputs, dynamic_shapes=tuple({0: batch} for _ in inputs), strict=False
@@ -218,9 +222,9 @@ def trace(graph: ScoringGraph, detector: GEPC) -> torch.export.ExportedProgram:
 
 
 def save_onnx(program: torch.export.ExportedProgram, graph: ScoringGraph, path: Path) -> None:
-    """Writes what :func:`trace` gave as ONNX, in one file."""
+    """Writes the result of :func:`trace` as one ONNX file."""
     names = ["keypoints", "image_size"] if graph.needs_image_size else ["keypoints"]
-    # The exporter tells of its steps on standard output and warns of its own future.
+    # The exporter prints its steps and warns of future changes.
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         onnx = torch.onnx.export(
@@ -237,7 +241,7 @@ def save_onnx(program: torch.export.ExportedProgram, graph: ScoringGraph, path: 
 
 
 def _onnx_searchsorted(knots: Any, x: Any, **_: Any) -> Any:
-    """``torch.searchsorted`` of rising knots, which ONNX lacks: how many of them are smaller."""
+    """``torch.searchsorted`` for ONNX: counts the knots that are smaller than each value."""
     import onnx
     import onnxscript
 
@@ -252,8 +256,8 @@ def _need_onnx() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"format onnx needs {error.name}, expected pip install 'gepc_geo[export]'"
+            f"{error.name} must be installed for format onnx: pip install 'gepc_geo[export]'"
         ) from None
-    # They warn of packages that nothing here needs.
+    # They warn of packages that are not needed here.
     for name in ("onnxscript", "torch.onnx"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -233,11 +233,11 @@ def plain_nearest(detector, windows, choice, person) -> torch.Tensor:
     rows = ((flat(detector, windows, choice) - nearest.mean) @ nearest.basis).double()
     square = torch.cdist(rows, nearest.points.double()).square() + nearest.least
     distance = square.log() / 2 - nearest.log_scale
-    people = nearest._known[nearest.person]
-    count = min(max(len(nearest._known) // 10, 1), 3)
+    people = nearest._person_ids[nearest.person]
+    count = min(max(len(nearest._person_ids) // 10, 1), 3)
     each = []
     for one, own in zip(distance, person, strict=True):
-        least = [one[people == other].min() for other in nearest._known if other != own]
+        least = [one[people == other].min() for other in nearest._person_ids if other != own]
         each.append(torch.stack(least).topk(count, largest=False).values.mean())
     return torch.stack(each)
 

@@ -1,4 +1,4 @@
-"""Docstrings of functions with many parameters: every one is there, with the default it has."""
+"""Docstrings of functions with many parameters list all parameters and defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples run small, on real data."""
+"""Examples on real data, at small size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from helpers import script
 
 @pytest.fixture(scope="module")
 def few_clips(real_data, tmp_path_factory) -> Path:
-    """One person's clips of NW-UCLA."""
+    """Clips of one person of NW-UCLA."""
     folder = tmp_path_factory.mktemp("nw_ucla") / "all_sqe"
     folder.mkdir()
     for file in (real_data("nw_ucla") / "all_sqe").glob("*_s04_*.json"):

@@ -1,4 +1,4 @@
-"""Exported graphs give the detector's own scores, for any number of windows."""
+"""Exported graphs give the scores of the detector, for any number of windows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CLOSE = 1e-4
 
 
 def keypoints(detector: GEPC, windows: PoseWindows) -> tuple[Tensor, Tensor]:
-    """Windows of one length as the graph takes them, and the image sizes."""
+    """Inputs of the graph: windows of one length, and image sizes."""
     (batch,) = WindowLoader(windows, batch_size=len(windows))
     return to_dense(batch.x, detector.skeleton_.num_joints).contiguous(), batch.image_size
 
@@ -65,7 +65,7 @@ def run_onnx(path, *inputs: Tensor) -> tuple[np.ndarray, ...]:
 
 
 class EveryMode(nn.Module):
-    """The graphs of all modes as one: the network, which takes most of the tracing, is in it once."""
+    """Graphs of all modes as one module, so that the network is traced once."""
 
     needs_image_size = False
     outputs = (*MODES, "assignments")
@@ -85,7 +85,7 @@ class EveryMode(nn.Module):
 
 @pytest.fixture(scope="module")
 def runtimes(detector, scored, tmp_path_factory) -> list[dict[str, np.ndarray]]:
-    """What PyTorch and ONNX Runtime give for one window, two, and all: scores by mode, assignments."""
+    """Outputs of PyTorch and ONNX Runtime for one window, two, and all windows."""
     x, _ = keypoints(detector, scored.windows)
     path = tmp_path_factory.mktemp("export") / "graph.onnx"
     graph = EveryMode(detector).eval()
@@ -122,7 +122,7 @@ def test_runtimes_agree_with_the_detectors_assignments(runtimes, detector, crowd
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["nearest", "assignment"])
 def test_lengths_are_averaged_about_the_middle(walkers, crowd, tmp_path, mode):
-    """With and without a network: the mean over the windows of each length in the middle of the longest."""
+    """The score is the mean over the middle windows of each length, with and without a network."""
     network = TINY if mode == "assignment" else NETWORK
     options = {**network, "lengths": ["6", "17"], "mode": mode, "coefficients": 4}
     detector = GEPC(**options, budget=320, batch_size=32).fit(walkers)
@@ -197,10 +197,10 @@ def test_command_writes_a_graph_that_runs_without_the_package(
 
 def test_bad_input_is_refused_and_nothing_written(detector, walkers, tmp_path):
     said: list[str] = []
-    with pytest.raises(InputError, match=r"format is 'caffe', expected onnx or torch"):
+    with pytest.raises(InputError, match=r"format must be onnx or torch, got 'caffe'"):
         export(detector, tmp_path / "graph.onnx", "caffe", say=said.append)
     assert not said
-    with pytest.raises(InputError, match=r"expected \.pt2 for format torch"):
+    with pytest.raises(InputError, match=r"must end with \.pt2 for format torch"):
         export(detector, tmp_path / "graph.onnx", "torch")
     with pytest.raises(InputError, match="mode is 'best'"):
         export(detector, tmp_path / "graph.onnx", mode="best")
@@ -214,7 +214,9 @@ def test_bad_input_is_refused_and_nothing_written(detector, walkers, tmp_path):
 
 def test_a_missing_extra_is_named(detector, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(InputError, match=r"needs onnxscript, expected pip install"):
+    with pytest.raises(
+        InputError, match=r"onnxscript must be installed for format onnx: pip install"
+    ):
         export(detector, tmp_path / "graph.onnx")
     assert not list(tmp_path.iterdir())
 

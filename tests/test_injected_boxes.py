@@ -1,4 +1,4 @@
-"""Anomalies injected into normal box tracks: what changes, and which frames are said to be abnormal."""
+"""Anomalies injected into normal box tracks: changed frames and labels."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def walker(frames: int = 300, noise: float = 0.0, first: int = 0) -> boxes.Perso
 
 
 def steps(person: boxes.Person) -> np.ndarray:
-    """The foot point's way from each frame to the next."""
+    """Movement of the foot point between frames."""
     return np.diff(person.box[:, :2], axis=0)
 
 
 def write_clips(folder: Path, clips: int = 12) -> Path:
-    """Clips of two cameras, four people each, who walk with a detector's noise and short gaps."""
+    """Clips of two cameras with four walkers each, with noise and short gaps."""
     rng = np.random.default_rng(0)
     (folder / "train_txt").mkdir(parents=True)
     for clip in range(clips):
@@ -49,7 +49,7 @@ def write_clips(folder: Path, clips: int = 12) -> Path:
 
 @pytest.mark.parametrize("kind", boxes.KINDS)
 def test_labels_are_of_the_event_s_frames(kind):
-    """Of walkers without noise one sees where an event begins and ends."""
+    """Without noise, start and end of an event are visible."""
     for seed in range(10):
         rng = np.random.default_rng(seed)
         changed, labels = boxes.inject(kind, {7: walker(first=4)}, 330, IMAGE, rng)
@@ -93,7 +93,7 @@ def test_still_keeps_the_track_s_noise():
     assert np.allclose(held[0], person.box[100])
     assert np.abs(held.mean(axis=0) - person.box[96:105].mean(axis=0)).max() < 0.3
     assert held.std(axis=0).min() > 0.3 and held.std(axis=0).max() < 0.7
-    # More frames of noise than the track has.
+    # The track has fewer frames of noise than the event.
     assert np.isfinite(boxes.still(walker(60, 0.5), 40, 150).box).all()
 
 

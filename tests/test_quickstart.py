@@ -19,7 +19,7 @@ def test_the_quickstart_runs_and_shows_its_plots(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", root)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(notebook)
-    # Kept without results: those of one machine would be in every change.
+    # The notebook is stored without results, which differ between machines.
     assert not any(cell.get("outputs") for cell in notebook.cells)
     nbclient.NotebookClient(
         notebook, timeout=170, kernel_name="python3", resources={"metadata": {"path": tmp_path}}

@@ -1,4 +1,4 @@
-"""Examples and benchmarks run as scripts, small."""
+"""Examples and benchmarks run as scripts at small size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gepc_geo.options import Options
 
 @pytest.fixture
 def output(monkeypatch, capsys) -> Iterator[Callable[..., str]]:
-    """A function that runs a script as ``python`` would, in this process: starting one takes seconds."""
+    """Runs a script in this process, because a new process takes seconds."""
     threads = torch.get_num_threads()
 
     def run(path: str, *arguments: object) -> str:
@@ -49,7 +49,7 @@ def test_nearest_neighbour_on_real_clips(output, real_data):
 
 
 def test_examples_refuse_bad_input_in_one_sentence(tmp_path):
-    """As a process of its own: its standard error holds that sentence and nothing else."""
+    """In a new process, standard error has one sentence only."""
     command = [sys.executable, "examples/nearest_neighbour.py", "nw_ucla", str(tmp_path)]
     done = subprocess.run(
         [*command, "--normal", "4"], capture_output=True, text=True, cwd=ROOT, check=False
@@ -81,7 +81,7 @@ def test_plot_draws_measured_rates_and_refuses_other_files(output, tmp_path):
     done = CliRunner().invoke(
         script("benchmarks/plot.py").main, [str(results), str(tmp_path / "other.png")]
     )
-    assert done.exit_code == 2 and "no rows of the model suite" in done.stderr
+    assert done.exit_code == 2 and "must have rows of the suite model" in done.stderr
     assert not (tmp_path / "other.png").exists()
 
 
@@ -106,7 +106,7 @@ def test_scoring_memory_prints_and_draws(output, tmp_path):
 
 
 def printed(module: ModuleType, *arguments: object) -> str:
-    """What a benchmark prints, run in this process."""
+    """Output of a benchmark, run in this process."""
     result = CliRunner().invoke(
         module.main, [str(one) for one in arguments], catch_exceptions=False
     )
@@ -116,7 +116,7 @@ def printed(module: ModuleType, *arguments: object) -> str:
 
 @pytest.fixture
 def few() -> PoseTracks:
-    """The smallest crowd, instead of a benchmark's."""
+    """Replaces the crowd of a benchmark with the smallest one."""
     return simulate_crowd("train", num_clips=2, frames_per_clip=24, random_state=0)
 
 
@@ -168,7 +168,7 @@ def test_adapt_speed_prints_seconds(few, monkeypatch):
         *("--device", "cpu", "--precision", "fp32"),
     )
     assert "mode combined, windows of 12" in text
-    scored, learned = re.search(r"windows +(\d+) scored, (\d+) of them learned\n", text).groups()
+    scored, learned = re.search(r"windows +(\d+) scored, (\d+) learned\n", text).groups()
     assert int(scored) > int(learned) > 0
     assert re.search(r"seconds +\d+\.\d \(goal: 20\)", text)
 
@@ -222,7 +222,7 @@ def test_validation_halves_hold_nothing_of_a_test_half(real_data):
 
 @pytest.mark.slow
 def test_ablation_measures_variants_and_goes_on(output, monkeypatch, tmp_path):
-    """Of two tasks, one of clips and one of frames; what is measured already is not measured again."""
+    """Two tasks, of clips and of frames; finished tasks do not run again."""
     module = script("benchmarks/ablation.py")
     monkeypatch.setitem(sys.modules, "ablation_script", module)
     train, test = (
@@ -254,7 +254,7 @@ def test_ablation_measures_variants_and_goes_on(output, monkeypatch, tmp_path):
         "0.5s alone",
     ]
     assert 0 <= float(default.split(" | ")[1]) <= 1
-    # Lengths change nothing of clips.
+    # Lengths do not apply to clips.
     assert parts[-1].split(" | ")[1] == "" and "[" in parts[-1].split(" | ")[2]
     monkeypatch.setattr(module, "measure", None)
     assert run() == [head, "|---|---:|---:|---:|---:|", default, *parts]
@@ -265,9 +265,9 @@ def test_bad_input_of_what_chooses(tmp_path):
         (
             "budget",
             ["--data", "x.npz", "--budgets", "0,abc"],
-            "--budgets is '0,abc', expected whole",
+            "--budgets must be whole numbers from 1, separated by commas, got '0,abc'",
         ),
-        ("validation_halves", [], "there is no folder of data, expected --penn or --ucla"),
+        ("validation_halves", [], "at least one of --penn and --ucla must be given"),
     ):
         main = script(f"benchmarks/{name}.py").main
         done = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "out")])
@@ -296,7 +296,7 @@ def test_budgets_are_studies_of_their_own_and_drawn(output, actions, tmp_path):
         mean = (float(row[1]) + float(row[3])) / 2
         assert float(value) == pytest.approx(mean, abs=6e-4)
     assert (tmp_path / "out/budget.png").stat().st_size > 1_000
-    # Once more: nothing is trained again.
+    # A second run does not train.
     assert output(*command) == text
 
 
@@ -344,7 +344,7 @@ def test_explain_anomaly_draws_a_picture(tmp_path):
 
 @pytest.mark.slow
 def test_default_speed_measures_two_versions(monkeypatch):
-    """Both of them are this one."""
+    """Both versions are this checkout."""
     module = script("benchmarks/default_speed.py")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     result = CliRunner().invoke(
@@ -364,5 +364,7 @@ def test_default_speed_refuses_what_is_no_version(tmp_path):
     module = script("benchmarks/default_speed.py")
     (tmp_path / "gepc_geo").mkdir()
     (tmp_path / "gepc_geo" / "__init__.py").write_text("")
-    with pytest.raises(InputError, match="expected a version of gepc_geo that trains its default"):
+    with pytest.raises(
+        InputError, match="must be a version of gepc_geo that trains its default, got"
+    ):
         module.measure(tmp_path, {}, {}, 1)

@@ -1,8 +1,8 @@
-"""What a detector has to beat, on the same windows: one interface, one registry.
+"""Competitors of a detector on the same windows, with one interface and one registry.
 
-:data:`COMPETITORS` maps names to classes. Each is made with the options that a detector would get
-(``COMPETITORS[name](options)``), says whether it is ``supervised`` (then it needs training clips of at
-least two classes) and which ``levels`` it is meant for, and is used like :class:`~gepc_geo.GEPC`::
+:data:`COMPETITORS` maps names to classes. ``COMPETITORS[name](options)`` takes the options of a
+detector. ``supervised`` tells whether a competitor needs training clips of at least two classes,
+``levels`` which scores it is made for. A competitor has the methods of :class:`~gepc_geo.GEPC`::
 
     fit(tracks)  windows(tracks)  decision_function(tracks)
 """
@@ -21,7 +21,7 @@ from gepc_geo.baselines.motion import MotionMixture, motion_features
 from gepc_geo.baselines.supervised import ActionClassifier, SoftmaxDirichlet
 from gepc_geo.baselines.trajectory import SkeletonTrajectories
 
-#: Every competitor by its name in tables.
+#: All competitors by their names in tables.
 COMPETITORS: dict[str, type[WindowCompetitor] | type[SkeletonTrajectories]] = {
     "nearest_neighbour": NearestNeighbour,
     "gaussian_mixture": Mixture,

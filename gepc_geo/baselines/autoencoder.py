@@ -1,4 +1,4 @@
-"""Scores of the graph autoencoder without any clusters (section 4.2 of the paper)."""
+"""Scores of the graph autoencoder without clusters (section 4.2 of the paper)."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ _Encoder = TypeVar("_Encoder", bound="AutoencoderCompetitor")
 
 
 class AutoencoderCompetitor(WindowCompetitor):
-    r"""A trained ST-GCAE, a detector's or an own one, shared by the competitors below.
+    r"""Base class of competitors that score with a trained ST-GCAE.
 
-    Scores are means over the views of each window that the detector scores.
+    The score of a window is the mean over its views.
 
     Args:
-        options: Every option of a detector: without ``detector``, :meth:`fit` trains an autoencoder
-            with them that spends the whole ``budget`` on the first stage (``cluster_share`` 0), or
-            without one has converged.
-            (default: all defaults)
-        detector: A fitted one, whose autoencoder is taken as both of its stages left it, on its
-            device. (default: :obj:`None`)
+        options: Options of a detector. Without ``detector``, :meth:`fit` trains an autoencoder with
+            them, in the first stage only (``cluster_share`` 0), for the ``budget`` or until
+            convergence. (default: all defaults)
+        detector: A fitted detector to use, on its device, with the autoencoder of both stages.
+            (default: :obj:`None`)
 
     Attributes:
-        detector\_: Whose autoencoder it is; a second competitor can share it.
-        network\_: That detector's.
+        detector\_: Detector with the autoencoder; further competitors can share it.
+        network\_: Network of the detector.
     """
 
     def __init__(self, options: Options | None = None, detector: GEPC | None = None) -> None:
@@ -48,28 +47,32 @@ class AutoencoderCompetitor(WindowCompetitor):
 
     @classmethod
     def from_detector(cls: type[_Encoder], detector: GEPC) -> _Encoder:
-        """One with a fitted detector's options and autoencoder; its :meth:`fit` trains no other."""
+        """Makes a competitor with the options and the autoencoder of a fitted detector."""
         return cls(detector, detector)
 
     def fit(
         self: _Encoder, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
     ) -> _Encoder:
-        """Trains the autoencoder where none was handed over, then learns from what it makes of windows.
+        """Trains the autoencoder, if no detector is given, then fits to its outputs.
 
         Args:
-            tracks: Normal behaviour only; those of a detector's training where there is one.
-            y: Ignored, for scikit-learn.
-            device: Where to train; a detector that was handed over stays where it is.
+            tracks: Poses of normal behaviour; with a detector, its training poses.
+            y: Not used; for compatibility with scikit-learn.
+            device: Device of the training; a given detector is not moved. (default: ``"auto"``)
+
+        Returns:
+            The fitted competitor.
 
         Raises:
-            InputError: As :meth:`gepc_geo.GEPC.fit`; a detector that is not fitted, or has no network.
+            InputError: Same as :meth:`gepc_geo.GEPC.fit`; or the detector is not fitted, or has no
+                network.
         """
         with refitted(self) as fresh:
             if self.detector is None:
-                alone = {**self._options.to_dict(), "cluster_share": 0.0}
+                options = {**self._options.to_dict(), "cluster_share": 0.0}
                 if not self._options.needs_network:
-                    alone |= preset_changes("gepc")
-                fresh.detector_ = GEPC(**alone).fit(tracks, device=device)
+                    options |= preset_changes("gepc")
+                fresh.detector_ = GEPC(**options).fit(tracks, device=device)
             else:
                 check_detector(self.detector)
                 fresh.detector_ = self.detector
@@ -80,8 +83,8 @@ class AutoencoderCompetitor(WindowCompetitor):
 
     @torch.no_grad()
     def _score_windows(self, windows: PoseWindows) -> np.ndarray:
-        """A batch at a time."""
-        return view_scores(self._score, self.pipeline_, windows).mean(0)
+        scores: np.ndarray = view_scores(self._score, self.pipeline_, windows).mean(0)
+        return scores
 
     @abstractmethod
     def _score(self, inputs: Inputs) -> np.ndarray:
@@ -89,13 +92,13 @@ class AutoencoderCompetitor(WindowCompetitor):
 
 
 class ReconstructionLoss(AutoencoderCompetitor):
-    """Mean squared error of a window's reconstruction, over the joints that were seen.
+    """Mean squared error of the reconstruction of a window, over detected joints.
 
-    Window by window what the first training stage minimises (section 3.5 of the paper).
+    It is the loss of the first training stage (section 3.5 of the paper) for each window.
     """
 
     def _fit(self, windows: PoseWindows) -> None:
-        """The autoencoder is all there is to learn."""
+        """Nothing to fit: the autoencoder is trained."""
 
     def _score(self, inputs: Inputs) -> np.ndarray:
         x = inputs.tensor()
@@ -103,17 +106,18 @@ class ReconstructionLoss(AutoencoderCompetitor):
             reconstruction, _ = self.network_.model(x)
         seen = (x[..., -1] > 0).sum((1, 2)).clamp(min=1)
         error = window_residual(reconstruction, x).double().square().sum(1)
-        return (error / (seen * reconstruction.size(-1))).cpu().numpy()
+        score: np.ndarray = (error / (seen * reconstruction.size(-1))).cpu().numpy()
+        return score
 
 
 class LatentSVM(AutoencoderCompetitor):
-    r"""A one-class SVM on latents :math:`z` (:func:`~gepc_geo.baselines.flat.one_class_svm`).
+    r"""One-class SVM on latents :math:`z` (:func:`~gepc_geo.baselines.flat.one_class_svm`).
 
-    It learns from as many copies of the training windows as the flat competitors do; of more than
-    10,000 copies in all from that many, drawn at random.
+    It is fitted to as many views of each training window as the flat competitors, but to at most
+    10,000 views in total, drawn at random.
 
     Attributes:
-        model\_: scikit-learn's machine.
+        model\_: Support vector machine of scikit-learn.
     """
 
     @torch.no_grad()
@@ -122,7 +126,7 @@ class LatentSVM(AutoencoderCompetitor):
         copies = self.pipeline_.augment.copies(count)
         drawn = np.arange(copies * count)
         if len(drawn) > SVM_ROWS:
-            # Before they are encoded: a latent has a thousand numbers.
+            # Drawn before encoding, because a latent has a thousand values.
             drawn = np.random.default_rng(random_state).choice(drawn, SVM_ROWS, replace=False)
         latents = [
             self._latent(x)
@@ -136,21 +140,19 @@ class LatentSVM(AutoencoderCompetitor):
     def _latent(self, inputs: Inputs) -> np.ndarray:
         x = inputs.tensor()
         with autocast(x.device, self.network_.precision):
-            return self.network_.model.encode(x).float().cpu().numpy()
+            latent: np.ndarray = self.network_.model.encode(x).float().cpu().numpy()
+        return latent
 
     def _score(self, inputs: Inputs) -> np.ndarray:
-        return -self.model_.decision_function(self._latent(inputs))
+        score: np.ndarray = -self.model_.decision_function(self._latent(inputs))
+        return score
 
 
 def _network_of(detector: GEPC) -> Network:
-    """A detector's network.
-
-    Raises:
-        InputError: It has none.
-    """
+    """Network of a detector; raises :class:`~gepc_geo.errors.InputError` without a network."""
     if detector.network_ is None:
         raise InputError(
-            f"the detector was fitted with mode {detector.options_.mode!r}, which trains no network, "
-            f"expected {' or '.join(NETWORK_MODES)}"
+            f"mode of the detector must be {' or '.join(NETWORK_MODES)} (modes with a network), "
+            f"got {detector.options_.mode!r}"
         )
     return detector.network_

@@ -1,4 +1,4 @@
-"""What every competitor shares: windows of tracks in, an anomaly score for each of them out."""
+"""Base classes of competitors: windows of tracks and anomaly scores of windows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import torch
 
-from gepc_geo.density.tails import TailCalibrator
+from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.detector.estimator import Estimator
 from gepc_geo.errors import InputError
 from gepc_geo.options import NAMES, Options
@@ -23,21 +23,21 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline, Inputs
 
-# Windows a batch has when nothing is learned from it.
+# Batch size without training.
 _BATCH = 1024
-# Window passes of training where a detector would go on until it has converged.
+# Window passes of training without a budget; a detector trains until convergence instead.
 _PASSES = 200_000
-# One of so many people calibrates where there are several lengths of windows.
+# One person in this many is held out for calibration, if there are several lengths.
 _HELD_OUT = 10
 
 
 def inputs(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> Iterator[Inputs]:
-    r"""Batches of what some windows look like to networks and densities.
+    r"""Yields batches of standardised windows.
 
     Args:
-        pipeline: A fitted one; the work is done on its device.
-        windows: Which windows.
-        choice: The augmentation applied to each; 0 is none. (default: :obj:`0`)
+        pipeline: A fitted pipeline; the batches are on its device.
+        windows: Windows to standardise.
+        choice: Index of the augmentation; 0 is none. (default: :obj:`0`)
     """
     device = pipeline.mean.device
     for batch in WindowLoader(windows, _BATCH, device=device):
@@ -48,12 +48,15 @@ def inputs(pipeline: InputPipeline, windows: PoseWindows, choice: int = 0) -> It
 def view_scores(
     score: Callable[[Inputs], np.ndarray], pipeline: InputPipeline, windows: PoseWindows
 ) -> np.ndarray:
-    r"""Scores :math:`[A, W]` float64 of all views of some windows, a row for each view.
+    r"""Scores each view of each window.
 
     Args:
-        score: Anomaly scores :math:`[B]` of one batch of :func:`inputs`.
-        pipeline: A fitted one.
-        windows: Which windows.
+        score: Function from a batch of :func:`inputs` to anomaly scores :math:`[B]`.
+        pipeline: A fitted pipeline.
+        windows: Windows to score.
+
+    Returns:
+        Scores of each view and window, :math:`[A, W]` float64.
     """
     views = range(pipeline.augment.num_scored)
     return np.stack(
@@ -68,28 +71,28 @@ _Window = TypeVar("_Window", bound="WindowCompetitor")
 
 
 class OptionsEstimator(Estimator):
-    """An estimator whose parameter is a detector's options.
+    """Base class of estimators with the options of a detector as parameter.
 
     Args:
-        options: Those; a detector will do. (default: all defaults)
+        options: Options, or a detector with its options. (default: all defaults)
     """
 
     __signature__: ClassVar[inspect.Signature]
 
     def __init_subclass__(cls, **keywords: object) -> None:
         super().__init_subclass__(**keywords)
-        # Where there is a __new__, Python would show that one's.
+        # Without this, Python would show the signature of __new__.
         _, *parameters = inspect.signature(cls.__init__).parameters.values()
         cls.__signature__ = inspect.Signature(parameters)
 
     def __new__(cls, *args: object, **keywords: object) -> Any:
-        """Names the keywords that there are where Python would only name the one that is not."""
-        known = cls._get_param_names()
+        """Refuses unknown keywords with an error that lists the allowed ones."""
+        allowed = cls._get_param_names()
         for name in keywords:
-            if name not in known:
+            if name not in allowed:
                 raise InputError(
-                    f"{cls.__name__} has no keyword {name!r}, expected some of {', '.join(known)} "
-                    "(a detector's options go in as options=Options(...))"
+                    f"keywords of {cls.__name__} must be some of {', '.join(allowed)} (options of "
+                    f"a detector go into options=Options(...)), got {name!r}"
                 )
         return super().__new__(cls)
 
@@ -98,40 +101,40 @@ class OptionsEstimator(Estimator):
 
     @property
     def _options(self) -> Options:
-        """A copy: what is fitted keeps it, whatever becomes of the parameter."""
+        """Copy of the options, so that a fitted estimator does not change with the parameter."""
         if self.options is None:
             return Options()
         if not isinstance(self.options, Options):
             raise InputError(
-                f"options is a {type(self.options).__name__}, expected Options(...) with some of "
-                f"{', '.join(NAMES)}"
+                f"options must be Options(...) with some of {', '.join(NAMES)}, "
+                f"got {type(self.options).__name__}"
             )
         return Options(**self.options.to_dict())
 
     @property
     def _passes(self) -> int:
-        """Window passes of training: the option ``budget``; 200,000 without one."""
+        """Window passes of training: the option ``budget``, or 200,000 without it."""
         budget = self._options.budget
         return _PASSES if budget is None else budget
 
 
 class WindowCompetitor(OptionsEstimator):
-    r"""A competitor on the windows that the detector gets: same windows, same numbers of them.
+    r"""Base class of competitors on the windows of a detector.
 
-    Where there are several lengths of windows, one is fitted to each, to nine tenths of the people; the
-    others' scores calibrate it, and its score is :math:`-\log` of the tail probability among them.
+    With several lengths of windows, one copy is fitted to each length, on nine tenths of the
+    people. The scores of the other people calibrate it, and the score of a window is
+    :math:`-\log` of its tail probability.
 
     Args:
-        options: Window, input and augmentation options, and the seed (a detector will do, its
-            options are the same). (default: all defaults)
+        options: Window, input and augmentation options, and the seed; or a detector with its
+            options. (default: all defaults)
 
     Attributes:
-        supervised: Whether it learns from the classes of the training clips (``clip_label``), which
-            the detector never sees.
-        levels: What it is meant to score: ``"clip"``, ``"frame"`` or both.
+        supervised: Whether the competitor uses the classes of training clips (``clip_label``). The
+            detector does not.
+        levels: Levels that the competitor is made to score: ``"clip"``, ``"frame"`` or both.
         pipeline\_: The fitted :class:`~gepc_geo.windows.pipeline.InputPipeline`.
-        lengths\_: Of several lengths of windows a fitted competitor and its calibration for each; else
-            ``None``.
+        lengths\_: Fitted competitor and calibration of each length; ``None`` for a single length.
     """
 
     lengths_: dict[int, tuple[Any, TailCalibrator]] | None
@@ -141,17 +144,20 @@ class WindowCompetitor(OptionsEstimator):
     def fit(
         self: _Window, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
     ) -> _Window:
-        """Learns from normal poses.
+        """Fits to normal poses.
 
         Args:
-            tracks: Normal behaviour only. All of its full windows count; padded ones do not.
-            y: Ignored, for scikit-learn.
-            device: Where windows are normalised (and networks run): ``"auto"``, ``"cpu"``,
-                ``"cuda"``.
+            tracks: Poses of normal behaviour. All full windows count; padded windows do not.
+            y: Not used; for compatibility with scikit-learn.
+            device: Device of normalisation and networks: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+                (default: ``"auto"``)
+
+        Returns:
+            The fitted competitor.
 
         Raises:
-            InputError: An option that is not allowed, something else than
-                :class:`~gepc_geo.PoseTracks`, fewer than 2 full windows.
+            InputError: An option is invalid, ``tracks`` are not :class:`~gepc_geo.PoseTracks`, or
+                they have fewer than 2 full windows.
         """
         options, target = self._options, pick_device(device)
         options.check()
@@ -164,7 +170,12 @@ class WindowCompetitor(OptionsEstimator):
         return self.fit_windows(pipeline, windows)
 
     def fit_windows(self: _Window, pipeline: InputPipeline, windows: PoseWindows) -> _Window:
-        """Learns from some windows, as a fitted pipeline (e.g. a detector's ``pipeline_``) sees them."""
+        """Fits to windows.
+
+        Args:
+            pipeline: A fitted pipeline, such as the ``pipeline_`` of a detector.
+            windows: Windows of normal behaviour.
+        """
         with refitted(self) as fresh:
             fresh.pipeline_ = pipeline
             fresh.lengths_ = None
@@ -172,25 +183,26 @@ class WindowCompetitor(OptionsEstimator):
                 fresh._fit(windows)
             else:
                 fresh.lengths_ = {
-                    length: fresh._of_length(windows.of_length(length))
+                    length: fresh._calibrated(windows.of_length(length))
                     for length in windows.lengths
                 }
         return self
 
-    def _of_length(self: _Window, windows: PoseWindows) -> tuple[_Window, TailCalibrator]:
-        """A copy that knows windows of one length, and the distribution of its scores of other people."""
-        _, number = np.unique(windows.person, return_inverse=True)
-        known = number % _HELD_OUT > 0
-        one = copy.copy(self)
-        one._fit(windows.subset(known))
-        scores = one._score_windows(windows.subset(~known))
-        return one, TailCalibrator().fit(torch.from_numpy(scores))
+    def _calibrated(self: _Window, windows: PoseWindows) -> tuple[_Window, TailCalibrator]:
+        """Fits a copy to windows of one length, and its calibration to held-out people."""
+        _, person = np.unique(windows.person, return_inverse=True)
+        training = person % _HELD_OUT > 0
+        competitor = copy.copy(self)
+        competitor._fit(windows.subset(training))
+        scores = competitor._score_windows(windows.subset(~training))
+        return competitor, TailCalibrator().fit(torch.from_numpy(scores))
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
-        """The windows that are scored: every ``score_stride`` frames, short tracks padded.
+        """Windows to score: one every ``score_stride`` frames; short tracks are padded.
 
         Raises:
-            InputError: Nothing was fitted yet, poses of another kind than in training.
+            InputError: The competitor is not fitted, or the poses differ in kind from the training
+                poses.
         """
         self.check_fitted()
         return self.pipeline_.windows(tracks, self.pipeline_.options.score_stride)
@@ -200,25 +212,25 @@ class WindowCompetitor(OptionsEstimator):
         return self.score_windows(self.windows(tracks))
 
     def score_windows(self, windows: PoseWindows) -> np.ndarray:
-        r"""Anomaly scores :math:`[W]` float64 of some windows.
+        r"""Anomaly scores :math:`[W]` float64 of windows; higher is more abnormal.
 
         Raises:
-            InputError: Nothing was fitted yet.
+            InputError: The competitor is not fitted.
         """
         self.check_fitted()
         if self.lengths_ is None:
             return self._score_windows(windows)
         scores = np.zeros(len(windows))
-        for length, (one, calibrator) in self.lengths_.items():
-            own = one._score_windows(windows.of_length(length))
-            tail = calibrator.log_tail(torch.from_numpy(own))
+        for length, (competitor, calibrator) in self.lengths_.items():
+            score = competitor._score_windows(windows.of_length(length))
+            tail = calibrator.log_tail(torch.from_numpy(score))
             scores[windows.size == length] = -tail.numpy()
         return scores
 
     @abstractmethod
     def _score_windows(self, windows: PoseWindows) -> np.ndarray:
-        """Scores [W] float64 of windows, fitted."""
+        """Scores [W] float64 of windows."""
 
     @abstractmethod
     def _fit(self, windows: PoseWindows) -> None:
-        """Learns from windows; the pipeline is there already."""
+        """Fits to windows; ``pipeline_`` is fitted."""

@@ -1,4 +1,4 @@
-"""How people move through the scene, whatever their joints do: a mixture of motion features."""
+"""Mixture of motion features of bounding boxes, without joints."""
 
 from __future__ import annotations
 
@@ -13,42 +13,45 @@ from gepc_geo.baselines.base import WindowCompetitor
 from gepc_geo.options import Options
 from gepc_geo.windows.dataset import PoseWindows
 
-# Windows whose frames are held at once.
+# Windows of one block.
 _CHUNK = 1 << 16
 
 
 def motion_features(windows: PoseWindows) -> np.ndarray:
-    r"""Eleven numbers about each window's bounding box of joints: :math:`[W, 11]` float64.
+    r"""Eleven motion features of the bounding box of each window.
 
-    Lengths are in body heights (the box's mean height in y over the window), velocities of the box's
-    centre in body heights a frame. Where somebody is, how large, and whether the way goes left or
-    right (in 3D: in which direction) makes no difference.
+    Velocities are those of the centre of the box, in body heights a frame. The body height is the
+    mean height of the box (in y) over the window. The features do not depend on position, size and
+    horizontal direction.
 
     - length of the mean horizontal velocity, and the mean vertical velocity (signed);
     - standard deviations of horizontal (all horizontal axes together) and vertical velocity;
     - mean, standard deviation and maximum of the speed;
     - mean and standard deviation of the logarithm of width over height (in 3D the width is the
-      box's horizontal diagonal);
+      horizontal diagonal of the box);
     - slope of the logarithm of the height per frame (towards the camera or away, up or down), and
       the standard deviation of that logarithm.
 
     Args:
-        windows: Which windows; frames beyond a short track repeat its first and last one.
+        windows: Windows; padded windows repeat the first and the last frame of the track.
+
+    Returns:
+        Features, :math:`[W, 11]` float64.
     """
     table = windows.table
     low, high = table.keypoints.min(1), table.keypoints.max(1)
     boxes = np.stack([low, high], 1).astype(np.float64)
-    parts = [
+    features = [
         _features(boxes[windows.rows(slice(start, start + _CHUNK))])
         for start in range(0, len(windows), _CHUNK)
     ]
-    return np.concatenate([np.zeros((0, 11)), *parts])
+    return np.concatenate([np.zeros((0, 11)), *features])
 
 
 def _features(boxes: np.ndarray) -> np.ndarray:
-    """Features [W, 11] of boxes [W, T, 2, C]: their lowest and highest corners over time."""
+    """Features [W, 11] of boxes [W, T, 2, C], given as lowest and highest corner."""
     size = boxes[:, :, 1] - boxes[:, :, 0]
-    # A thousandth of a pixel, or a millimetre: joints in one point are no reason to divide by 0.
+    # At least a thousandth of a pixel, or a millimetre, to avoid a division by 0.
     size = np.maximum(size, 1e-3)
     height = size[..., 1]
     across = np.linalg.norm(np.delete(size, 1, axis=2), axis=2)
@@ -77,17 +80,17 @@ def _features(boxes: np.ndarray) -> np.ndarray:
 
 
 class MotionMixture(WindowCompetitor):
-    r"""Minus the log-density of standardised :func:`motion_features` under a Gaussian mixture.
+    r"""Minus the log density of standardised :func:`motion_features` under a Gaussian mixture.
 
-    It needs no more than boxes, so it works on any skeleton (also ``box5``).
+    It uses boxes only, so it works on any skeleton (also ``box5``).
 
     Args:
         options: As in :class:`~gepc_geo.baselines.base.WindowCompetitor`.
             (default: all defaults)
-        components: Gaussians; no more than there are training windows. (default: :obj:`20`)
+        components: Number of Gaussians, at most one for each training window. (default: :obj:`20`)
 
     Attributes:
-        model\_: scikit-learn's scaler and mixture.
+        model\_: Scaler and mixture of scikit-learn.
     """
 
     levels: ClassVar[tuple[str, ...]] = ("frame",)

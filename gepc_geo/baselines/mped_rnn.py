@@ -1,7 +1,7 @@
-r"""The network of Morais et al. (CVPR 2019): skeletons in two components, two recurrent branches.
+r"""Network of Morais et al. (CVPR 2019): two components of skeletons, two recurrent branches.
 
-*Learning Regularity in Skeleton Trajectories for Anomaly Detection in Videos*; equation and section
-numbers in this module are that paper's.
+The paper is *Learning Regularity in Skeleton Trajectories for Anomaly Detection in Videos*.
+Equation and section numbers in this module refer to it.
 """
 
 from __future__ import annotations
@@ -32,18 +32,21 @@ class Skeletons(NamedTuple):
 def decompose(keypoints: Tensor, seen: Tensor) -> Skeletons:
     r"""Splits skeletons into the global and the local component (eq. 1 to 3).
 
-    The box is that of the joints that were seen (of all where none was), which so lie within
-    :math:`\pm 1/2` in it. The others are put to its edge where they lie outside: of a box of two
-    joints they would else be any number of widths away. Along an axis in which the box has no extent
-    the joints seen lie at 0.
+    The box bounds the detected joints (all joints if none is detected), so their local coordinates
+    are within :math:`\pm 1/2`. Other joints are clamped to the edge of the box: a box of two joints
+    can be many times smaller than the skeleton. Along an axis without extent, local coordinates of
+    detected joints are 0.
 
     Args:
-        keypoints: :math:`[..., V, 2]`.
-        seen: :math:`[..., V]` bool.
+        keypoints: Joints in the image, :math:`[..., V, 2]`.
+        seen: True for detected joints, :math:`[..., V]` bool.
+
+    Returns:
+        The skeletons in all three frames of reference.
     """
-    known = (seen | ~seen.any(-1, keepdim=True))[..., None]
-    low = torch.where(known, keypoints, torch.inf).amin(-2, keepdim=True)
-    high = torch.where(known, keypoints, -torch.inf).amax(-2, keepdim=True)
+    bounding = (seen | ~seen.any(-1, keepdim=True))[..., None]
+    low = torch.where(bounding, keypoints, torch.inf).amin(-2, keepdim=True)
+    high = torch.where(bounding, keypoints, -torch.inf).amax(-2, keepdim=True)
     center, size = (low + high) / 2, high - low
     local = (keypoints - center) / size.clamp(min=torch.finfo(size.dtype).tiny)
     return Skeletons(
@@ -54,14 +57,14 @@ def decompose(keypoints: Tensor, seen: Tensor) -> Skeletons:
 
 
 class MessagePassingGRU(nn.Module):
-    r"""One time step of two GRUs, each of which reads the other's last state (eq. 4 to 11).
+    r"""One time step of two GRUs that exchange messages (eq. 4 to 11).
 
-    A branch's input is the message :math:`\sigma(W h + b)` of the other branch's state :math:`h`, as
-    wide as that, behind the branch's own input if it has one.
+    The input of a branch is its component (in encoders) and the message :math:`\sigma(W h + b)`
+    of the state :math:`h` of the other branch, which has the size of that state.
 
     Args:
-        inputs: Channels of the global and of the local branch's own input; 0 of decoders.
-        hidden: Channels of their states, :math:`H_g` and :math:`H_l`.
+        inputs: Channels of the components of the global and the local branch; 0 in decoders.
+        hidden: Channels of both states, :math:`H_g` and :math:`H_l`.
     """
 
     def __init__(self, inputs: tuple[int, int], hidden: tuple[int, int]) -> None:
@@ -72,7 +75,7 @@ class MessagePassingGRU(nn.Module):
         self.local_cell = nn.GRUCell(inputs[1] + hidden[0], hidden[1])
 
     def forward(self, state: State, inputs: State | None = None) -> State:
-        """The next state of both branches."""
+        """Returns the next state of both branches."""
         to_local = self.from_global(state[0]).sigmoid()
         to_global = self.from_local(state[1]).sigmoid()
         if inputs is not None:
@@ -82,45 +85,48 @@ class MessagePassingGRU(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """Unrolls a state; a skeleton is read off every step's state (section 3.2)."""
+    """Unrolls a state and maps the state of each step to a skeleton (section 3.2)."""
 
     def __init__(self, joints: int, hidden: tuple[int, int]) -> None:
         super().__init__()
         self.gru = MessagePassingGRU((0, 0), hidden)
         self.box = nn.Linear(hidden[0], 4)
         self.local = nn.Linear(hidden[1], 2 * joints)
-        # The way back into the image is learned too, not computed by eq. 1 to 3.
+        # The map back to the image is learned, not computed by eq. 1 to 3.
         self.image = nn.Linear(4 + 2 * joints, 2 * joints)
 
     def unroll(self, state: State, steps: int) -> list[State]:
+        """Returns the state and the states of the next ``steps`` steps."""
         states = [state]
         for _ in range(steps):
             states.append(self.gru(states[-1]))
         return states
 
     def forward(self, states: list[State]) -> Skeletons:
-        """The skeletons of :math:`T` states, :math:`[B, T, ...]`."""
-        of_global, of_local = (torch.stack(branch, dim=1) for branch in zip(*states, strict=True))
-        box, local = self.box(of_global), self.local(of_local)
+        """Maps :math:`T` states to skeletons, :math:`[B, T, ...]`."""
+        global_state, local_state = (
+            torch.stack(branch, dim=1) for branch in zip(*states, strict=True)
+        )
+        box, local = self.box(global_state), self.local(local_state)
         return Skeletons(box, local, self.image(torch.cat([box, local], dim=-1)))
 
 
 class MPEDRNN(nn.Module):
     r"""Message-passing encoder-decoder network (section 3.2).
 
-    An encoder reads the input segment; from its last state one decoder goes back through the segment,
-    last frame first, another goes on into the frames that follow.
+    An encoder reads the input segment. From its last state, one decoder reconstructs the segment
+    backwards, and another decoder predicts the following frames.
 
     Args:
-        joints: Joints of a skeleton, :math:`V`.
+        joints: Number of joints, :math:`V`.
         predicted: Frames to predict, :math:`P`.
-        hidden: Channels of the global and of the local branch. (default: :obj:`(8, 16)`, those of the
-            published model)
+        hidden: Channels of the global and of the local branch. (default: :obj:`(8, 16)`, as
+            published)
 
     Shapes:
         - **input:** ``box`` :math:`(B, T, 4)`, ``local`` :math:`(B, T, 2 V)`
-        - **output:** :class:`Skeletons` of :math:`(B, T + P)` frames in the order of time: the
-          reconstruction, then the prediction
+        - **output:** :class:`Skeletons` of :math:`(B, T + P)` frames in order of time:
+          reconstruction, then prediction
     """
 
     def __init__(self, joints: int, predicted: int, hidden: tuple[int, int] = (8, 16)) -> None:
@@ -131,12 +137,13 @@ class MPEDRNN(nn.Module):
         self.prediction = _Decoder(joints, hidden)
 
     def forward(self, box: Tensor, local: Tensor) -> Skeletons:
+        """Reconstructs the segment and predicts the frames after it."""
         size, frames = box.shape[:2]
         state: State = (box.new_zeros(size, self.hidden[0]), box.new_zeros(size, self.hidden[1]))
         for inputs in zip(box.unbind(1), local.unbind(1), strict=True):
             state = self.encoder(state, inputs)
-        # The encoder's last state is the last frame's already (eq. 8: it leads to the one before).
+        # The last state of the encoder gives the last frame; each step goes one frame back (eq. 8).
         back = self.reconstruction.unroll(state, frames - 1)[::-1]
         ahead = self.prediction.unroll(state, self.predicted)[1:]
-        parts = zip(self.reconstruction(back), self.prediction(ahead), strict=True)
-        return Skeletons(*(torch.cat(part, dim=1) for part in parts))
+        pairs = zip(self.reconstruction(back), self.prediction(ahead), strict=True)
+        return Skeletons(*(torch.cat(pair, dim=1) for pair in pairs))

@@ -1,4 +1,4 @@
-"""Competitors that know the classes of the training clips (section 4.2 of the paper)."""
+"""Competitors that use the classes of training clips (section 4.2 of the paper)."""
 
 from __future__ import annotations
 
@@ -25,23 +25,24 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline
 
-# Of each block: channels in units of four `hidden`, and the temporal stride.
+# Channels, in units of 4 `hidden`, and temporal stride of each block.
 _BLOCKS = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 1))
 _DROPOUT = 0.1
-# Share of the steps in which the learning rate rises.
+# Share of steps with a rising learning rate.
 _WARM_UP = 0.1
 
 
 class ActionNetwork(nn.Module):
-    r"""A shallow ST-GCN (Yan et al., AAAI 2018): six blocks, the mean over frames and joints, a layer.
+    r"""Shallow ST-GCN (Yan et al., AAAI 2018) with six blocks.
 
-    Blocks are its own (:class:`~gepc_geo.nn.STGCNBlock`), on the skeleton's adjacency. Channels are
-    4, 4, 8, 8, 16 and 16 times ``hidden``; the second and the fourth block halve the frames.
+    A linear layer maps the mean over frames and joints to logits. Blocks are
+    :class:`~gepc_geo.nn.STGCNBlock` with the adjacency of the skeleton. Channels are 4, 4, 8, 8, 16
+    and 16 times ``hidden``. The second and the fourth block halve the number of frames.
 
     Args:
-        pipeline: Whose input it takes: its joints and channels.
-        classes: How many.
-        options: ``hidden`` and ``kernel_size``.
+        pipeline: Pipeline with the joints and channels of the input.
+        classes: Number of classes, :math:`K`.
+        options: Options with ``hidden`` and ``kernel_size``.
 
     Shapes:
         - **input:** :math:`(B, T, V, C)`
@@ -65,26 +66,28 @@ class ActionNetwork(nn.Module):
         self.classify = nn.Linear(sizes[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of windows."""
+        """Computes the logits of windows."""
         x = self.norm(x.flatten(2).flatten(0, 1)).view(x.shape)
         for block in self.blocks:
             x = block(x, self.adj)
-        return self.classify(x.mean((1, 2)))
+        logits: Tensor = self.classify(x.mean((1, 2)))
+        return logits
 
 
 class ActionClassifier(WindowCompetitor):
     r"""One minus the largest softmax output of a classifier of the normal classes.
 
-    An :class:`ActionNetwork` learns to tell the training clips' classes (``clip_label``) apart, by
-    cross-entropy, with ``budget`` window passes (without one 200,000) of random augmentations.
+    An :class:`ActionNetwork` classifies windows by the class of their clip (``clip_label``). It is
+    trained with cross-entropy and random augmentations for ``budget`` window passes, or 200,000
+    without a budget.
 
     Args:
-        options: As a detector's; of training it uses ``budget``, ``batch_size``, ``lr`` (the peak of
-            a cosine), ``weight_decay``, ``clip_norm``, ``precision``, ``hidden``, ``kernel_size`` and
+        options: Options of a detector. Training uses ``budget``, ``batch_size``, ``lr`` (peak of a
+            cosine), ``weight_decay``, ``clip_norm``, ``precision``, ``hidden``, ``kernel_size`` and
             ``random_state``. (default: all defaults)
 
     Attributes:
-        classes\_: The classes' names, sorted.
+        classes\_: Names of the classes, sorted.
         model\_: The trained :class:`ActionNetwork`.
     """
 
@@ -96,8 +99,8 @@ class ActionClassifier(WindowCompetitor):
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(
-                f"all training clips are of class {str(self.classes_[0])!r}, "
-                "expected at least 2 classes for a classifier"
+                "training clips must have at least 2 classes for a classifier, "
+                f"got only {str(self.classes_[0])!r}"
             )
         label = torch.from_numpy(numbers).to(device)
         self.precision_ = decide(options.precision, device)
@@ -131,46 +134,52 @@ class ActionClassifier(WindowCompetitor):
             optimizer.step()
         if not all(bool(weight.isfinite().all()) for weight in self.model_.parameters()):
             raise InputError(
-                f"the classifier's weights are not all numbers after {steps} steps, expected finite "
-                f"ones (lower the learning rate {options.lr:.3g})"
+                f"weights of the classifier must be finite, got NaN or infinity after {steps} "
+                f"steps (lower the learning rate {options.lr:.3g})"
             )
 
     def _logits(self, x: Tensor) -> Tensor:
         with autocast(x.device, self.precision_):
-            return self.model_(x).float()
+            logits: Tensor = self.model_(x).float()
+        return logits
 
     @torch.no_grad()
     def log_softmax(self, windows: PoseWindows) -> Tensor:
-        r"""Logarithms :math:`[W, K]` float64 of the softmax, averaged over a window's augmentations."""
+        r"""Log of the mean softmax over the views of each window, :math:`[W, K]` float64.
+
+        Raises:
+            InputError: The classifier is not fitted.
+        """
         self.check_fitted()
         count = self.pipeline_.augment.num_scored
-        every = torch.stack([self._log_softmax(windows, choice) for choice in range(count)])
-        return every.logsumexp(0) - math.log(count)
+        views = torch.stack([self._log_softmax(windows, choice) for choice in range(count)])
+        return views.logsumexp(0) - math.log(count)
 
     def _log_softmax(self, windows: PoseWindows, choice: int) -> Tensor:
-        parts = [torch.zeros(0, len(self.classes_), device=self.pipeline_.mean.device)]
-        parts += [self._logits(x.tensor()) for x in inputs(self.pipeline_, windows, choice)]
-        return torch.cat(parts).double().log_softmax(1)
+        logits = [torch.zeros(0, len(self.classes_), device=self.pipeline_.mean.device)]
+        logits += [self._logits(x.tensor()) for x in inputs(self.pipeline_, windows, choice)]
+        return torch.cat(logits).double().log_softmax(1)
 
     def _score_windows(self, windows: PoseWindows) -> np.ndarray:
-        # The sum of all other outputs: near-certain windows keep an order.
+        # The sum of all other outputs keeps the digits of near-certain windows.
         others = self.log_softmax(windows).sort(1, descending=True).values[:, 1:]
-        return others.exp().sum(1).cpu().numpy()
+        score: np.ndarray = others.exp().sum(1).cpu().numpy()
+        return score
 
 
 class SoftmaxDirichlet(WindowCompetitor):
-    r"""The normality score of section 3.4 of the paper on a classifier's softmax.
+    r"""Normality score of section 3.4 of the paper on the softmax of a classifier.
 
-    Minus the log-density of a Dirichlet process mixture of Dirichlet components that is fitted to the
-    softmax outputs of the training windows.
+    The score is minus the log density of a Dirichlet process mixture with Dirichlet components,
+    fitted to the softmax outputs of the training windows.
 
     Args:
-        options: As of :class:`ActionClassifier`, and ``components``. (default: all defaults)
-        classifier: A fitted one, of which both scores are then computed; without, :meth:`fit` trains
-            one. (default: :obj:`None`)
+        options: Options of :class:`ActionClassifier`, and ``components``. (default: all defaults)
+        classifier: A fitted classifier to use; without it, :meth:`fit` trains one.
+            (default: :obj:`None`)
 
     Attributes:
-        classifier\_: The one in use.
+        classifier\_: The classifier in use.
         mixture\_: The fitted :class:`~gepc_geo.density.mixture.DirichletProcessMixture`.
     """
 
@@ -184,22 +193,25 @@ class SoftmaxDirichlet(WindowCompetitor):
 
     @classmethod
     def from_classifier(cls, classifier: ActionClassifier) -> SoftmaxDirichlet:
-        """One on a fitted classifier, with its options; its :meth:`fit` trains no other."""
+        """Makes a competitor with a fitted classifier and its options."""
         return cls(classifier.options, classifier)
 
     def fit(
         self, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
     ) -> SoftmaxDirichlet:
-        """Trains the classifier where none was handed over, then fits the mixture to its outputs.
+        """Trains the classifier, if none is given, then fits the mixture to its outputs.
 
         Args:
-            tracks: Normal behaviour with classes; those of a classifier's training where there is one.
-            y: Ignored, for scikit-learn.
-            device: Where to train; a classifier that was handed over stays where it is.
+            tracks: Poses of normal behaviour with classes; with a classifier, its training poses.
+            y: Not used; for compatibility with scikit-learn.
+            device: Device of the training; a given classifier is not moved. (default: ``"auto"``)
+
+        Returns:
+            The fitted competitor.
 
         Raises:
-            InputError: Training clips of fewer than 2 classes, or without one; as
-                :meth:`ActionClassifier.fit`; a classifier that is not fitted.
+            InputError: Training clips have fewer than 2 classes, or a clip has none; same as
+                :meth:`ActionClassifier.fit`; or the given classifier is not fitted.
         """
         with refitted(self) as fresh:
             if self.classifier is None:
@@ -221,11 +233,12 @@ class SoftmaxDirichlet(WindowCompetitor):
 
     def _score_windows(self, windows: PoseWindows) -> np.ndarray:
         density = self.mixture_.log_density(self.classifier_.log_softmax(windows).exp())
-        return -density.cpu().numpy()
+        score: np.ndarray = -density.cpu().numpy()
+        return score
 
 
 def _batches(loader: WindowLoader, generator: torch.Generator) -> Iterator[Tensor]:
-    """Shuffled batches without end, all of them full: as many window passes as a detector's."""
+    """Yields shuffled full batches without end, as in the training of a detector."""
     count = len(loader.windows)
     while True:
         order = torch.randperm(count, generator=generator)
@@ -233,15 +246,11 @@ def _batches(loader: WindowLoader, generator: torch.Generator) -> Iterator[Tenso
 
 
 def _labels(windows: PoseWindows) -> np.ndarray:
-    """The class of each window's clip, :math:`[W]`.
-
-    Raises:
-        InputError: A clip without one.
-    """
+    """Class of the clip of each window, [W]; raises if a clip has no class."""
     source = windows.table.source
-    labels = np.array(source.clip_label)[windows.clip]
-    lost = labels == ""
-    if lost.any():
-        name = source.clip_names[int(windows.clip[int(np.argmax(lost))])]
-        raise InputError(f"clip {name!r} has no class, expected one for every training clip")
+    labels: np.ndarray = np.array(source.clip_label)[windows.clip]
+    missing = labels == ""
+    if missing.any():
+        name = source.clip_names[int(windows.clip[int(np.argmax(missing))])]
+        raise InputError(f"every training clip must have a class, got none for {name!r}")
     return labels

@@ -1,4 +1,4 @@
-"""The skeleton-trajectory model of Morais et al. (CVPR 2019) as a detector on windows."""
+"""Skeleton-trajectory model of Morais et al. (CVPR 2019) as a competitor on windows."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader, to_dense
 from gepc_geo.windows.pipeline import InputPipeline
 
-# Windows a forward pass takes when nothing is learned.
+# Batch size without training.
 _SCORE_BATCH = 512
-# Enough windows for quantiles to a percent or two.
+# Windows for quantiles, exact to one or two percent.
 _STATISTICS_WINDOWS = 5_000
-# Of what a channel is scaled by, the least share of its component's mean.
+# Least spread of a channel, relative to the mean of its component.
 _LEAST_SPREAD = 0.1
-# Below this (shares of a box or an image; pixels) a spread is rounding noise.
+# A smaller spread (in shares of a box or an image, or in pixels) is rounding noise.
 _NO_SPREAD = 1e-4
 
 
 class SkeletonTrajectories(OptionsEstimator):
     r"""Message-passing encoder-decoder network on trajectories of 2D skeletons.
 
-    Morais et al., *Learning Regularity in Skeleton Trajectories for Anomaly Detection in Videos*
-    (CVPR 2019): skeletons are split into their box and the joints within it, a recurrent network
-    reconstructs the first two thirds of a window and predicts the rest of it
-    (:class:`~gepc_geo.baselines.mped_rnn.MPEDRNN`), and what it gets wrong in the image is the score.
-    Joints without confidence weigh nothing in the boxes, the losses and the score.
+    Source: Morais et al., *Learning Regularity in Skeleton Trajectories for Anomaly Detection in
+    Videos* (CVPR 2019). A skeleton is split into its box and the joints within it. A recurrent
+    network (:class:`~gepc_geo.baselines.mped_rnn.MPEDRNN`) reconstructs the first two thirds of a
+    window and predicts the rest. The score is the error in the image. Joints without confidence do
+    not count in the boxes, the losses and the score.
 
     Args:
-        options: ``window``, ``frames``, ``stride``, ``score_stride`` and ``max_gap`` make the
-            windows; ``batch_size``, ``budget``, ``lr`` and ``random_state`` the training (Adam at a constant
-            rate, as published; without a budget 200,000 passes). The others are not looked at.
-            (default: all defaults)
+        options: Options of a detector. ``window``, ``frames``, ``stride``, ``score_stride`` and
+            ``max_gap`` define the windows; ``batch_size``, ``budget``, ``lr`` and ``random_state`` define
+            the training (Adam at a constant rate, as published; 200,000 window passes without a
+            budget). Other options are not used. (default: all defaults)
 
     Attributes:
-        supervised: It learns from no classes.
-        levels: What it is meant to score.
+        supervised: False; training uses no classes.
+        levels: Levels that the competitor is made to score.
         model\_: The trained network.
-        losses\_: :math:`[S]` float32, the loss of each training step.
+        losses\_: Loss of each training step, :math:`[S]` float32.
     """
 
     supervised: ClassVar[bool] = False
@@ -60,26 +60,29 @@ class SkeletonTrajectories(OptionsEstimator):
         """Trains on normal poses.
 
         Args:
-            tracks: Normal behaviour only, in 2D. Where all clips have an image size, positions are
+            tracks: Poses of normal behaviour, in 2D. If all clips have an image size, positions are
                 shares of the image, else pixels.
-            y: Ignored, for scikit-learn.
-            device: ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
+            y: Not used; for compatibility with scikit-learn.
+            device: ``"auto"`` (CUDA if available), ``"cpu"`` or ``"cuda"``. (default: ``"auto"``)
+
+        Returns:
+            The fitted competitor.
 
         Raises:
-            InputError: An option that is not allowed, something else than
-                :class:`~gepc_geo.PoseTracks`, 3D poses, poses without extent, fewer than 2
-                full windows, a loss that is no number any more.
+            InputError: An option is invalid, ``tracks`` are not :class:`~gepc_geo.PoseTracks`, are
+                in 3D, have no extent or fewer than 2 full windows, or the loss becomes NaN or
+                infinite.
         """
         options, target = self._options, pick_device(device)
         options.check()
         check_tracks(tracks)
         if tracks.dims != 2:
             raise InputError(
-                f"the poses have {tracks.dims} coordinates, expected 2 (the skeleton-trajectory "
-                "model is one of positions in an image)"
+                "poses must have 2 coordinates for the skeleton-trajectory model, "
+                f"got {tracks.dims}"
             )
         with refitted(self) as fresh:
-            # Frames are observed and predicted: of one length, the shortest.
+            # Windows have one length, the shortest of the options.
             options.lengths = [str(options.frames_of(tracks.usual_fps)[0])]
             fresh.pipeline_ = InputPipeline.for_tracks(tracks, options)
             windows = fresh.pipeline_.training_windows(tracks)
@@ -95,56 +98,56 @@ class SkeletonTrajectories(OptionsEstimator):
         return self
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
-        """The windows that are scored: every ``score_stride`` frames, short tracks padded.
+        """Windows to score: one every ``score_stride`` frames; short tracks are padded.
 
         Raises:
-            InputError: Nothing was fitted yet, poses of another kind than those of the training.
+            InputError: The competitor is not fitted, or the poses differ in kind from the training
+                poses.
         """
         self.check_fitted()
         windows = self.pipeline_.windows(tracks, self.pipeline_.options.score_stride)
-        lost = np.isnan(tracks.image_size).any(axis=1)
-        if self.by_image_ and lost.any():
+        missing = np.isnan(tracks.image_size).any(axis=1)
+        if self.by_image_ and missing.any():
             raise InputError(
-                f"clip {tracks.clip_names[int(np.argmax(lost))]!r} has no image size, "
-                "expected one as in the training poses"
+                "every clip must have an image size, as in the training poses, got none for "
+                f"{tracks.clip_names[int(np.argmax(missing))]!r}"
             )
         return windows
 
     @torch.no_grad()
     def decision_function(self, tracks: PoseTracks) -> np.ndarray:
-        r"""The perceptual loss of each of :meth:`windows` (eq. 16), :math:`[W]` float64.
+        r"""Perceptual loss of each window of :meth:`windows` (eq. 16), :math:`[W]` float64.
 
-        Higher is more abnormal. Half of it is the reconstruction's, half the prediction's.
+        Higher is more abnormal. Reconstruction and prediction have the same weight.
         """
         windows = self.windows(tracks)
         device = next(self.model_.parameters()).device
-        parts = [torch.zeros(0, device=device)]
+        errors = [torch.zeros(0, device=device)]
         for batch in WindowLoader(windows, batch_size=_SCORE_BATCH, device=device):
-            parts.append(self._errors(batch).image)
-        return torch.cat(parts).double().cpu().numpy()
+            errors.append(self._errors(batch).image)
+        return torch.cat(errors).double().cpu().numpy()
 
     # -- training ------------------------------------------------------------------------------
 
     def _measure(self, loader: WindowLoader) -> None:
-        """Median and spread of each channel where it was seen (section 3.5)."""
+        """Computes median and spread of each channel over detected joints (section 3.5)."""
         count = len(loader.windows)
         chosen = torch.linspace(0, count - 1, min(count, _STATISTICS_WINDOWS)).long()
         skeletons, seen = self._skeletons(loader.gather(chosen))
         if not bool((skeletons.box[..., 2:].flatten(0, 1).median(0).values > 0).all()):
             raise InputError(
-                "the bounding boxes of the training poses have a median width or height of 0, "
-                "expected poses of more than one joint, with an extent"
+                "median width and height of the boxes of training poses must be more than 0, got 0"
             )
         measured = [
-            _center_and_spread(torch.where(part_seen, part, torch.nan).flatten(0, 1))
-            for part, part_seen in zip(skeletons, seen, strict=True)
+            _center_and_spread(torch.where(mask, values, torch.nan).flatten(0, 1))
+            for values, mask in zip(skeletons, seen, strict=True)
         ]
-        self.center_, self.spread_ = (Skeletons(*part) for part in zip(*measured, strict=True))
+        self.center_, self.spread_ = (Skeletons(*values) for values in zip(*measured, strict=True))
 
     def _train(self, loader: WindowLoader) -> None:
         options, count = self._options, len(loader.windows)
         optimizer = torch.optim.Adam(self.model_.parameters(), lr=options.lr, fused=True)
-        # Drawn on the CPU: the same order on every device.
+        # Drawn on the CPU, so that all devices have the same order.
         generator = torch.Generator().manual_seed(options.random_state)
         losses: list[Tensor] = []
         left = self._passes
@@ -152,7 +155,7 @@ class SkeletonTrajectories(OptionsEstimator):
             order = torch.randperm(count, generator=generator)[:left].to(loader.device)
             left -= len(order)
             for batch in loader.batches(order):
-                # Eq. 15; the published model weighs the three alike.
+                # Eq. 15 with equal weights, as published.
                 loss = torch.stack(self._errors(batch)).sum(0).mean()
                 optimizer.zero_grad()
                 loss.backward()
@@ -162,62 +165,65 @@ class SkeletonTrajectories(OptionsEstimator):
         bad = ~np.isfinite(self.losses_)
         if bad.any():
             raise InputError(
-                f"the loss is {self.losses_[bad][0]} at step {int(bad.argmax())}, expected finite "
-                f"numbers (lower the learning rate {options.lr:g})"
+                f"the loss must be finite, got {self.losses_[bad][0]} at step {int(bad.argmax())} "
+                f"(lower the learning rate {options.lr:g})"
             )
 
     # -- losses --------------------------------------------------------------------------------
 
     def _skeletons(self, batch: Batch) -> tuple[Skeletons, Skeletons]:
-        """A batch's skeletons in their components, and which of their channels were seen."""
+        """Skeletons of a batch, and masks of their detected channels."""
         x = to_dense(batch.x, self.pipeline_.skeleton.num_joints)
         keypoints, seen = x[..., :2], x[..., 2] > 0
         if self.by_image_:
             keypoints = keypoints / batch.image_size[:, None, None, :]
         skeletons = decompose(keypoints, seen)
-        of_joints = seen.repeat_interleave(2, dim=-1)
-        of_box = seen.any(-1, keepdim=True).expand(skeletons.box.shape)
-        return skeletons, Skeletons(of_box, of_joints, of_joints)
+        joints = seen.repeat_interleave(2, dim=-1)
+        box = seen.any(-1, keepdim=True).expand(skeletons.box.shape)
+        return skeletons, Skeletons(box, joints, joints)
 
     def _errors(self, batch: Batch) -> Skeletons:
-        r"""Each window's mean squared error in each frame of reference (eq. 14), :math:`[B]` each."""
+        r"""Mean squared errors of windows in each frame of reference (eq. 14), :math:`[B]` each."""
         skeletons, seen = self._skeletons(batch)
         truth = Skeletons(
             *(
-                (part - center) / spread
-                for part, center, spread in zip(skeletons, self.center_, self.spread_, strict=True)
+                (values - center) / spread
+                for values, center, spread in zip(
+                    skeletons, self.center_, self.spread_, strict=True
+                )
             )
         )
         decoded = self.model_(truth.box[:, : self.observed_], truth.local[:, : self.observed_])
         return Skeletons(
             *(
-                (self._weights(known) * (one - other).square()).sum((1, 2))
-                for known, one, other in zip(seen, decoded, truth, strict=True)
+                (self._weights(mask) * (output - target).square()).sum((1, 2))
+                for mask, output, target in zip(seen, decoded, truth, strict=True)
             )
         )
 
     def _weights(self, seen: Tensor) -> Tensor:
-        r"""Weights of channels :math:`[B, T, C]`: half for what is reconstructed, half for the rest.
+        r"""Weights of channels :math:`[B, T, C]`: half for reconstruction, half for prediction.
 
-        Within each half all that was seen weighs alike; where nothing was, the other half is all.
+        Within a half, all detected channels have equal weights. If one half has no detected
+        channels, the other half has all the weight.
         """
         halves = (seen[:, : self.observed_].float(), seen[:, self.observed_ :].float())
         weights = [half / half.sum((1, 2), keepdim=True).clamp(min=1) for half in halves]
-        both = torch.cat(weights, dim=1)
-        # A window's sum is 0, 1 or 2, up to rounding.
-        return both / both.sum((1, 2), keepdim=True).round().clamp(min=1)
+        joined = torch.cat(weights, dim=1)
+        # The sum of a window is 0, 1 or 2, up to rounding.
+        return joined / joined.sum((1, 2), keepdim=True).round().clamp(min=1)
 
 
 def _center_and_spread(values: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Median and distance of the 10th from the 90th percentile of channels :math:`[N, C]`.
+    r"""Median, and distance between 10th and 90th percentile, of channels :math:`[N, C]`.
 
-    NaN is left out. A joint that nearly always bounds the box hardly moves in it: its few departures
-    must not outweigh everything else, so that no spread is far below those of the other channels.
+    NaN does not count. A joint that nearly always bounds the box has a small spread, and its rare
+    other positions would dominate the loss. The spread is therefore at least a share of the mean.
     """
     levels = torch.tensor([0.1, 0.5, 0.9], device=values.device)
-    # Channel for channel: torch takes quantiles of 16 million values at most.
-    quantiles = torch.stack([one.nanquantile(levels) for one in values.unbind(1)], dim=1)
-    low, median, high = quantiles.nan_to_num(0)  # of a joint that was never seen
+    # One channel at a time: quantiles in torch are limited to 16 million values.
+    quantiles = torch.stack([channel.nanquantile(levels) for channel in values.unbind(1)], dim=1)
+    low, median, high = quantiles.nan_to_num(0)  # NaN: never detected
     spread = high - low
     spread = torch.maximum(spread, _LEAST_SPREAD * spread.mean())
     return median, torch.where(spread > _NO_SPREAD, spread, 1.0)

@@ -1,1 +1,1 @@
-"""Speed and memory, side by side with what each part replaces."""
+"""Benchmarks of speed and memory against ordinary implementations."""

@@ -1,4 +1,4 @@
-"""A whole fit, from files to a fitted mixture, beside one of ordinary parts."""
+"""Benchmark of a fit, from files to a fitted mixture, against ordinary parts."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sklearn.mixture import BayesianGaussianMixture
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from gepc_geo.bench.ordinary import OrdinarySTGCAE
-from gepc_geo.bench.resident import in_a_process
+from gepc_geo.bench.processes import run_in_process
+from gepc_geo.bench.reference import OrdinarySTGCAE
 from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.density.mixture import ilr
 from gepc_geo.detector.gepc import GEPC
@@ -31,29 +31,29 @@ from gepc_geo.utils.memory import keep_memory
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline
 
-#: Who is measured, with precision and augmentation: the chain of autoencoder, clusters and mixture, and
-#: ours without a network. Without augmentation both encode each window once for what is fitted; with the
-#: default's, ours encodes ten copies of each of a small set.
-WHO = (
+#: Implementations, precisions and augmentations: autoencoder, clusters and mixture, and the library
+#: without a network. With augmentation "none" both encode each training window once; with "vary"
+#: the library encodes ten views of each window of a small set.
+VARIANTS = (
     ("ordinary", "fp32", "none"),
     ("gepc_geo", "fp32", "none"),
     ("gepc_geo", "auto", "none"),
     ("gepc_geo", "fp32", "vary"),
     ("gepc_geo, no network", "fp32", "vary"),
 )
-_GOALS = {WHO[1]: ">= 1.8", WHO[2]: ">= 3"}
+_GOALS = {VARIANTS[1]: ">= 1.8", VARIANTS[2]: ">= 3"}
 
 
 class CollatingLoader(WindowLoader):
-    """A loader with PyG's ``collate`` of single windows."""
+    """Window loader that collates single windows with PyG."""
 
     def gather(self, index: Tensor) -> Batch:
-        """The batch of some windows."""
+        """Collates the windows of some indices."""
         return Batch.from_data_list([self.windows[int(i)] for i in index]).to(self.device)
 
 
 def ordinary_fit(folder: Path, options: Options, device: torch.device) -> BayesianGaussianMixture:
-    """Both stages with the ordinary network and loader, then scikit-learn's mixture of log-ratios."""
+    """Fits both stages with the ordinary network, and scikit-learn's mixture of log-ratios."""
     tracks = read(folder)
     lengths = options.frames_of(float(tracks.fps[0]))
     pipeline = InputPipeline(tracks.skeleton, tracks.dims, tracks.num_features, options, lengths)
@@ -77,28 +77,28 @@ def ordinary_fit(folder: Path, options: Options, device: torch.device) -> Bayesi
 def run(
     device: torch.device, *, clips: int = 36, budget: int = 12_000, rounds: int = 2, hidden: int = 8
 ) -> list[dict[str, Any]]:
-    """Seconds of a fit on a simulated crowd's files, medians over processes that take turns.
+    """Measures seconds of a fit on a simulated crowd, as medians over alternating processes.
 
-    Ours also fits the mixtures of latents and residuals and calibrates every mode.
+    The library also fits the mixtures of latents and residuals and calibrates every mode.
 
     Args:
-        device: Where to compute.
-        clips: Clips of 240 frames to train on.
-        budget: Window passes.
-        rounds: Processes of each kind.
+        device: Device of the computation.
+        clips: Number of training clips of 240 frames.
+        budget: Training budget in window passes.
+        rounds: Processes of each variant.
         hidden: Channel unit of the network.
     """
-    seconds: dict[tuple[str, str, str], list[float]] = {key: [] for key in WHO}
+    seconds: dict[tuple[str, str, str], list[float]] = {key: [] for key in VARIANTS}
     with tempfile.TemporaryDirectory() as folder:
         write_crowd(folder, train_clips=clips, test_clips=1)
         for _ in range(rounds):
-            for key in WHO:
+            for key in VARIANTS:
                 arguments = (*key, device, f"{folder}/train", budget, hidden)
-                seconds[key].append(in_a_process("gepc_geo.bench.fit", *arguments))
-    reference = statistics.median(seconds[WHO[0]])
+                seconds[key].append(run_in_process("gepc_geo.bench.fit", *arguments))
+    reference = statistics.median(seconds[VARIANTS[0]])
     rows = []
-    for key, each in seconds.items():
-        taken = statistics.median(each)
+    for key, rounds_taken in seconds.items():
+        taken = statistics.median(rounds_taken)
         row = {
             "suite": "fit",
             "where": f"{clips} clips, {budget:,} passes",
@@ -113,7 +113,7 @@ def run(
 
 
 def measure(
-    who: str,
+    implementation: str,
     precision: str,
     augment: str,
     device: torch.device,
@@ -122,10 +122,10 @@ def measure(
     hidden: int,
 ) -> float:
     """Seconds of a fit in this process."""
-    mode = "nearest" if who.endswith("no network") else "assignment"
+    mode = "nearest" if implementation.endswith("no network") else "assignment"
     options = Options(mode=mode, precision=precision, augment=augment, budget=budget, hidden=hidden)
     start = time.perf_counter()
-    if who == "ordinary":
+    if implementation == "ordinary":
         ordinary_fit(folder, options, device)
     else:
         GEPC(**options.to_dict()).fit(read(folder), device=device)
@@ -133,14 +133,14 @@ def measure(
 
 
 if __name__ == "__main__":
-    _who, _precision, _augment, _device, _folder, _budget, _hidden = sys.argv[1:]
-    if _who != "ordinary":
+    _implementation, _precision, _augment, _device, _folder, _budget, _hidden = sys.argv[1:]
+    if _implementation != "ordinary":
         # As the command line does.
         keep_memory()
     print(
         json.dumps(
             measure(
-                _who,
+                _implementation,
                 _precision,
                 _augment,
                 torch.device(_device),

@@ -1,4 +1,4 @@
-"""Where a training step goes: operators (on a GPU kernels), the time between them, memory."""
+"""Benchmark of a training step by operator (on a GPU, by kernel), and its memory."""
 
 from __future__ import annotations
 
@@ -6,40 +6,39 @@ import time
 from typing import Any
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from gepc_geo.bench.measure import Work, peak_megabytes
-from gepc_geo.bench.model import everyone, works
+from gepc_geo.bench.model import variants, works
 from gepc_geo.utils.device import wait
 
-# Steps before the measured ones: kernels are chosen, compiled and recorded in the first.
+# Warm-up steps, in which kernels are chosen, compiled and recorded.
 _WARM = 3
 
 
 def run(
     device: torch.device, *, batch: int = 256, steps: int = 3, most: int = 8
 ) -> list[dict[str, Any]]:
-    """Shares of a training step's time, the ordinary network's and ours.
+    """Measures the share of each operator in a training step, for each variant of the network.
 
-    ``between`` is what is left: on a GPU the time in which no kernel runs, launch gaps; on the CPU
-    what is not inside of any operator.
+    ``between`` is the remaining share: on a GPU the time without a running kernel, on the CPU the
+    time outside of operators.
 
     Args:
-        device: Where to compute.
+        device: Device of the computation.
         batch: Windows in a batch.
         steps: Training steps to profile.
-        most: Operators to list, those that take longest; the others together.
+        most: Number of slowest operators to list; the rest is one row.
     """
     rows = []
-    for who, precision in everyone(device):
-        step = works(who, precision, device, batch)["train"]
+    for implementation, precision in variants(device):
+        step = works(implementation, precision, device, batch)["train"]
         shares, taken = _shares(step, device, steps)
-        named = sorted(shares.items(), key=lambda one: -one[1])
-        listed = dict(named[:most])
-        listed["others"] = sum(share for _, share in named[most:])
+        slowest = sorted(shares.items(), key=lambda item: -item[1])
+        listed = dict(slowest[:most])
+        listed["others"] = sum(share for _, share in slowest[most:])
         listed["between"] = max(0.0, 1 - sum(shares.values()))
-        where = f"{who}, {precision}"
+        where = f"{implementation}, {precision}"
         rows += [
             {"suite": "kernels", "where": where, "name": name[:34], "share": share}
             for name, share in listed.items()
@@ -57,7 +56,7 @@ def run(
 
 
 def _shares(step: Work, device: torch.device, steps: int) -> tuple[dict[str, float], float]:
-    """Each operator's share of the time of a step, which is given too, in seconds."""
+    """Share of each operator in the time of a step, and this time in seconds."""
     for _ in range(_WARM):
         step()
     wait(device)
@@ -69,11 +68,11 @@ def _shares(step: Work, device: torch.device, steps: int) -> tuple[dict[str, flo
             step()
         wait(device)
         taken = time.perf_counter() - start
-    kind = DeviceType.CUDA if cuda else DeviceType.CPU
+    kind = "CUDA" if cuda else "CPU"
     shares = {}
     for event in profiler.key_averages():
         spent = event.self_device_time_total if cuda else event.self_cpu_time_total
-        # Annotations span the kernels beneath them, which have their own entries.
-        if event.device_type == kind and spent and not event.is_user_annotation:
+        # Annotations contain kernels, which have their own entries.
+        if event.device_type.name == kind and spent and not event.is_user_annotation:
             shares[event.key] = spent / 1e6 / taken
     return shares, taken / steps

@@ -1,4 +1,4 @@
-"""The spatial attention convolution beside its ordinary form and beside PyG's layers."""
+"""Benchmark of the spatial attention convolution against ordinary and PyG layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GATConv, GATv2Conv, GCNConv
 
 from gepc_geo.bench.measure import Work, milliseconds, peak_megabytes
-from gepc_geo.bench.ordinary import OrdinaryConv
+from gepc_geo.bench.reference import OrdinaryConv
 from gepc_geo.nn import DenseSpatialAttentionConv, SpatialAttentionConv
 from gepc_geo.poses.skeleton import SKELETONS
 
@@ -27,11 +27,19 @@ def run(
     compiled: bool = False,
     seconds: float = 2.0,
 ) -> list[dict[str, Any]]:
-    """Rows of both tables: on skeletons, and on random graphs with ``scope="edges"``.
+    """Measures layers on batches of skeletons, and on random graphs with ``scope="edges"``.
 
-    Every row has ``forward`` and ``both`` (ways) in milliseconds and the peak memory in MB of both
-    ways; ``ratio`` is to the first row of its group: the speed of the ordinary form's multiple on
-    skeletons, the time of GATConv's multiple along edges, there per relation and branch.
+    Each row has ``forward`` and ``both`` (forward and backward) in milliseconds, and the peak
+    memory of ``both`` in MB. On skeletons, ``ratio`` is the speed relative to the ordinary layer.
+    On random graphs, it is the time relative to GATConv for each relation and branch.
+
+    Args:
+        device: Device of the computation.
+        skeletons: Names of skeletons.
+        batches: Windows in a batch.
+        edges: Edges of each random graph and relation.
+        compiled: Whether to measure a compiled layer too.
+        seconds: Duration of each measurement.
     """
     rows = []
     for name in skeletons:
@@ -45,8 +53,8 @@ def run(
             rows += group
     for count in edges:
         parts, graphs = {}, {}
-        for what, number, case in _along_edges(count, device):
-            parts[what], graphs[what] = number, case
+        for name, number, case in _along_edges(count, device):
+            parts[name], graphs[name] = number, case
         group = _rows(f"{count:,} edges", graphs, seconds, device)
         for row in group:
             row |= {"ratio": row["both"] / group[0]["both"] / parts[row["name"]]}
@@ -76,7 +84,7 @@ def _rows(
 
 
 def _forward(case: _Case) -> Work:
-    """Forward as in inference."""
+    """Forward pass as in inference."""
     module, arguments = case
 
     def work() -> None:
@@ -88,7 +96,7 @@ def _forward(case: _Case) -> Work:
 
 
 def _both(case: _Case) -> Work:
-    """Forward and backward, to the features and all weights, as in training."""
+    """Forward and backward pass with gradients of features and weights, as in training."""
     module, arguments = case
 
     def work() -> None:
@@ -104,7 +112,7 @@ def _both(case: _Case) -> Work:
 def _on_skeleton(
     name: str, batch: int, compiled: bool, device: torch.device
 ) -> Iterator[tuple[str, _Case]]:
-    """Layers and their arguments on a batch of one skeleton; PyG's see every frame as a graph."""
+    """Layers with arguments for a batch of one skeleton; for PyG, each frame is a graph."""
     skeleton = SKELETONS[name]
     nodes = skeleton.num_joints
     layer = DenseSpatialAttentionConv(CHANNELS, CHANNELS, nodes).to(device)
@@ -120,7 +128,7 @@ def _on_skeleton(
     x.requires_grad_()
 
     def repeat(count: int) -> tuple[Tensor, Tensor, Tensor]:
-        index, kind, weight = (part.to(device) for part in skeleton.partition())
+        index, kind, weight = (tensor.to(device) for tensor in skeleton.partition())
         shift = torch.arange(count, device=device).repeat_interleave(len(kind)) * nodes
         return index.repeat(1, count) + shift, kind.repeat(count), weight.repeat(count)
 
@@ -138,9 +146,9 @@ def _on_skeleton(
 
 
 def _along_edges(count: int, device: torch.device) -> Iterator[tuple[str, int, _Case]]:
-    """Layers, their relation-branches and their arguments on random graphs of degree 10.
+    """Layers with relations times branches and arguments, on random graphs of degree 10.
 
-    Every relation has ``count`` edges of its own.
+    Each relation has ``count`` edges.
     """
     nodes = max(2, count // 10)
     generator = torch.Generator().manual_seed(0)

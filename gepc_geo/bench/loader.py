@@ -1,4 +1,4 @@
-"""Batches of windows beside PyG's ``DataLoader``, and the memory that a data set takes."""
+"""Benchmark of the window loader against PyG's ``DataLoader``, and memory of a data set."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ import torch
 from torch_geometric.loader import DataLoader
 
 from gepc_geo.bench.measure import milliseconds
-from gepc_geo.bench.resident import in_a_process, resident
+from gepc_geo.bench.processes import resident, run_in_process
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 
 _LENGTH, _BATCH = 12, 512
-# PyG's loader takes a second for this many; its rate does not depend on their number.
+# Windows for PyG's loader: one second; its rate does not depend on their number.
 _PLAIN_WINDOWS = 4 * _BATCH
 
 
 def run(quick: bool = False, device: str | torch.device = "cpu") -> list[dict[str, Any]]:
-    """Rows of 100,000 person-frames' windows in batches of 512; of the memory of a million's.
+    """Measures the rate on windows of 100,000 person-frames and the memory of 1,000,000.
 
-    If quick, of a tenth of both. PyG's batches are moved to the device.
+    Args:
+        quick: Whether to measure a tenth of both. (default: :obj:`False`)
+        device: Device of the batches. (default: :obj:`"cpu"`)
     """
     rates, memory = (10_000, 100_000) if quick else (100_000, 1_000_000)
     return [*_rates(rates, torch.device(device)), *_memory(memory)]
 
 
 def people(count: int) -> PoseTracks:
-    """Poses of 17 joints, each person's for 100 frames, ten people in a clip."""
+    """Random poses of 17 joints: 100 frames of each person, ten people in a clip."""
     rng = np.random.default_rng(0)
     track = np.arange(count) // 100
     return PoseTracks.build(
@@ -75,26 +77,26 @@ def _rates(count: int, device: torch.device) -> list[dict[str, Any]]:
 
 
 def _memory(count: int) -> list[dict[str, Any]]:
-    """``theirs`` is the size of the tracks, which come on top."""
-    memory = in_a_process("gepc_geo.bench.loader", count)
+    """Memory of windows and loader; ``theirs`` is the memory of the tracks, not included."""
+    memory = run_in_process("gepc_geo.bench.loader", count)
     tracks = memory.pop("tracks")
     return [
         {
             "suite": "loader",
             "where": f"{count:,} person-frames",
-            "name": f"windows and loader: memory {what}",
+            "name": f"windows and loader: memory {kind}",
             "ours": value,
             "theirs": tracks,
             "unit": "MB",
             "ratio": value / tracks,
             "goal": goal,
         }
-        for (what, value), goal in zip(memory.items(), ("<= 1.2", ""), strict=True)
+        for (kind, value), goal in zip(memory.items(), ("<= 1.2", ""), strict=True)
     ]
 
 
 def measure(count: int) -> dict[str, float]:
-    """MB of tracks; MB that their windows and a loader take beside, held and at most."""
+    """MB of tracks, and further MB of windows and loader: held and at most."""
     tracks = people(count)
     arrays = [value for value in vars(tracks).values() if isinstance(value, np.ndarray)]
     size = sum(array.nbytes for array in arrays) / 2**20

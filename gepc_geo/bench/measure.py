@@ -1,4 +1,4 @@
-"""How long something takes, how much memory, and what the machine could do at most."""
+"""Measurements of time and memory, and of the peak rates of the machine."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ Work = Callable[[], object]
 
 
 def milliseconds(*works: Work, seconds: float, device: torch.device) -> list[float]:
-    """The median time of a call of each; calls alternate, after one of each to warm up.
+    """Measures the median time of each function; calls alternate, after one warm-up call each.
 
     Args:
-        works: What to call.
-        seconds: How long to go on, all of them together; at least three rounds.
-        device: Where they compute: CUDA runs behind the program.
+        works: Functions to call.
+        seconds: Total duration of the measurement; at least three calls of each function.
+        device: Device of the computation; CUDA is synchronised around each call.
+
+    Returns:
+        Median milliseconds of each function.
     """
     times: list[list[float]] = [[] for _ in works]
     for work in works:
@@ -40,7 +43,7 @@ def milliseconds(*works: Work, seconds: float, device: torch.device) -> list[flo
 
 
 def median_seconds(work: Work, repeats: int) -> float:
-    """The median time of so many calls on the CPU, after one to warm up."""
+    """Median seconds of ``repeats`` calls on the CPU, after one warm-up call."""
     work()
     times = []
     for _ in range(repeats):
@@ -51,9 +54,9 @@ def median_seconds(work: Work, repeats: int) -> float:
 
 
 def peak_megabytes(work: Work, device: torch.device) -> float:
-    """The most that tensors took at once beyond what was there before.
+    """Peak memory of tensors during a call, in MB, without the memory in use before.
 
-    Of what CUDA graphs replay, which takes its memory once and keeps it, next to nothing is seen.
+    The memory of a replayed CUDA graph is allocated once and does not count.
     """
     work()
     if device.type == "cuda":
@@ -76,13 +79,16 @@ def peak_megabytes(work: Work, device: torch.device) -> float:
 def roofline(
     device: torch.device, precisions: Sequence[str] = ("fp32", "bf16"), size: int | None = None
 ) -> dict[str, float]:
-    """What the machine reaches: matrix products of each precision in GFLOP/s, ``copy`` in GB/s.
+    """Measures peak rates: matrix products of each precision in GFLOP/s, ``copy`` in GB/s.
 
     Args:
-        device: Where to compute.
+        device: Device of the computation.
         precisions: Some of ``fp32``, ``tf32`` and ``bf16``.
-        size: Rows and columns of a product; default: 2048, on a GPU 8192, where less would mostly
-            measure how long a kernel takes to start.
+        size: Rows and columns of a product. (default: 2048, or 8192 on a GPU, where the launch time
+            of smaller kernels dominates)
+
+    Returns:
+        Rate of each precision, and ``copy``.
     """
     result = {}
     if size is None:
@@ -101,26 +107,26 @@ def roofline(
 
 
 class Traffic(TorchDispatchMode):
-    """Adds up the bytes of what operators take and give, views left out: as if nothing was fused.
+    """Sums the bytes that operators read and write, without views and without fusion.
 
     Attributes:
         total: Bytes so far.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs one operator."""
         out = func(*args, **(kwargs or {}))
-        taken, given = (_tensors(one) for one in ((args, kwargs), out))
-        held = {one.untyped_storage().data_ptr() for one in taken}
-        seen = all(one.untyped_storage().data_ptr() in held for one in given)
-        if func._schema.is_mutable or not seen:
-            self.total += sum(one.nbytes for one in (*taken, *given))
+        inputs, outputs = _tensors((args, kwargs)), _tensors(out)
+        storages = {tensor.untyped_storage().data_ptr() for tensor in inputs}
+        is_view = all(tensor.untyped_storage().data_ptr() in storages for tensor in outputs)
+        if func._schema.is_mutable or not is_view:
+            self.total += sum(tensor.nbytes for tensor in (*inputs, *outputs))
         return out
 
 
 def _tensors(tree: object) -> list[torch.Tensor]:
-    return [one for one in tree_leaves(tree) if isinstance(one, torch.Tensor)]
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]

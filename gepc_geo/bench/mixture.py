@@ -1,4 +1,4 @@
-"""The Dirichlet process mixture beside scikit-learn's, at equal iterations."""
+"""Benchmark of the Dirichlet process mixture against scikit-learn, at equal iterations."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from gepc_geo.density.mixture import DirichletProcessMixture
 def run(
     device: torch.device, *, sizes: tuple[tuple[int, int], ...] = ((100_000, 20), (100_000, 128))
 ) -> list[dict[str, Any]]:
-    """Rows of 5 iterations with 20 components and full covariances, k-means included.
+    """Measures 5 iterations with 20 components and full covariances, including k-means.
 
-    ``difference`` is the largest between both mixtures' means after as many iterations from one
-    start.
+    ``difference`` is the largest difference of the means of both mixtures from the same start.
+
+    Args:
+        device: Device of the library's mixture; scikit-learn runs on the CPU.
+        sizes: Rows and columns of each data set.
     """
     return [_row(rows, dims, device) for rows, dims in sizes]
 
@@ -29,14 +32,14 @@ def run(
 def _row(rows: int, dims: int, device: torch.device) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
     centres = 4 * torch.randn(20, dims, generator=generator, dtype=torch.float64)
-    which = torch.randint(20, (rows,), generator=generator)
-    x = centres[which] + torch.randn(rows, dims, generator=generator, dtype=torch.float64)
-    placed, array = x.to(device), x.numpy()
+    component = torch.randint(20, (rows,), generator=generator)
+    x = centres[component] + torch.randn(rows, dims, generator=generator, dtype=torch.float64)
+    tensor, array = x.to(device), x.numpy()
     common: dict[str, Any] = {"n_components": 20, "tol": 0.0, "max_iter": 5, "random_state": 0}
     kind = "dirichlet_process"
 
     def ours() -> DirichletProcessMixture:
-        return DirichletProcessMixture(**common).fit(placed)
+        return DirichletProcessMixture(**common).fit(tensor)
 
     def theirs() -> BayesianGaussianMixture:
         with warnings.catch_warnings():
@@ -46,11 +49,11 @@ def _row(rows: int, dims: int, device: torch.device) -> dict[str, Any]:
             )
 
     mine, reference = milliseconds(ours, theirs, seconds=1.0, device=device)
-    # scikit-learn's own start, from the random numbers that its mixture takes it from.
+    # The k-means start of scikit-learn's mixture, from the same random numbers.
     state = np.random.RandomState(0)
     labels = KMeans(20, n_init=1, random_state=state).fit(array).labels_
     start = torch.nn.functional.one_hot(torch.as_tensor(labels).long(), 20)
-    same = DirichletProcessMixture(**common).fit(placed, responsibilities=start)
+    same = DirichletProcessMixture(**common).fit(tensor, responsibilities=start)
     return {
         "suite": "mixture",
         "where": f"{rows:,} x {dims}",

@@ -1,4 +1,4 @@
-"""Training and encoding beside the ordinary network, each in a process of its own."""
+"""Benchmark of training and encoding against the ordinary network, in separate processes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gepc_geo.bench.measure import Traffic, Work, milliseconds, roofline
-from gepc_geo.bench.ordinary import OrdinarySTGCAE
-from gepc_geo.bench.resident import in_a_process
+from gepc_geo.bench.processes import run_in_process
+from gepc_geo.bench.reference import OrdinarySTGCAE
 from gepc_geo.nn import STGCAE, reconstruction_loss
 from gepc_geo.options import Options
 from gepc_geo.poses.skeleton import SKELETONS
@@ -22,13 +22,12 @@ from gepc_geo.training.precision import autocast, native_bf16, tensor_float
 from gepc_geo.utils.memory import keep_memory
 
 SKELETON, WINDOW, CHANNELS = "coco18", 12, 3
-#: Who is measured: the ordinary network in float32, and ours.
-WHO = (("ordinary", "fp32"), ("gepc_geo", "fp32"), ("gepc_geo", "bf16"))
-# On a GPU, where compiling pays, also ours compiled: a step is recorded, and replayed.
+#: Implementations and precisions of every device.
+VARIANTS = (("ordinary", "fp32"), ("gepc_geo", "fp32"), ("gepc_geo", "bf16"))
+# On a GPU also a compiled network, whose step is recorded and replayed.
 _COMPILED = "gepc_geo, compiled"
 _ON_CUDA = (("gepc_geo", "tf32"), (_COMPILED, "fp32"), (_COMPILED, "bf16"))
-# Ours has to be so many times as fast as the ordinary network; on a GPU, which is to be an H100, it has to
-# reach so many windows a second too.
+# Goals: speed relative to the ordinary network and, on an H100, windows a second.
 _GOALS = {
     "cpu": {
         ("train", "fp32"): ">= 2",
@@ -41,7 +40,7 @@ _GOALS = {
         ("encode", "bf16"): "500,000 windows/s",
     },
 }
-# An allocator that keeps what was freed, for both: the right-hand column.
+# Allocator settings of ``rate_tuned``, for all variants: freed memory is reused.
 _TUNED = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
@@ -49,15 +48,15 @@ _TUNED = {
 }
 
 
-def everyone(device: torch.device) -> tuple[tuple[str, str], ...]:
-    """Who is measured on a device, with the precision: in bfloat16 where it computes in it."""
+def variants(device: torch.device) -> tuple[tuple[str, str], ...]:
+    """Implementations and precisions of a device; bfloat16 only with native support."""
     native = native_bf16(device)
-    kinds = WHO + (_ON_CUDA if device.type == "cuda" else ())
-    return tuple(one for one in kinds if native or one[1] != "bf16")
+    every = VARIANTS + (_ON_CUDA if device.type == "cuda" else ())
+    return tuple(variant for variant in every if native or variant[1] != "bf16")
 
 
 def networks() -> tuple[STGCAE, OrdinarySTGCAE]:
-    """Our network of default size and the ordinary one with its weights."""
+    """Network of the library in default size, and the ordinary network with its weights."""
     torch.manual_seed(0)
     skeleton = SKELETONS[SKELETON]
     model = STGCAE(
@@ -71,7 +70,7 @@ def networks() -> tuple[STGCAE, OrdinarySTGCAE]:
 
 
 def ordinary_flops() -> dict[str, float]:
-    """FLOPs of one window in the ordinary formulation, ``encode`` and ``train``."""
+    """FLOPs of one window in the ordinary network, for ``encode`` and ``train``."""
     model = networks()[1].eval()
     x = torch.zeros(1, WINDOW, SKELETONS[SKELETON].num_joints, CHANNELS)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -83,7 +82,7 @@ def ordinary_flops() -> dict[str, float]:
 
 
 def ordinary_bytes(batch: int = 64) -> dict[str, float]:
-    """Bytes that the ordinary network reads and writes in float32 for a window, operator by operator."""
+    """Bytes that the operators of the ordinary float32 network read and write for a window."""
     model = networks()[1].eval()
     x = torch.zeros(batch, WINDOW, SKELETONS[SKELETON].num_joints, CHANNELS)
     with Traffic() as encode, torch.no_grad():
@@ -100,28 +99,29 @@ def run(
     rounds: int = 3,
     seconds: float = 6.0,
 ) -> list[dict[str, Any]]:
-    """Windows a second at batch sizes, medians over processes that take turns.
+    """Measures windows a second at batch sizes, as medians over alternating processes.
 
-    ``of_peak`` is the share of the measured matrix product's rate, ``of_roofline`` that of what the
-    machine would allow operator by operator: the longer of the FLOPs at that rate and the bytes (half
-    of them in bfloat16) at the measured bandwidth. Caches and fused operators can beat the latter.
+    ``of_peak`` is the share of the measured rate of matrix products. ``of_roofline`` is the share
+    of the roofline rate. At that rate, a window takes the longer of the time of its FLOPs and the
+    time of its bytes (half of them in bfloat16), both at measured rates. Caches and fused operators
+    can exceed the roofline.
 
     Args:
-        device: Where to compute.
+        device: Device of the computation.
         batches: Windows in a batch.
-        rounds: Processes of each kind.
-        seconds: How long a process measures each of training and encoding.
+        rounds: Processes of each variant.
+        seconds: Duration of training and of encoding in each process.
     """
-    who = everyone(device)
+    measured = variants(device)
     flops, moved = ordinary_flops(), ordinary_bytes()
-    most = roofline(device, sorted({precision for _, precision in who}))
+    most = roofline(device, sorted({precision for _, precision in measured}))
     rows = []
     for batch in batches:
-        columns = {"rate": _rates(who, device, batch, rounds, seconds, {})}
+        columns = {"rate": _rates(measured, device, batch, rounds, seconds, {})}
         if device.type == "cpu":
-            columns["rate_tuned"] = _rates(who, device, batch, rounds, seconds, _TUNED)
+            columns["rate_tuned"] = _rates(measured, device, batch, rounds, seconds, _TUNED)
         for work in ("train", "encode"):
-            for name, precision in who:
+            for name, precision in measured:
                 if work not in columns["rate"][name, precision]:
                     continue
                 row: dict[str, Any] = {
@@ -131,7 +131,7 @@ def run(
                     "unit": "windows/s",
                 }
                 for column, rates in columns.items():
-                    own, reference = rates[name, precision][work], rates[WHO[0]][work]
+                    own, reference = rates[name, precision][work], rates[VARIANTS[0]][work]
                     row |= {column: own, column.replace("rate", "ratio"): own / reference}
                 speed = flops[work] * row["rate"] / 1e9
                 share = 0.5 if precision == "bf16" else 1.0
@@ -157,35 +157,35 @@ def run(
 
 
 def _rates(
-    kinds: Sequence[tuple[str, str]],
+    measured: Sequence[tuple[str, str]],
     device: torch.device,
     batch: int,
     rounds: int,
     seconds: float,
     environment: dict[str, str],
 ) -> dict[tuple[str, str], dict[str, float]]:
-    """Windows a second of each kind's :func:`works`, each round a process each."""
-    each: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in kinds}
+    """Windows a second of each variant and each of its :func:`works`."""
+    results: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in measured}
     for _ in range(rounds):
-        for who, precision in kinds:
-            arguments = (who, precision, device, batch, seconds)
-            rates = in_a_process("gepc_geo.bench.model", *arguments, environment=environment)
-            each[who, precision].append(rates)
+        for implementation, precision in measured:
+            arguments = (implementation, precision, device, batch, seconds)
+            rates = run_in_process("gepc_geo.bench.model", *arguments, environment=environment)
+            results[implementation, precision].append(rates)
     return {
-        key: {work: statistics.median(one[work] for one in found) for work in found[0]}
-        for key, found in each.items()
+        key: {work: statistics.median(rates[work] for rates in found) for work in found[0]}
+        for key, found in results.items()
     }
 
 
-def works(who: str, precision: str, device: torch.device, batch: int) -> dict[str, Work]:
-    """A training step and an encoding of one batch that is there already, to be called.
+def works(implementation: str, precision: str, device: torch.device, batch: int) -> dict[str, Work]:
+    """Functions that run a training step (``train``) and encode (``encode``) one batch.
 
-    Of what is compiled the step alone: the trainer compiles nothing else.
+    The compiled network has ``train`` only, because the trainer compiles nothing else.
     """
     ours, ordinary = networks()
     ours, ordinary = ours.to(device), ordinary.to(device)
-    model: Any = ordinary if who == "ordinary" else ours
-    if who == _COMPILED:
+    model: Any = ordinary if implementation == "ordinary" else ours
+    if implementation == _COMPILED:
         model = compiled(ours)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     x = torch.randn(batch, WINDOW, SKELETONS[SKELETON].num_joints, CHANNELS, device=device)
@@ -210,25 +210,29 @@ def works(who: str, precision: str, device: torch.device, batch: int) -> dict[st
         return call
 
     calls = {"train": in_mode(train, True), "encode": in_mode(encode, False)}
-    return {"train": calls["train"]} if who == _COMPILED else calls
+    return {"train": calls["train"]} if implementation == _COMPILED else calls
 
 
 def measure(
-    who: str, precision: str, device: torch.device, batch: int, seconds: float
+    implementation: str, precision: str, device: torch.device, batch: int, seconds: float
 ) -> dict[str, float]:
     """Windows a second in this process."""
     result = {}
-    for name, work in works(who, precision, device, batch).items():
+    for name, work in works(implementation, precision, device, batch).items():
         (taken,) = milliseconds(work, seconds=seconds, device=device)
         result[name] = 1e3 * batch / taken
     return result
 
 
 if __name__ == "__main__":
-    _who, _precision, _device, _batch, _seconds = sys.argv[1:]
-    if _who != "ordinary":
+    _implementation, _precision, _device, _batch, _seconds = sys.argv[1:]
+    if _implementation != "ordinary":
         # As the command line does.
         keep_memory()
     print(
-        json.dumps(measure(_who, _precision, torch.device(_device), int(_batch), float(_seconds)))
+        json.dumps(
+            measure(
+                _implementation, _precision, torch.device(_device), int(_batch), float(_seconds)
+            )
+        )
     )

@@ -1,4 +1,4 @@
-"""Files of poses: AlphaPose beside a plain reader, the native format beside the file's size."""
+"""Benchmark of readers: AlphaPose against a plain reader, the native format against NumPy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gepc_geo.bench.measure import milliseconds
-from gepc_geo.bench.resident import in_a_process, resident
+from gepc_geo.bench.processes import resident, run_in_process
 from gepc_geo.io import read as read_poses
 from gepc_geo.poses.tracks import PoseTracks
 
@@ -21,14 +21,14 @@ _PEOPLE = 10
 
 
 def run(quick: bool = False) -> list[dict[str, Any]]:
-    """Rows of 200,000 AlphaPose poses and of 10 million native person-frames; a tenth if quick."""
+    """Measures 200,000 AlphaPose poses and 10 million native person-frames; a tenth if quick."""
     poses, rows = (20_000, 1_000_000) if quick else (200_000, 10_000_000)
     with tempfile.TemporaryDirectory() as name:
         return [*_alphapose(poses, Path(name)), *_native(rows, Path(name))]
 
 
 def plain_results(path: Path) -> tuple[np.ndarray, ...]:
-    """Frame, person, and x, y, score of each joint, the straightforward way from a result list."""
+    """Plain reader of a result list: frame, person, and x, y, score of each joint."""
     with path.open(encoding="utf-8") as stream:
         content = json.load(stream)
     frames, people, points = [], [], []
@@ -40,7 +40,7 @@ def plain_results(path: Path) -> tuple[np.ndarray, ...]:
 
 
 def plain_tracks(path: Path) -> tuple[np.ndarray, ...]:
-    """The same from a tracked-person file."""
+    """Plain reader of a tracked-person file, with the same result."""
     with path.open(encoding="utf-8") as stream:
         content = json.load(stream)
     frames, people, points = [], [], []
@@ -53,7 +53,7 @@ def plain_tracks(path: Path) -> tuple[np.ndarray, ...]:
 
 
 def write_alphapose_pair(count: int, folder: Path) -> tuple[Path, Path]:
-    """One clip as a result list and as a tracked-person file, ``count`` poses of 17 joints."""
+    """Writes ``count`` poses of one clip as a result list and as a tracked-person file."""
     rng = np.random.default_rng(0)
     points = np.round(rng.uniform(1, 1000, (count, 17, 3)), 3)
     points[..., 2] = np.round(rng.uniform(0.05, 1, (count, 17)), 4)
@@ -99,7 +99,7 @@ def _alphapose(count: int, folder: Path) -> list[dict[str, Any]]:
 
 
 def _native(count: int, folder: Path) -> list[dict[str, Any]]:
-    """``theirs`` is NumPy's own reading of the arrays, unchecked; for memory, the file's size."""
+    """Native format; ``theirs`` is ``np.load`` without checks, or the file size for memory."""
     path = folder / "poses.npz"
     _person_frames(count).save(path)
     size = path.stat().st_size / 2**20
@@ -117,11 +117,11 @@ def _native(count: int, folder: Path) -> list[dict[str, Any]]:
             | {"name": f"native {name}", "ours": ours / 1e3, "theirs": theirs / 1e3, "unit": "s"}
             | {"ratio": theirs / ours, "goal": "seconds"}
         )
-        memory = in_a_process("gepc_geo.bench.readers", path, int(mmap))
-        for what, value in memory.items():
+        memory = run_in_process("gepc_geo.bench.readers", path, int(mmap))
+        for kind, value in memory.items():
             rows.append(
                 base
-                | {"name": f"native {name}: memory {what}", "ours": value, "theirs": size}
+                | {"name": f"native {name}: memory {kind}", "ours": value, "theirs": size}
                 | {"unit": "MB", "ratio": value / size, "goal": "<= 1.2"}
             )
     return rows
@@ -133,7 +133,7 @@ def _plain_native(path: Path) -> dict[str, np.ndarray]:
 
 
 def _person_frames(count: int) -> PoseTracks:
-    """Boxes of people who each stay for 1,000 frames, a hundred in a clip."""
+    """Random boxes: 1,000 frames of each person, a hundred people in a clip."""
     rng = np.random.default_rng(0)
     people, frames = -(-count // 1000), 1000
     track = np.repeat(np.arange(people), frames)[:count]
@@ -149,7 +149,7 @@ def _person_frames(count: int) -> PoseTracks:
 
 
 def measure(path: Path, mmap: bool) -> dict[str, float]:
-    """MB that loading a file takes of this process's own memory, and that it takes at most."""
+    """MB that loading a file adds to this process: held and at most."""
     before = resident()
     tracks = PoseTracks.load(path, mmap=mmap)
     held, most = (after - first for after, first in zip(resident(), before, strict=True))

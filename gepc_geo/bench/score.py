@@ -1,4 +1,4 @@
-"""Scoring, from poses to frame scores, beside ordinary parts; frame aggregation beside a plain loop."""
+"""Benchmark of scoring, from poses to frame scores, and of frame aggregation."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from torch_geometric.loader import DataLoader
 
 from gepc_geo.bench.loader import people
 from gepc_geo.bench.measure import milliseconds
-from gepc_geo.bench.ordinary import OrdinarySTGCAE
-from gepc_geo.bench.resident import in_a_process
+from gepc_geo.bench.processes import run_in_process
+from gepc_geo.bench.reference import OrdinarySTGCAE
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.density.neighbours import NearestDistance
@@ -37,9 +37,9 @@ from gepc_geo.training.precision import decide
 from gepc_geo.utils.memory import keep_memory
 from gepc_geo.windows.dataset import PoseWindows
 
-#: Who is measured, with scoring mode and precision: the default's distance, and the chain of autoencoder, clusters and
-#: mixture. Each computes what its mode needs, and the ordinary parts do the same work.
-WHO = (
+#: Implementations, scoring modes and precisions: distances to neighbours, and autoencoder, clusters
+#: and mixture. Both implementations compute only what the mode needs.
+VARIANTS = (
     ("ordinary", "nearest", "fp32"),
     ("gepc_geo", "nearest", "fp32"),
     ("ordinary", "assignment", "fp32"),
@@ -59,39 +59,40 @@ def run(
     rows: int = 100_000,
     hidden: int = 8,
 ) -> list[dict[str, Any]]:
-    """Windows a second of scoring a simulated crowd, medians over processes that take turns.
+    """Measures windows a second of scoring a simulated crowd, and of the aggregation alone.
 
-    And of the aggregation alone, whose ``difference`` is the largest between both frame scores.
+    Rates are medians over alternating processes. ``difference`` is the largest difference between
+    the frame scores of both aggregations.
 
     Args:
-        device: Where to compute.
-        clips: Clips to score.
-        frames: Frames of each.
-        rounds: Processes of each kind.
+        device: Device of the computation.
+        clips: Number of clips to score.
+        frames: Frames of a clip.
+        rounds: Processes of each variant.
         rows: Person-frames of the aggregation.
         hidden: Channel unit of the network.
     """
-    rates: dict[tuple[str, str, str], list[float]] = {key: [] for key in WHO}
+    rates: dict[tuple[str, str, str], list[float]] = {key: [] for key in VARIANTS}
     with tempfile.TemporaryDirectory() as folder:
         crowd = simulate_crowd("test", num_clips=clips, frames_per_clip=frames)
         crowd.save(f"{folder}/crowd.npz")
-        # How much it was trained does not change how long it takes.
+        # The training budget does not change the speed of scoring.
         normal = simulate_crowd("train", num_clips=12, frames_per_clip=72)
         detector = GEPC(mode="assignment", budget=256, hidden=hidden, precision="fp32")
         detector.fit(normal, device=device).save(f"{folder}/model.pt")
         for _ in range(rounds):
-            for key in WHO:
-                found = in_a_process("gepc_geo.bench.score", *key, device, folder)
-                rates[key].append(found)
+            for key in VARIANTS:
+                rate = run_in_process("gepc_geo.bench.score", *key, device, folder)
+                rates[key].append(rate)
     where = f"{len(detector.windows(crowd)):,} windows"
     table = []
-    for (who, mode, precision), each in rates.items():
-        rate = statistics.median(each)
+    for (implementation, mode, precision), measured in rates.items():
+        rate = statistics.median(measured)
         table.append(
             {
                 "suite": "score",
                 "where": where,
-                "name": f"{who}, {mode}, {precision}",
+                "name": f"{implementation}, {mode}, {precision}",
                 "rate": rate,
                 "unit": "windows/s",
                 "ratio": rate / statistics.median(rates["ordinary", mode, "fp32"]),
@@ -101,25 +102,28 @@ def run(
 
 
 def ordinary_scorer(detector: GEPC, mode: str) -> _Scorer:
-    """Frame scores as a script would compute them, with our weights.
+    """Makes a scorer of ordinary parts with the weights of a detector.
 
-    PyG's ``DataLoader``, the ordinary network and scikit-learn's mixtures, or its matrix of distances. A loop
-    over windows.
+    It uses PyG's ``DataLoader``, the ordinary network, scikit-learn's mixture or matrix of
+    distances, and a loop over windows.
 
     Args:
-        detector: Whose weights, mixtures and neighbours to take.
+        detector: Detector to copy weights, mixtures and neighbours from.
         mode: ``assignment`` or ``nearest``.
+
+    Returns:
+        A function from tracks to frame scores.
     """
     scorer, network = detector.scorer_, None
     if mode == "assignment" and detector.network_ is not None:
         model: Any = OrdinarySTGCAE(detector.network_.model).to(scorer.device).eval()
         network = Network(model, detector.network_.assignment)
     encoder, augment = Encoder(detector.pipeline_, network), detector.pipeline_.augment
-    known = {
-        length: as_sklearn(one.mixtures[mode]).score_samples
+    densities = {
+        length: as_sklearn(normality.mixtures[mode]).score_samples
         if mode == "assignment"
-        else _neighbours(one.nearest)
-        for length, one in scorer.normality.items()
+        else _neighbours(normality.nearest)
+        for length, normality in scorer.normality.items()
     }
 
     @torch.no_grad()
@@ -128,11 +132,11 @@ def ordinary_scorer(detector: GEPC, mode: str) -> _Scorer:
         for length in windows.lengths:
             normality = scorer.normality[length]
             for batch in DataLoader(windows.of_length(length), batch_size=_BATCH):
-                batch, each = batch.to(scorer.device), []
+                batch, views = batch.to(scorer.device), []
                 for choice in range(augment.num_scored):
                     points = normality.project(encoder(batch, choice, [mode]))[mode]
-                    each.append(-torch.from_numpy(known[length](points.cpu().numpy())))
-                scores.append(of_views(mode, torch.stack(each)))
+                    views.append(-torch.from_numpy(densities[length](points.cpu().numpy())))
+                scores.append(of_views(mode, torch.stack(views)))
         found = scorer.comparable(windows, {mode: torch.cat(scores).to(scorer.device)})[mode]
         empty = detector.calibration_.most_normal[mode]
         return plain_frame_scores(found.cpu().numpy(), windows, tracks.frame_offset, empty)
@@ -141,9 +145,9 @@ def ordinary_scorer(detector: GEPC, mode: str) -> _Scorer:
 
 
 def _neighbours(nearest: NearestDistance) -> Callable[[np.ndarray], np.ndarray]:
-    """Minus the score of mode ``nearest``, of a matrix of all distances."""
+    """Minus the score of mode ``nearest``, from a matrix of all distances."""
     points, person, log_scale = (
-        one.cpu().numpy() for one in (nearest.points, nearest.person, nearest.log_scale)
+        tensor.cpu().numpy() for tensor in (nearest.points, nearest.person, nearest.log_scale)
     )
     order = np.argsort(person, kind="stable")
     points, weight = points[order].astype(np.float64), np.exp(-2 * log_scale[order])
@@ -153,30 +157,32 @@ def _neighbours(nearest: NearestDistance) -> Callable[[np.ndarray], np.ndarray]:
     def score(x: np.ndarray) -> np.ndarray:
         square = euclidean_distances(x.astype(np.float64), points, squared=True)
         people = np.minimum.reduceat((square + least) * weight, starts, axis=1)
-        return -np.log(np.partition(people, count - 1, axis=1)[:, :count]).mean(1) / 2
+        nearest = np.partition(people, count - 1, axis=1)[:, :count]
+        density: np.ndarray = -np.log(nearest).mean(1) / 2
+        return density
 
     return score
 
 
 def as_sklearn(mixture: DirichletProcessMixture) -> BayesianGaussianMixture:
-    """scikit-learn's mixture with the posterior of one of ours with full covariances."""
+    """Copies the posterior of a mixture with full covariances to scikit-learn's mixture."""
     result = BayesianGaussianMixture(n_components=mixture.n_components)
-    parts = mixture.components_
+    components = mixture.components_
     result.weight_concentration_ = tuple(x.cpu().numpy() for x in mixture.weight_concentration_)
-    for theirs, value in {
-        "means_": parts.means,
-        "mean_precision_": parts.mean_precision,
-        "degrees_of_freedom_": parts.degrees_of_freedom,
-        "precisions_cholesky_": parts.precisions_cholesky,
+    for name, value in {
+        "means_": components.means,
+        "mean_precision_": components.mean_precision,
+        "degrees_of_freedom_": components.degrees_of_freedom,
+        "precisions_cholesky_": components.precisions_cholesky,
     }.items():
-        setattr(result, theirs, value.cpu().numpy())
+        setattr(result, name, value.cpu().numpy())
     return result
 
 
 def plain_frame_scores(
     score: np.ndarray, windows: PoseWindows, offset: np.ndarray, empty: float
 ) -> np.ndarray:
-    """Frame scores by a loop over windows that are not padded, then one over person-frames."""
+    """Frame scores by a loop over full windows, then a loop over person-frames."""
     table, number = windows.table, {length: i for i, length in enumerate(windows.lengths)}
     total = np.zeros((len(table.frame), len(number)))
     count = np.zeros_like(total)
@@ -185,10 +191,10 @@ def plain_frame_scores(
         count[first : first + size, number[size]] += 1
     frames = np.full(offset[-1], -np.inf)
     for row in range(len(total)):
-        known = count[row] > 0
-        if known.any():
+        scored = count[row] > 0
+        if scored.any():
             slot = offset[table.clip[row]] + table.frame[row]
-            frames[slot] = max(frames[slot], (total[row, known] / count[row, known]).mean())
+            frames[slot] = max(frames[slot], (total[row, scored] / count[row, scored]).mean())
     frames[frames == -np.inf] = empty
     return frames
 
@@ -223,18 +229,21 @@ def _aggregation(rows: int, device: torch.device) -> dict[str, Any]:
     }
 
 
-def measure(who: str, mode: str, precision: str, device: torch.device, folder: Path) -> float:
-    """Windows a second in this process, after the first clip."""
+def measure(
+    implementation: str, mode: str, precision: str, device: torch.device, folder: Path
+) -> float:
+    """Windows a second in this process, after a warm-up on the first clip."""
     crowd = PoseTracks.load(folder / "crowd.npz")
     detector = GEPC.load(folder / "model.pt", device=device)
     if detector.network_ is not None:
         detector.network_.precision = decide(precision, device)
     options = ScoreOptions(mode=mode)
     scorer: _Scorer
-    if who == "gepc_geo":
+    if implementation == "gepc_geo":
 
         def scorer(tracks: PoseTracks) -> np.ndarray:
-            return score_table(detector, tracks, "frame", options)["score"]
+            scores: np.ndarray = score_table(detector, tracks, "frame", options)["score"]
+            return scores
     else:
         scorer = ordinary_scorer(detector, mode)
     scorer(clip_range(crowd, 0, 1))
@@ -244,8 +253,12 @@ def measure(who: str, mode: str, precision: str, device: torch.device, folder: P
 
 
 if __name__ == "__main__":
-    _who, _mode, _precision, _device, _folder = sys.argv[1:]
-    if _who != "ordinary":
+    _implementation, _mode, _precision, _device, _folder = sys.argv[1:]
+    if _implementation != "ordinary":
         # As the command line does.
         keep_memory()
-    print(json.dumps(measure(_who, _mode, _precision, torch.device(_device), Path(_folder))))
+    print(
+        json.dumps(
+            measure(_implementation, _mode, _precision, torch.device(_device), Path(_folder))
+        )
+    )

@@ -1,4 +1,4 @@
-"""All suites by name, as a table and as a file."""
+"""All suites by name, and their rows as text and as a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _layer(device: torch.device, quick: bool) -> _Rows:
 
 def _model(device: torch.device, quick: bool) -> _Rows:
     cpu = device.type == "cpu"
-    # On a GPU as many as 80 GB hold: a window's training takes over 7 MB.
+    # The largest GPU batch fits into 80 GB: training takes over 7 MB for each window.
     if quick:
         return model.run(device, batches=(256,) if cpu else (4096,), rounds=1, seconds=4.0)
     return model.run(device, batches=(64, 256, 1024) if cpu else (256, 1024, 4096))
@@ -69,7 +69,7 @@ SUITES: dict[str, Callable[[torch.device, bool], _Rows]] = {
 
 
 def lines(rows: _Rows) -> Iterator[str]:
-    """Rows as text, a heading wherever the columns change."""
+    """Yields rows as text, with a heading where the columns change."""
     before: list[str] = []
     for row in rows:
         columns = [name for name in row if name not in ("suite", "where", "name", "goal")]
@@ -87,7 +87,7 @@ def _text(value: Any) -> str:
 
 
 def write(rows: _Rows, device: torch.device, command: str, path: Path) -> None:
-    """Everything as JSON, with the machine, the versions and the command."""
+    """Writes rows, machine, versions and command as JSON."""
     content = {"machine": machine(device), "command": command, "rows": rows}
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")

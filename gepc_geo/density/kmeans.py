@@ -1,4 +1,4 @@
-"""K-means on the device of its data: k-means++ start, Lloyd iterations."""
+"""K-means on the device of the data: k-means++ start, Lloyd iterations."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 
 from gepc_geo.errors import InputError
 
-# Rows whose distances to all centres are held at once.
+# Rows of one block of distances to all centres.
 _CHUNK = 65_536
 
 
 @dataclass
 class KMeansResult:
-    r"""What :func:`kmeans` found.
+    r"""Result of :func:`kmeans`.
 
     Attributes:
-        centers: :math:`(K, D)`.
-        labels: Nearest centre of each row, :math:`(N)`.
+        centers: Centres, :math:`(K, D)`.
+        labels: Index of the nearest centre of each row, :math:`(N)`.
         inertia: Sum of squared distances to the nearest centre.
         n_iter: Lloyd iterations of the best start.
     """
@@ -40,30 +40,33 @@ def kmeans(
     init: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> KMeansResult:
-    r"""Clusters the rows of ``x``; of several starts the one with the lowest inertia is kept.
+    r"""Clusters the rows of ``x``; returns the start with the lowest inertia.
 
     Args:
-        x: :math:`(N, D)`.
-        num_clusters: :math:`K`.
+        x: Rows, :math:`(N, D)`.
+        num_clusters: Number of clusters, :math:`K`.
         n_init: Number of k-means++ starts (Arthur and Vassilvitskii 2007). (default: :obj:`4`)
-        max_iter: Most Lloyd iterations of a start. (default: :obj:`100`)
-        tol: A start ends when the centres move, in squared distance, by no more than this share of
-            the data's mean variance. (default: :obj:`1e-4`)
-        init: Centres :math:`(K, D)` of a single start, in place of k-means++.
+        max_iter: Largest number of Lloyd iterations of a start. (default: :obj:`100`)
+        tol: A start ends when the summed squared movement of the centres is at most this share of
+            the mean variance of a column. (default: :obj:`1e-4`)
+        init: Initial centres :math:`(K, D)` of a single start, in place of k-means++.
             (default: :obj:`None`)
-        generator: Random numbers, on the CPU whatever the device of ``x``. (default: one seeded
-            with 0)
+        generator: Random numbers, on the CPU for every device of ``x``. (default: one seeded with
+            0)
+
+    Returns:
+        Centres, labels, inertia and iterations of the best start.
 
     Raises:
-        InputError: Fewer rows than clusters, or values that are not finite.
+        InputError: There are fewer rows than clusters, or values that are not finite.
     """
     if len(x) < num_clusters:
-        raise InputError(f"k-means got {len(x)} rows, expected at least {num_clusters} (clusters)")
+        raise InputError(f"k-means must get at least {num_clusters} rows (clusters), got {len(x)}")
     if not bool(x.isfinite().all()):
-        raise InputError("k-means got NaN or infinite values, expected finite numbers")
+        raise InputError("k-means must get finite values, got NaN or infinity")
     if generator is None:
         generator = torch.Generator().manual_seed(0)
-    # Distances lose few digits when the data lies around zero.
+    # Centred data loses fewer digits in distances.
     shift = x.mean(0)
     x = x - shift
     limit = tol * float(x.var(0, unbiased=False).mean())
@@ -79,15 +82,15 @@ def kmeans(
 
 
 def _plus_plus(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """K-means++: each further centre is a row drawn by its squared distance to the chosen ones."""
+    """K-means++: draws each centre by the squared distance of rows to the centres before."""
     draws = torch.rand(count, generator=generator, dtype=torch.float64).to(x.device)
-    # Rows are picked by tensors of one index: a number would have to be waited for on a GPU.
+    # Indices stay tensors: a Python number would synchronise the GPU.
     first = (draws[:1] * len(x)).long().clamp(max=len(x) - 1)
     chosen = [x[first].squeeze(0)]
     nearest = (x - chosen[0]).square().sum(1).double()
     for k in range(1, count):
         cumulated = nearest.cumsum(0)
-        # Where all rows stand on centres already every total is 0, and the last row is taken.
+        # If every row equals a centre, all sums are 0 and the last row is the next centre.
         pick = torch.searchsorted(cumulated, draws[k : k + 1] * cumulated[-1], right=True)
         chosen.append(x[pick.clamp(max=len(x) - 1)].squeeze(0))
         nearest = torch.minimum(nearest, (x - chosen[-1]).square().sum(1).double())
@@ -95,22 +98,24 @@ def _plus_plus(x: Tensor, count: int, generator: torch.Generator) -> Tensor:
 
 
 def _assign(x: Tensor, square: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
-    """Nearest centre and squared distance of each row, whose own squares are at hand."""
+    """Nearest centre and squared distance of each row; ``square`` is its squared norm."""
     labels, distances = [], []
-    others = centers.square().sum(1)
-    for part in x.split(_CHUNK):
-        value, index = torch.addmm(others, part, centers.T, alpha=-2).min(1)
-        labels.append(index)
-        distances.append(value)
+    norms = centers.square().sum(1)
+    for block in x.split(_CHUNK):
+        distance, label = torch.addmm(norms, block, centers.T, alpha=-2).min(1)
+        labels.append(label)
+        distances.append(distance)
     return torch.cat(labels), (torch.cat(distances) + square).clamp(min=0)
 
 
 def _totals(x: Tensor, labels: Tensor, count: int) -> Tensor:
-    """The sum of each centre's rows, as a product: faster than adding row for row, and the same
-    in every run on a GPU."""
+    """Sum of the rows of each centre.
+
+    A matrix product is faster than index addition, and deterministic on a GPU.
+    """
     total = x.new_zeros(count, x.size(1))
-    for part, index in zip(x.split(_CHUNK), labels.split(_CHUNK), strict=True):
-        total.addmm_(torch.nn.functional.one_hot(index, count).to(x.dtype).T, part)
+    for block, label in zip(x.split(_CHUNK), labels.split(_CHUNK), strict=True):
+        total.addmm_(torch.nn.functional.one_hot(label, count).to(x.dtype).T, block)
     return total
 
 
@@ -123,7 +128,7 @@ def _lloyd(x: Tensor, centers: Tensor, max_iter: int, limit: float) -> KMeansRes
         size = torch.zeros_like(labels[:count]).index_add_(0, labels, torch.ones_like(labels))
         total = _totals(x, labels, count)
         moved = total / size.clamp(min=1).unsqueeze(1).to(x.dtype)
-        # A centre that lost all its rows goes to the row farthest from its own.
+        # A centre without rows moves to the row farthest from its centre.
         far = distance.topk(count).indices
         empty = size == 0
         spare = far[(empty.cumsum(0) - 1).clamp(min=0)]

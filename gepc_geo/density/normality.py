@@ -11,7 +11,7 @@ from torch import Tensor
 from gepc_geo.density.alterations import AlterationClassifier
 from gepc_geo.density.mixture import DirichletProcessMixture, ilr
 from gepc_geo.density.neighbours import NearestDistance
-from gepc_geo.density.tails import TailCalibrator
+from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.options import Options
 
 #: What the encoder makes of :math:`N` windows, by name, a row for each window: ``window``, the input without

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gepc_geo.density.tails import TailCalibrator
+from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES, Options

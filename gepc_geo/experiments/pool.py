@@ -31,9 +31,21 @@ def outcomes(
     jobs: int,
     begin: Callable[[Cell], None] | None,
 ) -> Iterator[tuple[Cell, Outcome | InputError]]:
-    """Cells with what they gave, as they end: an outcome, or why there is none.
+    """Computes cells, in this process or in several.
 
-    Where there is a ``begin`` and one process, it is told of each cell, which then shows its progress.
+    Args:
+        protocol: What is measured.
+        cells: The cells to compute.
+        device: Where to compute.
+        jobs: Number of processes; they share the cores.
+        begin: Called with each cell before it is computed by this process, which then shows the
+            progress of its training. ``None`` shows none.
+
+    Yields:
+        Each cell with its outcome or its error, in the order in which they end.
+
+    Raises:
+        InputError: The operating system ended a worker.
     """
     if jobs == 1:
         for cell in cells:
@@ -53,17 +65,17 @@ def outcomes(
         ) as pool,
     ):
         try:
-            with _deaf():
+            with _blocked_interrupts():
                 futures = {pool.submit(_work, cell): cell for cell in cells}
             for future in futures:
                 future.add_done_callback(ended.put)
-            # Not as_completed: interrupted, it may keep locks that the pool waits for at the end.
+            # Not as_completed: an interrupt inside it can leave a lock held that the pool needs to shut down.
             for _ in futures:
                 future = ended.get()
                 yield futures[future], future.result()
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
-            # What they are at may take an hour more, and nobody waits for it.
+            # The pool would wait for cells in progress, up to an hour.
             for process in set(multiprocessing.active_children()) - others:
                 process.kill()
             if isinstance(error, BrokenProcessPool):
@@ -75,10 +87,10 @@ def outcomes(
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes started meanwhile do not hear Ctrl-C, not even while they import what they need.
+def _blocked_interrupts() -> Iterator[None]:
+    """Blocks Ctrl-C inside; processes started inside inherit the block, and keep it while they import.
 
-    This one hears it afterwards: what is blocked is not lost, and children inherit it.
+    This process gets a blocked Ctrl-C at the end.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -92,7 +104,7 @@ def _deaf() -> Iterator[None]:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Processes started meanwhile compute with so many threads each."""
+    """Processes started inside compute with ``count`` threads each."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(count)
     try:
@@ -107,9 +119,9 @@ _given: tuple[Protocol, str]
 
 
 def _start_worker(protocol: Protocol, device: str) -> None:
-    """What a worker keeps for all of its cells."""
+    """Prepares a worker for all of its cells."""
     global _given
-    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
+    # Ctrl-C reaches all processes of a terminal; the first process ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_memory()
@@ -117,7 +129,7 @@ def _start_worker(protocol: Protocol, device: str) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this worker when the process that started it is gone, however it went."""
+    """Ends this worker when the process that started it has ended, even by a kill."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

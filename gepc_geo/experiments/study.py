@@ -1,4 +1,4 @@
-"""A protocol run to its end: a cell after the other, each kept in a file, so that it can be resumed."""
+"""A study: a protocol, cell by cell; each cell is written to a file, so that a study can be resumed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.files import atomic_path, check_destination, read_yaml
 from gepc_geo.utils.progress import progress_bar
 
-#: Of what cells hold and methods compute. Whoever changes what any method scores under the same options
-#: counts it up: cells of both kinds would otherwise be averaged in a study that is resumed.
-VERSION = 6
+#: Version of what cells hold and of what methods compute. A change of any method's scores under the same
+#: options takes the next number, or a resumed study would average cells of both kinds.
+VERSION = 7
 
 
 class Study:

@@ -11,10 +11,10 @@ import numpy as np
 
 from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.io._common.clip import Clips, Picture, Remark
-from gepc_geo.io._common.naming import Place, name_clips
+from gepc_geo.io._common.clip_names import Place, name_clips
+from gepc_geo.io._common.file_groups import Planned, plan
+from gepc_geo.io._common.joint_orders import ORDERS
 from gepc_geo.io._common.numbering import FROM_ONE, first_numbers, from_zero
-from gepc_geo.io._common.orders import ORDERS
-from gepc_geo.io._common.planning import Planned, plan
 from gepc_geo.io._common.units import recognise_units
 from gepc_geo.io.labels import Masks, label_frames, read_masks
 from gepc_geo.poses.skeleton import SKELETONS, Skeleton, coco17_to_coco18

@@ -1,4 +1,4 @@
-"""The networks: pure PyTorch and PyG, knowing nothing of files or training."""
+"""Networks and losses in plain PyTorch and PyG, independent of files and training."""
 
 from gepc_geo.nn.attention import (
     AdditiveAttention,

@@ -1,4 +1,4 @@
-"""How much a source matters to a target: the replaceable part of the ``inferred`` branch."""
+"""Forms of attention between nodes, for the ``inferred`` branch."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from gepc_geo.nn.pointwise import Pointwise
 
 
 class Attention(nn.Module):
-    r"""The form of an attention: two embeddings of each node, and a logit for each pair of them.
+    r"""Base class of attention forms: embeds each node twice and scores pairs of embeddings.
 
-    This is the protocol. A form of your own is a subclass with :meth:`score`, and is given to the
-    layer as ``attention=MyAttention(in_channels, channels, num_relations)``; with weights of its own
-    it has to draw them in its constructor and in :meth:`reset_parameters`. The layer calls the
-    module once on all node features, hands pairs of what comes back to :meth:`score`, along edges,
-    or to :meth:`score_pairs`, over all pairs of nodes, and normalises the logits by a softmax over
-    the sources of each target. Logits are computed in float32 or better, whatever autocast says.
+    A custom form subclasses this class, overrides :meth:`score` and is passed to the layer as
+    ``attention=MyAttention(in_channels, channels, num_relations)``. A form with further weights
+    initialises them in its constructor and in :meth:`reset_parameters`. The layer calls the module
+    once on all node features. It then scores the embeddings along edges with :meth:`score`, or
+    over all pairs of nodes with :meth:`score_pairs`, and normalises the logits by a softmax over
+    the sources of each target. Logits are computed in float32 or better, also under autocast.
+
+    ``theta`` embeds nodes as sources, ``phi`` as targets.
 
     Args:
         in_channels: Size of each input node feature.
         channels: Size of an embedding for each relation, :math:`D`.
-        num_relations: Relations, :math:`S`.
-
-    State: ``theta`` embeds nodes as sources, ``phi`` as targets.
+        num_relations: Number of relations, :math:`S`.
 
     Shapes:
         - **input:** node features :math:`(*, C)`
         - **output:** embeddings as source and as target, each :math:`(*, S, D)`
+
+    Raises:
+        InputError: An argument is not a whole number of at least 1.
     """
 
     def __init__(self, in_channels: int, channels: int, num_relations: int) -> None:
@@ -47,12 +50,12 @@ class Attention(nn.Module):
         self.phi = Pointwise(in_channels, num_relations * channels)
 
     def reset_parameters(self) -> None:
-        """Draws all learned weights anew."""
+        """Initialises all learned weights again."""
         self.theta.reset_parameters()
         self.phi.reset_parameters()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The two embeddings of each node."""
+        """Embeds each node as a source and as a target."""
         shape = (self.num_relations, self.channels)
         return self.theta(x).unflatten(-1, shape), self.phi(x).unflatten(-1, shape)
 
@@ -66,8 +69,8 @@ class Attention(nn.Module):
     def score_pairs(self, source: Tensor, target: Tensor) -> Tensor:
         r"""Logits :math:`(B, S, V, V)` of all sources (first) and targets (second).
 
-        Both embeddings are :math:`(B, S, V, T, D)`. Override it where :meth:`score` over all pairs
-        would need much memory.
+        Both embeddings are :math:`(B, S, V, T, D)`. Override this method if :meth:`score` over all
+        pairs needs too much memory.
         """
         return self.score(source.unsqueeze(3), target.unsqueeze(2))
 
@@ -79,47 +82,58 @@ class Attention(nn.Module):
 
 
 class DotProductAttention(Attention):
-    r"""The paper's: :math:`\sum_t \langle \theta_s(\mathbf{x}_{v,t}), \phi_s(\mathbf{x}_{w,t})
-    \rangle`, unscaled. See :class:`Attention`."""
+    r"""Dot product of the paper, unscaled (section 3.2).
+
+    .. math::
+        \sum_t \langle \theta_s(\mathbf{x}_{v,t}), \phi_s(\mathbf{x}_{w,t}) \rangle
+
+    See :class:`Attention` for arguments and shapes.
+    """
 
     def score(self, source: Tensor, target: Tensor) -> Tensor:
-        """The dot product over frames and channels."""
+        """Dot product over frames and channels."""
         return (source * target).sum((-2, -1))
 
     def score_pairs(self, source: Tensor, target: Tensor) -> Tensor:
-        """One matrix product for each graph and relation."""
+        """Scores all pairs by one matrix product for each graph and relation."""
         return source.flatten(3) @ target.flatten(3).transpose(2, 3)
 
 
 class ScaledDotProductAttention(DotProductAttention):
-    r"""The dot product divided by :math:`\sqrt{T D}`, so that logits keep their size however many
-    frames and channels it sums over. See :class:`Attention`."""
+    r"""Dot product divided by :math:`\sqrt{T D}`.
+
+    The size of the logits does not depend on the number of frames and channels. See
+    :class:`Attention` for arguments and shapes.
+    """
 
     def score(self, source: Tensor, target: Tensor) -> Tensor:
-        """The scaled dot product over frames and channels."""
+        """Scaled dot product over frames and channels."""
         return super().score(source, target) * self._scale(source)
 
     def score_pairs(self, source: Tensor, target: Tensor) -> Tensor:
-        """One matrix product for each graph and relation."""
+        """Scores all pairs by one matrix product for each graph and relation."""
         return super().score_pairs(source * self._scale(source), target)
 
     def _scale(self, source: Tensor) -> float:
-        return (source.size(-2) * source.size(-1)) ** -0.5
+        return float((source.size(-2) * source.size(-1)) ** -0.5)
 
 
 class AdditiveAttention(Attention):
-    r"""As in :class:`~torch_geometric.nn.conv.GATConv`: :math:`\mathrm{LeakyReLU}(\frac{1}{T}
-    \sum_t \theta_s(\mathbf{x}_{v,t}) + \phi_s(\mathbf{x}_{w,t}))`.
+    r"""Additive attention, as in :class:`~torch_geometric.nn.conv.GATConv`.
 
-    Its embeddings are single numbers, whatever ``channels``: a vector's product with an embedding
-    is no more than an embedding of size one. See :class:`Attention`.
+    .. math::
+        \mathrm{LeakyReLU}\Big(\frac{1}{T}
+        \sum_t \theta_s(\mathbf{x}_{v,t}) + \phi_s(\mathbf{x}_{w,t})\Big)
+
+    Embeddings have size 1 and ``channels`` is not used: a learned vector times a larger embedding
+    is again a linear map to one number. See :class:`Attention` for arguments and shapes.
     """
 
     def __init__(self, in_channels: int, channels: int, num_relations: int) -> None:
         super().__init__(in_channels, 1, num_relations)
 
     def score(self, source: Tensor, target: Tensor) -> Tensor:
-        """The activated sum of both embeddings' means over frames."""
+        """LeakyReLU of the summed means over frames of both embeddings."""
         return F.leaky_relu(source.mean((-2, -1)) + target.mean((-2, -1)), 0.2)
 
 
@@ -133,25 +147,25 @@ ATTENTIONS = {
 def make_attention(
     attention: str | Attention, in_channels: int, channels: int, num_relations: int
 ) -> Attention:
-    """The form of that name, or the module itself.
+    """Makes the attention form of a name; returns a module as it is.
 
     Raises:
-        InputError: An unknown name, or a module of other sizes than the layer's.
+        InputError: The name is unknown, or the module's sizes differ from the layer's.
     """
     if isinstance(attention, Attention):
         if (attention.in_channels, attention.num_relations) != (in_channels, num_relations):
             raise InputError(
-                f"attention has {attention.in_channels} channels and {attention.num_relations} "
-                f"relations, expected {in_channels} and {num_relations}"
+                f"attention must have {in_channels} channels and {num_relations} relations, got "
+                f"{attention.in_channels} and {attention.num_relations}"
             )
         return attention
     if attention not in ATTENTIONS:
         raise InputError(
-            f"attention is {attention!r}, expected {', '.join(ATTENTIONS)} or an Attention"
+            f"attention must be {', '.join(ATTENTIONS)} or an Attention, got {attention!r}"
         )
     return ATTENTIONS[attention](in_channels, channels, num_relations)
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """Float32 of half precision: logits are sums too large, and too fine, for fewer bits."""
+    """Casts half precision to float32: sums in logits need its range and its digits."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,4 +1,4 @@
-"""The spatio-temporal block (figure 2 of the paper), and what every such block is made of."""
+"""Spatio-temporal blocks (figure 2 of the paper) and the temporal convolution."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gepc_geo.nn.norm import ChannelNorm
 
 
 class TemporalConv(nn.Conv2d):
-    r"""A convolution along time on :math:`(B, T, V, C)`, every node for itself."""
+    r"""Convolution along time on :math:`(B, T, V, C)`, separately for each node."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int) -> None:
-        # A kernel of one frame picks its frames itself: the backward pass of a strided 1x1
-        # convolution over channels-last memory writes out of bounds on two threads (PyTorch 2.13,
-        # oneDNN, an odd number of images).
+        # A kernel of one frame strides by slicing: the backward pass of a strided 1x1 convolution
+        # over channels-last memory writes out of bounds on two threads (PyTorch 2.13, oneDNN, an
+        # odd number of images).
         self.skip = stride if kernel_size == 1 else 1
         super().__init__(
             in_channels,
@@ -28,7 +28,7 @@ class TemporalConv(nn.Conv2d):
         )
 
     def forward(self, x: Tensor, norm: ChannelNorm | None = None) -> Tensor:
-        """Convolves, then applies a norm; in evaluation it is folded into the weights."""
+        """Convolves, then normalises; in evaluation the norm is folded into the weights."""
         if self.skip > 1:
             x = x[:, :: self.skip].contiguous()
         weight, bias = self.weight, self.bias
@@ -42,16 +42,16 @@ class TemporalConv(nn.Conv2d):
 
 
 class SpatioTemporalBlock(nn.Module):
-    r"""A spatial convolution, then a temporal one, with a residual around both.
+    r"""Spatial convolution, then temporal convolution, with a residual around both.
 
     Args:
-        spatial: The spatial convolution, of node features and an adjacency.
+        spatial: Spatial convolution, called with node features and an adjacency.
         in_channels: Input channels.
         out_channels: Output channels.
-        kernel_size: Frames of the temporal convolution.
+        kernel_size: Frames of the temporal kernel.
         stride: Temporal stride.
-        dropout: Dropout after the temporal convolution.
-        act: A ReLU at the end.
+        dropout: Dropout probability after the temporal convolution.
+        act: Whether the block ends with a ReLU.
 
     Shapes:
         - **input:** :math:`(B, T, V, C_{in})`, adjacency :math:`(S, V, V)`
@@ -81,7 +81,7 @@ class SpatioTemporalBlock(nn.Module):
             self.shortcut_norm = ChannelNorm(out_channels)
 
     def reset_parameters(self) -> None:
-        """Draws all learned weights anew."""
+        """Initialises all learned weights again."""
         for module in self.children():
             module.reset_parameters()  # type: ignore[operator]
 
@@ -98,18 +98,19 @@ class SpatioTemporalBlock(nn.Module):
 
 
 class STBlock(SpatioTemporalBlock):
-    r"""Spatial attention convolution, then a temporal one, with a residual (figure 2).
+    r"""Spatial attention convolution, then temporal convolution, with a residual (figure 2).
 
     Args:
         in_channels: Input channels.
         out_channels: Output channels.
         num_nodes: Nodes of a graph.
-        branches: Adjacencies of the spatial convolution.
-        kernel_size: Frames of the temporal convolution. (default: :obj:`9`)
+        branches: Adjacencies of the spatial convolution. (default:
+            :obj:`("static", "global", "inferred")`)
+        kernel_size: Frames of the temporal kernel. (default: :obj:`9`)
         stride: Temporal stride. (default: :obj:`1`)
-        dropout: Dropout after the temporal convolution. (default: :obj:`0`)
-        act: A ReLU at the end. (default: :obj:`True`)
-        attention: The form of ``inferred``: ``"dot"``, ``"scaled_dot"`` or ``"additive"``.
+        dropout: Dropout probability after the temporal convolution. (default: :obj:`0.0`)
+        act: Whether the block ends with a ReLU. (default: :obj:`True`)
+        attention: Attention form of ``inferred``: ``"dot"``, ``"scaled_dot"`` or ``"additive"``.
             (default: :obj:`"dot"`)
 
     Shapes:

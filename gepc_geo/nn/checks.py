@@ -1,4 +1,4 @@
-"""Arguments of the layers: kinds of numbers, never their values on the device."""
+"""Checks of layer arguments that read no values from the device."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ from gepc_geo.errors import InputError
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raises an :class:`~gepc_geo.errors.InputError` unless a value is a whole number, large enough."""
-    # Traced code counts in symbols.
+    """Raises :class:`~gepc_geo.errors.InputError` unless a value is a whole number >= ``least``."""
+    # Under tracing, sizes are symbolic integers.
     if isinstance(value, bool) or not isinstance(value, (Integral, torch.SymInt)):
-        raise InputError(f"{name} is {value!r}, expected a whole number")
+        raise InputError(f"{name} must be a whole number, got {value!r}")
     if value < least:
-        raise InputError(f"{name} is {value}, expected at least {least}")
+        raise InputError(f"{name} must be at least {least}, got {value}")
 
 
 def check_tensor(name: str, value: object) -> None:
     """Raises an :class:`~gepc_geo.errors.InputError` unless a value is a tensor."""
     if not isinstance(value, Tensor):
-        raise InputError(f"{name} is a {type(value).__name__}, expected a tensor")
+        raise InputError(f"{name} must be a tensor, got {type(value).__name__}")
 
 
 def check_features(x: object, channels: int, dims: tuple[int, ...], shapes: str) -> None:
-    """Raises an :class:`~gepc_geo.errors.InputError` unless ``x`` holds node features of a layer.
+    """Raises an :class:`~gepc_geo.errors.InputError` unless ``x`` holds node features.
 
     Args:
-        x: What the layer was given.
-        channels: Its last dimension's size.
-        dims: How many dimensions it may have.
-        shapes: The same in words.
+        x: Argument of the layer.
+        channels: Size of the last dimension.
+        dims: Allowed numbers of dimensions.
+        shapes: Allowed shapes, as text for the message.
     """
     if not isinstance(x, Tensor):
-        raise InputError(f"x is a {type(x).__name__}, expected a tensor {shapes}")
+        raise InputError(f"x must be a tensor {shapes}, got {type(x).__name__}")
     if x.dim() not in dims or x.size(-1) != channels:
-        raise InputError(f"x is {list(x.shape)}, expected {shapes} with C = {channels}")
+        raise InputError(f"x must be {shapes} with C = {channels}, got {list(x.shape)}")
     if not x.is_floating_point():
-        raise InputError(f"x holds {x.dtype}, expected floating point numbers")
+        raise InputError(f"x must hold floating point numbers, got {x.dtype}")
 
 
 def indices(name: str, values: object) -> Tensor:
-    """Whole numbers of any size as ``torch.long``: smaller ones overflow where nodes are numbered.
+    """Casts whole numbers to ``torch.long``: smaller types overflow in index arithmetic.
 
     Raises:
-        InputError: No tensor, or one of other numbers.
+        InputError: ``values`` is not a tensor of whole numbers.
     """
     check_tensor(name, values)
     assert isinstance(values, Tensor)
     if values.dtype == torch.bool or values.is_floating_point() or values.is_complex():
-        raise InputError(f"{name} holds {values.dtype}, expected whole numbers (torch.long)")
+        raise InputError(f"{name} must hold whole numbers (torch.long), got {values.dtype}")
     return values.long()

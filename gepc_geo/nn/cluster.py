@@ -1,4 +1,4 @@
-"""The cluster layer: soft assignments and their targets (section 3.3 of the paper)."""
+"""Cluster layer: soft assignments and their targets (section 3.3 of the paper)."""
 
 from __future__ import annotations
 
@@ -8,33 +8,36 @@ from torch import Tensor, nn
 from gepc_geo.errors import InputError
 from gepc_geo.nn.checks import check_count
 
-# Mean log odds of the nearest cluster over the second nearest at the start.
+# Mean log odds of the nearest over the second nearest cluster after initialisation.
 _LOG_ODDS = 2.0
 
 
 class SoftAssignment(nn.Module):
     r"""Probability of each cluster given the latent.
 
-    ``softmax`` is eq. 1, :math:`p_{ik} \propto \exp(\theta_k^{\top} z_i)`. It has no bias, so plain
-    centroids as :math:`\theta` do not give the assignments of k-means. We take the latent centred,
-    scaled to unit mean variance and *augmented* by a constant one; with
+    ``softmax`` is eq. 1, :math:`p_{ik} \propto \exp(\theta_k^{\top} z_i)`. It has no bias, so the
+    centroids as :math:`\theta` do not give the assignments of k-means. The layer therefore centres
+    the latent, scales it to unit mean variance and *augments* it by a constant one. With
     :math:`\theta_k = \alpha [c_k, -\lVert c_k \rVert^2 / 2]` the exponent is
-    :math:`-\alpha \lVert z_i - c_k \rVert^2 / 2` up to a constant of the sample, so the largest
-    assignment is the nearest centroid. :math:`\alpha` makes the mean log odds of the nearest centroid
-    over the second nearest 2, so that assignments are neither flat nor all zeros and ones, whatever
-    the number of dimensions.
+    :math:`-\alpha \lVert z_i - c_k \rVert^2 / 2` plus a constant of the sample, so the nearest
+    centroid gets the largest assignment. :math:`\alpha` sets the mean log odds of the nearest over
+    the second nearest centroid to 2. Assignments are then neither flat nor all zeros and ones, for
+    any number of dimensions.
 
-    ``student`` is the Student-t kernel of Xie et al. (2016), eq. 1 there, with one degree of
-    freedom, on the latent scaled by its root mean square distance to the nearest centroid.
+    ``student`` is the Student-t kernel of Xie et al. (2016, eq. 1) with one degree of freedom. It
+    scales the latent by its root mean square distance to the nearest centroid.
 
     Args:
-        num_clusters: :math:`K`.
-        latent_dim: :math:`D`.
+        num_clusters: Number of clusters, :math:`K`.
+        latent_dim: Size of the latent, :math:`D`.
         form: ``"softmax"`` or ``"student"``. (default: ``"softmax"``)
 
     Shapes:
         - **input:** :math:`(B, D)`
         - **output:** log soft assignments :math:`(B, K)`
+
+    Raises:
+        InputError: An argument is not one of those above.
     """
 
     mean: Tensor
@@ -53,7 +56,7 @@ class SoftAssignment(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws theta anew; training starts from :meth:`start` instead."""
+        """Initialises theta at random; training starts from :meth:`start` instead."""
         nn.init.normal_(self.theta, std=self.latent_dim**-0.5)
         nn.init.zeros_(self.mean)
         nn.init.ones_(self.scale)
@@ -82,7 +85,7 @@ class SoftAssignment(nn.Module):
             gap = (nearest[:, 0] - nearest[:, 1]).mean().clamp(min=1e-12)
             self.theta.copy_(theta * (_LOG_ODDS / gap))
         else:
-            # The kernel's unit of length: one typical distance.
+            # The unit of length of the kernel is one typical distance.
             distance = (z - centers[labels]).square().sum(1).mean().clamp(min=1e-12)
             self.scale.mul_(distance.sqrt())
             self.theta.copy_(centers / distance.sqrt())
@@ -109,19 +112,25 @@ class SoftAssignment(nn.Module):
 
 
 def target_distribution(log_p: Tensor, form: str = "dec") -> Tensor:
-    r"""Targets :math:`q` from the soft assignments of the WHOLE training set.
+    r"""Targets :math:`q` from the soft assignments of the whole training set.
 
-    With :math:`f_k = \sum_i p_{ik}`: ``paper`` is eq. 3, :math:`q_{ik} \propto p_{ik} / \sqrt{f_k}`,
-    which balances cluster sizes; ``dec`` is :math:`q_{ik} \propto p_{ik}^2 / f_k` (Xie et al. 2016,
-    eq. 3), which also sharpens.
+    Let :math:`f_k = \sum_i p_{ik}`. ``paper`` is eq. 3,
+    :math:`q_{ik} \propto p_{ik} / \sqrt{f_k}`, which balances cluster sizes. ``dec`` is
+    :math:`q_{ik} \propto p_{ik}^2 / f_k` (Xie et al. 2016, eq. 3), which also sharpens.
 
     Args:
         log_p: Log soft assignments of all training samples, :math:`(N, K)`.
         form: ``"paper"`` or ``"dec"``. (default: ``"dec"``)
+
+    Returns:
+        Targets, :math:`(N, K)`; each row sums to one.
+
+    Raises:
+        InputError: ``form`` is unknown.
     """
     if form not in ("paper", "dec"):
         raise InputError(f"target is {form!r}, expected paper or dec")
     log_f = log_p.double().logsumexp(0)
-    # eq. 3 is the square root of DEC's form, before both are normalised.
+    # Before normalisation, eq. 3 is the square root of DEC's form.
     logits = log_p - log_f / 2 if form == "paper" else 2 * log_p - log_f
     return logits.softmax(1).to(log_p.dtype)

@@ -1,4 +1,4 @@
-"""The spatial attention graph convolution on any PyG graph (section 3.2 of the paper)."""
+"""Spatial attention graph convolution on any PyG graph (section 3.2 of the paper)."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ from gepc_geo.nn.spatial import SpatialAttention
 
 
 class Edges(NamedTuple):
-    r"""Edges in the order they are stored, as the branches along them need them.
+    r"""Edges in stored order.
 
-    ``source`` and ``target`` number pairs of a node and a relation, :math:`w S + s`.
+    ``source`` and ``target`` index pairs of a node and a relation, :math:`w S + s`.
     """
 
-    ends: Tensor  # [2, E]
+    edge_index: Tensor  # [2, E]
     source: Tensor  # [E]
     target: Tensor  # [E]
-    weight: Tensor | None  # [E], what the adjacency itself holds
+    weight: Tensor | None  # [E], values of a sparse adjacency
 
 
 class SpatialAttentionConv(SpatialAttention, MessagePassing):
-    r"""The three-adjacency graph convolution of `"Graph Embedded Pose Clustering for Anomaly
-    Detection" <https://arxiv.org/abs/1912.11850>`_ (section 3.2).
+    r"""Graph convolution with three adjacencies: static, learned and inferred by attention.
+
+    It is the layer of `"Graph Embedded Pose Clustering for Anomaly Detection"
+    <https://arxiv.org/abs/1912.11850>`_ (section 3.2):
 
     .. math::
         \mathbf{H}^{(b)} = \mathrm{ReLU}\Big(\mathrm{BN}\Big(\sum_{s=1}^{S}
@@ -41,59 +43,59 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         \mathbf{X}^{\prime} = \big[\mathbf{H}^{(A)} \,\Vert\, \mathbf{H}^{(B)} \,\Vert\,
         \mathbf{H}^{(C)}\big]\mathbf{W} + \mathrm{res}(\mathbf{X})
 
-    with :math:`\mathbf{M}_{s}[v, w]` the weight from source :math:`v` to target :math:`w` under
-    relation :math:`s`. The branches differ in this matrix:
+    :math:`\mathbf{M}_{s}[v, w]` is the weight from source :math:`v` to target :math:`w` under
+    relation :math:`s`. Each branch has its own matrix:
 
     - ``static`` (:math:`\mathbf{A}`) is the graph: ``edge_index`` and ``edge_weight``, one matrix
       for each ``edge_type``.
-    - ``global`` (:math:`\mathbf{B}`) is learned, shared by all graphs, and uniform at the start. Its
-      rows and columns are the nodes' identities, so that it needs ``num_nodes``, and graphs that
-      lack some of these nodes need ``node_id``.
+    - ``global`` (:math:`\mathbf{B}`) is learned, shared by all graphs, and uniform at the start. It
+      has one row and one column for each of ``num_nodes`` nodes. Graphs in which some of these
+      nodes are missing need ``node_id``.
     - ``inferred`` (:math:`\mathbf{C}`) is an attention between the nodes of each graph,
 
       .. math::
           \mathbf{C}_s[v, w] = \underset{v}{\mathrm{softmax}} \sum_{t}
           \langle \theta_s(\mathbf{x}_{v,t}), \phi_s(\mathbf{x}_{w,t}) \rangle ,
 
-      over all its nodes :math:`v` (``scope="all"``, the paper; memory grows with the square of a
-      graph's nodes), or only over those with an edge of type :math:`s` to :math:`w`
-      (``scope="edges"``, for graphs of any size). No self-loops are added.
+      over all nodes :math:`v` of the graph (``scope="all"``, the paper; memory grows with the
+      square of the number of nodes), or only over nodes with an edge of type :math:`s` to
+      :math:`w` (``scope="edges"``, for graphs of any size). The layer adds no self-loops.
 
-    A node without any source gets nothing from a branch but its bias. With ``norm``, a training
+    For a node without any source, the output of a branch is its bias. With ``norm``, a training
     batch with fewer than two values of a channel is normalised by the running statistics.
 
     Edge masks of :class:`torch_geometric.explain.Explainer` act on the branches that pass messages
-    along ``edge_index``: ``static``, and ``inferred`` with ``scope="edges"``. What goes over all
-    pairs of nodes ignores them. Explainers take node features of two dimensions: a model for them
+    along ``edge_index``: ``static``, and ``inferred`` with ``scope="edges"``. The other branches
+    ignore them. Explainers need node features of two dimensions: wrap the layer in a model that
     takes :math:`(N, T C)` and reshapes.
 
-    State (names are stable, and those of :class:`DenseSpatialAttentionConv`): ``weight``
-    (branches, relations x in, out), ``adjacency`` (``global``: relation, source, target),
-    ``attention.theta.*`` and ``attention.phi.*`` (``inferred``), ``norms.<number>.*`` (one a
-    branch) or without ``norm`` ``bias`` (branches, out), ``reduction.*`` (out, branches x out), and
-    where sizes differ ``shortcut.*`` and ``shortcut_norm.*``. Branches lie in the order above,
-    relations by number.
+    The keys of ``state_dict`` are stable, and the same as those of
+    :class:`DenseSpatialAttentionConv`: ``weight`` (branches, relations x in, out), ``adjacency``
+    (``global``: relation, source, target), ``attention.theta.*`` and ``attention.phi.*``
+    (``inferred``), ``norms.<branch>.*`` or, without ``norm``, ``bias`` (branches, out),
+    ``reduction.*`` (out, branches x out), and, if sizes differ, ``shortcut.*`` and
+    ``shortcut_norm.*``. Branches are in the order above, relations in the order of their numbers.
 
     Args:
         in_channels: Size of each input node feature.
         out_channels: Size of each output node feature.
         num_nodes: Nodes of a graph, :math:`V`; needed by ``global``. (default: :obj:`None`)
         num_relations: Edge types (partition subsets), :math:`S`. (default: :obj:`3`)
-        branches: Which adjacencies to use.
+        branches: Adjacencies to use.
             (default: :obj:`("static", "global", "inferred")`)
-        scope: The pairs of nodes ``inferred`` attends over: ``"all"`` of a graph, or its
+        scope: Pairs of nodes that ``inferred`` attends over: ``"all"`` pairs of a graph, or its
             ``"edges"``. (default: :obj:`"all"`)
-        attention: The form of ``inferred``: ``"dot"`` (the paper), ``"scaled_dot"``, ``"additive"``
-            (as in :class:`~torch_geometric.nn.conv.GATConv`), or an
-            :class:`~gepc_geo.nn.Attention`, which keeps its weights. (default: :obj:`"dot"`)
-        attention_channels: Size of the two embeddings of ``inferred``, for each relation; of
-            ``"dot"`` and ``"scaled_dot"`` only. (default: a quarter of ``out_channels``)
-        normalize: Weights of ``static`` when none are given: ``"column"`` divides what a sparse
-            tensor holds, or ones, by their sum over all edges into the target; ``"none"`` takes
-            them as they are. (default: :obj:`"column"`)
-        norm: Batch normalisation and ReLU in each branch. (default: :obj:`True`)
-        residual: The residual connection; 1x1 with batch normalisation where sizes differ.
-            (default: :obj:`True`)
+        attention: Attention form of ``inferred``: ``"dot"`` (the paper), ``"scaled_dot"``,
+            ``"additive"`` (as in :class:`~torch_geometric.nn.conv.GATConv`), or an
+            :class:`~gepc_geo.nn.Attention`, which is not reinitialised. (default: :obj:`"dot"`)
+        attention_channels: Size of both embeddings of ``inferred``, for each relation; used by
+            ``"dot"`` and ``"scaled_dot"``. (default: a quarter of ``out_channels``)
+        normalize: Weights of ``static`` if ``edge_weight`` is not given. They are the values of a
+            sparse tensor, or ones; ``"column"`` divides them by their sum over all edges into the
+            target, ``"none"`` does not. (default: :obj:`"column"`)
+        norm: Whether each branch ends with batch normalisation and ReLU. (default: :obj:`True`)
+        residual: Whether the layer has a residual connection; it is a 1x1 convolution with batch
+            normalisation if input and output sizes differ. (default: :obj:`True`)
 
     Shapes:
         - **input:** node features :math:`(N, C_{in})` or :math:`(N, T, C_{in})`, edges
@@ -101,8 +103,8 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
           types :math:`(E)` *(optional)*, batch vector :math:`(N)` *(optional)*, node ids
           :math:`(N)` *(optional)*
         - **output:** :math:`(N, C_{out})` or :math:`(N, T, C_{out})`. With
-          ``return_attention_weights``, a pair of it and ``((2, E), (E))`` (``scope="edges"``) or
-          ``((2, P), (P, S))`` with the :math:`P` pairs of nodes that share a graph
+          ``return_attention_weights`` also ``((2, E), (E))`` (``scope="edges"``) or
+          ``((2, P), (P, S))`` for all :math:`P` pairs of nodes in the same graph
           (``scope="all"``)
 
     Raises:
@@ -125,41 +127,46 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
     ) -> Tensor | tuple[Tensor, tuple[Adj, Tensor]]:
         r"""Runs the layer.
 
-        Compiled, or with both ``batch_size`` and ``max_num_nodes`` values are trusted to be in range (a ``max_num_nodes`` too small mixes graphs), and only
-        shapes are checked. With both, nothing is read back from the device, unless edges are a CSR
-        tensor or the attention weights of ``scope="all"`` are wanted.
+        Under a compiler, or with both ``batch_size`` and ``max_num_nodes``, the layer checks shapes
+        only, not values; a ``max_num_nodes`` that is too small then mixes graphs. With both, the
+        layer reads nothing from the device, except for a CSR tensor of edges and for the attention
+        weights of ``scope="all"``.
 
         Args:
             x: Node features.
             edge_index: Edges from source to target: a tensor, an
                 :class:`~torch_geometric.EdgeIndex` or a transposed sparse tensor (its rows are
-                targets; CSR or COO). Every edge counts: one that is there twice passes two
-                messages, and ``scope="edges"`` attends along one of weight 0 too.
-            edge_weight: Weight of each edge, in stored order, taken as it is. (default: see
-                ``normalize``, which what a sparse tensor holds passes through)
+                targets; CSR or COO). Every edge counts: parallel edges each pass a message, and
+                ``scope="edges"`` also attends along edges of weight 0.
+            edge_weight: Weight of each edge, in stored order, used without normalisation.
+                (default: see ``normalize``)
             edge_type: Relation of each edge, in stored order. (default: all 0)
             batch: Graph of each node, sorted. (default: one graph)
-            node_id: Which of ``num_nodes`` each node is; without ``global``, not used.
-                (default: every graph has all of them, in order)
+            node_id: Index of each node among ``num_nodes``; used by ``global`` only.
+                (default: every graph has all nodes, in order)
             batch_size: Number of graphs. (default: read from ``batch``)
             max_num_nodes: Nodes of the largest graph. (default: read from ``batch``)
-            return_attention_weights: Return ``(out, (edge_index, weights))``, the weights being
-                those of ``inferred`` before any edge mask. With ``scope="edges"``, ``edge_index``
-                is the one given (a sparse tensor holds the weights) and an edge's weight is that
-                under its own type; with ``scope="all"`` it is all pairs of nodes that share a
-                graph, with a weight for each relation. (default: :obj:`False`)
+            return_attention_weights: Whether to return ``(out, (edge_index, weights))`` with the
+                weights of ``inferred`` before any edge mask. With ``scope="edges"``,
+                ``edge_index`` is the argument (a sparse tensor holds the weights) and each edge has
+                one weight, under its own type. With ``scope="all"``, ``edge_index`` is all pairs of
+                nodes in the same graph, and each pair has one weight for each relation.
+                (default: :obj:`False`)
+
+        Returns:
+            Node features of the shapes above, and the attention weights on request.
 
         Raises:
-            InputError: Sizes or values do not fit one another or the layer.
+            InputError: Sizes or values do not match each other or the layer.
         """
         check_features(x, self.in_channels, (2, 3), "[N, C] or [N, T, C]")
         if return_attention_weights and self.attention is None:
             raise InputError(
-                f"branches are {list(self.branches)}, expected inferred for attention weights"
+                f"branches must have inferred for attention weights, got {list(self.branches)}"
             )
         trusted = is_compiling() or (batch_size is not None and max_num_nodes is not None)
         out = x.unsqueeze(1) if x.dim() == 2 else x  # [N, T, C]
-        parts: list[Tensor] = []
+        outputs: list[Tensor] = []  # of each branch
         attended: tuple[Adj, Tensor] | None = None
 
         along_edges = "inferred" in self.branches and self.scope == "edges"
@@ -171,23 +178,24 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
 
         if "static" in self.branches:
             summed = self._pass(out, edges, self._weights(out, edges, edge_weight))
-            parts.append(self._mix(len(parts), summed))
+            outputs.append(self._mix(len(outputs), summed))
         if self.adjacency is not None:
-            parts.append(padding.unpad(self._convolve(len(parts), dense, self.adjacency)))
+            convolved = self._convolve(len(outputs), dense, self.adjacency)
+            outputs.append(padding.unpad(convolved))
         if along_edges:
             alpha = self._attend(out, edges)  # [E]
-            parts.append(self._mix(len(parts), self._pass(out, edges, alpha)))
+            outputs.append(self._mix(len(outputs), self._pass(out, edges, alpha)))
             if return_attention_weights:
                 sparse = is_sparse(edge_index)
                 attended = set_sparse_value(edge_index, alpha) if sparse else edge_index, alpha
         elif "inferred" in self.branches:
             mask = padding.mask
             inferred = self._infer(dense, None if mask is None else mask[:, None, :, None])
-            parts.append(padding.unpad(self._convolve(len(parts), dense, inferred)))
+            outputs.append(padding.unpad(self._convolve(len(outputs), dense, inferred)))
             if return_attention_weights:
                 attended = padding.pairs(inferred)
 
-        out = self._combine(parts, out)
+        out = self._combine(outputs, out)
         out = out.squeeze(1) if x.dim() == 2 else out
         return (out, attended) if return_attention_weights and attended is not None else out
 
@@ -197,19 +205,19 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         weight = None
         if isinstance(edge_index, SparseTensor):
             raise InputError(
-                "edge_index is a torch_sparse.SparseTensor, expected a tensor, an EdgeIndex or a "
-                "transposed torch sparse tensor (its to_torch_sparse_csr_tensor())"
+                "edge_index must be a tensor, an EdgeIndex or a transposed torch sparse tensor "
+                "(to_torch_sparse_csr_tensor()), got a torch_sparse.SparseTensor"
             )
         if is_sparse(edge_index):
             if edge_index.layout == torch.sparse_csc:
                 raise InputError(
-                    "edge_index is a sparse tensor in CSC layout, expected the transposed matrix in "
-                    "CSR or COO layout (its t())"
+                    "edge_index must be the transposed matrix in CSR or COO layout (t()), got a "
+                    "sparse tensor in CSC layout"
                 )
             if tuple(edge_index.size()) != (num_nodes, num_nodes):
                 raise InputError(
-                    f"edge_index is a sparse tensor of {list(edge_index.size())}, "
-                    f"expected {[num_nodes, num_nodes]}"
+                    f"edge_index must be a sparse tensor of {[num_nodes, num_nodes]}, "
+                    f"got {list(edge_index.size())}"
                 )
             index, weight = to_edge_index(edge_index)
             index = index.flip(0)
@@ -217,7 +225,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
             index = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
             index = indices("edge_index", index)
             if index.dim() != 2 or index.size(0) != 2:
-                raise InputError(f"edge_index is {list(index.shape)}, expected [2, E]")
+                raise InputError(f"edge_index must be [2, E], got {list(index.shape)}")
         if not trusted:
             _check_range("edge_index", index, num_nodes)
         if edge_type is None:
@@ -230,23 +238,23 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
             source, target = index * self.num_relations + edge_type
         return Edges(index, source, target, weight)
 
-    def _weights(self, x: Tensor, edges: Edges, given: Tensor | None) -> Tensor:
-        """The static weight of each edge [E]."""
-        if given is not None:
-            check_tensor("edge_weight", given)
-            _check_length("edge_weight", given, edges.ends.size(1), "edges")
-            return given.to(x.dtype)
-        held = torch.ones_like(edges.target) if edges.weight is None else edges.weight
-        # Half precision cannot count the edges of a node with many.
-        held = held.to(torch.promote_types(x.dtype, torch.float32))
+    def _weights(self, x: Tensor, edges: Edges, edge_weight: Tensor | None) -> Tensor:
+        """Static weight of each edge [E]."""
+        if edge_weight is not None:
+            check_tensor("edge_weight", edge_weight)
+            _check_length("edge_weight", edge_weight, edges.edge_index.size(1), "edges")
+            return edge_weight.to(x.dtype)
+        weight = torch.ones_like(edges.target) if edges.weight is None else edges.weight
+        # Sums of many edges overflow the digits of half precision.
+        weight = weight.to(torch.promote_types(x.dtype, torch.float32))
         if self.normalize == "column":
-            target = edges.ends[1]
-            total = scatter(held, target, dim_size=x.size(0))
-            held = held / torch.where(total == 0, 1, total)[target]
-        return held.to(x.dtype)
+            target = edges.edge_index[1]
+            total = scatter(weight, target, dim_size=x.size(0))
+            weight = weight / torch.where(total == 0, 1, total)[target]
+        return weight.to(x.dtype)
 
     def _attend(self, x: Tensor, edges: Edges) -> Tensor:
-        """The inferred weight of each edge [E] under its own relation."""
+        """Inferred weight of each edge [E] under its own relation."""
         assert self.attention is not None
         source, target = self.attention(x)  # [N, T, S, D]
         groups = x.size(0) * self.num_relations
@@ -255,12 +263,13 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
                 full_precision(source).transpose(1, 2).flatten(0, 1).index_select(0, edges.source),
                 full_precision(target).transpose(1, 2).flatten(0, 1).index_select(0, edges.target),
             )
-        return softmax(logits, edges.target, num_nodes=groups).to(x.dtype)
+        alpha: Tensor = softmax(logits, edges.target, num_nodes=groups)
+        return alpha.to(x.dtype)
 
     def _pass(self, x: Tensor, edges: Edges, weight: Tensor) -> Tensor:
         """Sums sources into targets along edges: [N, T, C] and [E] -> [N, T, S * C]."""
-        out = self.propagate(  # type: ignore[operator]
-            edges.ends, x=x, edge_weight=weight, group=edges.target
+        out: Tensor = self.propagate(  # type: ignore[operator]
+            edges.edge_index, x=x, edge_weight=weight, group=edges.target
         )
         out = out.view(x.size(0), self.num_relations, x.size(1), x.size(2))
         return out.transpose(1, 2).flatten(2)
@@ -280,7 +289,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         if batch is None:
             if batch_size not in (None, 1):
                 raise InputError(
-                    f"batch_size is {batch_size} without batch, expected 1 (one graph)"
+                    f"batch_size must be 1 (one graph) without batch, got {batch_size}"
                 )
             batch = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
             batch_size = 1 if batch_size is None else batch_size
@@ -295,7 +304,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         if self.adjacency is None:
             width = max_num_nodes
             if width is None:
-                # Compiled code trusts values, but this number it has to read.
+                # Also under a compiler, this one number is read from the device.
                 width = sizes[1] if not trusted else _largest(batch)
             return Padding(batch, batch_size, width)
 
@@ -303,13 +312,13 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         if node_id is None:
             if not trusted and batch_size and sizes != (width, width):
                 raise InputError(
-                    f"a graph has {sizes[0]} to {sizes[1]} nodes, expected exactly {width} for the "
-                    "global adjacency, or node_id"
+                    f"each graph must have {width} nodes for the global adjacency without node_id, "
+                    f"got {sizes[0]} to {sizes[1]}"
                 )
             if x.size(0) != batch_size * width:
                 raise InputError(
-                    f"{batch_size} graphs have {x.size(0)} nodes, expected exactly {width} each for "
-                    "the global adjacency, or node_id"
+                    f"each graph must have {width} nodes for the global adjacency without node_id, "
+                    f"got {x.size(0)} nodes in {batch_size} graphs"
                 )
             return Padding(batch, batch_size, width)
         node_id = indices("node_id", node_id)
@@ -318,23 +327,24 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
             _check_range("node_id", node_id, width)
         padding = Padding(batch, batch_size, width, node_id)
         if not trusted and padding.mask is not None and int(padding.mask.sum()) != x.size(0):
-            raise InputError("node_id names a node of a graph twice, expected each at most once")
+            raise InputError("node_id must be unique in each graph, got duplicates")
         return padding
 
     def message(self, x_j: Tensor, edge_weight: Tensor) -> Tensor:
-        """Source features times the edge's weight."""
+        """Multiplies source features with edge weights."""
         return edge_weight.view(-1, 1, 1) * x_j
 
     def aggregate(self, inputs: Tensor, group: Tensor, dim_size: int | None = None) -> Tensor:
         """Sums messages for each target and relation: :math:`(N S, T, C)`."""
         assert dim_size is not None
-        return scatter(inputs, group, dim=0, dim_size=dim_size * self.num_relations)
+        out: Tensor = scatter(inputs, group, dim=0, dim_size=dim_size * self.num_relations)
+        return out
 
 
-def _check_length(name: str, values: Tensor, expected: int, what: str) -> None:
-    if values.dim() != 1 or values.size(0) != expected:
+def _check_length(name: str, values: Tensor, count: int, noun: str) -> None:
+    if values.dim() != 1 or values.size(0) != count:
         raise InputError(
-            f"{name} is {list(values.shape)}, expected [{expected}], as many as {what}"
+            f"{name} must be [{count}], the number of {noun}, got {list(values.shape)}"
         )
 
 
@@ -342,22 +352,22 @@ def _check_range(name: str, values: Tensor, stop: int) -> None:
     if values.numel():
         for value in map(int, values.aminmax()):
             if not 0 <= value < stop:
-                raise InputError(f"{name} holds {value}, expected 0 to {stop - 1}")
+                raise InputError(f"{name} must be from 0 to {stop - 1}, got {value}")
 
 
 def _largest(batch: Tensor) -> int:
-    """The nodes of the largest graph."""
+    """Number of nodes of the largest graph."""
     return int(torch.bincount(batch).max()) if batch.numel() else 0
 
 
 def _check_batch(batch: Tensor, batch_size: int, max_num_nodes: int | None) -> tuple[int, int]:
-    """The nodes of the smallest and of the largest graph."""
+    """Numbers of nodes of the smallest and of the largest graph."""
     if not batch.numel():
         return 0, 0
     _check_range("batch", batch, batch_size)
     if bool((batch[1:] < batch[:-1]).any()):
-        raise InputError("batch is not sorted, expected the nodes of a graph side by side")
+        raise InputError("batch must be sorted, got values that decrease")
     smallest, largest = map(int, torch.bincount(batch, minlength=batch_size).aminmax())
     if max_num_nodes is not None and largest > max_num_nodes:
-        raise InputError(f"a graph has {largest} nodes, expected at most {max_num_nodes}")
+        raise InputError(f"max_num_nodes must be at least {largest}, got {max_num_nodes}")
     return smallest, largest

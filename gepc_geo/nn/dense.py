@@ -1,4 +1,4 @@
-"""The spatial attention graph convolution on graphs stored as rectangles."""
+"""Spatial attention graph convolution on padded batches with dense adjacencies."""
 
 from __future__ import annotations
 
@@ -11,40 +11,45 @@ from gepc_geo.nn.spatial import SpatialAttention
 
 
 class DenseSpatialAttentionConv(SpatialAttention):
-    r"""See :class:`SpatialAttentionConv`, whose parameters and ``state_dict`` this layer shares.
+    r"""Dense form of :class:`SpatialAttentionConv`, with the same parameters and ``state_dict``.
 
-    Of a PyG batch with one relation, ``normalize="column"`` and no weights it is ::
+    On a PyG batch with one relation, ``normalize="column"`` and no edge weights, both layers give
+    the same output with ::
 
         x, mask = to_dense_batch(data.x, data.batch)
         adj = to_dense_adj(data.edge_index, data.batch).unsqueeze(1)
         adj = adj / adj.sum(2, keepdim=True).clamp(min=1)
         out = layer(x, adj, mask)
 
-    It gives no attention weights.
+    The layer does not return attention weights.
 
     Args:
         in_channels: Size of each input node feature.
         out_channels: Size of each output node feature.
         num_nodes: Nodes of a graph, :math:`V`; needed by ``global``. (default: :obj:`None`)
         num_relations: Relations (partition subsets), :math:`S`. (default: :obj:`3`)
-        branches: Which adjacencies to use.
+        branches: Adjacencies to use.
             (default: :obj:`("static", "global", "inferred")`)
-        scope: The pairs of nodes ``inferred`` attends over: ``"all"`` of a graph, or its
-            ``"edges"``, the entries of ``adj`` other than zero. (default: :obj:`"all"`)
-        attention: The form of ``inferred``: ``"dot"``, ``"scaled_dot"``, ``"additive"`` or an
+        scope: Pairs of nodes that ``inferred`` attends over: ``"all"`` pairs of a graph, or its
+            ``"edges"``, the nonzero entries of ``adj``. (default: :obj:`"all"`)
+        attention: Attention form of ``inferred``: ``"dot"``, ``"scaled_dot"``, ``"additive"`` or an
             :class:`~gepc_geo.nn.Attention`. (default: :obj:`"dot"`)
-        attention_channels: Size of the two embeddings of ``inferred``, for each relation.
+        attention_channels: Size of both embeddings of ``inferred``, for each relation.
             (default: a quarter of ``out_channels``)
-        normalize: For the sparse layer; ``adj`` is taken as it is. (default: :obj:`"column"`)
-        norm: Batch normalisation and ReLU in each branch. (default: :obj:`True`)
-        residual: The residual connection; 1x1 with batch normalisation where sizes differ.
-            (default: :obj:`True`)
+        normalize: Used by the sparse layer only; this layer does not rescale ``adj``.
+            (default: :obj:`"column"`)
+        norm: Whether each branch ends with batch normalisation and ReLU. (default: :obj:`True`)
+        residual: Whether the layer has a residual connection; it is a 1x1 convolution with batch
+            normalisation if input and output sizes differ. (default: :obj:`True`)
 
     Shapes:
         - **input:** node features :math:`(B, V, C_{in})` or :math:`(B, T, V, C_{in})`, adjacency
           :math:`(S, V, V)`, shared by all graphs, or :math:`(B, S, V, V)`, indexed (relation,
           source, target), mask :math:`(B, V)` *(optional)*
         - **output:** :math:`(B, V, C_{out})` or :math:`(B, T, V, C_{out})`
+
+    Raises:
+        InputError: An option is not one of those above.
     """
 
     def forward(self, x: Tensor, adj: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -52,13 +57,17 @@ class DenseSpatialAttentionConv(SpatialAttention):
 
         Args:
             x: Node features.
-            adj: Weights from sources to targets: :math:`\mathbf{M}_s[v, w]`, where PyG's dense
-                layers take targets first. Edges that are there twice are one entry, their sum.
-            mask: True where a graph has a node; what ``x`` and ``adj`` hold elsewhere does not
-                matter, and the output there is zero. (default: everywhere)
+            adj: Weights from source :math:`v` to target :math:`w`,
+                :math:`\mathbf{M}_s[v, w]`; PyG's dense layers index the target first. Parallel
+                edges are one entry, the sum of their weights.
+            mask: True where a graph has a node. Other entries of ``x`` and ``adj`` are ignored, and
+                the output there is zero. (default: all nodes)
+
+        Returns:
+            Node features of the shapes above.
 
         Raises:
-            InputError: Shapes do not fit one another or the layer.
+            InputError: Shapes do not match each other or the layer.
         """
         check_features(x, self.in_channels, (3, 4), "[B, V, C] or [B, T, V, C]")
         out = x.unsqueeze(1) if x.dim() == 3 else x  # [B, T, V, C]
@@ -73,15 +82,15 @@ class DenseSpatialAttentionConv(SpatialAttention):
             adj = torch.where(sources & mask[:, None, None, :], adj, 0)
             allowed = sources if allowed is None else allowed & sources
 
-        parts = []
+        outputs = []  # of each branch
         for i, branch in enumerate(self.branches):
             matrix = adj
             if branch == "global" and self.adjacency is not None:
                 matrix = self.adjacency
             elif branch == "inferred":
                 matrix = self._infer(out, allowed)
-            parts.append(self._convolve(i, out, matrix))
-        out = self._combine(parts, out, mask)
+            outputs.append(self._convolve(i, out, matrix))
+        out = self._combine(outputs, out, mask)
         if mask is not None:
             out = torch.where(mask[:, None, :, None], out, 0)
         return out.squeeze(1) if x.dim() == 3 else out
@@ -89,18 +98,19 @@ class DenseSpatialAttentionConv(SpatialAttention):
     def _check_shapes(self, adj: Tensor, mask: Tensor | None, batch: int, nodes: int) -> None:
         if self.adjacency is not None and nodes != self.adjacency.size(1):
             raise InputError(
-                f"x has {nodes} nodes a graph, expected exactly {self.adjacency.size(1)} for the "
-                "global adjacency"
+                f"x must have {self.adjacency.size(1)} nodes in each graph for the global "
+                f"adjacency, got {nodes}"
             )
         shape = [self.num_relations, nodes, nodes]
         check_tensor("adj", adj)
         if list(adj.shape) not in (shape, [batch, *shape]):
             raise InputError(
-                f"adj is {list(adj.shape)}, expected {shape} or {[batch, *shape]} (S, V, V)"
+                f"adj must be {shape} or {[batch, *shape]} (S, V, V), got {list(adj.shape)}"
             )
         if mask is not None:
             check_tensor("mask", mask)
         if mask is not None and (mask.dtype != torch.bool or list(mask.shape) != [batch, nodes]):
             raise InputError(
-                f"mask is {list(mask.shape)} of {mask.dtype}, expected {[batch, nodes]} of torch.bool"
+                f"mask must be {[batch, nodes]} of torch.bool, got {list(mask.shape)} of "
+                f"{mask.dtype}"
             )

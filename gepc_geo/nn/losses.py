@@ -1,7 +1,7 @@
-"""The losses of section 3.3 and 3.5 of the paper.
+"""Losses of sections 3.3 and 3.5 of the paper.
 
-Of several ranks that train together (:mod:`gepc_geo.nn.reduce`) each gets its term of the mean over the
-global batch: the loss is the sum of these terms.
+In distributed training (:mod:`gepc_geo.nn.reduce`) each rank computes its part of the mean
+over the global batch; the loss is the sum over ranks.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ def reconstruction_loss(reconstruction: Tensor, x: Tensor, seen: Tensor | None =
     r"""Mean squared error :math:`L_{rec}` (section 3.5).
 
     Args:
-        reconstruction: :math:`(B, T, V, C)`.
-        x: What was to be reconstructed, :math:`(B, T, V, C)`.
-        seen: :math:`(B, T, V)`, true where a joint was seen: interpolated positions are no truth.
-            Default: all.
+        reconstruction: Output of the decoder, :math:`(B, T, V, C)`.
+        x: Input of the encoder, :math:`(B, T, V, C)`.
+        seen: True where a joint was detected, :math:`(B, T, V)`; interpolated joints do not count.
+            (default: all joints count)
+
+    Returns:
+        A scalar.
     """
     square = (reconstruction - x).square().mean(-1)
     if seen is None:
@@ -33,5 +36,8 @@ def clustering_loss(log_p: Tensor, q: Tensor) -> Tensor:
     Args:
         log_p: Log soft assignments, :math:`(B, K)`.
         q: Targets, :math:`(B, K)`.
+
+    Returns:
+        A scalar.
     """
     return reduce.mean((q.xlogy(q) - q * log_p).sum(1))

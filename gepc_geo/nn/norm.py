@@ -1,4 +1,4 @@
-"""Batch normalisation with channels last, over the nodes that are there, on all ranks."""
+"""Batch normalisation with channels last, with masks of nodes and across ranks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from gepc_geo.nn import reduce
 class ChannelNorm(nn.BatchNorm2d):
     r"""Batch normalisation over the last dimension of :math:`(B, T, V, C)` (or :math:`(N, T, C)`).
 
-    With a mask, nodes that are missing have no say in the statistics, which are sums weighted by
-    it: no boolean indexing, so nothing is read back from the device. Fewer than two values of a
-    channel have no variance: such a batch is normalised by the running statistics and leaves them
-    alone.
+    With a mask, missing nodes do not count: the statistics are sums weighted by the mask. Boolean
+    indexing would synchronise the GPU. A batch with fewer than two values of a channel has no
+    variance; it is normalised by the running statistics and does not update them.
 
-    Where several ranks train together (:mod:`gepc_geo.nn.reduce`), the statistics are those of the
-    global batch, and so are the gradients through them.
+    In distributed training (:mod:`gepc_geo.nn.reduce`) the statistics, and the gradients
+    through them, are those of the global batch.
 
     Args:
         num_features: Size of the last dimension.
@@ -44,8 +43,8 @@ class ChannelNorm(nn.BatchNorm2d):
             return self._forward_masked(x, mask)
         if self.training and reduce.world() > 1:
             return _forward_global(self, x)
-        # Viewed channels-first without a copy: PyTorch's kernels for the channels-last memory
-        # format then see contiguous channels.
+        # A channels-first view without a copy: PyTorch's kernels for channels-last memory take it
+        # as contiguous.
         flat = (x if x.dim() == 4 else x.unsqueeze(0)).permute(0, 3, 1, 2)
         if self.training and x.numel() // self.num_features < 2:
             flat = F.batch_norm(
@@ -56,13 +55,13 @@ class ChannelNorm(nn.BatchNorm2d):
         return flat.permute(0, 2, 3, 1).view(x.shape)
 
     def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        r"""Weight :math:`(*, C)` and bias of a linear map with this norm, in evaluation, after it."""
+        r"""Folds this norm, in evaluation, into the weight :math:`(*, C)` and bias before it."""
         scale = self.weight * (self.running_var + self.eps).rsqrt()
         shift = -self.running_mean if bias is None else bias - self.running_mean
         return weight * scale, shift * scale + self.bias
 
     def _forward_masked(self, x: Tensor, mask: Tensor) -> Tensor:
-        # Sums of half precision numbers need more digits than these have.
+        # Sums of half precision values need float32.
         y = x.to(torch.promote_types(x.dtype, torch.float32))
         there = mask[:, None, :, None].to(y.dtype)  # [B, 1, V, 1]
         count = reduce.total(there.sum() * x.size(1))
@@ -83,7 +82,7 @@ class ChannelNorm(nn.BatchNorm2d):
 
 
 class RowNorm(nn.BatchNorm1d):
-    r"""``nn.BatchNorm1d`` of :math:`(N, C)`, in training by the statistics of all ranks' rows."""
+    r"""``nn.BatchNorm1d`` on :math:`(N, C)`; in training, with the statistics of all ranks."""
 
     momentum: float | None
     running_mean: Tensor
@@ -98,7 +97,7 @@ class RowNorm(nn.BatchNorm1d):
 
 
 def _momentum(norm: ChannelNorm | RowNorm) -> Tensor:
-    """How much a batch counts; of a momentum of None, as SWA's update sets it: as all before it."""
+    """Weight of a batch; with a momentum of None (set by SWA), all batches weigh the same."""
     count = norm.num_batches_tracked
     share = (
         1 / (count + 1)
@@ -109,9 +108,11 @@ def _momentum(norm: ChannelNorm | RowNorm) -> Tensor:
 
 
 def _forward_global(norm: ChannelNorm | RowNorm, x: Tensor) -> Tensor:
-    """Training's normalisation of the last dimension where there are several ranks."""
+    """Normalises the last dimension in training by the statistics of all ranks."""
     rows = x.reshape(-1, x.size(-1))
-    out, mean, var, count = _GlobalNorm.apply(rows, norm.weight, norm.bias, norm.eps)
+    out, mean, var, count = _GlobalNorm.apply(  # type: ignore[no-untyped-call]
+        rows, norm.weight, norm.bias, norm.eps
+    )
     with torch.no_grad():
         unbiased = var * (count / (count - 1))
         momentum = _momentum(norm)
@@ -122,13 +123,13 @@ def _forward_global(norm: ChannelNorm | RowNorm, x: Tensor) -> Tensor:
 
 
 class _GlobalNorm(torch.autograd.Function):
-    """Normalises rows [N, C] by the statistics of all ranks' rows, with one message each way."""
+    """Normalises rows [N, C] over all ranks, with one reduction forward and one backward."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        # Sums of half precision numbers need more digits than these have.
+        # Sums of half precision values need float32.
         y = x.to(torch.promote_types(x.dtype, torch.float32))
         mean, var, count = _pooled(y)
         scale = (var + eps).rsqrt()
@@ -142,7 +143,7 @@ class _GlobalNorm(torch.autograd.Function):
         x, weight, mean, scale, count = ctx.saved_tensors
         gradient = gradient.to(mean.dtype)
         normal = (x - mean).mul_(scale)
-        # Of this rank's rows: gradients of parameters are summed over ranks once, all together.
+        # Sums over the rows of this rank: parameter gradients are summed over ranks later, at once.
         of_bias, of_weight = gradient.sum(0), (gradient * normal).sum(0)
         shift, slope = reduce.total(torch.stack([of_bias, of_weight])) / count
         of_x = torch.addcmul(gradient - shift, normal, -slope).mul_(scale * weight)
@@ -150,15 +151,15 @@ class _GlobalNorm(torch.autograd.Function):
 
 
 def _pooled(y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean [C], variance [C] and number [] of all ranks' rows from those of each."""
+    """Mean [C], variance [C] and number [] of the rows of all ranks."""
     mean = y.mean(0)
     square = (y - mean).square_().sum(0)
-    # A line for each rank, of which it fills its own.
+    # One row for each rank; this rank fills its own.
     lines = y.new_zeros(reduce.world(), 2 * len(mean) + 1)
     lines[reduce.rank()] = torch.cat([mean, square, y.new_full((1,), len(y))])
     means, squares, counts = reduce.total(lines).split([len(mean), len(mean), 1], dim=1)
     count = counts.sum()
     mean = (counts * means).sum(0) / count
-    # Around each rank's own mean, and of these around the common one.
+    # Squares around the mean of each rank, plus squares of these means around the common mean.
     square = squares.sum(0) + (counts * (means - mean).square()).sum(0)
     return mean, square / count, count

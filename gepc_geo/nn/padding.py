@@ -1,4 +1,4 @@
-"""Graphs of different sizes in one rectangle and back, without reading from the device."""
+"""Padding of graphs of different sizes to one shape, without reads from the device."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from torch_geometric.utils import cumsum, scatter
 
 
 class Padding:
-    r"""Where each node of a batch lies in a rectangle of ``batch_size`` graphs of ``width`` nodes.
+    r"""Position of each node of a batch in ``batch_size`` padded graphs of ``width`` nodes.
 
     Args:
         batch: Graph of each node, :math:`(N)`, sorted.
-        batch_size: Graphs, :math:`B`.
-        width: Nodes of a graph at most, :math:`V`.
-        node_id: Place of each node in its graph, :math:`(N)`. (default: the order of the nodes)
+        batch_size: Number of graphs, :math:`B`.
+        width: Nodes of a padded graph, :math:`V`.
+        node_id: Position of each node in its graph, :math:`(N)`. (default: the order of the nodes)
+
+    Attributes:
+        slot: Index of each node among all :math:`B V` positions, :math:`(N)`; None if all graphs
+            are full.
+        mask: True where a graph has a node, :math:`(B, V)`; None if all graphs are full.
     """
 
     slot: Tensor | None
@@ -28,17 +33,15 @@ class Padding:
         self.slot = self.mask = None
         if node_id is None:
             if nodes == cells:
-                return  # Every graph is full: the rectangle is a view.
+                return  # All graphs are full: the padded batch is a view.
             sizes = scatter(torch.ones_like(batch), batch, dim_size=batch_size)
-            place = torch.arange(nodes, device=batch.device) - cumsum(sizes)[batch]
-        else:
-            place = node_id
-        self.slot = batch * width + place
+            node_id = torch.arange(nodes, device=batch.device) - cumsum(sizes)[batch]
+        self.slot = batch * width + node_id
         self.mask = torch.zeros(cells, dtype=torch.bool, device=batch.device)
         self.mask = self.mask.index_fill(0, self.slot, True).view(batch_size, width)
 
     def pad(self, x: Tensor) -> Tensor:
-        r"""Nodes :math:`(N, T, C)` as graphs :math:`(B, T, V, C)`, zero where no node is."""
+        r"""Nodes :math:`(N, T, C)` as graphs :math:`(B, T, V, C)`, zero where there is no node."""
         if self.slot is not None:
             cells = x.new_zeros(self.batch_size * self.width, *x.shape[1:])
             x = cells.index_copy(0, self.slot, x)
@@ -52,14 +55,17 @@ class Padding:
     def pairs(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         r"""All pairs of nodes of each graph :math:`(2, P)` and their weights :math:`(P, S)`.
 
-        Takes the weights as :math:`(B, S, V, V)`. How many pairs there are is read from the device.
+        Args:
+            weights: Weight of each relation, source and target, :math:`(B, S, V, V)`.
+
+        The number of pairs is read from the device.
         """
-        number = torch.arange(self.batch_size * self.width, device=weights.device)
-        there = torch.ones_like(number, dtype=torch.bool)
+        node = torch.arange(self.batch_size * self.width, device=weights.device)
+        present = torch.ones_like(node, dtype=torch.bool)
         if self.slot is not None and self.mask is not None:
-            there = self.mask
-            number = torch.zeros_like(number).index_copy(0, self.slot, number[: len(self.slot)])
-        number, there = (y.view(self.batch_size, self.width) for y in (number, there))
-        graph, source, target = (there[:, :, None] & there[:, None, :]).nonzero(as_tuple=True)
-        index = torch.stack([number[graph, source], number[graph, target]])
+            present = self.mask
+            node = torch.zeros_like(node).index_copy(0, self.slot, node[: len(self.slot)])
+        node, present = (y.view(self.batch_size, self.width) for y in (node, present))
+        graph, source, target = (present[:, :, None] & present[:, None, :]).nonzero(as_tuple=True)
+        index = torch.stack([node[graph, source], node[graph, target]])
         return index, weights[graph, :, source, target]

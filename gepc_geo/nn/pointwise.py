@@ -1,4 +1,4 @@
-"""The same linear map at every node and frame."""
+"""Linear map shared by all nodes and frames."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ ONEDNN = torch.backends.mkldnn.is_available()
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     r"""``F.linear`` on :math:`(*, C)`, two to three times as fast in float32 on the CPU.
 
-    There, on :math:`(B, T, V, C)`, a 1x1 convolution over channels-last memory (a view of the same
-    numbers) goes to oneDNN, whose kernels beat the matrix product on tall and narrow inputs.
+    Float32 inputs :math:`(B, T, V, C)` on the CPU go to oneDNN as a 1x1 convolution over
+    channels-last memory, without a copy. Its kernels are faster than the matrix product if there
+    are many positions and few channels.
     """
-    # A compiler chooses for itself. PyTorch hands fewer than 16 images to a slow kernel.
+    # A compiler chooses its own kernel. For fewer than 16 images PyTorch uses a slow one.
     if (
         torch.compiler.is_compiling()
         or not (ONEDNN and x.is_cpu and x.dtype == torch.float32 and x.dim() == 4)

@@ -1,4 +1,4 @@
-"""What the sparse and the dense spatial attention convolution share: weights and arithmetic."""
+"""Weights and arithmetic shared by the sparse and the dense spatial attention convolution."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ NORMALIZATIONS = ("column", "none")
 
 
 class SpatialAttention(nn.Module):
-    """Weights of the three branches, and the steps that do not depend on how a graph is stored.
+    """Weights of the three branches, and the steps common to sparse and dense graphs.
 
-    Options and state are described at
-    :class:`~gepc_geo.nn.SpatialAttentionConv` and are the same in both layers.
+    :class:`~gepc_geo.nn.SpatialAttentionConv` describes options and state; they are the same in
+    both layers.
     """
 
-    # What the next class in line is made with: MessagePassing in the sparse layer.
+    # Arguments of the next class in the method resolution order (MessagePassing if sparse).
     _base_options: dict[str, Any] = {}
 
     def __init__(
@@ -49,11 +49,11 @@ class SpatialAttention(nn.Module):
         super().__init__(**self._base_options)
         if isinstance(branches, str) or not branches or not set(branches) <= set(BRANCHES):
             shown = branches if isinstance(branches, str) else list(branches)
-            raise InputError(f"branches are {shown!r}, expected some of {', '.join(BRANCHES)}")
+            raise InputError(f"branches must be some of {', '.join(BRANCHES)}, got {shown!r}")
         if scope not in SCOPES:
-            raise InputError(f"scope is {scope!r}, expected {' or '.join(SCOPES)}")
+            raise InputError(f"scope must be {' or '.join(SCOPES)}, got {scope!r}")
         if normalize not in NORMALIZATIONS:
-            raise InputError(f"normalize is {normalize!r}, expected {' or '.join(NORMALIZATIONS)}")
+            raise InputError(f"normalize must be {' or '.join(NORMALIZATIONS)}, got {normalize!r}")
         for name, value in (
             ("in_channels", in_channels),
             ("out_channels", out_channels),
@@ -63,7 +63,7 @@ class SpatialAttention(nn.Module):
         ):
             check_count(name, value)
         if "global" in branches and num_nodes is None:
-            raise InputError("num_nodes is None, expected a number for the global adjacency")
+            raise InputError("num_nodes must be a number for the global adjacency, got None")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.num_nodes, self.num_relations = num_nodes, num_relations
         self.branches = tuple(name for name in BRANCHES if name in branches)
@@ -89,14 +89,14 @@ class SpatialAttention(nn.Module):
         sizes_differ = residual and in_channels != out_channels
         self.shortcut = Pointwise(in_channels, out_channels, bias=False) if sizes_differ else None
         self.shortcut_norm = ChannelNorm(out_channels) if sizes_differ else None
-        # A module that was given keeps its weights.
-        self._reset(kept=attention)
+        # An attention module passed in keeps its weights.
+        self._reset(skip=attention)
 
     def reset_parameters(self) -> None:
-        """Draws all learned weights anew; ``global`` becomes uniform."""
+        """Initialises all learned weights again; ``global`` becomes uniform."""
         self._reset()
 
-    def _reset(self, kept: object = None) -> None:
+    def _reset(self, skip: object = None) -> None:
         # As nn.Linear over the channels of all relations together.
         bound = 1 / math.sqrt(self.weight.size(1))
         nn.init.uniform_(self.weight, -bound, bound)
@@ -105,14 +105,14 @@ class SpatialAttention(nn.Module):
         if self.adjacency is not None:
             nn.init.constant_(self.adjacency, 1 / self.adjacency.size(1))
         for module in self.children():
-            if module is not kept:
+            if module is not skip:
                 reset(module)
 
     def _infer(self, x: Tensor, allowed: Tensor | None = None) -> Tensor:
         """The inferred adjacency [B, S, V (source), V (target)] of [B, T, V, C].
 
-        ``allowed``, broadcastable to it, says which sources a target may attend to; one without any
-        gets nothing.
+        ``allowed``, broadcastable to it, is True for sources that a target may attend to. Weights
+        are zero for a target without any source.
         """
         assert self.attention is not None
         source, target = (y.permute(0, 3, 2, 1, 4) for y in self.attention(x))  # [B, S, V, T, D]
@@ -124,47 +124,48 @@ class SpatialAttention(nn.Module):
         return logits.softmax(dim=2).masked_fill(~allowed, 0).to(x.dtype)
 
     def _convolve(self, branch: int, x: Tensor, adjacency: Tensor) -> Tensor:
-        """A branch up to its norm: [B, T, V, C] and [(B,) S, V, V] -> [B, T, V, C_out]."""
+        """Runs a branch up to its norm: [B, T, V, C], [(B,) S, V, V] -> [B, T, V, C_out]."""
         batch, frames, nodes, channels = x.shape
         relations = self.num_relations
         if self.out_channels >= channels:
-            # Rows (target, relation), so that a target's relations lie side by side in memory.
+            # Rows (target, relation): the relations of a target are contiguous in memory.
             rows = adjacency.movedim(-1, -3).flatten(-3, -2)
             gathered = _sum_sources(rows, x).view(batch, frames, nodes, relations * channels)
             return self._mix(branch, gathered)
-        # The same sums in the other order, over as few channels as there are.
-        weight, bias = self._weights_of(branch)
+        # Mixing first sums over fewer channels.
+        weight, bias = self._branch_weights(branch)
         weight = weight.view(relations, channels, self.out_channels).transpose(1, 2)
         out = sum_relations(pointwise(x, weight.flatten(0, 1)), adjacency)
         return out if bias is None else out + bias
 
     def _mix(self, branch: int, gathered: Tensor) -> Tensor:
-        """A branch's weights on what was summed from the sources: [*, S * C] -> [*, C_out]."""
-        weight, bias = self._weights_of(branch)
+        """Applies the weights of a branch to summed source features: [*, S * C] -> [*, C_out]."""
+        weight, bias = self._branch_weights(branch)
         return pointwise(gathered, weight.t(), bias)
 
-    def _weights_of(self, branch: int) -> tuple[Tensor, Tensor | None]:
-        """Weight [S * C, C_out] and bias of a branch, its norm folded in where that is constant."""
+    def _branch_weights(self, branch: int) -> tuple[Tensor, Tensor | None]:
+        """Weight [S * C, C_out] and bias of a branch; in evaluation with its norm folded in."""
         if self.norms is None:
             return self.weight[branch], None if self.bias is None else self.bias[branch]
         norm = self.norms[branch]
         if norm.training:
             return self.weight[branch], None
-        return norm.fold(self.weight[branch], None)  # type: ignore[operator]
+        weight, bias = norm.fold(self.weight[branch], None)  # type: ignore[operator]
+        return weight, bias
 
-    def _combine(self, parts: Sequence[Tensor], x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Norm and activation of each branch, the 1x1 reduction, the residual."""
+    def _combine(self, outputs: Sequence[Tensor], x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Applies norm and ReLU to each branch, then the 1x1 reduction and the residual."""
         out = x
         if self.shortcut is not None and self.shortcut_norm is not None:
             out = self.shortcut_norm(self.shortcut(x), mask)
-        # The reduction of stacked branches, a branch at a time: the stack itself is never made.
+        # The reduction runs branch by branch, so the branches are never concatenated.
         reductions = self.reduction.weight.chunk(len(self.branches), dim=1)
-        for i, part in enumerate(parts):
+        for i, output in enumerate(outputs):
             if self.norms is not None:
                 norm = self.norms[i]
-                part = F.relu(norm(part, mask) if norm.training else part)
-            part = pointwise(part, reductions[i], self.reduction.bias if i == 0 else None)
-            out = out + part if i > 0 or self.residual else part
+                output = F.relu(norm(output, mask) if norm.training else output)
+            output = pointwise(output, reductions[i], self.reduction.bias if i == 0 else None)
+            out = out + output if i > 0 or self.residual else output
         return out
 
     def __repr__(self) -> str:
@@ -175,7 +176,7 @@ class SpatialAttention(nn.Module):
 
 
 def sum_relations(mixed: Tensor, adjacency: Tensor) -> Tensor:
-    """What targets get along all relations: [B, T, V, S * C] and [(B,) S, V, V] -> [B, T, V, C]."""
+    """Sums sources over relations: [B, T, V, S * C], [(B,) S, V, V] -> [B, T, V, C]."""
     batch, frames, nodes, width = mixed.shape
     relations = adjacency.size(-3)
     # Rows (source, relation).
@@ -185,11 +186,11 @@ def sum_relations(mixed: Tensor, adjacency: Tensor) -> Tensor:
 
 
 def _sum_sources(rows: Tensor, sources: Tensor) -> Tensor:
-    """Products [(B,) R, V] with [B, T, V, C] -> [B, T, R, C]."""
+    """Multiplies [(B,) R, V] with [B, T, V, C] -> [B, T, R, C]."""
     rows = rows.to(sources.dtype)
     if rows.dim() == 3:
         return torch.matmul(rows.unsqueeze(1), sources)
-    # An explicit bmm: torch.matmul would fold the batch and copy it to do so.
+    # torch.matmul would fold the batch, which copies it; bmm does not.
     batch, frames, nodes, channels = sources.shape
     flat = sources.reshape(batch * frames, nodes, channels)
     out = torch.bmm(rows.expand(batch * frames, -1, -1), flat)

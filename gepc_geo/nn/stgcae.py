@@ -1,4 +1,4 @@
-"""The spatio-temporal graph convolutional autoencoder (sections 3.1 and 3.3 of the paper)."""
+"""Spatio-temporal graph convolutional autoencoder (sections 3.1 and 3.3 of the paper)."""
 
 from __future__ import annotations
 
@@ -24,39 +24,40 @@ DECODER = (4, 8, 8, 6, 6, 6)
 
 
 class STGCAE(nn.Module):
-    r"""Encoder with temporal strides, latent, decoder with temporal up-sampling.
+    r"""Autoencoder of windows: an encoder with temporal strides and an up-sampling decoder.
 
-    Blocks are :class:`STBlock`; with the ``static`` branch alone they are :class:`STGCNBlock`: for
-    Kinetics the paper takes static adjacencies only and no pooling (all ``strides`` 1), "identical
-    to the one proposed by" ST-GCN (section 4.2.3). The output layer is one graph convolution without
-    norm, activation and residual.
+    Blocks are :class:`STBlock`. With the ``static`` branch alone they are :class:`STGCNBlock`: for
+    Kinetics the paper uses ST-GCN, with static adjacencies and without pooling (all ``strides``
+    1; section 4.2.3). The output layer is one graph convolution without norm, activation and
+    residual.
 
     Args:
-        in_channels: Channels of a joint.
-        num_nodes: Joints, :math:`V`.
-        window: Frames, :math:`T`; a multiple of the product of ``strides``.
-        adj: The skeleton's adjacency :math:`(S, V, V)`, a buffer of the model.
+        in_channels: Channels of a joint, :math:`C`.
+        num_nodes: Number of joints, :math:`V`.
+        window: Frames of a window, :math:`T`; a multiple of the product of ``strides``.
+        adj: Adjacency of the skeleton, :math:`(S, V, V)`, a buffer of the model.
         out_channels: Channels to reconstruct. (default: ``in_channels``)
-        hidden: Unit :math:`h` of all channel counts. (default: :obj:`8`)
-        encoder_channels: Of each encoder block, in units of ``hidden``.
+        hidden: Unit of all channel counts. (default: :obj:`8`)
+        encoder_channels: Channels of each encoder block, in units of ``hidden``.
             (default: :obj:`(4, 4, 4, 6, 6, 6, 8, 8, 4)`)
         strides: Temporal stride of each encoder block.
             (default: :obj:`(1, 1, 2, 1, 1, 3, 1, 1, 1)`)
-        decoder_channels: Of each decoder block, in units of ``hidden``; up-sampling undoes the
-            strides in reverse order, spread over the blocks. (default: :obj:`(4, 8, 8, 6, 6, 6)`)
+        decoder_channels: Channels of each decoder block, in units of ``hidden``. Up-sampling
+            reverses the strides, spread over the blocks. (default: :obj:`(4, 8, 8, 6, 6, 6)`)
         branches: Adjacencies of the graph convolutions. (default: all three)
-        attention: The form of ``inferred``: ``"dot"``, ``"scaled_dot"`` or ``"additive"``.
+        attention: Attention form of ``inferred``: ``"dot"``, ``"scaled_dot"`` or ``"additive"``.
             (default: :obj:`"dot"`)
-        kernel_size: Frames of the temporal convolutions. (default: :obj:`9`)
-        dropout: In all blocks but the last of each half. (default: :obj:`0.3`)
+        kernel_size: Frames of the temporal kernels; odd. (default: :obj:`9`)
+        dropout: Dropout probability of all blocks except the last of the encoder.
+            (default: :obj:`0.3`)
 
     Shapes:
         - **input:** :math:`(B, T, V, C)`
         - **output:** reconstruction :math:`(B, T, V, C_{out})`, latent :math:`(B, D)`
 
     Raises:
-        InputError: ``window`` does not fit the strides, another option does not fit the rest, or an
-            input is not of the model's frames, nodes and channels.
+        InputError: ``window`` is not a multiple of the product of ``strides``, another option is
+            invalid, or an input does not have the model's frames, nodes and channels.
     """
 
     adj: Tensor
@@ -94,19 +95,19 @@ class STGCAE(nn.Module):
                 check_count(name, value)
         if len(strides) != len(encoder_channels):
             raise InputError(
-                f"strides has {len(strides)} numbers, expected {len(encoder_channels)}, "
-                "one for each of encoder_channels"
+                f"strides must have {len(encoder_channels)} numbers, one for each of "
+                f"encoder_channels, got {len(strides)}"
             )
         if not decoder_channels:
-            raise InputError("decoder_channels is empty, expected at least one block")
+            raise InputError("decoder_channels must have at least one block, got none")
         if kernel_size % 2 == 0:
-            raise InputError(f"kernel_size is {kernel_size}, expected an odd number")
+            raise InputError(f"kernel_size must be an odd number, got {kernel_size}")
         if not 0 <= dropout < 1:
-            raise InputError(f"dropout is {dropout}, expected at least 0 and less than 1")
+            raise InputError(f"dropout must be at least 0 and less than 1, got {dropout}")
         if window % math.prod(strides):
             raise InputError(
-                f"window is {window}, expected a multiple of {math.prod(strides)}, "
-                "the product of the strides"
+                f"window must be a multiple of {math.prod(strides)}, the product of the strides, "
+                f"got {window}"
             )
         self.in_channels, self.num_nodes, self.window = in_channels, num_nodes, window
         self.out_channels = in_channels if out_channels is None else out_channels
@@ -130,7 +131,7 @@ class STGCAE(nn.Module):
                 sizes[i],
                 sizes[i + 1],
                 stride=stride,
-                # The latent is what everything else is computed from: neither cut nor dropped.
+                # The latent is the input of the clusters: no ReLU and no dropout.
                 dropout=dropout if i < last else 0.0,
                 act=i < last,
             )
@@ -154,29 +155,29 @@ class STGCAE(nn.Module):
         )
 
     def _make_stretches(self, strides: Sequence[int], blocks: int) -> None:
-        """Linear up-sampling in time before decoder block i as a matrix, ``stretch_i`` [T', T].
+        """Registers matrices of linear up-sampling before decoder block i, ``stretch_i`` [T', T].
 
         A product is deterministic on every device; the backward pass of ``interpolate`` is not.
         """
         frames = self.latent_shape[0]
         for i, factor in enumerate(_spread([s for s in reversed(strides) if s > 1], blocks)):
             if factor > 1:
-                each = torch.eye(frames).unsqueeze(0)
-                rows = F.interpolate(each, scale_factor=factor, mode="linear").squeeze(0)
+                identity = torch.eye(frames).unsqueeze(0)
+                rows = F.interpolate(identity, scale_factor=factor, mode="linear").squeeze(0)
                 self.register_buffer(f"stretch_{i}", rows.t().contiguous(), persistent=False)
                 frames *= factor
 
     def reset_parameters(self) -> None:
-        """Draws all learned weights anew."""
+        """Initialises all learned weights again."""
         for module in (self.input_norm, *self.encoder, *self.decoder, self.output):
             module.reset_parameters()
 
     def encode(self, x: Tensor) -> Tensor:
-        r"""The latent :math:`(B, D)` of :math:`(B, T, V, C)`."""
+        r"""Encodes windows :math:`(B, T, V, C)` to latents :math:`(B, D)`."""
         expected = (self.window, self.num_nodes, self.in_channels)
         if x.shape[1:] != expected:
-            # Other lengths would run, and decode into windows mixed with one another.
-            raise InputError(f"windows are {tuple(x.shape[1:])}, expected {expected} (T, V, C)")
+            # Without this check, other lengths would decode into a mix of windows.
+            raise InputError(f"windows must be {expected} (T, V, C), got {tuple(x.shape[1:])}")
         batch, frames = x.shape[:2]
         flat = x.reshape(batch * frames, -1)
         x = self.input_norm(flat).view(x.shape)
@@ -185,23 +186,24 @@ class STGCAE(nn.Module):
         return x.flatten(1)
 
     def decode(self, z: Tensor) -> Tensor:
-        r"""The reconstruction :math:`(B, T, V, C_{out})` of a latent :math:`(B, D)`."""
+        r"""Decodes latents :math:`(B, D)` to reconstructions :math:`(B, T, V, C_{out})`."""
         x = z.view(-1, *self.latent_shape)
         for i, block in enumerate(self.decoder):
             stretch = getattr(self, f"stretch_{i}", None)
             if stretch is not None:
                 x = (stretch.to(x.dtype) @ x.flatten(2)).unflatten(2, x.shape[2:])
             x = block(x, self.adj)
-        return self.output(x, self.adj)
+        out: Tensor = self.output(x, self.adj)
+        return out
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstruction and latent."""
+        """Returns reconstruction and latent."""
         z = self.encode(x)
         return self.decode(z), z
 
 
 def _spread(factors: Sequence[int], blocks: int) -> list[int]:
-    """Up-sampling before each block: one factor every other block, what is left over at the end."""
+    """Up-sampling factor of each block: every other block has one, the last all that remain."""
     ups = [1] * blocks
     for i, factor in enumerate(factors):
         ups[min(2 * i + 1, blocks - 1)] *= factor
@@ -209,7 +211,15 @@ def _spread(factors: Sequence[int], blocks: int) -> list[int]:
 
 
 def count_flops(model: STGCAE) -> dict[str, float]:
-    """FLOPs of one window: ``encode`` (forward) and ``train`` (forward and backward of both halves)."""
+    """Counts FLOPs of one window.
+
+    Args:
+        model: Autoencoder.
+
+    Returns:
+        ``encode``, the forward pass of the encoder, and ``train``, the forward and backward pass
+        of encoder and decoder.
+    """
     weight = next(model.parameters())
     x = torch.zeros(1, model.window, model.num_nodes, model.in_channels).to(weight)
     training = model.training

@@ -1,4 +1,4 @@
-"""The block of ST-GCN (Yan et al., AAAI 2018)."""
+"""Block of ST-GCN (Yan et al., AAAI 2018)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from gepc_geo.nn.spatial import sum_relations
 
 
 class SpatialConv(nn.Module):
-    r"""The spatial graph convolution of `"Spatial Temporal Graph Convolutional Networks for
-    Skeleton-Based Action Recognition" <https://arxiv.org/abs/1801.07455>`_:
+    r"""Spatial graph convolution of ST-GCN.
 
     .. math::
         \mathbf{Y} = \sum_s \mathbf{A}_s^{\top} (\mathbf{X} \mathbf{W}_s + \mathbf{b}_s)
 
-    One 1x1 convolution gives the terms of all partition subsets.
+    One 1x1 convolution computes the terms of all partition subsets. The source is `"Spatial
+    Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition"
+    <https://arxiv.org/abs/1801.07455>`_.
 
     Args:
         in_channels: Size of each input node feature.
         out_channels: Size of each output node feature.
-        num_relations: Partition subsets, :math:`S`. (default: :obj:`3`)
+        num_relations: Number of partition subsets, :math:`S`. (default: :obj:`3`)
 
     Shapes:
-        - **input:** :math:`(B, T, V, C_{in})`, adjacency :math:`(S, V, V)`, indexed (subset, source,
-          target)
+        - **input:** :math:`(B, T, V, C_{in})`, adjacency :math:`(S, V, V)`, indexed (subset,
+          source, target)
         - **output:** :math:`(B, T, V, C_{out})`
 
     Raises:
-        InputError: A size is no whole number from 1 on, or an input does not fit the sizes.
+        InputError: A size is not a whole number of at least 1, or an input does not fit the sizes.
     """
 
     def __init__(self, in_channels: int, out_channels: int, num_relations: int = 3) -> None:
@@ -47,7 +48,7 @@ class SpatialConv(nn.Module):
         self.mix = Pointwise(in_channels, num_relations * out_channels)
 
     def reset_parameters(self) -> None:
-        """Draws all learned weights anew."""
+        """Initialises all learned weights again."""
         self.mix.reset_parameters()
 
     def forward(self, x: Tensor, adj: Tensor) -> Tensor:
@@ -56,7 +57,7 @@ class SpatialConv(nn.Module):
         check_tensor("adj", adj)
         shape = [self.num_relations, x.size(2), x.size(2)]
         if list(adj.shape) != shape:
-            raise InputError(f"adj is {list(adj.shape)}, expected {shape} (S, V, V)")
+            raise InputError(f"adj must be {shape} (S, V, V), got {list(adj.shape)}")
         return sum_relations(self.mix(x), adj)
 
     def __repr__(self) -> str:
@@ -67,28 +68,29 @@ class SpatialConv(nn.Module):
 
 
 class STGCNBlock(SpatioTemporalBlock):
-    r"""The block of `"Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action
-    Recognition" <https://arxiv.org/abs/1801.07455>`_ (Yan et al., AAAI 2018).
+    r"""Block of ST-GCN: spatial graph convolution, then temporal convolution, with a residual.
 
-    :class:`SpatialConv`, batch normalisation, ReLU, a convolution along time, batch normalisation,
-    dropout; one residual around all of it, 1x1 with stride and batch normalisation where shapes
-    differ; ReLU.
+    The order is :class:`SpatialConv`, batch normalisation, ReLU, temporal convolution, batch
+    normalisation, dropout, residual, ReLU. If shapes differ, the residual is a 1x1 convolution with
+    stride and batch normalisation. The source is `"Spatial Temporal Graph Convolutional Networks
+    for Skeleton-Based Action Recognition" <https://arxiv.org/abs/1801.07455>`_ (Yan et al., AAAI
+    2018).
 
     Args:
         in_channels: Input channels.
         out_channels: Output channels.
-        num_relations: Partition subsets, :math:`S`. (default: :obj:`3`)
-        kernel_size: Frames of the temporal convolution. (default: :obj:`9`)
+        num_relations: Number of partition subsets, :math:`S`. (default: :obj:`3`)
+        kernel_size: Frames of the temporal kernel. (default: :obj:`9`)
         stride: Temporal stride. (default: :obj:`1`)
-        dropout: Dropout after the temporal convolution. (default: :obj:`0`)
-        act: A ReLU at the end. (default: :obj:`True`)
+        dropout: Dropout probability after the temporal convolution. (default: :obj:`0.0`)
+        act: Whether the block ends with a ReLU. (default: :obj:`True`)
 
     Shapes:
         - **input:** :math:`(B, T, V, C_{in})`, adjacency :math:`(S, V, V)`
         - **output:** :math:`(B, T / stride, V, C_{out})`
 
     Raises:
-        InputError: As :class:`SpatialConv`.
+        InputError: A size is not a whole number of at least 1, or an input does not fit the sizes.
     """
 
     def __init__(

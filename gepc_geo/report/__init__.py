@@ -1,4 +1,4 @@
-"""Pictures of results."""
+"""Reports, plots and videos of results."""
 
 from gepc_geo.report.axes import plot_clusters, plot_skeleton, plot_timeline
 from gepc_geo.report.content import gather

@@ -1,4 +1,4 @@
-"""Everything a report says, as plain values: what is gathered, and how much of it is kept."""
+"""Content of a report, as plain values of limited size."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ from gepc_geo.evaluation.evaluator import clip_labels, frame_threshold
 from gepc_geo.evaluation.tables import ScoreOptions, check_level, clip_level, frame_level
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.curves import histogram, quality
-from gepc_geo.report.encode import join_near, pack, thin
-from gepc_geo.report.scenes import Normal, Peak, Stage, find_peaks, scene_length, whole_windows
+from gepc_geo.report.encode import merge_close, pack, thin
+from gepc_geo.report.scenes import (
+    Peak,
+    PlacedWindows,
+    SceneBuilder,
+    find_peaks,
+    scene_length,
+    whole_windows,
+)
 from gepc_geo.report.words import action_words
 from gepc_geo.scoring.metrics import runs
 from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.streaming.thresholds import Alarm, Series, alarm_runs
 
-#: What a page holds at most: clips, points of a timeline, peaks of a clip, scenes of all, and the
-#: characters of those scenes together.
-MOST_CLIPS, _POINTS, _PEAKS, _SCENES, _ROOM = 200, 800, 6, 240, 7_000_000
+#: Limits of a page: clips, points of a timeline, peaks of a clip, scenes, and characters of scenes.
+MOST_CLIPS, _POINTS, _PEAKS, _SCENES, _CHARACTERS = 200, 800, 6, 240, 7_000_000
 
 
 def gather(
@@ -37,22 +43,27 @@ def gather(
     about: dict[str, Any] | None = None,
     quiet: bool = True,
 ) -> dict[str, Any]:
-    """Scores poses and gathers what :func:`~gepc_geo.report.page.write_page` shows.
+    """Scores poses and gathers the content of :func:`~gepc_geo.report.page.write_page`.
 
-    Frames are scored, or whole clips by a detector of clips (option ``frames``) or with ``normal``.
+    The report scores frames. With ``normal``, or with a detector of clips (option ``frames``), it
+    scores whole clips.
 
     Args:
         detector: A fitted detector.
-        tracks: The poses to report on; their ``frame_labels``, where there are any, are shown.
-        train: Normal poses, to fetch the nearest normal sequences and the action words from;
-            ``None``: words are shown by ``tracks`` themselves, and nothing stands beside a peak.
-        normal: For whole clips: the classes that are normal.
-        options: How windows become frames or clips.
-        about: Names and texts for the page: ``run``, ``data``, ``train`` (why there is none).
-        quiet: Show no progress.
+        tracks: Poses to report on, with optional ``frame_labels``.
+        train: Normal poses for the nearest normal sequences and the action words. Without them,
+            words come from ``tracks`` and peaks have no normal sequences. (default: ``None``)
+        normal: Normal classes, to score whole clips. (default: ``None``)
+        options: Options of frame and clip scores. (default: :class:`ScoreOptions` without changes)
+        about: Texts of the page: ``run`` and ``data``, their names, and ``train``, the reason for
+            missing training poses. (default: ``None``)
+        quiet: Whether to hide the progress. (default: ``True``)
+
+    Returns:
+        Content of the page, as values for JSON.
 
     Raises:
-        InputError: Poses of another skeleton, options that do not apply.
+        InputError: The poses have another skeleton, or an option does not apply.
     """
     options = ScoreOptions() if options is None else options
     check_detector(detector)
@@ -72,21 +83,23 @@ def gather(
     else:
         score, person = clip_level(detector, scored, tracks, options)
         threshold, meaning = None, ""
-    known = np.full(len(score), -1, dtype=np.int8) if labels is None else labels
-    stage = _stage(detector, scored, options, mode, level)
-    clips, peaks = _clips(tracks, score, person, known, level, threshold, stage)
+    if labels is None:
+        labels = np.full(len(score), -1, dtype=np.int8)
+    builder = _scene_builder(detector, scored, options, mode, level)
+    clips, peaks = _clips(tracks, score, person, labels, level, threshold, builder)
     length = scene_length(detector)
-    references = {} if train is None else _normal(detector, train)
+    references = {} if train is None else _references(detector, train)
     reference = references.get(length)
-    shown = Normal.of(detector, whole_windows(scored.windows, length), reference)
-    words = action_words(
-        shown if reference is None else reference, None if reference is None else shown.assignment
-    )
-    scenes = _scenes(stage, peaks, references)
+    placed = PlacedWindows.of(detector, whole_windows(scored.windows, length), reference)
+    if reference is None:
+        words = action_words(placed, None)
+    else:
+        words = action_words(reference, placed.assignment)
+    scenes = _scenes(builder, peaks, references)
     for number, (peak, scene) in enumerate(scenes):
-        place = next(i for i, clip in enumerate(clips) if clip["number"] == peak.clip)
-        clips[place]["peaks"].append(number)
-        scene |= {"clip": place, "frame": peak.frame, "value": round(peak.score, 4)}
+        index = next(i for i, clip in enumerate(clips) if clip["number"] == peak.clip)
+        clips[index]["peaks"].append(number)
+        scene |= {"clip": index, "frame": peak.frame, "value": round(peak.score, 4)}
     return {
         "about": {"version": __version__, **(about or {})},
         "level": level,
@@ -103,7 +116,7 @@ def gather(
             "people": tracks.num_tracks,
             "frames": int(tracks.clip_length.sum()),
             "alarms": None if threshold is None else _alarms(tracks, score, threshold),
-            "abnormal": int((known == 1).sum()) if (known >= 0).any() else None,
+            "abnormal": int((labels == 1).sum()) if (labels >= 0).any() else None,
             "peaks_left_out": len(peaks) - len(scenes),
         },
         "clips": clips,
@@ -112,8 +125,8 @@ def gather(
         "words_from": "training" if references else "data",
         "words_by": "distance" if detector.network_ is None else "network",
         "words_length": length,
-        "histogram": histogram(score, known),
-        "quality": quality(score, known, threshold),
+        "histogram": histogram(score, labels),
+        "quality": quality(score, labels, threshold),
         "options": {
             "scoring": {
                 "level": level,
@@ -129,9 +142,9 @@ def gather(
 
 
 def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float | None, str]:
-    """Where frames count as alarms, and what that means."""
+    """Alarm threshold and its meaning."""
     alarm = Alarm.of(detector)
-    # Smoothed or corrected scores are other scores than those the threshold was chosen on.
+    # The alarm threshold does not hold for smoothed or corrected scores.
     if alarm is not None and alarm.mode == mode and options == ScoreOptions(options.mode):
         return (
             alarm.threshold,
@@ -142,26 +155,26 @@ def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float 
     share = f"{100 * detector.options_.contamination:g} %"
     return (
         frame_threshold(detector, mode, options),
-        f"exceeded by {share} of the moments of normal people that were kept out of training",
+        f"exceeded by {share} of the frames of normal people held out from training",
     )
 
 
 def _alarms(tracks: PoseTracks, score: np.ndarray, threshold: float) -> int:
-    """Runs of alarmed frames, none across two clips; gaps under a second merged where time is known."""
-    parts = np.split(score, tracks.frame_offset[1:-1])
+    """Number of alarms in all clips; with known fps, gaps under a second do not split an alarm."""
+    clips = np.split(score, tracks.frame_offset[1:-1])
     return sum(
-        len(runs(part >= threshold) if np.isnan(fps) else alarm_runs(Series(part, fps), threshold))
-        for part, fps in zip(parts, tracks.fps.tolist(), strict=True)
+        len(runs(clip >= threshold) if np.isnan(fps) else alarm_runs(Series(clip, fps), threshold))
+        for clip, fps in zip(clips, tracks.fps.tolist(), strict=True)
     )
 
 
-def _stage(
+def _scene_builder(
     detector: GEPC, scored: WindowScores, options: ScoreOptions, mode: str, level: str
-) -> Stage:
-    """The windows that scores were made of: padded ones only where they count."""
-    kept = options.padded is not False if level == "clip" else bool(options.padded)
-    keep = np.flatnonzero(~scored.windows.padded | kept)
-    return Stage(detector, scored.windows.subset(keep), scored.scores[mode][keep], mode)
+) -> SceneBuilder:
+    """Scene builder of all windows that count; padded windows only if they count."""
+    padded = options.padded is not False if level == "clip" else bool(options.padded)
+    keep = np.flatnonzero(~scored.windows.padded | padded)
+    return SceneBuilder(detector, scored.windows.subset(keep), scored.scores[mode][keep], mode)
 
 
 def _clips(
@@ -171,22 +184,24 @@ def _clips(
     labels: np.ndarray,
     level: str,
     threshold: float | None,
-    stage: Stage,
+    builder: SceneBuilder,
 ) -> tuple[list[dict[str, Any]], list[Peak]]:
-    """The clips to show, the highest scores first, and their peaks in the order they are kept."""
+    """Clips by highest score, and their peaks by priority."""
     offset = tracks.frame_offset if level == "frame" else np.arange(tracks.num_clips + 1)
-    parts = list(zip(*(np.split(a, offset[1:-1]) for a in (score, person, labels)), strict=True))
-    top = np.array([part[0].max() if len(part[0]) else -np.inf for part in parts])
+    split = [np.split(array, offset[1:-1]) for array in (score, person, labels)]
+    top = np.array([scores.max() if len(scores) else -np.inf for scores in split[0]])
     order = np.argsort(-top, kind="stable")[:MOST_CLIPS].tolist()
     clips, peaks = [], []
     for clip in order:
-        line, who, label = parts[clip]
+        line, people, label = (arrays[clip] for arrays in split)
+        found: list[Peak] = []
         if level == "frame":
-            found = find_peaks(line, who, clip, scene_length(stage.detector), _PEAKS, threshold)
-        else:
-            found = [_clip_peak(stage, clip, float(line[0]), int(who[0]))] if who[0] >= 0 else []
+            apart = scene_length(builder.detector)
+            found = find_peaks(line, people, clip, apart, _PEAKS, threshold)
+        elif people[0] >= 0:
+            found = [_clip_peak(builder, clip, float(line[0]), int(people[0]))]
         peaks.append(found)
-        # Peaks are marked on the line, so they are points of it.
+        # Peaks are marked on the line, so they must be points of it.
         keep = np.union1d(thin(line, _POINTS), [p.frame for p in found]).astype(np.int64)
         keep = keep[keep < len(line)]
         fps = float(tracks.fps[clip])
@@ -207,56 +222,58 @@ def _clips(
                 "peaks": [],
             }
         )
-    # Every clip's highest peak comes before any clip's second.
+    # The highest peaks of all clips come before the second peaks.
     ranks = [sorted(filter(None, rank), key=lambda p: -p.score) for rank in zip_longest(*peaks)]
     return clips, [peak for rank in ranks for peak in rank]
 
 
 def _abnormal(label: np.ndarray) -> np.ndarray:
-    """Runs of abnormal frames, as many as a line has points: smaller gaps cannot be seen."""
-    return join_near(runs(label == 1), -(-len(label) // _POINTS))
+    """Runs of abnormal frames; gaps below the resolution of a timeline are closed."""
+    return merge_close(runs(label == 1), -(-len(label) // _POINTS))
 
 
-def _clip_peak(stage: Stage, clip: int, score: float, person: int) -> Peak:
-    """The middle of the most abnormal window of the person who decided a clip."""
-    windows = stage.windows
+def _clip_peak(builder: SceneBuilder, clip: int, score: float, person: int) -> Peak:
+    """Middle of the most abnormal window of the person with the clip score."""
+    windows = builder.windows
     own = np.flatnonzero((windows.clip == clip) & (windows.track == person))
-    window = own[stage.scores[own].argmax()]
+    window = own[builder.scores[own].argmax()]
     rows = windows.rows(window)
     return Peak(clip, int(windows.table.frame[rows[len(rows) // 2]]), score, person)
 
 
-def _normal(detector: GEPC, tracks: PoseTracks) -> dict[int, Normal]:
-    """Training windows by length, of those that scenes have."""
+def _references(detector: GEPC, tracks: PoseTracks) -> dict[int, PlacedWindows]:
+    """Training windows of each length that scenes use."""
     windows = detector.pipeline_.windows(tracks, detector.options_.stride)
     lengths = {detector.lengths_[0], scene_length(detector)}
-    return {length: Normal.of(detector, whole_windows(windows, length)) for length in lengths}
+    return {
+        length: PlacedWindows.of(detector, whole_windows(windows, length)) for length in lengths
+    }
 
 
 def _scenes(
-    stage: Stage, peaks: list[Peak], normal: dict[int, Normal]
+    builder: SceneBuilder, peaks: list[Peak], references: dict[int, PlacedWindows]
 ) -> list[tuple[Peak, dict[str, Any]]]:
-    """Scenes of the first peaks, as many as there is room for.
+    """Scenes of the first peaks, up to the size limit.
 
     Args:
-        stage: The scored windows.
-        peaks: In the order they are kept.
-        normal: Training windows by length; none: nothing stands beside a peak.
+        builder: Scene builder of the scored windows.
+        peaks: Peaks by priority.
+        references: Training windows by length; without them, scenes have no normal sequences.
     """
-    casts = [(peak, stage.cast(peak)) for peak in peaks[:_SCENES]]
-    casts = [(peak, cast) for peak, cast in casts if len(cast)]
-    if not casts:
+    found = [(peak, builder.windows_at(peak)) for peak in peaks[:_SCENES]]
+    found = [(peak, index) for peak, index in found if len(index)]
+    if not found:
         return []
-    borders = np.cumsum([len(cast) for _, cast in casts])[:-1]
-    shares = np.split(stage.shares(np.concatenate([cast for _, cast in casts])), borders)
-    nearest = stage.nearest(np.array([cast[0] for _, cast in casts]), normal)
-    scenes, room = [], _ROOM
-    for (peak, cast), share, beside in zip(casts, shares, nearest, strict=True):
-        scene = stage.scene(peak, cast, share)
-        if beside is not None:
-            scene["normal"] = beside
-        room -= len(json.dumps(scene))
-        if room < 0:
+    borders = np.cumsum([len(index) for _, index in found])[:-1]
+    shares = np.split(builder.shares(np.concatenate([index for _, index in found])), borders)
+    nearest = builder.nearest(np.array([index[0] for _, index in found]), references)
+    scenes, characters = [], 0
+    for (peak, index), share, sequences in zip(found, shares, nearest, strict=True):
+        scene = builder.scene(peak, index, share)
+        if sequences is not None:
+            scene["normal"] = sequences
+        characters += len(json.dumps(scene))
+        if characters > _CHARACTERS:
             break
         scenes.append((peak, scene))
     return scenes

@@ -1,4 +1,4 @@
-"""How scores and labels go together: histograms, ROC and precision-recall, with few points."""
+"""Histograms, ROC and precision-recall curves of scores and labels, with few points."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from gepc_geo.report.encode import evenly, pack
+from gepc_geo.report.encode import evenly_spaced, pack
 from gepc_geo.scoring.metrics import auc, average_precision, equal_error_rate
 
 _BINS, _POINTS = 60, 400
@@ -15,10 +15,14 @@ _KINDS = {0: "normal", 1: "abnormal", -1: "unlabelled"}
 
 
 def histogram(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Counts of scores by label; the last bar holds all above the 99.9 % quantile too.
+    """Counts scores by label; the last bar includes scores above the 99.9 % quantile.
+
+    Args:
+        scores: Frame or clip scores, :math:`[N]`.
+        labels: Labels, :math:`[N]`; 1 abnormal, 0 normal, -1 unknown.
 
     Returns:
-        ``edges`` (one more than bars) and ``counts`` by kind of label (those there are).
+        ``edges`` (one more than bars) and ``counts`` of each kind of label that occurs.
     """
     if not len(scores):
         return {"edges": [0.0, 1.0], "counts": {}}
@@ -38,10 +42,16 @@ def histogram(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 def quality(
     scores: np.ndarray, labels: np.ndarray, threshold: float | None
 ) -> dict[str, Any] | None:
-    """ROC and precision-recall curves with their areas; ``None`` without labels of both kinds.
+    """Computes ROC and precision-recall curves and their areas.
 
-    Curves keep at most 400 points; the areas are those of all. ``at`` says what the threshold does:
-    the rate of false alarms, the rate of found abnormal frames, and the precision.
+    Args:
+        scores: Frame or clip scores, :math:`[N]`.
+        labels: Labels, :math:`[N]`; 1 abnormal, 0 normal, -1 unknown.
+        threshold: Alarm threshold, or ``None``.
+
+    Returns:
+        Curves of at most 400 points, areas of the full curves, and ``at`` with false positive rate,
+        true positive rate and precision at the threshold. ``None`` without labels of both kinds.
     """
     known = labels >= 0
     true, score = labels[known], scores[known]
@@ -49,7 +59,7 @@ def quality(
         return None
     false_rate, true_rate, _ = roc_curve(true, score)
     precision, recall, _ = precision_recall_curve(true, score)
-    roc, pr = evenly(len(false_rate), _POINTS), evenly(len(recall), _POINTS)
+    roc, pr = evenly_spaced(len(false_rate), _POINTS), evenly_spaced(len(recall), _POINTS)
     result: dict[str, Any] = {
         "auc": auc(labels, scores),
         "ap": average_precision(labels, scores),

@@ -1,4 +1,4 @@
-"""The page: one file with everything in it, plotting library and all, that never asks a network."""
+"""Report page: one HTML file with all scripts and data, readable without a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gepc_geo.utils.files import atomic_path
 
 
 def plotting_script() -> str:
-    """Plotly's JavaScript, as the extra ``report`` brings it.
+    """JavaScript of plotly, from the extra ``report``.
 
     Raises:
         InputError: plotly is not installed.
@@ -23,39 +23,47 @@ def plotting_script() -> str:
         from plotly.offline import get_plotlyjs
     except ImportError:
         raise InputError(
-            "plotly is not installed, expected it for reports (pip install 'gepc_geo[report]')"
+            "plotly must be installed for reports: pip install 'gepc_geo[report]'"
         ) from None
-    return get_plotlyjs()
+    script: str = get_plotlyjs()
+    return script
 
 
 def make_page(content: dict[str, Any]) -> str:
-    """The HTML of what :func:`~gepc_geo.report.content.gather` found.
+    """Makes the HTML of a report.
 
-    Names in it come from files of anybody's: they are carried as data, which no text can leave, and
-    the page's script only ever shows them as text.
+    Names come from untrusted files. They are data of the page, escaped, and the script of the page
+    shows them as text only.
+
+    Args:
+        content: Result of :func:`~gepc_geo.report.content.gather`.
 
     Raises:
         InputError: plotly is not installed.
     """
-    # A "</script>" or "<!--" in a name would end the element that carries it.
+    # Without escapes, "</script>" or "<!--" in a name would end the data element.
     data = json.dumps(content, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
-    parts = files("gepc_geo.report") / "static"
-    return Template((parts / "page.html").read_text(encoding="utf-8")).substitute(
+    static = files("gepc_geo.report") / "static"
+    return Template((static / "page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(f"Movement report: {content['about'].get('run', '')}"),
-        style=(parts / "page.css").read_text(encoding="utf-8"),
-        script=(parts / "page.js").read_text(encoding="utf-8"),
+        style=(static / "page.css").read_text(encoding="utf-8"),
+        script=(static / "page.js").read_text(encoding="utf-8"),
         data=data,
         plotly=plotting_script(),
     )
 
 
 def write_page(content: dict[str, Any], path: str | Path) -> None:
-    """Writes the page, whole or not at all.
+    """Writes a report page atomically.
+
+    Args:
+        content: Result of :func:`~gepc_geo.report.content.gather`.
+        path: File to write.
 
     Raises:
-        InputError: plotly is not installed; a file that cannot be written.
+        InputError: plotly is not installed, or the file is not writable.
     """
     page = make_page(content)
     with atomic_path(path) as temporary:
-        # File names may hold what is no text; as data they are escaped, in the title replaced.
+        # File names may not be valid text: the data escapes them, the title replaces them.
         temporary.write_text(page, encoding="utf-8", errors="replace")

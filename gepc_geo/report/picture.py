@@ -1,4 +1,4 @@
-"""One pose as a PNG file, its joints named (needs the extra ``plots``)."""
+"""Picture of one pose with names of joints, as a PNG file (needs the extra ``plots``)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from gepc_geo.utils.files import as_text
 
 
 def draw_pose(tracks: PoseTracks, path: str | Path) -> None:
-    """Draws the pose of which most joints were seen: left joints red, right ones blue.
+    """Draws the pose with the most detected joints; left joints are red, right joints blue.
 
-    Poses in 3D are drawn as seen along their last axis.
+    Poses in 3D are drawn along their last axis.
+
+    Args:
+        tracks: Poses.
+        path: PNG file to write.
 
     Raises:
-        InputError: No poses, no matplotlib, a path that cannot be written to.
+        InputError: There are no poses, matplotlib is not installed, or the file is not writable.
     """
     if not tracks.num_frames:
-        raise InputError("there is nobody in the poses, expected somebody to draw")
+        raise InputError("poses must have at least one person to draw, got none")
     skeleton = tracks.skeleton
     seen = tracks.confidence > 0
     row = int(np.lexsort((tracks.confidence.sum(1), seen.sum(1)))[-1])
@@ -46,7 +50,7 @@ def draw_pose(tracks: PoseTracks, path: str | Path) -> None:
         )
     axes.set_aspect("equal")
     if tracks.dims == 2:
-        # Images have their first row on top; metres grow upwards.
+        # The y axis of images points down, that of 3D poses up.
         axes.invert_yaxis()
     axes.margins(0.25, 0.1)
     axes.set_xlabel("x")

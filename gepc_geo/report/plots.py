@@ -1,4 +1,4 @@
-"""ROC curve, score timelines and measurements as PNG files (needs the extra ``plots``)."""
+"""Plots of ROC curves, timelines and measurements as PNG files (needs the extra ``plots``)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gepc_geo.utils.files import as_text, atomic_path
 
 
 def can_plot() -> bool:
-    """Whether matplotlib, which only the extra ``plots`` installs, is there."""
+    """Whether matplotlib (extra ``plots``) is installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -23,13 +23,13 @@ def can_plot() -> bool:
 
 
 def _figure(width: float, height: float) -> Any:
-    """An off-screen figure: no window system, and no state shared with the user's pyplot."""
+    """Off-screen figure, without a window system and without the state of pyplot."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
         raise InputError(
-            "matplotlib is not installed, expected it for plots (pip install 'gepc_geo[plots]')"
+            "matplotlib must be installed for plots: pip install 'gepc_geo[plots]'"
         ) from None
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
@@ -42,9 +42,16 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def plot_roc(labels: np.ndarray, scores: np.ndarray, path: str | Path) -> None:
-    """The ROC curve of anomaly scores; labels of -1 are left out."""
-    known = labels >= 0
-    false, true, _ = roc_curve(labels[known], scores[known])
+    """Draws the ROC curve of anomaly scores.
+
+    Args:
+        labels: Labels, :math:`[N]`; 1 abnormal, 0 normal, -1 unknown (not counted).
+        scores: Anomaly scores, :math:`[N]`.
+        path: PNG file to write.
+    """
+    labelled = labels >= 0
+    labels, scores = labels[labelled], scores[labelled]
+    false, true, _ = roc_curve(labels, scores)
     figure = _figure(4.5, 4.5)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.8", linewidth=1)
@@ -52,7 +59,7 @@ def plot_roc(labels: np.ndarray, scores: np.ndarray, path: str | Path) -> None:
     axes.set(
         xlabel="false positive rate",
         ylabel="true positive rate",
-        title=f"AUC {roc_auc_score(labels[known], scores[known]):.3f}",
+        title=f"AUC {roc_auc_score(labels, scores):.3f}",
         xlim=(0, 1),
         ylim=(0, 1.01),
     )
@@ -68,15 +75,15 @@ def plot_timelines(
     threshold: float | None = None,
     most: int = 12,
 ) -> None:
-    """Frame scores over time, a row a clip, abnormal frames shaded.
+    """Draws frame scores over time, one row for each clip, with abnormal frames shaded.
 
     Args:
-        names: The clips' names.
-        labels: Each clip's frame labels.
-        scores: Each clip's frame scores.
-        path: The PNG file.
-        threshold: Drawn as a line.
-        most: Clips to draw at most, evenly chosen among all.
+        names: Names of clips.
+        labels: Frame labels of each clip.
+        scores: Frame scores of each clip.
+        path: PNG file to write.
+        threshold: Alarm threshold, drawn as a line. (default: no line)
+        most: Largest number of clips to draw, evenly spaced. (default: 12)
     """
     order = np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int))
     figure = _figure(9, 1.1 * max(len(order), 1) + 0.6)
@@ -108,27 +115,28 @@ def plot_timelines(
 
 
 def plot_throughput(rows: Sequence[dict[str, Any]], path: str | Path) -> None:
-    """Windows a second against batch size, and for each precision what the machine would allow.
+    """Draws windows a second over batch size, with limits of the machine for each precision.
 
-    Dashed: the ordinary network's FLOPs at the rate of a matrix product. Dotted: the roofline, which also
-    counts what each operator reads and writes; larger caches and fused operators can beat it.
+    Dashed lines are the FLOPs of the ordinary network at the rate of a matrix product. Dotted lines
+    are the roofline, which also counts reads and writes of each operator. Caches and fused
+    operators can exceed it.
 
     Args:
-        rows: The model suite's (``where`` "train, batch 256", ``name`` "gepc_geo, fp32", ``rate``,
-            ``of_peak``, ``of_roofline``).
-        path: The PNG file to write.
+        rows: Rows of the suite ``model`` (``where`` "train, batch 256", ``name`` "gepc_geo, fp32",
+            ``rate``, ``of_peak``, ``of_roofline``).
+        path: PNG file to write.
     """
     figure = _figure(9, 4.5)
     for axes, work in zip(figure.subplots(1, 2), ("train", "encode"), strict=True):
         lines: dict[str, list[tuple[int, float]]] = {}
         limits: dict[str, tuple[float, float]] = {}
         for row in rows:
-            what, batch = row["where"].split(", batch ")
-            if what == work:
+            step, batch = row["where"].split(", batch ")
+            if step == work:
                 lines.setdefault(row["name"], []).append((int(batch), row["rate"]))
                 precision = row["name"].split(", ")[-1]
                 limits[precision] = tuple(
-                    row["rate"] / row[of] for of in ("of_peak", "of_roofline")
+                    row["rate"] / row[share] for share in ("of_peak", "of_roofline")
                 )
         for name, points in lines.items():
             axes.plot(*zip(*sorted(points), strict=True), "o-", label=name)
@@ -150,7 +158,15 @@ def plot_lines(
     xlabel: str,
     ylabel: str,
 ) -> None:
-    """Measurements over one variable, a named line each, both axes from 0 (or below)."""
+    """Draws named lines over one variable, with both axes from 0 (or below).
+
+    Args:
+        x: Values of the variable.
+        lines: Measurements of each line.
+        path: PNG file to write.
+        xlabel: Name of the variable.
+        ylabel: Name of the measurement.
+    """
     figure = _figure(6, 4)
     axes = figure.subplots()
     for name, y in lines.items():
@@ -165,22 +181,24 @@ def plot_lines(
 def plot_bars(
     rows: Mapping[str, Mapping[str, tuple[float, float]]], path: str | Path, *, xlabel: str
 ) -> None:
-    """Means with standard deviations as bars: a group a row, a colour a column.
+    """Draws means and standard deviations as bars, grouped by row and coloured by column.
 
     Args:
-        rows: For each row and column mean and deviation (NaN where there is none).
-        path: The PNG file.
-        xlabel: What is measured.
+        rows: Mean and standard deviation (or NaN) of each row and column.
+        path: PNG file to write.
+        xlabel: Name of the measurement.
     """
     columns = list(dict.fromkeys(name for cells in rows.values() for name in cells))
     figure = _figure(8, 1 + 0.25 * len(rows) * max(len(columns), 1))
     axes = figure.subplots()
     height = 0.8 / max(len(columns), 1)
     for number, column in enumerate(columns):
-        places = [i + height * number for i, cells in enumerate(rows.values()) if column in cells]
+        positions = [
+            i + height * number for i, cells in enumerate(rows.values()) if column in cells
+        ]
         values = [cells[column] for cells in rows.values() if column in cells]
         mean, deviation = np.array(values).T
-        axes.barh(places, mean, 0.9 * height, xerr=np.nan_to_num(deviation), label=column)
+        axes.barh(positions, mean, 0.9 * height, xerr=np.nan_to_num(deviation), label=column)
     axes.set_yticks(np.arange(len(rows)) + 0.4 - height / 2, list(rows))
     axes.invert_yaxis()
     axes.set_xlabel(xlabel)

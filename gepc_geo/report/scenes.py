@@ -1,4 +1,4 @@
-"""The moments a report shows: peaks of the scores, who was there, and what is normal beside it."""
+"""Scenes of a report: peaks of scores, the people at a peak, and similar normal windows."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from scipy.spatial.distance import cdist
 
 from gepc_geo.density.kmeans import kmeans
 from gepc_geo.detector.gepc import GEPC
-from gepc_geo.report.encode import evenly, pack_poses
+from gepc_geo.report.encode import evenly_spaced, pack_poses
 from gepc_geo.report.plane import to_plane
 from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.windows.dataset import PoseWindows
 
-#: Frames of a scene that a window of fewer is shown within, people, and normal sequences beside it.
+#: Frames of a scene (of longer windows, their length), people, and normal sequences.
 _FRAMES, _PEOPLE, _NEAREST = 60, 8, 3
-# Peaks that are compared with all training windows at once.
+# Peaks of one block of distances to all training windows.
 _BLOCK = 64
-# Windows that are looked at for action words and neighbours.
+# Largest number of windows for action words and neighbours.
 _WINDOWS = 20_000
 
 
 @dataclass(frozen=True)
 class Peak:
-    """A moment: a clip, a frame in it, and the person whose window decided.
+    """Frame with a high score, and the person with this score.
 
     Attributes:
-        clip: Position in the clips' names.
-        frame: Frame of the clip.
-        score: The frame's (or clip's) score.
-        person: Track, -1 for nobody.
+        clip: Index of the clip.
+        frame: Frame number in the clip.
+        score: Score of the frame or the clip.
+        person: Track of the person; -1 without a person.
     """
 
     clip: int
@@ -43,16 +43,16 @@ class Peak:
 
 
 @dataclass(frozen=True, eq=False)
-class Normal:
-    r"""Training windows of one length, where they lie.
+class PlacedWindows:
+    r"""Windows of one length with their assignments and coordinates.
 
     Attributes:
-        windows: :math:`W` of them.
-        assignment: How much each belongs to each of the action words, :math:`[W, K]`: soft assignments;
-            without a network minus the distance to the centre of each of its clusters.
-        places: In the coordinates of their neighbours, :math:`[W, d]`.
-        plane: The table's rows as drawn, :math:`[R, V, 2]`.
-        centers: Of k-means of ``places``, :math:`[K, d]`; ``None`` with a network.
+        windows: :math:`W` windows.
+        assignment: Assignments of windows to action words, :math:`[W, K]`: soft assignments, or,
+            without a network, minus the distance to each centre.
+        places: Coordinates of windows in the space of neighbours, :math:`[W, d]`.
+        plane: Projected poses of the rows of the table, :math:`[R, V, 2]`.
+        centers: k-means centres of ``places``, :math:`[K, d]`; ``None`` with a network.
     """
 
     windows: PoseWindows
@@ -62,190 +62,203 @@ class Normal:
     centers: np.ndarray | None
 
     @classmethod
-    def of(cls, detector: GEPC, windows: PoseWindows, words: Normal | None = None) -> Normal:
-        """Places windows by a detector.
+    def of(
+        cls, detector: GEPC, windows: PoseWindows, reference: PlacedWindows | None = None
+    ) -> PlacedWindows:
+        """Places windows with a detector.
 
         Args:
-            detector: A fitted one.
-            windows: All of one length.
-            words: Windows whose clusters are the words. (default: these windows' own)
+            detector: A fitted detector.
+            windows: Windows of one length.
+            reference: Windows with the k-means centres to use. (default: centres of ``windows``)
         """
         plane = to_plane(windows.table.keypoints, windows.skeleton)
         assignment, places = detector.scorer_.places(windows)
         centers = None
         if assignment is None:
             count = min(detector.options_.clusters, len(places))
-            centers = _centers(places, count) if words is None else words.centers
+            centers = _centers(places, count) if reference is None else reference.centers
             assignment = -cdist(places, centers)
         return cls(windows, assignment, places, plane, centers)
 
     def sequences(self, index: np.ndarray) -> dict[str, Any]:
-        """Some windows as moving poses of one person each."""
+        """Encodes the windows of some indices as sequences of one person each."""
         rows = self.windows.rows(index)
         seen = self.windows.table.confidence[rows] > 0
         return pack_poses(centred(self.plane[rows]), seen, np.ones(rows.shape, dtype=bool))
 
     def person(self) -> np.ndarray:
-        """A number for each person of each clip, :math:`[W]`."""
+        """Person index of each window, :math:`[W]`."""
         return np.unique(self.windows.person, return_inverse=True)[1].reshape(-1)
 
 
 def _centers(places: np.ndarray, count: int) -> np.ndarray:
-    """The centres of so many clusters of rows."""
+    """Centres of ``count`` clusters of rows."""
     return kmeans(torch.from_numpy(places), count).centers.numpy() if count else places
 
 
 def scene_length(detector: GEPC) -> int:
-    """Frames of the windows that scenes and words are shown by: the middle one of the lengths."""
+    """Window length of scenes and words: the middle length of the detector."""
     return detector.lengths_[(len(detector.lengths_) - 1) // 2]
 
 
 def whole_windows(windows: PoseWindows, length: int) -> PoseWindows:
-    """The windows of a length without the padded ones, evenly chosen where there are many."""
+    """Full windows of one length; of more than 20,000, evenly spaced ones."""
     whole = windows.of_length(length).without_padded()
-    return whole.subset(evenly(len(whole), _WINDOWS))
+    return whole.subset(evenly_spaced(len(whole), _WINDOWS))
 
 
 def centred(plane: np.ndarray) -> np.ndarray:
-    r"""Sequences :math:`[N, T, V, 2]`, each moved to the middle and scaled to one height.
+    r"""Centres each sequence of :math:`[N, T, V, 2]` and scales it to a larger extent of 1.
 
-    People near a camera and far from it then are of one size beside one another.
+    People near to a camera and far from it then have the same size.
     """
     low, high = plane.min((1, 2), keepdims=True), plane.max((1, 2), keepdims=True)
-    return (plane - (low + high) / 2) / np.maximum((high - low).max(-1, keepdims=True), 1e-9)
+    extent = np.maximum((high - low).max(-1, keepdims=True), 1e-9)
+    scaled: np.ndarray = (plane - (low + high) / 2) / extent
+    return scaled
 
 
 def find_peaks(
     score: np.ndarray, person: np.ndarray, clip: int, apart: int, most: int, threshold: float | None
 ) -> list[Peak]:
-    r"""The highest moments of a clip, highest first.
+    r"""Finds the peaks of the frame scores of a clip, highest first.
 
-    A peak stands out from its surroundings by a twentieth of the clip's range of scores.
+    A peak has a prominence of at least a twentieth of the range of scores in the clip.
 
     Args:
-        score: The clip's frame scores, :math:`(N)`.
-        person: Who decided each, -1 for nobody; frames of nobody are no peaks.
-        clip: The clip's number.
-        apart: Frames between any two, at least.
-        most: Peaks at most.
-        threshold: Below it only a clip's highest moment counts; ``None``: all do.
+        score: Frame scores, :math:`(N)`.
+        person: Track of the person with each score, :math:`(N)`; -1 without a person. Frames
+            without a person are no peaks.
+        clip: Index of the clip.
+        apart: Least number of frames between two peaks.
+        most: Largest number of peaks.
+        threshold: Alarm threshold; lower peaks do not count, except the highest one. With
+            ``None``, all peaks count.
     """
-    somebody = np.flatnonzero(person >= 0)
-    if not len(somebody):
+    occupied = np.flatnonzero(person >= 0)
+    if not len(occupied):
         return []
     line = np.where(person >= 0, score, score.min())
-    # The ends are peaks too where the line rises to them: a clip may begin in the middle of it.
+    # With lower values at both ends, the first and the last frame can be peaks.
     edge = [line.min() - 1]
-    places, _ = signal.find_peaks(
+    frames, _ = signal.find_peaks(
         np.concatenate([edge, line, edge]), distance=apart, prominence=max(np.ptp(line) / 20, 1e-9)
     )
-    highest = somebody[line[somebody].argmax()]
-    places = np.unique(np.append(places - 1, highest))
-    places = places[person[places] >= 0]
-    places = places[np.argsort(-line[places], kind="stable")]
-    # A flat top has one peak, in its middle, and nothing says which frame of it is the highest.
-    far = (np.abs(places - places[0]) >= apart) & (places != highest)
-    rest = places[far & (line[places] >= (-np.inf if threshold is None else threshold))]
-    chosen = np.append(places[:1], rest[: most - 1])
+    highest = occupied[line[occupied].argmax()]
+    frames = np.unique(np.append(frames - 1, highest))
+    frames = frames[person[frames] >= 0]
+    frames = frames[np.argsort(-line[frames], kind="stable")]
+    # A plateau has its peak in the middle, which may differ from the first highest frame.
+    far = (np.abs(frames - frames[0]) >= apart) & (frames != highest)
+    others = frames[far & (line[frames] >= (-np.inf if threshold is None else threshold))]
+    chosen = np.append(frames[:1], others[: most - 1])
     return [Peak(clip, int(f), float(score[f]), int(person[f])) for f in chosen]
 
 
-class Stage:
-    """Scenes of scored poses: who was there around a peak, and each person's most abnormal window.
+class SceneBuilder:
+    """Builds scenes of scored poses: the people around a peak and their most abnormal windows.
 
-    Of several lengths windows of the middle one are shown, of the shortest where a track has no such.
+    With several lengths, scenes use windows of the middle length, or of the shortest length for
+    tracks without windows of the middle length.
 
     Args:
-        detector: The detector.
-        windows: The windows that were scored.
-        scores: Their scores in ``mode``, :math:`[W]`.
-        mode: The scoring mode.
+        detector: A fitted detector.
+        windows: Scored windows.
+        scores: Scores of windows, :math:`[W]`.
+        mode: Scoring mode.
 
     Attributes:
-        windows: Those of them that are shown, sorted by clip as the table's rows are.
-        scores: Their scores.
+        windows: Windows of the lengths in use, sorted by clip.
+        scores: Scores of these windows.
     """
 
     def __init__(self, detector: GEPC, windows: PoseWindows, scores: np.ndarray, mode: str) -> None:
         middle = windows.size == scene_length(detector)
-        without = ~np.isin(windows.piece, windows.piece[middle])
-        shown = np.flatnonzero(middle | (without & (windows.size == detector.lengths_[0])))
-        shown = shown[np.argsort(windows.piece[shown], kind="stable")]
-        self.windows, self.scores = windows.subset(shown), scores[shown]
+        short = ~np.isin(windows.piece, windows.piece[middle])
+        index = np.flatnonzero(middle | (short & (windows.size == detector.lengths_[0])))
+        index = index[np.argsort(windows.piece[index], kind="stable")]
+        self.windows, self.scores = windows.subset(index), scores[index]
         self.detector, self.mode = detector, mode
         windows, table = self.windows, windows.table
         self.plane = to_plane(table.keypoints, windows.skeleton)
         self._clip, self._start = windows.clip, windows.frame
         self._end = table.frame[np.minimum(windows.first + windows.size - 1, windows.high)]
         clips = np.arange(table.source.num_clips + 1)
-        self._windows_of = np.searchsorted(self._clip, clips)
-        self._rows_of = np.searchsorted(table.clip, clips)
+        self._window_offset = np.searchsorted(self._clip, clips)
+        self._row_offset = np.searchsorted(table.clip, clips)
 
-    def cast(self, peak: Peak) -> np.ndarray:
-        """Each person's most abnormal window at the moment, the most abnormal people first: [P]."""
-        first, last = self._windows_of[peak.clip : peak.clip + 2]
-        here = np.arange(first, last)
-        here = here[(self._start[here] <= peak.frame) & (self._end[here] >= peak.frame)]
-        here = here[np.argsort(-self.scores[here], kind="stable")]
-        _, where = np.unique(self.windows.track[here], return_index=True)
-        chosen = here[np.sort(where)]
+    def windows_at(self, peak: Peak) -> np.ndarray:
+        """Indices [P] of the most abnormal window of each person at a peak, most abnormal first.
+
+        The first window is that of the person with the score of the peak.
+        """
+        first, last = self._window_offset[peak.clip : peak.clip + 2]
+        index = np.arange(first, last)
+        index = index[(self._start[index] <= peak.frame) & (self._end[index] >= peak.frame)]
+        index = index[np.argsort(-self.scores[index], kind="stable")]
+        _, best = np.unique(self.windows.track[index], return_index=True)
+        chosen = index[np.sort(best)]
+        # The score of a frame is a mean over windows, so another person may have a higher window.
         own = self.windows.track[chosen] == peak.person
-        # Who decided the frame (by a mean over windows) comes first, whoever's window is highest.
         return np.concatenate([chosen[own], chosen[~own]])[:_PEOPLE]
 
     def shares(self, index: np.ndarray) -> np.ndarray:
-        r"""Each joint's share in the scores of some windows, :math:`[N, V]`."""
+        r"""Share of each joint in the scores of the windows of some indices, :math:`[N, V]`."""
         windows = self.windows.subset(index)
         shares = np.zeros((len(index), windows.skeleton.num_joints), np.float32)
-        for at, share in input_shares(self.detector.scorer_, windows, self.mode):
-            shares[at.cpu().numpy()] = share.sum(1).cpu().numpy()
+        for position, share in input_shares(self.detector.scorer_, windows, self.mode):
+            shares[position.cpu().numpy()] = share.sum(1).cpu().numpy()
         return shares
 
-    def nearest(self, index: np.ndarray, normal: dict[int, Normal]) -> list[dict[str, Any] | None]:
-        """The normal sequences nearest to some windows, each among those of its own length.
+    def nearest(
+        self, index: np.ndarray, references: dict[int, PlacedWindows]
+    ) -> list[dict[str, Any] | None]:
+        """Nearest normal sequences of the windows of some indices, of the same length.
 
         Args:
-            index: Positions in :attr:`windows`.
-            normal: Training windows by length; windows of other lengths get ``None``.
+            index: Indices into :attr:`windows`.
+            references: Training windows by length; the result is ``None`` for other lengths.
         """
-        found: list[dict[str, Any] | None] = [None] * len(index)
-        for length, one in normal.items():
+        sequences: list[dict[str, Any] | None] = [None] * len(index)
+        for length, reference in references.items():
             own = np.flatnonzero(self.windows.size[index] == length)
-            if len(own) and len(one.windows):
+            if len(own) and len(reference.windows):
                 windows = self.windows.subset(index[own]).of_length(length)
                 places = self.detector.scorer_.places(windows)[1]
-                for at, chosen in zip(own.tolist(), nearest_normal(one, places), strict=True):
-                    found[at] = one.sequences(chosen)
-        return found
+                nearest = nearest_normal(reference, places)
+                for position, chosen in zip(own.tolist(), nearest, strict=True):
+                    sequences[position] = reference.sequences(chosen)
+        return sequences
 
-    def scene(self, peak: Peak, cast: np.ndarray, shares: np.ndarray) -> dict[str, Any]:
-        """The people of a moment, moving.
+    def scene(self, peak: Peak, index: np.ndarray, shares: np.ndarray) -> dict[str, Any]:
+        """Makes the scene of a peak, with the sequences of its people.
 
         Args:
-            peak: The moment.
-            cast: From :meth:`cast`, at least one.
-            shares: Of those windows.
+            peak: The peak.
+            index: Indices of at least one window, from :meth:`windows_at`.
+            shares: Shares of joints in the scores of these windows, from :meth:`shares`.
         """
         windows, table = self.windows, self.windows.table
-        length = int(windows.size[cast[0]])
+        length = int(windows.size[index[0]])
         margin = max(0, min(length, (_FRAMES - length) // 2))
-        start = max(int(self._start[cast[0]]) - margin, 0)
-        frames = int(self._end[cast[0]]) + margin + 1 - start
-        rows = np.arange(*self._rows_of[peak.clip : peak.clip + 2])
+        start = max(int(self._start[index[0]]) - margin, 0)
+        frames = int(self._end[index[0]]) + margin + 1 - start
+        rows = np.arange(*self._row_offset[peak.clip : peak.clip + 2])
         time = table.frame[rows] - start
-        people = windows.track[cast]
-        order = np.argsort(people)
-        spot = np.minimum(np.searchsorted(people[order], table.track[rows]), len(people) - 1)
-        who = order[spot]
-        keep = (people[who] == table.track[rows]) & (time >= 0) & (time < frames)
-        rows, time, who = rows[keep], time[keep], who[keep]
-        shape = (len(cast), frames, windows.skeleton.num_joints)
+        tracks = windows.track[index]
+        order = np.argsort(tracks)
+        rank = np.minimum(np.searchsorted(tracks[order], table.track[rows]), len(tracks) - 1)
+        person = order[rank]
+        keep = (tracks[person] == table.track[rows]) & (time >= 0) & (time < frames)
+        rows, time, person = rows[keep], time[keep], person[keep]
+        shape = (len(index), frames, windows.skeleton.num_joints)
         plane, seen = np.zeros((*shape, 2)), np.zeros(shape, dtype=bool)
         present = np.zeros(shape[:2], dtype=bool)
-        plane[who, time] = self.plane[rows]
-        seen[who, time] = table.confidence[rows] > 0
-        present[who, time] = True
-        # Nobody comes or goes in the last frames of a clip: they would only show an empty picture.
+        plane[person, time] = self.plane[rows]
+        seen[person, time] = table.confidence[rows] > 0
+        present[person, time] = True
+        # Frames after the last person would be empty.
         used = int(np.flatnonzero(present.any(0)).max()) + 1
         return {
             "start": start,
@@ -257,41 +270,43 @@ class Stage:
                     "to": int(self._end[w]) - start,
                     "shares": [round(float(s), 4) for s in share],
                 }
-                for w, share in zip(cast, shares, strict=True)
+                for w, share in zip(index, shares, strict=True)
             ],
             "poses": pack_poses(plane[:, :used], seen[:, :used], present[:, :used]),
         }
 
 
-def nearest_normal(normal: Normal, places: np.ndarray) -> np.ndarray:
-    r"""The nearest training windows, each of another person.
+def nearest_normal(reference: PlacedWindows, places: np.ndarray) -> np.ndarray:
+    r"""Finds the nearest training windows, each of another person.
 
     Args:
-        normal: Training windows.
-        places: :math:`[N, d]`, from :meth:`gepc_geo.scoring.scorer.WindowScorer.places`.
+        reference: Training windows.
+        places: Coordinates, :math:`[N, d]`, from
+            :meth:`gepc_geo.scoring.scorer.WindowScorer.places`.
 
     Returns:
-        Positions in ``normal``, :math:`[N, 3]` (fewer where there are fewer people), nearest first.
+        Indices into ``reference``, :math:`[N, 3]`, nearest first; fewer than 3 columns for fewer
+        people.
     """
-    person = normal.person()
+    person = reference.person()
     order = np.argsort(person, kind="stable")
     starts = np.flatnonzero(np.diff(person[order], prepend=-1))
-    norm = np.square(normal.places).sum(1)
-    parts = []
-    for some in np.array_split(places, max(1, -(-len(places) // _BLOCK))):
-        square = np.square(some).sum(1)[:, None] + norm - 2 * some @ normal.places.T
-        # The nearest window of each person, then the nearest persons.
+    norm = np.square(reference.places).sum(1)
+    nearest = []
+    for block in np.array_split(places, max(1, -(-len(places) // _BLOCK))):
+        square = np.square(block).sum(1)[:, None] + norm - 2 * block @ reference.places.T
+        # The nearest window of each person, then the nearest people.
         best = np.minimum.reduceat(square[:, order], starts, axis=1)
         close = np.argsort(best, axis=1, kind="stable")[:, :_NEAREST]
-        parts.append(
+        nearest.append(
             np.stack(
                 [
                     np.where(person == p, row, np.inf).argmin()
-                    for row, line in zip(square, close, strict=True)
-                    for p in line
+                    for row, people in zip(square, close, strict=True)
+                    for p in people
                 ]
-            ).reshape(len(some), -1)
-            if len(some)
+            ).reshape(len(block), -1)
+            if len(block)
             else np.zeros((0, close.shape[1]), dtype=np.int64)
         )
-    return np.concatenate(parts)
+    return np.concatenate(nearest)

@@ -1,4 +1,4 @@
-"""Skeletons over blank or given frames, coloured by score, as a film (needs the extra ``video``)."""
+"""Video of skeletons coloured by score, on blank or given frames (needs the extra ``video``)."""
 
 from __future__ import annotations
 
@@ -22,18 +22,25 @@ from gepc_geo.utils.progress import progress_bar
 
 SUFFIXES = (".mp4", ".gif")
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-# The longer side of a film at most, its frame rate where nothing is known, and the strip below it.
+# Largest side of a video, frame rate if unknown, and height of the strip below the picture.
 _SIDE, _FPS, _STRIP = 1280, 25.0, 40
-# Drawn so many times larger and then reduced: smooth lines.
+# Drawing scale; frames are reduced afterwards, for smooth lines.
 _FINER = 2
 _NUMBERS = ("frame", "person", "first_frame", "score", "mean", "padded", "label")
 
 
 def read_scores(path: str | Path) -> dict[str, np.ndarray]:
-    """A table that ``gepc-geo score`` wrote, of any level but ``joint``: columns by name.
+    """Reads a table of ``gepc-geo score``, of any level except ``joint``.
+
+    Args:
+        path: ``.csv`` or ``.npz`` file.
+
+    Returns:
+        Columns by name.
 
     Raises:
-        InputError: No such file, another suffix, no table of scores, a score that is no number.
+        InputError: The file does not exist, has another suffix, is not a table of scores, or has
+            values that are not numbers.
     """
     path = Path(path)
     if path.suffix == ".npz":
@@ -41,20 +48,22 @@ def read_scores(path: str | Path) -> dict[str, np.ndarray]:
     elif path.suffix == ".csv":
         columns = _read_csv(path)
     else:
-        raise InputError(f"{path} has suffix {path.suffix!r}, expected .csv or .npz")
+        raise InputError(f"{path} must end with .csv or .npz, got {path.suffix!r}")
     missing = {"clip", "score", "person"} - set(columns)
     if missing:
         raise InputError(
-            f"{path} has no column {sorted(missing)[0]!r}, expected a table of scores of level "
-            "window, person, frame or clip"
+            f"{path} must have column {sorted(missing)[0]!r} (a table of scores of level window, "
+            f"person, frame or clip), got {', '.join(columns) or 'no columns'}"
         )
     for name, column in columns.items():
         if name in _NUMBERS and column.dtype.kind not in "iuf":
-            raise InputError(f"{path} has column {name!r} of {column.dtype}, expected numbers")
+            raise InputError(f"column {name!r} of {path} must hold numbers, got {column.dtype}")
         if name in ("frame", "person", "first_frame") and not np.isfinite(column).all():
-            raise InputError(f"{path} has no number in column {name!r}, expected one in each row")
+            raise InputError(
+                f"column {name!r} of {path} must be finite in each row, got NaN or infinity"
+            )
     if len({column.shape for column in columns.values() if column.ndim}) > 1:
-        raise InputError(f"{path} has columns of several lengths, expected one row for each score")
+        raise InputError(f"columns of {path} must have equal lengths, got several lengths")
     return columns
 
 
@@ -63,77 +72,80 @@ def _read_csv(path: Path) -> dict[str, np.ndarray]:
         with path.open(newline="", encoding="utf-8") as stream:
             header, *rows = list(csv.reader(stream)) or [[]]
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist, expected a table of scores") from None
+        raise InputError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read, expected a table of scores: {error}") from None
+        raise InputError(f"could not read {path}: {error}") from None
     columns = {}
-    for place, name in enumerate(header):
+    for index, name in enumerate(header):
         try:
-            values = [row[place] for row in rows]
+            values = [row[index] for row in rows]
             columns[name] = np.array(
                 [float(v) for v in values] if name in _NUMBERS else values,
                 dtype=np.float64 if name in _NUMBERS else np.str_,
             )
         except (IndexError, ValueError) as error:
             raise InputError(
-                f"{path} has a damaged column {name!r}, expected a value in each row: {error}"
+                f"column {name!r} of {path} must have a value in each row: {error}"
             ) from None
     return columns
 
 
 def person_scores(tracks: PoseTracks, table: Mapping[str, np.ndarray]) -> np.ndarray:
-    r"""The score of every person-frame, :math:`[F]`; NaN where the table says nothing.
+    r"""Score of each person-frame; NaN without a score in the table.
 
-    Of a table of frames (or clips) only the person who decided has one. Of a table of windows a
-    person has the score of the window that began last, of those that began together the longest.
+    In a table of frames or clips, only the person with the score has one. In a table of windows, a
+    person has the score of the window with the latest start, or of the longest of these.
 
     Args:
-        tracks: The poses that were scored.
-        table: From :func:`read_scores`.
+        tracks: The scored poses.
+        table: Table from :func:`read_scores`.
+
+    Returns:
+        Scores, :math:`[F]` float64.
 
     Raises:
-        InputError: No clip of the table is one of the poses'.
+        InputError: The table has no clip of the poses.
     """
-    # Files of tables hold names as text.
+    # Tables store names as text.
     number = {as_text(name): i for i, name in enumerate(tracks.clip_names)}
-    clip = np.array([number.get(as_text(str(one)), -1) for one in table["clip"]], dtype=np.int64)
+    clip = np.array([number.get(as_text(str(name)), -1) for name in table["clip"]], dtype=np.int64)
     known = clip >= 0
     if not known.any():
         raise InputError(
-            f"no clip of the scores is one of the poses', expected scores of "
-            f"{next(iter(tracks.clip_names), 'these poses')!r} and others"
+            "scores must be of clips of the poses, such as "
+            f"{next(iter(tracks.clip_names), '(no clips)')!r}, got other clips"
         )
     moment = table.get("frame", table.get("first_frame", np.zeros(len(clip))))
     score, person = table["score"][known], table["person"][known].astype(np.int64)
     clip, moment = clip[known], moment[known].astype(np.int64)
     order = np.lexsort((moment, person, clip))
-    # One number that rises as (clip, person, frame) do, for scores and poses alike.
-    every = [
+    # One sort key of (clip, person, frame), for scores and poses.
+    columns = [
         np.concatenate(pair)
         for pair in ((clip, tracks.clip), (person, tracks.track), (moment, tracks.frame))
     ]
-    ranks = [np.unique(one, return_inverse=True)[1].reshape(-1) for one in every]
+    ranks = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in columns]
     sizes = [int(rank.max(initial=0)) + 1 for rank in ranks]
     key = (ranks[0] * sizes[1] + ranks[1]) * sizes[2] + ranks[2]
     own, wanted = key[: len(clip)][order], key[len(clip) :]
-    place = np.searchsorted(own, wanted, side="right") - 1
-    before = np.maximum(place, 0)
+    position = np.searchsorted(own, wanted, side="right") - 1
+    before = np.maximum(position, 0)
     same = own[before] == wanted
     if "frame" not in table:
-        same = (place >= 0) & (own[before] // sizes[2] == wanted // sizes[2])
+        same = (position >= 0) & (own[before] // sizes[2] == wanted // sizes[2])
     return np.where(same, score[order][before], np.nan)
 
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """A clip as it is drawn: pixels of the film, colours, and the line below."""
+    """A clip in pixels of the video, with amounts of red."""
 
     points: np.ndarray  # [R, V, 2]
     seen: np.ndarray  # [R, V]
-    amount: np.ndarray  # [R], how red
+    amount: np.ndarray  # [R], of red
     frame: np.ndarray  # [R]
     track: np.ndarray  # [R]
-    line: np.ndarray  # [frames], the highest amount of each
+    line: np.ndarray  # [frames], largest amount
     bones: tuple[tuple[int, int], ...]
     size: tuple[int, int]
 
@@ -147,29 +159,31 @@ def render(
     frames_dir: str | Path | None = None,
     quiet: bool = True,
 ) -> str:
-    """Writes a film of one clip: everybody's skeleton, the redder the higher the score.
+    """Writes a video of one clip with skeletons coloured by score.
 
-    Grey is up to the median of the table's scores, full red from their 99 % quantile on; people
-    without a score are grey. The strip below shows the highest score of each frame.
+    Colours go from grey, up to the median of the scores in the table, to full red, from their 99 %
+    quantile. People without a score are grey. The strip below the picture shows the highest score
+    of each frame.
 
     Args:
-        tracks: The poses.
-        table: Their scores, from :func:`read_scores`.
-        out: ``.mp4`` or ``.gif``.
-        clip: Which; default: the one with the highest score.
-        frames_dir: Pictures to draw over, one a frame, in the order of their names (numbers count as
-            numbers); default: blank ones.
-        quiet: Show no progress.
+        tracks: Poses.
+        table: Scores of the poses, from :func:`read_scores`.
+        out: ``.mp4`` or ``.gif`` file to write.
+        clip: Name of the clip. (default: the clip with the highest score)
+        frames_dir: Folder of pictures to draw on, one for each frame, in natural order of their
+            names. (default: blank pictures)
+        quiet: Whether to hide the progress. (default: ``True``)
 
     Returns:
-        The clip's name.
+        Name of the clip.
 
     Raises:
-        InputError: Another suffix, no such clip, too few pictures, what writes the film not installed.
+        InputError: The suffix is unknown, the clip does not exist, there are too few pictures, or a
+            package of the extra ``video`` is not installed.
     """
     out = Path(out)
     if out.suffix not in SUFFIXES:
-        raise InputError(f"{out} has suffix {out.suffix!r}, expected {' or '.join(SUFFIXES)}")
+        raise InputError(f"{out} must end with {' or '.join(SUFFIXES)}, got {out.suffix!r}")
     check_destination(out)
     _check_installed(out.suffix)
     score = person_scores(tracks, table)
@@ -181,13 +195,13 @@ def render(
         number = names.index(as_text(clip))
     else:
         raise InputError(
-            f"clip {clip!r} is not among the poses, expected {tracks.clip_names[0]!r} or another"
+            f"clip must be a clip of the poses, such as {tracks.clip_names[0]!r}, got {clip!r}"
         )
     count = int(tracks.clip_length[number])
     if not count:
-        raise InputError(f"clip {tracks.clip_names[number]!r} has no frames, expected some")
+        raise InputError(f"clip {tracks.clip_names[number]!r} must have at least one frame, got 0")
     pictures = None if frames_dir is None else _pictures(Path(frames_dir), count)
-    scene = _stage(tracks, number, score, table["score"], pictures)
+    scene = _scene(tracks, number, score, table["score"], pictures)
     fps = float(tracks.fps[number])
     fps = _FPS if np.isnan(fps) else fps
     with (
@@ -199,22 +213,21 @@ def render(
 
 
 def _check_installed(suffix: str) -> None:
-    """Makes sure, before anything is drawn, that what draws and writes films is there."""
+    """Raises :class:`~gepc_geo.errors.InputError` if a package is missing."""
     for module in ("PIL", "imageio", "imageio_ffmpeg") if suffix == ".mp4" else ("PIL",):
         if find_spec(module) is None:
             raise InputError(
-                f"{module} is not installed, expected it for {suffix} "
-                "(pip install 'gepc_geo[video]')"
+                f"{module} must be installed for {suffix}: pip install 'gepc_geo[video]'"
             )
 
 
 def _pictures(folder: Path, count: int) -> list[Path]:
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder, expected one of pictures")
+        raise InputError(f"{folder} must be a folder of pictures")
     found = [path for path in folder.iterdir() if path.suffix.lower() in _PICTURES]
     if len(found) < count:
         raise InputError(
-            f"{folder} has {len(found)} pictures, expected {count}, one for each frame of the clip"
+            f"{folder} must have {count} pictures, one for each frame of the clip, got {len(found)}"
         )
 
     def natural(path: Path) -> list[tuple[int, str]]:
@@ -223,14 +236,14 @@ def _pictures(folder: Path, count: int) -> list[Path]:
     return sorted(found, key=natural)
 
 
-def _stage(
+def _scene(
     tracks: PoseTracks,
     number: int,
     score: np.ndarray,
-    every: np.ndarray,
+    all_scores: np.ndarray,
     pictures: list[Path] | None,
 ) -> _Scene:
-    """Where everybody is in the film's pixels, and how red."""
+    """Converts a clip to pixels of the video and amounts of red."""
     rows = np.flatnonzero(tracks.clip == number)
     seen = tracks.confidence[rows] > 0
     points = to_plane(tracks.keypoints[rows], tracks.skeleton).astype(np.float64)
@@ -238,22 +251,22 @@ def _stage(
     if pictures is not None:
         with _opened(pictures[0]) as first:
             target = first.size
-        # Poses found in pictures of another size.
+        # Poses may come from pictures of another size.
         if np.isnan(width):
             width, height = target
         points *= [target[0] / width, target[1] / height]
         width, height = target
     elif np.isnan(width):
-        known = points[seen] if seen.any() else np.zeros((1, 2))
-        low, extent = known.min(0), np.maximum(np.ptp(known, axis=0), 1e-9)
+        detected = points[seen] if seen.any() else np.zeros((1, 2))
+        low, extent = detected.min(0), np.maximum(np.ptp(detected, axis=0), 1e-9)
         edge = 0.08 * extent.max()
         scale = 0.6 * _SIDE / (extent.max() + 2 * edge)
         points = (points - low + edge) * scale
         width, height = ((extent + 2 * edge) * scale).tolist()
     scale = min(1.0, _SIDE / max(width, height))
-    # Video codecs want even sizes.
+    # Video codecs need even sizes.
     size = tuple(max(2, round(side * scale) // 2 * 2) for side in (width, height))
-    finite = every[np.isfinite(every)]
+    finite = all_scores[np.isfinite(all_scores)]
     low, high = np.quantile(finite, [0.5, 0.99]) if len(finite) else (0.0, 1.0)
     amount = (score[rows] - low) / max(high - low, 1e-9)
     line = np.zeros(int(tracks.clip_length[number]))
@@ -271,17 +284,17 @@ def _stage(
 
 
 def _opened(path: Path) -> Any:
-    """A picture, from a file that may be anything."""
+    """Opens a picture; the file may be invalid."""
     from PIL import Image
 
     try:
         return Image.open(path)
     except (OSError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read, expected a picture: {error}") from None
+        raise InputError(f"could not read picture {path}: {error}") from None
 
 
-def _images(scene: _Scene, pictures: list[Path] | None, bar: tqdm) -> Iterator[Any]:
-    """The film's frames as pictures."""
+def _images(scene: _Scene, pictures: list[Path] | None, bar: tqdm[Any]) -> Iterator[Any]:
+    """Yields the frames of the video as pictures."""
     from PIL import Image, ImageDraw, ImageFont
 
     width, height = scene.size
@@ -302,21 +315,21 @@ def _images(scene: _Scene, pictures: list[Path] | None, bar: tqdm) -> Iterator[A
                     )
                 except (OSError, SyntaxError) as error:
                     raise InputError(
-                        f"{pictures[number]} cannot be read, expected a picture: {error}"
+                        f"could not read picture {pictures[number]}: {error}"
                     ) from None
         draw = ImageDraw.Draw(image)
-        # The most abnormal person last, over all others.
+        # The most abnormal person is drawn last, on top.
         for row in order[starts[number] : starts[number + 1]]:
             colour = tuple(paint[row].tolist())
-            spots = [(x * _FINER, y * _FINER) for x, y in scene.points[row].tolist()]
+            joints = [(x * _FINER, y * _FINER) for x, y in scene.points[row].tolist()]
             for a, b in scene.bones:
                 if scene.seen[row, a] and scene.seen[row, b]:
-                    draw.line([spots[a], spots[b]], fill=colour, width=thick)
-            there = [spot for spot, seen in zip(spots, scene.seen[row], strict=True) if seen]
-            for x, y in there:
+                    draw.line([joints[a], joints[b]], fill=colour, width=thick)
+            visible = [joint for joint, seen in zip(joints, scene.seen[row], strict=True) if seen]
+            for x, y in visible:
                 draw.ellipse([x - thick, y - thick, x + thick, y + thick], fill=colour)
-            if there:
-                x, y = min(there, key=lambda spot: spot[1])
+            if visible:
+                x, y = min(visible, key=lambda joint: joint[1])
                 text = str(int(scene.track[row]))
                 draw.text((x, y - 2 * thick), text, fill=colour, font=font, anchor="mb")
         _draw_strip(draw, scene.line, strip, number, total)
@@ -327,7 +340,7 @@ def _images(scene: _Scene, pictures: list[Path] | None, bar: tqdm) -> Iterator[A
 def _draw_strip(
     draw: Any, line: np.ndarray, paint: np.ndarray, now: int, total: tuple[int, int]
 ) -> None:
-    """The highest score of each frame as bars, and where the film is."""
+    """Draws the highest score of each frame as bars, and the position of the video."""
     low, high = (total[1] - 6) * _FINER, (total[1] - _STRIP + 6) * _FINER
     draw.rectangle(
         [0, (total[1] - _STRIP) * _FINER, total[0] * _FINER, total[1] * _FINER],
@@ -342,10 +355,10 @@ def _draw_strip(
 
 
 def _write(images: Iterator[Any], path: Path, fps: float) -> None:
-    """A film from pictures that are made one after the other."""
+    """Writes a video, picture by picture."""
     if path.suffix == ".gif":
         first = next(images)
-        # GIFs count in hundredths of a second.
+        # The time unit of GIF is a hundredth of a second.
         first.save(
             path,
             format="GIF",
@@ -367,10 +380,10 @@ def _write(images: Iterator[Any], path: Path, fps: float) -> None:
             for image in images:
                 writer.append_data(np.asarray(image))
                 count += 1
-        # FFmpeg is a process of its own, and does not tell of a full disk.
+        # FFmpeg is a separate process and does not report a full disk.
         written, _ = count_frames_and_secs(str(path))
     except (OSError, RuntimeError):
-        # Their own words are the whole of what FFmpeg printed.
+        # The error text is the whole output of FFmpeg, so it is left out.
         written = -1
     if written < count:
-        raise OSError("FFmpeg did not write the whole film")
+        raise OSError("FFmpeg did not write all frames")

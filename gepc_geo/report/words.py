@@ -1,4 +1,4 @@
-"""The dictionary of action words: each cluster's most typical sequences, and how often it occurs."""
+"""Action words: typical sequences and frequency of each cluster."""
 
 from __future__ import annotations
 
@@ -6,55 +6,52 @@ from typing import Any
 
 import numpy as np
 
-from gepc_geo.report.scenes import Normal
+from gepc_geo.report.scenes import PlacedWindows
 
-# Sequences shown of a word, words at most, and the characters of all sequences together.
-_TYPICAL, _WORDS, _ROOM = 3, 100, 2_500_000
-
-
-def typical_windows(normal: Normal, cluster: int, most: int) -> np.ndarray:
-    """Of a word's windows those that are its most surely, each of another person."""
-    own = np.flatnonzero(normal.assignment.argmax(1) == cluster)
-    own = own[np.argsort(-normal.assignment[own, cluster], kind="stable")]
-    _, where = np.unique(normal.person()[own], return_index=True)
-    return own[np.sort(where)[:most]]
+# Sequences of a word, and limits of words and of characters of all sequences.
+_TYPICAL, _WORDS, _CHARACTERS = 3, 100, 2_500_000
 
 
-def action_words(normal: Normal, seen: np.ndarray | None) -> list[dict[str, Any]]:
-    r"""The clusters, the most frequent first.
+def typical_windows(placed: PlacedWindows, cluster: int, most: int) -> np.ndarray:
+    """Windows with the largest assignments to a cluster, each of another person."""
+    own = np.flatnonzero(placed.assignment.argmax(1) == cluster)
+    own = own[np.argsort(-placed.assignment[own, cluster], kind="stable")]
+    _, first = np.unique(placed.person()[own], return_index=True)
+    return own[np.sort(first)[:most]]
 
-    A window counts for the cluster it belongs to most. The most typical windows are those that belong to
-    it most surely, each of another person.
+
+def action_words(placed: PlacedWindows, scored: np.ndarray | None) -> list[dict[str, Any]]:
+    r"""Describes the clusters, most frequent first.
+
+    A window belongs to the cluster of its largest assignment.
 
     Args:
-        normal: Windows the words are shown by.
-        seen: How much the scored windows belong to the words, :math:`[W, K]`, where ``normal`` are
-            others.
+        placed: Windows to take typical sequences from, such as training windows.
+        scored: Assignments of the scored windows, :math:`[W, K]`, if ``placed`` are other windows.
 
     Returns:
-        For each word ``cluster`` (its number), ``share`` of the windows shown, ``seen`` (its share
-        of the scored windows, or ``None``) and ``poses``, or ``None`` where no window is its or
-        there is no more room.
+        For each word its ``cluster``, its ``share`` of ``placed``, its share ``seen`` in the scored
+        windows (or ``None``), and ``poses``, or ``None`` without windows or above the size limit.
     """
-    clusters = normal.assignment.shape[1]
+    clusters = placed.assignment.shape[1]
     if not clusters:
         return []
-    word = normal.assignment.argmax(1)
+    word = placed.assignment.argmax(1)
     share = np.bincount(word, minlength=clusters) / max(len(word), 1)
-    other = None
-    if seen is not None:
-        other = np.bincount(seen.argmax(1), minlength=clusters) / max(len(seen), 1)
+    seen = None
+    if scored is not None:
+        seen = np.bincount(scored.argmax(1), minlength=clusters) / max(len(scored), 1)
     words: list[dict[str, Any]] = []
-    room = _ROOM
+    left = _CHARACTERS
     for cluster in np.argsort(-share, kind="stable")[:_WORDS]:
-        chosen = typical_windows(normal, int(cluster), _TYPICAL)
-        poses = normal.sequences(chosen) if len(chosen) and room > 0 else None
-        room -= 0 if poses is None else len(poses["xy"])
+        chosen = typical_windows(placed, int(cluster), _TYPICAL)
+        poses = placed.sequences(chosen) if len(chosen) and left > 0 else None
+        left -= 0 if poses is None else len(poses["xy"])
         words.append(
             {
                 "cluster": int(cluster),
                 "share": round(float(share[cluster]), 5),
-                "seen": None if other is None else round(float(other[cluster]), 5),
+                "seen": None if seen is None else round(float(seen[cluster]), 5),
                 "poses": poses,
             }
         )

@@ -22,7 +22,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from gepc_geo.density.tails import TailCalibrator, correct_for_people
+from gepc_geo.density.tail_calibration import TailCalibrator, correct_for_people
 from gepc_geo.errors import InputError
 from gepc_geo.scoring.scatter import scatter_max_arg
 from gepc_geo.windows.dataset import PoseWindows

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gepc_geo.density.tails import TailCalibrator
+from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.options import WINDOW_MODES
 from gepc_geo.scoring.aggregation import person_frames
 from gepc_geo.scoring.learning import Learned

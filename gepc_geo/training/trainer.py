@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn import STGCAE, SoftAssignment, clustering_loss, reconstruction_loss, reduce
 from gepc_geo.options import Options
+from gepc_geo.training.batches import STAGES, TrainingBatches
 from gepc_geo.training.compiling import Forward, fast
 from gepc_geo.training.expectation import Expectation
 from gepc_geo.training.gradients import clipped_gradients
@@ -40,7 +39,6 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline
 
-STAGES = ("reconstruction", "clustering")
 # Steps between two looks at the loss: each look waits for the device.
 _LOG_STEPS = 50
 
@@ -85,8 +83,8 @@ class Trainer:
         self.device = loader.device
         #: The option ``precision``, decided; a resumed run keeps what it began with.
         self.precision = distributed.from_first(lambda: decide(options.precision, self.device))
-        self.count = len(loader.windows)
-        self.batch_size = min(options.batch_size, self.count)
+        self.batch_size = min(options.batch_size, len(loader.windows))
+        self.batches = TrainingBatches(pipeline, loader, self.batch_size, options.random_state)
         self.validation = Validation(model, pipeline, loader, held_out)
         self.expectation = Expectation(model, assignment, pipeline, loader, options.target)
         # Of stages of known length. To convergence the first one's end sets that of the second.
@@ -99,13 +97,11 @@ class Trainer:
         self.best: dict[str, Tensor] | None = None
         self.reconstruction_share = math.nan
         self._network: Forward = fast(
-            model, self._first_input, self.precision, options.compile, options.budget
+            model, self.batches.first, self.precision, options.compile, options.budget
         )
         self.stage, self.step = STAGES[0], 0
         self.optimizer = self._optimizer()
         self.journal = Journal(None)
-
-    # -- the run -------------------------------------------------------------------------------
 
     def run(self, resume: bool = False) -> None:
         """Trains both stages; with ``resume``, from the folder's checkpoint where there is one.
@@ -142,7 +138,7 @@ class Trainer:
                 self._next_stage("clustering")
             if self.stage == "clustering":
                 if self.expectation.targets is None:
-                    self.expectation.start(self.precision, self._generator(0))
+                    self.expectation.start(self.precision, self.batches.generator(self.stage, 0))
                     self.optimizer = self._optimizer()
                 self._run_stage()
                 self._next_stage("done")
@@ -162,10 +158,10 @@ class Trainer:
             start=self.step * self.batch_size,
             quiet=self.quiet,
         ) as bar:
-            for index in self._batches(total):
+            for index in self.batches.order(self.stage, self.step, total):
                 if self.stage == "clustering" and not self._expectation():
                     return
-                self._seed_step()
+                self.batches.seed(self.stage, self.step)
                 self._set_lr(total)
                 sums += self._step(index)
                 self.step += 1
@@ -227,22 +223,6 @@ class Trainer:
         with distributed.raise_on_all_ranks():
             self.journal.add(stage=self.stage, step=self.step, passes=self._passes(), **row)
 
-    def _batches(self, total: int | None) -> Iterator[Tensor]:
-        """Shuffled batches from the present step on; every epoch has a permutation of its own."""
-        per_epoch = self.count // self.batch_size
-        while total is None or self.step < total:
-            epoch, skip = divmod(self.step, per_epoch)
-            # Drawn on the CPU: a run resumed on another device sees the same order.
-            order = torch.randperm(self.count, generator=self._generator(1, epoch))
-            # There it stays: which lengths the windows have is looked up on the host.
-            order = order[: per_epoch * self.batch_size]
-            for index in order.split(self.batch_size)[skip:]:
-                if self.step == total:
-                    return
-                yield index
-
-    # -- one step ------------------------------------------------------------------------------
-
     def _step(self, index: Tensor) -> Tensor:
         """Losses of a global batch, one gradient step down; nothing here waits for the device."""
         rebuilt, clustered = self._losses(index)
@@ -253,30 +233,12 @@ class Trainer:
         self.optimizer.step()
         return torch.stack([torch.stack(parts).sum(), rebuilt, clustered]).detach()
 
-    def _first_input(self) -> Tensor:
-        """A batch of the network's input, of the first windows as they are."""
-        index = torch.arange(self.batch_size)
-        return self.pipeline.mixed_lengths(
-            self.loader, index, torch.zeros_like(index).to(self.device)
-        )
-
-    def _input(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """This rank's windows of a global batch, and the network's input of them."""
-        mine = distributed.share(len(index))
-        # Drawn for the global batch: however many ranks share it, a window is augmented the same.
-        choice = torch.randint(self.pipeline.augment.num_choices, (len(index),), device=self.device)
-        if not distributed.is_first():
-            # Dropout is all that is random from here on.
-            torch.manual_seed(self._entropy(2, self.step, distributed.rank()))
-        x = self.pipeline.mixed_lengths(self.loader, index[mine], choice[mine])
-        return index[mine].to(self.device), x
-
     def _losses(self, index: Tensor) -> tuple[Tensor, Tensor]:
         r""":math:`L_{rec}` and, in the M step, :math:`L_{cluster}` (eq. 2; before it 0).
 
         Autograd gives each part of the network its own loss, the encoder both (eq. 4).
         """
-        index, x = self._input(index)
+        index, x = self.batches.input(index, self.stage, self.step)
         with autocast(self.device, self.precision):
             reconstruction, latent = self._network(x)
         rebuilt = reconstruction_loss(reconstruction.float(), x[..., :-1], x[..., -1] > 0)
@@ -297,8 +259,6 @@ class Trainer:
         self._log(label_change=f"{change:.5f}")
         return change >= self.options.label_tolerance
 
-    # -- state ---------------------------------------------------------------------------------
-
     def _parameters(self) -> list[torch.nn.Parameter]:
         parameters = list(self.model.parameters())
         return parameters + list(self.assignment.parameters()) * (self.stage == "clustering")
@@ -316,20 +276,6 @@ class Trainer:
         rate = self.convergence.rate(self.step) if total is None else cosine(self.step, total)
         for group in self.optimizer.param_groups:
             group["lr"] = peak * rate
-
-    def _entropy(self, *key: int) -> int:
-        # Done is a stage too: nothing random happens in it.
-        stage = (*STAGES, "done").index(self.stage)
-        words = np.random.SeedSequence([self.options.random_state, stage, *key]).generate_state(
-            2, np.uint32
-        )
-        return int(words[0]) << 31 ^ int(words[1])
-
-    def _generator(self, *key: int) -> torch.Generator:
-        return torch.Generator().manual_seed(self._entropy(*key))
-
-    def _seed_step(self) -> None:
-        torch.manual_seed(self._entropy(2, self.step))
 
     def _passes(self) -> int:
         before = self.steps["reconstruction"] if self.stage != "reconstruction" else 0

@@ -1,4 +1,4 @@
-"""Scores of the autoencoder alone."""
+"""Scores of the autoencoder without clusters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def detector(walkers) -> GEPC:
 
 
 def whole(detector: GEPC, windows, choice: int) -> torch.Tensor:
-    """The network's input of all windows at once."""
+    """Network input of all windows."""
     batch = next(iter(WindowLoader(windows, batch_size=len(windows))))
     return detector.pipeline_.tensor(batch, torch.full((len(windows),), choice))
 
@@ -62,10 +62,10 @@ def test_machine_on_latents_is_of_scikit_learn(detector, walkers, others, monkey
     train = [detector.network_.model.encode(whole(detector, windows, c)).numpy() for c in (0, 1)]
     train = np.concatenate(train)
     if len(train) > most:
-        # Windows and their mirror images each by themselves; the order does not matter.
+        # Windows first, then mirrored windows; the order does not matter.
         chosen = np.random.default_rng(0).choice(len(train), most, replace=False)
         train = train[np.sort(chosen)]
-    # On centred columns, where scikit-learn's own width is meant to be used.
+    # On centred columns, for which the kernel width of scikit-learn is meant.
     mean = train.mean(0)
     theirs = svm.OneClassSVM(nu=0.1, gamma="scale").fit(train - mean)
     test = [
@@ -107,5 +107,5 @@ def test_a_detector_without_an_autoencoder_is_refused(walkers):
 
 def test_a_detector_that_trained_none_is_refused(walkers):
     alone = GEPC(lengths=["12"], stride=24, score_stride=12).fit(walkers, device="cpu")
-    with pytest.raises(InputError, match="mode 'combined', which trains no network, expected"):
+    with pytest.raises(InputError, match="mode of the detector must be .*, got 'combined'"):
         LatentSVM.from_detector(alone).fit(walkers)

@@ -1,4 +1,4 @@
-"""What all competitors promise."""
+"""Contract of all competitors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALL = Options(**NETWORK | {"budget": 64, "batch_size": 32, "stride": 8, "score
 
 @pytest.fixture(scope="module")
 def classes(walkers):
-    """Two of them, for competitors that learn from classes."""
+    """Clips of two classes, for supervised competitors."""
     return walkers.with_(clip_label=["a", "b"] * (walkers.num_clips // 2))
 
 
@@ -33,7 +33,7 @@ def test_every_competitor_says_what_it_is(name, walkers):
 
 @pytest.mark.parametrize("name", COMPETITORS)
 def test_every_competitor_is_an_estimator(name):
-    """Made without arguments, cloned with those it has, as scikit-learn's own."""
+    """Default construction and clone work as in scikit-learn."""
     kind, options = COMPETITORS[name], Options(random_state=3)
     assert kind().get_params()["options"] is None
     copy = clone(kind(options))
@@ -44,7 +44,7 @@ def test_every_competitor_is_an_estimator(name):
 def test_short_tracks_and_wrong_options_are_refused(name, walkers):
     with pytest.raises(InputError, match="must give at least 2 windows of 120 frames, got 0"):
         COMPETITORS[name](Options(lengths=["120"])).fit(walkers, device="cpu")
-    with pytest.raises(InputError, match="seed is -1, expected at least 0"):
+    with pytest.raises(InputError, match="random_state is -1, expected at least 0"):
         COMPETITORS[name](Options(random_state=-1)).fit(walkers, device="cpu")
     with pytest.raises(InputError, match="the poses must be PoseTracks .*, got ndarray"):
         COMPETITORS[name]().fit(walkers.keypoints, device="cpu")
@@ -65,14 +65,14 @@ def test_keywords_and_options_that_are_none_are_named(name, walkers):
     known = ", ".join(sorted(kind().get_params()))
     with pytest.raises(
         InputError,
-        match=rf"{kind.__name__} has no keyword 'lengths', expected some of {known} "
-        r"\(a detector's options go in as options=Options\(...\)\)",
+        match=rf"keywords of {kind.__name__} must be some of {known} "
+        r"\(options of a detector go into options=Options\(...\)\), got 'lengths'",
     ):
         kind(lengths=["24"])
     for options in ({"lengths": ["24"]}, 24):
         with pytest.raises(
             InputError,
-            match=f"options is a {type(options).__name__}, expected Options.* {', '.join(NAMES)}",
+            match=rf"options must be Options.* {', '.join(NAMES)}, got {type(options).__name__}",
         ):
             kind(options).fit(walkers, device="cpu")
 
@@ -80,7 +80,7 @@ def test_keywords_and_options_that_are_none_are_named(name, walkers):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMPETITORS)
 def test_a_fit_that_ends_early_leaves_a_competitor_as_it_was(name, classes, monkeypatch):
-    """Not fitted, or with the scores that it had."""
+    """After a failed fit, it is not fitted, or has its previous scores."""
     kind = COMPETITORS[name]
     competitor = kind(SMALL)
 
@@ -102,7 +102,7 @@ def test_a_fit_that_ends_early_leaves_a_competitor_as_it_was(name, classes, monk
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(kind, late, stop)
         competitor.fit(classes, device="cpu")
-    # Nor do the options of the next fit count before it.
+    # Options changed after a fit count from the next fit.
     np.testing.assert_array_equal(competitor.decision_function(classes), expected)
 
 
@@ -117,7 +117,7 @@ def test_no_competitor_scores_windows_before_it_is_fitted(name, walkers):
 
 
 def test_options_of_a_detector_are_those_at_the_time_of_the_fit(walkers):
-    """A detector will do for options; what is set in it afterwards is for the next fit."""
+    """A detector works as options; later changes to it count from the next fit."""
     detector = GEPC(**SMALL.to_dict())
     competitor = NearestNeighbour(detector).fit(walkers, device="cpu")
     expected = competitor.decision_function(walkers)

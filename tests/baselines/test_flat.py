@@ -1,4 +1,4 @@
-"""Competitors on flattened windows, beside scikit-learn on the same rows."""
+"""Competitors on flattened windows, compared with scikit-learn on the same rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def others():
 
 
 def rows(model, walkers, others):
-    """The training and the scored rows of a fitted competitor, in its principal components."""
+    """Training and scored rows of a fitted competitor, in principal components."""
     pipeline = model.pipeline_
     windows = pipeline.windows(walkers, 8)
     windows = windows.subset(~windows.padded)
@@ -57,7 +57,7 @@ def test_windows_are_flattened_in_order(walkers):
 
 
 def test_windows_are_flattened_on_the_device_of_the_pipeline(walkers, monkeypatch):
-    """The meta device stands for one that shares no memory with the host: mixing the two fails."""
+    """The meta device stands for a GPU: mixing it with the CPU fails."""
     pipeline = InputPipeline(walkers.skeleton, 2, 0, Options(), (12,))
     windows = pipeline.windows(walkers, 6)
     pipeline.fit(WindowLoader(windows, batch_size=64))
@@ -92,7 +92,7 @@ def test_neighbour_is_the_smallest_distance(walkers, others):
 
 
 def test_mirrored_training_windows_are_as_near_as_plain_ones(walkers):
-    """Of a 2D set the mirrored picture of a training clip is a training clip too."""
+    """In 2D, mirrored training clips are training clips too."""
     x = walkers.keypoints.copy()[:, walkers.skeleton.mirror()]
     x[..., 0] = 856 - x[..., 0]
     mirrored = walkers.with_(
@@ -124,7 +124,7 @@ def test_mixture_is_minus_the_log_density(walkers, others):
     )
     train, test = rows(model, walkers, others)
     score = model.decision_function(others)
-    # Every step of EM ends in a mixture whose mean is the data's.
+    # After each EM step, mixture and data have the same mean.
     np.testing.assert_allclose(
         model.model_.weights_ @ model.model_.means_, train.mean(0), atol=1e-2
     )
@@ -141,11 +141,11 @@ def test_mixture_is_minus_the_log_density(walkers, others):
 
 
 def test_mixture_of_windows_that_are_all_the_same(walkers, others):
-    """Nobody moves, all joints in one place: no variance, and so no ridge that is a share of it."""
+    """Without any movement there is no variance, and a relative ridge would be zero."""
     still = walkers.with_(keypoints=np.ones_like(walkers.keypoints))
     model = Mixture(Options(lengths=["12"], stride=24), components=3)
     with warnings.catch_warnings():
-        # Of fewer distinct rows than components.
+        # There are fewer distinct rows than components.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(still, device="cpu")
     assert np.isfinite(model.decision_function(others)).all()
@@ -158,7 +158,7 @@ def test_forest_is_of_scikit_learn(walkers, others):
     train, test = rows(model, walkers, others)
     theirs = ensemble.IsolationForest(random_state=4).fit(train)
     assert model.model_.get_params() == theirs.get_params()
-    # Rows that rounding moves across a cut make other trees of the same forest.
+    # Rounding can move rows across a cut and change the trees.
     same_order = np.corrcoef(model.decision_function(others), -theirs.score_samples(test))[0, 1]
     assert same_order > 0.9
 
@@ -170,7 +170,7 @@ def test_machine_is_of_scikit_learn_on_a_seeded_sample(walkers, others, monkeypa
     train, test = rows(model, walkers, others)
     if most < len(train):
         train = train[np.random.default_rng(2).choice(len(train), most, replace=False)]
-    # A sample's columns are not quite centred; scikit-learn's width is meant for those that are.
+    # Columns of a sample are not quite centred; scikit-learn assumes centred columns.
     theirs = svm.OneClassSVM(nu=0.1, gamma="scale").fit(train - train.mean(0))
     score = model.decision_function(others)
     expected = -theirs.decision_function(test - train.mean(0))

@@ -19,7 +19,7 @@ STEPS = np.arange(4.0)
 
 
 def boxes(center, width, height) -> PoseTracks:
-    """One person's boxes over time; centre [T, 2]."""
+    """Boxes of one person over time, with centre [T, 2]."""
     half = np.stack([width, height], 1)[:, None] / 2
     corners = np.array([[0, 0], [-1, -1], [1, -1], [-1, 1], [1, 1]])
     keypoints = np.asarray(center)[:, None] + corners * half
@@ -45,7 +45,7 @@ def test_an_even_walk_has_one_velocity():
 
 
 def test_stops_growth_and_turns_are_seen():
-    # Steps of 3, 0, -3 pixels to the side, a body of 1, 2, 4 and 8 pixels as wide as tall: 3.75 mean.
+    # Steps of 3, 0, -3 pixels to the side; a square body of 1, 2, 4 and 8 pixels (mean 3.75).
     size = 2.0**STEPS
     found = features([[0, 0], [3, 0], [3, 0], [0, 0]], size, size)
     step = 3 / 3.75

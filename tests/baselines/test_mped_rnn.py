@@ -14,7 +14,7 @@ from gepc_geo.baselines.mped_rnn import MPEDRNN, MessagePassingGRU, decompose
 
 
 def skeletons(draw_seed: int, joints: int, on_a_line: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Skeletons [4, V, 2] anywhere, and which joints were seen: some, none in the last."""
+    """Random skeletons [4, V, 2] and masks of detected joints; the last has none."""
     generator = torch.Generator().manual_seed(draw_seed)
     keypoints = 100 * torch.randn(4, joints, 2, generator=generator, dtype=torch.float64)
     keypoints[..., 0] *= not on_a_line
@@ -110,7 +110,7 @@ def test_a_step_is_that_of_the_formulas():
 
 
 def test_the_segment_is_decoded_backwards_and_the_future_forwards():
-    """Step for step with loops over single windows, in the order of eq. 8 to 11."""
+    """Compared with loops over single windows, in the order of eq. 8 to 11."""
     torch.manual_seed(0)
     joints, frames, predicted = 3, 4, 2
     model = MPEDRNN(joints, predicted, hidden=(2, 3)).double()

@@ -1,4 +1,4 @@
-"""The skeleton-trajectory detector."""
+"""Skeleton-trajectory competitor."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def trained(walkers) -> SkeletonTrajectories:
 
 @pytest.fixture(scope="module")
 def others() -> PoseTracks:
-    """Normal walkers that were not trained on."""
+    """Normal walkers held out from training."""
     return simulate_crowd("train", num_clips=6, frames_per_clip=72, random_state=11)
 
 
 def jerky(tracks: PoseTracks) -> PoseTracks:
-    """The same people, thrown to and fro by a tenth of their height from frame to frame."""
+    """The same people, with jumps of a tenth of their height between frames."""
     rng = np.random.default_rng(0)
     height = np.ptp(tracks.keypoints[..., 1], axis=1)
     shift = rng.normal(0, 0.1, (tracks.num_frames, 1, 2)) * height[:, None, None]
@@ -71,7 +71,7 @@ def test_seeds_repeat(walkers, others):
 
 
 def test_a_budget_is_kept_to_the_window(walkers):
-    """What is left of it after whole epochs is taken too."""
+    """The budget can end within an epoch."""
     model = SkeletonTrajectories(Options(budget=100, batch_size=30)).fit(walkers, device="cpu")
     assert len(model.losses_) == 4
     model = SkeletonTrajectories(Options(budget=0)).fit(walkers, device="cpu")
@@ -79,7 +79,7 @@ def test_a_budget_is_kept_to_the_window(walkers):
 
 
 def test_missing_joints_do_not_matter(walkers, others):
-    """Neither in training nor in scoring does it matter where a joint without confidence is said to be."""
+    """The position of a joint without confidence does not matter in training and scoring."""
     rng = np.random.default_rng(1)
 
     def lost(tracks: PoseTracks, where: float) -> PoseTracks:
@@ -96,9 +96,9 @@ def test_missing_joints_do_not_matter(walkers, others):
 
 
 def test_interpolated_joints_weigh_nothing_in_the_errors(trained, others):
-    """Windows' own values at joints that were not seen: they are no truth to be measured against."""
+    """Values of windows at undetected joints do not count in the error."""
     batch = next(iter(WindowLoader(trained.windows(others), batch_size=64)))
-    # In the predicted frames only: what the network reads is the same.
+    # Only predicted frames change; the input of the network is the same.
     unseen = torch.zeros(batch.x.shape[:2], dtype=torch.bool)
     unseen[::3, trained.observed_ :] = True
     batch.x[..., 2] = torch.where(unseen, 0, batch.x[..., 2])
@@ -112,7 +112,7 @@ def test_interpolated_joints_weigh_nothing_in_the_errors(trained, others):
 
 
 def test_errors_are_halves_of_reconstruction_and_prediction(trained, others):
-    """Eq. 14 with means over what was seen, window by window, joint by joint."""
+    """Eq. 14 with means over detected joints, as plain loops."""
     windows = trained.windows(others)
     batch = WindowLoader(windows, batch_size=8).gather(torch.arange(8))
     with torch.no_grad():
@@ -177,7 +177,10 @@ def test_positions_in_pixels_where_image_sizes_are_unknown(walkers):
     model = SkeletonTrajectories(options).fit(nowhere, device="cpu")
     assert np.isfinite(model.decision_function(nowhere)).all()
     model.fit(walkers, device="cpu")
-    with pytest.raises(InputError, match="has no image size, expected one as in the training"):
+    with pytest.raises(
+        InputError,
+        match="every clip must have an image size, as in the training poses, got none for",
+    ):
         model.decision_function(nowhere)
 
 
@@ -204,9 +207,9 @@ def flat_poses(joints: int, dims: int, points: np.ndarray) -> PoseTracks:
 def test_poses_it_is_not_made_for_are_refused():
     rng = np.random.default_rng(0)
     model = SkeletonTrajectories(Options(budget=100))
-    with pytest.raises(InputError, match="the poses have 3 coordinates, expected 2"):
+    with pytest.raises(InputError, match="poses must have 2 coordinates .*, got 3"):
         model.fit(flat_poses(4, 3, rng.normal(size=(30, 4, 3))))
-    with pytest.raises(InputError, match="median width or height of 0, expected poses of more"):
+    with pytest.raises(InputError, match="median width and height .* must be more than 0, got 0"):
         model.fit(flat_poses(1, 2, rng.normal(size=(30, 1, 2))))
     with pytest.raises(InputError, match="must give at least 2 windows of 12 frames, got 0"):
         model.fit(flat_poses(4, 2, rng.normal(size=(5, 4, 2))))
@@ -216,18 +219,18 @@ def test_poses_it_is_not_made_for_are_refused():
 
 def test_a_loss_that_is_no_number_is_an_error(walkers):
     model = SkeletonTrajectories(Options(budget=1000, lr=1e38))
-    with pytest.raises(InputError, match="expected finite numbers .lower the learning rate 1e.38"):
+    with pytest.raises(InputError, match="must be finite, got .* .lower the learning rate 1e.38"):
         model.fit(walkers, device="cpu")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_scores_as_the_cpu_does(walkers, others):
-    """Untrained: the weights are drawn on the CPU, and so the same."""
+    """Untrained models are equal, because the weights are drawn on the CPU."""
     model = SkeletonTrajectories(Options(budget=0, score_stride=6))
     expected = model.fit(walkers, device="cpu").decision_function(others)
     found = model.fit(walkers, device="cuda").decision_function(others)
     assert next(model.model_.parameters()).device.type == "cuda"
     np.testing.assert_allclose(found, expected, rtol=1e-3)
-    # And it trains there.
+    # Training works on the device.
     trained = SkeletonTrajectories(Options(**SHORT)).fit(walkers, device="cuda")
     assert trained.losses_[-10:].mean() < 0.5 * trained.losses_[:10].mean()

@@ -1,4 +1,4 @@
-"""What the benchmarks' tests share: programs that run here, as starting a process takes seconds."""
+"""Fixture that runs benchmark programs in this process, because a new process takes seconds."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from gepc_geo.bench import fit, model, readers, score
 
 @pytest.fixture
 def programs(monkeypatch) -> list[tuple[list[str], Mapping[str, str] | None]]:
-    """The suites' programs run in this process; the arguments and environment of each, in order.
+    """Runs the programs of suites in this process; records their arguments and environments.
 
     Each is run as ``python -m`` would, from its arguments to the JSON that it prints. A process of
-    its own is what the test of the loader's memory starts, and ``test_resident.py``.
+    its own is what the test of the loader's memory starts, and ``test_processes.py``.
     """
     started: list[tuple[list[str], Mapping[str, str] | None]] = []
 
@@ -35,5 +35,5 @@ def programs(monkeypatch) -> list[tuple[list[str], Mapping[str, str] | None]]:
         return json.loads(printed.getvalue())
 
     for suite in (fit, model, readers, score):
-        monkeypatch.setattr(suite, "in_a_process", run)
+        monkeypatch.setattr(suite, "run_in_process", run)
     return started

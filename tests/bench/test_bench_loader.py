@@ -1,4 +1,4 @@
-"""The loader benchmark: rows come out, and a data set takes about its tracks' memory."""
+"""Loader benchmark: rows, and the memory of a data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reader benchmark: both readers read the same, and rows come out."""
+"""Reader benchmark: both readers return the same poses, and rows."""
 
 from __future__ import annotations
 

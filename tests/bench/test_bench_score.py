@@ -1,4 +1,4 @@
-"""The scoring benchmark: the ordinary parts compute the scores they are measured for."""
+"""Scoring benchmark: ordinary parts compute the same scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def detector(walkers) -> GEPC:
 @pytest.mark.parametrize("mode", ["assignment", "nearest"])
 def test_the_ordinary_parts_give_our_frame_scores(detector, monkeypatch, mode):
     some = simulate_crowd("test", num_clips=5, frames_per_clip=40, random_state=2)
-    # scikit-learn's score, no normalised density, in both.
+    # Both use scikit-learn's score, which is not normalised.
     monkeypatch.setattr(
         DirichletProcessMixture, "_log_density", DirichletProcessMixture.score_samples
     )
@@ -44,11 +44,11 @@ def test_the_loop_aggregates_to_the_same_numbers():
 
 
 def test_processes_take_turns_and_compare_with_the_ordinary_one(programs, monkeypatch):
-    monkeypatch.setattr(score, "WHO", (score.WHO[0], *score.WHO[2::2]))
+    monkeypatch.setattr(score, "VARIANTS", (score.VARIANTS[0], *score.VARIANTS[2::2]))
     small = NETWORK | {"lengths": ["12", "18"], "score_stride": 4}
     monkeypatch.setattr(score, "GEPC", partial(GEPC, **small))
     plain, ordinary, ours, _ = score.run(CPU, clips=2, frames=24, rounds=1, rows=500, hidden=1)
-    assert [tuple(words[:3]) for words, _ in programs] == list(score.WHO)
+    assert [tuple(words[:3]) for words, _ in programs] == list(score.VARIANTS)
     names = ["ordinary, nearest, fp32", "ordinary, assignment, fp32", "gepc_geo, assignment, auto"]
     assert [row["name"] for row in (plain, ordinary, ours)] == names
     assert plain["ratio"] == ordinary["ratio"] == 1

@@ -1,4 +1,4 @@
-"""Each suite measures what it says, at small size; results are written whole."""
+"""Each suite runs at small size; results are written completely."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_medians_of_alternating_calls(monkeypatch):
     monkeypatch.setattr(measure.time, "perf_counter", lambda: now[0])
 
     def work(name, *seconds):
-        """Takes so long, call after call."""
+        """Advances the clock at each call."""
         left = iter(seconds)
 
         def call():
@@ -60,7 +60,7 @@ def test_roofline_is_what_is_done_in_the_time_it_takes(monkeypatch):
     flops = 2 * 64**3
     assert products[:2] == [(torch.float32, flops), (torch.bfloat16, flops)]
     assert most["fp32"] == most["bf16"] == pytest.approx(flops / 2e-3 / 1e9)
-    # 64 million numbers of 4 bytes are read, and written.
+    # 64 million values of 4 bytes are read and written.
     assert most["copy"] == pytest.approx(2 * 4 * 2**26 / 2e-3 / 1e9)
 
 
@@ -76,7 +76,7 @@ def test_layer_rows_compare_with_the_first_of_their_group():
 
 
 def test_model_rows_come_from_processes_of_their_own(programs, monkeypatch):
-    # And none is in bfloat16 where the device does not compute in it.
+    # Without native bfloat16 there is no variant in it.
     monkeypatch.setattr(model, "native_bf16", lambda device: False)
     monkeypatch.setattr(
         model, "roofline", lambda device, names: {**dict.fromkeys(names, 50.0), "copy": 5.0}
@@ -91,7 +91,7 @@ def test_model_rows_come_from_processes_of_their_own(programs, monkeypatch):
     flops = model.ordinary_flops()["train"]
     assert ours["gflops"] == pytest.approx(flops * ours["rate"] / 1e9)
     assert ours["of_peak"] == ours["gflops"] / 50 and ours["rate_tuned"] > 0
-    # At 5 GB/s moving the bytes takes longer than the products do.
+    # At 5 GB/s, memory traffic takes longer than the products.
     moved = model.ordinary_bytes()["train"]
     assert moved / 5e9 > flops / 50e9
     assert ours["of_roofline"] == pytest.approx(ours["rate"] * moved / 5e9)
@@ -109,12 +109,12 @@ def test_traffic_counts_what_operators_read_and_write():
     with measure.Traffic() as traffic:
         y = x.t() @ x
         y.view(-1).relu_()
-    # 20 and 20 numbers make 25, which are read and written in place; views cost nothing.
+    # 20 and 20 values give 25, which are changed in place; views cost nothing.
     assert traffic.total == 4 * (20 + 20 + 25 + 25 + 25)
 
 
 def test_a_step_is_shared_out_among_operators(monkeypatch):
-    monkeypatch.setattr(kernels, "everyone", lambda device: model.WHO[:2])
+    monkeypatch.setattr(kernels, "variants", lambda device: model.VARIANTS[:2])
     rows = kernels.run(CPU, batch=2, steps=1, most=3)
     for who in ("ordinary, fp32", "gepc_geo, fp32"):
         mine = [row for row in rows if row["where"] == who]
@@ -127,10 +127,10 @@ def test_a_step_is_shared_out_among_operators(monkeypatch):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_a_step_is_shared_out_among_kernels():
-    """Of everyone, compiled steps too."""
+    """All variants, including compiled steps."""
     device = torch.device("cuda")
     rows = kernels.run(device, batch=64, steps=2, most=3)
-    for who, precision in model.everyone(device):
+    for who, precision in model.variants(device):
         mine = [row for row in rows if row["where"] == f"{who}, {precision}"]
         shares = [row["share"] for row in mine[:-1]]
         assert len(shares) == 5 and sum(shares) == pytest.approx(1, abs=0.1)
@@ -153,9 +153,9 @@ def test_mixtures_agree_at_equal_iterations_from_one_start():
 
 
 def test_fits_take_turns_and_compare_with_the_ordinary_one(programs, monkeypatch):
-    monkeypatch.setattr(fit, "WHO", fit.WHO[::2])
+    monkeypatch.setattr(fit, "VARIANTS", fit.VARIANTS[::2])
     rows = fit.run(CPU, clips=2, budget=64, rounds=1, hidden=1)
-    for who, (words, _) in zip(fit.WHO, programs, strict=True):
+    for who, (words, _) in zip(fit.VARIANTS, programs, strict=True):
         assert tuple(words[: len(who)]) == who
     names = ["ordinary, fp32, none", "gepc_geo, auto, none", "gepc_geo, no network, fp32, vary"]
     assert [row["name"] for row in rows] == names

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from helpers import NETWORK
 
 from gepc_geo.cli import main
-from gepc_geo.experiments import ablation, study
+from gepc_geo.experiments import ablation, pool
 
 
 def run(*arguments: object) -> Result:
@@ -186,7 +186,7 @@ def test_interrupted_it_says_how_to_go_on(given, monkeypatch, tmp_path):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(study, "run_cell", stop)
+    monkeypatch.setattr(pool, "run_cell", stop)
     result = run("coarse", *given, "--methods", "nearest_neighbour")
     assert result.exit_code == 130
     assert (

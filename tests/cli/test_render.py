@@ -20,4 +20,4 @@ def test_render_films_the_clip_with_the_highest_score(tmp_path):
     with Image.open(tmp_path / "film.gif") as film:
         assert film.n_frames == 24 and film.size == (856, 480 + 40)
     result = CliRunner().invoke(main, [*command, "--clip", "no"], catch_exceptions=False)
-    assert result.exit_code == 2 and "clip 'no' is not among the poses" in result.output
+    assert result.exit_code == 2 and "clip must be a clip of the poses, such as" in result.output

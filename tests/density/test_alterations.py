@@ -1,4 +1,4 @@
-"""Windows told from altered copies: the copies, and the networks that tell them."""
+"""Altered copies of windows, and classifiers of windows and copies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STEPS = alterations_module._STEPS
 
 @pytest.fixture(scope="module", autouse=True)
 def in_full(quick_classifiers) -> Iterator[None]:
-    """Classifiers train as long as they do outside of tests."""
+    """Classifiers train as long as outside of tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alterations_module, "_STEPS", STEPS)
         yield
@@ -90,7 +90,7 @@ def test_without_motion_there_is_one_copy(walkers):
 
 
 def one_way(count: int, seed: int) -> torch.Tensor:
-    """Rows that rise, and the same rows backwards and twice as large: [N, 3, 8]."""
+    """Rising rows, the reversed rows and the doubled rows: [N, 3, 8]."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.linspace(-1, 1, 8) + 0.3 * torch.randn(count, 8, generator=generator)
     return torch.stack([rows, rows.flip(1), 2 * rows], dim=1)
@@ -98,7 +98,7 @@ def one_way(count: int, seed: int) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def told() -> tuple[AlterationClassifier, torch.Tensor]:
-    """Networks, and the people of their rows, of whom each has four."""
+    """Classifier, its rows and their people, four rows each."""
     person = 7 * (torch.arange(240) // 4)
     return AlterationClassifier(3).fit(one_way(240, 0), person), person
 
@@ -119,21 +119,21 @@ def test_the_score_is_that_of_its_definition(told):
 
 
 def test_what_was_never_seen_is_told_less_well(told):
-    """Backwards, or too slow: rows that look like the copies."""
+    """Reversed or slow rows, which look like the copies."""
     usual = told[0](one_way(200, 1))
     for altered in (one_way(200, 2).flip(2), 0.4 * one_way(200, 2)):
         assert told[0](altered).median() > usual.quantile(0.95)
 
 
 def test_each_person_is_scored_by_the_network_that_has_not_seen_them(told):
-    """So that their scores are distributed as those of new people, not lower."""
+    """Scores of training people are distributed as those of new people."""
     classifier, person = told
     points, new = one_way(240, 0), classifier(one_way(2000, 5))
     own, apart = classifier(points), classifier(points, person)
     assert own.mean() < apart.mean()
     assert abs(apart.median() - new.median()) < 0.5 * (new.quantile(0.75) - new.quantile(0.25))
-    # All rows of a person by one network, and each third by another.
-    part = classifier._part[torch.searchsorted(classifier._known, person)]
+    # One network scores all rows of a person; each third of people has another network.
+    part = classifier._part[torch.searchsorted(classifier._person_ids, person)]
     assert part.view(-1, 4).unique(dim=1).shape[1] == 1
     assert torch.bincount(part).tolist() == [80, 80, 80]
 
@@ -179,16 +179,16 @@ def test_of_few_people_there_are_fewer_networks(people):
 
 
 def test_more_windows_become_normal_and_the_old_ones_stay_so(told):
-    """Windows are kept, so that what was learned is not forgotten."""
+    """The update also trains on stored windows."""
     classifier, _ = told
     backwards = one_way(80, 2).flip(2)
     more = classifier.extended(backwards, torch.arange(80) // 4)
     assert classifier.people == 60 and more.people == 80
     new, old = one_way(200, 6).flip(2), one_way(200, 7)
     assert more(new).median() < 0.5 * classifier(new).median()
-    # Rows and their mirror images are harder to tell from copies than rows alone.
+    # Rows and mirrored rows are harder to classify than rows alone.
     assert more(old).median() < classifier(new).median()
-    # Of new people, by the numbers that follow, the one counts that was trained without them.
+    # New people have the following ids and get the score of the classifier without them.
     person = torch.arange(80) // 4 + classifier.people
     assert more(backwards).mean() < more(backwards, person).mean()
 
@@ -209,7 +209,7 @@ def test_state_comes_back(told):
 
 
 def test_running_backwards_stands_out_among_walkers():
-    """Of poses: most windows of walkers played backwards score above nine in ten of walkers'."""
+    """Most reversed windows of walkers score above the 90 % quantile of walkers."""
     train, test = (
         simulate_crowd("train", num_clips=n, random_state=s) for n, s in ((12, 0), (4, 1))
     )

@@ -1,4 +1,4 @@
-"""The Dirichlet process mixture against scikit-learn, SciPy, integrals and its own bound."""
+"""Dirichlet process mixture, compared with scikit-learn, SciPy, integrals and its bound."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_equals_scikit_learn(covariance, iterations, seed, dims):
 
 
 def test_a_row_scores_the_same_wherever_it_stands():
-    """To the last bit: parts of a table that are scored apart are those of the whole."""
+    """Scores of parts of a table equal those of the whole, to the last bit."""
     rng = np.random.default_rng(0)
     x = torch.as_tensor(rng.normal(size=(512, 65)))
     components = DirichletProcessMixture(3, max_iter=2).fit(x).components_
@@ -141,7 +141,7 @@ def test_density_of_dirichlets_integrates_to_one():
 
 
 def test_one_dirichlet_component_is_the_map_estimate():
-    """Against SciPy's optimiser on the same objective, written anew."""
+    """Compared with SciPy's optimiser on a second implementation of the objective."""
     x = np.random.default_rng(1).dirichlet([0.7, 2.0, 5.0, 1.0], size=500)
     mixture = DirichletProcessMixture(1, components="dirichlet").fit(torch.as_tensor(x))
 
@@ -158,7 +158,7 @@ def test_one_dirichlet_component_is_the_map_estimate():
 
 @pytest.mark.parametrize("components", ["gaussian", "dirichlet"])
 def test_samples_follow_the_density(components):
-    """The mean of -log density over samples of two models tells them apart, and itself not."""
+    """The mean of -log density differs between two models, but not between equal models."""
     rng = np.random.default_rng(2)
     if components == "gaussian":
         x = blobs(2, 2000, 2)
@@ -168,7 +168,7 @@ def test_samples_follow_the_density(components):
     drawn, component = mixture.sample(20_000)
     share = torch.bincount(component, minlength=4) / 20_000
     torch.testing.assert_close(share.double(), mixture.weights_, atol=0.02, rtol=0)
-    # Same distribution: the data's mean log density is the samples', within their spread.
+    # Same distribution: data and samples have the same mean log density, within its error.
     ours, theirs = mixture.log_density(drawn), mixture.log_density(torch.as_tensor(x))
     error = float((ours.var() / len(ours) + theirs.var() / len(theirs)).sqrt())
     assert abs(float(ours.mean() - theirs.mean())) < 5 * error
@@ -177,7 +177,7 @@ def test_samples_follow_the_density(components):
 
 
 class HostReads(TorchDispatchMode):
-    """Counts the numbers that Python takes out of tensors: on a GPU it waits for each."""
+    """Counts reads of tensor values, each of which synchronises a GPU."""
 
     def __init__(self):
         super().__init__()
@@ -205,7 +205,7 @@ def test_host_reads_of_fitting_and_scoring(components):
         with HostReads() as counted:
             getattr(mixture, name)(x)
         assert counted.count <= 1, "whether the rows are sound"
-    # The meta device has no values to read: reading one is an error there.
+    # The meta device has no values, so a read raises an error.
     mixture.to("meta")
     assert mixture._log_density(x.to("meta")).shape == (len(x),)
 
@@ -219,7 +219,7 @@ def test_samples_come_from_the_given_generator_alone(components, monkeypatch):
         torch.manual_seed(len(drawn))
         before = torch.get_rng_state()
         with monkeypatch.context() as patch:
-            # Besides the CPU's it reseeds every GPU's generator.
+            # It also seeds the generators of all GPUs.
             patch.setattr(torch, "manual_seed", lambda seed: pytest.fail("torch was reseeded"))
             drawn.append(mixture.sample(50, torch.Generator().manual_seed(seed))[0])
         assert torch.equal(torch.get_rng_state(), before)
@@ -268,7 +268,7 @@ def test_state_survives_a_file_and_refitting(components, tmp_path):
     loaded = DirichletProcessMixture.from_state_dict(state)
     assert torch.equal(loaded.log_density(x), mixture.log_density(x))
     assert loaded.converged_ == mixture.converged_
-    # Another number of columns is no obstacle to fitting anew.
+    # A second fit may have another number of columns.
     loaded.fit(torch.as_tensor(np.random.default_rng(0).dirichlet([2, 3], size=50)))
 
 
@@ -288,7 +288,7 @@ def test_columns_that_depend_on_one_another():
     rng = np.random.default_rng(1)
     part = rng.normal(size=(400, 4)) * [9, 7, 5, 3]
     x = torch.as_tensor(np.c_[part, part @ rng.normal(size=4)])
-    # More components than the data has use for: some keep the prior's covariance alone.
+    # With too many components, some have the covariance of the prior.
     mixture = DirichletProcessMixture(20).fit(x)
     assert mixture.weights_.min() < 1e-6
     away = x.clone()
@@ -306,9 +306,9 @@ def test_log_density_has_gradients():
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (torch.full((5, 2), torch.nan), "NaN or infinite"),
-        (torch.zeros(2, 2), "2 rows, expected at least 3"),
-        (torch.zeros(5), "1 dimensions, expected 2"),
+        (torch.full((5, 2), torch.nan), "finite values, got NaN or infinity"),
+        (torch.zeros(2, 2), "at least 3 rows .*, got 2"),
+        (torch.zeros(5), "2 dimensions .*, got 1"),
     ],
 )
 def test_data_that_cannot_be_fitted(x, message):
@@ -329,9 +329,9 @@ def test_parameters_and_columns_that_do_not_fit():
         with pytest.raises(InputError, match=name):
             DirichletProcessMixture(**{name: value}).fit(x)
     mixture = DirichletProcessMixture(2).fit(x)
-    with pytest.raises(InputError, match="3 columns, expected 2"):
+    with pytest.raises(InputError, match="2 columns, got 3"):
         mixture.score_samples(torch.zeros(4, 3))
-    with pytest.raises(InputError, match="no proportions"):
+    with pytest.raises(InputError, match="rows that are proportions"):
         DirichletProcessMixture(2, components="dirichlet").fit(x)
 
 

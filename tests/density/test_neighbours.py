@@ -1,4 +1,4 @@
-"""Distances to the nearest learned people against a plain loop in float64."""
+"""Distances to the nearest people, compared with a plain loop in float64."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rows(count: int, dims: int, seed: int) -> torch.Tensor:
 
 
 def expected(x: np.ndarray, person: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """The definition: spacing to 30 people, power 0.4, a floor of 0.01, up to 3 people, all dimensions."""
+    """Definition: spacing to 30 people, power 0.4, floor 0.01, up to 3 people, all dimensions."""
     people = np.unique(person)
     squares = []
     for row, own in zip(x, person, strict=True):
@@ -43,7 +43,7 @@ def expected(x: np.ndarray, person: np.ndarray, query: np.ndarray) -> np.ndarray
 
 @pytest.mark.parametrize("people", [4, 20, 50])
 def test_equals_the_definition(people):
-    """Of 4, 20 and 50 people the nearest, the two and the three nearest count."""
+    """With 4, 20 and 50 people, the one, two and three nearest count."""
     x, query = rows(100, 5, 0), rows(20, 5, 1)
     person = 7 * (torch.arange(100) % people)
     nearest = learned(x, person)
@@ -60,14 +60,14 @@ def test_one_person_alone_is_told_from_what_is_far_at_any_scale(scale):
     around = ((x - x.mean(0)).double() ** 2).sum(1).mean().sqrt()
     query = torch.cat([x[:1], x[:1] + 10 * around])
     near, far = nearest(nearest.project(query)).tolist()
-    # Powers of the scale alone differ: a distance over another one to the power 0.4.
+    # Scores differ by the scale only: a distance over another one to the power 0.4.
     unit = 0.6 * float(around.log())
     assert near - unit == pytest.approx(np.log(0.01), abs=1e-3)
     assert far - unit > np.log(10)
 
 
 def test_a_persons_own_rows_are_left_out():
-    """As of a detector that never saw the person, but for the spacing, which is kept."""
+    """Scores equal those of a detector without the person, except for the spacing."""
     x, person = rows(80, 5, 0), torch.arange(80) // 2
     nearest = learned(x, 3 * person)
     points = nearest.project(x)
@@ -91,7 +91,7 @@ def test_the_only_person_there_is_counts():
 
 
 def test_one_abnormal_person_makes_no_other_one_normal():
-    """Among 60 people: what is like that one is hardly nearer than before."""
+    """An abnormal person among 60 people hardly changes scores of similar behaviour."""
     x = rows(60, 4, 0)
     odd = torch.tensor([[20.0, 0, 0, 0]])
     without, with_odd = learned(x, torch.arange(60)), learned(torch.cat([x, odd]), torch.arange(61))
@@ -154,8 +154,8 @@ def test_many_rows_are_scored_some_at_a_time(monkeypatch):
     query = nearest.project(rows(45, 4, 1))
     whole, none = nearest(query), nearest(query[:0])
     monkeypatch.setattr(neighbours, "_BLOCK", 10)
-    sizes, inner = [], nearest.compare
-    monkeypatch.setattr(nearest, "compare", lambda a, *b: sizes.append(len(a)) or inner(a, *b))
+    sizes, inner = [], nearest.score
+    monkeypatch.setattr(nearest, "score", lambda a, *b: sizes.append(len(a)) or inner(a, *b))
     torch.testing.assert_close(nearest(query), whole)
     assert sizes == [10, 10, 10, 10, 5] and none.shape == (0,)
 
@@ -236,7 +236,7 @@ def test_more_rows_are_learned_beside_the_old_ones():
     nearest = NearestDistance().measure(old.float(), 0)
     nearest.fit(nearest.project(old.float()), torch.arange(300))
     before = {name: value.clone() for name, value in nearest.state_dict().items()}
-    # A handful far away from everything, of one person.
+    # A few rows of one person, far from all others.
     new = nearest.project(
         (8 + 0.1 * torch.randn(5, 4, generator=generator, dtype=torch.float64)).float()
     )
@@ -248,7 +248,7 @@ def test_more_rows_are_learned_beside_the_old_ones():
     assert (now <= was + 1e-9).all()
     usual = nearest(nearest.points + 0.3)
     assert (now[50:55] < was[50:55] - 1).all()
-    # What lies three away from the new rows is still abnormal.
+    # Rows at distance three from the new rows are still abnormal.
     assert (now[55:] > usual.max()).all()
     for name, value in nearest.state_dict().items():
         assert torch.equal(value, before[name])
@@ -269,7 +269,7 @@ def test_rows_are_bounded_and_new_ones_come_first(monkeypatch):
 
 
 def test_rows_just_over_the_most_lose_only_what_is_too_many():
-    """Of 10,001 rows 10,000 are kept, from the first to the last: not every second one."""
+    """Of 10,001 rows, 10,000 are stored, from the first to the last, not every second row."""
     points = torch.arange(10_001, dtype=torch.float32)[:, None]
     kept = NearestDistance().fit(points, torch.arange(10_001)).points
     assert len(kept.unique()) == 10_000 and kept[0] == 0 and kept[-1] == 10_000

@@ -12,7 +12,7 @@ from helpers import NETWORK
 from gepc_geo import GEPC, InputError, OnlineScorer
 from gepc_geo.baselines import COMPETITORS, MotionMixture, NearestNeighbour
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.density.tails import TailCalibrator
+from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.evaluation.evaluator import clip_labels, evaluate
 from gepc_geo.evaluation.tables import (
     ScoreOptions,

@@ -7,7 +7,7 @@ import pytest
 from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError
-from gepc_geo.density.tails import TailCalibrator
+from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.evaluation.tables import LEVELS, ScoreOptions, clip_level, frame_level, score_table
 
 

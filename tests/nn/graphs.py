@@ -1,4 +1,4 @@
-"""Small batches of graphs, stored both ways, and layers as training would leave them."""
+"""Small batches of graphs, sparse and dense, and layers with random weights and statistics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Graphs(NamedTuple):
-    """A batch of graphs, some of whose nodes are missing."""
+    """Batch of graphs with missing nodes."""
 
     dense: Tensor  # [B, T, V, C]
     adj: Tensor  # [B, S, V, V]
@@ -23,12 +23,12 @@ class Graphs(NamedTuple):
 
     @property
     def sparse(self) -> tuple[Tensor, ...]:
-        """The arguments of the sparse layer up to ``node_id``."""
+        """Arguments of the sparse layer up to ``node_id``."""
         return self[3:]
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The arguments that spare the sparse layer reading from the device."""
+        """Sizes, with which the sparse layer reads nothing from the device."""
         return {"batch_size": self.mask.size(0), "max_num_nodes": self.mask.size(1)}
 
 
@@ -71,7 +71,7 @@ RAGGED = torch.tensor([[1, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0]], 
 
 
 def trained(layer: torch.nn.Module, dtype: torch.dtype = torch.float64) -> torch.nn.Module:
-    """Norm statistics and weights as training would leave them, in evaluation mode."""
+    """Sets random norm statistics and weights, and evaluation mode."""
     generator = torch.Generator().manual_seed(7)
     for name, value in layer.state_dict().items():
         if "norm" in name and value.is_floating_point():

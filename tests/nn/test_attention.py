@@ -1,4 +1,4 @@
-"""Attention forms: their protocol, and one of the user's own."""
+"""Attention forms: the base class, and a custom form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gepc_geo.nn import (
 
 
 class Activated(Attention):
-    """As in GATv2: an activation before the sum over channels."""
+    """Form of GATv2: an activation before the sum over channels."""
 
     def score(self, source: Tensor, target: Tensor) -> Tensor:
         return F.leaky_relu(source + target, 0.2).sum((-2, -1))
@@ -72,9 +72,9 @@ def test_repr_and_reset():
 
 
 def test_forms_that_do_not_fit():
-    with pytest.raises(InputError, match="attention is 'cosine', expected dot, scaled_dot, add"):
+    with pytest.raises(InputError, match="attention must be dot, scaled_dot, add.*, got 'cosine'"):
         SpatialAttentionConv(3, 4, 5, attention="cosine")
     with pytest.raises(
-        InputError, match="attention has 3 channels and 1 relations, expected 3 and"
+        InputError, match="attention must have 3 channels and 3 relations, got 3 and 1"
     ):
         SpatialAttentionConv(3, 4, 5, attention=DotProductAttention(3, 4, 1))

@@ -23,7 +23,7 @@ from gepc_geo.poses.skeleton import SKELETONS
 @pytest.mark.parametrize("form", ["softmax", "student"])
 @pytest.mark.parametrize("offset", [0.0, 30.0])
 def test_start_agrees_with_k_means(form, offset):
-    """Also for latents far from the origin and of different norms, where raw centroids would not."""
+    """Holds for latents far from the origin and of different norms; plain centroids fail there."""
     z = torch.randn(500, 12, generator=torch.Generator().manual_seed(0)) * 3 + offset
     layer = SoftAssignment(7, 12, form)
     scaled = layer.standardize(z)
@@ -57,7 +57,7 @@ def test_student_form_is_the_student_kernel():
 def test_unknown_forms_are_refused():
     with pytest.raises(InputError, match="assignment is 'hard'"):
         SoftAssignment(3, 2, "hard")
-    with pytest.raises(InputError, match="num_clusters is 2.5, expected a whole number"):
+    with pytest.raises(InputError, match="num_clusters must be a whole number, got 2.5"):
         SoftAssignment(2.5, 3)
     with pytest.raises(InputError, match="target is 'hard'"):
         target_distribution(torch.zeros(2, 2), "hard")
@@ -75,7 +75,7 @@ def test_targets_equal_the_printed_formulas(seed, n, k):
 
 
 def test_equal_frequencies_leave_the_papers_targets_alone():
-    """Eq. 3 only balances sizes; DEC's form sharpens."""
+    """Eq. 3 balances sizes only; the form of DEC also sharpens."""
     p = torch.tensor([[0.7, 0.3], [0.3, 0.7]])
     torch.testing.assert_close(target_distribution(p.log(), "paper"), p)
     assert target_distribution(p.log(), "dec").max() > 0.8

@@ -1,4 +1,4 @@
-"""The sparse layer: against plain loops, alone, and in what PyG puts around a layer."""
+"""Sparse layer: compared with plain loops, and in tools of PyG."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_EDGES = torch.zeros(2, 0, dtype=torch.long)
 
 @torch.no_grad()
 def logit(layer: SpatialAttentionConv, s: int, xv: torch.Tensor, xw: torch.Tensor) -> float:
-    """The attention of target w [T, C] to source v [T, C], a number at a time."""
+    """Logit of target w [T, C] and source v [T, C], as a plain loop."""
     form = layer.attention
     rows = slice(s * form.channels, (s + 1) * form.channels)
     theta = [form.theta.weight[rows] @ row + form.theta.bias[rows] for row in xv]
@@ -41,7 +41,7 @@ def logit(layer: SpatialAttentionConv, s: int, xv: torch.Tensor, xw: torch.Tenso
 
 @torch.no_grad()
 def matrices(layer: SpatialAttentionConv, g: Graphs, branch: str, s: int) -> torch.Tensor:
-    """The weight of each source for each target, [N, N], from the formulas of section 3.2."""
+    """Weights of sources for targets, [N, N], from the formulas of section 3.2."""
     nodes = len(g.x)
     result = torch.zeros(nodes, nodes, dtype=torch.float64)
     edges = list(zip(*g.edge_index.tolist(), g.edge_type.tolist(), g.edge_weight, strict=True))
@@ -130,7 +130,7 @@ def layer_and_graphs(**options: object) -> tuple[SpatialAttentionConv, Graphs]:
 @pytest.mark.parametrize("scope", ["all", "edges"])
 def test_relabelled_nodes_permute_the_output(scope):
     layer, g = layer_and_graphs(scope=scope)
-    # Within each graph: sorting by a random number after the graph's own.
+    # Permutes within each graph: sorts by graph, then by a random number.
     order = (g.batch + torch.rand(len(g.batch)) * 0.9).argsort()
     place = order.argsort()
     out = layer(
@@ -272,7 +272,7 @@ def test_attention_weights_over_all_pairs(ragged):
     for s in range(2):
         expected = matrices(layer, g, "inferred", s)
         torch.testing.assert_close(alpha[:, s], expected[pairs[0], pairs[1]])
-    with pytest.raises(InputError, match="expected inferred for attention weights"):
+    with pytest.raises(InputError, match="branches must have inferred for attention weights"):
         layer_and_graphs(branches=("static",))[0](*g.sparse, return_attention_weights=True)
 
 
@@ -324,7 +324,7 @@ def test_autocast_stays_close(dtype, scope):
     exact = layer(*g.sparse)
     with torch.autocast("cpu", dtype):
         rough = layer(*g.sparse)
-        # A sum of products that half precision cannot hold is no trouble to a softmax in float32.
+        # The sum of products overflows half precision; the softmax runs in float32.
         large = layer(3e3 * g.x, *g.sparse[1:])
     assert (rough.float() - exact).abs().mean() < 0.02 * exact.abs().mean()
     assert torch.isfinite(large).all()
@@ -391,20 +391,20 @@ def test_names_of_the_state_are_stable():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"branches": ["local"]}, r"branches are \['local'\], expected some of static"),
-        ({"branches": []}, r"branches are \[\], expected"),
-        ({"num_nodes": None}, "num_nodes is None, expected a number"),
-        ({"scope": "graph"}, "scope is 'graph', expected all or edges"),
-        ({"normalize": "row"}, "normalize is 'row', expected column or none"),
-        ({"num_relations": 0}, "num_relations is 0, expected at least 1"),
-        ({"in_channels": 3.0}, "in_channels is 3.0, expected a whole number"),
-        ({"in_channels": "3"}, "in_channels is '3', expected a whole number"),
-        ({"in_channels": True}, "in_channels is True, expected a whole number"),
-        ({"out_channels": None}, "out_channels is None, expected a whole number"),
-        ({"num_nodes": 5.5}, "num_nodes is 5.5, expected a whole number"),
-        ({"num_relations": 2.0}, "num_relations is 2.0, expected a whole number"),
-        ({"attention_channels": 0.25}, "attention_channels is 0.25, expected a whole number"),
-        ({"attention_channels": 0}, "attention_channels is 0, expected at least 1"),
+        ({"branches": ["local"]}, r"branches must be some of static.*, got \['local'\]"),
+        ({"branches": []}, r"branches must be some of .*, got \[\]"),
+        ({"num_nodes": None}, "num_nodes must be a number .*, got None"),
+        ({"scope": "graph"}, "scope must be all or edges, got 'graph'"),
+        ({"normalize": "row"}, "normalize must be column or none, got 'row'"),
+        ({"num_relations": 0}, "num_relations must be at least 1, got 0"),
+        ({"in_channels": 3.0}, "in_channels must be a whole number, got 3.0"),
+        ({"in_channels": "3"}, "in_channels must be a whole number, got '3'"),
+        ({"in_channels": True}, "in_channels must be a whole number, got True"),
+        ({"out_channels": None}, "out_channels must be a whole number, got None"),
+        ({"num_nodes": 5.5}, "num_nodes must be a whole number, got 5.5"),
+        ({"num_relations": 2.0}, "num_relations must be a whole number, got 2.0"),
+        ({"attention_channels": 0.25}, "attention_channels must be a whole number, got 0.25"),
+        ({"attention_channels": 0}, "attention_channels must be at least 1, got 0"),
     ],
 )
 def test_options_that_do_not_fit(options, message):
@@ -415,25 +415,31 @@ def test_options_that_do_not_fit(options, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x": torch.zeros(5, 2, 1)}, r"x is \[5, 2, 1\], expected \[N, C\] or \[N, T, C\] with"),
-        ({"edge_index": torch.zeros(3, 1).long()}, r"edge_index is \[3, 1\], expected \[2, E\]"),
-        ({"edge_index": torch.tensor([[0], [5]])}, "edge_index holds 5, expected 0 to 4"),
-        ({"edge_index": torch.eye(3).to_sparse()}, r"of \[3, 3\], expected \[5, 5\]"),
-        ({"edge_type": torch.tensor([2])}, "edge_type holds 2, expected 0 to 1"),
-        ({"edge_type": torch.tensor([-1])}, "edge_type holds -1, expected 0 to 1"),
-        ({"edge_type": torch.tensor([0, 1])}, r"edge_type is \[2\], expected \[1\]"),
-        ({"edge_weight": torch.ones(1, 1)}, r"edge_weight is \[1, 1\], expected \[1\]"),
-        ({"batch": torch.tensor([0])}, r"batch is \[1\], expected \[5\]"),
-        ({"batch": torch.tensor([0, 1, 0, 1, 1])}, "batch is not sorted"),
-        ({"batch_size": 1}, "batch holds 1, expected 0 to 0"),
-        ({"max_num_nodes": 2}, "a graph has 3 nodes, expected at most 2"),
-        ({"node_id": None}, "a graph has 2 to 3 nodes, expected exactly 3 .* or node_id"),
-        ({"node_id": torch.zeros(5).long()}, "node_id names a node of a graph twice"),
-        ({"node_id": torch.tensor([0, 1, 2, 0, 3])}, "node_id holds 3, expected 0 to 2"),
-        ({"node_id": torch.tensor([0])}, r"node_id is \[1\], expected \[5\]"),
+        (
+            {"x": torch.zeros(5, 2, 1)},
+            r"x must be \[N, C\] or \[N, T, C\] with .*, got \[5, 2, 1\]",
+        ),
+        ({"edge_index": torch.zeros(3, 1).long()}, r"edge_index must be \[2, E\], got \[3, 1\]"),
+        ({"edge_index": torch.tensor([[0], [5]])}, "edge_index must be from 0 to 4, got 5"),
+        (
+            {"edge_index": torch.eye(3).to_sparse()},
+            r"must be a sparse tensor of \[5, 5\], got \[3, 3\]",
+        ),
+        ({"edge_type": torch.tensor([2])}, "edge_type must be from 0 to 1, got 2"),
+        ({"edge_type": torch.tensor([-1])}, "edge_type must be from 0 to 1, got -1"),
+        ({"edge_type": torch.tensor([0, 1])}, r"edge_type must be \[1\].*, got \[2\]"),
+        ({"edge_weight": torch.ones(1, 1)}, r"edge_weight must be \[1\].*, got \[1, 1\]"),
+        ({"batch": torch.tensor([0])}, r"batch must be \[5\].*, got \[1\]"),
+        ({"batch": torch.tensor([0, 1, 0, 1, 1])}, "batch must be sorted"),
+        ({"batch_size": 1}, "batch must be from 0 to 0, got 1"),
+        ({"max_num_nodes": 2}, "max_num_nodes must be at least 3, got 2"),
+        ({"node_id": None}, "each graph must have 3 nodes .* without node_id, got 2 to 3"),
+        ({"node_id": torch.zeros(5).long()}, "node_id must be unique in each graph"),
+        ({"node_id": torch.tensor([0, 1, 2, 0, 3])}, "node_id must be from 0 to 2, got 3"),
+        ({"node_id": torch.tensor([0])}, r"node_id must be \[5\].*, got \[1\]"),
         (
             {"node_id": None, "batch_size": 2, "max_num_nodes": 3},
-            "2 graphs have 5 nodes, expected exactly 3 each",
+            "each graph must have 3 nodes .* without node_id, got 5 nodes in 2 graphs",
         ),
     ],
 )
@@ -452,26 +458,32 @@ def test_input_that_does_not_fit(change, message):
 
 FLOATS = torch.zeros(5)
 KINDS = [
-    ({"edge_index": torch.zeros(2, 1)}, "edge_index holds torch.float32, expected whole numbers"),
-    ({"edge_index": torch.zeros(2, 1).bool()}, "edge_index holds torch.bool, expected whole"),
-    ({"edge_index": [[0], [1]]}, "edge_index is a list, expected a tensor"),
-    ({"edge_type": torch.zeros(1)}, "edge_type holds torch.float32, expected whole numbers"),
-    ({"edge_type": torch.zeros(1).half()}, "edge_type holds torch.float16, expected whole"),
-    ({"edge_weight": [1.0]}, "edge_weight is a list, expected a tensor"),
-    ({"batch": FLOATS}, "batch holds torch.float32, expected whole numbers"),
-    ({"batch": FLOATS.cfloat()}, "batch holds torch.complex64, expected whole numbers"),
-    ({"batch": [0, 0, 0, 1, 1]}, "batch is a list, expected a tensor"),
-    ({"node_id": FLOATS.double()}, "node_id holds torch.float64, expected whole numbers"),
-    ({"batch_size": 2.0}, "batch_size is 2.0, expected a whole number"),
-    ({"max_num_nodes": 3.0}, "max_num_nodes is 3.0, expected a whole number"),
-    ({"x": torch.zeros(5, 3).long()}, "x holds torch.int64, expected floating point numbers"),
+    ({"edge_index": torch.zeros(2, 1)}, "edge_index must hold whole numbers.*, got torch.float32"),
+    (
+        {"edge_index": torch.zeros(2, 1).bool()},
+        "edge_index must hold whole numbers.*, got torch.bool",
+    ),
+    ({"edge_index": [[0], [1]]}, "edge_index must be a tensor, got list"),
+    ({"edge_type": torch.zeros(1)}, "edge_type must hold whole numbers.*, got torch.float32"),
+    (
+        {"edge_type": torch.zeros(1).half()},
+        "edge_type must hold whole numbers.*, got torch.float16",
+    ),
+    ({"edge_weight": [1.0]}, "edge_weight must be a tensor, got list"),
+    ({"batch": FLOATS}, "batch must hold whole numbers.*, got torch.float32"),
+    ({"batch": FLOATS.cfloat()}, "batch must hold whole numbers.*, got torch.complex64"),
+    ({"batch": [0, 0, 0, 1, 1]}, "batch must be a tensor, got list"),
+    ({"node_id": FLOATS.double()}, "node_id must hold whole numbers.*, got torch.float64"),
+    ({"batch_size": 2.0}, "batch_size must be a whole number, got 2.0"),
+    ({"max_num_nodes": 3.0}, "max_num_nodes must be a whole number, got 3.0"),
+    ({"x": torch.zeros(5, 3).long()}, "x must hold floating point numbers, got torch.int64"),
 ]
 
 
 @pytest.mark.parametrize("scope", ["all", "edges"])
 @pytest.mark.parametrize(("change", "message"), KINDS)
 def test_numbers_of_another_kind_are_refused_without_a_look_at_them(change, message, scope):
-    """Also where values are trusted, as nothing is read back from the device."""
+    """Types and shapes are checked also if nothing is read from the device."""
     layer = SpatialAttentionConv(3, 4, num_nodes=3, num_relations=2, scope=scope)
     arguments = {
         "x": torch.randn(5, 3),
@@ -491,7 +503,7 @@ def test_numbers_of_another_kind_are_refused_without_a_look_at_them(change, mess
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
 def test_whole_numbers_of_any_size_are_indices(dtype):
-    """Also where a batch has more nodes than the smallest of them can count."""
+    """Small index types work for batches with more nodes than the type can count."""
     g = random_graphs(torch.ones(80, 3, dtype=torch.bool))
     layer = trained(SpatialAttentionConv(3, 4, num_nodes=3, num_relations=2))
     places = {name: getattr(g, name) for name in ("edge_index", "edge_type", "batch", "node_id")}
@@ -500,7 +512,7 @@ def test_whole_numbers_of_any_size_are_indices(dtype):
 
 
 class Reshaping(torch.nn.Module):
-    """A model explainers can run: features of two dimensions outside, three inside."""
+    """Model for explainers: features of two dimensions outside, three inside."""
 
     def __init__(self, **options: object) -> None:
         super().__init__()
@@ -589,7 +601,7 @@ def test_frozen_norms_stay_frozen_in_training():
     ("branches", "scope"), [(("static", "inferred"), "all"), (("global", "inferred"), "edges")]
 )
 def test_compiles_to_code_of_its_own(branches, scope):
-    """With the compiler that people use; the test above only looks for graph breaks."""
+    """Uses the default compiler; the test above looks for graph breaks only."""
     layer = trained(SpatialAttentionConv(3, 4, 4, 2, branches, scope), torch.float32)
     g = random_graphs(RAGGED, dtype=torch.float32)
     run = torch.compile(layer, fullgraph=True, dynamic=True)
@@ -609,16 +621,18 @@ def test_compiled_without_sizes_it_reads_them():
 def test_what_would_be_read_wrongly_is_refused(monkeypatch):
     layer = SpatialAttentionConv(3, 4, num_relations=1, branches=("static",))
     x, pairs = torch.zeros(3, 3), torch.tensor([[0, 1], [1, 2]])
-    with pytest.raises(InputError, match="CSC layout, expected the transposed"):
+    with pytest.raises(
+        InputError, match="must be the transposed .*, got a sparse tensor in CSC layout"
+    ):
         layer(x, to_torch_csc_tensor(pairs, size=(3, 3)))
-    with pytest.raises(InputError, match="x is a tuple, expected a tensor"):
+    with pytest.raises(InputError, match=r"x must be a tensor \[N, C\].*, got tuple"):
         layer((x, x), pairs)
-    with pytest.raises(InputError, match="batch_size is 2 without batch"):
+    with pytest.raises(InputError, match="batch_size must be 1 .* without batch, got 2"):
         SpatialAttentionConv(3, 4, branches=("inferred",))(x, pairs, batch_size=2)
 
     class Sparse:
         pass
 
     monkeypatch.setattr("gepc_geo.nn.conv.SparseTensor", Sparse)
-    with pytest.raises(InputError, match=r"torch_sparse\.SparseTensor, expected a tensor"):
+    with pytest.raises(InputError, match=r"must be a tensor, .*, got a torch_sparse\.SparseTensor"):
         layer(x, Sparse())

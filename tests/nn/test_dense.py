@@ -1,4 +1,4 @@
-"""The dense twin: against the sparse layer, compiled, exported, with masks."""
+"""Dense layer: compared with the sparse layer, compiled, exported, with masks."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ SUBSETS = [c for n in (1, 2, 3) for c in combinations(BRANCHES, n)]
     timeless=st.booleans(),
     full=st.booleans(),
     double=st.booleans(),
-    # Which side has more channels decides which sum comes first.
+    # The side with more channels decides the order of the sums.
     channels=st.sampled_from([2, 5]),
-    # From 16 graphs on another kernel takes the products over channels.
+    # From 16 graphs on, another kernel computes the products over channels.
     graphs=st.sampled_from([3, 17]),
     residual=st.booleans(),
 )
@@ -63,18 +63,18 @@ def test_sparse_and_dense_agree_forward_and_backward(
     sparse = SpatialAttentionConv(3, channels, nodes, relations, branches, **options)
     dense = DenseSpatialAttentionConv(3, channels, nodes, relations, branches, **options)
     if sparse.adjacency is not None:
-        # Uniform, it gives all nodes of a graph the same sum, and batch norm nothing to divide by.
+        # A uniform adjacency gives all nodes of a graph the same sum, without variance.
         sparse.adjacency.data += 0.2 * torch.rand_like(sparse.adjacency)
     dense.load_state_dict(sparse.state_dict())
     mask = torch.rand(graphs, nodes) < (1.0 if full else 0.6)
     frames = 1 if timeless else frames
-    # The variance of a handful of values may be all rounding in float32.
+    # The variance of a few values may be rounding noise in float32.
     assume(not training or int(mask.sum()) * frames > 4)
     g = random_graphs(mask, 3, frames, relations, dtype, seed)
     for layer in (sparse, dense):
         layer.to(dtype).train(training)
 
-    # What lies where no node is does not matter.
+    # Values of missing nodes do not matter.
     x = torch.where(mask[:, None, :, None], g.dense, torch.nan).requires_grad_()
     nodes_of = x.transpose(1, 2)[mask]
     one = sparse(nodes_of[:, 0] if timeless else nodes_of, *g.sparse[1:])
@@ -182,11 +182,16 @@ def test_gradients_are_right():
 @pytest.mark.parametrize(
     ("x", "adj", "mask", "message"),
     [
-        ((2, 3, 5, 1), (2, 5, 5), None, r"x is \[2, 3, 5, 1\], expected \[B, V, C\] or"),
-        ((2, 4, 3), (2, 4, 4), None, "x has 4 nodes a graph, expected exactly 5"),
-        ((2, 5, 3), (3, 5, 5), None, r"adj is \[3, 5, 5\], expected \[2, 5, 5\] or \[2, 2, 5, 5\]"),
-        ((2, 5, 3), (1, 2, 5, 5), None, r"adj is \[1, 2, 5, 5\], expected"),
-        ((2, 5, 3), (2, 5, 5), (2, 4), r"mask is \[2, 4\] .*, expected \[2, 5\] of torch.bool"),
+        ((2, 3, 5, 1), (2, 5, 5), None, r"x must be \[B, V, C\] or .*, got \[2, 3, 5, 1\]"),
+        ((2, 4, 3), (2, 4, 4), None, "x must have 5 nodes in each graph .*, got 4"),
+        (
+            (2, 5, 3),
+            (3, 5, 5),
+            None,
+            r"adj must be \[2, 5, 5\] or \[2, 2, 5, 5\] .*, got \[3, 5, 5\]",
+        ),
+        ((2, 5, 3), (1, 2, 5, 5), None, r"adj must be .*, got \[1, 2, 5, 5\]"),
+        ((2, 5, 3), (2, 5, 5), (2, 4), r"mask must be \[2, 5\] of torch.bool, got \[2, 4\]"),
     ],
 )
 def test_input_that_does_not_fit(x, adj, mask, message):
@@ -199,13 +204,13 @@ def test_input_that_does_not_fit(x, adj, mask, message):
 def test_input_that_is_no_tensor_or_of_other_numbers():
     layer = DenseSpatialAttentionConv(3, 4, 5, 2)
     x, adj = torch.zeros(2, 5, 3), torch.zeros(2, 5, 5)
-    with pytest.raises(InputError, match="adj is a list, expected a tensor"):
+    with pytest.raises(InputError, match="adj must be a tensor, got list"):
         layer(x, adj.tolist())
-    with pytest.raises(InputError, match="mask is a list, expected a tensor"):
+    with pytest.raises(InputError, match="mask must be a tensor, got list"):
         layer(x, adj, [[True] * 5] * 2)
-    with pytest.raises(InputError, match="x holds torch.int64, expected floating point numbers"):
+    with pytest.raises(InputError, match="x must hold floating point numbers, got torch.int64"):
         layer(x.long(), adj)
-    with pytest.raises(InputError, match="out_channels is 4.0, expected a whole number"):
+    with pytest.raises(InputError, match="out_channels must be a whole number, got 4.0"):
         DenseSpatialAttentionConv(3, 4.0, 5, 2)
 
 

@@ -1,4 +1,4 @@
-"""Masked statistics are those of the nodes that are there."""
+"""Masked statistics are those of the present nodes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_folded_into_a_linear_map_it_is_the_same_map():
 
 
 def test_without_momentum_every_batch_counts_the_same():
-    """As torch.optim.swa_utils.update_bn sets it."""
+    """A momentum of None, as torch.optim.swa_utils.update_bn sets it."""
     torch.manual_seed(0)
     masked, plain = ChannelNorm(2), ChannelNorm(2)
     masked.momentum = plain.momentum = None

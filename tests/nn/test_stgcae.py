@@ -23,7 +23,7 @@ def model(name: str = "coco18", window: int = 12, channels: int = 3, **options) 
 
 
 def test_default_sizes():
-    """The latent the design names, and a size near the public implementation's 793,431 parameters."""
+    """Latent of 1152; size close to the 793,431 parameters of the public implementation."""
     net = model()
     assert net.latent_dim == 1152
     assert 700_000 < sum(p.numel() for p in net.parameters()) < 900_000
@@ -41,7 +41,7 @@ def test_any_skeleton_and_window(name, window):
 
 
 def test_strides_decide_windows_and_upsampling():
-    with pytest.raises(InputError, match="window is 10, expected a multiple of 6"):
+    with pytest.raises(InputError, match="window must be a multiple of 6, .*, got 10"):
         model(window=10)
     net = model("box5", 16, encoder_channels=[2, 2, 2], strides=[2, 2, 4], decoder_channels=[2, 2])
     assert stretches(net) == {"stretch_1": (16, 1)}
@@ -74,7 +74,7 @@ def test_every_parameter_learns():
     reconstruction, _ = net(torch.randn(8, 12, 5, 3))
     reconstruction.square().sum().backward()
     still = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.any()]
-    # Attention is a softmax over sources: a bias of theta that all sources share cancels.
+    # In a softmax over sources, a bias of theta cancels because all sources share it.
     assert not [name for name in still if "phi.bias" not in name and "theta.bias" not in name]
 
 
@@ -123,7 +123,7 @@ def test_temporal_convolution_sees_one_node_over_time(stride):
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_a_kernel_of_one_frame_keeps_every_strideth(stride):
-    """An odd number of windows and two threads: what a strided 1x1 convolution does not survive."""
+    """An odd number of windows and two threads, which break a strided 1x1 convolution."""
     layer, threads = TemporalConv(2, 2, 1, stride), torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -165,7 +165,7 @@ def test_dropout_drops_its_share_before_the_residual_and_only_in_training():
 
 
 def test_flops_are_near_the_published_count():
-    """84 MFLOP a window to encode and 571 to train, by the ordinary formulation."""
+    """The ordinary network takes 84 MFLOP a window to encode and 571 to train."""
     flops = count_flops(model())
     assert 60e6 < flops["encode"] < 110e6
     assert 400e6 < flops["train"] < 800e6
@@ -174,15 +174,15 @@ def test_flops_are_near_the_published_count():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"strides": (2, 3)}, "strides has 2 numbers, expected 9"),
-        ({"decoder_channels": ()}, "decoder_channels is empty"),
-        ({"attention": "cosine"}, "attention is 'cosine', expected dot, scaled_dot, additive"),
-        ({"kernel_size": 8}, "kernel_size is 8, expected an odd number"),
-        ({"encoder_channels": (4.5,) * 9}, "encoder_channels is 4.5, expected a whole number"),
-        ({"strides": (0,) * 9}, "strides is 0, expected at least 1"),
-        ({"kernel_size": 3.0}, "kernel_size is 3.0, expected a whole number"),
-        ({"out_channels": 2.5}, "out_channels is 2.5, expected a whole number"),
-        ({"dropout": 1.0}, "dropout is 1.0, expected at least 0 and less than 1"),
+        ({"strides": (2, 3)}, "strides must have 9 numbers, .*, got 2"),
+        ({"decoder_channels": ()}, "decoder_channels must have at least one block"),
+        ({"attention": "cosine"}, "attention must be dot, scaled_dot, additive .*, got 'cosine'"),
+        ({"kernel_size": 8}, "kernel_size must be an odd number, got 8"),
+        ({"encoder_channels": (4.5,) * 9}, "encoder_channels must be a whole number, got 4.5"),
+        ({"strides": (0,) * 9}, "strides must be at least 1, got 0"),
+        ({"kernel_size": 3.0}, "kernel_size must be a whole number, got 3.0"),
+        ({"out_channels": 2.5}, "out_channels must be a whole number, got 2.5"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and less than 1, got 1.0"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, message):
@@ -192,6 +192,6 @@ def test_options_that_do_not_fit_are_refused(options, message):
 
 @pytest.mark.parametrize("shape", [(2, 18, 5, 3), (2, 13, 5, 3), (2, 12, 6, 3), (2, 12, 5, 4)])
 def test_windows_of_another_shape_are_refused(shape):
-    """18 frames with a window of 12 used to come back as three windows for two."""
-    with pytest.raises(InputError, match=r"expected \(12, 5, 3\)"):
+    """Unchecked, two windows of 18 frames would decode to three windows of 12."""
+    with pytest.raises(InputError, match=r"windows must be \(12, 5, 3\)"):
         model("box5", hidden=1)(torch.randn(shape))

@@ -1,4 +1,4 @@
-"""ST-GCN's own block, beside one written from the paper alone, channels first."""
+"""ST-GCN block, compared with a channels-first block written from the paper."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gepc_geo.poses.skeleton import SKELETONS
 
 
 class Reference(nn.Module):
-    """The block of Yan et al. on [B, C, T, V]."""
+    """Block of Yan et al. on [B, C, T, V]."""
 
     def __init__(self, inside: int, outside: int, subsets: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ SIZES = [(4, 4, 1), (4, 6, 1), (6, 4, 1), (4, 4, 2), (4, 6, 2)]
 
 
 def pair(inside: int, outside: int, stride: int, dropout: float) -> tuple[STGCNBlock, Reference]:
-    """Our block and the reference with its weights, all of them and all statistics random."""
+    """Our block and the reference with the same random weights and statistics."""
     torch.manual_seed(0)
     block = STGCNBlock(inside, outside, 3, 5, stride, dropout).double()
     for name, value in block.state_dict().items():
@@ -72,7 +72,7 @@ def close(one: Tensor, other: Tensor) -> None:
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("inside", "outside", "stride"), SIZES)
 def test_equals_the_block_of_the_paper(inside, outside, stride, training):
-    # Random masks differ: dropout is compared where it is none.
+    # Random masks differ, so blocks are compared without dropout.
     block, reference = pair(inside, outside, stride, dropout=0.0 if training else 0.5)
     block.train(training), reference.train(training)
     adj = torch.rand(3, 5, 5, dtype=torch.float64)
@@ -114,7 +114,7 @@ def test_reset_draws_anew():
 
 @pytest.mark.parametrize("branches", [["static"], ("static",)])
 def test_the_autoencoder_of_static_adjacencies_is_made_of_it(branches):
-    """The paper's for Kinetics; the output layer is a graph convolution and nothing else."""
+    """Model of the paper for Kinetics; the output layer is one graph convolution."""
     skeleton = SKELETONS["box5"]
     net = STGCAE(3, 5, 12, adj=skeleton.adjacency(), hidden=2, branches=branches, kernel_size=3)
     blocks = [*net.encoder, *net.decoder]
@@ -139,10 +139,10 @@ def test_the_autoencoder_of_other_adjacencies_is_not():
 @pytest.mark.parametrize(
     ("x", "adj", "message"),
     [
-        ((2, 6, 5, 4), (3, 5, 5), r"x is \[2, 6, 5, 4\], expected \[B, T, V, C\] with C = 3"),
-        ((6, 5, 3), (3, 5, 5), r"x is \[6, 5, 3\], expected \[B, T, V, C\] with C = 3"),
-        ((2, 6, 5, 3), (2, 5, 5), r"adj is \[2, 5, 5\], expected \[3, 5, 5\] \(S, V, V\)"),
-        ((2, 6, 5, 3), (3, 4, 4), r"adj is \[3, 4, 4\], expected \[3, 5, 5\]"),
+        ((2, 6, 5, 4), (3, 5, 5), r"x must be \[B, T, V, C\] with C = 3, got \[2, 6, 5, 4\]"),
+        ((6, 5, 3), (3, 5, 5), r"x must be \[B, T, V, C\] with C = 3, got \[6, 5, 3\]"),
+        ((2, 6, 5, 3), (2, 5, 5), r"adj must be \[3, 5, 5\] \(S, V, V\), got \[2, 5, 5\]"),
+        ((2, 6, 5, 3), (3, 4, 4), r"adj must be \[3, 5, 5\] .*, got \[3, 4, 4\]"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(x, adj, message):
@@ -151,7 +151,7 @@ def test_inputs_that_do_not_fit_are_refused(x, adj, message):
 
 
 def test_sizes_that_are_none_are_refused():
-    with pytest.raises(InputError, match="out_channels is 0, expected at least 1"):
+    with pytest.raises(InputError, match="out_channels must be at least 1, got 0"):
         STGCNBlock(3, 0)
-    with pytest.raises(InputError, match=r"num_relations is 3\.0, expected a whole number"):
+    with pytest.raises(InputError, match=r"num_relations must be a whole number, got 3\.0"):
         STGCNBlock(3, 4, num_relations=3.0)

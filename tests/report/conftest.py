@@ -1,4 +1,4 @@
-"""A small detector and what it finds in a small crowd, for every test of reports."""
+"""Small detectors and report contents of a small crowd."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def detector(walkers) -> GEPC:
 
 @pytest.fixture(scope="session")
 def plain(walkers) -> GEPC:
-    """Without a network, of three lengths, the last of which many people are not there long enough for."""
+    """Without a network, of three lengths; many tracks are shorter than the last length."""
     return GEPC(lengths=["6", "20", "30"], clusters=4, stride=4, score_stride=6).fit(walkers)
 
 
 @pytest.fixture(scope="session")
 def crowd() -> PoseTracks:
-    """9 test clips with labels, one of which is named by somebody who means harm."""
+    """9 test clips with labels; one has a malicious name."""
     tracks = simulate_crowd("test", num_clips=9, frames_per_clip=48, random_state=3)
     names = list(tracks.clip_names)
     names[3] = "</script><script>window.harm=1</script><img src=x onerror='window.harm=1'>"
@@ -51,7 +51,7 @@ def plain_content(plain, crowd, walkers) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def hundred(detector, crowd, walkers) -> dict[str, Any]:
-    """What is found in 108 clips: those of the crowd twelve times, two people in each."""
+    """Content for 108 clips: those of the crowd twelve times, two people in each."""
     few = crowd.rows(crowd.track < 2)
     parts = [few.with_(clip_names=[f"{n}_{name}" for name in few.clip_names]) for n in range(12)]
     return gather(detector, PoseTracks.concat(parts), train=walkers)
@@ -59,7 +59,7 @@ def hundred(detector, crowd, walkers) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def crowded(detector, walkers) -> dict[str, Any]:
-    """What is found in 210 clips of a quarter of an hour each, with labels that change all the time."""
+    """Content for 210 clips of a quarter of an hour each, with labels that change often."""
     clips, frames = 210, 20_000
     one = walkers.rows((walkers.clip == 0) & (walkers.track == walkers.track[0]))
     count = one.num_frames
@@ -82,7 +82,7 @@ def crowded(detector, walkers) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def whole_clips(walkers) -> dict[str, Any]:
-    """What a detector of whole clips finds."""
+    """Content of a detector of whole clips."""
     options = {**NETWORK, "budget": 128, "frames": 16, "mode": "reconstruction"}
     detector = GEPC(**options).fit(walkers, device="cpu")
     return gather(detector, walkers, train=walkers)
@@ -90,7 +90,7 @@ def whole_clips(walkers) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real Chromium without a window; skips where there is none."""
+    """Headless Chromium; skips if it is not installed."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         pytest.skip("chromium and chromedriver are not on the path")
@@ -111,7 +111,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def shots(tmp_path_factory) -> Path:
-    """Where screenshots go: ``make test`` names a folder that stays, build/shots."""
+    """Folder of screenshots; ``make test`` sets it to build/shots."""
     folder = os.environ.get("GEPC_GEO_SHOTS")
     path = Path(folder) if folder else tmp_path_factory.mktemp("shots")
     path.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The page in a real browser: nothing goes wrong, and it does what a reader and a keyboard ask."""
+"""The page in a browser: no errors, and mouse and keyboard work."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def size(browser: Any, width: int, height: int) -> None:
 
 
 def open_page(browser: Any, url: str, screen: tuple[int, int] = DESKTOP) -> None:
-    """Opens it and waits until its charts and the first clip are there."""
+    """Opens a page and waits for its charts and the first clip."""
     size(browser, *screen)
     browser.get_log("browser")
     browser.get(url)
@@ -43,7 +43,7 @@ def open_page(browser: Any, url: str, screen: tuple[int, int] = DESKTOP) -> None
 
 
 def keep(browser: Any, folder: Path, name: str, screen: tuple[int, int]) -> None:
-    """Screenshots: of the screen, and of the whole page as it is at that width."""
+    """Takes screenshots of the screen and of the whole page at a width."""
     assert browser.save_screenshot(str(folder / f"{name}.png"))
     height = browser.execute_script("return document.documentElement.scrollHeight")
     size(browser, screen[0], min(height, 8000))
@@ -55,7 +55,7 @@ def keep(browser: Any, folder: Path, name: str, screen: tuple[int, int]) -> None
 
 
 def drawn(browser: Any, selector: str = "#player") -> str:
-    """A checksum of a canvas's pixels."""
+    """Checksum of the pixels of a canvas."""
     picture = browser.execute_script(
         "return document.querySelector(arguments[0]).toDataURL()", selector
     )
@@ -63,7 +63,7 @@ def drawn(browser: Any, selector: str = "#player") -> str:
 
 
 def moves(browser: Any, selector: str = "#player") -> bool:
-    """Whether its pixels change within a few seconds."""
+    """Whether the pixels of a canvas change within a few seconds."""
     before = drawn(browser, selector)
     for _ in range(30):
         time.sleep(0.1)
@@ -87,11 +87,11 @@ def url(content, tmp_path_factory) -> str:
 def test_it_loads_without_a_word_and_fits(browser, url, shots, name, screen):
     open_page(browser, url, screen)
     assert browser.get_log("browser") == []
-    # The name that means harm is shown as text and has done nothing.
+    # The malicious name is shown as text and has no effect.
     assert browser.execute_script("return window.harm === undefined")
     names = [e.text for e in browser.find_elements(By.CSS_SELECTOR, "#list .name")]
     assert any("<script>" in one for one in names) and len(names) == 9
-    # Nothing sticks out to the side.
+    # Nothing overflows to the side.
     width = browser.execute_script("return document.documentElement.scrollWidth")
     assert width <= screen[0]
     keep(browser, shots, f"report_{name}", screen)
@@ -145,17 +145,19 @@ def test_a_peaks_button_plays_and_the_player_pauses(browser, url, content):
     browser.find_elements(By.CSS_SELECTOR, "button.peak")[0].click()
     assert moves(browser)
     first = content["scenes"][content["clips"][0]["peaks"][0]]
-    assert f"Person {first['people'][0]['id']} decides" in text(browser, "caption")
-    # The normal movements beside it move in the same clock.
+    assert f"Person {first['people'][0]['id']} has the score of this frame" in text(
+        browser, "caption"
+    )
+    # The normal movements have the same clock.
     assert len(browser.find_elements(By.CSS_SELECTOR, "#normal canvas")) == 3
     assert moves(browser, "#normal canvas")
     browser.find_element(By.ID, "play").click()
     assert not moves(browser) and text(browser, "play") == "Play"
-    # Another person's joints are coloured instead.
+    # The joints of another person are coloured.
     before = drawn(browser)
     browser.find_elements(By.CSS_SELECTOR, "#people button")[1].click()
     assert drawn(browser) != before
-    assert f"Person {first['people'][1]['id']} is there too" in text(browser, "caption")
+    assert f"Person {first['people'][1]['id']} is in the scene" in text(browser, "caption")
 
 
 @pytest.mark.slow
@@ -220,7 +222,7 @@ def test_labels_bring_curves(browser, url, content):
         assert len(browser.find_elements(By.CSS_SELECTOR, f"#{name} .js-line")) == 2
         assert len(browser.find_elements(By.CSS_SELECTOR, f"#{name} .points path")) == 1
         assert f"{content['quality'][area]:.3f}" in text(browser, f"{name}-note")
-    assert "Held against the labels of frames" in text(browser, "quality-note")
+    assert "Compared with the labels of frames" in text(browser, "quality-note")
 
 
 @pytest.mark.slow
@@ -234,7 +236,7 @@ def test_options_are_those_of_the_run(browser, url, content):
         )
     )
     names = [*content["options"]["scoring"], *content["options"]["detector"]]
-    assert told.keys() == {*(n.replace("_", " ") for n in names), "threshold", "made by"}
+    assert told.keys() == {*(n.replace("_", " ") for n in names), "threshold", "version"}
     expected = {
         "level": "frame",
         "mode": "assignment",
@@ -243,7 +245,7 @@ def test_options_are_those_of_the_run(browser, url, content):
         "budget": "320",
         "strides": "1, 2, 3",
         "holdout": "0.1",
-        "made by": f"gepc_geo {content['about']['version']}",
+        "version": f"gepc_geo {content['about']['version']}",
     }
     assert {name: told[name] for name in expected} == expected
     assert float(told["threshold"]) == pytest.approx(content["threshold"], rel=1e-4)
@@ -252,7 +254,7 @@ def test_options_are_those_of_the_run(browser, url, content):
 @pytest.mark.slow
 def test_words_say_what_they_are(browser, url, plain_content, tmp_path):
     open_page(browser, url)
-    assert "in 3 words that training found by itself" in text(browser, "words-note")
+    assert "in 3 words learned in training" in text(browser, "words-note")
     write_page(plain_content, tmp_path / "plain.html")
     open_page(browser, (tmp_path / "plain.html").as_uri())
     note = text(browser, "words-note")
@@ -272,7 +274,7 @@ def test_words_say_how_often_they_are_there(browser, url, content):
         shown = [one.text for one in card.find_elements(By.TAG_NAME, "dd")]
         for told, share in zip(shown, (word["share"], word["seen"]), strict=True):
             number, unit = told.split()
-            # Whole percents, below ten with a digit more.
+            # Whole percents; below ten, one more digit.
             rounded = 0.05 if "." in number else 0.5
             assert unit == "%" and abs(float(number) - 100 * share) <= rounded + 1e-9
 
@@ -312,7 +314,7 @@ def test_whole_clips_have_bars_that_can_be_clicked(browser, whole_clips, tmp_pat
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", bars[2])
     ActionChains(browser).move_to_element(bars[2]).pause(0.3).click().perform()
     assert text(browser, "clip-name") == whole_clips["clips"][2]["name"] and moves(browser)
-    # Without labels there are no curves, nor room left for them.
+    # Without labels there are no curves and no space for them.
     assert "Without labels" in text(browser, "quality-note")
     for name in ("roc", "pr"):
         assert not browser.find_elements(By.CSS_SELECTOR, f"#{name} .main-svg")

@@ -1,4 +1,4 @@
-"""A pose as a picture."""
+"""Picture of a pose."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_pose_with_most_joints_is_drawn(walkers, tmp_path, monkeypatch):
     assert len(names) == seen.max() and names <= set(walkers.skeleton.joints)
     points = {line.get_color() for line in axes.lines if line.get_marker() == "o"}
     assert points == {"tab:red", "tab:blue", "0.3"}
-    # Images have their first row on top.
+    # The y axis of images points down.
     low, high = axes.get_ylim()
     assert low > high
     pixels = matplotlib_image.imread(tmp_path / "pose.png")
@@ -37,6 +37,6 @@ def test_3d_and_nobody(tmp_path):
     tracks = PoseTracks.build(poses, np.ones((2, 20)), [0, 1], [0, 0], [0, 0], "kinect20", ["a"])
     picture.draw_pose(tracks, tmp_path / "pose.png")
     assert (tmp_path / "pose.png").stat().st_size > 5000
-    with pytest.raises(InputError, match="nobody in the poses"):
+    with pytest.raises(InputError, match="must have at least one person to draw, got none"):
         picture.draw_pose(tracks.rows(np.zeros(2, dtype=bool)), tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()

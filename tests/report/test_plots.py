@@ -1,4 +1,4 @@
-"""Plots are written whole, and say what they lack."""
+"""Plots are written completely; missing packages are named."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def test_without_matplotlib_plots_say_so(tmp_path, monkeypatch):
     assert can_plot()
     monkeypatch.setattr(builtins, "__import__", without)
     assert not can_plot()
-    with pytest.raises(InputError, match="matplotlib is not installed"):
+    with pytest.raises(InputError, match="matplotlib must be installed"):
         plot_roc(np.array([0, 1]), np.array([0.0, 1.0]), tmp_path / "roc.png")

@@ -1,4 +1,4 @@
-"""What a report says, held against the detector it was made with and against cases worked by hand."""
+"""Content of a report, compared with its detector and with cases computed by hand."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gepc_geo.evaluation.tables import ScoreOptions, frame_level, score_table
 from gepc_geo.report import gather, make_page, write_page
 from gepc_geo.report.content import _alarms
 from gepc_geo.report.curves import histogram, quality
-from gepc_geo.report.encode import evenly, join_near, pack_poses, thin
+from gepc_geo.report.encode import evenly_spaced, merge_close, pack_poses, thin
 from gepc_geo.report.plane import to_plane
-from gepc_geo.report.scenes import Normal, find_peaks, nearest_normal, whole_windows
+from gepc_geo.report.scenes import PlacedWindows, find_peaks, nearest_normal, whole_windows
 from gepc_geo.report.words import action_words
 from gepc_geo.streaming.thresholds import Alarm
 
@@ -51,16 +51,16 @@ def test_a_spike_of_one_frame_survives_a_day_of_frames():
 
 def test_spans_that_are_near_one_another_are_joined():
     spans = np.array([[0, 3], [4, 6], [9, 10], [11, 12]])
-    assert join_near(spans, 1).tolist() == spans.tolist()
-    assert join_near(spans, 2).tolist() == [[0, 6], [9, 12]]
-    assert join_near(spans, 4).tolist() == [[0, 12]]
-    assert len(join_near(spans[:0], 4)) == 0
+    assert merge_close(spans, 1).tolist() == spans.tolist()
+    assert merge_close(spans, 2).tolist() == [[0, 6], [9, 12]]
+    assert merge_close(spans, 4).tolist() == [[0, 12]]
+    assert len(merge_close(spans[:0], 4)) == 0
 
 
 def test_even_choices():
-    assert evenly(0, 5).tolist() == []
-    assert evenly(3, 5).tolist() == [0, 1, 2]
-    assert evenly(101, 5).tolist() == [0, 25, 50, 75, 100]
+    assert evenly_spaced(0, 5).tolist() == []
+    assert evenly_spaced(3, 5).tolist() == [0, 1, 2]
+    assert evenly_spaced(101, 5).tolist() == [0, 25, 50, 75, 100]
 
 
 def test_packed_poses_can_be_read_back():
@@ -101,7 +101,7 @@ def test_peaks_worked_by_hand():
     score = np.array([5, 1, 2, 8, 2, 1, 1, 4, 1, 9, 9, 3], dtype=float)
     person = np.array([1, 1, 1, 2, 1, 1, 1, 3, 1, -1, -1, 4])
     found = find_peaks(score, person, 7, apart=2, most=9, threshold=None)
-    # 9 is nobody's; the end counts where the line rises to it.
+    # Frame 9 has no person; the last frame is a peak because the line rises to it.
     assert [(p.frame, p.score, p.person) for p in found] == [
         (3, 8.0, 2),
         (0, 5.0, 1),
@@ -143,7 +143,7 @@ def test_curves_worked_by_hand():
     found = quality(scores, labels, 2.5)
     assert found["auc"] == 0.75 and found["base"] == 0.5
     assert found["at"] == {"false": 0.5, "true": 0.5, "precision": 0.5}
-    # From every score on, the lowest first, 4, 3, 2 and 1 are alarmed, then nothing.
+    # Thresholds at each score, lowest first, give 4, 3, 2, 1 and 0 alarms.
     recall, precision = (unpack(part) for part in found["pr"])
     np.testing.assert_array_equal(recall, [1, 1, 0.5, 0.5, 0])
     np.testing.assert_allclose(precision, [2 / 4, 2 / 3, 1 / 2, 1, 1], rtol=1e-6)
@@ -171,7 +171,7 @@ def test_scores_and_metrics_are_the_detectors(detector, crowd, content):
     assert content["threshold"] == metrics["events"]["threshold"]
     alarmed = np.split(frames.score.numpy() >= content["threshold"], crowd.frame_offset[1:-1])
     numbers = [np.flatnonzero(part) for part in alarmed]
-    # A gap of less than a second, 25 frames of this crowd, does not part two alarms.
+    # A gap under a second (25 frames) does not split an alarm.
     alarms = sum(1 + int((np.diff(n) > 25).sum()) for n in numbers if len(n))
     assert 0 < alarms <= metrics["events"]["n_alarms"]
     assert content["totals"] == {
@@ -214,7 +214,7 @@ def test_options_are_those_it_was_made_with(detector, content):
 
 @pytest.mark.parametrize("what", ["detector", "plain"])
 def test_people_of_a_moment_have_their_own_windows_and_shares(what, crowd, request):
-    """Of several lengths those of the middle one, of the shortest where a track has no such."""
+    """Windows have the middle length, or the shortest for tracks without it."""
     detector = request.getfixturevalue(what)
     content = request.getfixturevalue("content" if what == "detector" else "plain_content")
     sizes = set()
@@ -257,7 +257,7 @@ def test_a_scene_moves_as_its_people_do(crowd, content):
     steps = xy[0, crowd.frame[own] - scene["start"]]
     seen = crowd.confidence[own] > 0
     np.testing.assert_array_equal(steps[..., 0] >= 0, seen)
-    # A straight line maps pixels to steps, the same along both axes.
+    # A linear map takes pixels to steps, with the same scale on both axes.
     pixels = crowd.keypoints[own][seen]
     slope, offset = np.polyfit(pixels[:, 1], steps[seen][:, 1], 1)
     np.testing.assert_allclose(slope * pixels[:, 1] + offset, steps[seen][:, 1], atol=1.0)
@@ -266,7 +266,7 @@ def test_a_scene_moves_as_its_people_do(crowd, content):
 
 
 def test_the_nearest_normal_windows_are_the_nearest(detector, crowd, walkers):
-    normal = Normal.of(detector, detector.pipeline_.training_windows(walkers))
+    normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     places = detector.scorer_.places(detector.windows(crowd))[1][:70]
     found = nearest_normal(normal, places)
     distance = np.linalg.norm(places[:, None] - normal.places[None], axis=-1)
@@ -279,7 +279,7 @@ def test_the_nearest_normal_windows_are_the_nearest(detector, crowd, walkers):
 
 
 def test_a_training_window_is_its_own_neighbour(detector, walkers):
-    normal = Normal.of(detector, detector.pipeline_.training_windows(walkers))
+    normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     np.testing.assert_array_equal(nearest_normal(normal, normal.places[:20])[:, 0], np.arange(20))
 
 
@@ -293,7 +293,7 @@ def test_places_are_soft_assignments_and_neighbours_coordinates(detector, walker
 
 
 def test_words_add_up_and_are_typical(detector, walkers):
-    normal = Normal.of(detector, detector.pipeline_.training_windows(walkers))
+    normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     words = action_words(normal, normal.assignment[:50])
     assert sum(word["share"] for word in words) == pytest.approx(1, abs=1e-3)
     assert sum(word["seen"] for word in words) == pytest.approx(1, abs=1e-3)
@@ -309,21 +309,21 @@ def test_words_add_up_and_are_typical(detector, walkers):
 
 
 def test_without_a_network_words_are_clusters_of_windows(plain, crowd, walkers, plain_content):
-    """Of k-means in the coordinates of neighbours; what is beside a peak is of the same length."""
+    """Words are k-means clusters; normal sequences have the length of the peak."""
     assert (plain_content["words_by"], plain_content["words_length"]) == ("distance", 20)
     assert plain_content["lengths"] == list(plain.lengths_) == [6, 20, 30]
     training = plain.pipeline_.windows(walkers, 4)
-    normal = Normal.of(plain, whole_windows(training, 20))
+    normal = PlacedWindows.of(plain, whole_windows(training, 20))
     words = plain_content["words"]
     assert len(words) == normal.assignment.shape[1] == 4
     distance = np.linalg.norm(normal.places[:, None] - normal.centers, axis=-1)
     share = np.bincount(distance.argmin(1), minlength=4) / len(distance)
     np.testing.assert_allclose([w["share"] for w in words], np.sort(share)[::-1], atol=1e-5)
-    # The centres are the means of their own.
+    # Centres are the means of their clusters.
     for word in range(4):
         own = normal.places[distance.argmin(1) == word]
         np.testing.assert_allclose(normal.centers[word], own.mean(0), atol=0.2)
-    seen = Normal.of(plain, whole_windows(plain.windows(crowd), 20), normal)
+    seen = PlacedWindows.of(plain, whole_windows(plain.windows(crowd), 20), normal)
     assert seen.centers is normal.centers
     assert sum(word["seen"] for word in words) == pytest.approx(1, abs=1e-3)
     assert {word["poses"]["shape"][1] for word in words} == {20}
@@ -350,8 +350,8 @@ def test_clips_of_a_clip_detector(whole_clips):
 
 
 def test_words_without_room_keep_their_shares(detector, walkers, monkeypatch):
-    monkeypatch.setattr("gepc_geo.report.words._ROOM", 1)
-    normal = Normal.of(detector, detector.pipeline_.training_windows(walkers))
+    monkeypatch.setattr("gepc_geo.report.words._CHARACTERS", 1)
+    normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     words = action_words(normal, None)
     assert [word["poses"] is None for word in words] == [False, True, True]
     assert sum(word["share"] for word in words) == pytest.approx(1, abs=1e-3)
@@ -394,7 +394,7 @@ def test_a_page_of_a_hundred_clips_is_small(hundred, tmp_path):
     path = tmp_path / "page.html"
     write_page(hundred, path)
     assert path.stat().st_size < 20e6
-    # Every clip keeps its highest peak.
+    # Each clip has its highest peak.
     assert all(clip["peaks"] for clip in hundred["clips"])
 
 
@@ -409,7 +409,7 @@ def test_a_page_of_days_is_small_too(crowded, tmp_path):
 def test_scenes_stop_where_the_room_does(detector, crowd, walkers, content, monkeypatch):
     whole = content
     size = sum(len(json.dumps(scene)) for scene in whole["scenes"])
-    monkeypatch.setattr("gepc_geo.report.content._ROOM", size // 2)
+    monkeypatch.setattr("gepc_geo.report.content._CHARACTERS", size // 2)
     half = gather(detector, crowd, train=walkers)
     assert 0 < len(half["scenes"]) < len(whole["scenes"])
     left = len(whole["scenes"]) - len(half["scenes"])
@@ -426,6 +426,6 @@ def test_without_plotly_a_report_says_so(content, tmp_path, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"plotly is not installed.*gepc_geo\[report\]"):
+    with pytest.raises(InputError, match=r"plotly must be installed.*gepc_geo\[report\]"):
         write_page(content, tmp_path / "page.html")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Films: whose score colours whom, where they stand in the picture, and what is refused."""
+"""Videos: colours of people, positions in the picture, refused arguments."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_other_clips_do_not_count(pair):
         person_scores(pair, given).reshape(2, 6), [[4.0] * 6, [np.nan] * 6]
     )
     given["clip"][:] = "other"
-    with pytest.raises(InputError, match="no clip of the scores is one of the poses'"):
+    with pytest.raises(InputError, match="scores must be of clips of the poses, such as"):
         person_scores(pair, given)
 
 
@@ -96,10 +96,10 @@ def test_a_gif_shows_the_abnormal_person_red_where_they_are(pair, tmp_path):
     for frame in frames:
         right, left = np.array(frame.getpixel((70, 40))), np.array(frame.getpixel((20, 40)))
         assert np.abs(right - RED).max() < 45
-        # Grey: its channels are close to one another.
+        # Grey: the channels have similar values.
         assert np.ptp(left) < 40 and left.max() < 200
         assert min(frame.getpixel((45, 40))) > 235
-    # The strip's mark moves on.
+    # The mark of the strip moves.
     assert len({np.asarray(frame)[82:].tobytes() for frame in frames}) == 6
 
 
@@ -107,7 +107,7 @@ def test_frames_lie_under_the_skeletons(pair, tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()
     for i in range(6):
-        # Natural order: 10 comes after 9; twice the size that the poses were found in.
+        # Natural order: 10 comes after 9. The pictures have twice the size of the poses.
         shade = (0, 40 * i, 0)
         Image.new("RGB", (200, 160), shade).save(folder / f"frame_{i + 8}.png")
     out = tmp_path / "film.gif"
@@ -152,10 +152,10 @@ def test_colours():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"out": "film.avi"}, "film.avi has suffix '.avi', expected .mp4 or .gif"),
-        ({"clip": "none"}, "clip 'none' is not among the poses, expected 'only' or another"),
-        ({"frames_dir": "nowhere"}, "nowhere is no folder, expected one of pictures"),
-        ({"frames_dir": "."}, "has 0 pictures, expected 6, one for each frame"),
+        ({"out": "film.avi"}, "film.avi must end with .mp4 or .gif, got '.avi'"),
+        ({"clip": "none"}, "clip must be a clip of the poses, such as 'only', got 'none'"),
+        ({"frames_dir": "nowhere"}, "nowhere must be a folder of pictures"),
+        ({"frames_dir": "."}, "must have 6 pictures, one for each frame of the clip, got 0"),
     ],
 )
 def test_what_cannot_be_filmed_is_refused(pair, tmp_path, monkeypatch, change, message):
@@ -172,7 +172,7 @@ def test_a_broken_picture_leaves_no_film(pair, tmp_path):
     for i in range(6):
         Image.new("RGB", (100, 80)).save(folder / f"{i}.png")
     (folder / "4.png").write_bytes((folder / "3.png").read_bytes()[:60])
-    with pytest.raises(InputError, match=r"4\.png cannot be read, expected a picture"):
+    with pytest.raises(InputError, match=r"could not read picture .*4\.png"):
         render(pair, table(person=[8], score=[9.0]), tmp_path / "f.gif", frames_dir=folder)
     assert [path.name for path in tmp_path.iterdir()] == ["frames"]
 
@@ -180,11 +180,11 @@ def test_a_broken_picture_leaves_no_film(pair, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("clip,person\na,1\n", "has no column 'score', expected a table of scores"),
-        ("clip,person,score\na,1,x\n", "has a damaged column 'score'"),
-        ("clip,person,score\na,1\n", "has a damaged column 'score'"),
-        ("clip,person,score\na,nan,1\n", "has no number in column 'person'"),
-        ("", "has no column 'clip'"),
+        ("clip,person\na,1\n", "must have column 'score' .a table of scores"),
+        ("clip,person,score\na,1,x\n", "column 'score' of .* must have a value in each row"),
+        ("clip,person,score\na,1\n", "column 'score' of .* must have a value in each row"),
+        ("clip,person,score\na,nan,1\n", "column 'person' of .* must be finite in each row"),
+        ("", "must have column 'clip'"),
     ],
 )
 def test_damaged_tables_are_refused(tmp_path, content, message):
@@ -195,6 +195,9 @@ def test_damaged_tables_are_refused(tmp_path, content, message):
 
 
 def test_lost_tables_are_refused(tmp_path):
-    for name, message in (("a.csv", "does not exist"), ("a.txt", "expected .csv or .npz")):
+    for name, message in (
+        ("a.csv", "does not exist"),
+        ("a.txt", "must end with .csv or .npz, got '.txt'"),
+    ):
         with pytest.raises(InputError, match=message):
             read_scores(tmp_path / name)

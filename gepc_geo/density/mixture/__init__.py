@@ -1,4 +1,4 @@
-"""Dirichlet process mixtures: the density that decides what is normal (section 3.4 of the paper)."""
+"""Dirichlet process mixtures, the density of normal behaviour (section 3.4 of the paper)."""
 
 from gepc_geo.density.mixture.process import DirichletProcessMixture
 from gepc_geo.density.mixture.simplex import ilr

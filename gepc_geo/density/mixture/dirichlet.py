@@ -1,4 +1,4 @@
-"""Dirichlet components: the honest density for proportions."""
+"""Dirichlet components, for rows that are proportions."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from torch import Tensor
 
 from gepc_geo.density.mixture.simplex import FLOOR
 
-# The Gamma prior of every concentration: wide, its mode at (SHAPE - 1) / RATE = 50.
+# Gamma prior of each concentration: wide, with mode (SHAPE - 1) / RATE = 50.
 _SHAPE, _RATE = 2.0, 0.02
-# Newton converges quadratically, and each M step starts where the last one ended.
+# Newton's method converges quadratically, and each M step starts from the previous result.
 _NEWTON_STEPS, _HALVINGS = 10, 30
 
 
 class DirichletComponents:
-    r"""MAP concentrations :math:`\alpha` of :math:`K` Dirichlet distributions over :math:`D` parts.
+    r"""MAP concentrations of :math:`K` Dirichlet distributions in :math:`D` dimensions.
 
-    Every concentration has a Gamma prior (shape 2, rate 0.02). Rows are proportions; they are used
-    through their logarithms, clamped at -30.
+    Each concentration has a Gamma prior (shape 2, rate 0.02). Rows are proportions; their
+    logarithms are clamped at -30.
     """
 
     tensors = ("concentrations",)
 
     def prepare(self, x: Tensor) -> None:
-        """Starts flat; the first M step takes its start from the data."""
+        """Clears the concentrations; the first M step initialises them from the data."""
         self.concentrations = x.new_zeros(0, x.size(1))
 
     def maximize(self, x: Tensor, responsibilities: Tensor) -> None:
-        """The M step: guarded Newton steps (Minka 2000) that never lower the objective."""
+        """M step: Newton steps (Minka 2000), halved until the objective does not fall."""
         log_x = _log(x)
         count = responsibilities.sum(0)
         total = responsibilities.T @ log_x
@@ -39,7 +39,7 @@ class DirichletComponents:
         value = _objective(alpha, count, total)
         scales = torch.pow(0.5, torch.arange(_HALVINGS, dtype=x.dtype, device=x.device))
         scales = scales.view(-1, 1, 1)
-        # A fixed number of steps with all their halvings at once: nothing here waits for the device.
+        # A fixed number of steps, with all halvings at once, does not synchronise the GPU.
         for _ in range(_NEWTON_STEPS):
             candidates = alpha + scales * _newton(alpha, count, total)  # [halvings, K, D]
             positive = (candidates > 0).all(2)
@@ -47,7 +47,7 @@ class DirichletComponents:
             values = _objective(candidates, count, total)
             values = torch.where(positive & (values > value), values, -torch.inf)
             best, halving = values.max(0)
-            # A component that no halving improves keeps what it has.
+            # A component that no halving improves keeps its concentrations.
             better = best > value
             chosen = candidates[halving, torch.arange(len(alpha), device=x.device)]
             alpha = torch.where(better.unsqueeze(1), chosen, alpha)
@@ -61,35 +61,35 @@ class DirichletComponents:
         return constant + self.exponent(x)
 
     def exponent(self, x: Tensor) -> Tensor:
-        r"""What of :meth:`log_likelihood` depends on the rows, :math:`(N, K)`."""
+        r"""Part of :meth:`log_likelihood` that depends on the rows, :math:`(N, K)`."""
         return _log(x) @ (self.concentrations - 1).T
 
     def log_predictive(self, x: Tensor) -> Tensor:
-        """As :meth:`log_likelihood`: concentrations are point estimates."""
+        """Same as :meth:`log_likelihood`: concentrations are point estimates."""
         return self.log_likelihood(x)
 
     def penalty(self, count: Tensor) -> Tensor:
-        """What the bound loses: minus the log prior of the concentrations."""
+        """Penalty of the bound: minus the log prior of the concentrations."""
         return -_log_prior(self.concentrations).sum()
 
     def sample(self, component: Tensor, generator: torch.Generator) -> Tensor:
-        r"""One draw of each named component, :math:`(n, D)`.
+        r"""Draws one row from each given component, :math:`(n, D)`.
 
         Args:
-            component: :math:`(n)`, on the CPU.
+            component: Component of each row, :math:`(n)`, on the CPU.
             generator: Random numbers, on the CPU.
         """
         alpha = self.concentrations.cpu()[component]
-        # What torch.distributions.Dirichlet draws with; that class takes no generator.
+        # torch.distributions.Dirichlet uses this function, but has no generator argument.
         drawn = torch._sample_dirichlet(alpha, generator=generator)
         return drawn.to(self.concentrations.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain tensors."""
+        """Returns the fitted tensors."""
         return {name: getattr(self, name) for name in self.tensors}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes what :meth:`state_dict` gave."""
+        """Restores the result of :meth:`state_dict`."""
         for name in self.tensors:
             setattr(self, name, state[name])
 
@@ -103,13 +103,13 @@ def _log_prior(alpha: Tensor) -> Tensor:
 
 
 def _objective(alpha: Tensor, count: Tensor, total: Tensor) -> Tensor:
-    """Each component's share of the bound, as a function of its concentrations [..., K, D]."""
+    """Part of the bound of each component, given its concentrations [..., K, D]."""
     constant = torch.lgamma(alpha.sum(-1)) - torch.lgamma(alpha).sum(-1)
     return count * constant + ((alpha - 1) * total).sum(-1) + _log_prior(alpha)
 
 
 def _newton(alpha: Tensor, count: Tensor, total: Tensor) -> Tensor:
-    """The Newton step; the Hessian is diagonal plus rank one, so its inverse costs nothing."""
+    """Newton step; the Hessian is diagonal plus rank one, so its inverse has a closed form."""
     n = count.unsqueeze(1)
     gradient = (
         n * (torch.digamma(alpha.sum(1, keepdim=True)) - torch.digamma(alpha))
@@ -125,7 +125,7 @@ def _newton(alpha: Tensor, count: Tensor, total: Tensor) -> Tensor:
 
 
 def _start(x: Tensor, responsibilities: Tensor) -> Tensor:
-    """Moments: concentrations that fit each component's mean and the spread around it."""
+    """Concentrations that match the mean and the variance of each component."""
     weight = responsibilities / responsibilities.sum(0).clamp(min=1e-12)
     mean = weight.T @ x
     variance = (weight.T @ x.square() - mean.square()).clamp(min=1e-9)

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-# Values (rows x components x columns) held at once: few enough to stay in a CPU's cache (3x faster
-# than larger pieces at 64 dimensions), enough to keep a GPU busy.
+# Values (rows x components x columns) of one block. On the CPU a block fits into the cache (3x
+# faster than larger blocks at 64 dimensions); on the GPU it is large enough to keep it busy.
 _CHUNK = {"cpu": 1 << 18, "cuda": 1 << 26}
-# A covariance whose eigenvalues are this far apart may be singular.
+# Below this ratio of the smallest to the largest eigenvalue, a covariance may be singular.
 _SINGULAR = 1e-12
-# Rows that no kernel for products splits further, and columns that make whole vectors in all of them.
+# Rows and columns that every kernel for matrix products handles as whole blocks and vectors.
 _ROWS, _VECTOR = 64, 8
-# Columns of a triangular or a symmetric matrix computed at once: fewer make products slower by more
-# than the zeros, or the twins, that they leave out.
+# Columns of one block of a triangular or a symmetric matrix. Smaller blocks skip more zeros or
+# duplicates, but make products slower by more than that saves.
 _ROOT_COLUMNS, _MOMENT_COLUMNS = 32, 64
-# Rows that make a sum of products worth its start.
+# Fewest rows for which a sum of products is worth its overhead.
 _LONG = 512
 
 
@@ -31,7 +31,7 @@ class StudentT(NamedTuple):
     Attributes:
         constant: Log density at a mean, :math:`(K)`.
         power: Half the sum of degrees of freedom and dimensions, :math:`(K)`.
-        factor: What squared distances are multiplied by, :math:`(K)`.
+        factor: Factor of squared distances, :math:`(K)`.
         freedom: Degrees of freedom, :math:`(K)`.
     """
 
@@ -48,13 +48,12 @@ class StudentT(NamedTuple):
 class GaussianComponents:
     r"""Posterior over means and precisions of :math:`K` Gaussians in :math:`D` dimensions.
 
-    With ``covariance_type="diag"`` the posterior's scale matrix is held diagonal.
+    With ``covariance_type="diag"`` the scale matrix of the posterior is diagonal.
 
     Args:
         covariance_type: ``"full"`` or ``"diag"``.
-        mean_precision_prior: :math:`\beta_0`.
-        reg_covar: Added to the diagonal of each component's scatter, as if every row carried that
-            much noise.
+        mean_precision_prior: Weight of the prior mean, :math:`\beta_0`, in rows.
+        reg_covar: Noise variance of each row, added to the diagonal of each scatter matrix.
     """
 
     tensors = (
@@ -72,7 +71,7 @@ class GaussianComponents:
         self.mean_precision_prior, self.reg_covar = mean_precision_prior, reg_covar
 
     def prepare(self, x: Tensor) -> None:
-        """Sets the priors from the data: its mean and its covariance."""
+        """Sets the priors to the mean and the covariance of the data."""
         self.mean_prior = x.mean(0)
         centred = x - self.mean_prior
         freedom = max(len(x) - 1, 1)
@@ -80,28 +79,28 @@ class GaussianComponents:
             self.scale_prior = centred.square().sum(0) / freedom
         else:
             self.scale_prior = centred.T @ centred / freedom
-        # A constant column has no covariance; noise alone keeps the prior a proper one.
+        # A constant column has no variance; the added noise keeps the prior proper.
         floor = max(self.reg_covar, 1e-12)
         flat = self.scale_prior if self.diagonal else self.scale_prior.diagonal()
         lift = torch.where(flat > 0, torch.zeros_like(flat), torch.full_like(flat, floor))
         self.scale_prior = self.scale_prior + (lift if self.diagonal else torch.diag(lift))
         if not self.diagonal:
-            # Columns that depend on one another leave a direction without any, but for rounding.
+            # Linearly dependent columns leave a direction without variance, except for rounding.
             values = torch.linalg.eigvalsh(self.scale_prior)
             dependent = values[0] < _SINGULAR * values[-1]
             lift = torch.where(dependent, floor + _SINGULAR * values[-1], 0.0)
             self.scale_prior = self.scale_prior + torch.diag(lift.expand(x.size(1)))
 
     def maximize(self, x: Tensor, responsibilities: Tensor) -> None:
-        """The M step: the posterior given who is responsible for which row."""
+        """M step: the posterior given the responsibilities."""
         size = x.size(1)
         count = responsibilities.sum(0) + 10 * torch.finfo(x.dtype).eps
-        first = responsibilities.T @ (x - self.mean_prior)  # around the prior's mean
+        first = responsibilities.T @ (x - self.mean_prior)  # around the prior mean
         offset = first / count.unsqueeze(1)
         precision = self.mean_precision_prior + count
         self.mean_precision = precision
         self.means = self.mean_prior + first / precision.unsqueeze(1)
-        # The prior's degrees of freedom are as many as there are dimensions.
+        # The prior has as many degrees of freedom as dimensions.
         self.degrees_of_freedom = size + count
         shrink = (count * self.mean_precision_prior / precision).unsqueeze(1)
         noise = self.reg_covar * count.unsqueeze(1)
@@ -136,17 +135,17 @@ class GaussianComponents:
         return log_gauss + 0.5 * (log_lambda - size / self.mean_precision)
 
     def log_predictive(self, x: Tensor) -> Tensor:
-        r"""Log density of each component's Student-t posterior predictive, :math:`(N, K)`.
+        r"""Log density of the Student-t posterior predictive of each component, :math:`(N, K)`.
 
         Bishop (2006), eq. 10.81 and 10.82.
         """
         return self.predictive()(self._square(x))
 
     def predictive(self) -> StudentT:
-        """What of :meth:`log_predictive` does not depend on the rows."""
+        """Part of :meth:`log_predictive` that does not depend on the rows."""
         size = self.means.size(1)
         freedom = self.degrees_of_freedom + 1 - size
-        # The predictive's precision is a multiple of the expected one.
+        # The precision of the predictive is a multiple of the expected precision.
         factor = self._predictive_factor()
         constant = (
             torch.lgamma((freedom + size) / 2)
@@ -158,7 +157,7 @@ class GaussianComponents:
         return StudentT(constant, 0.5 * (freedom + size), factor, freedom)
 
     def penalty(self, count: Tensor) -> Tensor:
-        r"""What the bound loses: KL divergence from the prior, and the noise of ``reg_covar``.
+        r"""Penalty of the bound: KL divergence from the prior, and the noise of ``reg_covar``.
 
         Args:
             count: Sum of each component's responsibilities, :math:`(K)`.
@@ -192,20 +191,20 @@ class GaussianComponents:
         return (means + scales + 0.5 * self.reg_covar * count * trace).sum()
 
     def sample(self, component: Tensor, generator: torch.Generator) -> Tensor:
-        r"""One draw from the posterior predictive of each named component, :math:`(n, D)`.
+        r"""Draws one row from the posterior predictive of each given component, :math:`(n, D)`.
 
         Args:
-            component: :math:`(n)`, on the CPU.
+            component: Component of each row, :math:`(n)`, on the CPU.
             generator: Random numbers, on the CPU.
         """
         size, device = self.means.size(1), self.means.device
         freedom = (self.degrees_of_freedom + 1 - size).cpu()[component]
         noise = torch.randn(len(component), size, generator=generator, dtype=self.means.dtype)
-        # A Student-t draw is a Gaussian one over the root of an independent chi-square, which is
-        # twice a Gamma of half its shape: torch.distributions draws it so, but takes no generator.
+        # A Student-t draw is a Gaussian draw over the root of an independent chi-square draw, which
+        # is twice a Gamma draw of half the shape. torch.distributions has no generator argument.
         chi = 2 * torch._standard_gamma(freedom / 2, generator=generator)
         component, freedom, noise, chi = (
-            part.to(device) for part in (component, freedom, noise, chi)
+            tensor.to(device) for tensor in (component, freedom, noise, chi)
         )
         scale = (freedom / chi / self._predictive_factor()[component]).sqrt().unsqueeze(1)
         if self.diagonal:
@@ -216,11 +215,11 @@ class GaussianComponents:
         return self.means[component] + scale * drawn
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain tensors."""
+        """Returns the fitted tensors."""
         return {name: getattr(self, name) for name in self.tensors}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes what :meth:`state_dict` gave."""
+        """Restores the result of :meth:`state_dict`."""
         for name in self.tensors:
             setattr(self, name, state[name])
 
@@ -230,32 +229,33 @@ class GaussianComponents:
         """Squared distance of each row to each mean in units of the expected covariance."""
         if not len(x):
             return x.new_zeros(0, len(self.means))
-        measure, values = self.distances()
-        return torch.cat([measure(part) for part in x.split(_rows_at_once(x, values))])
+        distance, values = self.distances()
+        return torch.cat([distance(block) for block in x.split(_block_rows(x, values))])
 
     def distances(self) -> tuple[Callable[[Tensor], Tensor], int]:
-        r"""A function from rows to squared distances :math:`(N, K)`, and the values it holds for each.
+        r"""Returns a function from rows to squared distances, and its memory for each row.
 
-        In units of the expected covariance; what does not depend on the rows is computed here.
+        Squared distances :math:`(N, K)` are in units of the expected covariance. Memory is the
+        number of values. Terms that do not depend on the rows are computed here.
         """
         if self.diagonal:
             means, root = self.means, self.precisions_cholesky
             return lambda x: ((x[:, None] - means) * root).square().sum(2), means.numel()
         centre, blocks = self.mean_prior, self._blocks()
-        most = max(shift.numel() for _, shift in blocks)
-        return lambda x: _square_full(x - centre, blocks), most
+        values = max(shift.numel() for _, shift in blocks)
+        return lambda x: _square_full(x - centre, blocks), values
 
     def _blocks(self) -> list[tuple[Tensor, Tensor]]:
-        """The roots of all components side by side, a block of columns at a time, and the means.
+        """Roots of all components in blocks of columns, and their products with the means.
 
-        A root has nothing below its diagonal, so a block has as many rows as its last column. Its
-        products with the means, [K, columns], are around the prior's.
+        A root is zero below its diagonal, so a block has as many rows as its last column. The
+        products [K, columns] are of means relative to the prior mean.
         """
         centre, blocks = self.means - self.mean_prior, []
         for first, last in _spans(self.means.size(1), _ROOT_COLUMNS):
             root = self.precisions_cholesky[:, :last, first:last]
             flat = root.permute(1, 0, 2).flatten(1)
-            # Of whole vectors: rows that begin amid one are rounded by where they stand.
+            # Rows must start on a whole vector, or rounding depends on their position.
             flat = pad(flat, (0, -flat.size(1) % _VECTOR))
             blocks.append((flat, torch.einsum("kd,kde->ke", centre[:, :last], root)))
         return blocks
@@ -272,7 +272,7 @@ class GaussianComponents:
         return torch.digamma(self._half_freedoms(self.degrees_of_freedom)).sum(1)
 
     def _log_normaliser(self, nu: Tensor) -> Tensor:
-        """The part of a Wishart's normaliser that its scale matrix has no part in."""
+        """Part of the Wishart normaliser that does not depend on the scale matrix."""
         size = self.means.size(1)
         return (
             0.5 * nu * size * math.log(2)
@@ -287,7 +287,7 @@ class GaussianComponents:
 
 
 def _square_full(centred: Tensor, blocks: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Squared lengths [rows, K] in the coordinates of each component's root, from its mean."""
+    """Squared distances [rows, K] to each mean, in the coordinates of each root."""
     square = centred.new_zeros(())
     for flat, shift in blocks:
         # One product for all components.
@@ -297,18 +297,18 @@ def _square_full(centred: Tensor, blocks: list[tuple[Tensor, Tensor]]) -> Tensor
 
 
 def _second_moments(x: Tensor, centre: Tensor, weights: Tensor) -> Tensor:
-    """Sums of rows' outer products around a centre, weighted for each component: [K, D, D].
+    """Weighted sums of the outer products of centred rows, for each component: [K, D, D].
 
-    They are symmetric: blocks of columns are computed down to the diagonal.
+    The sums are symmetric: blocks of columns are computed down to the diagonal.
     """
     size, count = x.size(1), weights.size(1)
     spans = _spans(size, _MOMENT_COLUMNS)
     sums = [x.new_zeros(count, last, last - first) for first, last in spans]
-    # As many components at once as leave rows enough for a product to be worth its start.
-    group = min(count, max(1, _values_at_once(x) // (_LONG * size)))
-    step = _rows_at_once(x, group * size)
-    for part, weight in zip(x.split(step), weights.split(step), strict=True):
-        centred, weight = (part - centre).T.contiguous(), weight.T.contiguous()
+    # Components of one product: few enough that it sums over at least _LONG rows.
+    group = min(count, max(1, _block_values(x) // (_LONG * size)))
+    step = _block_rows(x, group * size)
+    for block, weight in zip(x.split(step), weights.split(step), strict=True):
+        centred, weight = (block - centre).T.contiguous(), weight.T.contiguous()
         for k in range(0, count, group):
             weighted = centred * weight[k : k + group].unsqueeze(1)  # [group, D, rows]
             for (first, last), total in zip(spans, sums, strict=True):
@@ -321,19 +321,19 @@ def _second_moments(x: Tensor, centre: Tensor, weights: Tensor) -> Tensor:
 
 
 def _spans(size: int, width: int) -> list[tuple[int, int]]:
-    """First and last (excluded) of even blocks of columns, none narrower than ``width`` if more."""
+    """First and last (excluded) column of blocks of equal width, at least ``width`` if possible."""
     count = max(1, size // width)
     borders = [size * i // count for i in range(count + 1)]
     return list(pairwise(borders))
 
 
-def _rows_at_once(x: Tensor, values: int) -> int:
-    """How many rows are held at once, of which each takes so many values.
+def _block_rows(x: Tensor, values: int) -> int:
+    """Rows of one block, if each row takes ``values`` values.
 
-    Whole blocks of a product's kernel: rows left over at the end would be rounded otherwise.
+    A multiple of the rows of a kernel: remaining rows would be rounded differently.
     """
-    return max(1, _values_at_once(x) // values // _ROWS) * _ROWS
+    return max(1, _block_values(x) // values // _ROWS) * _ROWS
 
 
-def _values_at_once(x: Tensor) -> int:
+def _block_values(x: Tensor) -> int:
     return _CHUNK.get(x.device.type, _CHUNK["cuda"])

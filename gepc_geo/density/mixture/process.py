@@ -1,4 +1,4 @@
-"""A Dirichlet process mixture by truncated stick-breaking variational inference."""
+"""Dirichlet process mixture by truncated stick-breaking variational inference."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from gepc_geo.errors import InputError
 
 
 class DirichletProcessMixture:
-    r"""A mixture whose number of components in use the data decides (Blei and Jordan 2006).
+    r"""Mixture that infers the number of components in use from the data (Blei and Jordan 2006).
 
     Gaussian components follow the model and the updates of
-    :class:`sklearn.mixture.BayesianGaussianMixture` with its Dirichlet process prior; Dirichlet
-    components have variational weights and MAP concentrations. Everything runs in float64 on the
-    device of the data.
+    :class:`sklearn.mixture.BayesianGaussianMixture` with a Dirichlet process prior. Dirichlet
+    components have variational weights and MAP concentrations. All computations run in float64 on
+    the device of the data.
 
     Args:
-        n_components: Truncation: the most components. (default: :obj:`10`)
+        n_components: Truncation: largest number of components, :math:`K`. (default: :obj:`10`)
         components: ``"gaussian"`` or ``"dirichlet"`` (rows are proportions).
             (default: :obj:`"gaussian"`)
         covariance_type: ``"full"`` or ``"diag"``, for Gaussians. (default: :obj:`"full"`)
-        weight_concentration_prior: :math:`\gamma` of the sticks' :math:`Beta(1, \gamma)`.
+        weight_concentration_prior: :math:`\gamma` of the stick prior :math:`Beta(1, \gamma)`.
             (default: one over ``n_components``)
         mean_precision_prior: Weight of the prior mean, in rows. (default: :obj:`1`)
-        reg_covar: Added to the diagonal of covariances. (default: :obj:`1e-6`)
-        max_iter: Most iterations of a start. (default: :obj:`200`)
-        tol: A start has converged when the bound of a row changes by less. (default: :obj:`1e-3`)
-        n_init: Starts (k-means); the one with the highest bound is kept. (default: :obj:`1`)
-        random_state: Seed. (default: :obj:`0`)
+        reg_covar: Variance added to the diagonal of covariances. (default: :obj:`1e-6`)
+        max_iter: Largest number of iterations of a start. (default: :obj:`200`)
+        tol: A start converges when the bound of a row changes by less. (default: :obj:`1e-3`)
+        n_init: Number of k-means starts; the fit has the highest bound of them. (default: :obj:`1`)
+        random_state: Seed of the k-means starts. (default: :obj:`0`)
 
     Attributes:
-        weights\_: Expected weights, :math:`(K)`, sum to one.
-        weight_concentration\_: Both parameters of the sticks' Beta posteriors.
+        weights\_: Expected weights, :math:`(K)`; they sum to one.
+        weight_concentration\_: Both parameters of the Beta posterior of each stick.
         components\_: Posterior of the components.
-        converged\_: Whether the kept start converged.
-        n_iter\_: Its iterations.
-        lower_bounds\_: The evidence lower bound, priors included, after each E step.
+        converged\_: Whether the best start converged.
+        n_iter\_: Iterations of the best start.
+        lower_bounds\_: Evidence lower bound, including priors, after each E step.
     """
 
     def __init__(
@@ -76,20 +76,20 @@ class DirichletProcessMixture:
         ):
             if getattr(self, name) not in allowed:
                 value = getattr(self, name)
-                raise InputError(f"{name} is {value!r}, expected {' or '.join(allowed)}")
+                raise InputError(f"{name} must be {' or '.join(allowed)}, got {value!r}")
         for name in ("n_components", "max_iter", "n_init"):
             if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}, expected at least 1")
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("reg_covar", "tol"):
             if not getattr(self, name) >= 0:
-                raise InputError(f"{name} is {getattr(self, name)}, expected 0 or more")
+                raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
         gamma = self.weight_concentration_prior
         for name, value in (
             ("mean_precision_prior", self.mean_precision_prior),
             ("weight_concentration_prior", 1.0 if gamma is None else gamma),
         ):
             if not value > 0:
-                raise InputError(f"{name} is {value}, expected more than 0")
+                raise InputError(f"{name} must be more than 0, got {value}")
 
     # -- fitting -------------------------------------------------------------------------------
 
@@ -98,19 +98,23 @@ class DirichletProcessMixture:
         """Fits the mixture to the rows of ``x``.
 
         Args:
-            x: :math:`(N, D)`; for Dirichlet components positive rows that sum to one.
-            responsibilities: :math:`(N, K)` to start from, in place of k-means.
+            x: Rows, :math:`(N, D)`; for Dirichlet components positive rows that sum to one.
+            responsibilities: Initial responsibilities, :math:`(N, K)`. (default: from k-means)
+
+        Returns:
+            The fitted mixture.
 
         Raises:
-            InputError: NaN or infinite values, fewer rows than components, a parameter or a start
-                that is not allowed, rows that are no proportions.
+            InputError: ``x`` has NaN or infinite values, fewer rows than components, or rows that
+                are not proportions; a parameter or ``responsibilities`` is invalid.
         """
         self._check_parameters()
         self.__dict__.pop("components_", None)
         x = self._check(x)
         if len(x) < self.n_components:
             raise InputError(
-                f"the mixture got {len(x)} rows, expected at least {self.n_components} (components)"
+                f"the mixture must get at least {self.n_components} rows (n_components), "
+                f"got {len(x)}"
             )
         generator = torch.Generator().manual_seed(self.random_state)
         best: dict[str, Any] | None = None
@@ -121,8 +125,8 @@ class DirichletProcessMixture:
                 start = responsibilities.to(x)
                 if start.shape != (len(x), self.n_components):
                     raise InputError(
-                        f"responsibilities have shape {list(start.shape)}, "
-                        f"expected {[len(x), self.n_components]}"
+                        f"responsibilities must have shape {[len(x), self.n_components]}, "
+                        f"got {list(start.shape)}"
                     )
             self._fit_once(x, start)
             if best is None or self.lower_bounds_[-1] > best["lower_bounds_"][-1]:
@@ -160,7 +164,7 @@ class DirichletProcessMixture:
     def _maximize(self, x: Tensor, responsibilities: Tensor) -> None:
         count = responsibilities.sum(0)
         if self.components == "gaussian":
-            # As the Gaussians count, so that no component is ever without any weight.
+            # Same as in the Gaussian components, so that no component has zero weight.
             count = count + 10 * torch.finfo(x.dtype).eps
         later = count.flip(0).cumsum(0).flip(0) - count
         self.weight_concentration_ = (1 + count, self._gamma + later)
@@ -184,7 +188,7 @@ class DirichletProcessMixture:
         return torch.digamma(a) - total + torch.cat([torch.zeros_like(rest[:1]), rest[:-1]])
 
     def _stick_penalty(self) -> Tensor:
-        r"""KL divergence of the sticks' Beta posteriors from :math:`Beta(1, \gamma)`."""
+        r"""KL divergence of the stick posteriors from :math:`Beta(1, \gamma)`."""
         a, b = self.weight_concentration_
         gamma = torch.full_like(b, self._gamma)
         log_beta = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
@@ -204,55 +208,57 @@ class DirichletProcessMixture:
     # -- use -----------------------------------------------------------------------------------
 
     def score_samples(self, x: Tensor) -> Tensor:
-        r"""Variational score of each row, :math:`(N)`: scikit-learn's, no normalised density.
+        r"""Variational score of each row, :math:`(N)`, as in scikit-learn; it is not normalised.
 
         Raises:
-            InputError: Another number of columns than in fitting, values that are not finite, rows
-                that are no proportions (Dirichlet components).
+            InputError: ``x`` has another number of columns than in :meth:`fit`, values that are not
+                finite, or rows that are not proportions (Dirichlet components).
         """
         return self._weighted(self._check(x)).logsumexp(1)
 
     def log_density(self, x: Tensor) -> Tensor:
         r"""Log density of each row, :math:`(N)`, with the expected weights; integrates to one.
 
-        Gaussian components: the Student-t posterior predictive. Differentiable in ``x``.
+        Gaussian components use the Student-t posterior predictive. Differentiable in ``x``.
 
         Raises:
-            InputError: As :meth:`score_samples`.
+            InputError: Same as :meth:`score_samples`.
         """
         return self._log_density(self._check(x))
 
     def _log_density(self, x: Tensor) -> Tensor:
-        """:meth:`log_density` of float64 rows known to be sound: never waits for the device."""
-        return (self.weights_.log() + self.components_.log_predictive(x)).logsumexp(1)
+        """:meth:`log_density` of checked float64 rows; does not synchronise the GPU."""
+        weighted: Tensor = self.weights_.log() + self.components_.log_predictive(x)
+        return weighted.logsumexp(1)
 
     def predict_proba(self, x: Tensor) -> Tensor:
         r"""Responsibilities :math:`(N, K)`; rows sum to one.
 
         Raises:
-            InputError: As :meth:`score_samples`.
+            InputError: Same as :meth:`score_samples`.
         """
         return self._weighted(self._check(x)).softmax(1)
 
     def predict(self, x: Tensor) -> Tensor:
-        r"""The component most responsible for each row, :math:`(N)`.
+        r"""Component with the largest responsibility for each row, :math:`(N)`.
 
         Raises:
-            InputError: As :meth:`score_samples`.
+            InputError: Same as :meth:`score_samples`.
         """
         return self._weighted(self._check(x)).argmax(1)
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        r"""Draws from :meth:`log_density`.
+        r"""Draws rows from the density of :meth:`log_density`.
 
         Args:
-            n: How many rows.
-            generator: Random numbers, on the CPU whatever the mixture's device. Default: seeded
-                with ``random_state``, so that every call gives the same rows.
+            n: Number of rows.
+            generator: Random numbers, on the CPU for every device of the mixture. (default: one
+                seeded with ``random_state``, so every call returns the same rows)
 
         Returns:
-            Rows :math:`(n, D)` on the mixture's device, and their components :math:`(n)` on the CPU.
+            Rows :math:`(n, D)` on the mixture's device, and their components :math:`(n)` on the
+            CPU.
         """
         if generator is None:
             generator = torch.Generator().manual_seed(self.random_state)
@@ -260,46 +266,51 @@ class DirichletProcessMixture:
         return self.components_.sample(chosen, generator), chosen
 
     def _weighted(self, x: Tensor) -> Tensor:
-        return self._log_weights() + self.components_.log_likelihood(x)
+        weighted: Tensor = self._log_weights() + self.components_.log_likelihood(x)
+        return weighted
 
     def _check(self, x: Tensor) -> Tensor:
-        """The rows in float64, found sound with one read from the device."""
+        """Checks rows with one read from the device; returns them in float64."""
         if x.dim() != 2:
-            raise InputError(f"the mixture got {x.dim()} dimensions, expected 2 (rows, columns)")
+            raise InputError(f"the mixture must get 2 dimensions (rows, columns), got {x.dim()}")
         fitted = getattr(self, "components_", None)
         if fitted is not None and x.size(1) != self._size:
-            raise InputError(f"the mixture got {x.size(1)} columns, expected {self._size}")
+            raise InputError(f"the mixture must get {self._size} columns, got {x.size(1)}")
         x = x.double()
         rows = x.detach()
-        sound = [rows.isfinite().all()]
+        checks = [rows.isfinite().all()]
         if self.components == "dirichlet":
-            sound.append(((rows.sum(1) - 1).abs() <= 1e-4).all() & (rows >= 0).all())
-        finite, *proportions = torch.stack(sound).tolist()
+            checks.append(((rows.sum(1) - 1).abs() <= 1e-4).all() & (rows >= 0).all())
+        finite, *proportions = torch.stack(checks).tolist()
         if not finite:
-            raise InputError("the mixture got NaN or infinite values, expected finite numbers")
+            raise InputError("the mixture must get finite values, got NaN or infinity")
         if not all(proportions):
-            raise InputError("the mixture got rows that are no proportions, expected sums of 1")
+            raise InputError(
+                "the mixture must get rows that are proportions (sum 1), got other rows"
+            )
         return x
 
     @property
     def _size(self) -> int:
-        part = "means" if self.components == "gaussian" else "concentrations"
-        return int(getattr(self.components_, part).size(1))
+        name = "means" if self.components == "gaussian" else "concentrations"
+        return int(getattr(self.components_, name).size(1))
 
     # -- state ---------------------------------------------------------------------------------
 
     @property
     def means_(self) -> Tensor:
         r"""Means :math:`(K, D)` of Gaussian components."""
-        return self.components_.means
+        means: Tensor = self.components_.means
+        return means
 
     @property
     def covariances_(self) -> Tensor:
         r"""Expected covariances of Gaussian components, :math:`(K, D, D)` or :math:`(K, D)`."""
-        return self.components_.covariances
+        covariances: Tensor = self.components_.covariances
+        return covariances
 
     def state_dict(self) -> dict[str, Any]:
-        """Parameters and fitted tensors: tensors, numbers and strings only."""
+        """Returns parameters and fitted tensors, as tensors, numbers and strings."""
         names = (
             "n_components",
             "components",
@@ -323,7 +334,7 @@ class DirichletProcessMixture:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> DirichletProcessMixture:
-        """Rebuilds what :meth:`state_dict` gave."""
+        """Rebuilds a mixture from the result of :meth:`state_dict`."""
         self = cls(**state["parameters"])
         self._check_parameters()
         a, b = state["sticks"]
@@ -335,7 +346,7 @@ class DirichletProcessMixture:
         return self
 
     def to(self, device: torch.device | str) -> DirichletProcessMixture:
-        """Moves everything fitted to a device; before that there is nothing to move."""
+        """Moves a fitted mixture to a device; leaves an unfitted one as it is."""
         if not hasattr(self, "components_"):
             return self
         a, b = self.weight_concentration_

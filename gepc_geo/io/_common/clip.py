@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.io._common.copies import better_of_one_person, better_of_one_pose
+from gepc_geo.io._common.duplicates import better_of_one_person, better_of_one_pose
 from gepc_geo.io._common.joint_names import listed
 from gepc_geo.poses.schema import MAX_FRAMES, MAX_VALUE
 from gepc_geo.poses.skeleton import Skeleton

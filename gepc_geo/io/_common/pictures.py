@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.io._common.forms import Form, forms_of
+from gepc_geo.io._common.name_patterns import Form, forms_of
 from gepc_geo.io._common.times import Times, find_times, frames_of_times
 
 # Suffixes; one that begins with a digit is none (cam01.0000).

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.io._common.names import file_names
+from gepc_geo.io._common.file_names import file_names
 from gepc_geo.poses.tracks import PoseTracks
 
 
@@ -20,7 +20,7 @@ def clips_by_frame(tracks: PoseTracks) -> Iterator[tuple[str, int, list[list[int
     People without any joint in a frame are not in it, as readers see it too.
 
     Raises:
-        InputError: A name that no file can have (:func:`gepc_geo.io._common.names.file_names`).
+        InputError: A name that no file can have (:func:`gepc_geo.io._common.file_names.file_names`).
     """
     visible = np.flatnonzero((tracks.confidence > 0).any(axis=1))
     parts = np.split(visible, np.searchsorted(tracks.clip[visible], np.arange(1, tracks.num_clips)))

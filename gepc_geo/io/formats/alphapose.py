@@ -22,8 +22,8 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.io._common.bulk import Pose, decode, decode_poses
 from gepc_geo.io._common.clip import Clips, build_clip
+from gepc_geo.io._common.file_names import file_names
 from gepc_geo.io._common.image_lists import clips_of_images, image_name
-from gepc_geo.io._common.names import file_names
 from gepc_geo.io._common.people import COCO, kind_of, skeleton_of
 from gepc_geo.io._common.text import head, parse_json, read_text, whole_number
 from gepc_geo.poses.skeleton import Skeleton

@@ -16,8 +16,8 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.io._common.clip import Clips
+from gepc_geo.io._common.file_names import file_names
 from gepc_geo.io._common.image_lists import clips_of_images, image_name
-from gepc_geo.io._common.names import file_names
 from gepc_geo.io._common.people import (
     COCO,
     kind_of,

@@ -20,8 +20,8 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.io._common.cells import Numbers, read_rows
 from gepc_geo.io._common.clip import Clips, Remark, build_clip, passed_over
+from gepc_geo.io._common.file_names import file_names
 from gepc_geo.io._common.joint_names import built_in_of, joint_key, keys_of, listed, words_of
-from gepc_geo.io._common.names import file_names
 from gepc_geo.io._common.pictures import series_of
 from gepc_geo.io._common.text import head, read_text, whole_number
 from gepc_geo.io._common.writing import flat_poses

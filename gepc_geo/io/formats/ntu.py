@@ -16,7 +16,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.io._common.clip import TWICE, Clips, Remark
-from gepc_geo.io._common.copies import first_of_one_person
+from gepc_geo.io._common.duplicates import first_of_one_person
 from gepc_geo.io._common.text import head, read_text, whole_number
 from gepc_geo.io._common.writing import clips_by_frame, fine_poses
 from gepc_geo.io.formats.ntu_people import people_of

@@ -17,7 +17,7 @@ from typing import Any
 
 from gepc_geo.errors import InputError
 from gepc_geo.io._common.clip import Clips, FrameFiles, Remark, build_clip
-from gepc_geo.io._common.orders import ORDERS, nearest_order
+from gepc_geo.io._common.joint_orders import ORDERS, nearest_order
 from gepc_geo.io._common.people import pose_array, skeleton_of
 from gepc_geo.io._common.text import head, read_json, whole_number
 from gepc_geo.io._common.writing import clips_by_frame, flat_poses

@@ -9,7 +9,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.io._common.clip import TWICE, Clips, Remark
-from gepc_geo.io._common.copies import first_of_one_person
+from gepc_geo.io._common.duplicates import first_of_one_person
 from gepc_geo.io._common.text import head, read_text
 from gepc_geo.poses.tracks import PoseTracks
 

@@ -22,7 +22,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.io._common.cells import Numbers, first_cells, read_rows
 from gepc_geo.io._common.clip import Clips, Remark, build_clip, join_clips, passed_over
 from gepc_geo.io._common.joint_names import listed
-from gepc_geo.io._common.orders import ORDERS, nearest_order
+from gepc_geo.io._common.joint_orders import ORDERS, nearest_order
 from gepc_geo.io._common.text import head, read_text
 from gepc_geo.io._common.units import are_shares
 from gepc_geo.io.formats.table_header import Header, is_header, read_header

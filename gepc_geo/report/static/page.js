@@ -6,7 +6,7 @@
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const $ = (id) => document.getElementById(id);
 
-  // Text from files only ever becomes text: elements are made by hand, never parsed.
+  // Text from files stays text: elements are created by code, not parsed from HTML.
   function make(tag, attributes = {}, ...children) {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
@@ -44,7 +44,7 @@
 
   const SCALE = [[0, [150, 163, 176]], [0.3, [120, 130, 140]], [0.55, [236, 151, 31]], [1, [208, 24, 48]]];
   function colour(share) {
-    // 1: four times the share that every joint would have if all had the same.
+    // 1: four times the mean share of a joint.
     const t = Math.min(1, share * joints.length / 4);
     let i = 1;
     while (SCALE[i][0] < t) i++;
@@ -60,7 +60,7 @@
     return { people, frames, joints: count, width: packed.width, height: packed.height, xy: new Int16Array(bytes(packed.xy)) };
   }
 
-  // A canvas as large as it is on the screen, in its real pixels.
+  // Sizes a canvas to its size on the screen, in device pixels.
   function fit(canvas) {
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const width = canvas.clientWidth, height = canvas.clientHeight;
@@ -72,7 +72,7 @@
     return { context, width, height };
   }
 
-  // One person at one moment; returns the top of the head, or null for somebody who is not there.
+  // Draws a person in one frame; returns the top of the head, or null if the person is absent.
   function person(context, sequence, who, frame, place, look) {
     const at = (who * sequence.frames + frame) * sequence.joints * 2;
     if (sequence.xy[at] === ABSENT) return null;
@@ -122,7 +122,7 @@
     return { x: x + (width - scale * sequence.width) / 2, y: y + (height - scale * sequence.height) / 2, scale };
   }
 
-  // The middle and the size of a person at one moment; null for somebody who is not there.
+  // Middle and size of a person in one frame; null if the person is absent.
   function box(sequence, who, frame) {
     const at = (who * sequence.frames + frame) * sequence.joints * 2;
     if (sequence.xy[at] === ABSENT) return null;
@@ -134,7 +134,7 @@
     return { x: (left + right) / 2, y: (top + bottom) / 2, width: right - left, height: bottom - top };
   }
 
-  // Sequences of one person each, side by side, all in the same clock.
+  // Sequences of one person each, side by side, with the same clock.
   function parade(canvas, sequence, only, frame) {
     const { context, width, height } = fit(canvas);
     const shown = only === null ? [...Array(sequence.people).keys()] : [only];
@@ -144,7 +144,7 @@
     });
   }
 
-  // -- what moves: one clock, and only what can be seen ------------------------------------------
+  // -- animation: one clock, and only for visible canvases ---------------------------------------
 
   const moving = new Set();
   let last = null;
@@ -165,14 +165,14 @@
   // -- head --------------------------------------------------------------------------------------
 
   const about = data.about, totals = data.totals;
-  $("lead").textContent = `Poses “${about.data || "without a name"}”, judged by the run “${about.run || "without a name"}”.`;
+  $("lead").textContent = `Poses “${about.data || "without a name"}”, scored by the run “${about.run || "without a name"}”.`;
   const seconds = data.clips.every((clip) => clip.fps) && totals.clips === data.clips.length
     ? data.clips.reduce((sum, clip) => sum + clip.length / clip.fps, 0) : null;
   const length = seconds === null ? null
     : seconds < 120 ? `${seconds.toFixed(0)} s` : seconds < 7200 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
   for (const [name, value, kind] of [
     ["clips", count(totals.clips), ""],
-    ["people's tracks", count(totals.people), ""],
+    ["tracks", count(totals.people), ""],
     ["length", length || `${count(totals.frames)} frames`, ""],
     ["alarms", totals.alarms === null ? null : count(totals.alarms), "alarm"],
     ["labelled abnormal", totals.abnormal === null ? null : percent(totals.abnormal / (data.level === "frame" ? totals.frames : totals.clips)), ""],
@@ -194,7 +194,7 @@
     svg.setAttribute("aria-hidden", "true");
     const across = (f) => 72 * f / Math.max(clip.length - 1, 1);
     const up = (s) => 21 - 20 * (s - lowest) / Math.max(highest - lowest, 1e-9);
-    // Shaded pixel for pixel: there may be more labelled spans than pixels.
+    // Shaded pixel by pixel: there may be more labelled spans than pixels.
     const shaded = new Set();
     for (const [from, to] of clip.abnormal) for (let x = Math.floor(across(from)); x < Math.max(across(to), across(from) + 1); x++) shaded.add(x);
     const shade = document.createElementNS(NS, "path");
@@ -202,7 +202,7 @@
     shade.setAttribute("fill", "#f6ccd1");
     svg.append(shade);
     const path = document.createElementNS(NS, "polyline");
-    // The highest of each pixel's points.
+    // The highest point of each pixel.
     const pixels = new Map();
     line.x.forEach((x, i) => {
       const pixel = Math.round(across(x));
@@ -239,8 +239,8 @@
     data.clips.forEach((clip, i) => { rows[i].hidden = !clip.name.toLowerCase().includes(wanted); });
   });
   $("list-note").textContent = (totals.clips > data.clips.length
-    ? `The ${data.clips.length} clips of ${count(totals.clips)} with the highest scores. ` : "") +
-    (frames ? "Each clip's line, and its highest score." : "Each clip's score.");
+    ? `The ${data.clips.length} of ${count(totals.clips)} clips with the highest scores. ` : "") +
+    (frames ? "The line and the highest score of each clip." : "The score of each clip.");
 
   const BASE = { displayModeBar: false, responsive: true };
   const narrow = () => window.innerWidth <= 760;
@@ -248,7 +248,7 @@
     return Object.assign({
       margin: { l: 52, r: 12, t: 12, b: 44 }, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
       font: { family: "system-ui, sans-serif", size: 13, color: "#1c2733" }, showlegend: false,
-      // A finger that moves over a chart scrolls the page.
+      // On touch screens, a move over a chart scrolls the page.
       dragmode: narrow() ? false : "zoom", hoverlabel: { bgcolor: "#fff" },
     }, more);
   }
@@ -290,9 +290,9 @@
       type: "bar", x: data.clips.map((_, i) => i + 1), y: data.clips.map((clip) => clip.top),
       marker: { color: data.clips.map((clip) => paint[clip.label]), line: { color: "#1c2733", width: data.clips.map((_, i) => i === chosen ? 3 : 0) } },
       text: data.clips.map((clip) => plain(clip.name)), textposition: "none", hovertemplate: "%{text}: %{y:.2f}<extra></extra>",
-    }], layout({ xaxis: axis("clips, the highest score first"), yaxis: axis("score"), hovermode: "closest" }), BASE);
+    }], layout({ xaxis: axis("clips, highest score first"), yaxis: axis("score"), hovermode: "closest" }), BASE);
     bind((point) => { choose(Math.round(point.x) - 1, true); });
-    chart.setAttribute("aria-label", "Scores of all clips shown, the highest first");
+    chart.setAttribute("aria-label", "Scores of all listed clips, highest first");
   }
 
   function bind(act) {
@@ -300,7 +300,7 @@
     bound = true;
     chart.act = act;
   }
-  // Anywhere on the line: the peak that is nearest in time.
+  // A click anywhere on the line selects the nearest peak in time.
   function nearest(at) {
     const near = [...data.clips[chosen].peaks].sort((a, b) => Math.abs(data.scenes[a].frame - at) - Math.abs(data.scenes[b].frame - at));
     if (near.length) show(near[0], true);
@@ -329,14 +329,14 @@
     chosen = number;
     const clip = data.clips[number];
     rows.forEach((row, i) => row.firstChild.setAttribute("aria-current", String(i === number)));
-    // Only the list scrolls, not the page.
+    // Scrolls the list, not the page.
     const row = rows[number], list = $("list");
     if (row.offsetTop < list.scrollTop || row.offsetTop + row.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = row.offsetTop - list.clientHeight / 2;
     $("clip-name").textContent = clip.name;
-    const parts = [clip.fps ? `${(clip.length / clip.fps).toFixed(1)} s at ${+clip.fps.toFixed(2)} frames a second` : `${count(clip.length)} frames, rate unknown`];
+    const parts = [clip.fps ? `${(clip.length / clip.fps).toFixed(1)} s at ${+clip.fps.toFixed(2)} frames a second` : `${count(clip.length)} frames, unknown rate`];
     if (clip.class) parts.push(`class ${clip.class}`);
     if (clip.alarmed !== null) parts.push(clip.alarmed ? `above the threshold in ${percent(clip.alarmed / clip.length)} of the time` : "never above the threshold");
-    if (frames) parts.push(clip.labelled ? (clip.abnormal.length ? "shaded: labelled abnormal" : "labelled normal throughout") : "without labels");
+    if (frames) parts.push(clip.labelled ? (clip.abnormal.length ? "shaded: labelled abnormal" : "all frames labelled normal") : "without labels");
     else if (clip.label >= 0) parts.push(clip.label ? "labelled abnormal" : "labelled normal");
     $("clip-note").textContent = parts.join(" · ");
     const box = $("peaks");
@@ -349,8 +349,8 @@
       box.append(button);
     }
     $("timeline-help").textContent = !frames ? "Click a bar to see that clip. Red: labelled abnormal." : clip.peaks.length
-      ? "Click a marked peak to see who was there."
-      : clip.top === null || !Number.isFinite(clip.top) ? "This clip has no frames." : "Nobody was scored here, or there was no room for this clip's peaks.";
+      ? "Click a marked peak to see its people."
+      : clip.top === null || !Number.isFinite(clip.top) ? "This clip has no frames." : "This clip has no scored person, or its peaks are left out to limit the size of the page.";
     show(clip.peaks.length ? clip.peaks[0] : null, go);
   }
 
@@ -391,8 +391,8 @@
     const box = $("normal");
     box.replaceChildren();
     for (let i = 0; neighbours && i < neighbours.people; i++) box.append(make("canvas", { role: "img", "aria-label": `Normal movement ${i + 1}, moving with the scene` }));
-    $("normal-note").textContent = neighbours ? "From training, the nearest first; each of another person."
-      : about.train || "There are no training poses at hand to compare with (option --train).";
+    $("normal-note").textContent = neighbours ? "From training, nearest first, each of another person."
+      : about.train || "There are no training poses to compare with (option --train).";
     const people = $("people");
     people.replaceChildren();
     one.people.forEach((each, i) => {
@@ -411,7 +411,7 @@
 
   function look(who) {
     focus = who;
-    // One scale for the whole scene: somebody who falls does not grow.
+    // One scale for the whole scene, so a person who falls does not grow.
     closeup = { width: 1, height: 1 };
     for (let t = 0; t < sequence.frames; t++) {
       const about = box(sequence, who, t);
@@ -424,8 +424,8 @@
     const order = joints.map((_, v) => v).sort((a, b) => each.shares[b] - each.shares[a]).slice(0, 3);
     const parts = order.map((v) => `${joints[v].replace(/_/g, " ")} ${percent(each.shares[v])}`).join(", ");
     const when = frames ? `${moment(clip, one.start + each.from)} to ${moment(clip, one.start + each.to)}` : "the whole clip";
-    const decides = who === 0 ? (frames ? "decides this moment" : "decides this clip") : "is there too";
-    $("caption").textContent = `Person ${each.id} ${decides}: window score ${fixed(each.score)} (${when}). Largest shares: ${parts}.`;
+    const role = who === 0 ? (frames ? "has the score of this frame" : "has the score of this clip") : "is in the scene";
+    $("caption").textContent = `Person ${each.id} ${role}; window score ${fixed(each.score)} (${when}). Largest shares: ${parts}.`;
     canvas.setAttribute("aria-label", `Skeletons of ${many(one.people.length, "person", "people")}, moving. ${$("caption").textContent}`);
     draw();
   }
@@ -433,7 +433,7 @@
   function draw() {
     if (!sequence) return;
     const one = data.scenes[scene], { context, width, height } = fit(canvas);
-    // Everybody where they are, and beside it (on a narrow screen above it) the one who is looked at.
+    // The whole scene, and next to it (on narrow screens above it) the selected person.
     const wide = width > 560;
     const [left, top] = wide ? [0.62 * width, height] : [width, 0.42 * height];
     const place = inside(sequence, 0, wide ? 0 : height - top, left, top - 10, 26);
@@ -464,7 +464,7 @@
       const at = { x: near.x + near.width / 2 - scale * about.x, y: near.y + near.height / 2 + 10 - scale * about.y, scale };
       person(context, sequence, focus, frame, at, { alpha: 1, shares: one.people[focus].shares, line: 6, dot: 4 });
     }
-    // The window that was scored, on the time line.
+    // Marks the scored window on the time line.
     const each = one.people[focus], step = (width - 24) / Math.max(sequence.frames - 1, 1);
     context.fillStyle = "#d9e0e6";
     context.fillRect(12, height - 9, width - 24, 3);
@@ -489,9 +489,9 @@
   // -- action words ------------------------------------------------------------------------------
 
   const trained = data.words_from === "training";
-  const found = data.words_by === "network" ? "that training found by itself" : "that are groups of similar windows (k-means, as this run has no network to find words)";
-  $("words-note").textContent = `What people did in windows of ${data.words_length} frames, in ${many(data.words.length, "word", "words")} ${found}, ` +
-    `with the most typical sequences of each (${trained ? "from training" : "from these clips: " + (about.train || "there are no training poses at hand")}).`;
+  const found = data.words_by === "network" ? "learned in training" : "that are groups of similar windows (k-means, because this run has no network)";
+  $("words-note").textContent = `Movements in windows of ${data.words_length} frames, in ${many(data.words.length, "word", "words")} ${found}, ` +
+    `with the most typical sequences of each (${trained ? "from training" : "from these clips: " + (about.train || "there are no training poses")}).`;
   const most = Math.max(...data.words.map((word) => Math.max(word.share, word.seen || 0)), 1e-9);
   const walkers = new Map();
   let still = calm;
@@ -521,7 +521,7 @@
       const shown = poses(word.poses), one = { clock: 0, frame: 0, visible: false };
       one.draw = () => parade(picture, shown, null, one.frame);
       one.advance = (passed) => {
-        // A breath between the end and the beginning.
+        // A pause between end and start.
         one.clock = (one.clock + 10 * passed) % (shown.frames + 4);
         const next = Math.min(Math.floor(one.clock), shown.frames - 1);
         if (next !== one.frame) {
@@ -532,7 +532,7 @@
       walkers.set(picture, one);
       card.append(picture);
       seeing.observe(picture);
-    } else card.append(make("p", { class: "note" }, word.share ? "Left out to keep this page small." : "No window belongs to this word."));
+    } else card.append(make("p", { class: "note" }, word.share ? "Left out to limit the size of the page." : "No window belongs to this word."));
     card.append(entries);
     $("words").append(card);
   });
@@ -558,14 +558,14 @@
     return { type: "bar", name: kind, x: middle, y: counts.map((c) => c / total), width: scale.edges[1] - scale.edges[0], opacity: 0.6, marker: { color: paint[kind] }, hovertemplate: "%{y:.1%} near %{x:.2f}" };
   }), layout({ barmode: "overlay", bargap: 0, shapes, showlegend: kinds.length > 1, legend: { x: 1, xanchor: "right", y: 1 }, xaxis: axis("score"), yaxis: axis("share", { tickformat: ".0%" }) }), BASE);
   const things = frames ? "frames" : "clips";
-  $("histogram-note").textContent = `Scores of all ${things}` + (kinds.length > 1 ? ", each kind adding up to 100 %" : "") + "; the last bar holds what lies above." + (data.threshold === null ? "" : " Dashed: the threshold.");
+  $("histogram-note").textContent = `Scores of all ${things}` + (kinds.length > 1 ? ", each kind adding up to 100 %" : "") + "; the last bar includes higher scores." + (data.threshold === null ? "" : " Dashed: the threshold.");
   const quality = data.quality;
   document.querySelectorAll(".labelled").forEach((figure) => { figure.hidden = !quality; });
   document.querySelector(".charts").classList.toggle("alone", !quality);
   const meaning = data.threshold === null ? "" : ` The threshold, ${fixed(data.threshold)}, is ${data.threshold_meaning}.`;
-  if (!quality) $("quality-note").textContent = `Without labels of both kinds nobody can tell; here is how the scores are spread.${meaning}`;
+  if (!quality) $("quality-note").textContent = `Without labels of both kinds, the page shows the distribution of scores only.${meaning}`;
   else {
-    $("quality-note").textContent = `Held against the labels of ${things}. AUC ${quality.auc.toFixed(3)} (0.5 is chance, 1 perfect), equal error rate ${percent(quality.eer)}.${meaning}`;
+    $("quality-note").textContent = `Compared with the labels of ${things}: AUC ${quality.auc.toFixed(3)} (0.5 is chance, 1 is perfect), equal error rate ${percent(quality.eer)}.${meaning}`;
     const at = quality.at;
     const point = (x, y) => x === null || y === null ? [] : [{ x: [x], y: [y], mode: "markers", marker: { size: 11, color: "#c92a3c", line: { color: "#fff", width: 2 } }, hovertemplate: "the threshold<extra></extra>" }];
     const curve = (pair, text) => ({ x: Array.from(floats(pair[0])), y: Array.from(floats(pair[1])), mode: "lines", line: { color: "#1f5f99", width: 2 }, hovertemplate: text });
@@ -573,8 +573,8 @@
     const unit = { range: [-0.02, 1.02], tickformat: ".0%" };
     Plotly.newPlot($("roc"), [chance([0, 1], [0, 1]), curve(quality.roc, "%{y:.0%} found at %{x:.0%} false alarms<extra></extra>"), ...(at ? point(at.false, at.true) : [])], layout({ xaxis: axis(`normal ${things} alarmed`, unit), yaxis: axis(`abnormal ${things} found`, unit) }), BASE);
     Plotly.newPlot($("pr"), [chance([0, 1], [quality.base, quality.base]), curve(quality.pr, "precision %{y:.0%} at %{x:.0%} found<extra></extra>"), ...(at ? point(at.true, at.precision) : [])], layout({ xaxis: axis(`abnormal ${things} found (recall)`, unit), yaxis: axis("precision", unit) }), BASE);
-    $("roc-note").textContent = `ROC, AUC ${quality.auc.toFixed(3)}.` + (at ? ` At the threshold ${percent(at.true)} of the abnormal ${things} are found and ${percent(at.false)} of the normal ones alarmed.` : "");
-    $("pr-note").textContent = `Precision and recall, average precision ${quality.ap.toFixed(3)}; by chance it would be ${quality.base.toFixed(3)}.`;
+    $("roc-note").textContent = `ROC, AUC ${quality.auc.toFixed(3)}.` + (at ? ` At the threshold ${percent(at.true)} of abnormal ${things} and ${percent(at.false)} of normal ${things} are alarms.` : "");
+    $("pr-note").textContent = `Precision and recall, average precision ${quality.ap.toFixed(3)}; chance is ${quality.base.toFixed(3)}.`;
   }
 
   // -- options -----------------------------------------------------------------------------------
@@ -584,7 +584,7 @@
     for (const [name, value] of entries) body.append(make("tr", {}, make("th", { scope: "row" }, name.replace(/_/g, " ")), make("td", {}, value === null ? "–" : Array.isArray(value) ? value.join(", ") : String(value))));
     $("options").append(make("table", {}, make("caption", {}, title), body));
   }
-  table("Scores", [...Object.entries(data.options.scoring), ["threshold", data.threshold === null ? null : data.threshold.toPrecision(5)], ["made by", `gepc_geo ${about.version}`]]);
+  table("Scores", [...Object.entries(data.options.scoring), ["threshold", data.threshold === null ? null : data.threshold.toPrecision(5)], ["version", `gepc_geo ${about.version}`]]);
   const own = Object.entries(data.options.detector), half = Math.ceil(own.length / 2);
   table("Detector", own.slice(0, half));
   table("Detector, continued", own.slice(half));

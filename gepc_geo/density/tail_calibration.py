@@ -1,4 +1,4 @@
-"""Scores as tail probabilities of normal behaviour, and what can be done with them."""
+"""Tail probabilities of scores of normal behaviour."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from torch import Tensor
 
 from gepc_geo.errors import InputError
 
-# The share of the largest held-out scores that an exponential tail replaces.
+# Share of the largest held-out scores that the exponential tail models.
 _TAIL = 0.1
-# Of few scores the tail begins below so many of the largest: a mean excess of one or two tells nothing.
+# Fewest scores in the tail; a mean excess of one or two scores is unreliable.
 _LEAST = 5
-# Knots that the empirical distribution below it is kept at.
+# Largest number of knots of the empirical distribution below the tail.
 _KNOTS = 512
-# Scores that stand for an old distribution, and the most new ones that are weighed against them.
+# Quantiles that represent the old distribution in an update, and most new scores.
 _SCORES = 2000
 
 
 class TailCalibrator:
-    r"""Learns how probable it is that a normal sample scores at least :math:`s`.
+    r"""Calibration: maps a score :math:`s` to the probability that a normal sample reaches it.
 
-    Up to the 90 % quantile (of fewer than 50 scores up to the sixth largest) this is the empirical survival
-    function, linear between knots; above it an exponential tail with the mean excess of those beyond, so that no two scores beyond the
-    largest known one are equal. Below the smallest known score it falls off exponentially too, to
-    keep the order of very normal samples.
+    Up to the 90 % quantile (with fewer than 50 scores, up to the sixth largest score) the
+    probability is the empirical survival function, linear between knots. Above, it is an
+    exponential tail with the mean excess of the scores above the last knot, so higher scores always
+    have lower probabilities. Below the smallest calibration score it approaches 1 exponentially,
+    which keeps the order of very normal samples.
 
     Attributes:
         knots\_: Scores, rising, :math:`(M)` float64.
-        log_survival\_: Log survival probability at the knots, falling.
+        log_survival\_: Log survival probability at the knots, falling, :math:`(M)`.
         excess\_: Mean excess over the last knot.
     """
 
@@ -39,21 +40,29 @@ class TailCalibrator:
     excess_: Tensor
 
     def fit(self, scores: Tensor) -> TailCalibrator:
-        """Learns from anomaly scores of normal samples that were not trained on.
+        """Fits the calibration to scores of normal samples.
+
+        Args:
+            scores: Anomaly scores, :math:`(N)`, of samples held out from training.
+
+        Returns:
+            The fitted calibrator.
 
         Raises:
-            InputError: No scores, or NaN or infinity among them.
+            InputError: There are no scores, or a score is NaN or infinite.
         """
         scores = scores.detach().double().sort().values
         count = len(scores)
         if not count or not bool(scores.isfinite().all()):
-            raise InputError(f"calibration got {count} scores, expected some, all finite numbers")
+            raise InputError(
+                f"calibration must have at least one score, all finite, got {count} scores"
+            )
         body = max(1, min(math.ceil(count * (1 - _TAIL)), count - _LEAST))
-        # Positions of the knots among the sorted scores; of n normal samples the i-th smallest is
-        # exceeded with probability 1 - i / (n + 1) on average.
+        # Ranks of the knots among the sorted scores. On average, a normal sample exceeds the i-th
+        # smallest of n scores with probability 1 - i / (n + 1).
         rank = torch.linspace(0, body - 1, min(body, _KNOTS), device=scores.device).round().long()
         knots, survival = scores[rank], 1 - (rank + 1).double() / (count + 1)
-        # Of equal scores the last has the tail probability that counts samples above them.
+        # The last of equal scores has their tail probability.
         last = torch.ones_like(knots, dtype=torch.bool)
         last[:-1] = knots[1:] > knots[:-1]
         self.knots_, self.log_survival_ = knots[last], survival[last].log()
@@ -62,34 +71,40 @@ class TailCalibrator:
         return self
 
     def extended(self, scores: Tensor) -> TailCalibrator:
-        """A calibrator of this distribution and new scores together, which weigh no more than it.
+        """Returns a calibrator of this distribution pooled with new scores.
 
-        No score becomes less probable by it: where the new ones are lower, all stays as it is. So what was
-        normal before is not more abnormal afterwards.
+        New scores weigh at most as much as the old distribution. No tail probability falls: lower
+        new scores change nothing, so normal behaviour does not become more abnormal.
 
         Args:
-            scores: New anomaly scores of normal samples, at least one.
+            scores: New anomaly scores of normal samples, :math:`(N)`, at least one.
         """
         level = (torch.arange(_SCORES, dtype=torch.float64) + 0.5) / _SCORES
-        old = torch.tensor([self.quantile(one) for one in level.tolist()], dtype=torch.float64)
+        old = torch.tensor([self.quantile(q) for q in level.tolist()], dtype=torch.float64)
         new = scores.detach().double().cpu().sort().values
         if len(new) > _SCORES:
             new = new[torch.linspace(0, len(new) - 1, _SCORES).round().long()]
-        both = torch.cat([old, new]).sort().values
-        both = both[(level * len(both)).long()]
-        if bool((both <= old).all()):
+        pooled = torch.cat([old, new]).sort().values
+        pooled = pooled[(level * len(pooled)).long()]
+        if bool((pooled <= old).all()):
             return self
-        return TailCalibrator().fit(torch.maximum(old, both).to(self.knots_.device))
+        return TailCalibrator().fit(torch.maximum(old, pooled).to(self.knots_.device))
 
     def log_tail(self, scores: Tensor) -> Tensor:
-        r"""Log probability that a normal sample scores at least this: 0 and below, never infinite.
+        r"""Log probability that a normal sample reaches each score.
 
-        Falls strictly above the smallest known score; differentiable.
+        Values are at most 0 and finite, and fall strictly above the first knot. Differentiable.
+
+        Args:
+            scores: Anomaly scores of any shape.
+
+        Returns:
+            Log tail probabilities of the same shape, float64.
         """
         x = scores.double()
         knots, value = self.knots_, self.log_survival_
         above = value[-1] - (x - knots[-1]) / self.excess_
-        # Below the first knot: from its value up towards 0, never reaching it.
+        # Below the first knot the value rises towards 0.
         below = value[0] * torch.exp(-(knots[0] - x).clamp(min=0) / self.excess_)
         if len(knots) == 1:
             return torch.where(x >= knots[-1], above, below)
@@ -100,13 +115,16 @@ class TailCalibrator:
         return torch.where(x >= knots[-1], above, torch.where(x <= knots[0], below, inside))
 
     def quantile(self, level: float) -> float:
-        """The score that a normal sample stays under with probability ``level``.
+        """Score that a normal sample stays below with probability ``level``.
+
+        Args:
+            level: Probability, between 0 and 1.
 
         Raises:
-            InputError: A level outside (0, 1).
+            InputError: ``level`` is not between 0 and 1.
         """
         if not 0 < level < 1:
-            raise InputError(f"quantile level is {level}, expected between 0 and 1")
+            raise InputError(f"quantile level must be between 0 and 1, got {level}")
         wanted = math.log(1 - level)
         knots, value = self.knots_.cpu(), self.log_survival_.cpu()
         if wanted <= float(value[-1]):
@@ -119,7 +137,7 @@ class TailCalibrator:
         return float(knots[left]) + share * float(knots[right] - knots[left])
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain tensors."""
+        """Returns the fitted tensors."""
         return {
             "knots": self.knots_,
             "log_survival": self.log_survival_,
@@ -128,31 +146,34 @@ class TailCalibrator:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> TailCalibrator:
-        """Rebuilds what :meth:`state_dict` gave."""
+        """Rebuilds a calibrator from the result of :meth:`state_dict`."""
         self = cls()
         self.knots_, self.log_survival_ = state["knots"], state["log_survival"]
         self.excess_ = state["excess"]
         return self
 
     def to(self, device: torch.device | str) -> TailCalibrator:
-        """Moves everything learned to a device."""
+        """Moves the fitted tensors to a device."""
         self.knots_, self.log_survival_ = self.knots_.to(device), self.log_survival_.to(device)
         self.excess_ = self.excess_.to(device)
         return self
 
 
 def correct_for_people(log_tail: Tensor, people: Tensor) -> Tensor:
-    r"""Log probability that the smallest of :math:`n` normal tail probabilities is this small.
+    r"""Log probability that the smallest of :math:`n` normal tail probabilities is <= :math:`p`.
 
-    :math:`\log(1 - (1 - p)^n)`: with more people somebody scores high by chance.
+    It is :math:`\log(1 - (1 - p)^n)`: among more people, a high score by chance is more likely.
 
     Args:
-        log_tail: Log of the smallest tail probability :math:`p`.
-        people: :math:`n`, at least 1.
+        log_tail: Log of the smallest tail probability :math:`p`, of any shape.
+        people: Number of people :math:`n`, at least 1, of the same shape.
+
+    Returns:
+        Log probabilities of the same shape.
     """
     log_tail = log_tail.clamp(max=-1e-12)
-    # n log(1 - p), then log(1 - exp(.)), each in the form that keeps its digits.
+    # n log(1 - p), then log(1 - exp(.)), both with functions that keep precision near 0.
     none = people * torch.log1p(-log_tail.exp())
     exact = torch.log(-torch.expm1(none))
-    # For tiny p the power is linear: log(n p). Its log1p would be 0.
+    # For tiny p, log1p would give 0; the result is then log(n p).
     return torch.where(log_tail < -30, log_tail + people.to(log_tail).log(), exact)

@@ -1,4 +1,4 @@
-"""Processes of their own, and how much memory one takes, as Linux counts it."""
+"""Measurements in a new process, and the memory of a process on Linux."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 
 def resident() -> tuple[float, float]:
-    """MB that this process holds of its own, and that it had at most, mapped files included.
+    """Memory of this process in MB: resident now, and the peak with mapped files.
 
-    Both not a number where the system is no Linux.
+    Both are NaN on systems other than Linux.
     """
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
@@ -23,15 +23,15 @@ def resident() -> tuple[float, float]:
     return float(held) / 1024, float(most) / 1024
 
 
-def in_a_process(
+def run_in_process(
     module: str, *arguments: object, environment: Mapping[str, str] | None = None
 ) -> Any:
-    """What a module prints as JSON when run as a program: measured where nothing was before.
+    """Runs a module as a program in a new process and returns the JSON that it prints.
 
     Args:
-        module: Its name.
-        arguments: Of the program.
-        environment: Variables that are added to this process's.
+        module: Name of the module.
+        arguments: Arguments of the program.
+        environment: Further environment variables.
     """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     variables = {**os.environ, **(environment or {})}

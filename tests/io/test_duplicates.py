@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gepc_geo.io._common.copies import better_of_one_pose
+from gepc_geo.io._common.duplicates import better_of_one_pose
 from gepc_geo.poses.tracker import pose_similarity
 
 

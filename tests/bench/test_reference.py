@@ -1,4 +1,4 @@
-"""The ordinary network computes what ours computes."""
+"""The ordinary network and ours have equal outputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from gepc_geo.bench.ordinary import OrdinaryConv, OrdinarySTGCAE
+from gepc_geo.bench.reference import OrdinaryConv, OrdinarySTGCAE
 from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv
 from gepc_geo.nn.spatial import BRANCHES
 from gepc_geo.poses.skeleton import SKELETONS
@@ -45,6 +45,6 @@ def test_networks_are_the_same_function_and_have_the_same_gradients(training):
         outputs.append(model(given))
         (gradient,) = torch.autograd.grad(outputs[-1][0].square().mean(), given)
         gradients.append(gradient)
-    # Our up-sampling matrix holds thirds in float32.
+    # Our up-sampling matrix has thirds in float32.
     torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-5, atol=1e-5)

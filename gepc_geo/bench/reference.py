@@ -1,7 +1,7 @@
-"""The network as it is usually written: what every speed is measured against.
+"""Ordinary implementation of the network, the reference of all speeds.
 
-Channels first, a 1x1 ``Conv2d`` to all relations at once, then an ``einsum`` with the adjacency, and
-PyTorch's own dropout and up-sampling. Made from a network of ours, with its weights.
+It stores channels first and uses a 1x1 ``Conv2d`` for all relations, an ``einsum`` with the
+adjacency, and PyTorch's dropout and up-sampling. It copies the weights of a network of the library.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv
 
 
 class OrdinaryConv(nn.Module):
-    r"""The spatial attention convolution on :math:`(B, C, T, V)`.
+    r"""Spatial attention convolution on :math:`(B, C, T, V)`.
 
     Args:
-        layer: The layer to copy: dot-product attention over all pairs.
+        layer: Layer to copy, with dot-product attention over all pairs.
     """
 
     def __init__(self, layer: DenseSpatialAttentionConv) -> None:
@@ -49,33 +49,35 @@ class OrdinaryConv(nn.Module):
 
     def forward(self, x: Tensor, adj: Tensor) -> Tensor:
         """Runs the layer with the adjacency :math:`(S, V, V)`."""
-        parts = []
+        outputs = []  # of each branch
         for b, branch in enumerate(self.branches):
             matrix, rule = adj, "nkctv,kvw->nctw"
             if branch == "global" and self.adjacency is not None:
                 matrix = self.adjacency
             elif branch == "inferred":
                 matrix, rule = self._infer(x), "nkctv,nkvw->nctw"
-            part = torch.einsum(rule, self._split(self.expand[b](x)), matrix)
+            output = torch.einsum(rule, self._split(self.expand[b](x)), matrix)
             if self.bias is not None:
-                part = part + self.bias[b].view(-1, 1, 1)
+                output = output + self.bias[b].view(-1, 1, 1)
             else:
-                part = F.relu(self.norms[b](part))
-            parts.append(part)
-        out = self.reduction(torch.cat(parts, dim=1))
+                output = F.relu(self.norms[b](output))
+            outputs.append(output)
+        out: Tensor = self.reduction(torch.cat(outputs, dim=1))
         return out + self.shortcut(x) if self.residual else out
 
     def _infer(self, x: Tensor) -> Tensor:
         assert self.theta is not None and self.phi is not None
         theta, phi = self._split(self.theta(x)), self._split(self.phi(x))
-        return torch.einsum("nkctv,nkctw->nkvw", theta, phi).softmax(dim=2)
+        logits: Tensor = torch.einsum("nkctv,nkctw->nkvw", theta, phi)
+        return logits.softmax(dim=2)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, (self.relations, -1))  # [B, K, C, T, V]
+        out: Tensor = x.unflatten(1, (self.relations, -1))  # [B, K, C, T, V]
+        return out
 
 
 class OrdinaryBlock(nn.Module):
-    r"""The spatio-temporal block on :math:`(B, C, T, V)`."""
+    r"""Spatio-temporal block on :math:`(B, C, T, V)`."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
@@ -94,14 +96,15 @@ class OrdinaryBlock(nn.Module):
         """Runs the block."""
         out = F.relu(self.spatial_norm(self.spatial(x, adj)))
         out = self.dropout(self.temporal_norm(self.temporal(out)))
-        return self.act(out + self.shortcut(x))
+        activated: Tensor = self.act(out + self.shortcut(x))
+        return activated
 
 
 class OrdinarySTGCAE(nn.Module):
-    r"""The autoencoder; takes and gives the shapes of :class:`~gepc_geo.nn.STGCAE`.
+    r"""Autoencoder with the input and output shapes of :class:`~gepc_geo.nn.STGCAE`.
 
     Args:
-        model: The network to copy.
+        model: Network to copy.
     """
 
     adj: Tensor
@@ -122,7 +125,7 @@ class OrdinarySTGCAE(nn.Module):
         self.output = OrdinaryConv(model.output)
 
     def encode(self, x: Tensor) -> Tensor:
-        r"""The latent :math:`(B, D)`."""
+        r"""Encodes windows :math:`(B, T, V, C)` to latents :math:`(B, D)`."""
         return self._encode(x).permute(0, 2, 3, 1).flatten(1)
 
     def _encode(self, x: Tensor) -> Tensor:
@@ -134,7 +137,7 @@ class OrdinarySTGCAE(nn.Module):
         return x
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstruction and latent."""
+        """Returns reconstruction and latent."""
         z = x = self._encode(x)
         for up, block in zip(self.ups, self.decoder, strict=True):
             x = block(up(x), self.adj)

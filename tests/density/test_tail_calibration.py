@@ -1,4 +1,4 @@
-"""Tail probabilities: uniform on normal samples, ordered everywhere, right for groups of people."""
+"""Tail probabilities: uniform on normal samples, monotone, and correct for groups of people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from sklearn.metrics import roc_auc_score
 
-from gepc_geo.density.tails import TailCalibrator, correct_for_people
+from gepc_geo.density.tail_calibration import TailCalibrator, correct_for_people
 from gepc_geo.errors import InputError
 
 
@@ -79,9 +79,9 @@ def test_state_survives_a_file(tmp_path):
 
 @pytest.mark.parametrize("scores", [[], [1.0, float("nan")]])
 def test_scores_that_cannot_calibrate(scores):
-    with pytest.raises(InputError, match="expected some, all finite"):
+    with pytest.raises(InputError, match="must have at least one score, all finite"):
         TailCalibrator().fit(torch.tensor(scores))
-    with pytest.raises(InputError, match="quantile level is 1"):
+    with pytest.raises(InputError, match="quantile level must be between 0 and 1, got 1"):
         TailCalibrator().fit(normal(10, 0)).quantile(1)
 
 
@@ -99,7 +99,7 @@ def test_people_correction_is_the_closed_form_and_what_chance_does():
 
 
 def test_correction_takes_away_what_crowding_alone_gives():
-    """Random scores; abnormal frames are more crowded. Uncorrected, chance looks like skill."""
+    """Random scores with more people in abnormal frames: without correction, AUC is too high."""
     rng = np.random.default_rng(0)
     label = rng.uniform(size=20_000) < 0.4
     people = np.where(label, rng.integers(4, 12, 20_000), rng.integers(1, 6, 20_000))
@@ -110,7 +110,7 @@ def test_correction_takes_away_what_crowding_alone_gives():
 
 
 def test_new_scores_make_nothing_less_probable():
-    """Lower ones change nothing, higher ones count by their number, at most as much as the old."""
+    """Lower scores change nothing; higher scores count by number, at most as much as the old."""
     scores = torch.randn(3000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     old = TailCalibrator().fit(scores)
     grid = torch.linspace(-3, 5, 200, dtype=torch.float64)
@@ -126,7 +126,7 @@ def test_new_scores_make_nothing_less_probable():
 
 @pytest.mark.parametrize("count", [1, 2, 6, 9, 10, 40])
 def test_a_tail_of_few_scores_is_no_cliff(count):
-    """A spread above the largest of a few scores is unlikely, not impossible."""
+    """A score far above the largest of a few scores is unlikely, not impossible."""
     scores = torch.randn(count, generator=torch.Generator().manual_seed(count))
     spread = float(scores.max() - scores.min())
     tail = float(-TailCalibrator().fit(scores).log_tail(scores.max() + spread))

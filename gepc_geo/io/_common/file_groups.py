@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gepc_geo.errors import InputError, warn_of_input
 from gepc_geo.io._common.clip import FrameFiles
+from gepc_geo.io._common.file_names import is_passed_over
 from gepc_geo.io._common.media import media_kind
-from gepc_geo.io._common.names import is_passed_over
 from gepc_geo.io._common.pictures import refuse_copies, series_of
 from gepc_geo.io._common.text import head, json_keys
 from gepc_geo.io.formats.mmpose import is_nested
