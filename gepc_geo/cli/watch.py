@@ -160,7 +160,8 @@ def _log_threshold(log: Log, detector: GEPC, mode: str, threshold: float, rate: 
     if alarm is None:
         log.warn(
             "the run has no alarm threshold (gepc-geo calibrate stores one), using "
-            f"{threshold:.6g} ({mode}), which {detector.contamination:.0%} of normal people's frames exceed; {rate}"
+            f"{threshold:.6g} ({mode}), which {detector.contamination:.0%} of normal people's "
+            f"frames exceed; {rate}"
         )
     else:
         log.note(

@@ -1,7 +1,7 @@
 """The cells of a study computed by a pool of worker processes.
 
-``concurrent.futures`` makes the pool. What stands here beside it stops it cleanly: Ctrl-C reaches the
-first process alone, and no worker outlives it.
+``concurrent.futures`` provides the pool. This module adds a clean stop: only the first process
+receives Ctrl-C, and no worker outlives it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def outcomes(
                 futures = {pool.submit(_work, cell): cell for cell in cells}
             for future in futures:
                 future.add_done_callback(ended.put)
-            # Not as_completed: an interrupt inside it can leave a lock held that the pool needs to shut down.
+            # Not as_completed: an interrupt inside it can leave a lock held that the pool needs to
+            # shut down.
             for _ in futures:
                 future = ended.get()
                 yield futures[future], future.result()
@@ -80,15 +81,14 @@ def outcomes(
                 process.kill()
             if isinstance(error, BrokenProcessPool):
                 raise InputError(
-                    "a worker process was ended from outside, expected memory for "
-                    f"{jobs} of them (--jobs)"
+                    f"the system must have memory for {jobs} processes (--jobs), got a killed one"
                 ) from None
             raise
 
 
 @contextmanager
 def _blocked_interrupts() -> Iterator[None]:
-    """Blocks Ctrl-C inside; processes started inside inherit the block, and keep it while they import.
+    """Blocks Ctrl-C inside; processes started inside inherit the block while they import.
 
     This process gets a blocked Ctrl-C at the end.
     """

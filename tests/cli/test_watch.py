@@ -166,7 +166,7 @@ def test_the_threshold_it_took_is_said_first(given, said, folder):
     (told,) = watch(folder, "", *given).stderr.splitlines()
     assert told == (
         f"note: threshold {alarm['threshold']:.6g} (combined) for 1 false alarms "
-        f"an hour, on held-out clips unknown; 24 frames a second {said}"
+        f"an hour, on held-out clips unknown; 24 frames per second {said}"
     )
 
 

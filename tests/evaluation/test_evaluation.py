@@ -236,7 +236,7 @@ def test_tables_and_their_files(detector, crowd, tmp_path):
         score_table(detector, crowd, "city", ScoreOptions())
     columns = score_table(detector, crowd, "person", ScoreOptions(mode="max"))
     assert (columns["score"] >= columns["mean"] - 1e-12).all()
-    with pytest.raises(InputError, match=r"suffix '.txt'"):
+    with pytest.raises(InputError, match=r"must have suffix .csv or .npz, got '.txt'"):
         write_table(columns, tmp_path / "a.txt")
     write_table(columns, tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:

@@ -133,8 +133,7 @@ def _methods_option(experiment: str) -> Callable[[Callable[..., Any]], Any]:
         "--methods",
         default="default",
         show_default=True,
-        help="default (unsupervised and quick), all, or names of "
-        f"{', '.join(METHODS[experiment])}.",
+        help=f"default (unsupervised and quick), all, or some of {', '.join(METHODS[experiment])}.",
     )
 
 
