@@ -9,7 +9,7 @@ from gepc_geo.errors import naming
 from gepc_geo.poses.tracks import PoseTracks
 
 
-def of_classes(tracks: PoseTracks, normal: str | None, data: Path) -> PoseTracks:
+def select_classes(tracks: PoseTracks, normal: str | None, data: Path) -> PoseTracks:
     """Selects the clips of the classes of ``--normal``; without the flag, all clips.
 
     Args:
@@ -27,7 +27,7 @@ def of_classes(tracks: PoseTracks, normal: str | None, data: Path) -> PoseTracks
         return tracks.select(labels=names)
 
 
-def known_classes(tracks: PoseTracks, normal: str | None, data: Path) -> list[str] | None:
+def checked_classes(tracks: PoseTracks, normal: str | None, data: Path) -> list[str] | None:
     """The classes of ``--normal``, or ``None`` without the flag.
 
     Args:
@@ -36,7 +36,7 @@ def known_classes(tracks: PoseTracks, normal: str | None, data: Path) -> list[st
         data: Where the poses come from, for messages.
 
     Raises:
-        InputError: As :func:`of_classes`.
+        InputError: As :func:`select_classes`.
     """
     names = class_names(normal)
     if names is not None:

@@ -60,7 +60,7 @@ def run_demo(
     crowd: dict[str, Any] | None = None,
     device: str = "auto",
     quiet: bool = False,
-    say: Callable[[str], None] = print,
+    echo: Callable[[str], None] = print,
 ) -> DemoResult:
     """Simulates, trains, scores and evaluates; files go to ``folder``.
 
@@ -74,7 +74,7 @@ def run_demo(
             (default: :obj:`None`)
         device: Where to compute. (default: :obj:`"auto"`)
         quiet: Show no progress. (default: :obj:`False`)
-        say: Called with each line of text. (default: :func:`print`)
+        echo: Called with each line of text. (default: :func:`print`)
 
     Raises:
         InputError: ``folder`` holds another run, or a demo with other options.
@@ -82,18 +82,18 @@ def run_demo(
     run = Run(folder)
     simulated = {"seed": options.random_state, **(crowd or {})}
     resume = run.config.exists()
-    began = run.start(resume)
+    config = run.start(resume)
     options = run.settle(options, pick_device(device))
-    if began is not None:
-        if "simulated" not in began["data"]:
+    if config is not None:
+        if "simulated" not in config["data"]:
             raise InputError(f"{folder} must be a new folder or hold a demo, got another run")
         run.check_resumed(options, {"simulated": simulated})
     write_crowd(folder / "poses", random_state=options.random_state, **(crowd or {}))
     train = read(folder / "poses" / "train")
     test = read_frame_labels(folder / "poses" / "test_masks", read(folder / "poses" / "test"))
-    say(f"training poses: {train!r}")
-    say(f"test poses:     {test!r}")
-    if began is None:
+    echo(f"training poses: {train!r}")
+    echo(f"test poses:     {test!r}")
+    if config is None:
         run.write_config(options, data={"simulated": simulated})
     if run.model.exists():
         detector = run.load(device)

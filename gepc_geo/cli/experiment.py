@@ -45,7 +45,7 @@ CLIP_SETS: dict[str, Callable[[Path], PennAction | NWUCLA]] = {
 
 def run_coarse(given: dict[str, Any]) -> None:
     """``gepc-geo experiment coarse`` with the values of its flags."""
-    _run(_of_classes(Coarse, given), given)
+    _run(_class_protocol(Coarse, given), given)
 
 
 def run_fine(given: dict[str, Any]) -> None:
@@ -58,21 +58,21 @@ def run_fine(given: dict[str, Any]) -> None:
 def run_streams(given: dict[str, Any]) -> None:
     """``gepc-geo experiment streams`` with the values of its flags."""
     given["dataset"] = "penn_action"
-    protocol = _of_classes(Streams, given, random_state=given["seed"])
+    protocol = _class_protocol(Streams, given, random_state=given["seed"])
     _run(protocol, given)
 
 
 def run_noise(given: dict[str, Any]) -> None:
     """``gepc-geo experiment noise`` with the values of its flags."""
-    _run(_of_classes(Noise, given, shares=tuple(given["shares"])), given)
+    _run(_class_protocol(Noise, given, shares=tuple(given["shares"])), given)
 
 
 def run_ablation(given: dict[str, Any]) -> None:
     """``gepc-geo experiment ablation`` with the values of its flags."""
-    _run(_of_classes(Ablation, given), given | {"methods": "gepc"})
+    _run(_class_protocol(Ablation, given), given | {"methods": "gepc"})
 
 
-def _of_classes(kind: type[ClassProtocol], given: dict[str, Any], **more: Any) -> ClassProtocol:
+def _class_protocol(kind: type[ClassProtocol], given: dict[str, Any], **more: Any) -> ClassProtocol:
     """A protocol over the splits of the command line."""
     options = _options(kind, given)
     name = given["dataset"]

@@ -18,11 +18,11 @@ from gepc_geo.streaming.thresholds import Alarm
 from gepc_geo.training.network import Network
 
 
-def show_files(found: Reading) -> None:
+def show_files(reading: Reading) -> None:
     """Prints the formats of the files, and how their names were read."""
-    files = [f"{name} ({n:,} file{'s'[: n > 1]})" for name, n in found.formats.items()]
+    files = [f"{name} ({n:,} file{'s'[: n > 1]})" for name, n in reading.formats.items()]
     click.echo(f"format          {', '.join(files)}")
-    for label, sentence in zip_longest(["names"], found.names, fillvalue=""):
+    for label, sentence in zip_longest(["names"], reading.names, fillvalue=""):
         click.echo(f"{label:16s}{sentence}")
 
 
@@ -44,10 +44,9 @@ def show_poses(tracks: PoseTracks) -> None:
     if tracks.dims == 2:
         shown = ", ".join(f"{width:g} x {height:g}" for width, height in sizes) or "unknown"
         click.echo(f"image size      {shown}")
-    known = tracks.fps[~np.isnan(tracks.fps)]
-    rates = ", ".join(f"{rate:g}" for rate in np.unique(known)[:5]) or "unknown"
-    click.echo(f"fps             {rates}")
-    for rate in np.unique(known)[:5].tolist():
+    rates = np.unique(tracks.fps[~np.isnan(tracks.fps)])[:5].tolist()
+    click.echo(f"fps             {', '.join(f'{rate:g}' for rate in rates) or 'unknown'}")
+    for rate in rates:
         click.echo(f"windows         {_default_windows(rate)}")
     for name, values in (("splits", tracks.clip_split), ("classes", tracks.clip_label)):
         counts = {value: values.count(value) for value in sorted(set(values) - {""})}

@@ -115,10 +115,10 @@ def choose_methods(text: str, level: str, dims: int, classes: bool = True) -> li
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in allowed:
-            known = ", which is not for these poses or this experiment" if name in METHODS else ""
+            reason = ", which is not for these poses or this experiment" if name in METHODS else ""
             raise InputError(
                 f"--methods must be default, all or some of {', '.join(allowed)}, "
-                f"got {name!r}{known}"
+                f"got {name!r}{reason}"
             )
     return list(dict.fromkeys(names))
 

@@ -51,7 +51,7 @@ def outcomes(
         for cell in cells:
             if begin is not None:
                 begin(cell)
-            yield cell, _tried(protocol, cell, device, quiet=begin is None)
+            yield cell, _run(protocol, cell, device, quiet=begin is None)
         return
     others = set(multiprocessing.active_children())
     ended: SimpleQueue[Future[Outcome | InputError]] = SimpleQueue()
@@ -115,17 +115,17 @@ def _threads(count: int) -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-_given: tuple[Protocol, str]
+_context: tuple[Protocol, str]
 
 
 def _start_worker(protocol: Protocol, device: str) -> None:
     """Prepares a worker for all of its cells."""
-    global _given
+    global _context
     # Ctrl-C reaches all processes of a terminal; the first process ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_memory()
-    _given = protocol, device
+    _context = protocol, device
 
 
 def _end_with_parent() -> None:
@@ -137,10 +137,10 @@ def _end_with_parent() -> None:
 
 
 def _work(cell: Cell) -> Outcome | InputError:
-    return _tried(_given[0], cell, _given[1])
+    return _run(_context[0], cell, _context[1])
 
 
-def _tried(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) -> Outcome | InputError:
+def _run(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) -> Outcome | InputError:
     try:
         return run_cell(protocol, cell, device, quiet)
     except InputError as error:

@@ -76,7 +76,7 @@ def test_false_alarms_of_watch_stop_firing(folder, tmp_path):
 
 
 def test_other_anomalies_are_still_found(folder, tmp_path):
-    """Recall on another crowd's labelled anomalies survives a new camera and a marked false alarm."""
+    """Recall on labelled anomalies survives a new camera and a marked false alarm."""
     detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
     normal = simulate_crowd("train", num_clips=6, frames_per_clip=40, random_state=7)
     scored = detector.window_scores(normal, padded=False)

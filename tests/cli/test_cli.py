@@ -76,7 +76,7 @@ def refused(*arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """A crowd as AlphaPose files with masks, and runs on it: ``run`` with a network, ``plain`` without."""
+    """A crowd as AlphaPose files with masks; ``run`` has a network, ``plain`` has none."""
     folder = tmp_path_factory.mktemp("files")
     write_crowd(folder, random_state=1, train_clips=12, test_clips=9, frames_per_clip=60)
     good("train", folder / "train", "--out", folder / "run", *TINY, "--fps", 24)
@@ -107,7 +107,7 @@ def test_every_command_has_help_with_an_example():
     assert "train" in good("--help")
     for name in main.commands:
         text = good(name, "--help")
-        assert f"gepc-geo {name} " in text.split("Example", 1)[1], name
+        assert f"gepc-geo {name} " in text.split("For example:", 1)[1], name
 
 
 def test_the_demos_own_defaults_are_in_its_help():
@@ -422,7 +422,14 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             "--skeleton",
             "ntu25",
         ): "must have 25 joints (skeleton 'ntu25'), got 17",
-        ("train", test, "--out", tmp_path / "r", "--fps", "-1"): "--fps is -1.0",
+        (
+            "train",
+            test,
+            "--out",
+            tmp_path / "r",
+            "--fps",
+            "-1",
+        ): "--fps must be more than 0, got -1.0",
         (
             "train",
             test,
@@ -535,7 +542,12 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             "--out",
             tmp_path / "m.json",
         ): "must have masks of clips",
-        ("convert", test, "--out", tmp_path / "c.csv"): "must have suffix .npz, got '.csv'",
+        (
+            "convert",
+            test,
+            "--out",
+            tmp_path / "c.csv",
+        ): "must have suffix .npz with --to native, got '.csv'",
         ("info", tmp_path / "none"): "none does not exist",
     }
     for arguments, expected in cases.items():

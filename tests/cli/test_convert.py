@@ -51,7 +51,10 @@ def test_the_ending_of_the_one_file_is_that_of_the_format(walkers, tmp_path):
     )
     assert (tmp_path / "a.npz").read_bytes() == before
     result = CliRunner().invoke(main, [*words, str(tmp_path / "a.csv")])
-    assert result.exit_code == 0 and "tables have no frame rate: give --fps 20" in result.output
+    assert (
+        result.exit_code == 0
+        and "csv files have no frame rate: read this one with --fps 20" in result.output
+    )
 
 
 @pytest.mark.parametrize("to", WRITABLE)

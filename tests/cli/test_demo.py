@@ -23,7 +23,7 @@ SMALL = Options(
 
 
 def demo(folder, options=SMALL):
-    return run_demo(folder, options, crowd=CROWD, device="cpu", quiet=True, say=lambda text: None)
+    return run_demo(folder, options, crowd=CROWD, device="cpu", quiet=True, echo=lambda text: None)
 
 
 @pytest.fixture(scope="module")

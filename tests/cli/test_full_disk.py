@@ -1,4 +1,4 @@
-"""A disk without room: one sentence that names the file, the old one as it was, nothing half-written."""
+"""A full disk: one sentence names the file, the old file is unchanged, no partial file remains."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def refused(*arguments: object) -> str:
 def files(tmp_path_factory, walkers) -> Path:
     """A run, and labelled clips: 7 with people, one without (the 4th) and one without frames."""
     folder = tmp_path_factory.mktemp("merge")
-    # Latents of a multiple of 4 numbers: MKL's products of others round by a row's place in the batch.
+    # Latents of a multiple of 4 numbers: MKL's rounding of others depends on the place in a batch.
     small = {"mode": "assignment", "lengths": ["12", "18"], "encoder_channels": [2, 2, 4]}
     detector = GEPC(**NETWORK | small, budget=64, batch_size=32, score_stride=6)
     detector.fit(walkers, device="cpu").save(folder / "run" / "model.pt")

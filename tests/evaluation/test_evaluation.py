@@ -84,7 +84,7 @@ def test_perfect_windows_give_a_high_frame_auc(what, crowd, request):
 
 @pytest.mark.parametrize("what", ["detector", "plain"])
 def test_frames_equal_a_plain_loop(what, crowd, request):
-    """Of several lengths a person-frame has the mean over those that it has, of the mean of each."""
+    """The score of a person-frame is the mean over lengths of the mean of each length."""
     detector = request.getfixturevalue(what)
     rng = np.random.default_rng(0)
     scored = oracle_scores(detector, crowd, lambda w, labels: rng.normal())

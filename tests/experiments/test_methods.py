@@ -1,4 +1,4 @@
-"""Rows of tables: which there are, what they learn from, and how windows become clips and frames."""
+"""Rows of tables: the methods, their training, and aggregation to clips and frames."""
 
 from __future__ import annotations
 

@@ -87,7 +87,8 @@ def test_noise_is_a_share_of_all_training_clips(actions):
 def test_shares_of_less_than_a_clip_are_said_to_be_none(actions):
     noise = Noise(actions, [UPRIGHT], ["few-vs-many"], Options())
     assert [line for line in noise.remarks([]) if "same as clean" in line] == [
-        f"upright, few-vs-many: {percent} % of its clips are less than one clip; the same as clean training"
+        f"upright, few-vs-many: {percent} % of its clips are less than one clip; the same as clean "
+        "training"
         for percent in (1, 2)
     ]
 

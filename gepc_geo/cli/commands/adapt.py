@@ -57,7 +57,7 @@ def adapt(
         gepc-geo adapt runs/mine poses/new_camera --out runs/adapted
         gepc-geo adapt runs/mine poses/today --normal-events false.jsonl --out runs/adapted
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.streaming.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
@@ -73,7 +73,7 @@ def adapt(
     check_destination(target)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-    tracks = of_classes(tracks, normal, data)
+    tracks = select_classes(tracks, normal, data)
     detector = load_run(run, None, device, tracks)
     held_out = None
     if anomalies is not None:

@@ -49,7 +49,7 @@ def calibrate(
 
         gepc-geo calibrate runs/mine poses/normal --false-alarms-per-hour 2
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.streaming import thresholds as alarms
@@ -58,7 +58,7 @@ def calibrate(
     check_destination(Run.of(run).model)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-    tracks = of_classes(tracks, normal, data)
+    tracks = select_classes(tracks, normal, data)
     alarms.check_fps(tracks)
     if tracks.frame_labels is not None and (tracks.frame_labels == 1).any():
         raise InputError(
@@ -76,12 +76,12 @@ def calibrate(
         )
     mode = detector.scoring_mode(mode)
     series = alarms.clip_series(detector, tracks, mode, quiet=False)
-    found = alarms.calibrate(series, mode, false_alarms_per_hour)
-    detector.alarm_ = found.to_dict()
+    alarm = alarms.calibrate(series, mode, false_alarms_per_hour)
+    detector.alarm_ = alarm.to_dict()
     detector.save(Run.of(run).model)
     click.echo(f"wanted        {false_alarms_per_hour:g} false alarms an hour")
-    click.echo(f"on held-out   {found.held_out}")
-    on_all = alarms.false_alarms(series, found.threshold)
+    click.echo(f"on held-out   {alarm.held_out}")
+    on_all = alarms.false_alarms(series, alarm.threshold)
     click.echo(f"on all        {on_all / hours:.3g} an hour ({on_all} in {hours:.3g} hours)")
-    click.echo(f"threshold     {found.threshold:.6g} ({mode})")
+    click.echo(f"threshold     {alarm.threshold:.6g} ({mode})")
     click.echo(f"model: {Run.of(run).model}")

@@ -49,7 +49,7 @@ def convert(
 
         gepc-geo convert poses/test --labels poses/masks --out test.npz
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.io import IN_ONE_FILE, write
     from gepc_geo.io._common.file_names import file_names
@@ -64,7 +64,7 @@ def convert(
     elif out.exists() and not out.is_dir():
         raise InputError(f"{out} must be a folder with --to {to}, got a file")
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
-    tracks = of_classes(tracks, normal, data)
+    tracks = select_classes(tracks, normal, data)
     written = write(tracks, out, to)
     rates = np.unique(tracks.fps[~np.isnan(tracks.fps)])
     if to == "csv" and len(rates):

@@ -34,7 +34,7 @@ def demo(out: Path, device: str, **flags: Any) -> None:
 
     options = resolve(flags, None, "default", base=DEMO)
     try:
-        result = run_demo(out, options, device=device, say=click.echo)
+        result = run_demo(out, options, device=device, echo=click.echo)
     except KeyboardInterrupt:
         click.echo(f"interrupted; the same command resumes (run: {out})", err=True)
         raise SystemExit(130) from None

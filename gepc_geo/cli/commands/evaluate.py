@@ -53,7 +53,7 @@ def evaluate(
 
         gepc-geo evaluate runs/mine poses/test --labels poses/masks --out metrics.json
     """
-    from gepc_geo.cli.classes import known_classes
+    from gepc_geo.cli.classes import checked_classes
     from gepc_geo.cli.evaluate import show, write_evaluation
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
@@ -70,7 +70,7 @@ def evaluate(
     check_destination(out)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
-    names = known_classes(tracks, normal, data)
+    names = checked_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
     if labels is not None and tracks.frame_labels is not None:
         unknown = np.split(tracks.frame_labels < 0, tracks.frame_offset[1:-1])

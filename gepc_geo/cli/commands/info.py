@@ -27,7 +27,7 @@ def info(
 
         gepc-geo info poses/train
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.info import show_files, show_model, show_poses
     from gepc_geo.cli.reading import read_whole
     from gepc_geo.cli.run import Run
@@ -52,7 +52,7 @@ def info(
             click.echo(f"trained in      {trained.folder}")
     else:
         files = read_whole(data, format_, **reading)
-        tracks = of_classes(files.tracks, normal, data)
+        tracks = select_classes(files.tracks, normal, data)
         show_files(files)
         show_poses(tracks)
         if picture is not None:

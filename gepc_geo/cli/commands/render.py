@@ -48,12 +48,12 @@ def render(
 
         gepc-geo render poses/test --scores scores.csv --out clip.mp4
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.report import video
 
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-    tracks = of_classes(tracks, normal, data)
+    tracks = select_classes(tracks, normal, data)
     shown = video.render(
         tracks, video.read_scores(scores), out, clip=clip, frames_dir=frames_dir, quiet=False
     )

@@ -56,7 +56,7 @@ def report(
 
         gepc-geo report runs/mine poses/test --labels poses/masks --out report.html
     """
-    from gepc_geo.cli.classes import known_classes
+    from gepc_geo.cli.classes import checked_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.report import training_poses
     from gepc_geo.cli.run import Run, load_run
@@ -74,7 +74,7 @@ def report(
     plotting_script()
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
-    names = known_classes(tracks, normal, data)
+    names = checked_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
     training, reason = training_poses(Run.of(run), train, skeleton, image_size, detector)
     if reason:

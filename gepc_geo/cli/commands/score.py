@@ -107,7 +107,7 @@ def score(
 
         torchrun --nproc-per-node 4 -m gepc_geo score runs/mine poses/test --out scores.csv
     """
-    from gepc_geo.cli.classes import known_classes
+    from gepc_geo.cli.classes import checked_classes
     from gepc_geo.cli.ranks import ranks
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
@@ -141,21 +141,21 @@ def score(
                         f"{flag} must be given with --level {own} only, got {value} with "
                         f"--level {level}"
                     )
-            known = None
-            names = known_classes(tracks, normal, data)
+            label_column = None
+            names = checked_classes(tracks, normal, data)
             if names is not None:
-                known = clip_labels(tracks, names)
+                label_column = clip_labels(tracks, names)
             elif level == "frame":
-                known = tracks.frame_labels
+                label_column = tracks.frame_labels
             options = ScoreOptions(
                 mode or detector.mode, protocol, smooth, people_correction, padded
             )
-        common = partial(origin, Run.of(run).model, tracks, level, options, known)
+        common = partial(origin, Run.of(run).model, tracks, level, options, label_column)
         distributed.check_same(common, "run, poses or options")
         if part is None:
-            columns = score_all(detector, tracks, level, options, known, quiet=False)
+            columns = score_all(detector, tracks, level, options, label_column, quiet=False)
             distributed.from_first(lambda: write_table(columns, out))
         else:
-            columns = score_shard(detector, tracks, level, options, known, part, quiet=False)
+            columns = score_shard(detector, tracks, level, options, label_column, part, quiet=False)
             distributed.from_first(lambda: write_part(columns, out, part, common()))
         click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")

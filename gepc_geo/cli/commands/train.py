@@ -57,7 +57,7 @@ def train(
 
         torchrun --nproc-per-node 4 -m gepc_geo train poses/train --out runs/mine
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.ranks import ranks
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run
@@ -66,8 +66,8 @@ def train(
 
     run = Run(out)
     with ranks():
-        began = distributed.from_first(lambda: run.start(resume))
-        base = None if began is None else began["options"]
+        saved = distributed.from_first(lambda: run.start(resume))
+        base = None if saved is None else saved["options"]
         with distributed.raise_on_all_ranks():
             # A wrong flag is refused before the poses are read.
             resolve(flags, config, preset, base)
@@ -78,20 +78,20 @@ def train(
             reading |= {"normal": names, "fps": fps}
             reading["image_size"] = None if image_size is None else list(image_size)
             tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-            tracks = of_classes(tracks, normal, data)
+            tracks = select_classes(tracks, normal, data)
             options = resolve(flags, config, preset, base, tracks)
         # Before the comparison, as the run's configuration has the resolved precision.
         options = distributed.from_first(lambda: run.settle(options, target))
         with distributed.raise_on_all_ranks():
-            if began is not None and distributed.is_first():
+            if saved is not None and distributed.is_first():
                 # The path may have changed; the checkpoint compares the poses themselves.
                 run.check_resumed(options, reading)
         click.echo(f"{tracks!r}")
         if distributed.is_first():
             _echo_training(options, flags, tracks.usual_fps)
-        if began is None:
-            begun = {"path": str(data), **reading}
-            distributed.from_first(lambda: run.write_config(options, data=begun))
+        if saved is None:
+            entries = {"path": str(data), **reading}
+            distributed.from_first(lambda: run.write_config(options, data=entries))
         try:
             detector = run.train(
                 tracks, options, resume=resume, device=device, tensorboard=tensorboard
