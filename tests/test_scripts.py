@@ -189,7 +189,7 @@ def test_choose_training_trains_variants_on_validation_crowds(monkeypatch):
 
 def test_choose_training_refuses_variants_in_one_sentence(output):
     for variant, message in (
-        ("hidden", "--variant is 'hidden', expected NAME=VALUE"),
+        ("hidden", "--variant must be NAME=VALUE, got 'hidden'"),
         ("nosuch=1", "the command line has the unknown option 'nosuch'"),
         ("hidden=x", "the command line: hidden is 'x', expected a whole number"),
     ):

@@ -1,7 +1,7 @@
-"""``gepc-geo``: parse, call, print. The work is done by the package.
+"""The command line ``gepc-geo``: it parses flags, calls the package and prints.
 
-Modules of ``commands`` import at the top what their flags need, and inside of a command what its work
-needs: help comes without PyTorch.
+Modules of ``commands`` import at the top only what their flags need. A command imports the rest
+when it runs, so that help does not import PyTorch.
 """
 
 from __future__ import annotations
@@ -14,33 +14,34 @@ import click
 from gepc_geo._version import __version__
 from gepc_geo.cli.refusal import Group
 
-#: The commands by name, with the line that the list of commands shows of each.
+#: The commands by name, with the line of each in the list of commands.
 COMMANDS = {
-    "adapt": "Adapt a run to a new camera or to alarms that were false.",
-    "bench": "Measure speed beside what each part replaces.",
-    "calibrate": "Choose an alarm threshold by its rate of false alarms.",
-    "convert": "Convert poses to the native format, or to another.",
+    "adapt": "Adapt a run to a new camera or to false alarms.",
+    "bench": "Measure the speed of each part against alternatives.",
+    "calibrate": "Choose an alarm threshold for a rate of false alarms.",
+    "convert": "Convert poses to another format.",
     "demo": "Simulate, train, score, evaluate and report.",
     "evaluate": "Measure a run on labelled poses.",
-    "experiment": "Run a protocol of the paper beside its competitors.",
+    "experiment": "Compare methods by a protocol of the paper.",
     "export": "Write a run as one ONNX or PyTorch graph.",
-    "info": "Tell what is in poses or in a run.",
-    "merge": "Join the parts that score --shard wrote.",
-    "render": "Film skeletons coloured by score.",
-    "report": "Write a page that shows what a run finds in poses.",
+    "info": "Describe poses or a run.",
+    "merge": "Join the parts of score --shard.",
+    "render": "Draw a video of skeletons coloured by score.",
+    "report": "Write a page that explains the scores of poses.",
     "score": "Score poses with a run.",
     "train": "Train a detector on normal poses.",
-    "watch": "Watch a stream of frames, write alerts.",
+    "watch": "Watch a stream of frames and write alerts.",
 }
 
 
 class _Commands(Mapping[str, click.Command]):
-    """The commands by name; a command's module is imported when the command is asked for."""
+    """The commands by name; looking a command up imports its module."""
 
     def __getitem__(self, name: str) -> click.Command:
         if name not in COMMANDS:
             raise KeyError(name)
-        return getattr(import_module(f"{__name__}.commands.{name}"), name)
+        command: click.Command = getattr(import_module(f"{__name__}.commands.{name}"), name)
+        return command
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)

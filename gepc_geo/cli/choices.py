@@ -1,12 +1,11 @@
-"""Words that flags take, written out: the help of a command goes without the modules that know them.
+"""Choices of flags, written out so that help does not import the modules that define them.
 
-Tests compare each of them with the module it names.
+Tests compare each of them with the module that it names.
 """
 
 from __future__ import annotations
 
-#: File formats that are read (:data:`gepc_geo.io.FORMATS`) and those that are written
-#: (:data:`gepc_geo.io.WRITABLE`).
+#: File formats to read (:data:`gepc_geo.io.FORMATS`) and to write (:data:`gepc_geo.io.WRITABLE`).
 FORMATS = (
     *("native", "alphapose-tracks", "alphapose-frames", "alphapose-forvis", "coco-results"),
     *("alphapose-results", "openpose", "ultralytics-labels", "mmpose", "mmpose-images"),
@@ -18,9 +17,9 @@ WRITABLE = (
     *("native", "alphapose-tracks", "coco-results", "openpose", "ultralytics-labels", "mmpose"),
     *("mediapipe", "kinetics-skeleton", "ntu", "pyskl", "deeplabcut", "csv"),
 )
-#: What a row of scores is (:data:`gepc_geo.evaluation.tables.LEVELS`).
+#: Kinds of rows of a score table (:data:`gepc_geo.evaluation.tables.LEVELS`).
 LEVELS = ("joint", "window", "person", "frame", "clip")
-#: Aggregations to frames (:data:`gepc_geo.scoring.aggregation.PROTOCOLS`).
+#: Aggregations of window scores to frames (:data:`gepc_geo.scoring.aggregation.PROTOCOLS`).
 PROTOCOLS = ("corrected", "reference")
 #: Kinds of exported graphs (:data:`gepc_geo.export.FORMATS`).
 GRAPHS = ("onnx", "torch")
@@ -30,7 +29,7 @@ SUITES = ("layer", "model", "kernels", "fit", "loader", "readers", "mixture", "s
 DIRECTIONS = ("few-vs-many", "many-vs-few")
 #: Data sets with packaged splits (:data:`gepc_geo.experiments.PACKAGED`).
 PACKAGED = ("penn_action", "nw_ucla", "kinetics", "kinetics_names", "ntu")
-#: Percent of abnormal training clips (:data:`gepc_geo.experiments.noise.SHARES`).
+#: Percentages of abnormal training clips (:data:`gepc_geo.experiments.noise.SHARES`).
 SHARES = (0, 1, 2, 5, 10, 20)
 _LEARNED = ("reconstruction", "latent_svm")
 _OF_CLASSES = ("softmax", "softmax_dirichlet")

@@ -1,4 +1,4 @@
-"""Classes that a command line names, held against the data; refusals name it."""
+"""Classes of ``--normal``, checked against the data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from gepc_geo.errors import naming
 from gepc_geo.poses.tracks import PoseTracks
 
 
-def of_classes(tracks: PoseTracks, normal: str | None, data: Path) -> PoseTracks:
-    """The clips of the classes of ``--normal``; without it all of them.
+def select_classes(tracks: PoseTracks, normal: str | None, data: Path) -> PoseTracks:
+    """Selects the clips of the classes of ``--normal``; without the flag, all clips.
+
+    Args:
+        tracks: The poses.
+        normal: Value of ``--normal``.
+        data: Where the poses come from, for messages.
 
     Raises:
-        InputError: A class that no clip of ``data`` has.
+        InputError: No clip has one of the classes.
     """
     names = class_names(normal)
     if names is None:
@@ -22,11 +27,16 @@ def of_classes(tracks: PoseTracks, normal: str | None, data: Path) -> PoseTracks
         return tracks.select(labels=names)
 
 
-def known_classes(tracks: PoseTracks, normal: str | None, data: Path) -> list[str] | None:
-    """The classes of ``--normal``.
+def checked_classes(tracks: PoseTracks, normal: str | None, data: Path) -> list[str] | None:
+    """The classes of ``--normal``, or ``None`` without the flag.
+
+    Args:
+        tracks: The poses.
+        normal: Value of ``--normal``.
+        data: Where the poses come from, for messages.
 
     Raises:
-        InputError: As :func:`of_classes`.
+        InputError: As :func:`select_classes`.
     """
     names = class_names(normal)
     if names is not None:

@@ -1,4 +1,4 @@
-"""Commands that compute: each sets up its process before it begins."""
+"""Commands that compute: each sets up memory and threads of its process first."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from gepc_geo.utils.memory import keep_memory
 
 
 class Computing(click.Command):
-    """A command that computes. Its help, and a refusal of its flags, need no PyTorch."""
+    """A command that computes; its help and the check of its flags do not import PyTorch."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Sets up the process, then runs the command."""
         keep_memory()
         _limit_threads()
         return super().invoke(ctx)
 
 
 def _limit_threads() -> None:
-    """Takes half of the cores, unless ``OMP_NUM_THREADS`` says how many threads there are.
+    """Limits threads to half of the cores, unless ``OMP_NUM_THREADS`` is set.
 
-    Threads of several processes on the same cores wait for one another: two trainings on two cores, two
-    threads each, took 20 times as long as one (benchmarks/results/2026-11-30/threads.txt).
+    Threads of several processes on the same cores wait for one another: on two cores, two trainings
+    with two threads each took 20 times as long as one (benchmarks/results/2026-11-30/threads.txt).
     """
     if "OMP_NUM_THREADS" in os.environ:
         return
@@ -33,13 +34,13 @@ def _limit_threads() -> None:
 
     threads = max(1, _cores() // 2)
     torch.set_num_threads(threads)
-    # Those of NumPy's and scikit-learn's libraries, too.
+    # Also for the libraries of NumPy and scikit-learn.
     threadpool_limits(threads)
 
 
 @cache
 def _cores() -> int:
-    """The threads that PyTorch takes unless told otherwise, one for each core: asked once, before any limit."""
+    """PyTorch's default number of threads, one per core; cached before the first limit."""
     import torch
 
     return torch.get_num_threads()

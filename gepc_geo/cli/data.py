@@ -1,4 +1,4 @@
-"""Flags that several commands share: which data, which part of it, and where to compute."""
+"""Flags that several commands share: the data and the device."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from gepc_geo.errors import InputError
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``DATA`` and the flags that say how to read it."""
+    """Adds ``DATA`` and the flags for reading it."""
     for decorate in (
         click.option(
             "--image-size",
             metavar="WIDTHxHEIGHT",
             callback=lambda context, parameter, value: _image_size(value),
-            help="Pixels of the images, where the data does not say; makes pixels of shares of them.",
+            help="Image size, for data without one; coordinates from 0 to 1 become pixels.",
         ),
-        click.option("--fps", type=float, help="Frames a second, where the data does not say."),
+        click.option("--fps", type=float, help="Frames per second, for data without a rate."),
         click.option(
             "--normal",
             metavar="A,B,C",
-            help="Classes that are normal, where the data carries class labels.",
+            help="Normal classes, for data with class labels.",
         ),
-        click.option("--split", help="Use the clips of this split only (train, test)."),
+        click.option("--split", help="Use only the clips of this split (train, test)."),
         click.option(
             "--skeleton",
             default="auto",
             show_default=True,
-            help="Built-in skeleton or JSON file; auto: by the format.",
+            help="Built-in skeleton or JSON file; auto: from the format.",
         ),
         click.option(
             "--format",
@@ -41,7 +41,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(["auto", *FORMATS]),
             default="auto",
             show_default=True,
-            help="File format; auto: by the content.",
+            help="File format; auto: from the content.",
         ),
         click.argument("data", type=click.Path(path_type=Path)),
     ):
@@ -50,27 +50,31 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``."""
+    """Adds ``--device``."""
     return click.option(
         "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
     )(command)
 
 
 def _image_size(text: str | None) -> tuple[float, float] | None:
-    """``"1920x1080"`` as numbers."""
+    """Parses ``"1920x1080"``."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text)
     if match is None or not (int(match[1]) and int(match[2])):
-        raise InputError(f"--image-size is {text!r}, expected WIDTHxHEIGHT as in 1920x1080")
+        raise InputError(f"--image-size must be WIDTHxHEIGHT as in 1920x1080, got {text!r}")
     return float(match[1]), float(match[2])
 
 
 def class_names(normal: str | None) -> list[str] | None:
-    """``"a,b,c"`` as a list."""
+    """The class names in ``"a,b,c"``; ``None`` for ``None``.
+
+    Raises:
+        InputError: The text names no class.
+    """
     if normal is None:
         return None
     names = [name.strip() for name in normal.split(",") if name.strip()]
     if not names:
-        raise InputError(f"--normal is {normal!r}, expected class names separated by commas")
+        raise InputError(f"--normal must be class names separated by commas, got {normal!r}")
     return names

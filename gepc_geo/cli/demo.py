@@ -1,4 +1,4 @@
-"""The main job end to end on a simulated crowd: files -> training -> scores -> metrics and plots."""
+"""The demo: simulate a crowd, train, score, evaluate and report."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from gepc_geo.scoring.metrics import auc
 from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.utils.device import pick_device
 
-#: Kinds that a centred window of one person cannot show: reported, not counted.
+#: Kinds of anomalies that a centred window of one person cannot show; the demo's AUC excludes them.
 NOT_COUNTED = ("loitering", "fighting")
 
 
 @dataclass
 class DemoResult:
-    """What the demo found.
+    """Results of the demo.
 
     Attributes:
-        auc: Frame AUC of the detector's mode over all clips but those of :data:`NOT_COUNTED`.
-        by_kind: Frame AUC of each kind's clips together with the normal clips.
-        table: For each detector (this one, with a network also an untrained one, and a mixture on the
-            input) and mode its AUC, over the same clips as ``auc``.
+        auc: Frame AUC of the detector's mode, without the clips of :data:`NOT_COUNTED`.
+        by_kind: Frame AUC over each kind's clips and the normal clips, by kind.
+        table: Frame AUC by detector and mode, over the same clips as ``auc``. The detectors are
+            this one, an untrained one if this one has a network, and a mixture on the input.
         evaluation: The evaluation over all clips.
         detector: The trained detector.
         train: The training poses.
@@ -60,20 +60,21 @@ def run_demo(
     crowd: dict[str, Any] | None = None,
     device: str = "auto",
     quiet: bool = False,
-    say: Callable[[str], None] = print,
+    echo: Callable[[str], None] = print,
 ) -> DemoResult:
     """Simulates, trains, scores and evaluates; files go to ``folder``.
 
-    A demo that was interrupted goes on from its last checkpoint, a finished one is not trained again.
+    An interrupted demo resumes from its last checkpoint; a finished one is not trained again.
 
     Args:
-        folder: A run's folder, with ``poses/``, ``scores.csv`` added; new, or one of a demo with the
-            same options.
-        options: The detector's options; its seed is the crowd's too.
+        folder: Folder of the run; also gets ``poses/`` and ``scores.csv``. It is new, or holds a
+            demo with the same options.
+        options: The detector's options; ``random_state`` is also the crowd's.
         crowd: Further arguments of :func:`~gepc_geo.datasets.simulate.write_crowd`.
-        device: Where to compute.
-        quiet: Show no progress.
-        say: Takes each line of text.
+            (default: :obj:`None`)
+        device: Where to compute. (default: :obj:`"auto"`)
+        quiet: Show no progress. (default: :obj:`False`)
+        echo: Called with each line of text. (default: :func:`print`)
 
     Raises:
         InputError: ``folder`` holds another run, or a demo with other options.
@@ -81,18 +82,18 @@ def run_demo(
     run = Run(folder)
     simulated = {"seed": options.random_state, **(crowd or {})}
     resume = run.config.exists()
-    began = run.start(resume)
+    config = run.start(resume)
     options = run.settle(options, pick_device(device))
-    if began is not None:
-        if "simulated" not in began["data"]:
-            raise InputError(f"{folder} holds a run that is no demo, expected another folder")
+    if config is not None:
+        if "simulated" not in config["data"]:
+            raise InputError(f"{folder} must be a new folder or hold a demo, got another run")
         run.check_resumed(options, {"simulated": simulated})
     write_crowd(folder / "poses", random_state=options.random_state, **(crowd or {}))
     train = read(folder / "poses" / "train")
     test = read_frame_labels(folder / "poses" / "test_masks", read(folder / "poses" / "test"))
-    say(f"training poses: {train!r}")
-    say(f"test poses:     {test!r}")
-    if began is None:
+    echo(f"training poses: {train!r}")
+    echo(f"test poses:     {test!r}")
+    if config is None:
         run.write_config(options, data={"simulated": simulated})
     if run.model.exists():
         detector = run.load(device)
@@ -108,8 +109,8 @@ def run_demo(
     if options.needs_network:
         untrained = GEPC(**replace(options, budget=0).to_dict()).fit(train, device=device)
         table["untrained"] = mode_aucs(untrained, untrained.window_scores(test), test, counted)
-    flat = _mixture_scores(detector, train, test)
-    table["mixture on the input"] = {"-": _auc(detector, flat, test, counted)}
+    mixture = _mixture_scores(detector, train, test)
+    table["mixture on the input"] = {"-": _auc(detector, mixture, test, counted)}
     by_kind: dict[str, float] = {}
     for kind in sorted(set(map(_kind, test.clip_names)) - {"normal"}):
         by_kind[kind] = _auc(detector, scored, test, _frames_of(test, {kind, "normal"}))
@@ -125,7 +126,11 @@ def run_demo(
 
 
 def write_report(result: DemoResult, out: Path) -> None:
-    """Writes a page (.html) that shows what the detector finds in the test poses.
+    """Writes a page (.html) that explains the scores of the test poses.
+
+    Args:
+        result: Results of the demo.
+        out: The page.
 
     Raises:
         InputError: plotly is not installed.
@@ -141,17 +146,17 @@ def write_report(result: DemoResult, out: Path) -> None:
 
 
 def _kind(clip_name: str) -> str:
-    """The anomaly a simulated clip shows, from its name (``running_03``)."""
+    """The kind of a simulated clip, from its name (``running_03``)."""
     return clip_name.rsplit("_", 1)[0]
 
 
 def counted_frames(tracks: PoseTracks) -> np.ndarray:
-    """Which frames the demo's AUC is over: those of all clips but :data:`NOT_COUNTED`."""
+    """Mask :math:`[F]` of the frames that the demo's AUC counts: all but :data:`NOT_COUNTED`."""
     return _frames_of(tracks, set(map(_kind, tracks.clip_names)) - set(NOT_COUNTED))
 
 
 def _frames_of(tracks: PoseTracks, kinds: set[str]) -> np.ndarray:
-    """Which frames are of clips of these kinds."""
+    """Mask of the frames of clips of these kinds."""
     keep = np.array([_kind(name) in kinds for name in tracks.clip_names])
     return np.repeat(keep, tracks.clip_length)
 
@@ -171,12 +176,12 @@ def _auc(
 def mode_aucs(
     detector: GEPC, scored: WindowScores, tracks: PoseTracks, frames: np.ndarray
 ) -> dict[str, float]:
-    """Frame AUC of every mode over some of the frames of ``tracks``."""
+    """Frame AUC by mode over the frames in the mask ``frames`` :math:`[F]` of ``tracks``."""
     return {mode: _auc(detector, scored, tracks, frames, mode) for mode in detector.modes_}
 
 
 def _mixture_scores(detector: GEPC, train: PoseTracks, test: PoseTracks) -> WindowScores:
-    """Window scores of a Gaussian mixture on the same windows as networks see them, as the detector's mode."""
+    """Window scores of a Gaussian mixture on the network's input, under the detector's mode."""
     pipeline = detector.pipeline_
     model = Mixture().fit_windows(pipeline, pipeline.training_windows(train))
     scored = model.windows(test)

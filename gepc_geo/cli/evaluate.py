@@ -1,4 +1,4 @@
-"""What ``gepc-geo evaluate`` and ``gepc-geo demo`` write and print of an evaluation."""
+"""Files and lines of an evaluation, for ``gepc-geo evaluate`` and ``gepc-geo demo``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,19 @@ from gepc_geo.utils.files import atomic_path
 
 
 def write_evaluation(result: Evaluation, tracks: PoseTracks, out: Path, plots: bool) -> list[Path]:
-    """Writes ``metrics.json`` and, beside it, the plots; returns what was written.
+    """Writes the metrics and, beside them, the plots; without matplotlib a note replaces the plots.
 
-    Without matplotlib a note takes the place of the plots.
+    Args:
+        result: The evaluation.
+        tracks: Its poses.
+        out: The file of metrics (.json).
+        plots: Whether to draw plots.
+
+    Returns:
+        The written files, the metrics first.
+
+    Raises:
+        InputError: A file cannot be written.
     """
     if plots and not can_plot():
         click.echo("note: no plots without matplotlib (pip install 'gepc_geo[plots]')", err=True)
@@ -43,7 +53,7 @@ def write_evaluation(result: Evaluation, tracks: PoseTracks, out: Path, plots: b
 
 
 def show(metrics: dict[str, Any]) -> None:
-    """Prints metrics as lines, nested ones in one line each."""
+    """Prints one line per metric; a nested metric is one line."""
     for name, value in metrics.items():
         if isinstance(value, dict):
             value = ", ".join(f"{k} {_text(v)}" for k, v in value.items())

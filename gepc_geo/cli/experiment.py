@@ -1,4 +1,4 @@
-"""Experiments from what a command line says: the data, the protocol, its tables and plots."""
+"""``gepc-geo experiment`` from its flags to tables and plots."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from gepc_geo.options import MAX_SEED, Options
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report import can_plot, plot_bars, plot_lines
 
-#: Sets of labelled clips by name.
+#: Data sets of labelled clips by name.
 CLIP_SETS: dict[str, Callable[[Path], PennAction | NWUCLA]] = {
     "penn_action": PennAction,
     "nw_ucla": NWUCLA,
@@ -44,47 +44,47 @@ CLIP_SETS: dict[str, Callable[[Path], PennAction | NWUCLA]] = {
 
 
 def run_coarse(given: dict[str, Any]) -> None:
-    """``gepc-geo experiment coarse`` with the flags that were given."""
-    _run(_of_classes(Coarse, given), given)
+    """``gepc-geo experiment coarse`` with the values of its flags."""
+    _run(_class_protocol(Coarse, given), given)
 
 
 def run_fine(given: dict[str, Any]) -> None:
-    """``gepc-geo experiment fine`` with the flags that were given."""
+    """``gepc-geo experiment fine`` with the values of its flags."""
     given["dataset"] = "shanghaitech_boxes"
     source = ShanghaiTech(_folder(given))
     _run(Fine(source.tracks("train"), source.tracks("test"), _options(Fine, given)), given)
 
 
 def run_streams(given: dict[str, Any]) -> None:
-    """``gepc-geo experiment streams`` with the flags that were given."""
+    """``gepc-geo experiment streams`` with the values of its flags."""
     given["dataset"] = "penn_action"
-    protocol = _of_classes(Streams, given, random_state=given["seed"])
+    protocol = _class_protocol(Streams, given, random_state=given["seed"])
     _run(protocol, given)
 
 
 def run_noise(given: dict[str, Any]) -> None:
-    """``gepc-geo experiment noise`` with the flags that were given."""
-    _run(_of_classes(Noise, given, shares=tuple(given["shares"])), given)
+    """``gepc-geo experiment noise`` with the values of its flags."""
+    _run(_class_protocol(Noise, given, shares=tuple(given["shares"])), given)
 
 
 def run_ablation(given: dict[str, Any]) -> None:
-    """``gepc-geo experiment ablation`` with the flags that were given."""
-    _run(_of_classes(Ablation, given), given | {"methods": "gepc"})
+    """``gepc-geo experiment ablation`` with the values of its flags."""
+    _run(_class_protocol(Ablation, given), given | {"methods": "gepc"})
 
 
-def _of_classes(kind: type[ClassProtocol], given: dict[str, Any], **more: Any) -> ClassProtocol:
-    """A protocol over the splits that the command line asks for."""
+def _class_protocol(kind: type[ClassProtocol], given: dict[str, Any], **more: Any) -> ClassProtocol:
+    """A protocol over the splits of the command line."""
     options = _options(kind, given)
     name = given["dataset"]
     if name not in CLIP_SETS and not Path(name).exists():
         raise InputError(
-            f"--dataset is {name!r}, expected {', '.join(CLIP_SETS)} or a file of poses that exists"
+            f"--dataset must be {', '.join(CLIP_SETS)} or an existing file of poses, got {name!r}"
         )
     chosen = choose_splits(given["splits"], name)
-    directions = [one.strip() for one in given["directions"].split(",")]
-    for one in directions:
-        if one not in DIRECTIONS:
-            raise InputError(f"--directions has {one!r}, expected {' or '.join(DIRECTIONS)}")
+    directions = [text.strip() for text in given["directions"].split(",")]
+    for direction in directions:
+        if direction not in DIRECTIONS:
+            raise InputError(f"--directions must be {' or '.join(DIRECTIONS)}, got {direction!r}")
     tracks = _tracks(given)
     with naming(_folder(given) if name in CLIP_SETS else name):
         if given["drawn"]:
@@ -95,67 +95,72 @@ def _of_classes(kind: type[ClassProtocol], given: dict[str, Any], **more: Any) -
 
 
 def _tracks(given: dict[str, Any]) -> PoseTracks:
-    """The clips of a data set by name, or of a file."""
+    """The clips of ``--dataset``: of a data set by name, or of a file."""
     name = given["dataset"]
     if name in CLIP_SETS:
         return CLIP_SETS[name](_folder(given)).tracks()
     if given["data"] is not None:
         raise InputError(
-            f"--data is {given['data']}, expected none with --dataset {name}, which is read itself"
+            f"--data must not be given with --dataset {name}, which is a file, got {given['data']}"
         )
     return read(Path(name))
 
 
 def _folder(given: dict[str, Any]) -> Path:
-    """The folder of a data set: ``--data``, or that in ``$GEPC_GEO_DATA``."""
-    if given["data"] is not None:
-        return given["data"]
+    """The folder of a data set: ``--data``, or a folder in ``$GEPC_GEO_DATA``."""
+    folder: Path | None = given["data"]
+    if folder is not None:
+        return folder
     root = os.environ.get("GEPC_GEO_DATA")
     if not root:
-        raise InputError(f"--data is missing, expected the folder of {given['dataset']}")
-    return Path(root) / given["dataset"]
+        raise InputError(f"--data must be the folder of {given['dataset']}, got none")
+    return Path(root, given["dataset"])
 
 
 def _options(kind: type[Protocol], given: dict[str, Any]) -> Options:
-    """The detector's options: the experiment's, then a file's, then single ones."""
+    """The detector's options: of the experiment, then ``--config``, then single flags."""
     flags = {"budget": given["budget"]} | assignments("--set", given["changes"])
     for name in {"seed", "random_state"} & flags.keys():
-        raise InputError(f"--set has {name}={flags[name]}, expected --seeds for seeds of training")
+        raise InputError(
+            f"--set must not have {name} (use --seeds instead), got {name}={flags[name]}"
+        )
     return resolve(flags, given["config"], "default", base=kind.base)
 
 
 def _seeds(text: str | None, options: Options) -> list[int]:
-    """Seeds of training: those asked for, or the options' one."""
+    """Seeds of training: of ``--seeds``, or the seed of the options."""
     if text is None:
         return [options.random_state]
     try:
-        seeds = [int(one) for one in text.split(",")]
+        seeds = [int(seed) for seed in text.split(",")]
     except ValueError:
         seeds = [-1]
     if min(seeds) < 0 or max(seeds) > MAX_SEED or len(set(seeds)) < len(seeds):
         raise InputError(
-            f"--seeds is {text!r}, expected different whole numbers from 0 to {MAX_SEED}"
+            f"--seeds must be different whole numbers from 0 to {MAX_SEED}, got {text!r}"
         )
     return seeds
 
 
 def _run(protocol: Protocol, given: dict[str, Any]) -> None:
-    """Runs a protocol to its end, prints its tables and draws its plots."""
+    """Runs a protocol, prints its tables and draws its plots."""
     methods = choose_methods(given["methods"], protocol.level, protocol.dims, protocol.supervised)
     data = {"dataset": given["dataset"], "path": str(given["data"] or given["dataset"])}
     seeds = _seeds(given["seeds"], protocol.options)
-    # Each training has its own; what is written down is the list of them.
+    # Each training has its own seed; the configuration holds the list of seeds.
     protocol.options = replace(protocol.options, random_state=Options().random_state)
     study = Study(given["out"], protocol, data, methods, seeds)
     try:
         study.start(shlex.join(["gepc-geo", *sys.argv[1:]]), given["device"])
         cells = study.cells()
         finished = sum(study.path(cell).exists() for cell in cells)
-        click.echo(f"{protocol.name}: {len(cells)} trainings, {finished} finished before", err=True)
+        click.echo(
+            f"{protocol.name}: {len(cells)} trainings, {finished} already finished", err=True
+        )
         study.run(given["device"], given["jobs"])
     except KeyboardInterrupt:
         text = (
-            "interrupted; finished trainings are kept, and the same command goes on from there "
+            "interrupted; the same command resumes after the finished trainings "
             f"(results: {study.folder})"
         )
         click.echo(text, err=True)
@@ -173,7 +178,7 @@ def _run(protocol: Protocol, given: dict[str, Any]) -> None:
 
 
 def _plots(study: Study) -> list[Path]:
-    """Draws means and, for noise, the loss of AUC; without matplotlib a note takes their place."""
+    """Draws means and, for noise, the loss of AUC; without matplotlib a note replaces them."""
     if not can_plot():
         click.echo("note: no plots without matplotlib (pip install 'gepc_geo[plots]')", err=True)
         return []

@@ -1,4 +1,4 @@
-"""What ``gepc-geo info`` prints of files, poses and runs."""
+"""Lines of ``gepc-geo info`` about files, poses and runs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from gepc_geo.nn import count_flops
 from gepc_geo.options import Options
 from gepc_geo.poses.diagnostics import find_faults
 from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.scoring.encoder import Network
 from gepc_geo.streaming.thresholds import Alarm
+from gepc_geo.training.network import Network
 
 
-def show_files(found: Reading) -> None:
-    files = [f"{name} ({n:,} file{'s'[: n > 1]})" for name, n in found.formats.items()]
+def show_files(reading: Reading) -> None:
+    """Prints the formats of the files, and how their names were read."""
+    files = [f"{name} ({n:,} file{'s'[: n > 1]})" for name, n in reading.formats.items()]
     click.echo(f"format          {', '.join(files)}")
-    for label, sentence in zip_longest(["names"], found.names, fillvalue=""):
+    for label, sentence in zip_longest(["names"], reading.names, fillvalue=""):
         click.echo(f"{label:16s}{sentence}")
 
 
 def show_poses(tracks: PoseTracks) -> None:
+    """Prints sizes, ranges, labels and likely faults of poses."""
     shown = ", ".join(tracks.clip_names[:3]) + (", ..." if tracks.num_clips > 3 else "")
     click.echo(f"clips           {tracks.num_clips:,} ({shown})")
     click.echo(f"people          {tracks.num_tracks:,} tracks")
@@ -42,10 +44,9 @@ def show_poses(tracks: PoseTracks) -> None:
     if tracks.dims == 2:
         shown = ", ".join(f"{width:g} x {height:g}" for width, height in sizes) or "unknown"
         click.echo(f"image size      {shown}")
-    known = tracks.fps[~np.isnan(tracks.fps)]
-    rates = ", ".join(f"{rate:g}" for rate in np.unique(known)[:5]) or "unknown"
-    click.echo(f"fps             {rates}")
-    for rate in np.unique(known)[:5].tolist():
+    rates = np.unique(tracks.fps[~np.isnan(tracks.fps)])[:5].tolist()
+    click.echo(f"fps             {', '.join(f'{rate:g}' for rate in rates) or 'unknown'}")
+    for rate in rates:
         click.echo(f"windows         {_default_windows(rate)}")
     for name, values in (("splits", tracks.clip_split), ("classes", tracks.clip_label)):
         counts = {value: values.count(value) for value in sorted(set(values) - {""})}
@@ -65,7 +66,7 @@ def show_poses(tracks: PoseTracks) -> None:
 
 
 def _default_windows(fps: float) -> str:
-    """What the default lengths are at a frame rate."""
+    """The default lengths of windows at a frame rate."""
     try:
         frames = ", ".join(map(str, Options().frames_of(fps)))
     except InputError as error:
@@ -74,6 +75,7 @@ def _default_windows(fps: float) -> str:
 
 
 def show_model(detector: GEPC) -> None:
+    """Prints the kind, input, thresholds and options of a detector."""
     network, options, pipeline = detector.network_, detector.options_, detector.pipeline_
     chain = "autoencoder, clusters and mixture"
     plain = "nearest people and classifier of altered windows"

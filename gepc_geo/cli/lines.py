@@ -1,4 +1,4 @@
-"""Lines for somebody who may read them slowly, late or never: writing them holds nothing up."""
+"""Lines on a stream whose reader may be slow or stopped; the writer never waits for it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from functools import partial
 from typing import TextIO, TypeVar
 
 _Result = TypeVar("_Result")
-# Warnings that wait to be read.
+# Largest number of warnings that wait to be written.
 _WARNINGS = 1000
-# Seconds: warnings of one kind come no faster; at the end nobody is waited for who reads nothing so long.
-_QUIET, _PATIENCE = 10.0, 10.0
+# Least seconds between warnings of one kind.
+_INTERVAL = 10.0
+# Seconds without a written line after which the end does not wait for the reader.
+_PATIENCE = 10.0
 
 
 class LineWriter:
-    """Writes lines in a thread of its own.
+    """Writes lines in its own thread.
 
     Args:
-        stream: Where they go.
-        most: Lines that wait to be read.
+        stream: Where the lines go.
+        most: Largest number of lines that wait to be written.
 
     Attributes:
-        gone: Whether the other end of the stream is closed.
+        gone: Whether the reader closed the stream.
     """
 
     def __init__(self, stream: TextIO, most: int) -> None:
@@ -39,7 +41,7 @@ class LineWriter:
         self._thread.start()
 
     def write(self, line: str) -> bool:
-        """Takes a line; ``False``: too many wait already, and this one is lost."""
+        """Queues a line; returns ``False`` if too many wait, and the line is lost."""
         if self._taken - self._written >= self._most:
             return False
         self._taken += 1
@@ -47,7 +49,7 @@ class LineWriter:
         return True
 
     def finish(self) -> int:
-        """Waits for as long as lines are being read; how many were not."""
+        """Waits while lines are being written, and returns the number of those that were not."""
         self._lines.put(None)
         before = -1
         while self._thread.is_alive() and self._written != before:
@@ -66,7 +68,7 @@ class LineWriter:
 
 
 class Log:
-    """Warnings, and notes, on a stream.
+    """Warnings and notes on a stream.
 
     Args:
         stream: Standard error.
@@ -78,31 +80,31 @@ class Log:
         self._lost = 0
 
     def note(self, text: str) -> None:
-        """Something to know."""
+        """Writes a note."""
         self._lost += not self._writer.write(f"note: {text}")
 
     def warn(self, text: str) -> None:
-        """Something that went wrong."""
+        """Writes a warning."""
         self._lost += not self._writer.write(f"warning: {text}")
 
     def rarely(self, kind: str, text: str) -> None:
-        """A warning of what may happen with every frame: one of a kind in a while."""
+        """Writes a warning, at most one of a kind every ten seconds."""
         now = time.monotonic()
-        if now - self._last.get(kind, -math.inf) >= _QUIET:
+        if now - self._last.get(kind, -math.inf) >= _INTERVAL:
             self._last[kind] = now
             self.warn(text)
 
     def finish(self) -> None:
-        """Waits until all are read, or nobody reads."""
+        """Waits until all lines are written, or the reader stops."""
         if self._lost:
-            self.warn(f"{self._lost} warnings found nobody to read them and are lost")
+            self.warn(f"standard error was not read, {self._lost} warnings are lost")
         self._writer.finish()
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """Writes past the stream's buffer where it is a file of the system.
+    """Writes to the file descriptor, if there is one, and not to the stream's buffer.
 
-    A thread that waits inside of the buffer would hold the lock that Python needs to end.
+    A thread that waits in the buffer would hold a lock that Python needs to exit.
     """
     try:
         number = stream.fileno()
@@ -110,16 +112,25 @@ def _write(stream: TextIO, text: str) -> None:
         stream.write(text)
         stream.flush()
         return
-    # Names of cameras may hold what is no text.
+    # Names of cameras may hold characters that UTF-8 cannot encode.
     data = text.encode("utf-8", "backslashreplace")
     while data:
         data = data[when_ready(partial(os.write, number, data), number, "out") :]
 
 
-def when_ready(work: Callable[[], _Result], number: int, way: str) -> _Result:
-    """What reading (``way`` ``in``) or writing (``out``) gives, also where the file does not wait itself."""
+def when_ready(work: Callable[[], _Result], number: int, direction: str) -> _Result:
+    """Calls ``work`` on a file descriptor, after a wait if the descriptor is non-blocking.
+
+    Args:
+        work: Reads or writes once.
+        number: The file descriptor.
+        direction: ``"in"`` if ``work`` reads, ``"out"`` if it writes.
+
+    Returns:
+        The result of ``work``.
+    """
     while True:
         try:
             return work()
         except BlockingIOError:
-            select.select(*(([number], [], []) if way == "in" else ([], [number], [])))
+            select.select(*(([number], [], []) if direction == "in" else ([], [number], [])))

@@ -1,4 +1,4 @@
-"""A command that torchrun starts several times at once speaks with one voice."""
+"""Commands under torchrun: only the first rank prints."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from gepc_geo.utils import distributed
 
 @contextmanager
 def ranks() -> Iterator[None]:
-    """Joins the ranks of torchrun, of which only the first prints.
+    """Joins the ranks of torchrun; only the first rank prints.
 
-    Bad input, which all ranks have to raise (see :func:`gepc_geo.utils.distributed.raise_on_all_ranks`), ends all of
-    them with exit code 2 and one sentence.
+    An :class:`InputError`, which every rank must raise
+    (:func:`gepc_geo.utils.distributed.raise_on_all_ranks`), ends all ranks with one sentence and
+    exit code 2.
     """
     with distributed.process_group(), ExitStack() as silence:
         if not distributed.is_first():

@@ -1,4 +1,4 @@
-"""The poses that a command line names."""
+"""Reads the poses of a command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,20 @@ def read_data(
     labels: Path | None = None,
     image_size: Sequence[float] | None = None,
 ) -> PoseTracks:
-    """The poses a command line names, with frame labels from ``labels``."""
+    """Reads poses, with frame labels from ``labels``.
+
+    Args:
+        data: A file or folder.
+        format_: Value of ``--format``.
+        skeleton: Value of ``--skeleton``.
+        split: Value of ``--split``.
+        fps: Value of ``--fps``.
+        labels: Value of ``--labels``. (default: :obj:`None`)
+        image_size: Value of ``--image-size``. (default: :obj:`None`)
+
+    Raises:
+        InputError: The poses cannot be read, or a value is not allowed.
+    """
     return read_whole(data, format_, skeleton, split, fps, labels, image_size).tracks
 
 
@@ -35,19 +48,19 @@ def read_whole(
     labels: Path | None = None,
     image_size: Sequence[float] | None = None,
 ) -> Reading:
-    """:func:`read_data`, with how the files were understood."""
+    """As :func:`read_data`, with the formats of the files and how their names were read."""
     if fps is not None and not fps > 0:
-        raise InputError(f"--fps is {fps}, expected more than 0")
-    found = read_all(data, format_, skeleton, fps, image_size, labels)
-    tracks = found.tracks
+        raise InputError(f"--fps must be more than 0, got {fps}")
+    reading = read_all(data, format_, skeleton, fps, image_size, labels)
+    tracks = reading.tracks
     if (tracks.image_size == 1).all(axis=1).any():
-        # They would be scored as they are, by a run trained in pixels too.
+        # A run that was trained in pixels would score them as they are.
         click.echo(
-            f"note: {data} holds shares of the image's width and height, which is stretched unless it "
-            "is square: give --image-size, in training and scoring alike",
+            f"note: {data} holds shares of the image's width and height, which distort images that "
+            "are not square: give --image-size, in training and in scoring",
             err=True,
         )
     if split is None:
-        return found
+        return reading
     with naming(data):
-        return replace(found, tracks=tracks.select(split=split))
+        return replace(reading, tracks=tracks.select(split=split))

@@ -1,4 +1,4 @@
-"""Bad input ends a command with one sentence and exit code 2; of doubtful input a line warns."""
+"""Bad input ends a command with one sentence and exit code 2; doubtful input gives a warning."""
 
 from __future__ import annotations
 
@@ -17,49 +17,47 @@ import click
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.utils.files import as_text
 
-# What a full disk, a used-up quota and a file of the largest size are called.
+# A full disk, a used-up quota, and a file of the largest size.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Refused(click.ClickException):
-    """How bad input is shown."""
+    """One sentence about bad input, with exit code 2."""
 
     exit_code = 2
 
 
 class _Refuses(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
-        _print_any_text()
+        _accept_any_text()
         try:
-            with _warnings_in_a_line():
+            with _one_line_warnings():
                 return super().invoke(ctx)
         except InputError as error:
             raise Refused(str(error)) from None
         except OSError as error:
-            # Files that the package writes are refused by name; what is printed has none.
+            # The package's own files raise an InputError: this is standard output.
             if error.errno not in _FULL:
                 raise
-            _forget_output()
-            raise Refused(
-                f"standard output cannot be written, expected room for it: {error.strerror}"
-            ) from None
+            _discard_output()
+            raise Refused(f"could not write standard output: {error.strerror}") from None
 
 
 class Command(_Refuses):
-    """A command by itself: ``@click.command(cls=Command)``, as the examples are."""
+    """A command without a group (``@click.command(cls=Command)``), for the examples."""
 
 
 class Group(_Refuses, click.Group):
-    """A command with commands of its own."""
+    """A command with subcommands."""
 
 
-# -- inner -----------------------------------------------------------------------------------------
+# -- private ---------------------------------------------------------------------------------------
 
 
-def _print_any_text() -> None:
-    """Makes standard output and error take every text.
+def _accept_any_text() -> None:
+    """Makes standard output and error accept every text.
 
-    Names of files may hold what is no text, and Python writes ASCII only where the locale is C.
+    File names may hold bytes that are no text, and in the locale C Python writes ASCII only.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -71,7 +69,7 @@ def _print_any_text() -> None:
 
 
 def _escaped(error: UnicodeError) -> tuple[bytes, int]:
-    """What UTF-8 cannot hold, as text."""
+    """Escapes characters that UTF-8 cannot encode."""
     assert isinstance(error, UnicodeEncodeError)
     return as_text(error.object[error.start : error.end]).encode(), error.end
 
@@ -79,24 +77,24 @@ def _escaped(error: UnicodeError) -> tuple[bytes, int]:
 codecs.register_error("as_text", _escaped)
 
 
-def _forget_output() -> None:
-    """What was not printed never is: Python would try again when it ends."""
-    with suppress(OSError), open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+def _discard_output() -> None:
+    """Discards what is in the buffer, as Python would write it again when it exits."""
+    with suppress(OSError), open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), sys.stdout.fileno())
 
 
 @contextmanager
-def _warnings_in_a_line() -> Iterator[None]:
-    """Shows warnings about the input without their place in the code, as errors are shown."""
+def _one_line_warnings() -> Iterator[None]:
+    """Shows warnings about the input without their place in the code."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", InputWarning)
-        usual = warnings.showwarning
+        default = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, InputWarning):
                 click.echo(f"warning: {message}", err=True)
             else:
-                usual(message, category, *place, **more)
+                default(message, category, *place, **more)
 
         warnings.showwarning = show
         yield

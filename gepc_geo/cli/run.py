@@ -1,4 +1,4 @@
-"""The folder of a training run: what lies where in it."""
+"""The folder of a training run and the files in it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,20 @@ from gepc_geo.utils.files import atomic_path, check_destination, read_yaml
 
 
 class Run:
-    """A run's folder: ``config.yaml``, ``losses.csv``, ``checkpoint.pt`` and, at the end, ``model.pt``.
+    """The folder of a run.
 
-    Without a network there are neither losses nor checkpoint. A run that was adapted has ``model.pt`` and
-    ``adapted.yaml``, which names the run it came from.
+    A training run has ``config.yaml`` and, when it is finished, ``model.pt``; with a network also
+    ``losses.csv`` and ``checkpoint.pt``. An adapted run has ``model.pt`` and ``adapted.yaml``,
+    which names the run that was adapted.
 
     Args:
-        folder: The folder; made when the run starts.
+        folder: The folder; training creates it.
+
+    Attributes:
+        folder: The folder.
+        config: Path of ``config.yaml``.
+        model: Path of ``model.pt``.
+        checkpoint: Path of ``checkpoint.pt``.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -40,33 +47,39 @@ class Run:
         self._adapted = self.folder / "adapted.yaml"
         self._losses = self.folder / "losses.csv"
         self._events = self.folder / "tensorboard"
-        # Whether a run began here with this object, and the folder with it: what may be taken back.
-        self._began = self._made = False
+        # Whether this object started the run, and created the folder: forget() removes only these.
+        self._started = self._created = False
 
     @classmethod
     def of(cls, path: str | Path) -> Run:
-        """The run in a folder, or that of a ``model.pt``; a model of another name is all of its run."""
+        """The run of a folder, of the ``model.pt`` in it, or of a single model file."""
         path = Path(path)
         if not os.path.isfile(path):
             return cls(path)
         if path.name == "model.pt":
             return cls(path.parent)
-        # Nothing lies below a file: no configuration, no checkpoint.
+        # A model file of another name has neither configuration nor checkpoint.
         run = cls(path)
         run.model = path
         return run
 
     def start(self, resume: bool) -> dict[str, Any] | None:
-        """Checks that training can begin here; with ``resume``, the configuration it began with.
+        """Checks that training can start or resume here.
+
+        Args:
+            resume: Whether to resume a run.
+
+        Returns:
+            The configuration of the run to resume, or ``None`` for a new run.
 
         Raises:
-            InputError: Files of a run's names are here and ``resume`` is off, no run is and it is
-                on, or nothing can be written here.
+            InputError: There is no run to resume; a new run would overwrite files; the folder is
+                not writable.
         """
         check_destination(self.config)
         if resume:
             if not self.config.exists():
-                raise InputError(f"{self.config} does not exist, expected a run to resume")
+                raise InputError(f"{self.config} does not exist: there is no run to resume")
             return self.read_config()
         names = (
             self.config,
@@ -79,75 +92,87 @@ class Run:
         for path in names:
             if path.exists():
                 raise InputError(
-                    f"{self.folder} holds a run already, expected --resume or another folder"
+                    f"{self.folder} must be a new folder, or --resume given, got an existing run"
                     if self.config.exists()
-                    else f"{path} exists already, expected another folder for the run"
+                    else f"{self.folder} must be a new folder, got one with {path.name}"
                 )
-        self._began, self._made = True, not self.folder.exists()
+        self._started, self._created = True, not self.folder.exists()
         return None
 
     def check_resumed(self, options: Options, data: dict[str, Any]) -> None:
-        """Makes sure that options and data are those the run began with, as ``config.yaml`` has them.
+        """Checks that options and data are those in the run's ``config.yaml``.
 
         Args:
             options: All options.
             data: Entries of the configuration's ``data``.
 
         Raises:
-            InputError: The first one that differs.
+            InputError: For the first value that differs.
         """
         config = self.read_config()
-        began = {**Options(**config["options"]).written(), **config["data"]}
+        saved = {**Options(**config["options"]).written(), **config["data"]}
         for name, value in {**options.written(), **data}.items():
-            if value != began.get(name):
+            if value != saved.get(name):
                 raise InputError(
-                    f"{name} is {value!r}, expected {began.get(name)!r} as in {self.config}, "
-                    "with which the run began"
+                    f"{name} must be {saved.get(name)!r} as in {self.config}, got {value!r}"
                 )
 
     def settle(self, options: Options, device: torch.device) -> Options:
-        """Options with what ``precision`` auto stands for: as the run began, or by the device.
+        """Resolves ``precision`` auto: to the run's precision, or for a new run by the device.
+
+        Args:
+            options: All options.
+            device: The device of the training.
 
         Raises:
             InputError: As :meth:`read_config`.
         """
         if options.precision != "auto":
             return options
-        began = Options()
+        saved = Options()
         if self.config.exists():
-            began = Options(**self.read_config()["options"])
-        return replace(options, precision=decide(began.precision, device))
+            saved = Options(**self.read_config()["options"])
+        return replace(options, precision=decide(saved.precision, device))
 
     def write_config(self, options: Options, data: dict[str, Any]) -> None:
-        """Saves the resolved configuration, which ``train --config`` takes as it is."""
+        """Writes the resolved configuration, which ``train --config`` accepts.
+
+        Args:
+            options: All options.
+            data: Where the poses come from, by name.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
         content = {"gepc_geo": __version__, "data": data, "options": options.written()}
         with atomic_path(self.config) as temporary:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
     def forget(self) -> None:
-        """Takes back a run that ended before its first checkpoint: nothing half-written stays.
+        """Removes the files of a run that failed before its first checkpoint.
 
-        A run that did not begin with this object's :meth:`start` stays as it is.
+        A run that this object did not :meth:`start` stays unchanged.
         """
-        if not self._began or self.checkpoint.exists() or self.model.exists():
+        if not self._started or self.checkpoint.exists() or self.model.exists():
             return
         for path in (self.config, self._losses):
             path.unlink(missing_ok=True)
         shutil.rmtree(self._events, ignore_errors=True)
-        if self._made and self.folder.is_dir() and not any(self.folder.iterdir()):
+        if self._created and self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
     def read_config(self) -> dict[str, Any]:
         """The resolved configuration: ``options`` (by their names in Python) and ``data``.
 
         Raises:
-            InputError: No such file, or not one of a run.
+            InputError: The file is missing, or is not a run's configuration.
         """
         content = read_yaml(self.config, "run's configuration")
         for part in ("options", "data"):
             if not isinstance(content.get(part), dict):
                 raise InputError(
-                    f"{self.config} is not a run's configuration, expected {part} by name in it"
+                    f"{self.config} must be a run's configuration with {part} by name, "
+                    f"got {content.get(part)!r:.80}"
                 )
         return content | {"options": Options.read(content["options"], str(self.config))}
 
@@ -163,8 +188,16 @@ class Run:
     ) -> GEPC:
         """Trains a detector and saves it as ``model.pt``.
 
+        Args:
+            tracks: Normal poses.
+            options: All options.
+            resume: Resume from the last checkpoint. (default: :obj:`False`)
+            device: Where to compute. (default: :obj:`"auto"`)
+            tensorboard: Write TensorBoard events into the run. (default: :obj:`False`)
+            quiet: Show no progress. (default: :obj:`False`)
+
         Raises:
-            InputError: As :meth:`GEPC.fit`; a run without any checkpoint is then taken back.
+            InputError: As :meth:`GEPC.fit`; :meth:`forget` then removes a run without checkpoint.
         """
         try:
             detector = GEPC(**options.to_dict()).fit(
@@ -182,53 +215,67 @@ class Run:
         return detector
 
     def write_adapted(self, detector: GEPC, run: Run, data: dict[str, Any]) -> None:
-        """Saves a detector, and which run it was adapted from to what poses: both or nothing."""
+        """Saves an adapted detector and the record of its adaptation, both or neither.
+
+        Args:
+            detector: The adapted detector.
+            run: The run that was adapted.
+            data: The poses that it was adapted to, by name.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
         content = {"gepc_geo": __version__, "run": str(run.folder.resolve()), "data": data}
         with atomic_path(self._adapted) as temporary:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
             detector.save(self.model)
 
     def trained(self) -> Run:
-        """The run that was trained: this one, or the one that it was adapted from, step by step.
+        """The run that was trained: this one, or the run from which it was adapted.
 
         Raises:
-            InputError: A record of an adaptation that is none.
+            InputError: A record of an adaptation does not name a run.
         """
-        run, passed = self, {self.folder.resolve()}
-        # Where nobody may look there is none, and nothing to tell.
+        run, visited = self, {self.folder.resolve()}
+        # isfile is False in a folder that is not readable.
         while os.path.isfile(run._adapted):
             origin = read_yaml(run._adapted, "record of an adaptation").get("run")
-            if not isinstance(origin, str) or Path(origin).resolve() in passed:
+            if not isinstance(origin, str) or Path(origin).resolve() in visited:
                 raise InputError(
-                    f"{run._adapted} has run {origin!r}, expected the folder that it was adapted from"
+                    f"run of {run._adapted} must be the folder of the adapted run, got {origin!r}"
                 )
             run = Run(origin)
-            passed.add(run.folder.resolve())
+            visited.add(run.folder.resolve())
         return run
 
     def load(self, device: str | torch.device = "auto") -> GEPC:
         """The trained detector.
 
+        Args:
+            device: Where to compute. (default: :obj:`"auto"`)
+
         Raises:
-            InputError: No finished run here.
+            InputError: The run is missing, not finished or damaged.
         """
         self.check()
         return GEPC.load(self.model, device=device)
 
     def check(self) -> None:
-        """Makes sure that a finished run is here, before anything is read.
+        """Checks that the run is finished, without reading the model.
 
         Raises:
-            InputError: There is none.
+            InputError: The run is missing or not finished.
         """
         if not self.folder.exists():
-            raise InputError(f"{self.folder} does not exist, expected the folder of a run")
+            raise InputError(f"{self.folder} does not exist: RUN must be the folder of a run")
         if not self.model.exists() and (self.checkpoint.exists() or self.config.exists()):
-            raise InputError(f"{self.folder} is not finished, expected train --resume first")
+            raise InputError(
+                f"{self.folder} must be a finished run (train --resume), got an unfinished one"
+            )
         if not self.model.exists():
             raise InputError(
-                f"{self.folder} holds no run (there is no {self.model.name}), expected the folder of one: RUN "
-                "comes before DATA"
+                f"{self.folder} must be the folder of a run (RUN comes before DATA), got no "
+                f"{self.model.name} in it"
             )
 
 
@@ -238,14 +285,24 @@ def load_run(
     device: str | torch.device,
     tracks: PoseTracks | None = None,
 ) -> GEPC:
-    """The run's detector, held against what the command line says about frames."""
+    """Loads a run's detector; prints a warning if the frame rate of ``tracks`` differs.
+
+    Args:
+        run: Folder of the run, or its ``model.pt``.
+        frames: Value of ``--frames``.
+        device: Where to compute.
+        tracks: The poses to score. (default: :obj:`None`)
+
+    Raises:
+        InputError: The run cannot be loaded, or has another number of frames.
+    """
     detector = Run.of(run).load(device)
     if frames is not None and frames != detector.frames:
         raise InputError(
-            f"--frames is {frames}, expected none, as {run} scores windows of "
-            f"{' and '.join(map(str, detector.lengths_))} frames, not whole clips"
+            f"--frames must not be given for {run}, which scores windows of "
+            f"{' and '.join(map(str, detector.lengths_))} frames and not whole clips, got {frames}"
             if detector.frames is None
-            else f"--frames is {frames}, expected {detector.frames} as in {run}"
+            else f"--frames must be {detector.frames} as in {run}, got {frames}"
         )
     if tracks is not None:
         note = detector.fps_mismatch(tracks)

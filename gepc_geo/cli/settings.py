@@ -1,4 +1,4 @@
-"""Every option of a detector as a flag, made from :class:`~gepc_geo.options.Options` itself."""
+"""A flag for each option of a detector, from the fields of :class:`~gepc_geo.options.Options`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ from gepc_geo.utils.files import parse_yaml, read_yaml
 if TYPE_CHECKING:
     from gepc_geo.poses.tracks import PoseTracks
 
+    _ParamType = click.ParamType[Any]
+else:
+    # click 8.1 has no generic ParamType.
+    _ParamType = click.ParamType
 
-class ListOf(click.ParamType):
+
+class ListOf(_ParamType):
     """Values separated by commas.
 
     Args:
-        kind: The type of each.
+        kind: The type of each value.
     """
 
     name = "list"
@@ -32,16 +37,17 @@ class ListOf(click.ParamType):
         self.kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parses a text; a list stays as it is."""
         if not isinstance(value, str):
             return value
         try:
-            return [self.kind(one.strip()) for one in value.split(",")]
+            return [self.kind(text.strip()) for text in value.split(",")]
         except ValueError:
-            self.fail(f"{value!r} is not a list of {self.kind.__name__}", param, ctx)
+            self.fail(f"must be a list of {self.kind.__name__}, got {value!r}", param, ctx)
 
 
-class CountOr(click.ParamType):
-    """A whole number, or a word that stands for none (see :func:`resolve`).
+class CountOr(_ParamType):
+    """A whole number, or a word for ``None`` (see :func:`resolve`).
 
     Args:
         word: The word.
@@ -53,17 +59,18 @@ class CountOr(click.ParamType):
         self.word = word
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parses a text."""
         try:
             return value if value == self.word else int(value)
         except ValueError:
-            self.fail(f"{value!r} is neither a whole number nor {self.word}", param, ctx)
+            self.fail(f"must be a whole number or {self.word}, got {value!r}", param, ctx)
 
 
 def setting_options(**base: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A flag for each option; flags that are not given are ``None``.
+    """Adds a flag for each option; a flag that is not given is ``None``.
 
     Args:
-        base: The command's own defaults where they differ, for the help.
+        base: Defaults of the command that differ from those of the options, for the help.
     """
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,7 +81,7 @@ def setting_options(**base: Any) -> Callable[[Callable[..., Any]], Callable[...,
     return add
 
 
-def _setting(option: Field, base: dict[str, Any]) -> Callable[[Callable[..., Any]], Any]:
+def _setting(option: Field[Any], base: dict[str, Any]) -> Callable[[Callable[..., Any]], Any]:
     default, meta = default_of(option), option.metadata
     flag = "--" + written_name(option).replace("_", "-")
     text = f"{meta['help']}  [default: {_show(base.get(option.name, default), meta['none'])}]"
@@ -103,28 +110,29 @@ def _show(default: Any, none: str | None) -> str:
 
 
 def assignments(flag: str, texts: Sequence[str]) -> dict[str, Any]:
-    """Values by name of texts ``NAME=VALUE``, the values in YAML.
+    """Parses texts ``NAME=VALUE``; values are YAML.
 
     Args:
-        flag: Whose texts they are, for messages.
-        texts: Each of them.
+        flag: The flag of the texts, for messages.
+        texts: The texts.
+
+    Returns:
+        Values by name.
 
     Raises:
-        InputError: One without a sign or a value.
+        InputError: A text is not ``NAME=VALUE``.
     """
     values = {}
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign:
-            raise InputError(f"{flag} is {text!r}, expected NAME=VALUE")
+            raise InputError(f"{flag} must be NAME=VALUE, got {text!r}")
         try:
             values[name] = parse_yaml(value)
         except ValueError:
-            raise InputError(f"{flag} is {text!r}, expected a value in YAML") from None
+            raise InputError(f"{flag} must have a value in YAML, got {text!r}") from None
         if values[name] is None:
-            raise InputError(
-                f"{flag} is {text!r}, expected a value (null is for a file of options, --config)"
-            )
+            raise InputError(f"{flag} must have a value (only --config takes null), got {text!r}")
     return values
 
 
@@ -135,18 +143,19 @@ def resolve(
     base: dict[str, Any] | None = None,
     tracks: PoseTracks | None = None,
 ) -> Options:
-    """Defaults (or ``base``), then preset, then file, then flags.
+    """Options from defaults (or ``base``), preset, file and flags; later sources override.
 
     Args:
-        flags: Option values by name; ``None`` means not given, which an option's own word for it
-            (``converge`` of ``budget``) is not.
-        config: A YAML file of options (or of a run: its ``options`` section).
+        flags: Option values by name; ``None``: the flag is not given. An option's word for ``None``
+            (``converge`` of ``budget``) sets the option to ``None``.
+        config: A YAML file of options, or a run's ``config.yaml``.
         preset: See :func:`gepc_geo.options.presets.preset_changes`.
-        base: Values in place of the defaults: the demo's, or those a resumed run began with.
-        tracks: The poses, once they are read: a preset may depend on them, what is given does not.
+        base: Values that replace the defaults: of the demo, or of a run to resume.
+            (default: :obj:`None`)
+        tracks: The poses, as a preset may depend on them. (default: :obj:`None`)
 
     Raises:
-        InputError: A value that is not allowed, or lengths of windows for whole clips.
+        InputError: A value is not allowed, or lengths of windows are given for whole clips.
     """
     given = {} if config is None else Options.read(_file_options(config), str(config))
     words = {option.name: option.metadata["none"] for option in fields(Options)}
@@ -161,13 +170,13 @@ def resolve(
     options.check()
     if flags.get("lengths") is not None and options.frames is not None:
         raise InputError(
-            f"lengths is {', '.join(options.lengths)}, expected none with frames {options.frames}, as a "
-            "whole clip is one window of those"
+            f"lengths must not be given with frames {options.frames} (a whole clip is one window), "
+            f"got {', '.join(options.lengths)}"
         )
     return options
 
 
 def _file_options(path: Path) -> Any:
-    """The options in a configuration file: its ``options`` section, or a flat file of options."""
+    """The options in a configuration file: its section ``options``, or all of it."""
     content = read_yaml(path, "configuration")
     return content.get("options", content)

@@ -1,4 +1,4 @@
-"""Frames on standard input to alerts on standard output."""
+"""``gepc-geo watch``: frames on standard input, alerts on standard output."""
 
 from __future__ import annotations
 
@@ -26,48 +26,48 @@ from gepc_geo.streaming.frames import Frame
 from gepc_geo.streaming.scorer import OnlineScorer
 from gepc_geo.streaming.thresholds import Alarm, alarm_threshold
 
-# Lines that wait to be scored, lines scored in one pass, and alerts that wait to be read.
-_LINES, _TOGETHER, _ALERTS = 1024, 64, 10_000
-# Broken lines that are told of one by one.
-_TOLD = 20
-# What the scorer counts under each of its reasons.
+# Largest numbers of lines that wait to be scored, of lines in one pass, and of alerts that wait to
+# be written.
+_LINES, _BATCH, _ALERTS = 1024, 64, 10_000
+# Unusable lines with a warning each; further ones are counted.
+_BROKEN_WARNINGS = 20
+# Units of the scorer's counts, by reason.
 _UNITS = {
     "late": "person-frames",
     "duplicate": "person-frames",
     "unnamed": "person-frames without an id",
-    "restart": "new beginnings of a camera",
+    "restart": "restarts of a camera's stream",
     "unscored": "windows without a finite score",
 }
-# Seconds without a frame after which a camera is gone.
+# Seconds without a frame after which a camera is closed.
 _SILENT = 600.0
-# Bytes without a line's end that are held before they count as a broken line.
-_LONGEST = 1 << 24
+# Bytes without a line break after which they count as an unusable line.
+_LONGEST_LINE = 1 << 24
 
 
 def watch_input(run: Path, fps: float | None, device: str) -> None:
-    """Scores the frames on standard input and writes the alerts, until the input ends or Ctrl-C.
+    """Scores frames on standard input and writes alerts until the input ends or Ctrl-C.
 
     Args:
         run: Folder of the run, or its ``model.pt``.
-        fps: Frames a second; ``None``: as in training.
+        fps: Frames per second; ``None``: as in training.
         device: Where to compute.
 
     Raises:
-        InputError: No such run, no frame rate, or an input without a single frame.
+        InputError: The run cannot be loaded, the frame rate is unknown, or no line of the input is
+            a frame.
     """
     detector = load_run(run, None, device)
     if fps is not None and not 0 < fps < math.inf:
-        raise InputError(f"--fps is {fps}, expected a number over 0")
-    whence = "as in training" if fps is None else "--fps"
+        raise InputError(f"--fps must be more than 0, got {fps}")
+    source = "as in training" if fps is None else "--fps"
     if fps is None:
         fps = detector.fps_
     if not fps > 0:
-        raise InputError(
-            f"{run} does not know the frames a second, expected --fps, as gaps are counted by time"
-        )
+        raise InputError(f"--fps must be given for {run}, whose training poses have no frame rate")
     mode, threshold = alarm_threshold(detector)
     log, writer = Log(sys.stderr), LineWriter(sys.stdout, _ALERTS)
-    _tell_threshold(log, detector, mode, threshold, f"{fps:g} frames a second ({whence})")
+    _log_threshold(log, detector, mode, threshold, f"{fps:g} frames per second ({source})")
     if mismatch := detector.fps_mismatch(fps):
         log.warn(mismatch)
     scorer = OnlineScorer(detector, modes=(mode,))
@@ -76,9 +76,9 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
     def send(alerts: list[Alert]) -> None:
         for text in (alert.to_json() for alert in alerts):
             if not writer.write(text):
-                log.warn(f"nobody reads the alerts, this one is lost: {text}")
+                log.warn(f"standard output is not read, this alert is lost: {text}")
 
-    heard: dict[str, float] = {}
+    last_frame: dict[str, float] = {}
     broken = _Broken()
     try:
         with _Stop() as stop:
@@ -96,22 +96,22 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
                             f"the last in frame {number} of camera {camera!r}",
                         )
                 now = time.monotonic()
-                heard.update({frame.camera: now for frame in frames})
-                for camera in [name for name, last in heard.items() if now - last > _SILENT]:
-                    del heard[camera]
+                last_frame.update({frame.camera: now for frame in frames})
+                for camera in [name for name, at in last_frame.items() if now - at > _SILENT]:
+                    del last_frame[camera]
                     send(tracker.add(scorer.close(camera)))
                 if writer.gone:
                     break
     except KeyboardInterrupt:
-        log.warn("interrupted, open alerts are closed")
+        log.warn("interrupted: open alerts are closed")
     send(tracker.add(scorer.close()))
     for reason, count in scorer.dropped.items():
         if count:
             log.warn(f"{reason}: {count} {_UNITS[reason]}")
     if unread := writer.finish():
-        log.warn(f"nobody reads the alerts, the last {unread} are lost")
+        log.warn(f"standard output is not read, the last {unread} alerts are lost")
     if writer.gone:
-        log.warn("nobody takes the alerts any more")
+        log.warn("standard output was closed")
     try:
         broken.finish(log)
     finally:
@@ -119,18 +119,18 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
 
 
 class _Stop:
-    """While inside, Ctrl-C and what stops a service end the wait for lines, not what is being scored.
+    """A context in which the first Ctrl-C or SIGTERM ends the wait for lines, but not scoring.
 
-    Asked a second time, whatever is going on ends.
+    The second one ends scoring, too.
     """
 
     def __init__(self) -> None:
-        self._asked = self._waiting = False
+        self._requested = self._waiting = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Stop:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
+            self._before[number] = signal.signal(number, self._request)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -138,30 +138,30 @@ class _Stop:
             signal.signal(number, handler)
 
     @contextmanager
-    def may_end(self) -> Iterator[None]:
-        """Around what waits."""
+    def interruptible(self) -> Iterator[None]:
+        """A wait that Ctrl-C ends."""
         self._waiting = True
         try:
-            if self._asked:
+            if self._requested:
                 raise KeyboardInterrupt
             yield
         finally:
             self._waiting = False
 
-    def _ask(self, *_: object) -> None:
-        if self._asked or self._waiting:
+    def _request(self, *_: object) -> None:
+        if self._requested or self._waiting:
             raise KeyboardInterrupt
-        self._asked = True
+        self._requested = True
 
 
-def _tell_threshold(log: Log, detector: GEPC, mode: str, threshold: float, rate: str) -> None:
-    """Says from which score on frames are alarmed, who chose that, and the frame rate."""
+def _log_threshold(log: Log, detector: GEPC, mode: str, threshold: float, rate: str) -> None:
+    """Logs the alarm threshold, its origin, and the frame rate."""
     alarm = Alarm.of(detector)
     if alarm is None:
         log.warn(
-            f"the run has no alarm threshold, took {threshold:.6g} ({mode}), which "
-            f"{detector.contamination:.0%} of normal people's frames exceed (gepc-geo calibrate "
-            f"stores a better one); {rate}"
+            "the run has no alarm threshold (gepc-geo calibrate stores one), using "
+            f"{threshold:.6g} ({mode}), which {detector.contamination:.0%} of normal people's "
+            f"frames exceed; {rate}"
         )
     else:
         log.note(
@@ -173,7 +173,7 @@ def _tell_threshold(log: Log, detector: GEPC, mode: str, threshold: float, rate:
 def _frames(
     lines: list[tuple[int, str]], scorer: OnlineScorer, log: Log, broken: _Broken
 ) -> list[Frame]:
-    """The frames of the lines that can be used; of the others a warning."""
+    """The frames of usable lines; logs a warning for each other line."""
     frames = []
     for number, line in lines:
         if not line.strip():
@@ -190,10 +190,10 @@ def _frames(
 
 
 class _Broken:
-    """Lines that are left out: the first are told of one by one, the others are counted.
+    """Unusable lines: each of the first gets a warning, further ones are counted.
 
     Attributes:
-        good: Whether any line was of use.
+        good: Whether any line was usable.
     """
 
     def __init__(self) -> None:
@@ -202,82 +202,85 @@ class _Broken:
         self._first = ""
 
     def add(self, number: int, why: str, log: Log) -> None:
-        """Takes a line."""
+        """Counts a line and logs a warning."""
         self._count += 1
         self._first = self._first or f"line {number}: {why}"
-        if self._count <= _TOLD:
-            log.warn(f"line {number} is left out: {why}")
+        if self._count <= _BROKEN_WARNINGS:
+            log.warn(f"line {number} is ignored: {why}")
         else:
             log.rarely(
-                "broken", f"{self._count} lines are left out so far, the last is line {number}"
+                "broken", f"{self._count} lines are ignored so far, the last is line {number}"
             )
 
     def finish(self, log: Log) -> None:
-        """Says how many there were.
+        """Logs the number of unusable lines.
 
         Raises:
-            InputError: None was of use.
+            InputError: No line was usable.
         """
-        if self._count > _TOLD:
-            log.warn(f"{self._count} lines are left out")
+        if self._count > _BROKEN_WARNINGS:
+            log.warn(f"{self._count} lines are ignored")
         if self._count and not self.good:
             raise InputError(
-                f"no line of the {self._count} on standard input is a frame ({self._first}); files of poses "
-                "are read by gepc-geo score"
+                "standard input must have lines of frames (gepc-geo score reads files of poses), "
+                f"got {self._count} other lines ({self._first})"
             )
 
 
 def parse_frame(line: str, detector: GEPC) -> Frame:
-    """The frame that a line of JSON tells of; what is in it is checked by the scorer.
+    """The frame in a line of JSON; the scorer checks its values.
+
+    Args:
+        line: The line.
+        detector: The detector, for the number of coordinates and of features.
 
     Raises:
-        InputError: A line that is no frame.
+        InputError: The line is not a frame.
     """
     try:
         values = json.loads(line)
         if not isinstance(values, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("a line must be a JSON object")
         people = values["people"]
         if not isinstance(people, list):
-            raise ValueError("its people are no list")
+            raise ValueError("people must be a list")
         if not all(isinstance(person, dict) for person in people):
-            raise ValueError("a person is no JSON object")
-        joints = [person["keypoints"] for person in people]
+            raise ValueError("a person must be a JSON object")
+        poses = [person["keypoints"] for person in people]
         size = detector.dims_ + 1
-        if not all(isinstance(one, list) for one in joints):
-            raise ValueError("key points are no list")
+        if not all(isinstance(pose, list) for pose in poses):
+            raise ValueError("keypoints must be a list")
         if any(
-            not isinstance(joint, list) or len(joint) != size for one in joints for joint in one
+            not isinstance(joint, list) or len(joint) != size for pose in poses for joint in pose
         ):
-            raise ValueError(f"a key point has not {size} numbers")
-        confidence = [[_confidence(joint) for joint in one] for one in joints]
+            raise ValueError(f"a key point must have {size} numbers")
+        confidence = [[_confidence(joint) for joint in pose] for pose in poses]
         camera = values.get("camera")
         return Frame(
             camera="" if camera is None else str(camera),
             frame=values["frame"],
             ids=[person.get("id") for person in people],
-            # A missing joint's coordinates mean nothing, and may be null.
+            # Coordinates of a missing joint may be null.
             keypoints=[
                 [
-                    joint[:-1] if there else [0] * (size - 1)
-                    for joint, there in zip(*one, strict=True)
+                    joint[:-1] if present else [0] * (size - 1)
+                    for joint, present in zip(*pose, strict=True)
                 ]
-                for one in zip(joints, confidence, strict=True)
+                for pose in zip(poses, confidence, strict=True)
             ],
             confidence=confidence,
             features=[p["features"] for p in people] if detector.num_features_ else None,
             image_size=values.get("image_size"),
         )
     except KeyError as error:
-        raise InputError(f"it lacks {error}, expected frame and people") from None
+        raise InputError(f"a frame must have frame and people, got no {error}") from None
     except (TypeError, AttributeError, ValueError, RecursionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"it is no frame: {reason}") from None
+        raise InputError(f"it must be a frame, got an error: {reason}") from None
 
 
 def _confidence(joint: list[Any]) -> Any:
-    """The confidence of a key point, as in files: at the origin it is 0, and one that is null counts as 1,
-    unless all is null."""
+    """The confidence of a key point: null counts as 1; 0 at the origin or if all is null."""
     if all(value == 0 for value in joint[:-1]):
         return 0.0
     if joint[-1] is not None:
@@ -286,9 +289,9 @@ def _confidence(joint: list[Any]) -> Any:
 
 
 def _batches(stream: TextIO, log: Log, stop: _Stop) -> Iterator[list[tuple[int, str]]]:
-    """Numbered lines, as many at a time as are there; reading goes on while they are scored.
+    """Batches of numbered lines: those that are there; a thread reads while they are scored.
 
-    None at all where nothing came for a while.
+    A batch is empty after ten minutes without a line.
     """
     live = not _is_file(stream)
     lines: queue.Queue[tuple[int, str] | None] = queue.Queue(_LINES)
@@ -296,31 +299,31 @@ def _batches(stream: TextIO, log: Log, stop: _Stop) -> Iterator[list[tuple[int, 
     def read() -> None:
         try:
             for number, line in enumerate(_raw_lines(stream), 1):
-                # Bytes that are no text make a broken line, not the end.
+                # Bytes that are no text make an unusable line, and do not end the stream.
                 lines.put((number, line.decode("utf-8-sig", "replace")))
         except OSError as error:
-            log.warn(f"standard input cannot be read any more: {error}")
+            log.warn(f"could not read standard input: {error}")
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     ended = False
     while not ended:
         if live and lines.full():
-            log.rarely("full", f"{_LINES} lines wait: they come faster than they are scored")
+            log.rarely("full", f"{_LINES} lines wait: the input is faster than scoring")
         try:
-            with stop.may_end():
+            with stop.interruptible():
                 batch = [lines.get(timeout=_SILENT)]
         except queue.Empty:
             yield []
             continue
-        while len(batch) < _TOGETHER and not lines.empty():
+        while len(batch) < _BATCH and not lines.empty():
             batch.append(lines.get())
         ended = batch[-1] is None
         yield [line for line in batch if line is not None]
 
 
 def _is_file(stream: TextIO) -> bool:
-    """Whether a stream is a file, which has time to wait."""
+    """Whether a stream is a file, which is not live."""
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except OSError:
@@ -328,9 +331,9 @@ def _is_file(stream: TextIO) -> bool:
 
 
 def _raw_lines(stream: TextIO) -> Iterator[bytes]:
-    """Lines of a stream as bytes, read past its buffer where it is a file of the system.
+    """Lines of a stream as bytes, from the file descriptor, if there is one, and not the buffer.
 
-    A thread that waits inside of the buffer would hold the lock that Python needs to end.
+    A thread that waits in the buffer would hold a lock that Python needs to exit.
     """
     try:
         number = stream.fileno()
@@ -341,7 +344,7 @@ def _raw_lines(stream: TextIO) -> Iterator[bytes]:
     while chunk := when_ready(partial(os.read, number, 1 << 16), number, "in"):
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
-        if len(rest) > _LONGEST:
+        if len(rest) > _LONGEST_LINE:
             yield rest
             rest = b""
     if rest:

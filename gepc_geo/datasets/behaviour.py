@@ -1,4 +1,4 @@
-"""How simulated people move: walking and standing, and each kind of anomaly."""
+"""Movements of simulated people: walking, standing, and each kind of anomaly."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ import numpy as np
 
 from gepc_geo.datasets.gait import Motion, joints_3d, smooth_noise, walk
 
-#: Frames a second.
+#: Frames per second.
 FPS = 24.0
 
 
 @dataclass
 class Person:
-    """Joints in 3D ``[T, 17, 3]``, height, and in which frames the behaviour is abnormal."""
+    """A simulated person over ``T`` frames.
+
+    Attributes:
+        joints: Positions in metres, ``[T, 17, 3]``.
+        height: Body height in metres.
+        abnormal: Whether the behaviour is abnormal in each frame, ``[T]`` bool.
+    """
 
     joints: np.ndarray
     height: float
@@ -30,7 +36,7 @@ def _height(rng: np.random.Generator) -> float:
 def _path(
     rng: np.random.Generator, frames: int, speed: np.ndarray, turn: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A way through the scene ``[T, 2]`` and its heading, at ``speed`` [T] metres a second."""
+    """A path on the ground ``[T, 2]`` and its heading ``[T]``; ``speed`` in metres per second."""
     wander = turn * smooth_noise(rng, frames, 60)
     kind = rng.uniform()
     if kind < 0.6:  # across
@@ -41,15 +47,15 @@ def _path(
         base = rng.uniform(-np.pi, np.pi)
     heading = base + wander
     step = np.stack([np.cos(heading), np.sin(heading)], 1) * (speed / FPS)[:, None]
-    way = np.cumsum(step, axis=0)
-    # In view at some moment of the clip.
-    at = rng.integers(0, frames)
+    path = np.cumsum(step, axis=0)
+    # The person is in view in at least one frame.
+    visible = rng.integers(0, frames)
     middle = np.array([rng.uniform(-4, 4), rng.uniform(8, 18)])
-    return way - way[at] + middle, heading
+    return path - path[visible] + middle, heading
 
 
 def _stander(rng: np.random.Generator, frames: int, height: float) -> Motion:
-    """Somebody who stands, shifts weight, turns and moves the arms a little."""
+    """A person who stands, shifts weight, turns and moves the arms a little."""
     motion = Motion.still(frames)
     place = np.array([rng.uniform(-5, 5), rng.uniform(8, 18)])
     sway = np.stack([smooth_noise(rng, frames, 40), smooth_noise(rng, frames, 40)], 1)
@@ -64,8 +70,8 @@ def _stander(rng: np.random.Generator, frames: int, height: float) -> Motion:
     return motion
 
 
-def _arm_busy(rng: np.random.Generator, motion: Motion) -> None:
-    """One arm that does not swing: a phone, a bag."""
+def _hold_arm_still(rng: np.random.Generator, motion: Motion) -> None:
+    """Stops the swing of one arm, which holds a phone or a bag."""
     side = int(rng.integers(0, 2))
     phone = rng.uniform() < 0.5
     motion.shoulder[:, side] = (0.5 if phone else 0.0) + 0.1 * motion.shoulder[:, side]
@@ -73,12 +79,13 @@ def _arm_busy(rng: np.random.Generator, motion: Motion) -> None:
 
 
 def normal_person(rng: np.random.Generator, frames: int) -> Person:
+    """A person who walks or stands for ``frames`` frames."""
     height = _height(rng)
     kind = rng.uniform()
     if kind < 0.12:
         motion = _stander(rng, frames, height)
     else:
-        # Strollers, most people, people in a hurry; children walk as fast as they are led.
+        # Mean speed of strollers, of most people, and of people in a hurry.
         mean = rng.choice(
             [rng.uniform(0.5, 0.9), rng.uniform(1.0, 1.5), rng.uniform(1.5, 1.9)],
             p=[0.2, 0.62, 0.18],
@@ -89,27 +96,27 @@ def normal_person(rng: np.random.Generator, frames: int) -> Person:
             stop = rng.integers(0, frames)
             away = np.abs(np.arange(frames) - stop) / FPS
             speed = speed * np.clip((away - rng.uniform(0.5, 1.5)) / 0.8, 0, 1)
-        way, heading = _path(rng, frames, speed, turn=rng.choice([0.1, 0.5], p=[0.75, 0.25]))
-        motion = walk(rng, way, heading, height, FPS)
+        path, heading = _path(rng, frames, speed, turn=rng.choice([0.1, 0.5], p=[0.75, 0.25]))
+        motion = walk(rng, path, heading, height, FPS)
         if rng.uniform() < 0.25:
-            _arm_busy(rng, motion)
+            _hold_arm_still(rng, motion)
     return Person(joints_3d(motion, height), height, np.zeros(frames, dtype=bool))
 
 
 def _running(rng: np.random.Generator, frames: int) -> list[Person]:
     height = _height(rng)
     speed = rng.uniform(2.8, 4.5) * (1 + 0.05 * smooth_noise(rng, frames, 30))
-    way, heading = _path(rng, frames, speed, turn=0.1)
-    motion = walk(rng, way, heading, height, FPS, running=True)
+    path, heading = _path(rng, frames, speed, turn=0.1)
+    motion = walk(rng, path, heading, height, FPS, running=True)
     return [Person(joints_3d(motion, height), height, np.ones(frames, dtype=bool))]
 
 
 def _cycling(rng: np.random.Generator, frames: int) -> list[Person]:
     height = _height(rng)
     speed = rng.uniform(2.8, 5.0) * (1 + 0.05 * smooth_noise(rng, frames, 60))
-    way, heading = _path(rng, frames, speed, turn=0.1)
+    path, heading = _path(rng, frames, speed, turn=0.1)
     motion = Motion.still(frames)
-    motion.position, motion.heading = way, heading
+    motion.position, motion.heading = path, heading
     pedal = 2 * np.pi * (np.cumsum(rng.uniform(0.8, 1.4) + np.zeros(frames)) / FPS)
     legs = np.stack([pedal, pedal + np.pi], 1)
     motion.hip = 0.95 + 0.38 * np.sin(legs)
@@ -117,7 +124,7 @@ def _cycling(rng: np.random.Generator, frames: int) -> list[Person]:
     motion.lean = np.full(frames, rng.uniform(0.35, 0.6))
     motion.shoulder = np.full((frames, 2), 0.9) + motion.lean[:, None] * 0.4
     motion.elbow = np.full((frames, 2), rng.uniform(0.1, 0.35))
-    # The lower foot is on its pedal, not on the ground.
+    # The lower foot is on its pedal, above the ground.
     motion.lift = np.full(frames, 0.12)
     return [Person(joints_3d(motion, height), height, np.ones(frames, dtype=bool))]
 
@@ -126,11 +133,11 @@ def _falling(rng: np.random.Generator, frames: int) -> list[Person]:
     height = _height(rng)
     start = int(rng.integers(frames // 4, frames // 2))
     time = np.arange(frames) - start
-    # Comes to a halt within the fall, lies for the rest.
+    # The person stops while falling, and then lies.
     speed = rng.uniform(0.9, 1.5) * np.clip(1 - time / (0.6 * FPS), 0, 1)
-    way, heading = _path(rng, frames, speed, turn=0.1)
-    way = way - way[start] + np.array([rng.uniform(-3, 3), rng.uniform(8, 15)])
-    motion = walk(rng, way, heading, height, FPS)
+    path, heading = _path(rng, frames, speed, turn=0.1)
+    path = path - path[start] + np.array([rng.uniform(-3, 3), rng.uniform(8, 15)])
+    motion = walk(rng, path, heading, height, FPS)
     duration = rng.uniform(0.5, 0.9) * FPS
     share = np.clip(time / duration, 0, 1) ** 2
     angle = share * rng.uniform(1.35, 1.55)
@@ -139,7 +146,7 @@ def _falling(rng: np.random.Generator, frames: int) -> list[Person]:
         motion.roll = angle * rng.choice([-1, 1])
     else:
         motion.pitch = angle * (1 if towards == 0 else -1)
-    # Arms reach out, legs give way.
+    # The arms reach out and the legs bend.
     motion.shoulder = motion.shoulder * (1 - share[:, None]) + 1.2 * share[:, None] * rng.uniform(
         0.3, 1, size=2
     )
@@ -149,7 +156,7 @@ def _falling(rng: np.random.Generator, frames: int) -> list[Person]:
 
 
 def _episode(rng: np.random.Generator, frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """When it happens: a mask, and how fully (rises and falls within a third of a second)."""
+    """Frames of the anomaly: a mask, and a strength that rises and falls in 1/3 second."""
     length = int(rng.uniform(0.4, 0.7) * frames)
     start = int(rng.integers(0, frames - length))
     time = np.arange(frames)
@@ -211,7 +218,7 @@ def _fighting(rng: np.random.Generator, frames: int) -> list[Person]:
 
 def _loitering(rng: np.random.Generator, frames: int) -> list[Person]:
     height = _height(rng)
-    # To and fro with standing between, the whole clip in a few square metres.
+    # The person walks to and fro over a few square metres, with pauses.
     reach, period = rng.uniform(0.8, 2.0), rng.uniform(5, 9) * FPS
     time = np.arange(frames) / period * 2 * np.pi + rng.uniform(0, 2 * np.pi)
     triangle = np.clip(1.4 * np.sin(time), -1, 1) * reach
@@ -219,13 +226,14 @@ def _loitering(rng: np.random.Generator, frames: int) -> list[Person]:
     axis = np.array([np.cos(direction), np.sin(direction)])
     middle = np.array([rng.uniform(-3, 3), rng.uniform(8, 15)])
     drift = 0.15 * np.stack([smooth_noise(rng, frames, 50), smooth_noise(rng, frames, 50)], 1)
-    way = middle + triangle[:, None] * axis + drift
-    # Turns round, over a second, at the ends.
+    path = middle + triangle[:, None] * axis + drift
+    # The person turns round at the ends, within a second.
     back = 1 / (1 + np.exp(np.clip(6 * np.cos(time), -30, 30)))
-    motion = walk(rng, way, direction + np.pi * back, height, FPS)
+    motion = walk(rng, path, direction + np.pi * back, height, FPS)
     return [Person(joints_3d(motion, height), height, np.ones(frames, dtype=bool))]
 
 
+#: Functions that simulate the people of each kind of anomaly, by the kind's name.
 ABNORMAL: dict[str, Callable[[np.random.Generator, int], list[Person]]] = {
     "running": _running,
     "falling": _falling,

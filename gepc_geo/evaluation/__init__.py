@@ -1,4 +1,4 @@
-"""Scores of a detector as tables, against labels, and over several machines."""
+"""Tables of scores, metrics against labels, and scoring on several machines."""
 
 from gepc_geo.evaluation.evaluator import Evaluation, evaluate
 

@@ -1,4 +1,4 @@
-"""Scores against labels: one call from a detector and labelled poses to a dict of metrics."""
+"""Metrics of a detector on labelled poses."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from gepc_geo.scoring.metrics import (
 )
 from gepc_geo.scoring.scorer import WindowScores
 
-#: Temporal overlap (intersection over union) from which on an event counts as found.
+#: Least temporal overlap (intersection over union) of an event that counts as found.
 EVENT_IOU = 0.3
 
 
 @dataclass
 class Evaluation:
-    """What :func:`evaluate` measured.
+    """Metrics, labels and scores of an evaluation.
 
     Attributes:
-        metrics: Plain numbers and strings, as ``metrics.json`` has them.
-        labels: Label of each frame (or clip): 1 abnormal, 0 normal, -1 unknown.
-        scores: Anomaly score of each frame (or clip).
+        metrics: Plain numbers and strings, as in ``metrics.json``.
+        labels: Label of each frame (or clip), :math:`[N]` int8: 1 abnormal, 0 normal, -1 unknown.
+        scores: Anomaly score of each frame (or clip), :math:`[N]` float.
     """
 
     metrics: dict[str, Any]
@@ -50,10 +50,14 @@ class Evaluation:
 
 
 def clip_labels(tracks: PoseTracks, normal: Sequence[str]) -> np.ndarray:
-    """1 for clips of other classes than ``normal``, 0 for those, -1 where the class is unknown.
+    """Labels of clips, :math:`[N]` int8: 0 normal, 1 abnormal, -1 where the class is unknown.
+
+    Args:
+        tracks: The poses.
+        normal: The normal classes.
 
     Raises:
-        InputError: No clip is of a class in ``normal``, or no clip has a class.
+        InputError: No clip has a class, or no clip has one of the classes in ``normal``.
     """
     tracks.check_classes(normal)
     return np.array(
@@ -73,31 +77,33 @@ def evaluate(
 ) -> Evaluation:
     """Measures a detector, or a competitor of it, on labelled poses.
 
-    With ``normal`` whole clips are judged (section 4.2 of the paper): a clip of another class is
-    abnormal. Otherwise frames are, by the tracks' ``frame_labels`` (section 4.1).
+    With ``normal``, labels are of whole clips (section 4.2 of the paper): a clip of any other class
+    is abnormal. Without it, labels are of frames: the tracks' ``frame_labels`` (section 4.1).
 
-    A competitor (:mod:`gepc_geo.baselines`) has one score and no calibration: among its metrics are
-    no ``events``, no people correction and no ``auc_by_mode``, and ``mode`` is ``None``. Its frames
-    (or clips) with nobody get the lowest score that any window has.
+    A competitor (:mod:`gepc_geo.baselines`) has one score and no calibration. Its metrics have no
+    ``events``, no people correction and no ``auc_by_mode``, and ``mode`` is ``None``. Frames (or
+    clips) without people get the lowest window score.
 
     Args:
-        detector: A fitted one.
+        detector: A fitted detector or competitor.
         tracks: The poses.
-        normal: The classes that are normal.
-        options: How windows become frames or clips; default: the corrected protocol, unsmoothed.
-        scored: Window scores of ``tracks`` where they are at hand; of a detector only.
-        quiet: Show no progress.
+        normal: The normal classes; ``None``: evaluate frames. (default: :obj:`None`)
+        options: Aggregation of window scores; ``None``: the corrected protocol without smoothing.
+            (default: :obj:`None`)
+        scored: Window scores of ``tracks`` if they are known, for a detector only.
+            (default: :obj:`None`)
+        quiet: Show no progress. (default: :obj:`True`)
 
     Raises:
-        InputError: No labels, or labels of one kind only; something that is no fitted detector or
-            competitor; options that do not apply, as :func:`~gepc_geo.evaluation.tables.check_level`, or that a
-            competitor does not have.
+        InputError: The poses have no labels, or labels of one kind only; ``detector`` is no fitted
+            detector or competitor; an option does not apply (see
+            :func:`~gepc_geo.evaluation.tables.check_level`).
     """
     options = ScoreOptions() if options is None else options
     check_tracks(tracks)
     if normal is None and tracks.frame_labels is None:
         raise InputError(
-            "the poses have no labels, expected frame labels (--labels) or normal classes (--normal)"
+            "the poses must have frame labels (--labels) or normal classes (--normal), got neither"
         )
     level = "frame" if normal is None else "clip"
     if isinstance(detector, GEPC):
@@ -113,7 +119,7 @@ def evaluate(
     else:
         score_of, mode = _of_competitor(detector, tracks, level), None
     scores = score_of(options)
-    # A clip's score is no sum over its frames: there is nothing to aggregate or smooth.
+    # A clip's score is not aggregated from frames: protocol and smoothing do not apply.
     protocol = None
     if level == "clip":
         metrics: dict[str, Any] = {
@@ -147,7 +153,7 @@ def evaluate(
     metrics["auc_padded_dropped"] = auc(labels, score_of(replace(options, padded=False)))
     if isinstance(detector, GEPC):
         metrics["auc_by_mode"] = {
-            one: auc(labels, score_of(replace(options, mode=one))) for one in detector.modes_
+            name: auc(labels, score_of(replace(options, mode=name))) for name in detector.modes_
         }
     metrics |= {"level": level, "mode": mode, "protocol": protocol, "smooth": options.smooth}
     return Evaluation(metrics, labels, scores)
@@ -156,11 +162,11 @@ def evaluate(
 def _of_detector(
     detector: GEPC, tracks: PoseTracks, level: str, scored: WindowScores | None, quiet: bool
 ) -> Callable[[ScoreOptions], np.ndarray]:
-    """Scores of frames or clips by how they are made of windows."""
-    found = detector.window_scores(tracks, quiet=quiet) if scored is None else scored
+    """A function from options to the scores of frames or clips."""
+    scores = detector.window_scores(tracks, quiet=quiet) if scored is None else scored
     if level == "clip":
-        return lambda options: clip_level(detector, found, tracks, options)[0]
-    return lambda options: frame_level(detector, found, tracks, options).score.numpy()
+        return lambda options: clip_level(detector, scores, tracks, options)[0]
+    return lambda options: frame_level(detector, scores, tracks, options).score.numpy()
 
 
 def _of_competitor(
@@ -179,30 +185,33 @@ def _check_competitor(
     name = type(competitor).__name__
     if not isinstance(competitor, Estimator):
         raise InputError(
-            f"the detector is of type {name}, expected a GEPC or a competitor of gepc_geo.baselines"
+            f"the detector must be a GEPC or a competitor of gepc_geo.baselines, got {name}"
         )
     competitor.check_fitted()
     check_options(competitor.pipeline_.options, level, options)
-    for what, given in (
-        ("a mode", options.mode is not None),
-        ("people correction", options.people_correction),
-        ("window scores", scored is not None),
+    for argument, given in (
+        ("mode", options.mode is not None),
+        ("people_correction", options.people_correction),
+        ("scored", scored is not None),
     ):
         if given:
-            raise InputError(f"{what} was given, expected none, as a {name} has one plain score")
+            raise InputError(
+                f"{argument} must not be given for a {name}, which has one plain score"
+            )
 
 
-def _check_labels(labels: np.ndarray, what: str) -> None:
-    """Refuses, before anything is scored, labels that no metric can be made of."""
+def _check_labels(labels: np.ndarray, name: str) -> None:
+    """Refuses labels of one kind only, before any pose is scored."""
     known, abnormal = int((labels >= 0).sum()), int((labels == 1).sum())
     if not 0 < abnormal < known:
         raise InputError(
-            f"{abnormal} of the {known} known {what} say abnormal, expected some of both kinds"
+            f"the known {name} must be of both kinds, got {abnormal} abnormal and "
+            f"{known - abnormal} normal"
         )
 
 
 def frame_threshold(detector: GEPC, mode: str, options: ScoreOptions) -> float:
-    """The score that a share ``contamination`` of held-out normal people's frames exceeds."""
+    """The score above which a share ``contamination`` of held-out normal frames lies."""
     if options.people_correction:
         return float(-np.log(detector.options_.contamination))
     return detector.frame_threshold(mode)

@@ -1,4 +1,4 @@
-"""Score tables in parts: what a part tells of itself, and how all parts become one table."""
+"""Score tables in parts: each shard of the clips gives a part, all parts give the table."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.utils import distributed
 from gepc_geo.utils.files import read_npz
 
-# The array beside the columns: JSON with the shard and what all parts must have in common.
+# An array of a part's file: JSON with the shard and the values that all parts have in common.
 _MARK = "part"
-# What is in it, and of which types.
+# Names and types of those values.
 _ENTRIES: dict[str, tuple[type, ...]] = {
     "shard": (str,),
     "gepc_geo": (str,),
@@ -52,13 +52,14 @@ def origin(
     options: ScoreOptions,
     labels: np.ndarray | None,
 ) -> dict[str, Any]:
-    """What all parts of one table have in common, as plain values by name.
+    """Values that all parts of one table have in common, by name.
 
     Args:
         model: The detector's file.
-        tracks: All clips, not those of a shard alone.
-        options: With their ``mode`` named.
-        labels: Labels of all clips or frames that become a column.
+        tracks: All clips, of every shard.
+        level: One of :data:`~gepc_geo.evaluation.tables.LEVELS`.
+        options: Aggregation of window scores; ``mode`` must not be ``None``.
+        labels: Labels of all clips or frames, or ``None``.
     """
     arrays = (
         *(tracks.clip, tracks.track, tracks.frame, tracks.keypoints, tracks.confidence),
@@ -87,15 +88,24 @@ def score_shard(
     shard: Shard,
     quiet: bool = True,
 ) -> dict[str, np.ndarray]:
-    """The rows of :func:`~gepc_geo.evaluation.tables.score_table` that are of a shard's clips, unsmoothed.
+    """Rows of :func:`~gepc_geo.evaluation.tables.score_table` for a shard's clips, not smoothed.
 
-    Smoothing may cross the borders of clips, and so waits for :func:`join_parts`. Inside of
-    :func:`gepc_geo.utils.distributed.process_group` each rank scores its part of the shard; the first one
-    gets all of its rows, the others their own.
+    :func:`join_parts` smooths, as smoothing may cross the borders of clips. In a
+    :func:`gepc_geo.utils.distributed.process_group` each rank scores a part of the shard; the first
+    rank gets all rows, each other rank gets its own.
+
+    Args:
+        detector: A fitted detector.
+        tracks: All clips, of every shard.
+        level: One of :data:`~gepc_geo.evaluation.tables.LEVELS`.
+        options: Aggregation of window scores.
+        labels: Labels of all clips or frames, or ``None``.
+        shard: The shard to score.
+        quiet: Show no progress. (default: :obj:`True`)
 
     Raises:
-        InputError: As :func:`~gepc_geo.evaluation.tables.check_level`, and scores that are not finite numbers; on
-            all ranks, if on any.
+        InputError: As :func:`~gepc_geo.evaluation.tables.check_level`; a score is not finite. An
+            error on one rank is raised on all ranks.
     """
     with distributed.raise_on_all_ranks():
         check_level(detector, level, options)
@@ -119,9 +129,17 @@ def score_all(
     labels: np.ndarray | None,
     quiet: bool = True,
 ) -> dict[str, np.ndarray]:
-    """:func:`~gepc_geo.evaluation.tables.score_table` by all ranks, to the bit what one process gives.
+    """:func:`~gepc_geo.evaluation.tables.score_table` on all ranks, bit for bit as on one.
 
-    The first rank gets the table, the others their own rows of it.
+    The first rank gets the table, each other rank gets its own rows.
+
+    Args:
+        detector: A fitted detector.
+        tracks: The poses.
+        level: One of :data:`~gepc_geo.evaluation.tables.LEVELS`.
+        options: Aggregation of window scores.
+        labels: Labels of all clips or frames, or ``None``.
+        quiet: Show no progress. (default: :obj:`True`)
 
     Raises:
         InputError: As :func:`score_shard`.
@@ -137,21 +155,30 @@ def write_part(
 ) -> None:
     """Writes the rows of :func:`score_shard` and their :func:`origin` as ``.npz``.
 
+    Args:
+        columns: The rows.
+        path: The file; ``.csv`` is refused, as its six digits are too few for :func:`join_parts`.
+        shard: The shard of the rows.
+        common: Their :func:`origin`.
+
     Raises:
-        InputError: Another suffix (``.csv`` keeps six digits, too few to go on with), or a folder
-            that cannot be written to.
+        InputError: The suffix is not ``.npz``, or the folder is not writable.
     """
     if Path(path).suffix != ".npz":
-        raise InputError(f"{path} has suffix {Path(path).suffix!r}, expected .npz for a shard")
+        raise InputError(f"{path} must have suffix .npz for a shard, got {Path(path).suffix!r}")
     mark = json.dumps({"shard": str(shard), **common})
     write_table({**columns, _MARK: np.array(mark)}, path)
 
 
 def join_parts(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
-    """The table that scoring everything at once gives, from all of its parts in any order.
+    """Joins all parts of a table, in any order; the table is the same as without shards.
+
+    Args:
+        paths: Files of :func:`write_part`.
 
     Raises:
-        InputError: A file that is no part, parts of different tables, a shard twice or missing.
+        InputError: A file is no part, parts are of different tables, or a shard is missing or given
+            twice.
     """
     parts: dict[int, tuple[Path, dict[str, np.ndarray]]] = {}
     first: dict[str, Any] = {}
@@ -162,32 +189,31 @@ def join_parts(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
             first, count = mark, shard.count
         if shard.count != count:
             raise InputError(
-                f"{path} is one of {shard.count} shards, expected {count} as in {paths[0]}"
+                f"{path} must be one of {count} shards as {paths[0]} is, got {shard.count}"
             )
         for name, value in mark.items():
             if value != first[name]:
                 raise InputError(
-                    f"{path} has {name.replace('_', ' ')} {value}, expected {first[name]} "
-                    f"as in {paths[0]}"
+                    f"{path} must have {name.replace('_', ' ')} {first[name]} as {paths[0]} has, "
+                    f"got {value}"
                 )
         if shard.number in parts:
             raise InputError(
-                f"{path} is shard {shard}, expected another one, as "
-                f"{parts[shard.number][0]} is that one"
+                f"{path} must be another shard than {parts[shard.number][0]}, got {shard} twice"
             )
         parts[shard.number] = (path, columns)
     for number in range(1, count + 1):
         if number not in parts:
             raise InputError(
-                f"shard {Shard(number, count)} is missing, expected all {count} parts, "
-                f"got {len(parts)}"
+                f"PART must be all {count} shards, got {len(parts)} without shard "
+                f"{Shard(number, count)}"
             )
     tables = [parts[number][1] for number in range(1, count + 1)]
     for number, table in enumerate(tables, 1):
         if list(table) != list(tables[0]):
             path = parts[number][0]
             raise InputError(
-                f"{path} has columns {', '.join(table)}, expected {', '.join(tables[0])}"
+                f"{path} must have columns {', '.join(tables[0])}, got {', '.join(table)}"
             )
     columns = join_tables(tables)
     options = ScoreOptions(protocol=first["protocol"], smooth=first["smooth"])
@@ -197,7 +223,7 @@ def join_parts(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
 
 
 def _read_part(path: Path) -> tuple[Shard, dict[str, Any], dict[str, np.ndarray]]:
-    """The shard, what it has in common with the others, and its columns."""
+    """The shard, the values that all parts have in common, and the columns."""
     kind = "part of a score table (score --shard)"
     columns = read_npz(path, kind)
     try:
@@ -210,7 +236,7 @@ def _read_part(path: Path) -> tuple[Shard, dict[str, Any], dict[str, np.ndarray]
         options.check(mark["level"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         # InputError and JSON's own are ValueErrors.
-        raise InputError(f"{path} is not a {kind}: {_reason(error)}") from None
+        raise InputError(f"{path} must be a {kind}, got an error: {_reason(error)}") from None
     sizes = {column.shape for column in columns.values()}
     needed = {"clip", "frame", "score"} if mark["level"] == "frame" else {"clip"}
     if not (
@@ -220,11 +246,11 @@ def _read_part(path: Path) -> tuple[Shard, dict[str, Any], dict[str, np.ndarray]
         and len(sizes) == 1
         and len(sizes.pop()) == 1
     ):
-        raise InputError(f"{path} is not a {kind}: it does not fit together")
+        raise InputError(f"{path} must be a {kind}, got entries that do not match")
     return shard, mark, columns
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f"it lacks {error}"
+        return f"{error} is missing"
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""A detector's window scores as a table for each level: joint, window, person, frame, clip."""
+"""Tables of a detector's scores: of joints, windows, persons, frames or clips."""
 
 from __future__ import annotations
 
@@ -30,26 +30,29 @@ from gepc_geo.utils.files import as_text, atomic_path, write_csv
 from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 
+#: Kinds of rows of a score table.
 LEVELS = ("joint", "window", "person", "frame", "clip")
-# Person-frames whose windows are held at once (a clip is never cut).
+# Person-frames that are scored at once; a clip is never cut.
 _BLOCK = 1 << 17
-# Options that only scores of frames have a use for.
+# Options that apply to scores of frames only.
 _FRAME_OPTIONS = ("protocol", "smooth", "people_correction")
 
 
 @dataclass
 class ScoreOptions:
-    """How window scores become scores of frames and clips.
+    """Aggregation of window scores to scores of frames and clips.
 
     Attributes:
-        mode: Scoring mode; ``None``: the detector's.
+        mode: Scoring mode; ``None``: the detector's. (default: :obj:`None`)
         protocol: ``"corrected"``, or ``"reference"``: the public implementation's frame
             aggregation (centre frame of a window, most normal person, smoothing across clips).
-        smooth: Standard deviation, in frames, of the Gaussian that smooths a clip's frame scores.
-        people_correction: Account for the number of people in a frame: the worst of many scores is
-            worse than the worst of a few by chance alone.
-        padded: Keep windows of tracks shorter than the shortest window; ``None``: for clips yes, for
-            frames no.
+            (default: :obj:`"corrected"`)
+        smooth: Standard deviation, in frames, of the Gaussian that smooths a clip's frame scores; 0
+            for none. (default: :obj:`0.0`)
+        people_correction: Account for the number of people in a frame: the largest of many scores
+            is larger than the largest of few by chance alone. (default: :obj:`False`)
+        padded: Whether windows of tracks shorter than the shortest window count; ``None``: for
+            levels other than ``"frame"``. (default: :obj:`None`)
     """
 
     mode: str | None = None
@@ -59,39 +62,42 @@ class ScoreOptions:
     padded: bool | None = None
 
     def check(self, level: str = "frame") -> None:
-        """Makes sure that every value is allowed and has a meaning for scores of ``level``.
+        """Checks that every value is allowed and applies to scores of ``level``.
 
         Raises:
-            InputError: The first that is not or has none.
+            InputError: For the first value that is not allowed or does not apply.
         """
         if self.mode is not None and self.mode not in MODES:
-            raise InputError(f"mode is {self.mode!r}, expected {' or '.join(MODES)}")
+            raise InputError(f"mode must be {' or '.join(MODES)}, got {self.mode!r}")
         if self.protocol not in PROTOCOLS:
-            raise InputError(f"protocol is {self.protocol!r}, expected {' or '.join(PROTOCOLS)}")
+            raise InputError(f"protocol must be {' or '.join(PROTOCOLS)}, got {self.protocol!r}")
         if not 0 <= self.smooth < float("inf"):
-            raise InputError(f"smooth is {self.smooth}, expected 0 or more frames")
+            raise InputError(f"smooth must be 0 or more frames, got {self.smooth}")
         if self.people_correction and self.protocol == "reference":
-            raise InputError(
-                "people correction needs the most abnormal person, expected protocol 'corrected'"
-            )
+            raise InputError("protocol must be 'corrected' with people correction, got 'reference'")
         for name in _FRAME_OPTIONS if level != "frame" else ():
             if getattr(self, name) != getattr(ScoreOptions, name):
                 raise InputError(
-                    f"{name.replace('_', ' ')} is {getattr(self, name)}, expected level frame, "
-                    f"as level {level} does not use it"
+                    f"level must be frame for {name.replace('_', ' ')} {getattr(self, name)}, "
+                    f"got {level}"
                 )
 
     def mode_of(self, detector: GEPC) -> str:
-        """The scoring mode that was asked for, or the detector's (:meth:`~gepc_geo.GEPC.scoring_mode`)."""
+        """The scoring mode of these options, or the detector's.
+
+        Raises:
+            InputError: As :meth:`~gepc_geo.GEPC.scoring_mode`.
+        """
         return detector.scoring_mode(self.mode)
 
 
 def check_level(detector: GEPC, level: str, options: ScoreOptions) -> None:
-    """Makes sure, before anything is scored, that a detector gives scores of a level.
+    """Checks that a detector gives scores of a level, before any pose is scored.
 
     Raises:
-        InputError: Something else than a fitted detector, no such level, options that it does not
-            use, frames of a detector that scores whole clips, a mode that the detector does not have.
+        InputError: The detector is none or not fitted; the level is unknown, or is ``"frame"`` of a
+            detector that scores whole clips; an option does not apply to the level; the detector
+            does not have the mode.
     """
     check_detector(detector)
     check_options(detector.options_, level, options)
@@ -99,28 +105,34 @@ def check_level(detector: GEPC, level: str, options: ScoreOptions) -> None:
 
 
 def check_options(fitted: Options, level: str, options: ScoreOptions) -> None:
-    """As :func:`check_level`, of the options that something was fitted with."""
+    """As :func:`check_level`, for an estimator that was fitted with the options ``fitted``."""
     if level not in LEVELS:
-        raise InputError(f"level is {level!r}, expected {' or '.join(LEVELS)}")
+        raise InputError(f"level must be {' or '.join(LEVELS)}, got {level!r}")
     options.check(level)
     if level == "frame" and fitted.frames is not None:
         raise InputError(
-            f"this detector scores whole clips (frames {fitted.frames}), "
-            "expected level joint, window, person or clip"
+            "level must be joint, window, person or clip for a detector of whole clips "
+            f"(frames {fitted.frames}), got frame"
         )
 
 
 def frame_level(
     detector: GEPC, scored: WindowScores, tracks: PoseTracks, options: ScoreOptions
 ) -> FrameScores:
-    r"""Scores of all frames of all clips, laid end to end (``tracks.frame_offset``).
+    """Scores of all frames, clip after clip (``tracks.frame_offset``).
+
+    Args:
+        detector: A fitted detector.
+        scored: Window scores of ``tracks``.
+        tracks: The poses.
+        options: Aggregation of window scores.
 
     Raises:
         InputError: As :func:`check_level`.
     """
     check_level(detector, "frame", options)
     mode = options.mode_of(detector)
-    # A copy: moving a calibrator changes it, and this one is the detector's.
+    # A copy, as moving the detector's calibrator to the CPU would change the detector.
     calibrator = TailCalibrator.from_state_dict(detector.calibration_.person[mode].state_dict())
     return frames_of(
         scored.windows,
@@ -140,15 +152,17 @@ def frames_of(
     empty_score: float | None = None,
     calibrator: TailCalibrator | None = None,
 ) -> FrameScores:
-    r"""Scores of frames as :func:`frame_level`, from one score of each window.
+    r"""Scores of frames as :func:`frame_level`, from one score per window.
 
     Args:
         windows: Windows of ``tracks``.
-        score: :math:`[W]`, higher is more abnormal.
+        score: Window scores, :math:`[W]`; higher is more abnormal.
         tracks: The poses.
-        options: How windows become frames.
-        empty_score: Score of frames with nobody; default: the lowest of the windows.
-        calibrator: Of people's scores of frames, for ``people_correction``.
+        options: Aggregation of window scores.
+        empty_score: Score of frames without people; ``None``: the lowest window score.
+            (default: :obj:`None`)
+        calibrator: Calibration of a person's frame scores, for ``people_correction``.
+            (default: :obj:`None`)
     """
     keep = np.flatnonzero(~windows.padded | bool(options.padded))
     table = windows.table
@@ -179,7 +193,13 @@ def frames_of(
 def clip_level(
     detector: GEPC, scored: WindowScores, tracks: PoseTracks, options: ScoreOptions
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Scores :math:`[N]` of whole clips and the person who decided each (-1: nobody).
+    r"""Scores of clips :math:`[N]` and the most abnormal person of each :math:`[N]` (-1: none).
+
+    Args:
+        detector: A fitted detector.
+        scored: Window scores of ``tracks``.
+        tracks: The poses.
+        options: Aggregation of window scores.
 
     Raises:
         InputError: As :func:`check_level`.
@@ -202,14 +222,15 @@ def clips_of(
     options: ScoreOptions,
     empty_score: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Scores of clips as :func:`clip_level`, from one score of each window.
+    r"""Scores of clips as :func:`clip_level`, from one score per window.
 
     Args:
         windows: Windows of ``tracks``.
-        score: :math:`[W]`, higher is more abnormal.
+        score: Window scores, :math:`[W]`; higher is more abnormal.
         tracks: The poses.
-        options: How windows become clips.
-        empty_score: Score of clips with nobody; default: the lowest of the windows.
+        options: Aggregation of window scores.
+        empty_score: Score of clips without people; ``None``: the lowest window score.
+            (default: :obj:`None`)
     """
     keep = np.flatnonzero(~windows.padded | (options.padded is not False))
     clips, person = clip_scores(
@@ -236,15 +257,20 @@ def score_table(
     scored: WindowScores | None = None,
     quiet: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Columns of scores, higher is more abnormal, one row for each thing of that level.
+    """Columns of scores by name; higher is more abnormal.
 
     Args:
-        level: ``joint`` (each joint's share in a window's score), ``window``, ``person`` (in a
-            clip), ``frame`` or ``clip``.
-        labels: For levels ``frame`` and ``clip``: labels that are known, as a further column.
-        scored: Window scores of ``tracks`` where they are at hand; else clips are scored a few at a
-            time, in memory that does not grow with their number but for the table's rows.
-        quiet: Show no progress.
+        detector: A fitted detector.
+        tracks: The poses.
+        level: The table has one row per window (``"joint"``: with each joint's share in the
+            window's score; ``"window"``), per person of a clip (``"person"``), per frame
+            (``"frame"``) or per clip (``"clip"``).
+        options: Aggregation of window scores.
+        labels: For levels ``"frame"`` and ``"clip"``: labels of the rows, which become a column.
+            (default: :obj:`None`)
+        scored: Window scores of ``tracks`` if they are known; ``None``: clips are scored a few at
+            a time, and memory grows with the table's rows only. (default: :obj:`None`)
+        quiet: Show no progress. (default: :obj:`True`)
 
     Raises:
         InputError: As :func:`check_level`.
@@ -263,7 +289,7 @@ def score_table(
 
 
 def join_tables(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Tables of the same columns one below the other."""
+    """Concatenates the rows of tables with the same columns."""
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
 
@@ -281,10 +307,10 @@ def smooth_frames(columns: dict[str, np.ndarray], options: ScoreOptions) -> None
 def _tables(
     detector: GEPC, tracks: PoseTracks, level: str, options: ScoreOptions, quiet: bool
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The rows of some clips after those of others: what is kept of any is its rows of the table."""
+    """Tables of a few clips each, so that memory holds the windows of few clips."""
     borders = split_clips(tracks, -(-tracks.num_frames // _BLOCK) or 1)
     if level == "joint" and tracks.num_clips:
-        # The last bits of a gradient depend on what is in the batch: each clip has its own batches.
+        # The last bits of a gradient depend on the batch: each clip gets its own batches.
         borders = np.arange(tracks.num_clips + 1)
     several = len(borders) > 2
     with progress_bar(
@@ -349,9 +375,9 @@ def _table(
 def _window_columns(
     tracks: PoseTracks, windows: PoseWindows, options: ScoreOptions
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Which windows the rows are, and the positions of those windows among all."""
+    """Columns that name the window of each row, and the positions of those windows."""
     keep = np.flatnonzero(~windows.padded | (options.padded is not False))
-    # A clip's rows stand together whatever is scored with it.
+    # A clip's rows are in the same order however many clips are scored at once.
     keep = keep[np.argsort(windows.piece[keep], kind="stable")]
     return {
         "clip": np.array(tracks.clip_names, dtype=np.str_)[windows.clip[keep]],
@@ -367,14 +393,18 @@ def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:
 
     Text is written as :func:`gepc_geo.utils.files.as_text`.
 
+    Args:
+        columns: Arrays of one length by name.
+        path: The file.
+
     Raises:
-        InputError: Another suffix, or a folder that cannot be written to.
+        InputError: The suffix is neither ``.csv`` nor ``.npz``, or the folder is not writable.
     """
     path = Path(path)
     if path.suffix not in (".csv", ".npz"):
-        raise InputError(f"{path} has suffix {path.suffix!r}, expected .csv or .npz")
+        raise InputError(f"{path} must have suffix .csv or .npz, got {path.suffix!r}")
     columns = {
-        name: np.array([as_text(one) for one in column.flat], np.str_).reshape(column.shape)
+        name: np.array([as_text(text) for text in column.flat], np.str_).reshape(column.shape)
         if column.dtype.kind == "U"
         else column
         for name, column in columns.items()

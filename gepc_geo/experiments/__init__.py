@@ -1,4 +1,4 @@
-"""The paper's protocols and competitors as code that prints a table (``gepc-geo experiment``)."""
+"""Protocols of the paper and tables of methods (``gepc-geo experiment``)."""
 
 from gepc_geo.experiments.ablation import Ablation
 from gepc_geo.experiments.coarse import Coarse

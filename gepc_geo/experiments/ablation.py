@@ -1,4 +1,4 @@
-"""The paper's chain with one thing changed at a time."""
+"""The paper's method with one option changed at a time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.nn.spatial import BRANCHES
 from gepc_geo.options import Options
 
-#: The scoring mode of section 3.4 of the paper: mixtures and cluster layers show in it.
+#: The scoring mode of section 3.4 of the paper, which depends on mixtures and cluster layers.
 PAPERS_MODE = "assignment"
 #: The variant without any change.
 DEFAULT = "default"
-#: Options that are varied one by one, and their values. Scoring modes need no training of their own.
+#: Options to vary one at a time, and their values. Scoring modes share a training.
 VARIED: dict[str, tuple[Any, ...]] = {
     "coefficients": (0, 6, 12),
     "branches": tuple(
@@ -34,9 +34,12 @@ VARIED: dict[str, tuple[Any, ...]] = {
 
 
 def variants(options: Options) -> dict[str, Options]:
-    """Options by the variant's name; values that they have already are no variant.
+    """Options by name of the variant; the values of ``options`` itself make no variant.
 
-    ``pooling=none`` is an encoder that keeps all frames: every temporal stride is 1.
+    The variant ``pooling=none`` has an encoder that keeps all frames: every temporal stride is 1.
+
+    Args:
+        options: The options of the default variant.
     """
     changed = {DEFAULT: options}
     for option, values in VARIED.items():
@@ -49,17 +52,17 @@ def variants(options: Options) -> dict[str, Options]:
 
 
 class Ablation(Coarse):
-    """:class:`Coarse` for the :func:`variants` of the chain, each with all of its scoring modes."""
+    """:class:`Coarse` for the :func:`variants` of the options, each with all scoring modes."""
 
     name = "ablation"
-    about = "whole clips, variants of the paper's chain"
+    about = "whole clips, variants of the paper's method"
 
     def conditions(self) -> list[Condition]:
         """Every split and direction with every variant."""
         return [
-            Condition(one.split, one.direction, variant)
+            Condition(base.split, base.direction, variant)
             for variant in variants(self.options)
-            for one in super(Ablation, self).conditions()
+            for base in super(Ablation, self).conditions()
         ]
 
     def options_of(self, condition: Condition) -> Options:
@@ -67,40 +70,41 @@ class Ablation(Coarse):
         return variants(self.options)[condition.variant]
 
     def row(self, result: Result) -> str:
-        """The variant, and the scoring mode where it is not the default one."""
-        one = result.condition.variant
-        return f"{one}:{result.mode}" if result.mode else one
+        """The variant, and the scoring mode if it is not the default mode."""
+        variant = result.condition.variant
+        return f"{variant}:{result.mode}" if result.mode else variant
 
     def column(self, result: Result) -> str:
-        """The direction: variants are rows."""
+        """The direction, as variants are rows."""
         return result.condition.direction
 
     def tables(self, results: Sequence[Result]) -> list[Table]:
-        """Means of the default score, of each scoring mode, and every split."""
+        """Means of the default mode, means of each scoring mode, and every split."""
         plain = [result for result in results if not result.mode]
         modes = [result for result in results if result.mode]
         return [
             mean_table("Means", "variant", plain, self.row, self.column),
-            mean_table("Scoring modes", "variant", modes, _variant, lambda one: one.mode),
+            mean_table("Scoring modes", "variant", modes, _variant, lambda result: result.mode),
             *self.split_tables(results),
         ]
 
     def remarks(self, results: Sequence[Result]) -> list[str]:
-        """Each variant against the default one, paired over splits and directions.
+        """Paired comparisons over splits and directions.
 
-        In the paper's scoring mode and in that of the reconstruction, which does not see the clusters.
-        First of all the largest soft assignment against the mixture over them, of the default variant.
+        The first compares mode ``max`` with the paper's scoring mode in the default variant. The
+        others compare each variant with the default variant in the paper's scoring mode, and in
+        mode ``reconstruction``, which does not depend on clusters.
         """
         by_mode = {
             mode: [result for result in results if result.mode == mode]
             for mode in (PAPERS_MODE, "reconstruction")
         }
         plain = [result for result in results if _variant(result) == DEFAULT]
-        found = comparison(plain, lambda one: one.mode, "max", PAPERS_MODE)
-        return [f"max minus {PAPERS_MODE}, {DEFAULT}: {found}"] + [
-            f"{name} minus {DEFAULT}, {mode}: {comparison(some, _variant, name, DEFAULT)}"
+        modes = comparison(plain, lambda result: result.mode, "max", PAPERS_MODE)
+        return [f"max minus {PAPERS_MODE}, {DEFAULT}: {modes}"] + [
+            f"{name} minus {DEFAULT}, {mode}: {comparison(of_mode, _variant, name, DEFAULT)}"
             for name in dict.fromkeys(map(_variant, results))
-            for mode, some in by_mode.items()
+            for mode, of_mode in by_mode.items()
             if name != DEFAULT
         ]
 

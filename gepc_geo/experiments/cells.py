@@ -1,4 +1,4 @@
-"""The cells of a study: one training each, and the file with its outcome."""
+"""Cells of a study: one training each, with a file of its outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ SMOOTH = 20.0
 
 @dataclass(frozen=True)
 class Cell:
-    """One training: what is trained, under which condition, with which seed."""
+    """One training of a study.
+
+    Attributes:
+        unit: Name of the method that is trained.
+        condition: The condition of the training.
+        seed: Seed of the training.
+    """
 
     unit: str
     condition: Condition
@@ -32,25 +38,30 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """The cell's name and its file's."""
-        one = self.condition
-        parts = (self.unit, one.split, one.direction, one.variant, f"seed={self.seed}")
+        """Name of the cell, and of its file without suffix."""
+        split, direction, variant = (
+            self.condition.split,
+            self.condition.direction,
+            self.condition.variant,
+        )
+        parts = (self.unit, split, direction, variant, f"seed={self.seed}")
         return "__".join(part for part in parts if part)
 
 
 class Outcome(NamedTuple):
-    """What a cell gave.
+    """Scores and metrics of a cell.
 
     Attributes:
-        rows: Names of the table's rows, :math:`M`.
-        scores: Of clips or frames of the test poses, :math:`[M, N]` float64.
-        labels: Their labels, :math:`[N]` int8.
+        rows: Names of the table's rows, :math:`[M]`.
+        scores: Scores of the clips or frames of the test poses, :math:`[M, N]` float64.
+        labels: Labels of those clips or frames, :math:`[N]` int8.
         auc: Area under the ROC curve of each row, :math:`[M]`.
-        auc_smoothed: The same of smoothed scores of frames; of clips empty.
-        seconds: Of fitting and of scoring.
-        names: Of the test clips.
-        lengths: Of the test clips, in frames.
-        machine: Names and values of what the numbers depend on, :math:`[K, 2]` text.
+        auc_smoothed: Area under the ROC curve of smoothed frame scores, :math:`[M]`; empty for
+            clips.
+        seconds: Seconds of fitting and of scoring, :math:`[2]`.
+        names: Names of the test clips.
+        lengths: Lengths of the test clips in frames.
+        machine: Names and values that describe the machine, :math:`[K, 2]` text.
     """
 
     rows: np.ndarray
@@ -68,28 +79,28 @@ def run_cell(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) ->
     """Trains, scores and measures.
 
     Args:
-        protocol: What is measured.
-        cell: Which training of it.
+        protocol: The experiment.
+        cell: The training of the experiment.
         device: Where to compute.
-        quiet: Show no progress of a detector's training and scoring.
+        quiet: Show no progress of a detector's training and scoring. (default: :obj:`True`)
 
     Raises:
-        InputError: As training and metrics; names the cell.
+        InputError: As training and metrics; the message names the cell.
     """
     try:
         train, test, labels = protocol.task(cell.condition, cell.seed)
         options = replace(protocol.options_of(cell.condition), random_state=cell.seed)
         trained = train_and_score(cell.unit, train, test, options, protocol.level, device, quiet)
         aggregate = clip_level if protocol.level == "clip" else frame_level
-        scores = np.stack([aggregate(one, test) for one in trained.scored.values()])
+        scores = np.stack([aggregate(scored, test) for scored in trained.scored.values()])
         smoothed = []
         if protocol.level == "frame":
-            smoothed = [auc(labels, smooth(one, test.frame_offset, SMOOTH)) for one in scores]
+            smoothed = [auc(labels, smooth(row, test.frame_offset, SMOOTH)) for row in scores]
         return Outcome(
             rows=np.array(list(trained.scored), dtype=np.str_),
             scores=scores,
             labels=labels,
-            auc=np.array([auc(labels, one) for one in scores]),
+            auc=np.array([auc(labels, row) for row in scores]),
             auc_smoothed=np.array(smoothed),
             seconds=np.array([trained.fit_seconds, trained.score_seconds]),
             names=np.array([as_text(name) for name in test.clip_names], dtype=np.str_),
@@ -101,7 +112,11 @@ def run_cell(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) ->
 
 
 def write_cell(outcome: Outcome, path: Path) -> None:
-    """Writes an outcome whole or not at all.
+    """Writes an outcome; no partial file remains after an interruption.
+
+    Args:
+        outcome: The outcome.
+        path: The file.
 
     Raises:
         InputError: The file cannot be written.
@@ -111,15 +126,15 @@ def write_cell(outcome: Outcome, path: Path) -> None:
 
 
 def read_cell(path: Path, cell: Cell, level: str) -> Outcome:
-    """Reads what :func:`write_cell` wrote.
+    """Reads a file of :func:`write_cell`.
 
     Args:
         path: The file.
-        cell: The cell that it has to be of.
+        cell: The cell that the file must belong to.
         level: The protocol's level, ``"clip"`` or ``"frame"``.
 
     Raises:
-        InputError: The file is missing, damaged, or that of another cell.
+        InputError: The file is missing, damaged, or of another cell.
     """
     try:
         arrays = read_npz(path, "cell of a study")
@@ -128,21 +143,23 @@ def read_cell(path: Path, cell: Cell, level: str) -> Outcome:
             f"{error} (delete it to compute it)" if path.exists() else f"{error}"
         ) from None
     if not _is_outcome(arrays, level):
-        raise InputError(f"{path} is no cell of a study, expected one (delete it to compute it)")
+        raise InputError(
+            f"{path} must be a cell of a study, got other arrays (delete it to compute it)"
+        )
     if arrays["rows"][0] != cell.unit:
         raise InputError(
-            f"{path} is a cell of {str(arrays['rows'][0])!r}, expected one of {cell.unit!r} "
+            f"{path} must be a cell of {cell.unit!r}, got one of {str(arrays['rows'][0])!r} "
             "(delete it to compute it)"
         )
     return Outcome(**arrays)
 
 
 def _is_outcome(arrays: dict[str, np.ndarray], level: str) -> bool:
-    """Whether arrays of a file are those of an :class:`Outcome`, of types and shapes that fit."""
+    """Whether arrays have the names, types and shapes of an :class:`Outcome`."""
     if set(arrays) != set(Outcome._fields) or arrays["scores"].ndim != 2:
         return False
     rows, scored = arrays["scores"].shape
-    wanted: dict[str, tuple[str, tuple[int, ...]]] = {
+    formats: dict[str, tuple[str, tuple[int, ...]]] = {
         "rows": ("U", (rows,)),
         "scores": ("f", (rows, scored)),
         "labels": ("biu", (scored,)),
@@ -153,9 +170,9 @@ def _is_outcome(arrays: dict[str, np.ndarray], level: str) -> bool:
         "lengths": ("iu", (arrays["lengths"].size,)),
         "machine": ("U", (arrays["machine"].size // 2, 2)),
     }
-    fits = rows > 0 and all(
+    matches = rows > 0 and all(
         arrays[name].dtype.kind in kinds and arrays[name].shape == shape
-        for name, (kinds, shape) in wanted.items()
+        for name, (kinds, shape) in formats.items()
     )
     numbers = ("scores", "auc", "auc_smoothed")
-    return fits and all(bool(np.isfinite(arrays[name]).all()) for name in numbers)
+    return matches and all(bool(np.isfinite(arrays[name]).all()) for name in numbers)

@@ -1,4 +1,4 @@
-"""Whole clips: actions of some classes are normal, all others abnormal (section 4.2 of the paper)."""
+"""Whole clips: some classes are normal, all others are abnormal (section 4.2 of the paper)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gepc_geo.experiments.results import Condition
 
 
 class Coarse(ClassProtocol):
-    """Trained on the normal classes' clips of the official training half, tested on all of the other."""
+    """Trains on normal clips of the official training half, tests on all clips of the test half."""
 
     name, level, base = "coarse", "clip", CLIPS
     about = "whole clips, trained on the normal classes of the official training half"
@@ -25,5 +25,5 @@ class Coarse(ClassProtocol):
         )
 
     def training_clips(self, condition: Condition, random_state: int) -> np.ndarray:
-        """Which clips are trained on, :math:`[N]` bool."""
+        """Mask of the training clips, :math:`[N]` bool."""
         return self.half("train") & self.normal(condition)

@@ -1,4 +1,4 @@
-"""Frames of surveillance recordings: ShanghaiTech box tracks, official split (section 4.1 of the paper)."""
+"""Frames of recordings: ShanghaiTech box tracks, official split (section 4.1 of the paper)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gepc_geo.poses.tracks import PoseTracks
 
 @dataclass
 class Fine(Protocol):
-    """Trained on recordings of normal behaviour, tested on recordings with frame labels.
+    """Trains on recordings of normal behaviour, tests on recordings with frame labels.
 
     Args:
         train: Normal recordings.
@@ -22,7 +22,7 @@ class Fine(Protocol):
         options: The detector's options.
 
     Raises:
-        InputError: Test recordings without labels.
+        InputError: The test recordings have no frame labels.
     """
 
     name, level, base = "fine", "frame", FRAMES
@@ -34,11 +34,11 @@ class Fine(Protocol):
 
     def __post_init__(self) -> None:
         if self.test.frame_labels is None:
-            raise InputError("the test recordings have no frame labels, expected some")
+            raise InputError("the test recordings must have frame labels, got none")
 
     @property
     def dims(self) -> int:
-        """Coordinates of the poses."""
+        """Number of coordinates of a key point, 2 or 3."""
         return self.train.dims
 
     def conditions(self) -> list[Condition]:
@@ -46,10 +46,10 @@ class Fine(Protocol):
         return [Condition("official")]
 
     def task(self, condition: Condition, random_state: int) -> Task:
-        """All recordings."""
+        """All recordings and the frame labels of the test recordings."""
         assert self.test.frame_labels is not None
         return Task(self.train, self.test, self.test.frame_labels)
 
     def settings(self) -> dict[str, Any]:
-        """The poses and labels, as a checksum."""
+        """A checksum of the poses and labels."""
         return {"checksum": fingerprint(self.train, self.test)}

@@ -1,4 +1,4 @@
-"""The rows of a table: our detector with its scoring modes, the published method, competitors."""
+"""Rows of a table: our detector with its scoring modes, the published method, competitors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from gepc_geo.options.presets import preset_changes
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.windows.dataset import PoseWindows
 
-#: Our detector, the paper's chain on its input, and the published method.
+#: Our detector, the paper's autoencoder and clusters on its input, and the published method.
 OURS, CHAIN, PAPER = "combined", "gepc", "paper"
-#: Options that the protocol ``paper`` takes from the experiment, so that every row has the same
-#: windows and as many passes.
+#: Options that method ``paper`` takes from the experiment, so that all rows have the same windows
+#: and the same budget.
 _SHARED = (
     "frames",
     "stride",
@@ -32,11 +32,9 @@ _SHARED = (
     "precision",
     "random_state",
 )
-
-
-# Competitors that take what another method has trained: whose.
+# Competitors that use the training of another method, by name.
 _SHARING = {"reconstruction": CHAIN, "latent_svm": CHAIN, "softmax_dirichlet": "softmax"}
-# Competitors that take long, and those of positions in an image.
+# Slow competitors, and competitors that use positions in an image.
 _SLOW = ("trajectory", "reconstruction", "latent_svm")
 _PLANAR = ("trajectory",)
 
@@ -46,12 +44,12 @@ class Method:
     """A row of a table.
 
     Attributes:
-        name: The row's.
-        unit: The method whose training it is scored with; mostly itself.
-        supervised: Whether it learns from classes.
-        levels: What it is meant to score: ``"clip"``, ``"frame"``.
-        dims: Coordinates that poses may have.
-        default: Whether it is run where nobody says which methods are.
+        name: Name of the row.
+        unit: Name of the method that is trained for this row, in general ``name``.
+        supervised: Whether the method learns from classes. (default: :obj:`False`)
+        levels: Levels that the method scores, of ``"clip"`` and ``"frame"``. (default: both)
+        dims: Allowed numbers of coordinates of a key point. (default: ``(2, 3)``)
+        default: Whether ``--methods default`` includes the method. (default: :obj:`True`)
     """
 
     name: str
@@ -82,11 +80,11 @@ METHODS: dict[str, Method] = {
 
 
 def methods_for(level: str, classes: bool = True) -> dict[str, Method]:
-    """The methods that a protocol takes, by name; some of them only for poses in 2D.
+    """Methods for a protocol, by name; some of them are for 2D poses only.
 
     Args:
-        level: What is scored, ``"clip"`` or ``"frame"``.
-        classes: Whether there are classes to learn from.
+        level: The protocol's level, ``"clip"`` or ``"frame"``.
+        classes: Whether the training poses have classes. (default: :obj:`True`)
     """
     return {
         name: method
@@ -99,38 +97,52 @@ def choose_methods(text: str, level: str, dims: int, classes: bool = True) -> li
     """Names of methods for a protocol: ``default``, ``all``, or names separated by commas.
 
     Args:
-        text: Which of them.
-        level: What is scored, ``"clip"`` or ``"frame"``.
-        dims: Coordinates of the poses.
-        classes: Whether there are classes to learn from.
+        text: Value of ``--methods``.
+        level: The protocol's level, ``"clip"`` or ``"frame"``.
+        dims: Number of coordinates of a key point.
+        classes: Whether the training poses have classes. (default: :obj:`True`)
 
     Raises:
-        InputError: No such method, or one that is not for this protocol or these poses.
+        InputError: A method is unknown, or is not for this protocol or these poses.
     """
-    there = {n: method for n, method in methods_for(level, classes).items() if dims in method.dims}
+    allowed = {
+        n: method for n, method in methods_for(level, classes).items() if dims in method.dims
+    }
     if text == "all":
-        return list(there)
+        return list(allowed)
     if text == "default":
-        return [name for name, method in there.items() if method.default]
+        return [name for name, method in allowed.items() if method.default]
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in there:
-            known = ", which is not for these poses or this experiment" if name in METHODS else ""
+        if name not in allowed:
+            reason = ", which is not for these poses or this experiment" if name in METHODS else ""
             raise InputError(
-                f"--methods has {name!r}{known}, expected default, all or some of {', '.join(there)}"
+                f"--methods must be default, all or some of {', '.join(allowed)}, "
+                f"got {name!r}{reason}"
             )
     return list(dict.fromkeys(names))
 
 
 class Scored(NamedTuple):
-    """Anomaly scores :math:`[W]` of windows of the test poses."""
+    """Scores of windows of the test poses.
+
+    Attributes:
+        windows: The windows.
+        score: Anomaly score of each window, :math:`[W]`.
+    """
 
     windows: PoseWindows
     score: np.ndarray
 
 
 class Trained(NamedTuple):
-    """What one training gave: scores by row, and the seconds that the first of them took."""
+    """Scores of one training.
+
+    Attributes:
+        scored: Scores of windows by row.
+        fit_seconds: Seconds of fitting.
+        score_seconds: Seconds of scoring for the first row.
+    """
 
     scored: dict[str, Scored]
     fit_seconds: float
@@ -146,32 +158,34 @@ def train_and_score(
     device: str,
     quiet: bool = True,
 ) -> Trained:
-    """Fits a method to normal poses and scores others, with everything that shares its training.
+    """Fits a method and scores test poses with it and with all methods that share its training.
 
-    A detector gives the score of its mode as ``unit``, one with a network that of each mode as
-    ``unit:mode`` too.
+    The row ``unit`` has the scores of the detector's mode. A detector with several modes also has
+    a row ``unit:mode`` for each mode.
 
     Args:
-        unit: Of :class:`Method`.
-        train: Poses with class labels, which only supervised methods get to see.
+        unit: Name of the method to fit.
+        train: Normal poses; only supervised methods see their class labels.
         test: Poses to score.
-        options: The detector's; competitors take windows, normalisation, budget and seed from them.
-        level: What the scores are for: methods that are not meant for it are left out.
+        options: The detector's options; competitors use its windows, normalisation, budget and
+            seed.
+        level: The protocol's level; methods that do not score this level are skipped.
         device: Where to compute.
-        quiet: Show no progress of a detector's training and scoring.
+        quiet: Show no progress of a detector's training and scoring. (default: :obj:`True`)
 
     Raises:
         InputError: As the methods' ``fit``.
     """
     if not METHODS[unit].supervised:
         train = train.with_(clip_label=None, frame_labels=None)
-    began = time.perf_counter()
+    start = time.perf_counter()
     if unit in (OURS, CHAIN, PAPER):
         detector = GEPC(**_options_of(unit, options, train).to_dict()).fit(
             train, device=device, quiet=quiet
         )
         fitted = time.perf_counter()
-        windows, scores = (found := detector.window_scores(test, quiet=quiet)).windows, found.scores
+        window_scores = detector.window_scores(test, quiet=quiet)
+        windows, scores = window_scores.windows, window_scores.scores
         scored = {unit: Scored(windows, scores[detector.mode])}
         if len(scores) > 1:
             scored |= {f"{unit}:{mode}": Scored(windows, score) for mode, score in scores.items()}
@@ -180,15 +194,15 @@ def train_and_score(
         trained = COMPETITORS[unit](options).fit(train, device=device)
         fitted = time.perf_counter()
         scored = {unit: _score(trained, test)}
-    ended = time.perf_counter()
+    end = time.perf_counter()
     for name, owner in _SHARING.items():
         if owner == unit and level in METHODS[name].levels:
             scored[name] = _score(_sharing(name, trained).fit(train), test)
-    return Trained(scored, fitted - began, ended - fitted)
+    return Trained(scored, fitted - start, end - fitted)
 
 
 def _sharing(name: str, trained: Any) -> Estimator:
-    """A competitor on what another method has trained."""
+    """A competitor that uses the training of another method."""
     if _SHARING[name] == CHAIN:
         kind: Any = COMPETITORS[name]
         return kind.from_detector(trained)
@@ -200,20 +214,24 @@ def _score(method: Estimator, test: PoseTracks) -> Scored:
 
 
 def _options_of(unit: str, options: Options, tracks: PoseTracks) -> Options:
-    """A detector's options: the experiment's, with a mode of the network where the unit is one."""
+    """The experiment's options with the mode of the method ``unit``."""
     if unit == PAPER:
         return published(options, tracks)
-    wanted = OURS if unit == OURS else options.mode
+    mode = OURS if unit == OURS else options.mode
     if unit == CHAIN and not options.needs_network:
-        wanted = preset_changes("gepc")["mode"]
-    return replace(options, mode=wanted)
+        mode = preset_changes("gepc")["mode"]
+    return replace(options, mode=mode)
 
 
 def published(options: Options, tracks: PoseTracks) -> Options:
-    """The protocol ``paper`` with the windows, batches and budget of ``options``.
+    """Options of preset ``paper`` with the windows, batches and budget of ``options``.
 
-    Windows have the preset's length; of whole clips ``frames``. It divides coordinates by the image size;
-    poses without one (all in 3D) by their RMS size, with a warning.
+    Windows have the preset's length, or ``frames`` for whole clips. Coordinates are divided by the
+    image size; for poses without image size (all 3D poses) by their RMS size, with a warning.
+
+    Args:
+        options: The experiment's options.
+        tracks: The training poses.
     """
     paper = preset_changes("paper", tracks)
     changes = {name: value for name, value in paper.items() if name not in _SHARED}
@@ -221,17 +239,17 @@ def published(options: Options, tracks: PoseTracks) -> Options:
 
 
 def clip_level(scored: Scored, tracks: PoseTracks) -> np.ndarray:
-    r"""Scores :math:`[N]` of clips: the most abnormal person decides (section 4.2.4 of the paper).
+    """Scores of clips, :math:`[N]`: those of the most abnormal person (section 4.2.4 of the paper).
 
-    Clips with nobody get the lowest score that any window has.
+    Clips without people get the lowest window score.
     """
     return clips_of(scored.windows, scored.score, tracks, ScoreOptions())[0]
 
 
 def frame_level(scored: Scored, tracks: PoseTracks) -> np.ndarray:
-    r"""Scores of all frames, clip after clip: the most abnormal person decides (section 4.1).
+    """Scores of all frames, clip after clip: those of the most abnormal person (section 4.1).
 
-    A person's frame has the mean over the windows that hold it; padded windows do not count. Frames
-    with nobody get the lowest score that any window has.
+    A person's score in a frame is the mean over the windows that contain the frame, without padded
+    windows. Frames without people get the lowest window score.
     """
     return frames_of(scored.windows, scored.score, tracks, ScoreOptions()).score.numpy()

@@ -13,30 +13,31 @@ from gepc_geo.experiments.coarse import Coarse
 from gepc_geo.experiments.results import Condition, Result
 from gepc_geo.experiments.tables import Table, mean_table, means
 
-#: Shares of the training clips that are abnormal, in percent.
+#: Percentages of abnormal training clips.
 SHARES = (0, 1, 2, 5, 10, 20)
-# Before the share in a condition's variant.
+# The variant of a condition is this prefix and the percentage.
 _PREFIX = "noise="
 
 
 @dataclass
 class Noise(Coarse):
-    """:class:`Coarse` with clips of other classes of the training half mixed into training.
+    """:class:`Coarse` with abnormal clips of the training half mixed into training.
 
-    The clips are drawn with the training seed; those of a smaller share are among those of a larger.
+    The clips are drawn with the training seed; a larger share contains the clips of a smaller one.
 
     Args:
-        shares: Percent of the training clips that are abnormal, rising from 0.
+        shares: Percentages of abnormal training clips, rising from 0.
+            (default: :data:`SHARES`)
 
     Raises:
-        InputError: Shares that do not rise from 0 to less than 100, a split with too few abnormal
-            clips for the largest one.
+        InputError: Shares do not rise from 0 to less than 100, or a split has too few abnormal
+            clips for the largest share.
     """
 
     name = "noise"
-    # The classes of mixed-in clips would tell which they are.
+    # Class labels would reveal the abnormal clips.
     supervised = False
-    about = "whole clips, trained on clips of which a share is abnormal"
+    about = "whole clips, with a share of abnormal training clips"
     shares: tuple[int, ...] = SHARES
 
     def __post_init__(self) -> None:
@@ -44,65 +45,65 @@ class Noise(Coarse):
         rising = all(low < high for low, high in pairwise(self.shares))
         if not rising or self.shares[0] != 0 or self.shares[-1] >= 100 or len(self.shares) < 2:
             raise InputError(
-                f"shares of abnormal clips are {', '.join(map(str, self.shares))}, expected whole "
-                "percent, 0 first, rising to less than 100"
+                "shares of abnormal clips must be whole percentages, rising from 0 to below 100, "
+                f"got {', '.join(map(str, self.shares))}"
             )
         for condition in self.conditions():
-            wanted, there = self._wanted(condition), int(self._pool(condition).sum())
-            if wanted > there:
+            needed, available = self._needed(condition), int(self._pool(condition).sum())
+            if needed > available:
                 raise InputError(
-                    f"split {condition.split!r} ({condition.direction}) has {there} abnormal "
-                    f"training clips, expected at least {wanted} for {share(condition)} % of all "
-                    "(smaller shares, or other splits)"
+                    f"split {condition.split!r} ({condition.direction}) must have at least "
+                    f"{needed} abnormal training clips for a share of {share(condition)} %, "
+                    f"got {available}"
                 )
 
     def conditions(self) -> list[Condition]:
         """Every split and direction with every share."""
         return [
-            Condition(one.split, one.direction, f"{_PREFIX}{percent}")
-            for one in super().conditions()
+            Condition(base.split, base.direction, f"{_PREFIX}{percent}")
+            for base in super().conditions()
             for percent in self.shares
         ]
 
     def training_clips(self, condition: Condition, random_state: int) -> np.ndarray:
-        """The normal clips of the training half and, drawn at random, the abnormal ones."""
+        """Mask of the normal clips of the training half and of abnormal clips drawn at random."""
         clips = super().training_clips(condition, random_state)
         pool = np.flatnonzero(self._pool(condition))
-        drawn = np.random.default_rng(random_state).permutation(pool)[: self._wanted(condition)]
+        drawn = np.random.default_rng(random_state).permutation(pool)[: self._needed(condition)]
         clips[drawn] = True
         return clips
 
     def _pool(self, condition: Condition) -> np.ndarray:
         return self.half("train") & self.abnormal(condition)
 
-    def _wanted(self, condition: Condition) -> int:
-        """How many abnormal clips make up the share of the condition's variant."""
+    def _needed(self, condition: Condition) -> int:
+        """Number of abnormal clips for the share of the condition's variant."""
         abnormal = share(condition) / 100
         normal = int((self.half("train") & self.normal(condition)).sum())
         return round(abnormal / (1 - abnormal) * normal)
 
     def tables(self, results: Sequence[Result]) -> list[Table]:
-        """What AUC loses against clean training, then the usual ones."""
+        """Loss of AUC against clean training, then the tables of every protocol."""
         lost = [result for result in losses(results) if not result.mode]
         table = mean_table("Loss of AUC", "method", lost, self.row, self.column)
         return [table, *super().tables(results)]
 
     def remarks(self, results: Sequence[Result]) -> list[str]:
-        """Those of every protocol, and shares of which a split is too small to have a clip."""
+        """Remarks of every protocol, and shares that are less than one clip of a split."""
         return [
             *super().remarks(results),
             *(
-                f"{one.split}, {one.direction}: {share(one)} % of its clips are none; the same as "
-                "clean training"
-                for one in self.conditions()
-                if share(one) and not self._wanted(one)
+                f"{condition.split}, {condition.direction}: {share(condition)} % of its clips are "
+                "less than one clip; the same as clean training"
+                for condition in self.conditions()
+                if share(condition) and not self._needed(condition)
             ),
         ]
 
     def curves(self, results: Sequence[Result]) -> tuple[list[int], dict[str, list[float]]]:
-        """The shares, and each method's mean loss at each of them."""
+        """The shares, and each method's mean loss of AUC for each share."""
         lost = [result for result in losses(results) if not result.mode]
-        spreads = means(lost, self.row, lambda one: str(share(one.condition)))
+        spreads = means(lost, self.row, lambda result: str(share(result.condition)))
         shares = [percent for percent in self.shares if percent]
         return [0, *shares], {
             name: [0.0, *(cells[str(percent)].mean for percent in shares)]
@@ -111,11 +112,11 @@ class Noise(Coarse):
 
 
 def losses(results: Sequence[Result]) -> list[Result]:
-    """What AUC loses against clean training, for the same split, direction and seed."""
+    """Loss of AUC against clean training with the same split, direction and seed."""
 
     def key(result: Result) -> tuple[object, ...]:
-        one = result.condition
-        return result.row, one.split, one.direction, result.seed
+        condition = result.condition
+        return result.row, condition.split, condition.direction, result.seed
 
     clean = {key(result): result.value for result in results if not share(result.condition)}
     return [
@@ -126,5 +127,5 @@ def losses(results: Sequence[Result]) -> list[Result]:
 
 
 def share(condition: Condition) -> int:
-    """Percent of the training clips that are abnormal."""
+    """Percentage of abnormal training clips."""
     return int(condition.variant.removeprefix(_PREFIX))

@@ -1,7 +1,7 @@
 """The cells of a study computed by a pool of worker processes.
 
-``concurrent.futures`` makes the pool. What stands here beside it stops it cleanly: Ctrl-C reaches the
-first process alone, and no worker outlives it.
+``concurrent.futures`` provides the pool. This module adds a clean stop: only the first process
+receives Ctrl-C, and no worker outlives it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def outcomes(
         for cell in cells:
             if begin is not None:
                 begin(cell)
-            yield cell, _tried(protocol, cell, device, quiet=begin is None)
+            yield cell, _run(protocol, cell, device, quiet=begin is None)
         return
     others = set(multiprocessing.active_children())
     ended: SimpleQueue[Future[Outcome | InputError]] = SimpleQueue()
@@ -69,7 +69,8 @@ def outcomes(
                 futures = {pool.submit(_work, cell): cell for cell in cells}
             for future in futures:
                 future.add_done_callback(ended.put)
-            # Not as_completed: an interrupt inside it can leave a lock held that the pool needs to shut down.
+            # Not as_completed: an interrupt inside it can leave a lock held that the pool needs to
+            # shut down.
             for _ in futures:
                 future = ended.get()
                 yield futures[future], future.result()
@@ -80,15 +81,14 @@ def outcomes(
                 process.kill()
             if isinstance(error, BrokenProcessPool):
                 raise InputError(
-                    "a worker process was ended from outside, expected memory for "
-                    f"{jobs} of them (--jobs)"
+                    f"the system must have memory for {jobs} processes (--jobs), got a killed one"
                 ) from None
             raise
 
 
 @contextmanager
 def _blocked_interrupts() -> Iterator[None]:
-    """Blocks Ctrl-C inside; processes started inside inherit the block, and keep it while they import.
+    """Blocks Ctrl-C inside; processes started inside inherit the block while they import.
 
     This process gets a blocked Ctrl-C at the end.
     """
@@ -115,17 +115,17 @@ def _threads(count: int) -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-_given: tuple[Protocol, str]
+_context: tuple[Protocol, str]
 
 
 def _start_worker(protocol: Protocol, device: str) -> None:
     """Prepares a worker for all of its cells."""
-    global _given
+    global _context
     # Ctrl-C reaches all processes of a terminal; the first process ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_memory()
-    _given = protocol, device
+    _context = protocol, device
 
 
 def _end_with_parent() -> None:
@@ -137,10 +137,10 @@ def _end_with_parent() -> None:
 
 
 def _work(cell: Cell) -> Outcome | InputError:
-    return _tried(_given[0], cell, _given[1])
+    return _run(_context[0], cell, _context[1])
 
 
-def _tried(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) -> Outcome | InputError:
+def _run(protocol: Protocol, cell: Cell, device: str, quiet: bool = True) -> Outcome | InputError:
     try:
         return run_cell(protocol, cell, device, quiet)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""What is measured, and the numbers that come of it."""
+"""Conditions and results of an experiment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Condition:
-    """What is measured: a split of the classes, which side of it is normal, a variant."""
+    """A condition of an experiment.
+
+    Attributes:
+        split: Name of the split of classes.
+        direction: The normal side of the split; empty where it does not apply.
+        variant: Name of a variant; empty where there are none.
+    """
 
     split: str
     direction: str = ""
@@ -19,11 +25,11 @@ class Result:
     """A number of a table.
 
     Attributes:
-        row: The method's name, ``method:mode`` for a detector's scoring mode.
-        condition: What was measured.
-        seed: Of the training.
-        metric: ``"AUC"``, ``"AUC smoothed"``.
-        value: The number.
+        row: Name of the method, or ``method:mode`` for a detector's scoring mode.
+        condition: The condition.
+        seed: Seed of the training.
+        metric: Name of the metric, e.g. ``"AUC"`` or ``"AUC smoothed"``.
+        value: Value of the metric.
     """
 
     row: str
@@ -34,5 +40,5 @@ class Result:
 
     @property
     def mode(self) -> str:
-        """The detector's scoring mode; empty for the default one and for other methods."""
+        """The detector's scoring mode; empty for the default mode and for other methods."""
         return self.row.partition(":")[2]

@@ -1,4 +1,4 @@
-"""Which classes are normal: packaged splits, a user's file, random draws."""
+"""Splits of classes into normal and abnormal ones: packaged, from a file, or random."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.utils.files import read_yaml
 
-#: Section 4.2.1 of the paper: the classes of the split are normal, or those outside of it are.
+#: The classes of a split are normal, or all other classes are (section 4.2.1 of the paper).
 DIRECTIONS = ("few-vs-many", "many-vs-few")
-# Draws without a new set of classes after which there is none.
+# Draws without a new set of classes after which drawing stops.
 _TRIES = 1000
 
 
@@ -24,44 +24,54 @@ class Split:
     """A set of classes by name.
 
     Attributes:
-        name: Letters, digits, ``_`` and ``-``: it becomes part of file names.
-        classes: Class names as the data has them.
+        name: Name of letters, digits, ``_`` and ``-``, as it is part of file names.
+        classes: Class names of the data.
     """
 
     name: str
     classes: tuple[str, ...]
 
     def normal(self, direction: str, classes: Sequence[str]) -> list[str]:
-        """The normal ones of all ``classes``, in one of the :data:`DIRECTIONS`."""
+        """The normal classes.
+
+        Args:
+            direction: One of :data:`DIRECTIONS`.
+            classes: All classes of the data.
+        """
         inside = direction == "few-vs-many"
         return [name for name in classes if (name in self.classes) == inside]
 
     def check(self, classes: Sequence[str], origin: str) -> None:
-        """Makes sure that the split divides the classes of a data set.
+        """Checks that the split divides the classes of a data set.
+
+        Args:
+            classes: All classes of the data.
+            origin: Name of the data, for messages.
 
         Raises:
-            InputError: A class that the data lacks, or no class left on either side.
+            InputError: The data does not have a class of the split, or has no other classes.
         """
-        lost = [name for name in self.classes if name not in classes]
-        if lost:
+        unknown = [name for name in self.classes if name not in classes]
+        if unknown:
             raise InputError(
-                f"split {self.name!r} has class {lost[0]!r}, expected one of {origin}: "
-                f"{', '.join(classes) or 'no class labels at all'}"
+                f"split {self.name!r} must have classes of {origin} "
+                f"({', '.join(classes) or 'no class labels'}), got {unknown[0]!r}"
             )
         if len(self.classes) == len(classes):
             raise InputError(
-                f"split {self.name!r} has all {len(classes)} classes of {origin}, "
-                "expected some outside of it"
+                f"split {self.name!r} must have some of the {len(classes)} classes of {origin}, "
+                "got all"
             )
 
 
 def _splits(separator: str | None = None, /, **classes: str) -> tuple[Split, ...]:
-    """Sets of classes by name, the classes of each in one text, between spaces unless told otherwise."""
+    """Splits from texts of class names; ``None`` separates names at spaces."""
     return tuple(Split(name, tuple(text.split(separator))) for name, text in classes.items())
 
 
-#: By data set. Kinetics and NTU: table 3 of the paper, by class number (Kinetics' from 0 in the
-#: alphabetical list of its 400 classes, NTU's from 1); ``kinetics_names``: the same by the data's names.
+#: Splits by data set. Those of Kinetics and NTU are from table 3 of the paper, by class number
+#: (Kinetics: from 0 in the alphabetical list of 400 classes; NTU: from 1). ``kinetics_names`` has
+#: the splits of Kinetics by class name.
 PACKAGED = {
     "penn_action": _splits(
         swings="baseball_swing golf_swing tennis_forehand tennis_serve",
@@ -83,7 +93,8 @@ PACKAGED = {
     "kinetics_names": _splits(
         ", ",
         random="arm wrestling, crawling baby, presenting weather forecast, surfing crowd",
-        dancing="belly dancing, capoeira, country line dancing, salsa dancing, tango dancing, zumba",
+        dancing="belly dancing, capoeira, country line dancing, salsa dancing, tango dancing, "
+        "zumba",
         gym="lunge, pull ups, push up, situp, squat",
     ),
     "ntu": _splits(office="28 29 30 33", fighting="50 51 52 53"),
@@ -91,16 +102,16 @@ PACKAGED = {
 
 
 def choose_splits(text: str, dataset: str) -> list[Split]:
-    """The splits that a command line asks for.
+    """The splits of ``--splits``.
 
     Args:
-        text: ``packaged`` (those of the data set), ``two`` (the first two of them), a data set of
-            :data:`PACKAGED`, a YAML file (``.yaml``, ``.yml``) of lists of classes by name, names of
-            packaged splits of the data set separated by commas, or ``none``.
-        dataset: The data set's name.
+        text: ``packaged`` (splits of the data set), ``two`` (the first two of them), a data set of
+            :data:`PACKAGED`, a YAML file (``.yaml``, ``.yml``) of lists of classes by name, names
+            of packaged splits of the data set separated by commas, or ``none``.
+        dataset: Name of the data set.
 
     Raises:
-        InputError: None of these.
+        InputError: The text is none of these, or the file cannot be used.
     """
     packaged = {split.name: split for split in PACKAGED.get(dataset, ())}
     if text == "none":
@@ -112,11 +123,10 @@ def choose_splits(text: str, dataset: str) -> list[Split]:
     if Path(text).suffix in (".yaml", ".yml"):
         return read_splits(text)
     names = [name.strip() for name in text.split(",")]
-    lost = [name for name in names if name not in packaged]
-    if lost:
-        there = ", ".join(["packaged", *packaged] if packaged else PACKAGED)
+    if any(name not in packaged for name in names):
+        choices = ", ".join(["packaged", *packaged] if packaged else PACKAGED)
         raise InputError(
-            f"--splits is {text!r}, expected a YAML file, none or, for {dataset}, {there}"
+            f"--splits must be a YAML file, none or, for {dataset}, {choices}, got {text!r}"
         )
     return [packaged[name] for name in names]
 
@@ -125,41 +135,43 @@ def read_splits(path: str | Path) -> list[Split]:
     """The splits in a YAML file: lists of classes by name.
 
     Raises:
-        InputError: No such file, or something else in it.
+        InputError: The file is missing, or does not have lists of classes by name.
     """
     splits = []
     for name, classes in read_yaml(path, "file of splits (lists of classes by name)").items():
         if not re.fullmatch(r"[A-Za-z0-9_-]+", str(name)):
             raise InputError(
-                f"{path} has split {name!r}, expected a name of letters, digits, _ and -"
+                f"name of a split of {path} must be letters, digits, _ and -, got {name!r}"
             )
         if not isinstance(classes, list) or not classes:
-            raise InputError(f"{path}: split {name!r} is {classes!r}, expected a list of classes")
+            raise InputError(f"split {name!r} of {path} must be a list of classes, got {classes!r}")
         texts = tuple(map(str, classes))
         if len(set(texts)) < len(texts):
-            raise InputError(f"{path}: split {name!r} has a class twice, expected each once")
+            raise InputError(
+                f"split {name!r} of {path} must have each class once, got {', '.join(texts)}"
+            )
         splits.append(Split(str(name), texts))
     if not splits:
-        raise InputError(f"{path} is empty, expected lists of classes by name")
+        raise InputError(f"{path} must have lists of classes by name, got none")
     return splits
 
 
 def random_splits(
     classes: Sequence[str], count: int, random_state: int, packaged: Sequence[Split] = ()
 ) -> list[Split]:
-    """Sets of classes drawn at random, different from each other and from the packaged ones.
+    """Draws random splits, different from each other and from the packaged splits.
 
-    They have 3, 4, 5, 3, ... classes (section 4.2.1 of the paper: "sets of 3-5 classes"); of fewer
-    than 6 classes 2 and so on up to all but one.
+    Splits have 3, 4, 5, 3, ... classes (section 4.2.1 of the paper: "sets of 3-5 classes"). If the
+    data has fewer than 6 classes, they have 2, 3, ... up to all but one.
 
     Args:
         classes: All classes of the data.
-        count: How many sets.
-        random_state: Seed of the draws; of more draws with the same seed the first are the same.
-        packaged: Sets that are not drawn.
+        count: Number of splits.
+        random_state: Seed; a larger ``count`` with the same seed starts with the same splits.
+        packaged: Splits that are not drawn. (default: none)
 
     Raises:
-        InputError: Not that many different sets.
+        InputError: There are fewer different splits.
     """
     generator = np.random.default_rng(random_state)
     sizes = range(3, 6) if len(classes) >= 6 else range(2, len(classes))
@@ -177,7 +189,7 @@ def random_splits(
         splits.append(Split(f"random_{len(splits) + 1}", names))
     if len(splits) < count:
         raise InputError(
-            f"--random is {count}, expected at most {len(splits)}, as the data has "
-            f"{len(classes)} classes"
+            f"--random must be at most {len(splits)} for data with {len(classes)} classes, "
+            f"got {count}"
         )
     return splits

@@ -1,4 +1,4 @@
-"""Recordings composed of clips of actions: a stand-in for long recordings with poses and frame labels."""
+"""Streams composed of clips of actions, in place of recordings with frame labels."""
 
 from __future__ import annotations
 
@@ -12,67 +12,78 @@ from gepc_geo.experiments.protocol import FRAMES, ClassProtocol, Task
 from gepc_geo.experiments.results import Condition
 from gepc_geo.poses.tracks import PoseTracks
 
-#: Streams that the clips of the test half are dealt to.
+#: Number of streams that the test clips are distributed over.
 STREAMS = 40
-#: Width and height, in pixels, of the picture that every clip is fitted into.
+#: Width and height in pixels of the picture that every clip is scaled to.
 PICTURE = (640, 480)
 
 
 @dataclass
 class Streams(ClassProtocol):
-    """Trained on normal clips of the training half, tested on streams composed of the test half.
+    """Trains on normal clips of the training half, tests on streams of clips of the test half.
 
-    Every test clip of a known class is in one stream, once. Training clips are not joined; they are
-    fitted into the same picture.
+    Each test clip of a known class is in one stream. Training clips are not joined, but scaled to
+    the same picture.
 
     Args:
-        streams: How many streams.
-        random_state: Seed of the composition.
+        streams: Number of streams. (default: :data:`STREAMS`)
+        random_state: Seed of the composition. (default: :obj:`0`)
 
     Raises:
-        InputError: Poses in 3D or without image sizes, fewer clips of a kind than streams.
+        InputError: Poses are in 3D or have no image size, or there are fewer normal or abnormal
+            clips than streams.
     """
 
     name, level, base = "streams", "frame", FRAMES
-    about = "frames of streams composed of test clips: a stand-in, no recordings"
+    about = "frames of streams composed of test clips, no recordings"
     streams: int = STREAMS
     random_state: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tracks.dims != 2 or np.isnan(self.tracks.image_size).any():
-            raise InputError("streams need clips in 2D with image sizes, the data has others")
+        unsized = int(np.isnan(self.tracks.image_size).any(axis=1).sum())
+        if self.tracks.dims != 2 or unsized:
+            raise InputError(
+                "clips of streams must be 2D poses with image sizes, got "
+                f"{self.tracks.dims}D poses and {unsized} clips without image size"
+            )
         for condition in self.conditions():
-            for clips in (self.normal(condition), self.abnormal(condition)):
+            for kind, clips in (
+                ("normal", self.normal(condition)),
+                ("abnormal", self.abnormal(condition)),
+            ):
                 count = int((self.half("test") & clips).sum())
                 if count < self.streams:
                     raise InputError(
-                        f"split {condition.split!r} ({condition.direction}) has {count} test clips "
-                        f"of one kind, expected at least {self.streams}, one for each stream"
+                        f"split {condition.split!r} ({condition.direction}) must have at least "
+                        f"{self.streams} {kind} test clips, one per stream, got {count}"
                     )
 
     def settings(self) -> dict[str, Any]:
-        """Those of every protocol over classes, and the composition."""
+        """Settings of every protocol over classes, and the composition of streams."""
         return super().settings() | {"streams": self.streams, "composition_seed": self.random_state}
 
     def task(self, condition: Condition, random_state: int) -> Task:
-        """Normal training clips and composed streams, the same for every training seed."""
+        """Normal training clips, and streams that do not depend on the training seed."""
         test, normal = self.half("test"), self.normal(condition)
         parts = [np.flatnonzero(test & clips) for clips in (normal, self.abnormal(condition))]
-        dealt = deal(parts, self.streams, self.random_state)
-        streams = compose(self.tracks, dealt, ~normal)
+        members = deal(parts, self.streams, self.random_state)
+        streams = compose(self.tracks, members, ~normal)
         assert streams.frame_labels is not None
         train = self.tracks.select(clips=self.half("train") & normal)
         return Task(fit_into_picture(train), streams, streams.frame_labels)
 
 
 def deal(kinds: list[np.ndarray], streams: int, random_state: int) -> list[np.ndarray]:
-    """Deals clips of several kinds out to streams: of each kind as many to each, give or take one.
+    """Distributes clips over streams; numbers of clips of a kind differ by at most one.
 
     Args:
         kinds: Positions of the clips of each kind.
-        streams: How many streams.
-        random_state: Seed of who gets which, and of the order within a stream.
+        streams: Number of streams.
+        random_state: Seed of the distribution, and of the order within a stream.
+
+    Returns:
+        Positions of the clips of each stream.
     """
     generator = np.random.default_rng(random_state)
     shuffled = [generator.permutation(clips) for clips in kinds]
@@ -83,14 +94,14 @@ def deal(kinds: list[np.ndarray], streams: int, random_state: int) -> list[np.nd
 
 
 def compose(tracks: PoseTracks, streams: list[np.ndarray], abnormal: np.ndarray) -> PoseTracks:
-    """Clips one after the other in streams, each fitted into the same picture.
+    """Joins clips to streams, each clip scaled to the same picture.
 
-    People of different clips are different people: no window reaches from one clip into the next.
+    People of different clips have different ids, so that no window spans two clips.
 
     Args:
         tracks: Clips in 2D with image sizes.
         streams: Positions of the clips of each stream in their order; no clip twice.
-        abnormal: Which clips are abnormal, :math:`[N]`: so are all their frames.
+        abnormal: Mask of the abnormal clips, :math:`[N]`; all their frames are abnormal.
     """
     order = np.concatenate(streams)
     stream_of_clip = np.full(tracks.num_clips, -1)
@@ -101,7 +112,7 @@ def compose(tracks: PoseTracks, streams: list[np.ndarray], abnormal: np.ndarray)
     fitted = fit_into_picture(tracks)
     rows = np.flatnonzero(stream_of_clip[tracks.clip] >= 0)
     clip = tracks.clip[rows]
-    # A person of a clip by a number of its own in the stream.
+    # Ids of people differ between the clips of a stream.
     _, person = np.unique(np.stack([clip, tracks.track[rows]]), axis=1, return_inverse=True)
     return PoseTracks.build(
         fitted.keypoints[rows],
@@ -120,7 +131,7 @@ def compose(tracks: PoseTracks, streams: list[np.ndarray], abnormal: np.ndarray)
 
 
 def fit_into_picture(tracks: PoseTracks) -> PoseTracks:
-    """Each clip's image scaled, and centred, to just fit into :data:`PICTURE`; shapes stay as they are."""
+    """Scales and centres each clip's image to fit into :data:`PICTURE`, at its aspect ratio."""
     picture = np.array(PICTURE, dtype=np.float32)
     scale = (picture / tracks.image_size).min(axis=1)
     margin = (picture - scale[:, None] * tracks.image_size) / 2

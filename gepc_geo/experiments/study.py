@@ -1,4 +1,4 @@
-"""A study: a protocol, cell by cell; each cell is written to a file, so that a study can be resumed."""
+"""A study: a protocol whose cells are written to files, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.files import atomic_path, check_destination, read_yaml
 from gepc_geo.utils.progress import progress_bar
 
-#: Version of what cells hold and of what methods compute. A change of any method's scores under the same
-#: options takes the next number, or a resumed study would average cells of both kinds.
+#: Version of the cells' scores. A change of any method's scores under the same options takes the
+#: next number; otherwise a resumed study would average cells of both kinds.
 VERSION = 7
 
 
@@ -30,12 +30,12 @@ class Study:
     """A protocol, the methods to compare, the seeds to train with, and a folder for the results.
 
     Args:
-        folder: Gets ``config.yaml``, ``cells/KEY.npz`` (:class:`Outcome`), tables and plots. One with
-            results of the same study is resumed: finished cells are not computed again.
-        protocol: What is measured.
+        folder: Folder of ``config.yaml``, ``cells/KEY.npz`` (:class:`Outcome`), tables and plots. A
+            folder with results of the same study is resumed: finished cells are not computed again.
+        protocol: The experiment.
         data: Where the poses come from, for ``config.yaml``.
-        methods: Names of :data:`~gepc_geo.experiments.methods.METHODS`.
-        seeds: Of training.
+        methods: Names in :data:`~gepc_geo.experiments.methods.METHODS`.
+        seeds: Seeds of training.
     """
 
     def __init__(
@@ -51,44 +51,48 @@ class Study:
         self.config = self.folder / "config.yaml"
 
     def start(self, command: str, device: str) -> None:
-        """Settles ``precision`` and writes the configuration, or holds it against the one there.
+        """Resolves ``precision``, checks the settings of a study to resume, and writes them.
 
-        More methods, seeds and splits than before are allowed: they only add cells. As long as no
-        cell is finished everything may change.
+        Further methods, seeds and splits are allowed, as they only add cells. All settings may
+        change until a cell is finished.
+
+        Args:
+            command: The command line, for ``config.yaml``.
+            device: Where to compute.
 
         Raises:
-            InputError: A folder of something else, or of a study with other settings.
+            InputError: The folder has other files, or a study with other settings.
         """
         check_destination(self.config)
         target = pick_device(device)
         options = self.protocol.options
-        began = None
+        saved = None
         if self.config.exists():
-            before = self.read_config()
-            began = before if any(self.folder.glob("cells/[!.]*.npz")) else None
-            if began is not None and options.precision == "auto":
-                options = replace(options, precision=began["options"].get("precision"))
+            content = self.read_config()
+            saved = content if any(self.folder.glob("cells/[!.]*.npz")) else None
+            if saved is not None and options.precision == "auto":
+                options = replace(options, precision=saved["options"].get("precision"))
         elif self.folder.exists() and any(self.folder.iterdir()):
-            raise InputError(f"{self.folder} is not empty, expected a new folder or a study's")
+            raise InputError(f"{self.folder} must be a new folder or a study's, got other files")
         self.protocol.options = replace(options, precision=decide(options.precision, target))
         settings = self._settings()
-        if began is not None:
-            _check_same(settings, began, self.config)
-            settings["splits"] = began["splits"] | settings["splits"]
+        if saved is not None:
+            _check_same(settings, saved, self.config)
+            settings["splits"] = saved["splits"] | settings["splits"]
         self._write_config({**settings, "command": command})
 
     def run(self, device: str, jobs: int = 1, quiet: bool = False) -> None:
-        """Computes the cells that are missing.
+        """Computes the missing cells.
 
         Args:
             device: Where to compute.
-            jobs: Processes; they share the cores.
-            quiet: Show no progress.
+            jobs: Number of processes; they share the cores. (default: :obj:`1`)
+            quiet: Show no progress. (default: :obj:`False`)
 
         Raises:
-            InputError: A damaged cell, before anything is computed; as
-                :func:`~gepc_geo.experiments.cells.run_cell`, for the
-                first cell that fails, when all others are finished.
+            InputError: A finished cell is damaged; this is checked first. Or cells failed (see
+                :func:`~gepc_geo.experiments.cells.run_cell`); the error of the first one is raised
+                after all other cells are finished.
         """
         missing = []
         for cell in self.cells():
@@ -105,7 +109,7 @@ class Study:
                 if isinstance(outcome, InputError):
                     failed.append(outcome)
                     continue
-                # Written here and nowhere else: a worker that is stopped leaves nothing.
+                # Only this process writes cells, so that a stopped worker leaves no files.
                 write_cell(outcome, self.path(cell))
                 bar.set_postfix_str(f"{cell.key}: AUC {outcome.auc[0]:.3f}", refresh=False)
                 bar.update(1)
@@ -115,7 +119,7 @@ class Study:
             raise InputError(f"{failed[0]}{more}")
 
     def cells(self) -> list[Cell]:
-        """All cells, a seed after the other."""
+        """All cells, seed by seed."""
         units = dict.fromkeys(METHODS[name].unit for name in self.methods)
         return [
             Cell(unit, condition, seed)
@@ -129,10 +133,10 @@ class Study:
         return self.folder / "cells" / f"{cell.key}.npz"
 
     def results(self) -> list[Result]:
-        """Every number of the study's methods, in the order of its cells.
+        """All results of the study's methods, in the order of the cells.
 
         Raises:
-            InputError: A cell that is missing or damaged.
+            InputError: A cell is missing or damaged.
         """
         results = []
         for cell in self.cells():
@@ -150,22 +154,25 @@ class Study:
         return results
 
     def finish(self) -> dict[str, float]:
-        """Adds to the configuration each unit's mean seconds a training, and the machines used.
+        """Adds mean seconds of trainings, and the machines, to the configuration.
 
         Returns:
-            Those seconds, of fitting and scoring together.
+            Mean seconds of fitting and scoring by name of the trained method.
+
+        Raises:
+            InputError: A cell is missing or damaged.
         """
-        taken: dict[str, list[float]] = {}
+        times: dict[str, list[float]] = {}
         machines: list[dict[str, str]] = []
         for cell in self.cells():
             outcome = self._read(cell)
-            taken.setdefault(cell.unit, []).append(float(outcome.seconds.sum()))
-            one = dict(outcome.machine.tolist())
-            if one not in machines:
-                machines.append(one)
-        seconds = {unit: round(float(np.mean(each)), 2) for unit, each in taken.items()}
-        found = {"seconds_a_training": seconds, "machines": machines}
-        self._write_config(self.read_config() | found)
+            times.setdefault(cell.unit, []).append(float(outcome.seconds.sum()))
+            machine = dict(outcome.machine.tolist())
+            if machine not in machines:
+                machines.append(machine)
+        seconds = {unit: round(float(np.mean(values)), 2) for unit, values in times.items()}
+        measured = {"seconds_a_training": seconds, "machines": machines}
+        self._write_config(self.read_config() | measured)
         return seconds
 
     def _read(self, cell: Cell) -> Outcome:
@@ -187,12 +194,13 @@ class Study:
         """The resolved configuration.
 
         Raises:
-            InputError: No such file, or not one of a study.
+            InputError: The file is missing, or is not a study's configuration.
         """
         content = read_yaml(self.config, "study's configuration")
         if not all(isinstance(content.get(part), dict) for part in ("options", "splits")):
             raise InputError(
-                f"{self.config} is not a study's configuration, expected another folder"
+                f"{self.config} must be a study's configuration with options and splits by name, "
+                f"got {', '.join(map(str, content)) or 'no values'}"
             )
         return content
 
@@ -201,30 +209,27 @@ class Study:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def _check_same(settings: dict[str, Any], began: dict[str, Any], path: Path) -> None:
-    """Refuses settings under which finished cells would mean something else."""
-    now = {k: v for k, v in settings.items() if k not in ("data", "methods", "seeds", "splits")}
-    for name, value in (now | settings["options"]).items():
-        before = {**began["options"], **began}.get(name)
+def _check_same(settings: dict[str, Any], saved: dict[str, Any], path: Path) -> None:
+    """Refuses settings that differ from those of the finished cells."""
+    current = {k: v for k, v in settings.items() if k not in ("data", "methods", "seeds", "splits")}
+    for name, value in (current | settings["options"]).items():
+        before = {**saved["options"], **saved}.get(name)
         if name == "options" or value == before:
             continue
         if name == "version":
             raise InputError(
-                f"{path} is of a study of version {before or 1}, expected {value}: methods have "
-                "changed since, and the study has to begin anew in another folder"
+                f"{path} must be of a study of version {value}, got version {before or 1}: scores "
+                "of methods changed, use another folder (--out)"
             )
         if name == "checksum":
             raise InputError(
-                f"the poses are not those with which the study of {path} began, expected these or "
-                f"another folder (--out): their checksum is {value}, and was {before}"
+                f"the poses must have checksum {before} as in {path}, got {value}: use the same "
+                "poses or another folder (--out)"
             )
-        raise InputError(
-            f"{name} is {value!r}, expected {before!r} as in {path}, with which the study began"
-        )
+        raise InputError(f"{name} must be {before!r} as in {path}, got {value!r}")
     for name, classes in settings["splits"].items():
-        before = began["splits"].get(name, classes)
+        before = saved["splits"].get(name, classes)
         if classes != before:
             raise InputError(
-                f"split {name!r} is {', '.join(classes)}, expected {', '.join(before)} as in {path}, "
-                "with which the study began"
+                f"split {name!r} must be {', '.join(before)} as in {path}, got {', '.join(classes)}"
             )

@@ -1,4 +1,4 @@
-"""A study's tables as files: ``table.md`` to read, ``table.csv`` to compute with."""
+"""Files of a study's tables: ``table.md`` for readers, ``table.csv`` for programs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from gepc_geo.utils.files import as_text, atomic_path, write_csv
 
 
 def write_summary(study: Study) -> tuple[list[Table], list[str]]:
-    """Writes ``table.md``, ``table.csv`` and the times in ``config.yaml``; all cells must be there.
+    """Writes ``table.md``, ``table.csv`` and the times in ``config.yaml``.
+
+    Args:
+        study: A study whose cells are all finished.
 
     Returns:
-        The tables, and sentences to go with them.
+        The tables, and remarks on them.
 
     Raises:
-        InputError: A cell that is missing or damaged.
+        InputError: A cell is missing or damaged.
     """
     results = study.results()
     seconds = study.finish()
@@ -27,15 +30,15 @@ def write_summary(study: Study) -> tuple[list[Table], list[str]]:
     config = study.read_config()
     heading = f"# {study.protocol.name}: {study.protocol.about}"
     text = [heading, "", _measured(results), ""]
-    text += [f"{one.markdown()}\n" for one in tables]
+    text += [f"{table.markdown()}\n" for table in tables]
     text += [f"- {line}" for line in remarks]
     machines = [
-        f"Machine: {', '.join(f'{name} {value}' for name, value in one.items())}."
-        for one in config["machines"]
+        f"Machine: {', '.join(f'{name} {value}' for name, value in machine.items())}."
+        for machine in config["machines"]
     ]
     times = ", ".join(f"{unit} {value:.4g}" for unit, value in seconds.items())
-    text += ["", f"Seconds a training with its scoring takes: {times}."]
-    text += [line for one in machines for line in ("", one)]
+    text += ["", f"Mean seconds per training, with its scoring: {times}."]
+    text += [line for machine in machines for line in ("", machine)]
     text += ["", f"Command: `{as_text(config['command'])}`", ""]
     with atomic_path(study.folder / "table.md") as temporary:
         temporary.write_text("\n".join(text), encoding="utf-8")
@@ -44,7 +47,7 @@ def write_summary(study: Study) -> tuple[list[Table], list[str]]:
 
 
 def _measured(results: list[Result]) -> str:
-    """What the numbers are, and over how much they are taken."""
+    """A sentence that names the metrics and the numbers of splits and seeds."""
     splits = len({result.condition.split for result in results})
     seeds = len({result.seed for result in results})
     metrics = " and ".join(dict.fromkeys(result.metric for result in results))
@@ -55,20 +58,26 @@ def _measured(results: list[Result]) -> str:
 
 
 def _write_csv(study: Study, results: list[Result], path: Path) -> None:
-    """A row a method (or variant): its mean and deviation in every column, and in every split."""
+    """Writes a row per method (or variant): mean and deviation per column, mean per split."""
     protocol = study.protocol
 
     def split(result: Result) -> str:
         return f"{result.condition.split}, {protocol.column(result)}"
 
     overall = means(results, protocol.row, protocol.column)
-    each = means(results, protocol.row, split)
+    by_split = means(results, protocol.row, split)
     heads = list(dict.fromkeys(map(protocol.column, results)))
     splits = list(dict.fromkeys(map(split, results)))
-    names = ["method", *(f"{head} {what}" for head in heads for what in ("mean", "sd")), *splits]
+    names = [
+        "method",
+        *(f"{head} {statistic}" for head in heads for statistic in ("mean", "sd")),
+        *splits,
+    ]
     rows = []
     for name, cells in overall.items():
         spread = [value for head in heads for value in cells.get(head, (np.nan, np.nan))]
-        alone = [each[name][head].mean if head in each[name] else np.nan for head in splits]
-        rows.append([name, *("" if np.isnan(v) else f"{v:.5f}" for v in spread + alone)])
+        of_splits = [
+            by_split[name][head].mean if head in by_split[name] else np.nan for head in splits
+        ]
+        rows.append([name, *("" if np.isnan(v) else f"{v:.5f}" for v in spread + of_splits)])
     write_csv(path, names, rows)

@@ -1,4 +1,4 @@
-"""Results as tables: means over splits and seeds, every split, paired comparisons."""
+"""Tables of results: means over splits and seeds, and paired comparisons."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from gepc_geo.experiments.compare import Comparison, compare
 from gepc_geo.experiments.methods import CHAIN, METHODS, OURS, PAPER
 from gepc_geo.experiments.results import Result
 
-#: What a table is grouped by.
+#: A function from a result to the name of its row or column.
 By = Callable[[Result], str]
 
 
 class Spread(NamedTuple):
-    """Mean and standard deviation of some values; of a single one the deviation is NaN."""
+    """Mean and standard deviation of values.
+
+    Attributes:
+        mean: The mean.
+        deviation: The standard deviation; NaN for a single value.
+    """
 
     mean: float
     deviation: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Those of ``values``."""
+        """Mean and standard deviation of ``values``."""
         return cls(
             float(np.mean(values)),
             float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"),
@@ -38,13 +43,13 @@ class Spread(NamedTuple):
 
 @dataclass
 class Table:
-    """Cells by row and column.
+    """A table of texts.
 
     Attributes:
-        title: What the cells are.
-        corner: What the rows are.
-        columns: Names of the columns.
-        rows: The cells of each row by its name.
+        title: Title of the table.
+        corner: Heading of the column of row names.
+        columns: Headings of the other columns.
+        rows: Cells of each row by name of the row.
     """
 
     title: str
@@ -53,7 +58,11 @@ class Table:
     rows: dict[str, list[str]]
 
     def lines(self, separator: str = "  ") -> list[str]:
-        """Aligned lines of text, the head first."""
+        """Aligned lines of text; the first is the heading.
+
+        Args:
+            separator: Text between columns. (default: two spaces)
+        """
         head = [self.corner, *self.columns]
         body = [[name, *cells] for name, cells in self.rows.items()]
         widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
@@ -66,19 +75,25 @@ class Table:
         ]
 
     def markdown(self) -> str:
-        """The table in Markdown, under its title."""
+        """The table in Markdown, with its title."""
         head, *body = (f"| {line} |" for line in self.lines(" | "))
         rule = "|" + "|".join(["---", *("---:" for _ in self.columns)]) + "|"
         return "\n".join([f"## {self.title}", "", head, rule, *body])
 
 
 def means(results: Sequence[Result], row: By, column: By) -> dict[str, dict[str, Spread]]:
-    """Mean and deviation over splits and seeds by row and column, in their first order."""
+    """Mean and standard deviation over splits and seeds by row and column.
+
+    Args:
+        results: The results.
+        row: Row of a result.
+        column: Column of a result.
+    """
     values: dict[str, dict[str, list[float]]] = {}
     for result in results:
         values.setdefault(row(result), {}).setdefault(column(result), []).append(result.value)
     return {
-        name: {head: Spread.of(some) for head, some in cells.items()}
+        name: {head: Spread.of(numbers) for head, numbers in cells.items()}
         for name, cells in values.items()
     }
 
@@ -99,16 +114,18 @@ def mean_table(title: str, corner: str, results: Sequence[Result], row: By, colu
 
 
 def comparison(results: Sequence[Result], row: By, ours: str, other: str) -> Comparison:
-    """Two rows compared over the splits (and directions), means over the seeds; over the seeds where
-    there is but one split."""
+    """Compares two rows, paired over splits and directions by means over seeds.
+
+    If there is only one split, pairs are over seeds.
+    """
     sides = []
     by_seed = len({result.condition.split for result in results}) == 1
     for name in (ours, other):
         values: dict[object, list[float]] = {}
         for result in results:
             if row(result) == name:
-                one = result.condition
-                key = (one.split, one.direction, result.metric, result.seed if by_seed else None)
+                condition, seed = result.condition, result.seed if by_seed else None
+                key = (condition.split, condition.direction, result.metric, seed)
                 values.setdefault(key, []).append(result.value)
         sides.append(values)
     first, second = sides
@@ -123,7 +140,7 @@ def comparison(results: Sequence[Result], row: By, ours: str, other: str) -> Com
 
 
 def best_competitor(results: Sequence[Result]) -> str | None:
-    """The unsupervised competitor with the highest mean; ``None`` where there is none."""
+    """The unsupervised competitor with the highest mean, or ``None``."""
     values: dict[str, list[float]] = {}
     for result in results:
         name = result.row
@@ -133,12 +150,14 @@ def best_competitor(results: Sequence[Result]) -> str | None:
 
 
 def comparison_lines(results: Sequence[Result], column: By) -> list[str]:
-    """For each column a sentence on our detector and the best unsupervised competitor."""
+    """A sentence per column that compares our detector with the best unsupervised competitor."""
     lines = []
     for head in dict.fromkeys(map(column, results)):
         part = [result for result in results if column(result) == head]
         rival = best_competitor(part)
         if rival is not None and any(result.row == OURS for result in part):
-            found = comparison(part, lambda one: one.row, OURS, rival)
-            lines.append(f"{head}: {OURS} minus {rival}, the best unsupervised competitor: {found}")
+            difference = comparison(part, lambda result: result.row, OURS, rival)
+            lines.append(
+                f"{head}: {OURS} minus {rival}, the best unsupervised competitor: {difference}"
+            )
     return lines

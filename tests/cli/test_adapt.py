@@ -76,7 +76,7 @@ def test_false_alarms_of_watch_stop_firing(folder, tmp_path):
 
 
 def test_other_anomalies_are_still_found(folder, tmp_path):
-    """Recall on another crowd's labelled anomalies survives a new camera and a marked false alarm."""
+    """Recall on labelled anomalies survives a new camera and a marked false alarm."""
     detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
     normal = simulate_crowd("train", num_clips=6, frames_per_clip=40, random_state=7)
     scored = detector.window_scores(normal, padded=False)
@@ -129,7 +129,7 @@ def test_a_new_camera(folder, tmp_path):
         *("adapt", folder / "run", folder / "today.npz", "--out", tmp_path / "marked"),
         *("--normal-events", tmp_path / "false.jsonl"),
     )
-    assert "note: what people did in 20 frames, and in the windows" in result.output
+    assert "note: behaviour in 20 frames, and in the windows" in result.output
     # What it was trained on is known by the run it came from, through any number of steps.
     twice = tmp_path / "twice"
     assert run("adapt", out, folder / "new.npz", "--out", twice).exit_code == 0
@@ -137,15 +137,18 @@ def test_a_new_camera(folder, tmp_path):
     assert f"trained in      {(folder / 'run').resolve()}\n" in run("info", twice).output
     (twice / "adapted.yaml").write_text(f"run: {twice}\n")
     result = run("info", twice)
-    assert result.exit_code == 2 and "expected the folder that it was adapted from" in result.output
+    assert (
+        result.exit_code == 2
+        and "adapted.yaml must be the folder of the adapted run, got" in result.output
+    )
     again = run("adapt", folder / "run", folder / "new.npz", "--out", out)
-    assert again.exit_code == 2 and "holds a run already" in again.output
+    assert again.exit_code == 2 and "must be a new folder, got an existing run" in again.output
 
 
 def test_refuses_in_one_sentence(folder, tmp_path):
     for arguments, said in (
         (["--normal-events", tmp_path / "none.jsonl"], "cannot be read"),
-        (["--labels", tmp_path], "expected --anomalies with it"),
+        (["--labels", tmp_path], "--labels must be given with --anomalies, got"),
         (["--anomalies", folder / "new.npz"], "no abnormal frames"),
     ):
         result = run(

@@ -79,7 +79,7 @@ def test_models_without_an_alarm_say_so(folder, tmp_path):
         ("no_fps.npz", 450, "has no frames a second, expected --fps"),
         ("normal.npz", 1, "hours long, expected at least 1 for 1 false alarms an hour"),
         ("normal.npz", -1, "expected more than 0"),
-        ("test.npz", 450, "abnormal frames, expected normal behaviour only"),
+        ("test.npz", 450, "test.npz must have normal frames only, got"),
     ],
 )
 def test_refuses_in_one_sentence(data, rate, said, folder):
@@ -109,7 +109,7 @@ def test_warns_of_the_poses_that_the_run_was_trained_on(folder, tmp_path):
     warned = run("calibrate", tmp_path / "run", tmp_path / "copy.npz", *options)
     assert warned.exit_code == 0
     (line,) = [one for one in warned.stderr.splitlines() if one.startswith("warning: ")]
-    assert f"copy.npz is what {tmp_path / 'run'} was trained on" in line
+    assert f"{tmp_path / 'run'} was trained on {tmp_path / 'copy.npz'}" in line
     other = run("calibrate", tmp_path / "run", folder / "normal.npz", *options)
     assert other.exit_code == 0 and "warning" not in other.stderr
     assert detector.was_trained_on(train)

@@ -76,7 +76,7 @@ def refused(*arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """A crowd as AlphaPose files with masks, and runs on it: ``run`` with a network, ``plain`` without."""
+    """A crowd as AlphaPose files with masks; ``run`` has a network, ``plain`` has none."""
     folder = tmp_path_factory.mktemp("files")
     write_crowd(folder, random_state=1, train_clips=12, test_clips=9, frames_per_clip=60)
     good("train", folder / "train", "--out", folder / "run", *TINY, "--fps", 24)
@@ -107,7 +107,7 @@ def test_every_command_has_help_with_an_example():
     assert "train" in good("--help")
     for name in main.commands:
         text = good(name, "--help")
-        assert f"gepc-geo {name} " in text.split("Example", 1)[1], name
+        assert f"gepc-geo {name} " in text.split("For example:", 1)[1], name
 
 
 def test_the_demos_own_defaults_are_in_its_help():
@@ -259,7 +259,7 @@ def test_clips_without_a_mask_are_told_of(files, tmp_path):
         (few / path.name).symlink_to(path)
     data = (files / "run", files / "test", "--out", tmp_path / "m.json", "--no-plots")
     text = good("evaluate", *data, "--labels", few)
-    note = f"note: 1 of 9 clips have no mask in {few} and are left out, the first is"
+    note = f"note: 1 of 9 clips have no mask in {few} and are not measured, the first is"
     assert f"{note} {masks[0].stem!r}" in text
     assert "note:" not in good("evaluate", *data, "--labels", files / "test_masks")
 
@@ -359,15 +359,17 @@ def test_interrupted_run_is_resumable(files, tmp_path):
     assert process.returncode == 130, text
     assert "go on with the same command and --resume" in text
     assert not (folder / "model.pt").exists()
-    assert "is not finished, expected train --resume first" in refused("info", folder)
-    assert "holds a run already, expected --resume" in refused(
+    assert "must be a finished run (train --resume), got an unfinished one" in refused(
+        "info", folder
+    )
+    assert "must be a new folder, or --resume given, got an existing run" in refused(
         "train", files / "train", "--out", folder, *TINY
     )
     begun = (folder / "config.yaml").read_bytes()
     for flags, message in (
-        (("--lr", 0.5), "lr is 0.5, expected 0.001 as in"),
-        (("--fps", 24), "fps is 24.0, expected None as in"),
-        (("--preset", "paper"), "lengths is ['12'], expected ['0.5s', '1s', '2s'] as in"),
+        (("--lr", 0.5), "lr must be 0.001 as in"),
+        (("--fps", 24), "fps must be None as in"),
+        (("--preset", "paper"), "lengths must be ['0.5s', '1s', '2s'] as in"),
     ):
         assert message in refused("train", files / "train", "--out", folder, "--resume", *flags)
         assert (folder / "config.yaml").read_bytes() == begun
@@ -391,7 +393,7 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             "1s,1",
         ): "lengths has '1', expected frames, at least 2",
         ("train", test, "--out", tmp_path / "r", "--lengths", "12", "--frames", "24"): (
-            "lengths is 12, expected none with frames 24, as a whole clip is one window of those"
+            "lengths must not be given with frames 24 (a whole clip is one window), got 12"
         ),
         ("train", test, "--out", tmp_path / "r", "--preset", "gepc", "--coefficients", "4"): (
             "coefficients is 4, expected a multiple of 6, the product of the strides"
@@ -420,8 +422,21 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             "--skeleton",
             "ntu25",
         ): "must have 25 joints (skeleton 'ntu25'), got 17",
-        ("train", test, "--out", tmp_path / "r", "--fps", "-1"): "--fps is -1.0",
-        ("train", test, "--out", tmp_path / "r", "--resume"): "expected a run to resume",
+        (
+            "train",
+            test,
+            "--out",
+            tmp_path / "r",
+            "--fps",
+            "-1",
+        ): "--fps must be more than 0, got -1.0",
+        (
+            "train",
+            test,
+            "--out",
+            tmp_path / "r",
+            "--resume",
+        ): "r/config.yaml does not exist: there is no run to resume",
         ("train", test, "--out", tmp_path / "r", "--device", "abacus"): (
             "Error: device 'abacus' does not exist, expected auto, cpu or cuda"
         ),
@@ -441,18 +456,18 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             "mps",
         ): "device 'mps' is not supported",
         ("train", test, "--out", tmp_path / "r", "--clip-norm", "0"): "clip_norm is 0.0, expected",
-        ("score", run_folder, test, "--out", files): "suffix '', expected .csv",
+        ("score", run_folder, test, "--out", files): "must have suffix .csv or .npz, got ''",
         ("score", run_folder, test, "--out", out, "--level", "window", "--normal", "x"): (
-            "--normal is x, which only --level clip uses, expected none with --level window"
+            "--normal must be given with --level clip only, got x with --level window"
         ),
         ("score", run_folder, test, "--out", out, "--level", "clip", "--labels", masks): (
-            "which only --level frame uses, expected none with --level clip"
+            f"--labels must be given with --level frame only, got {masks} with --level clip"
         ),
         ("score", run_folder, test, "--out", out, "--level", "window", "--smooth", "5"): (
-            "smooth is 5.0, expected level frame, as level window does not use it"
+            "level must be frame for smooth 5.0, got window"
         ),
         ("evaluate", run_folder, test, "--labels", masks, "--normal", "x", "--out", json_): (
-            "expected one of them"
+            f"labels must be --labels (of frames) or --normal (of clips), got {masks} and x"
         ),
         (
             "evaluate",
@@ -464,7 +479,7 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             json_,
             "--protocol",
             "reference",
-        ): "protocol is reference, expected level frame",
+        ): "level must be frame for protocol reference, got clip",
         (
             "info",
             classes / "c.npz",
@@ -477,13 +492,20 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             test,
             "--out",
             out,
-        ): "none does not exist, expected the folder",
-        ("score", run_folder, test, "--out", tmp_path / "o.txt"): "suffix '.txt', expected .csv or",
+        ): "none does not exist: RUN must be the folder of a run",
+        (
+            "score",
+            run_folder,
+            test,
+            "--out",
+            tmp_path / "o.txt",
+        ): "must have suffix .csv or .npz, got '.txt'",
         ("score", files / "plain", classes / "c.npz", "--out", out, "--frames", "24"): (
-            f"--frames is 24, expected none, as {files / 'plain'} scores windows of 12 and 20 frames"
+            f"--frames must not be given for {files / 'plain'}, which scores windows of 12 and 20 "
+            "frames and not whole clips, got 24"
         ),
         ("score", classes / "run", classes / "c.npz", "--out", out, "--frames", "12"): (
-            f"--frames is 12, expected 24 as in {classes / 'run'}"
+            f"--frames must be 24 as in {classes / 'run'}, got 12"
         ),
         (
             "score",
@@ -494,15 +516,23 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             "--level",
             "frame",
         ): "whole clips",
-        ("score", run_folder, test, "--out", out, "--smooth", "-2"): "smooth is -2.0",
-        ("evaluate", run_folder, test, "--out", tmp_path / "m.json"): "have no labels, expected",
+        (
+            "score",
+            run_folder,
+            test,
+            "--out",
+            out,
+            "--smooth",
+            "-2",
+        ): "smooth must be 0 or more frames, got -2.0",
+        ("evaluate", run_folder, test, "--out", tmp_path / "m.json"): "got neither",
         (
             "evaluate",
             run_folder,
             test,
             "--out",
             tmp_path / "m.txt",
-        ): "suffix '.txt', expected .json",
+        ): "must have suffix .json, got '.txt'",
         (
             "evaluate",
             run_folder,
@@ -512,7 +542,12 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             "--out",
             tmp_path / "m.json",
         ): "must have masks of clips",
-        ("convert", test, "--out", tmp_path / "c.csv"): "must have suffix .npz, got '.csv'",
+        (
+            "convert",
+            test,
+            "--out",
+            tmp_path / "c.csv",
+        ): "must have suffix .npz with --to native, got '.csv'",
         ("info", tmp_path / "none"): "none does not exist",
     }
     for arguments, expected in cases.items():
@@ -552,7 +587,7 @@ def test_a_refused_run_takes_back_its_own_files_only(files, tmp_path):
     (mine / "config.yaml").write_text("budget: 640\n")
     data = ("train", files / "train", "--out")
     line = refused(*data, mine, "--config", mine / "config.yaml", "--clusters", 99999)
-    assert "mine holds a run already, expected --resume or another folder" in line
+    assert "mine must be a new folder, or --resume given, got an existing run" in line
     assert (mine / "config.yaml").read_text() == "budget: 640\n"
     assert "clusters is 99999" in refused(*data, tmp_path / "r", *TINY, "--clusters", 99999)
     # Diverges before its first checkpoint, when log and events are begun.
@@ -624,7 +659,7 @@ def test_a_runs_model_stands_for_the_run(files, tmp_path):
         good("adapt", run, test, *fps, "--out", out / "adapted")
         tables.append([(out / one).read_bytes() for one in ("s.csv", "m.json")])
         # Only beside the run's own model do its configuration and its checkpoint lie.
-        note = f"note: {copy}/config.yaml does not exist: no training poses to compare with"
+        note = f"note: {copy}/config.yaml does not exist: the page has no training poses"
         assert (note in run_report(run, test, tmp_path)) == (run == copy)
         trained = Run(out / "adapted").trained().folder
         assert trained == (copy if run == copy else folder).resolve()
@@ -693,7 +728,7 @@ def test_demo_at_a_small_size(tmp_path, monkeypatch):
     assert "running_" in (out / "report.html").read_text(encoding="utf-8")
     assert list((out / "poses" / "train").glob("*_alphapose_tracked_person.json"))
     other = (*TINY, "--budget", 320, "--score-stride", 6, "--seed", 1, "--hidden", 3)
-    assert "hidden is 3, expected 2 as in" in refused("demo", "--out", out, *other)
+    assert "hidden must be 2 as in" in refused("demo", "--out", out, *other)
 
 
 @pytest.mark.slow
@@ -718,7 +753,7 @@ def test_interrupted_demo_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr("gepc_geo.cli.demo.run_demo", interrupt)
     result = run("demo", "--out", tmp_path)
     assert result.exit_code == 130
-    assert "the same command goes on from there" in result.output
+    assert "the same command resumes" in result.output
 
 
 def test_python_m_is_the_same_program():

@@ -47,11 +47,14 @@ def test_the_ending_of_the_one_file_is_that_of_the_format(walkers, tmp_path):
     words = ["convert", str(tmp_path / "a.npz"), "--to", "csv", "--out"]
     result = CliRunner().invoke(main, [*words, str(tmp_path / "a.npz")])
     assert (
-        result.exit_code == 2 and "has suffix '.npz', expected .csv with --to csv" in result.output
+        result.exit_code == 2 and "must have suffix .csv with --to csv, got '.npz'" in result.output
     )
     assert (tmp_path / "a.npz").read_bytes() == before
     result = CliRunner().invoke(main, [*words, str(tmp_path / "a.csv")])
-    assert result.exit_code == 0 and "tables have no frame rate: give --fps 20" in result.output
+    assert (
+        result.exit_code == 0
+        and "csv files have no frame rate: read this one with --fps 20" in result.output
+    )
 
 
 @pytest.mark.parametrize("to", WRITABLE)
@@ -100,11 +103,11 @@ def test_what_cannot_be_written(poses, tmp_path):
     assert "a format that can store them: native, alphapose-tracks, coco-results" in message
     file = tmp_path / "file"
     file.write_text("x")
-    assert "file is a file, expected the folder to write openpose files into" in refused(
+    assert "file must be a folder with --to openpose, got a file" in refused(
         "convert", poses, "--to", "openpose", "--out", file
     )
     for size in ("856", "0x5", "axb"):
-        assert "expected WIDTHxHEIGHT as in 1920x1080" in refused(
+        assert "--image-size must be WIDTHxHEIGHT as in 1920x1080, got" in refused(
             "convert", poses, "--image-size", size, "--out", tmp_path / "x.npz"
         )
     assert not (tmp_path / "x").exists() and not (tmp_path / "x.npz").exists()
@@ -165,11 +168,13 @@ def test_info_draws_a_pose(poses, tmp_path):
     text = good("info", poses, "--picture", picture)
     assert f"picture         {picture}" in text and "looks wrong" not in text
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert "suffix '.jpg', expected .png" in refused("info", poses, "--picture", tmp_path / "a.jpg")
+    assert "must have suffix .png, got '.jpg'" in refused(
+        "info", poses, "--picture", tmp_path / "a.jpg"
+    )
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text("")
     message = refused("info", tmp_path / "run", "--picture", picture)
-    assert "expected only with poses" in message
+    assert "--picture must be given with poses only, got" in message
 
 
 def test_people_without_ids_can_be_scored_straight_away(tmp_path):

@@ -23,7 +23,7 @@ SMALL = Options(
 
 
 def demo(folder, options=SMALL):
-    return run_demo(folder, options, crowd=CROWD, device="cpu", quiet=True, say=lambda text: None)
+    return run_demo(folder, options, crowd=CROWD, device="cpu", quiet=True, echo=lambda text: None)
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +83,11 @@ def test_the_default_has_no_checkpoint_to_go_on_from(tmp_path):
 def test_other_runs_and_other_options_are_refused(finished, tmp_path):
     folder, _ = finished
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    with pytest.raises(InputError, match=r"hidden is 2, expected 1 as in .*config.yaml"):
+    with pytest.raises(InputError, match=r"hidden must be 1 as in .*config.yaml, got 2"):
         demo(folder, Options(**SMALL.to_dict() | {"hidden": 2}))
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     run = Run(tmp_path)
     run.write_config(SMALL, {"path": "poses"})
-    with pytest.raises(InputError, match="holds a run that is no demo, expected another folder"):
+    with pytest.raises(InputError, match="must be a new folder or hold a demo, got another run"):
         demo(tmp_path)
     assert not (tmp_path / "poses").exists()

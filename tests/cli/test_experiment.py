@@ -94,7 +94,7 @@ def test_coarse_from_poses_to_tables(given, tmp_path):
     )
     assert {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()} == before
     line = refused("coarse", *given, *names, "--set", "clusters=2")
-    assert line.startswith("Error: clusters is 2, expected 3 as in")
+    assert line.startswith("Error: clusters must be 3 as in")
 
 
 @pytest.mark.slow
@@ -117,9 +117,9 @@ def test_noise_has_its_curve(given, tmp_path):
 @pytest.mark.slow
 def test_noise_of_other_shares(given, tmp_path):
     methods = ("--methods", "nearest_neighbour")
-    assert "expected at least" in refused("noise", *given, *methods, "--shares", "0,90")
+    assert "for a share of 90 %, got" in refused("noise", *given, *methods, "--shares", "0,90")
     assert not (tmp_path / "out").exists()
-    assert "'a' is not a list of int" in refused("noise", *given, *methods, "--shares", "a")
+    assert "must be a list of int, got 'a'" in refused("noise", *given, *methods, "--shares", "a")
     text = good("noise", *given, *methods, "--shares", "0,30")
     assert "few-vs-many, noise=30, loss" in text and "noise=20" not in text
 
@@ -189,8 +189,11 @@ def test_interrupted_it_says_how_to_go_on(given, monkeypatch, tmp_path):
     monkeypatch.setattr(pool, "run_cell", stop)
     result = run("coarse", *given, "--methods", "nearest_neighbour")
     assert result.exit_code == 130
-    assert f"the same command goes on from there (results: {tmp_path / 'out'})" in result.output
-    assert "coarse: 4 trainings, 0 finished before" in result.output
+    assert (
+        f"the same command resumes after the finished trainings (results: {tmp_path / 'out'})"
+        in result.output
+    )
+    assert "coarse: 4 trainings, 0 already finished" in result.output
     monkeypatch.undo()
     good("coarse", *given, "--methods", "nearest_neighbour")
 
@@ -225,7 +228,7 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
         # Workers end with it.
         process.kill()
     assert process.returncode == 130 and "Traceback" not in errors, errors
-    assert "interrupted; finished trainings are kept, and the same command goes on" in errors
+    assert "interrupted; the same command resumes after the finished trainings" in errors
     assert not list((tmp_path / "out").glob("cells/*"))
 
 
@@ -234,30 +237,42 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
     [
         (
             ["--methods", "knn"],
-            "--methods has 'knn', expected default, all or some of combined, gepc, paper",
+            "--methods must be default, all or some of combined, gepc, paper",
         ),
-        (["--seeds", "0,0"], "--seeds is '0,0', expected different whole numbers from 0"),
-        (["--seeds", "a"], "--seeds is 'a', expected different whole numbers"),
-        (["--directions", "all"], "--directions has 'all', expected few-vs-many or many-vs-few"),
+        (
+            ["--seeds", "0,0"],
+            "--seeds must be different whole numbers from 0 to 4294967295, got '0,0'",
+        ),
+        (["--seeds", "a"], "--seeds must be different whole numbers from 0 to 4294967295, got 'a'"),
+        (["--directions", "all"], "--directions must be few-vs-many or many-vs-few, got 'all'"),
         (
             ["--directions", "few-vs-many,few-vs-many"],
-            "direction 'few-vs-many' is asked for twice, expected each once",
+            "directions must be different, got 'few-vs-many' twice",
         ),
-        (["--set", "seed=5"], "--set has seed=5, expected --seeds for seeds of training"),
-        (["--set", "frames=null"], "--set is 'frames=null', expected a value (null is for a file"),
-        (["--set", "clusters"], "--set is 'clusters', expected NAME=VALUE"),
-        (["--set", "clusters=[1"], "--set is 'clusters=[1', expected a value in YAML"),
-        (["--set", "lr=2020-13-45"], "--set is 'lr=2020-13-45', expected a value in YAML"),
-        (["--seeds", "4294967296"], "expected different whole numbers from 0 to 4294967295"),
+        (["--set", "seed=5"], "--set must not have seed (use --seeds instead), got seed=5"),
+        (
+            ["--set", "frames=null"],
+            "--set must have a value (only --config takes null), got 'frames=null'",
+        ),
+        (["--set", "clusters"], "--set must be NAME=VALUE, got 'clusters'"),
+        (["--set", "clusters=[1"], "--set must have a value in YAML, got 'clusters=[1'"),
+        (["--set", "lr=2020-13-45"], "--set must have a value in YAML, got 'lr=2020-13-45'"),
+        (
+            ["--seeds", "4294967296"],
+            "different whole numbers from 0 to 4294967295, got '4294967296'",
+        ),
         (["--set", "clusters=x"], "the command line: clusters is 'x', expected a whole number"),
-        (["--splits", "packaged"], "--splits is 'packaged', expected a YAML file, none or"),
-        (["--splits", "none"], "there are no splits, expected --splits or --random"),
+        (["--splits", "packaged"], "--splits must be a YAML file, none or, for"),
+        (["--splits", "none"], "splits must be given by --splits or --random, got none"),
         (
             ["--splits", "nw_ucla"],
-            "actions.npz: split 'pick_and_drop' has class '1', expected one of the",
+            "actions.npz: split 'pick_and_drop' must have classes of the data (",
         ),
-        (["--data", "here"], "--data is here, expected none with --dataset"),
-        (["--dataset", "ucla"], "--dataset is 'ucla', expected penn_action, nw_ucla or a file of"),
+        (["--data", "here"], "--data must not be given with --dataset"),
+        (
+            ["--dataset", "ucla"],
+            "--dataset must be penn_action, nw_ucla or an existing file of poses, got 'ucla'",
+        ),
     ],
 )
 def test_what_it_refuses(arguments, message, given, tmp_path):
@@ -268,14 +283,14 @@ def test_what_it_refuses(arguments, message, given, tmp_path):
 def test_data_without_halves_and_data_that_is_missing(files, given, actions, tmp_path, monkeypatch):
     actions.with_(clip_split=None).save(tmp_path / "whole.npz")
     line = refused("coarse", *given, "--dataset", tmp_path / "whole.npz")
-    expected = "expected the official halves train and test"
-    assert line == f"Error: {tmp_path}/whole.npz: the data has no splits of clips, {expected}"
+    wanted = "the data must have clips of splits train and test"
+    assert line == f"Error: {tmp_path}/whole.npz: {wanted}, got no splits"
     actions.with_(clip_split=["test"] * actions.num_clips).save(tmp_path / "test.npz")
     line = refused("coarse", *given, "--dataset", tmp_path / "test.npz")
-    assert line == f"Error: {tmp_path}/test.npz: the data has clips of test only, {expected}"
+    assert line == f"Error: {tmp_path}/test.npz: {wanted}, got test"
     monkeypatch.delenv("GEPC_GEO_DATA", raising=False)
     line = refused("coarse", "--dataset", "nw_ucla", "--out", tmp_path / "out")
-    assert line == "Error: --data is missing, expected the folder of nw_ucla"
+    assert line == "Error: --data must be the folder of nw_ucla, got none"
     monkeypatch.setenv("GEPC_GEO_DATA", str(tmp_path))
     where = ("--dataset", "nw_ucla", "--out", tmp_path / "out")
     line = refused("coarse", *where)
@@ -299,7 +314,7 @@ def test_help_lists_the_methods_that_are_taken(given):
     # What the refusal names for these poses in 2D is what the help lists.
     line = refused("coarse", *given, "--methods", "motion_mixture")
     assert "which is not for these poses or this experiment" in line
-    taken = line.split("all or some of ")[1].split(", ")
+    taken = line.split("all or some of ")[1].split(", got ")[0].split(", ")
     assert [one.removesuffix(" (poses in 2D)") for one in listed["coarse"]] == taken
     assert "trajectory (poses in 2D)" in listed["coarse"]
     assert "motion_mixture" in listed["fine"] and "motion_mixture" not in listed["noise"]
@@ -312,7 +327,6 @@ def test_other_poses_in_a_used_folder_are_refused(given, actions, files, tmp_pat
     good("coarse", *given)
     actions.with_(keypoints=actions.keypoints + 1).save(tmp_path / "moved.npz")
     line = refused("coarse", *given, "--dataset", tmp_path / "moved.npz")
-    assert line.startswith(
-        f"Error: the poses are not those with which the study of {tmp_path}/out/config.yaml began, "
-        "expected these or another folder (--out): their checksum is "
-    )
+    assert line.startswith("Error: the poses must have checksum ")
+    assert f" as in {tmp_path}/out/config.yaml, got " in line
+    assert line.endswith(": use the same poses or another folder (--out)")

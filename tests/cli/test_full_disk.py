@@ -1,4 +1,4 @@
-"""A disk without room: one sentence that names the file, the old one as it was, nothing half-written."""
+"""A full disk: one sentence names the file, the old file is unchanged, no partial file remains."""
 
 from __future__ import annotations
 
@@ -138,6 +138,4 @@ def test_output_that_cannot_be_printed_is_one_sentence(folder):
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == (
-        "Error: standard output cannot be written, expected room for it: No space left on device\n"
-    )
+    assert done.stderr == ("Error: could not write standard output: No space left on device\n")

@@ -119,5 +119,5 @@ def test_lost_warnings_are_counted(monkeypatch, pipe):
     stream.close()
     thread.join()
     assert text[0].endswith(
-        "x\nwarning: y\nwarning: y\nwarning: 5 warnings found nobody to read them and are lost\n"
+        "x\nwarning: y\nwarning: y\nwarning: standard error was not read, 5 warnings are lost\n"
     )

@@ -32,7 +32,7 @@ def refused(*arguments: object) -> str:
 def files(tmp_path_factory, walkers) -> Path:
     """A run, and labelled clips: 7 with people, one without (the 4th) and one without frames."""
     folder = tmp_path_factory.mktemp("merge")
-    # Latents of a multiple of 4 numbers: MKL's products of others round by a row's place in the batch.
+    # Latents of a multiple of 4 numbers: MKL's rounding of others depends on the place in a batch.
     small = {"mode": "assignment", "lengths": ["12", "18"], "encoder_channels": [2, 2, 4]}
     detector = GEPC(**NETWORK | small, budget=64, batch_size=32, score_stride=6)
     detector.fit(walkers, device="cpu").save(folder / "run" / "model.pt")
@@ -108,37 +108,39 @@ def test_parts_that_do_not_fit_together_are_refused(files, tmp_path, walkers):
     def merge(*parts: Path) -> str:
         return refused("merge", *parts, "--out", out)
 
-    assert "shard 2/3 is missing, expected all 3 parts, got 2" in merge(three, one)
+    assert "PART must be all 3 shards, got 2 without shard 2/3" in merge(three, one)
     line = merge(one, two, three, two)
-    assert f"p1.npz is shard 2/3, expected another one, as {two} is that one" in line
+    assert f"p1.npz must be another shard than {two}, got 2/3 twice" in line
     path = other(*data[:2], "--shard", "2/2")
-    assert f"is one of 2 shards, expected 3 as in {one}" in merge(one, path)
+    assert f"must be one of 3 shards as {one} is, got 2" in merge(one, path)
     path = other(*data[:2], "--shard", "2/3", "--mode", "max")
-    assert "other.npz has mode max, expected assignment as in" in merge(one, path, three)
+    assert f"other.npz must have mode assignment as {one} has, got max" in merge(one, path, three)
     path = other(*data[:2], "--shard", "2/3", "--level", "window")
-    assert "other.npz has level window, expected frame as in" in merge(one, path, three)
+    assert f"other.npz must have level frame as {one} has, got window" in merge(one, path, three)
     path = other(*data[:2], "--shard", "2/3", "--smooth", 2)
-    assert "other.npz has smooth 2.0, expected 0.0 as in" in merge(one, path, three)
+    assert f"other.npz must have smooth 0.0 as {one} has, got 2.0" in merge(one, path, three)
     walkers.select(clips=np.arange(9)).save(tmp_path / "d.npz")
     path = other(data[0], tmp_path / "d.npz", "--shard", "2/3")
-    assert "other.npz has data checksum" in merge(one, path, three)
+    assert "other.npz must have data checksum" in merge(one, path, three)
     detector = GEPC.load(files / "run" / "model.pt", device="cpu")
     detector.calibration_.thresholds["assignment"] += 1
     (tmp_path / "run").mkdir()
     detector.save(tmp_path / "run" / "model.pt")
     path = other(tmp_path / "run", data[1], "--shard", "2/3")
-    assert "other.npz has model checksum" in merge(one, path, three)
+    assert "other.npz must have model checksum" in merge(one, path, three)
     assert not out.exists()
 
 
 def test_files_that_are_no_parts_are_refused(files, tmp_path):
     (one,) = parts_of(files, tmp_path, 1)
     out = tmp_path / "o.npz"
-    kind = "is not a part of a score table"
+    kind = "must be a part of a score table"
     bad = tmp_path / "bad.npz"
     assert "bad.npz does not exist" in refused("merge", bad, "--out", out)
     good("score", files / "run", files / "c.npz", "--device", "cpu", "--out", bad)
-    assert f"{kind} (score --shard): it lacks 'part'" in refused("merge", bad, "--out", out)
+    assert f"{kind} (score --shard), got an error: 'part' is missing" in refused(
+        "merge", bad, "--out", out
+    )
     with np.load(one) as content:
         arrays = dict(content)
     mark = json.loads(str(arrays["part"]))
@@ -159,7 +161,9 @@ def test_files_that_are_no_parts_are_refused(files, tmp_path):
     assert kind in refused("merge", bad, "--out", out)
     bad.write_bytes(one.read_bytes()[:200])
     assert "not a readable part of a score table" in refused("merge", bad, "--out", out)
-    assert "suffix '.txt', expected .csv or .npz" in refused("merge", one, "--out", "o.txt")
+    assert "o.txt must have suffix .csv or .npz, got '.txt'" in refused(
+        "merge", one, "--out", "o.txt"
+    )
     assert not out.exists()
 
 
@@ -169,7 +173,7 @@ def test_shards_that_do_not_exist_are_refused(files, tmp_path):
         line = refused(*data, tmp_path / "p.npz", f"--shard={text}")
         assert f"shard must be I/N with I from 1 to N, such as 1/8 to 8/8, got {text!r}" in line
     line = refused(*data, tmp_path / "p.csv", "--shard", "1/3")
-    assert "suffix '.csv', expected .npz with --shard 1/3" in line
+    assert "p.csv must have suffix .npz with --shard 1/3, got '.csv'" in line
     line = refused(*data, tmp_path / "p.npz", "--shard", "1/3", "--level", "clip", "--smooth", 2)
-    assert "smooth is 2.0, expected level frame, as level clip does not use it" in line
+    assert "level must be frame for smooth 2.0, got clip" in line
     assert not list(tmp_path.iterdir())

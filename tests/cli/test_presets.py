@@ -104,4 +104,4 @@ def test_converge_is_a_budget(files, tmp_path):
     assert "of the error of predicting the mean pose, on held-out windows\n" in shown
     result = train(files / "sized.npz", tmp_path / "other", "--budget", "long")
     assert result.exit_code == 2
-    assert "'long' is neither a whole number nor converge" in result.stderr
+    assert "must be a whole number or converge, got 'long'" in result.stderr

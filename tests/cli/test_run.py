@@ -31,7 +31,10 @@ def begun(folder, **data) -> Run:
 )
 def test_a_folder_with_files_of_a_runs_names_is_refused_and_left_alone(name, tmp_path):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match="holds a run already, expected|exists already, expected"):
+    with pytest.raises(
+        InputError,
+        match="must be a new folder, (or --resume given, )?got (an existing run|one with)",
+    ):
         Run(tmp_path).start(resume=False)
     assert [p.name for p in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "mine"
@@ -77,9 +80,9 @@ def test_resuming_compares_options_and_data(tmp_path):
     assert Run(tmp_path).start(resume=True)["data"]["split"] == "train"
     run.check_resumed(Options(**SMALL), {"split": "train", "normal": ["walk"]})
     for options, data, message in (
-        ({"lr": 0.5}, {}, r"lr is 0.5, expected 0.001 as in .*config.yaml, with which the run"),
-        ({}, {"split": None}, "split is None, expected 'train'"),
-        ({}, {"normal": ["run"]}, r"normal is \['run'\], expected \['walk'\]"),
+        ({"lr": 0.5}, {}, r"lr must be 0.001 as in .*config.yaml, got 0.5"),
+        ({}, {"split": None}, "split must be 'train' as in .*, got None"),
+        ({}, {"normal": ["run"]}, r"normal must be \['walk'\] as in .*, got \['run'\]"),
     ):
         with pytest.raises(InputError, match=message):
             run.check_resumed(Options(**SMALL | options), data)
@@ -92,7 +95,9 @@ def test_a_run_without_a_checkpoint_is_resumed_too(tmp_path, walkers):
     run = Run(tmp_path)
     run.start(resume=False)
     run.write_config(options, {})
-    with pytest.raises(InputError, match="is not finished, expected train --resume first"):
+    with pytest.raises(
+        InputError, match=r"must be a finished run \(train --resume\), got an unfinished one"
+    ):
         Run(tmp_path).check()
     again = Run(tmp_path)
     assert again.start(resume=True) is not None
@@ -108,9 +113,9 @@ def test_a_run_without_a_checkpoint_is_resumed_too(tmp_path, walkers):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"data": {}}, "is not a run's configuration, expected options by name"),
-        ({"options": {}}, "is not a run's configuration, expected data by name"),
-        ({"options": 3, "data": {}}, "is not a run's configuration, expected options by name"),
+        ({"data": {}}, "must be a run's configuration with options by name, got None"),
+        ({"options": {}}, "must be a run's configuration with data by name, got None"),
+        ({"options": 3, "data": {}}, "must be a run's configuration with options by name, got 3"),
         ({"options": {"ln": 3}, "data": {}}, "has the unknown option 'ln'"),
         ([], "holds a list, expected a run's configuration"),
     ],

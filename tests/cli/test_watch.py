@@ -116,7 +116,7 @@ def test_broken_lines_cost_a_warning_each(folder):
         for text in (result.stdout, expected)
     )
     assert sorted(one) == sorted(other)
-    warned = [int(n) for n in re.findall(r"warning: line (\d+) is left out: ", result.stderr)]
+    warned = [int(n) for n in re.findall(r"warning: line (\d+) is ignored: ", result.stderr)]
     assert warned == [*(10 * n + 1 for n in range(len(broken))), len(lines) + 2]
 
 
@@ -133,7 +133,7 @@ def test_alerts_are_the_same_however_many_lines_are_scored_together(folder, monk
     lines = [one for pair in zip(jumping("a", 20), jumping("b", 20), strict=True) for one in pair]
     found = []
     for together in (1, 64):
-        monkeypatch.setattr(watch_module, "_TOGETHER", together)
+        monkeypatch.setattr(watch_module, "_BATCH", together)
         alerts = alerts_of(watch(folder, "\n".join(lines)).stdout)
         found.append(
             [
@@ -166,7 +166,7 @@ def test_the_threshold_it_took_is_said_first(given, said, folder):
     (told,) = watch(folder, "", *given).stderr.splitlines()
     assert told == (
         f"note: threshold {alarm['threshold']:.6g} (combined) for 1 false alarms "
-        f"an hour, on held-out clips unknown; 24 frames a second {said}"
+        f"an hour, on held-out clips unknown; 24 frames per second {said}"
     )
 
 
@@ -210,13 +210,14 @@ def test_a_file_that_is_no_stream_is_refused(folder):
     result = watch(folder, "frame,x,y\n" * 1000)
     assert result.exit_code == 2
     told = result.stderr.splitlines()
-    assert sum("is left out: it is no frame" in line for line in told) == 20
-    assert "warning: 1000 lines are left out" in told
+    assert sum("is ignored: it must be a frame" in line for line in told) == 20
+    assert "warning: 1000 lines are ignored" in told
     assert told[-1].startswith(
-        "Error: no line of the 1000 on standard input is a frame (line 1: it is no frame"
+        "Error: standard input must have lines of frames (gepc-geo score reads files of poses), "
+        "got 1000 other lines (line 1: it must be a frame"
     )
     good = watch(folder, "\n".join(["x"] * 27 + jumping("gate", 2)))
-    assert "warning: 27 lines are left out" in good.stderr.splitlines()
+    assert "warning: 27 lines are ignored" in good.stderr.splitlines()
 
 
 def test_a_byte_order_mark_before_the_first_line(folder):
@@ -245,19 +246,19 @@ def test_broken_lines_are_told_of_in_words_of_json(folder):
         "a frame of camera '' has number null, which is not whole, expected one from 0",
         f"{at} has person id 1.5, expected a whole number",
         f"{at} has person id [1], expected a whole number",
-        "it is no frame: a person is no JSON object",
-        "it is no frame: key points are no list",
+        "it must be a frame, got an error: a person must be a JSON object",
+        "it must be a frame, got an error: keypoints must be a list",
         f"{at}: keypoints has '1' in it, expected numbers",
         f"{at}: keypoints has null in it, expected numbers",
     ]
-    assert told == [f"warning: line {n} is left out: {one}" for n, one in enumerate(reasons, 1)]
+    assert told == [f"warning: line {n} is ignored: {one}" for n, one in enumerate(reasons, 1)]
 
 
 def test_silent_cameras_are_closed(folder, monkeypatch):
     """A clock that goes on by four minutes with every line."""
     clock = itertools.count(0, 240)
     monkeypatch.setattr(watch_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    monkeypatch.setattr(watch_module, "_TOGETHER", 1)
+    monkeypatch.setattr(watch_module, "_BATCH", 1)
     closed = []
 
     class Scorer(OnlineScorer):
@@ -274,7 +275,7 @@ def test_silent_cameras_are_closed(folder, monkeypatch):
 
 def test_lines_that_come_too_fast_are_said(monkeypatch, capsys):
     monkeypatch.setattr(watch_module, "_LINES", 2)
-    monkeypatch.setattr(watch_module, "_TOGETHER", 1)
+    monkeypatch.setattr(watch_module, "_BATCH", 1)
     stream = io.TextIOWrapper(io.BytesIO(b"{}\n" * 100))
     taken = []
     log = Log(sys.stderr)
@@ -283,20 +284,18 @@ def test_lines_that_come_too_fast_are_said(monkeypatch, capsys):
         time.sleep(0.01)
     log.finish()
     assert [number for number, _ in taken] == list(range(1, 101))
-    assert capsys.readouterr().err == (
-        "warning: 2 lines wait: they come faster than they are scored\n"
-    )
+    assert capsys.readouterr().err == ("warning: 2 lines wait: the input is faster than scoring\n")
 
 
 def test_the_first_request_to_end_waits_for_what_is_being_scored_the_second_does_not():
     before = signal.getsignal(signal.SIGTERM)
     done = []
     with watch_module._Stop() as stop:
-        with stop.may_end():
+        with stop.interruptible():
             done.append("waited")
         os.kill(os.getpid(), signal.SIGTERM)
         done.append("scored")
-        with pytest.raises(KeyboardInterrupt), stop.may_end():
+        with pytest.raises(KeyboardInterrupt), stop.interruptible():
             done.append("waited again")
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
@@ -304,7 +303,7 @@ def test_the_first_request_to_end_waits_for_what_is_being_scored_the_second_does
     with (
         pytest.raises(KeyboardInterrupt),
         watch_module._Stop() as stop,
-        stop.may_end(),
+        stop.interruptible(),
     ):
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -338,14 +337,19 @@ def test_without_calibration_a_threshold_is_taken_and_said(folder, tmp_path):
     assert result.exit_code == 0 and result.stdout
     (told,) = result.stderr.splitlines()
     assert re.match(
-        r"warning: the run has no alarm threshold, took \d\S+ \(combined\), which 5% ", told
+        r"warning: the run has no alarm threshold \(gepc-geo calibrate stores one\), using \d\S+ "
+        r"\(combined\), which 5% ",
+        told,
     )
-    assert told.endswith("; 24 frames a second (--fps)")
+    assert told.endswith("; 24 frames per second (--fps)")
     result = watch(tmp_path, "")
-    assert result.exit_code == 2 and "expected --fps" in result.stderr
+    assert result.exit_code == 2 and "--fps must be given for" in result.stderr
     for wrong in ("0", "nan", "inf"):
         result = watch(tmp_path, "", "--fps", wrong)
-        assert result.exit_code == 2 and f"--fps is {float(wrong)}" in result.stderr
+        assert (
+            result.exit_code == 2
+            and f"--fps must be more than 0, got {float(wrong)}" in result.stderr
+        )
 
 
 def start(folder: Path) -> subprocess.Popen:
@@ -448,7 +452,7 @@ def test_a_consumer_that_is_gone_ends_it(folder):
     assert process.wait(timeout=100) == 0
     err = process.stderr.read().decode()
     process.stderr.close()
-    assert "nobody takes the alerts any more" in err and "Traceback" not in err
+    assert "standard output was closed" in err and "Traceback" not in err
 
 
 def test_lines_of_the_help_are_lines_it_takes(folder):

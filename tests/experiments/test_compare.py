@@ -51,7 +51,7 @@ def test_as_text():
 
 
 def test_pairs_that_are_none():
-    with pytest.raises(InputError, match="2 values are compared with 3"):
+    with pytest.raises(InputError, match="must be pairs, at least one, got 2 and 3 values"):
         compare([1, 2], [1, 2, 3])
-    with pytest.raises(InputError, match="0 values"):
+    with pytest.raises(InputError, match="must be pairs, at least one, got 0"):
         compare([], [])

@@ -1,4 +1,4 @@
-"""Rows of tables: which there are, what they learn from, and how windows become clips and frames."""
+"""Rows of tables: the methods, their training, and aggregation to clips and frames."""
 
 from __future__ import annotations
 
@@ -41,10 +41,12 @@ def test_which_methods_there_are():
     assert not any(METHODS[n].supervised for n in choose_methods("all", "frame", 2, classes=False))
     assert choose_methods("latent_svm, gepc,gepc", "clip", 3) == ["latent_svm", "gepc"]
     with pytest.raises(
-        InputError, match="--methods has 'knn', expected default, all or some of com"
+        InputError, match="--methods must be default, all or some of com.*, got 'knn'"
     ):
         choose_methods("gepc,knn", "clip", 2)
-    with pytest.raises(InputError, match="--methods has 'softmax'"):
+    with pytest.raises(
+        InputError, match="--methods must be .*, got 'softmax', which is not for these"
+    ):
         choose_methods("softmax", "frame", 2, classes=False)
 
 

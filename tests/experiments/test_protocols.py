@@ -46,18 +46,21 @@ def test_clips_of_unknown_class_are_neither_trained_on_nor_counted(actions):
 
 
 def test_data_that_a_protocol_cannot_use(actions):
-    with pytest.raises(InputError, match="has no splits of clips, expected the official halves"):
+    with pytest.raises(InputError, match="must have clips of splits train and test, got no splits"):
         Coarse(actions.with_(clip_split=None), [UPRIGHT], BOTH, Options())
-    with pytest.raises(InputError, match="split 's' has class 'fly', expected one of"):
+    with pytest.raises(
+        InputError, match=r"split 's' must have classes of the data \(.*\), got 'fly'"
+    ):
         Coarse(actions, [Split("s", ("fly",))], BOTH, Options())
-    with pytest.raises(InputError, match="there are no splits"):
+    with pytest.raises(InputError, match="splits must be given by --splits or --random, got none"):
         Coarse(actions, [], BOTH, Options())
     halves = [
         "test" if label == "run" else s
         for label, s in zip(actions.clip_label, actions.clip_split, strict=True)
     ]
     with pytest.raises(
-        InputError, match=r"split 's' \(few-vs-many\) has no normal clip in the train"
+        InputError,
+        match=r"split 's' \(few-vs-many\) must have normal clips in the train half, got none",
     ):
         Coarse(actions.with_(clip_split=halves), [Split("s", ("run",))], BOTH, Options())
 
@@ -84,19 +87,24 @@ def test_noise_is_a_share_of_all_training_clips(actions):
 def test_shares_of_less_than_a_clip_are_said_to_be_none(actions):
     noise = Noise(actions, [UPRIGHT], ["few-vs-many"], Options())
     assert [line for line in noise.remarks([]) if "same as clean" in line] == [
-        f"upright, few-vs-many: {percent} % of its clips are none; the same as clean training"
+        f"upright, few-vs-many: {percent} % of its clips are less than one clip; the same as clean "
+        "training"
         for percent in (1, 2)
     ]
 
 
 def test_noise_that_the_data_does_not_have(actions):
-    with pytest.raises(InputError, match="has 12 abnormal training clips, expected at least 18"):
+    with pytest.raises(
+        InputError, match="must have at least 18 abnormal training clips .*, got 12"
+    ):
         Noise(actions, [UPRIGHT], ["few-vs-many"], Options(), shares=(0, 60))
 
 
 @pytest.mark.parametrize("shares", [(0,), (5, 10), (0, 10, 5), (0, 100), (0, -1)])
 def test_shares_that_make_no_curve(actions, shares):
-    with pytest.raises(InputError, match="expected whole percent, 0 first, rising to less than"):
+    with pytest.raises(
+        InputError, match="must be whole percentages, rising from 0 to below 100, got"
+    ):
         Noise(actions, [UPRIGHT], ["few-vs-many"], Options(), shares=shares)
 
 
@@ -149,7 +157,7 @@ def test_ablation_measures_every_variant_everywhere(actions):
 
 
 def test_recordings_without_labels(walkers):
-    with pytest.raises(InputError, match="no frame labels"):
+    with pytest.raises(InputError, match="must have frame labels, got none"):
         Fine(walkers, walkers.with_(frame_labels=None), Options())
 
 
@@ -167,9 +175,9 @@ def test_the_official_split_of_recordings(real_data):
 def test_splits_and_directions_of_the_same_name_are_refused(actions):
     """A split of a file may be called as one that is drawn."""
     own = Split("random_1", ("run",))
-    with pytest.raises(InputError, match="split 'random_1' is asked for twice, expected each name"):
+    with pytest.raises(InputError, match="names of splits must be different, got 'random_1' twice"):
         Coarse(actions, [own, Split("random_1", ("walk",))], BOTH, Options())
-    with pytest.raises(InputError, match="direction 'few-vs-many' is asked for twice, expected"):
+    with pytest.raises(InputError, match="directions must be different, got 'few-vs-many' twice"):
         Coarse(actions, [own], [*BOTH, "few-vs-many"], Options())
 
 

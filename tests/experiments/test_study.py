@@ -102,7 +102,7 @@ def test_more_splits_add_cells_and_others_of_the_same_name_are_refused(actions, 
     assert list(yaml.safe_load(two.config.read_text())["splits"]) == ["upright", "moving"]
     other = Coarse(actions, [Split("moving", ("run",))], FEW, options())
     with pytest.raises(
-        InputError, match=r"split 'moving' is run, expected run, walk as in .*config"
+        InputError, match=r"split 'moving' must be run, walk as in .*config.*, got run"
     ):
         begun(tmp_path / "s", other)
 
@@ -117,7 +117,7 @@ def test_until_a_cell_is_finished_settings_may_change(actions, tmp_path, calls):
 def test_other_settings_are_refused(actions, tmp_path, calls):
     begun(tmp_path / "s", coarse(actions)).run("cpu", quiet=True)
     before = (tmp_path / "s" / "config.yaml").read_text()
-    with pytest.raises(InputError, match="clusters is 4, expected 3 as in .*config.yaml"):
+    with pytest.raises(InputError, match="clusters must be 3 as in .*config.yaml, got 4"):
         begun(
             tmp_path / "s",
             Coarse(actions, SPLITS, FEW, Options(**{**options().to_dict(), "clusters": 4})),
@@ -132,17 +132,21 @@ def test_other_settings_are_refused(actions, tmp_path, calls):
         "clip_split": actions.clip_split[::-1],
     }
     for name, value in other.items():
-        with pytest.raises(InputError, match="^the poses are not those with which .*checksum is "):
+        with pytest.raises(
+            InputError, match=r"^the poses must have checksum \d+ as in .*config.yaml, got \d+"
+        ):
             begun(tmp_path / "s", coarse(actions.with_(**{name: value})))
-    with pytest.raises(InputError, match="experiment is 'noise', expected 'coarse'"):
+    with pytest.raises(InputError, match="experiment must be 'coarse' as in .*, got 'noise'"):
         begun(tmp_path / "s", Noise(actions, SPLITS, FEW, options()))
     assert (tmp_path / "s" / "config.yaml").read_text() == before
     (tmp_path / "s" / "config.yaml").write_text("options: {}\n")
-    with pytest.raises(InputError, match="config.yaml is not a study's configuration"):
+    with pytest.raises(
+        InputError, match="config.yaml must be a study's configuration .*, got options"
+    ):
         begun(tmp_path / "s", coarse(actions))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
-    with pytest.raises(InputError, match="mine is not empty, expected a new folder or a study's"):
+    with pytest.raises(InputError, match="mine must be a new folder or a study's, got other files"):
         begun(tmp_path / "mine", coarse(actions))
 
 
@@ -202,13 +206,14 @@ def test_a_study_of_other_methods_begins_anew(actions, tmp_path, calls, monkeypa
     now = study.VERSION
     monkeypatch.setattr(study, "VERSION", now + 1)
     with pytest.raises(
-        InputError, match=f"config.yaml is of a study of version {now}, expected {now + 1}: "
+        InputError,
+        match=f"config.yaml must be of a study of version {now + 1}, got version {now}: ",
     ):
         begun(tmp_path / "s", coarse(actions))
     config = tmp_path / "s" / "config.yaml"
     config.write_text(config.read_text().replace(f"version: {now}\n", ""))
     with pytest.raises(
-        InputError, match=f"config.yaml is of a study of version 1, expected {now + 1}: "
+        InputError, match=f"config.yaml must be of a study of version {now + 1}, got version 1: "
     ):
         begun(tmp_path / "s", coarse(actions))
 
@@ -266,18 +271,20 @@ def test_damaged_and_strange_cells(actions, tmp_path, calls):
     with np.load(path) as cell:
         whole = dict(cell)
     np.savez(path, scores=np.zeros(3))
-    with pytest.raises(InputError, match="is no cell of a study"):
+    with pytest.raises(InputError, match="must be a cell of a study, got other arrays"):
         one.results()
     np.savez(path, **(whole | {"auc": np.zeros(0)}))
-    with pytest.raises(InputError, match="is no cell of a study"):
+    with pytest.raises(InputError, match="must be a cell of a study, got other arrays"):
         one.run("cpu", quiet=True)
     scores = whole["scores"].copy()
     scores[0, 1] = np.nan
     np.savez(path, **(whole | {"scores": scores}))
-    with pytest.raises(InputError, match="is no cell of a study"):
+    with pytest.raises(InputError, match="must be a cell of a study, got other arrays"):
         one.results()
     np.savez(path, **(whole | {"rows": np.array(["isolation_forest"])}))
-    with pytest.raises(InputError, match="a cell of 'isolation_forest', expected one of 'nearest_"):
+    with pytest.raises(
+        InputError, match="must be a cell of 'nearest_neighbour', got one of 'isolation_forest'"
+    ):
         one.results()
     path.write_bytes(b"nothing")
     # Before anything that is missing is computed.

@@ -20,12 +20,12 @@ from gepc_geo.errors import InputError
 @click.option(
     "--normal-events",
     type=click.Path(path_type=Path),
-    help="Lines of gepc-geo watch that were false alarms; cameras are clips of DATA by name.",
+    help="False alarms, lines of gepc-geo watch; a camera is the clip of DATA of that name.",
 )
 @click.option(
     "--anomalies",
     type=click.Path(path_type=Path),
-    help="Labelled poses: prints how many abnormal events raise the alarm, before and after.",
+    help="Labelled poses; prints the recall of abnormal events, before and after.",
 )
 @click.option(
     "--labels", type=click.Path(path_type=Path), help="Folder of frame masks of --anomalies (.npy)."
@@ -46,18 +46,18 @@ def adapt(
     labels: Path | None,
     device: str,
 ) -> None:
-    """Refit what RUN takes for normal, a network stays as it is; RUN itself does, too.
+    """Refit the reference set and thresholds of RUN to DATA; the network and RUN do not change.
 
-    Without --normal-events all of DATA is normal behaviour, of a new camera for example. With it only
-    what people did in those events is: the operator's word that they were no reason for an alarm.
-    An event of camera "gate" is joined to the clip of DATA called gate, by frame numbers.
+    Without --normal-events, all poses in DATA are normal, for example those of a new camera. With
+    it, only the poses in those events are normal: an operator marked them as false alarms. An event
+    of camera "gate" belongs to the clip "gate" of DATA, by frame numbers.
 
-    Example:
+    For example:
 
         gepc-geo adapt runs/mine poses/new_camera --out runs/adapted
         gepc-geo adapt runs/mine poses/today --normal-events false.jsonl --out runs/adapted
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.streaming.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
@@ -67,13 +67,13 @@ def adapt(
 
     target = Run(out).model
     if target.exists() or Run(out).config.exists():
-        raise InputError(f"{out} holds a run already, expected another folder")
+        raise InputError(f"{out} must be a new folder, got an existing run")
     if labels is not None and anomalies is None:
-        raise InputError(f"--labels is {labels}, expected --anomalies with it")
+        raise InputError(f"--labels must be given with --anomalies, got {labels} alone")
     check_destination(target)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-    tracks = of_classes(tracks, normal, data)
+    tracks = select_classes(tracks, normal, data)
     detector = load_run(run, None, device, tracks)
     held_out = None
     if anomalies is not None:
@@ -90,15 +90,15 @@ def adapt(
             spans = [(event.camera, range(event.start, event.end + 1)) for event in events]
             frames = len({(camera, frame) for camera, span in spans for frame in span})
             click.echo(
-                f"note: what people did in {frames} frames, and in the windows that reach into them, is "
-                "normal from now on, wherever it happens; --anomalies shows what that costs"
+                f"note: behaviour in {frames} frames, and in the windows that overlap them, now "
+                "counts as normal in every place; --anomalies shows the loss of recall"
             )
     if held_out is not None:
         click.echo(f"recall before {before}")
         click.echo(f"recall after  {recall(adapted, held_out)}")
     events_path = None if normal_events is None else str(normal_events)
     Run(out).write_adapted(adapted, Run.of(run), {"path": str(data), "normal_events": events_path})
-    for name, one in (("before", detector), ("after", adapted)):
-        mode, threshold = alarm_threshold(one)
+    for name, fitted in (("before", detector), ("after", adapted)):
+        mode, threshold = alarm_threshold(fitted)
         click.echo(f"threshold {name:7s}{threshold:.6g} ({mode})")
     click.echo(f"model: {target}")

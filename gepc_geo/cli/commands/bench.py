@@ -24,9 +24,9 @@ from gepc_geo.errors import InputError
 @click.option("--quick", is_flag=True, help="Smaller sizes: minutes on two CPU cores.")
 @click.option("--out", type=click.Path(path_type=Path), help="Results to write (.json).")
 def bench(suite: str, device: str, quick: bool, out: Path | None) -> None:
-    """Measure speed side by side with what each part replaces; numbers are medians after a warm-up.
+    """Measure the speed of each part and of its alternatives: medians after a warm-up.
 
-    Example:
+    For example:
 
         gepc-geo bench --suite mixture --quick
     """
@@ -37,7 +37,7 @@ def bench(suite: str, device: str, quick: bool, out: Path | None) -> None:
 
     if out is not None:
         if out.suffix != ".json":
-            raise InputError(f"{out} has suffix {out.suffix!r}, expected .json")
+            raise InputError(f"{out} must have suffix .json, got {out.suffix!r}")
         check_destination(out)
     target = pick_device(device)
     for name, value in machine(target).items():

@@ -21,7 +21,7 @@ from gepc_geo.options import MODES
     type=float,
     required=True,
     metavar="X",
-    help="The most false alarms an hour of normal behaviour.",
+    help="Largest number of false alarms per hour of normal behaviour.",
 )
 @click.option("--mode", type=click.Choice(MODES), help="Scoring mode.  [default: the run's]")
 @device_option
@@ -38,18 +38,18 @@ def calibrate(
     mode: str | None,
     device: str,
 ) -> None:
-    """Choose the alarm threshold of RUN on the normal poses in DATA, and store it in its model.
+    """Choose the alarm threshold of RUN on the normal poses in DATA, and store it in the model.
 
-    A false alarm is one run of alarmed frames of a camera; gaps under a second are merged. What the
-    threshold is worth is measured on clips that it was not chosen on: each half of them by the
-    other's threshold; gepc-geo info RUN shows it again. The one that is stored is chosen on all.
-    DATA must not be what was trained on; if it is, there is a warning.
+    A false alarm is a series of alarmed frames of a camera; gaps under a second are merged. The
+    stored threshold is chosen on all clips. Its rate of false alarms is measured on held-out clips:
+    the threshold of each half of the clips is applied to the other half. gepc-geo info RUN shows
+    the rate again. DATA must not be the training poses; a warning says if it is.
 
-    Example:
+    For example:
 
         gepc-geo calibrate runs/mine poses/normal --false-alarms-per-hour 2
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.streaming import thresholds as alarms
@@ -58,30 +58,30 @@ def calibrate(
     check_destination(Run.of(run).model)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-    tracks = of_classes(tracks, normal, data)
+    tracks = select_classes(tracks, normal, data)
     alarms.check_fps(tracks)
     if tracks.frame_labels is not None and (tracks.frame_labels == 1).any():
         raise InputError(
-            f"{data} has {int((tracks.frame_labels == 1).sum())} abnormal frames, "
-            "expected normal behaviour only"
+            f"{data} must have normal frames only, got "
+            f"{int((tracks.frame_labels == 1).sum())} abnormal frames"
         )
-    known = float(np.sum(tracks.clip_length / tracks.fps)) / 3600
-    alarms.check_hours(known, false_alarms_per_hour)
+    hours = float(np.sum(tracks.clip_length / tracks.fps)) / 3600
+    alarms.check_hours(hours, false_alarms_per_hour)
     detector = load_run(run, None, device, tracks)
     if detector.was_trained_on(tracks):
         click.echo(
-            f"warning: {data} is what {run} was trained on, whose scores are lower than those of new "
-            "poses: expect more false alarms than wanted, and calibrate on other normal poses",
+            f"warning: {run} was trained on {data}, and training poses have lower scores than new "
+            "ones: calibrate on other normal poses, or expect more false alarms",
             err=True,
         )
     mode = detector.scoring_mode(mode)
     series = alarms.clip_series(detector, tracks, mode, quiet=False)
-    found = alarms.calibrate(series, mode, false_alarms_per_hour)
-    detector.alarm_ = found.to_dict()
+    alarm = alarms.calibrate(series, mode, false_alarms_per_hour)
+    detector.alarm_ = alarm.to_dict()
     detector.save(Run.of(run).model)
     click.echo(f"wanted        {false_alarms_per_hour:g} false alarms an hour")
-    click.echo(f"on held-out   {found.held_out}")
-    on_all = alarms.false_alarms(series, found.threshold)
-    click.echo(f"on all        {on_all / known:.3g} an hour ({on_all} in {known:.3g} hours)")
-    click.echo(f"threshold     {found.threshold:.6g} ({mode})")
+    click.echo(f"on held-out   {alarm.held_out}")
+    on_all = alarms.false_alarms(series, alarm.threshold)
+    click.echo(f"on all        {on_all / hours:.3g} an hour ({on_all} in {hours:.3g} hours)")
+    click.echo(f"threshold     {alarm.threshold:.6g} ({mode})")
     click.echo(f"model: {Run.of(run).model}")

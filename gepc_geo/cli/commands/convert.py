@@ -11,8 +11,8 @@ from gepc_geo.cli.choices import WRITABLE
 from gepc_geo.cli.data import data_options
 from gepc_geo.errors import InputError
 
-# Of the formats that are one file.
-_ENDINGS = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
+# Suffixes of the formats that are one file.
+_SUFFIXES = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
 
 
 @click.command()
@@ -29,7 +29,7 @@ _ENDINGS = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="File to write (native: .npz, pyskl: .pkl); of other formats the folder of the files.",
+    help="File to write (native: .npz, pyskl: .pkl, csv: .csv); for other formats a folder.",
 )
 def convert(
     data: Path,
@@ -43,33 +43,33 @@ def convert(
     to: str,
     out: Path,
 ) -> None:
-    """Convert the poses in DATA to the native format, or to another; --normal keeps those classes only.
+    """Convert the poses in DATA to another format; with --normal only clips of those classes.
 
-    Example:
+    For example:
 
         gepc-geo convert poses/test --labels poses/masks --out test.npz
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.io import IN_ONE_FILE, write
     from gepc_geo.io._common.file_names import file_names
     from gepc_geo.utils.files import check_destination
 
     if to in IN_ONE_FILE:
-        if out.suffix.lower() != _ENDINGS[to]:
+        if out.suffix.lower() != _SUFFIXES[to]:
             raise InputError(
-                f"{out} has suffix {out.suffix!r}, expected {_ENDINGS[to]} with --to {to}"
+                f"{out} must have suffix {_SUFFIXES[to]} with --to {to}, got {out.suffix!r}"
             )
         check_destination(out)
     elif out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file, expected the folder to write {to} files into")
+        raise InputError(f"{out} must be a folder with --to {to}, got a file")
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
-    tracks = of_classes(tracks, normal, data)
+    tracks = select_classes(tracks, normal, data)
     written = write(tracks, out, to)
     rates = np.unique(tracks.fps[~np.isnan(tracks.fps)])
     if to == "csv" and len(rates):
         click.echo(
-            f"note: tables have no frame rate: give --fps {rates[0]:g} when this one is read",
+            f"note: csv files have no frame rate: read this one with --fps {rates[0]:g}",
             err=True,
         )
     if to != "native" and tracks.frame_labels is not None:

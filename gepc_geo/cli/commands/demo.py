@@ -12,7 +12,7 @@ from gepc_geo.cli.data import device_option
 from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.errors import InputError
 
-#: What differs from the defaults: not every window is scored, a quarter of them tell as much.
+#: The demo's own defaults: it scores every fourth window to save time.
 DEMO = {"score_stride": 4}
 
 
@@ -21,12 +21,11 @@ DEMO = {"score_stride": 4}
 @device_option
 @setting_options(**DEMO)
 def demo(out: Path, device: str, **flags: Any) -> None:
-    """Simulate a crowd, train on its normal clips, score and evaluate the others, write a report.
+    """Simulate a crowd, train on normal clips, score and evaluate test clips, and write a report.
 
-    Unless told otherwise it scores every fourth window. The same command again goes on where it was
-    interrupted.
+    By default every fourth window is scored. After an interruption the same command resumes.
 
-    Example:
+    For example:
 
         gepc-geo demo --out runs/demo
     """
@@ -35,22 +34,22 @@ def demo(out: Path, device: str, **flags: Any) -> None:
 
     options = resolve(flags, None, "default", base=DEMO)
     try:
-        result = run_demo(out, options, device=device, say=click.echo)
+        result = run_demo(out, options, device=device, echo=click.echo)
     except KeyboardInterrupt:
-        click.echo(f"interrupted; the same command goes on from there (run: {out})", err=True)
+        click.echo(f"interrupted; the same command resumes (run: {out})", err=True)
         raise SystemExit(130) from None
-    click.echo("\nframe AUC, clips of " + " and ".join(NOT_COUNTED) + " left out")
+    click.echo("\nframe AUC without clips of " + " and ".join(NOT_COUNTED))
     for name, row in result.table.items():
         text = "  ".join(f"{mode} {value:.3f}" for mode, value in row.items())
         click.echo(f"  {name:22s}{text}")
-    click.echo("frame AUC by kind of anomaly (its clips and the normal ones)")
+    click.echo("frame AUC by kind of anomaly (clips of the kind and normal clips)")
     for kind, value in result.by_kind.items():
         note = "  (not counted)" if kind in NOT_COUNTED else ""
         click.echo(f"  {kind:22s}{value:.3f}{note}")
     written = write_evaluation(result.evaluation, result.test, out / "metrics.json", plots=True)
     over_all = result.evaluation.metrics
-    left_out = " and ".join(NOT_COUNTED)
-    click.echo(f"\nAUC {result.auc:.3f} ({over_all['mode']}; {left_out} left out)")
+    excluded = " and ".join(NOT_COUNTED)
+    click.echo(f"\nAUC {result.auc:.3f} ({over_all['mode']}; without {excluded})")
     click.echo(f"AUC {over_all['auc']:.3f} over all clips, as in the files:")
     click.echo(f"scores:  {out / 'scores.csv'}")
     click.echo(f"metrics: {written[0]}")

@@ -45,15 +45,15 @@ def evaluate(
     frames: int | None,
     device: str,
 ) -> None:
-    """Measure the detector of RUN on labelled poses: AUC, AP, EER, events, every mode.
+    """Measure the detector of RUN on labelled poses: AUC, AP, EER, events, AUC of each mode.
 
-    Labels are frame masks (--labels, or in the data) or, for whole clips, --normal classes.
+    Labels are frame masks (--labels, or in DATA) or, for whole clips, the classes of --normal.
 
-    Example:
+    For example:
 
         gepc-geo evaluate runs/mine poses/test --labels poses/masks --out metrics.json
     """
-    from gepc_geo.cli.classes import known_classes
+    from gepc_geo.cli.classes import checked_classes
     from gepc_geo.cli.evaluate import show, write_evaluation
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
@@ -62,24 +62,25 @@ def evaluate(
     from gepc_geo.utils.files import check_destination
 
     if out.suffix != ".json":
-        raise InputError(f"{out} has suffix {out.suffix!r}, expected .json")
+        raise InputError(f"{out} must have suffix .json, got {out.suffix!r}")
     if labels is not None and normal is not None:
         raise InputError(
-            f"--labels is {labels} (for frames) and --normal {normal} (for whole clips), "
-            "expected one of them"
+            f"labels must be --labels (of frames) or --normal (of clips), got {labels} and {normal}"
         )
     check_destination(out)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
-    names = known_classes(tracks, normal, data)
+    names = checked_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
     if labels is not None and tracks.frame_labels is not None:
         unknown = np.split(tracks.frame_labels < 0, tracks.frame_offset[1:-1])
-        lost = [name for name, one in zip(tracks.clip_names, unknown, strict=True) if one.all()]
-        if lost:
+        without = [
+            name for name, mask in zip(tracks.clip_names, unknown, strict=True) if mask.all()
+        ]
+        if without:
             click.echo(
-                f"note: {len(lost)} of {tracks.num_clips} clips have no mask in {labels} and are "
-                f"left out, the first is {lost[0]!r}",
+                f"note: {len(without)} of {tracks.num_clips} clips have no mask in {labels} and "
+                f"are not measured, the first is {without[0]!r}",
                 err=True,
             )
     options = ScoreOptions(mode, protocol, smooth, people_correction, padded)

@@ -17,19 +17,20 @@ from gepc_geo.cli.settings import CountOr, ListOf
 
 @click.group(cls=Group)
 def experiment() -> None:
-    """Run a protocol of the paper: a table, raw scores, plots, the resolved configuration.
+    """Run a protocol of the paper; write tables, scores, plots and the configuration.
 
-    The same command again goes on where it was interrupted: finished trainings are kept, and more
-    methods, seeds and splits cost only what is missing. The table is of all that the command names.
+    The same command resumes after the finished trainings. A command with more methods, seeds or
+    splits runs only the missing trainings. The table shows the methods, seeds and splits of the
+    command.
 
-    Example:
+    For example:
 
         gepc-geo experiment coarse --dataset nw_ucla --data nw_ucla --out runs/coarse
     """
 
 
 def _class_options(directions: str, splits: str) -> Callable[[Callable[..., Any]], Any]:
-    """Which clips, which splits of their classes, which side of them is normal."""
+    """Adds the flags for splits of classes and for the normal side of each split."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for decorate in (
@@ -37,14 +38,14 @@ def _class_options(directions: str, splits: str) -> Callable[[Callable[..., Any]
                 "--directions",
                 default=directions,
                 show_default=True,
-                help="Whether the classes of a split are normal (few-vs-many), or the others are.",
+                help="few-vs-many: classes of the split are normal; many-vs-few: the others.",
             ),
             click.option(
                 "--seed",
                 type=click.IntRange(min=0),
                 default=0,
                 show_default=True,
-                help="Seed of random splits and of composed streams.",
+                help="Seed of random splits and of streams.",
             ),
             click.option(
                 "--random",
@@ -52,15 +53,15 @@ def _class_options(directions: str, splits: str) -> Callable[[Callable[..., Any]
                 type=click.IntRange(min=0),
                 default=0,
                 show_default=True,
-                help="Random splits to draw, beside --splits, of 3 to 5 classes (of sets with fewer than 6: "
-                "2 up to all but one).",
+                help="Number of random splits besides --splits, of 3 to 5 classes each (for data "
+                "with fewer than 6 classes: 2 to all but one).",
             ),
             click.option(
                 "--splits",
                 default=splits,
                 show_default=True,
-                help="packaged, two (of those), names of those, a YAML file (lists of classes by name), "
-                f"{', '.join(PACKAGED)}, or none.",
+                help="packaged; two: the first two packaged; names of packaged splits; a YAML file "
+                f"(lists of classes by name); {', '.join(PACKAGED)}; or none.",
             ),
         ):
             command = decorate(command)
@@ -78,8 +79,7 @@ def _dataset_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _study_options(experiment: str | None = None) -> Callable[[Callable[..., Any]], Any]:
-    """Where the data lies, which methods are compared (only where an experiment is named), how they are
-    trained, and where the results go."""
+    """Adds the flags for data, training and results; for a named experiment also ``--methods``."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for decorate in (
@@ -89,25 +89,25 @@ def _study_options(experiment: str | None = None) -> Callable[[Callable[..., Any
                 type=click.IntRange(min=1),
                 default=1,
                 show_default=True,
-                help="Processes; they share the cores.",
+                help="Number of processes; they share the cores.",
             ),
             click.option(
                 "--set",
                 "changes",
                 multiple=True,
                 metavar="NAME=VALUE",
-                help="An option of the detector, as for train; again for more.",
+                help="An option of the detector, as for train; may be repeated.",
             ),
             click.option("--config", type=click.Path(path_type=Path), help="YAML file of options."),
             click.option(
                 "--budget",
                 type=CountOr("converge"),
-                help="Window passes a training; converge: as for train.  [default: the experiment's]",
+                help="Window passes per training, as for train.  [default: the experiment's]",
             ),
             click.option(
                 "--seeds",
                 metavar="A,B,C",
-                help="Of training.  [default: that of --config, or 0]",
+                help="Seeds of training.  [default: the seed of --config, or 0]",
             ),
             *(() if experiment is None else (_methods_option(experiment),)),
             click.option(
@@ -142,9 +142,9 @@ def _methods_option(experiment: str) -> Callable[[Callable[..., Any]], Any]:
 @_class_options(",".join(DIRECTIONS), "packaged")
 @_study_options("coarse")
 def coarse(**given: Any) -> None:
-    """Whole clips: some classes are normal, all others abnormal (section 4.2 of the paper).
+    """Whole clips: some classes are normal, all others are abnormal (section 4.2 of the paper).
 
-    Example:
+    For example:
 
         gepc-geo experiment coarse --dataset penn_action --data penn_action --out runs/coarse
     """
@@ -156,9 +156,9 @@ def coarse(**given: Any) -> None:
 @experiment.command(cls=Computing)
 @_study_options("fine")
 def fine(**given: Any) -> None:
-    """Frames of recordings: ShanghaiTech box tracks, official split (section 4.1 of the paper).
+    """Frames of recordings: ShanghaiTech box tracks, official split (section 4.1).
 
-    Example:
+    For example:
 
         gepc-geo experiment fine --data shanghaitech_boxes --out runs/fine
     """
@@ -171,9 +171,9 @@ def fine(**given: Any) -> None:
 @_class_options(",".join(DIRECTIONS), "packaged")
 @_study_options("streams")
 def streams(**given: Any) -> None:
-    """Frames of streams that are composed of Penn Action's clips.
+    """Frames of streams: clips of Penn Action one after another.
 
-    Example:
+    For example:
 
         gepc-geo experiment streams --data penn_action --out runs/streams
     """
@@ -190,13 +190,13 @@ def streams(**given: Any) -> None:
     type=ListOf(int),
     default=",".join(map(str, SHARES)),
     show_default=True,
-    help="Percent of the training clips that are abnormal, 0 first.",
+    help="Percentages of abnormal training clips, rising from 0.",
 )
 @_study_options("noise")
 def noise(**given: Any) -> None:
-    """Abnormal clips mixed into training: what AUC loses (figure 5 of the paper).
+    """Loss of AUC by abnormal clips among the training clips (figure 5 of the paper).
 
-    Example:
+    For example:
 
         gepc-geo experiment noise --dataset nw_ucla --data nw_ucla --out runs/noise
     """
@@ -210,9 +210,9 @@ def noise(**given: Any) -> None:
 @_class_options(",".join(DIRECTIONS), "two")
 @_study_options()
 def ablation(**given: Any) -> None:
-    """The paper's chain with one thing changed at a time, on the first two packaged splits.
+    """The paper's method with one option changed at a time, on two packaged splits.
 
-    Example:
+    For example:
 
         gepc-geo experiment ablation --dataset nw_ucla --data nw_ucla --out runs/ablation
     """

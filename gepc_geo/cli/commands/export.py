@@ -20,13 +20,13 @@ from gepc_geo.options import MODES
 )
 @click.option("--mode", type=click.Choice(MODES), help="Scoring mode.  [default: the run's]")
 def export(run: Path, format_: str, out: Path, mode: str | None) -> None:
-    """Write RUN as one graph: windows of key points in, anomaly scores out.
+    """Write RUN as one graph from windows of key points to anomaly scores.
 
-    Input: [windows, frames, joints, channels] float32 of the longest length, coordinates as in the
-    training poses, then confidence, then features. Runs without gepc_geo, in float32, with any number of
-    windows.
+    The input is [windows, frames, joints, channels] float32: windows of the longest length;
+    channels are the coordinates (as in the training poses), the confidence and the features. The
+    graph runs without gepc_geo, in float32, for any number of windows.
 
-    Example:
+    For example:
 
         gepc-geo export runs/mine --format onnx --out mine.onnx
     """
@@ -50,21 +50,22 @@ def export(run: Path, format_: str, out: Path, mode: str | None) -> None:
     if "assignment" in graph.outputs:
         click.echo(f"                assignment [windows, {detector.options_.clusters}] float32")
     if several:
-        threshold, what = (
-            frame_threshold(detector, graph.mode, ScoreOptions()),
-            "frames: evaluate's",
-        )
+        threshold = frame_threshold(detector, graph.mode, ScoreOptions())
+        use = "frames, as in gepc-geo evaluate"
     else:
-        threshold, what = detector.calibration_.thresholds[graph.mode], "single windows: predict's"
-    click.echo(f"threshold       {threshold:.4f} ({graph.mode}), for {what}")
+        threshold = detector.calibration_.thresholds[graph.mode]
+        use = "windows, as in GEPC.predict"
+    click.echo(f"threshold       {threshold:.4f} ({graph.mode}), for {use}")
     alarm = Alarm.of(detector)
     if alarm is not None:
         click.echo(
-            f"alarm           {alarm.threshold:.4f} ({alarm.mode}), for frames: watch's and report's"
+            f"alarm           {alarm.threshold:.4f} ({alarm.mode}), for frames, as in gepc-geo "
+            "watch and report"
         )
     click.echo(f"size            {out.stat().st_size / 1e6:.1f} MB")
-    used = None if graph.encoder.network is None else detector.network_
-    if used is not None and used.precision != "fp32":
+    network = None if graph.encoder.network is None else detector.network_
+    if network is not None and network.precision != "fp32":
         click.echo(
-            f"note: the run scores in {used.precision}, the graph in float32: scores differ by rounding"
+            f"note: the run scores in {network.precision}, the graph in float32: scores differ by "
+            "rounding"
         )

@@ -14,20 +14,20 @@ from gepc_geo.errors import InputError
 @click.command()
 @data_options
 @click.option(
-    "--picture", type=click.Path(path_type=Path), help="PNG to draw one pose of DATA into."
+    "--picture", type=click.Path(path_type=Path), help="PNG file for a picture of one pose of DATA."
 )
 def info(
     data: Path, format_: str, normal: str | None, picture: Path | None, **reading: Any
 ) -> None:
-    """Tell what is in DATA: poses (--normal: of those classes), or a run (its folder or model.pt).
+    """Describe DATA: poses, or a run (its folder or model.pt).
 
-    Of poses it also tells what looks wrong, as far as the numbers show it.
+    --normal selects poses of those classes. For poses, likely faults are listed, too.
 
-    Example:
+    For example:
 
         gepc-geo info poses/train
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.info import show_files, show_model, show_poses
     from gepc_geo.cli.reading import read_whole
     from gepc_geo.cli.run import Run
@@ -38,9 +38,11 @@ def info(
     is_run = Run(data).config.exists() or Run(data).model.exists()
     if picture is not None:
         if data.suffix == ".pt" or is_run:
-            raise InputError(f"--picture is {picture}, expected only with poses: {data} is a run")
+            raise InputError(
+                f"--picture must be given with poses only, got {picture} with run {data}"
+            )
         if picture.suffix.lower() != ".png":
-            raise InputError(f"{picture} has suffix {picture.suffix!r}, expected .png")
+            raise InputError(f"{picture} must have suffix .png, got {picture.suffix!r}")
         check_destination(picture)
     if data.suffix == ".pt":
         show_model(GEPC.load(data, device="cpu"))
@@ -49,9 +51,9 @@ def info(
         if (trained := Run(data).trained()).folder != data:
             click.echo(f"trained in      {trained.folder}")
     else:
-        found = read_whole(data, format_, **reading)
-        tracks = of_classes(found.tracks, normal, data)
-        show_files(found)
+        files = read_whole(data, format_, **reading)
+        tracks = select_classes(files.tracks, normal, data)
+        show_files(files)
         show_poses(tracks)
         if picture is not None:
             draw_pose(tracks, picture)

@@ -17,11 +17,11 @@ from gepc_geo.errors import InputError
     "--out", type=click.Path(path_type=Path), required=True, help="Table to write (.csv or .npz)."
 )
 def merge(parts: tuple[Path, ...], out: Path) -> None:
-    """Join all PARTs of a table, in any order, to the file that score without --shard writes.
+    """Join all PARTs of a table, in any order, to the table that score writes without --shard.
 
-    Parts must be of one run, the same data and the same options, each shard once.
+    All parts must have the same run, data and options, and each shard must be given once.
 
-    Example:
+    For example:
 
         gepc-geo merge part_1.npz part_2.npz --out scores.csv
     """
@@ -30,7 +30,7 @@ def merge(parts: tuple[Path, ...], out: Path) -> None:
     from gepc_geo.utils.files import check_destination
 
     if out.suffix not in (".csv", ".npz"):
-        raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
+        raise InputError(f"{out} must have suffix .csv or .npz, got {out.suffix!r}")
     check_destination(out)
     columns = join_parts(parts)
     write_table(columns, out)

@@ -15,16 +15,16 @@ from gepc_geo.cli.data import data_options
     "--scores",
     type=click.Path(path_type=Path),
     required=True,
-    help="Table of gepc-geo score, of level window, person, frame or clip (.csv or .npz).",
+    help="Table of gepc-geo score of level window, person, frame or clip (.csv or .npz).",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Film to write (.mp4 or .gif)."
+    "--out", type=click.Path(path_type=Path), required=True, help="Video to write (.mp4 or .gif)."
 )
-@click.option("--clip", help="Which clip.  [default: the one with the highest score]")
+@click.option("--clip", help="Clip to draw.  [default: the clip with the highest score]")
 @click.option(
     "--frames-dir",
     type=click.Path(path_type=Path),
-    help="Pictures to draw over, one a frame in the order of their names.  [default: blank]",
+    help="Folder of background images, one per frame, sorted by name.  [default: blank]",
 )
 def render(
     data: Path,
@@ -39,21 +39,21 @@ def render(
     clip: str | None,
     frames_dir: Path | None,
 ) -> None:
-    """Film one clip of DATA: skeletons over blank or given frames, the redder the higher the score.
+    """Draw a video of one clip of DATA: skeletons, redder for higher scores.
 
-    With scores of windows everybody has a colour of their own; with those of frames the person who
-    decided each.
+    With scores of windows, each person is coloured by their own scores. With scores of frames, only
+    the most abnormal person of each frame is coloured.
 
-    Example:
+    For example:
 
         gepc-geo render poses/test --scores scores.csv --out clip.mp4
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.report import video
 
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-    tracks = of_classes(tracks, normal, data)
+    tracks = select_classes(tracks, normal, data)
     shown = video.render(
         tracks, video.read_scores(scores), out, clip=clip, frames_dir=frames_dir, quiet=False
     )

@@ -22,8 +22,8 @@ from gepc_geo.errors import InputError
 @click.option(
     "--train",
     type=click.Path(path_type=Path),
-    help="Normal poses to show beside what is abnormal (of data with splits, those of split train)."
-    "  [default: what the run was trained on, where it still is]",
+    help="Normal poses for comparison (of split train, if there is one).  [default: the training "
+    "poses, if they still exist]",
 )
 @score_options
 @device_option
@@ -47,16 +47,16 @@ def report(
     frames: int | None,
     device: str,
 ) -> None:
-    """Write one HTML file that shows what the detector of RUN finds in DATA, and why.
+    """Write one HTML file that explains the scores of DATA by the detector of RUN.
 
-    It needs no network: timelines, the people of every peak as moving skeletons beside similar normal
-    movements, the action words, and, with labels, how good the scores are.
+    The page works offline. It shows timelines, the people at each peak as moving skeletons next to
+    similar normal movements, the clusters and, with labels, metrics.
 
-    Example:
+    For example:
 
         gepc-geo report runs/mine poses/test --labels poses/masks --out report.html
     """
-    from gepc_geo.cli.classes import known_classes
+    from gepc_geo.cli.classes import checked_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.report import training_poses
     from gepc_geo.cli.run import Run, load_run
@@ -65,21 +65,20 @@ def report(
     from gepc_geo.utils.files import check_destination
 
     if out.suffix not in (".html", ".htm"):
-        raise InputError(f"{out} has suffix {out.suffix!r}, expected .html")
+        raise InputError(f"{out} must have suffix .html, got {out.suffix!r}")
     if labels is not None and normal is not None:
         raise InputError(
-            f"--labels is {labels} (for frames) and --normal {normal} (for whole clips), "
-            "expected one of them"
+            f"labels must be --labels (of frames) or --normal (of clips), got {labels} and {normal}"
         )
     check_destination(out)
     plotting_script()
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
-    names = known_classes(tracks, normal, data)
+    names = checked_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
-    training, why = training_poses(Run.of(run), train, skeleton, image_size, detector)
-    if why:
-        click.echo(f"note: {why}", err=True)
+    training, reason = training_poses(Run.of(run), train, skeleton, image_size, detector)
+    if reason:
+        click.echo(f"note: {reason}", err=True)
     folder = Run.of(run).folder
     content = gather(
         detector,
@@ -87,7 +86,7 @@ def report(
         train=training,
         normal=names,
         options=ScoreOptions(mode, protocol, smooth, people_correction, padded),
-        about={"run": folder.name or str(folder), "data": data.name or str(data), "train": why},
+        about={"run": folder.name or str(folder), "data": data.name or str(data), "train": reason},
         quiet=False,
     )
     write_page(content, out)

@@ -17,15 +17,13 @@ from gepc_geo.options import MODES
 
 
 def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``RUN`` before the data, and how windows become scores of frames and clips."""
+    """Adds the flags for scores of frames and clips."""
     for decorate in (
-        click.option(
-            "--frames", type=int, help="Frames of a clip-level run; must be those of the run."
-        ),
+        click.option("--frames", type=int, help="Frames of a clip-level run, as in training."),
         click.option(
             "--padded/--no-padded",
             default=None,
-            help="Keep tracks shorter than the shortest window.  [default: for frames no, else yes]",
+            help="Score tracks shorter than any window.  [default: for frames no, else yes]",
         ),
         click.option(
             "--people-correction", is_flag=True, help="Account for the number of people in a frame."
@@ -43,7 +41,7 @@ def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(PROTOCOLS),
             default="corrected",
             show_default=True,
-            help="Frame aggregation; reference: the public implementation's, the most normal person decides.",
+            help="Frame aggregation; reference: the public implementation's (most normal person).",
         ),
         click.option(
             "--mode", type=click.Choice(MODES), help="Scoring mode.  [default: the run's]"
@@ -63,14 +61,14 @@ def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--level",
     type=click.Choice(LEVELS),
     default=None,
-    help="What a row is.  [default: frame; clip for clip-level runs]",
+    help="Kind of rows.  [default: frame; for clip-level runs clip]",
 )
 @click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Score part I of N only: whole clips, each part about as many person-frames. --out is then "
-    "an .npz for gepc-geo merge, not yet smoothed.",
+    help="Score only shard I of N: whole clips, about as many person-frames in each shard. --out "
+    "is an .npz file for gepc-geo merge, which smooths.",
 )
 @score_options
 @device_option
@@ -97,11 +95,11 @@ def score(
 ) -> None:
     """Score the poses in DATA with the detector of RUN; higher is more abnormal.
 
-    RUN, here as everywhere, is the folder of a run or the model.pt in it.
+    RUN is the folder of a run, or the model.pt in it.
 
     Known labels (frame masks, or --normal for clips) become a column.
 
-    Example:
+    For example:
 
         gepc-geo score runs/mine poses/test --out scores.csv
 
@@ -109,7 +107,7 @@ def score(
 
         torchrun --nproc-per-node 4 -m gepc_geo score runs/mine poses/test --out scores.csv
     """
-    from gepc_geo.cli.classes import known_classes
+    from gepc_geo.cli.classes import checked_classes
     from gepc_geo.cli.ranks import ranks
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
@@ -125,10 +123,10 @@ def score(
             part = None if shard is None else Shard.parse(shard)
             if part is not None and out.suffix != ".npz":
                 raise InputError(
-                    f"{out} has suffix {out.suffix!r}, expected .npz with --shard {part}"
+                    f"{out} must have suffix .npz with --shard {part}, got {out.suffix!r}"
                 )
             if out.suffix not in (".csv", ".npz"):
-                raise InputError(f"{out} has suffix {out.suffix!r}, expected .csv or .npz")
+                raise InputError(f"{out} must have suffix .csv or .npz, got {out.suffix!r}")
             if distributed.is_first():
                 check_destination(out)
             Run.of(run).check()
@@ -140,24 +138,24 @@ def score(
             for flag, value, own in (("--labels", labels, "frame"), ("--normal", normal, "clip")):
                 if value is not None and level != own:
                     raise InputError(
-                        f"{flag} is {value}, which only --level {own} uses, expected none with "
+                        f"{flag} must be given with --level {own} only, got {value} with "
                         f"--level {level}"
                     )
-            known = None
-            names = known_classes(tracks, normal, data)
+            label_column = None
+            names = checked_classes(tracks, normal, data)
             if names is not None:
-                known = clip_labels(tracks, names)
+                label_column = clip_labels(tracks, names)
             elif level == "frame":
-                known = tracks.frame_labels
+                label_column = tracks.frame_labels
             options = ScoreOptions(
                 mode or detector.mode, protocol, smooth, people_correction, padded
             )
-        common = partial(origin, Run.of(run).model, tracks, level, options, known)
+        common = partial(origin, Run.of(run).model, tracks, level, options, label_column)
         distributed.check_same(common, "run, poses or options")
         if part is None:
-            columns = score_all(detector, tracks, level, options, known, quiet=False)
+            columns = score_all(detector, tracks, level, options, label_column, quiet=False)
             distributed.from_first(lambda: write_table(columns, out))
         else:
-            columns = score_shard(detector, tracks, level, options, known, part, quiet=False)
+            columns = score_shard(detector, tracks, level, options, label_column, part, quiet=False)
             distributed.from_first(lambda: write_part(columns, out, part, common()))
         click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")

@@ -24,10 +24,10 @@ from gepc_geo.options.presets import PRESETS
     type=click.Choice(tuple(PRESETS)),
     default="default",
     show_default=True,
-    help="gepc: the paper's autoencoder, clusters and mixture on the default's input; paper: the published "
-    "method with the public implementation's settings.",
+    help="gepc: the paper's autoencoder, clusters and mixture on the default input; paper: the "
+    "published method with the public implementation's settings.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the run.")
+@click.option("--resume", is_flag=True, help="Resume from the last checkpoint of the run.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard events into the run.")
 @device_option
 @setting_options()
@@ -49,7 +49,7 @@ def train(
 ) -> None:
     """Train a detector on the normal poses in DATA.
 
-    Example:
+    For example:
 
         gepc-geo train poses/train --out runs/mine
 
@@ -57,7 +57,7 @@ def train(
 
         torchrun --nproc-per-node 4 -m gepc_geo train poses/train --out runs/mine
     """
-    from gepc_geo.cli.classes import of_classes
+    from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.ranks import ranks
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run
@@ -66,10 +66,10 @@ def train(
 
     run = Run(out)
     with ranks():
-        began = distributed.from_first(lambda: run.start(resume))
-        base = None if began is None else began["options"]
+        saved = distributed.from_first(lambda: run.start(resume))
+        base = None if saved is None else saved["options"]
         with distributed.raise_on_all_ranks():
-            # What is wrong with a flag is said before anything is read.
+            # A wrong flag is refused before the poses are read.
             resolve(flags, config, preset, base)
             target = pick_device(device)
         with distributed.raise_on_all_ranks():
@@ -78,27 +78,27 @@ def train(
             reading |= {"normal": names, "fps": fps}
             reading["image_size"] = None if image_size is None else list(image_size)
             tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
-            tracks = of_classes(tracks, normal, data)
+            tracks = select_classes(tracks, normal, data)
             options = resolve(flags, config, preset, base, tracks)
-        # Before the comparison: the run's configuration has what auto stood for when it began.
+        # Before the comparison, as the run's configuration has the resolved precision.
         options = distributed.from_first(lambda: run.settle(options, target))
         with distributed.raise_on_all_ranks():
-            if began is not None and distributed.is_first():
-                # Where the data lies may have changed; the checkpoint knows whether it is the same.
+            if saved is not None and distributed.is_first():
+                # The path may have changed; the checkpoint compares the poses themselves.
                 run.check_resumed(options, reading)
         click.echo(f"{tracks!r}")
         if distributed.is_first():
-            _say_what_is_trained(options, flags, tracks.usual_fps)
-        if began is None:
-            begun = {"path": str(data), **reading}
-            distributed.from_first(lambda: run.write_config(options, data=begun))
+            _echo_training(options, flags, tracks.usual_fps)
+        if saved is None:
+            entries = {"path": str(data), **reading}
+            distributed.from_first(lambda: run.write_config(options, data=entries))
         try:
             detector = run.train(
                 tracks, options, resume=resume, device=device, tensorboard=tensorboard
             )
         except KeyboardInterrupt:
             if distributed.is_first():
-                text = f"interrupted; go on with the same command and --resume (run: {out})"
+                text = f"interrupted; the same command with --resume resumes (run: {out})"
                 click.echo(text, err=True)
             raise SystemExit(130) from None
         click.echo(f"model: {run.model}")
@@ -107,21 +107,22 @@ def train(
         click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")
 
 
-def _say_what_is_trained(options: Options, flags: dict[str, Any], fps: float) -> None:
-    """What will be learned, of windows how long; a warning of flags that make no difference to it."""
+def _echo_training(options: Options, flags: dict[str, Any], fps: float) -> None:
+    """Prints what is trained, and a warning about flags without effect."""
     lengths = ", ".join(map(str, options.frames_of(fps)))
-    assumed = ", at 24 a second as the poses have no rate (--fps)" if math.isnan(fps) else ""
+    assumed = ", at an assumed rate of 24 per second (--fps)" if math.isnan(fps) else ""
     click.echo(f"windows of {lengths} frames{'' if options.frames else assumed}")
     if options.needs_network:
         click.echo(f"training a network for mode {options.mode}")
         return
     click.echo(
-        "learning the nearest people and a classifier of altered windows, no autoencoder "
+        "learning the nearest people and a classifier of altered windows, without autoencoder "
         "(--preset gepc or paper trains one)"
     )
     idle = [f"--{name.replace('_', '-')}" for name in NETWORK_OPTIONS if flags[name] is not None]
     if idle:
-        text = f"{', '.join(idle)} make no difference, as mode {options.mode} trains no autoencoder"
         click.echo(
-            f"warning: {text}, expected another --mode, as presets gepc and paper have", err=True
+            f"warning: {', '.join(idle)} have no effect in mode {options.mode}, which trains no "
+            "autoencoder (presets gepc and paper train one)",
+            err=True,
         )
