@@ -71,7 +71,7 @@ class Normal:
             words: Windows whose clusters are the words. (default: these windows' own)
         """
         plane = to_plane(windows.table.keypoints, windows.skeleton)
-        assignment, places = detector.scorer_.places(windows)
+        assignment, places = detector.scorer_.coordinates(windows)
         centers = None
         if assignment is None:
             count = min(detector.options_.clusters, len(places))
@@ -213,7 +213,7 @@ class Stage:
             own = np.flatnonzero(self.windows.size[index] == length)
             if len(own) and len(one.windows):
                 windows = self.windows.subset(index[own]).of_length(length)
-                places = self.detector.scorer_.places(windows)[1]
+                places = self.detector.scorer_.coordinates(windows)[1]
                 for at, chosen in zip(own.tolist(), nearest_normal(one, places), strict=True):
                     found[at] = one.sequences(chosen)
         return found

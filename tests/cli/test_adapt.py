@@ -144,7 +144,7 @@ def test_a_new_camera(folder, tmp_path):
 
 def test_refuses_in_one_sentence(folder, tmp_path):
     for arguments, said in (
-        (["--normal-events", tmp_path / "none.jsonl"], "cannot be read"),
+        (["--normal-events", tmp_path / "none.jsonl"], "none.jsonl does not exist"),
         (["--labels", tmp_path], "expected --anomalies with it"),
         (["--anomalies", folder / "new.npz"], "no abnormal frames"),
     ):
@@ -158,7 +158,11 @@ def test_refuses_in_one_sentence(folder, tmp_path):
         *("adapt", folder / "run", folder / "new.npz", "--out", tmp_path / "out"),
         *("--normal-events", tmp_path / "bad.jsonl"),
     )
-    assert result.exit_code == 2 and "bad.jsonl: line 1: '{}' is no alert" in result.output
+    assert (
+        result.exit_code == 2
+        and "bad.jsonl, line 1: an alert must be a line of gepc-geo watch, got '{}'"
+        in result.output
+    )
 
 
 def test_the_end_of_an_alert_replaces_its_beginning(tmp_path):

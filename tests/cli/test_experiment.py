@@ -249,7 +249,7 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
         (["--set", "clusters=[1"], "--set is 'clusters=[1', expected a value in YAML"),
         (["--set", "lr=2020-13-45"], "--set is 'lr=2020-13-45', expected a value in YAML"),
         (["--seeds", "4294967296"], "expected different whole numbers from 0 to 4294967295"),
-        (["--set", "clusters=x"], "the command line: clusters is 'x', expected a whole number"),
+        (["--set", "clusters=x"], "the command line: clusters must be a whole number, got 'x'"),
         (["--splits", "packaged"], "--splits is 'packaged', expected a YAML file, none or"),
         (["--splits", "none"], "there are no splits, expected --splits or --random"),
         (

@@ -39,7 +39,9 @@ def test_a_folder_with_files_of_a_runs_names_is_refused_and_left_alone(name, tmp
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "run").write_text("mine")
-    with pytest.raises(InputError, match=r"run/config.yaml cannot be written, expected a writable"):
+    with pytest.raises(
+        InputError, match=r"could not write \S*run/config.yaml: \S*run is not a writable folder"
+    ):
         Run(tmp_path / "run").start(resume=False)
 
 
@@ -111,8 +113,8 @@ def test_a_run_without_a_checkpoint_is_resumed_too(tmp_path, walkers):
         ({"data": {}}, "is not a run's configuration, expected options by name"),
         ({"options": {}}, "is not a run's configuration, expected data by name"),
         ({"options": 3, "data": {}}, "is not a run's configuration, expected options by name"),
-        ({"options": {"ln": 3}, "data": {}}, "has the unknown option 'ln'"),
-        ([], "holds a list, expected a run's configuration"),
+        ({"options": {"ln": 3}, "data": {}}, "must have only the options lengths, .*, got 'ln'"),
+        ([], "must be a run's configuration with values by name, got a list"),
     ],
 )
 def test_configurations_that_are_none(content, message, tmp_path):

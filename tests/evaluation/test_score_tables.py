@@ -47,7 +47,7 @@ def test_options_that_a_level_does_not_use_are_refused(detector, walkers, level,
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_unknown_modes_are_refused(detector, walkers, level):
-    with pytest.raises(InputError, match="mode is 'foo', expected combined or nearest"):
+    with pytest.raises(InputError, match="mode must be combined or nearest .*, got 'foo'"):
         score_table(detector, walkers, level, ScoreOptions(mode="foo"))
 
 
@@ -99,7 +99,7 @@ def test_each_mode_is_its_own_score(detector, walkers):
 def test_modes_that_need_a_network_are_refused_without_one(plain, walkers, level, monkeypatch):
     monkeypatch.setattr(GEPC, "window_scores", None)
     with pytest.raises(
-        InputError, match="mode is 'latent'; this detector has no network, expected"
+        InputError, match="mode must be .*, got 'latent': this detector must be fitted with"
     ):
         score_table(plain, walkers, level, ScoreOptions(mode="latent"))
 

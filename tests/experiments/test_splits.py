@@ -183,9 +183,9 @@ def test_what_a_command_line_can_ask_for(tmp_path):
         ("a: walk", "split 'a' is 'walk', expected a list"),
         ("a: []", "split 'a' is \\[\\], expected a list"),
         ("a: [x, y, x]", "split 'a' has a class twice"),
-        ("a: [x]\na: [y]", "cannot be read, expected .*: 'a' is there twice"),
+        ("a: [x]\na: [y]", "must be .*: names must be different, got 'a' twice"),
         ("a/b: [x]", "has split 'a/b', expected a name of letters"),
-        ("- x", "holds a list"),
+        ("- x", "must be .* with values by name, got a list"),
     ],
 )
 def test_files_of_something_else(text, message, tmp_path):

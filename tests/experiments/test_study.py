@@ -282,7 +282,9 @@ def test_damaged_and_strange_cells(actions, tmp_path, calls):
     path.write_bytes(b"nothing")
     # Before anything that is missing is computed.
     one.path(one.cells()[1]).unlink()
-    with pytest.raises(InputError, match=f"{path} is not a readable .* \\(delete it to compute"):
+    with pytest.raises(
+        InputError, match=f"{path} must be a cell of a study, got .* \\(delete it to compute"
+    ):
         one.run("cpu", quiet=True)
     assert len(calls) == 2
 
@@ -330,6 +332,6 @@ def test_a_cell_that_fails_in_a_worker_ends_the_study(actions, tmp_path):
     short = Coarse(actions, SPLITS, FEW, options(holdout=0.5))
     short.options.clusters = 50
     one = begun(tmp_path / "s", short, ("gepc",))
-    with pytest.raises(InputError, match="^gepc__.*: clusters is 50, expected at most"):
+    with pytest.raises(InputError, match="^gepc__.*: clusters must be at most .*, got 50"):
         one.run("cpu", jobs=2, quiet=True)
     assert not (one.folder / "cells").exists()

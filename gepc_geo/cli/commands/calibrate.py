@@ -76,7 +76,7 @@ def calibrate(
         )
     mode = detector.scoring_mode(mode)
     series = alarms.clip_series(detector, tracks, mode, quiet=False)
-    found = alarms.calibrate(series, mode, false_alarms_per_hour)
+    found = alarms.choose_alarm(series, mode, false_alarms_per_hour)
     detector.alarm_ = found.to_dict()
     detector.save(Run.of(run).model)
     click.echo(f"wanted        {false_alarms_per_hour:g} false alarms an hour")
