@@ -44,7 +44,7 @@ def test_every_competitor_is_an_estimator(name):
 def test_short_tracks_and_wrong_options_are_refused(name, walkers):
     with pytest.raises(InputError, match="must give at least 2 windows of 120 frames, got 0"):
         COMPETITORS[name](Options(lengths=["120"])).fit(walkers, device="cpu")
-    with pytest.raises(InputError, match="seed must be at least 0, got -1"):
+    with pytest.raises(InputError, match="random_state must be at least 0, got -1"):
         COMPETITORS[name](Options(random_state=-1)).fit(walkers, device="cpu")
     with pytest.raises(InputError, match="the poses must be PoseTracks .*, got ndarray"):
         COMPETITORS[name]().fit(walkers.keypoints, device="cpu")

@@ -146,7 +146,10 @@ def test_refuses_in_one_sentence(folder, tmp_path):
     for arguments, said in (
         (["--normal-events", tmp_path / "none.jsonl"], "none.jsonl does not exist"),
         (["--labels", tmp_path], "expected --anomalies with it"),
-        (["--anomalies", folder / "new.npz"], "no abnormal frames"),
+        (
+            ["--anomalies", folder / "new.npz"],
+            "must have frames with label abnormal (--labels), got none",
+        ),
     ):
         result = run(
             "adapt", folder / "run", folder / "new.npz", "--out", tmp_path / "out", *arguments

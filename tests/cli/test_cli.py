@@ -389,7 +389,7 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             tmp_path / "r",
             "--lengths",
             "1s,1",
-        ): "lengths has '1', expected frames, at least 2",
+        ): "lengths must be frames, at least 2 (12), or seconds (0.5s), got '1'",
         ("train", test, "--out", tmp_path / "r", "--lengths", "12", "--frames", "24"): (
             "lengths is 12, expected none with frames 24, as a whole clip is one window of those"
         ),
@@ -534,7 +534,10 @@ def test_configuration_files_that_cannot_be_used(files, tmp_path):
         ("bugdet: 3", "must have only the options lengths, "),
         ("- 3", "must be a configuration with values by name, got a list"),
         ("a: [", "must be a configuration in YAML, got an error: "),
-        ("branches: [static, dynamic]", "branches must be static or global, got 'dynamic'"),
+        (
+            "branches: [static, dynamic]",
+            "branches must be static or global or inferred, got 'dynamic'",
+        ),
     ):
         config.write_text(text)
         line = refused("train", files / "train", "--out", tmp_path / "r", "--config", config)
@@ -561,7 +564,9 @@ def test_a_refused_run_takes_back_its_own_files_only(files, tmp_path):
     line = refused(*data, mine, "--config", mine / "config.yaml", "--clusters", 99999)
     assert "mine holds a run already, expected --resume or another folder" in line
     assert (mine / "config.yaml").read_text() == "budget: 640\n"
-    assert "clusters is 99999" in refused(*data, tmp_path / "r", *TINY, "--clusters", 99999)
+    assert "training windows of the rarest length, got 99999" in refused(
+        *data, tmp_path / "r", *TINY, "--clusters", 99999
+    )
     # Diverges before its first checkpoint, when log and events are begun.
     wild = ("--lr", 1e30, "--clip-norm", 1e30, "--tensorboard")
     assert "expected finite numbers" in refused(*data, tmp_path / "r", *TINY, *wild)
@@ -582,7 +587,7 @@ def test_folders_in_place_of_results_are_refused_before_the_work(
         "d.json": ("evaluate", files / "run", files / "test"),
     }
     line = refused(*commands[name], *labels)
-    assert f"{name} is a folder, expected the name of a file to write" in line
+    assert f"{name} must be a file to write, got a folder" in line
     assert list(tmp_path.iterdir()) == [out] and not list(out.iterdir())
 
 

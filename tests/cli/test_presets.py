@@ -62,7 +62,7 @@ def test_the_published_method_takes_poses_of_every_kind(name, scale, warning, fi
     result = train(files / f"{name}.npz", tmp_path / "run", *FLAGS)
     assert result.exit_code == 0, result.output
     assert warning in result.stderr
-    assert (result.stderr.count("no image size") == 1) == bool(warning)
+    assert (result.stderr.count("must have an image size") == 1) == bool(warning)
     found = options_of(tmp_path / "run")
     assert (found["scale"], found["augment"], found["lr"]) == (scale, "paper", 1e-3)
     # The same command again goes on.
@@ -73,7 +73,7 @@ def test_the_published_method_takes_poses_of_every_kind(name, scale, warning, fi
 def test_what_is_asked_for_is_not_overridden(files, tmp_path):
     result = train(files / "solid.npz", tmp_path / "run", *FLAGS, "--scale", "height")
     assert result.exit_code == 0, result.output
-    assert "no image size" not in result.stderr
+    assert "must have an image size" not in result.stderr
     assert options_of(tmp_path / "run")["scale"] == "height"
     result = train(files / "solid.npz", tmp_path / "other", *FLAGS, "--scale", "image")
     assert result.exit_code == 2

@@ -198,7 +198,7 @@ def test_evaluating_needs_labels(detector, crowd, monkeypatch):
             evaluate(detector, crowd.with_(frame_labels=labels))
     with pytest.raises(InputError, match="0 of the 9 known clip labels .* say abnormal"):
         evaluate(detector, crowd, normal=set(crowd.clip_label))
-    with pytest.raises(InputError, match="mode must be combined or nearest .*, got 'foo'"):
+    with pytest.raises(InputError, match="mode is 'foo', expected combined or nearest"):
         evaluate(detector, crowd, options=ScoreOptions(mode="foo"))
 
 

@@ -463,7 +463,7 @@ def test_refuses_detectors_it_cannot_stream(detector):
 
 def test_scores_that_are_no_numbers_are_left_out(detector, crowd, monkeypatch):
     scorer = OnlineScorer(detector)
-    real = WindowScorer.few
+    real = WindowScorer.score_few
 
     def broken(self, windows, modes):
         scored = real(self, windows, modes)
