@@ -24,8 +24,8 @@ __all__ = [
     "__version__",
 ]
 
-# The module of each public name. A name is imported at its first use: the command line, which is part
-# of this package, shows its help without PyTorch.
+# The module of each public name. A name is imported at its first use: the command line, which is
+# part of this package, shows its help without PyTorch.
 _MODULES = {
     "GEPC": "gepc_geo.detector.gepc",
     "Frame": "gepc_geo.streaming.frames",

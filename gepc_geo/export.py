@@ -17,7 +17,7 @@ from torch_geometric.data import Batch, Data
 
 from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.density.mixture.gaussian import GaussianComponents
-from gepc_geo.density.normality import Parts, of_views
+from gepc_geo.density.normality import Parts, combine_views
 from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.errors import InputError
 from gepc_geo.options import COMBINED, NETWORK_MODES
@@ -92,7 +92,7 @@ class ScoringGraph(nn.Module):
             first = (longest - length) // 2
             parts = self._encode(keypoints[:, first : first + length], image_size)
             own = {
-                mode: of_views(mode, score.unflatten(0, (self.copies, count)))
+                mode: combine_views(mode, score.unflatten(0, (self.copies, count)))
                 for mode, score in self._scores(length, parts).items()
             }
             if self.mode == COMBINED:

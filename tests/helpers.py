@@ -1,4 +1,4 @@
-"""What several test modules use: a network small enough to train in a moment, scripts as modules."""
+"""What several test modules use: a network that trains in a moment, scripts as modules."""
 
 from __future__ import annotations
 

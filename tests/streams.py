@@ -49,7 +49,7 @@ def line(camera: str, frame: int, ids, keypoints, confidence) -> str:
 
 
 def write_another_day(folder: Path) -> None:
-    """Beside ``folder/poses/test``: poses of other days, a stream of them, an operator's false alarm."""
+    """Writes poses of other days, a stream of them and a false alarm beside ``poses/test``."""
     for name in ("normal", "today"):
         shutil.copytree(folder / "poses" / "test", folder / "poses" / name)
     today = read(folder / "poses" / "today")

@@ -1,4 +1,4 @@
-"""Every code block of docs/ runs (long ones at a declared small size), and the site builds strictly."""
+"""Every code block of docs/ runs (long ones at a small size), and the site builds strictly."""
 
 from __future__ import annotations
 

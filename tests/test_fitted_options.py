@@ -108,7 +108,7 @@ def crowd():
 def everything(detector: GEPC, crowd, walkers) -> dict[str, np.ndarray]:
     """All that a detector says of poses, by name."""
     windows = detector.windows(crowd)
-    assignment, nearest = detector.scorer_.places(windows)
+    assignment, nearest = detector.scorer_.coordinates(windows)
     shares = [share for _, share in input_shares(detector.scorer_, windows, detector.mode)]
     scored = detector.window_scores(crowd)
     graph = ScoringGraph(detector).eval()
@@ -125,7 +125,7 @@ def everything(detector: GEPC, crowd, walkers) -> dict[str, np.ndarray]:
         **scored.scores,
         "places": assignment,
         "nearest places": nearest,
-        "batch": detector.scorer_.few(windows).scores[detector.mode],
+        "batch": detector.scorer_.score_few(windows).scores[detector.mode],
         "shares": torch.cat(shares).numpy(),
         "soft": detector.soft_assignment(crowd),
         "predict": detector.predict(crowd),
@@ -242,7 +242,7 @@ def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, c
         lambda: alarm_threshold(fitted),
         lambda: evaluate(fitted, crowd),
     ):
-        with pytest.raises(InputError, match="mode is 'best', expected combined or nearest or"):
+        with pytest.raises(InputError, match="mode must be combined or nearest or .*, got 'best'"):
             ask()
     assert not (tmp_path / "model.pt").exists()
 
@@ -293,7 +293,7 @@ def test_a_fit_that_ends_early_leaves_the_detector_whole(
 
 def test_a_first_fit_that_is_refused_leaves_nothing(walkers, crowd):
     detector = GEPC(**{**SMALL, "clusters": 9999})
-    with pytest.raises(InputError, match="clusters is 9999"):
+    with pytest.raises(InputError, match="clusters must be at most .*, got 9999"):
         detector.fit(walkers, device="cpu")
     assert not [name for name in vars(detector) if name.endswith("_")]
     with pytest.raises(InputError, match="not fitted"):
@@ -320,7 +320,7 @@ def test_every_public_method_of_an_unfitted_detector_says_so(crowd, tmp_path):
         ]
         with pytest.raises(
             NotFittedError,
-            match=r"^this detector is not fitted, expected fit\(\) or load\(\) first$",
+            match=r"^this detector must be fitted with fit\(\) or load\(\), got one that",
         ):
             getattr(GEPC(), name)(*(given[one] for one in wanted))
     assert not any(tmp_path.iterdir())

@@ -50,12 +50,13 @@ def test_paper_preset_divides_by_the_image_where_there_is_one(walkers):
     size = walkers.image_size.copy()
     size[2] = np.nan
     message = (
-        f"{walkers.clip_names[2]}' has no image size, which preset paper divides by: .*scale rms"
+        "poses must have an image size for preset paper, got none in clip "
+        f"'{walkers.clip_names[2]}': they are divided by .*scale rms"
     )
     with pytest.warns(InputWarning, match=message):
         changes = preset_changes("paper", walkers.with_(image_size=size))
     assert changes == preset_changes("paper") | {"scale": "rms"}
-    with pytest.warns(InputWarning, match="3D poses have no image size, which preset paper"):
+    with pytest.warns(InputWarning, match="for preset paper, got 3D poses, which have none"):
         assert preset_changes("paper", in_3d(walkers))["scale"] == "rms"
 
 
@@ -70,45 +71,45 @@ def test_every_option_has_help():
     [
         (
             {"lengths": ["1"]},
-            r"lengths has '1', expected frames, at least 2 \(12\), or seconds \(0.5s\)",
+            r"lengths must be frames, at least 2 \(12\), or seconds \(0.5s\), got '1'",
         ),
-        ({"lengths": ["-1s"]}, "lengths has '-1s', expected frames, at least 2"),
-        ({"lengths": ["12f"]}, "lengths has '12f', expected frames, at least 2"),
-        ({"lengths": ["infs"]}, "lengths has 'infs', expected frames"),
-        ({"lengths": []}, "lengths is empty, expected at least one"),
-        ({"lengths": [1]}, "lengths has 1, expected frames, at least 2"),
-        ({"lengths": [12.0]}, "lengths is 12.0, expected a word"),
-        ({"stride": 0}, "stride is 0, expected at least 1"),
-        ({"stride": 12.0}, "stride is 12.0, expected a whole number"),
+        ({"lengths": ["-1s"]}, "lengths must be frames, at least 2 .*, got '-1s'"),
+        ({"lengths": ["12f"]}, "lengths must be frames, at least 2 .*, got '12f'"),
+        ({"lengths": ["infs"]}, "lengths must be frames, .*, got 'infs'"),
+        ({"lengths": []}, "lengths must have at least one entry, got none"),
+        ({"lengths": [1]}, "lengths must be frames, at least 2 .*, got 1$"),
+        ({"lengths": [12.0]}, "lengths must be a word, got 12.0"),
+        ({"stride": 0}, "stride must be at least 1, got 0"),
+        ({"stride": 12.0}, "stride must be a whole number, got 12.0"),
         (
             {"lengths": [12, "24"], "coefficients": 0},
-            r"lengths has 2 entries, expected one for frames as they are \(coefficients 0\)",
+            "lengths must have one entry with coefficients 0, got 2 entries",
         ),
-        ({"cluster_share": 1.0}, "cluster_share is 1 without a budget, expected less"),
-        ({"patience": 3}, "patience is 3, expected at least 4"),
-        ({"patience": None}, "patience is None, expected a whole number"),
-        ({"budget": -1}, "budget is -1, expected at least 0"),
-        ({"budget": "converge"}, "budget is 'converge', expected a whole number"),
-        ({"budget": True}, "budget is True, expected a whole number"),
-        ({"dropout": 1}, "dropout is 1, expected at most 0.95"),
-        ({"dropout": "0.3"}, "dropout is '0.3', expected a number"),
-        ({"clip_norm": 0}, "clip_norm is 0, expected at least 1e-06"),
-        ({"clip_norm": -1.0}, "clip_norm is -1.0, expected at least 1e-06"),
-        ({"stride": np.float64(12)}, r"stride is .*12.0.*, expected a whole number"),
-        ({"budget": np.bool_(True)}, r"budget is .*True.*, expected a whole number"),
-        ({"lr": True}, "lr is True, expected a number"),
-        ({"align": 1}, "align is 1, expected true or false"),
-        ({"branches": []}, "branches is empty"),
-        ({"branches": "static"}, "branches is 'static', expected a list"),
-        ({"attention": "cosine"}, "attention is 'cosine', expected dot or scaled_dot or additive"),
-        ({"strides": [2, 3]}, "strides has 2 entries, expected one for each of the 9"),
-        ({"decoder_channels": []}, "decoder_channels is empty"),
-        ({"kernel_size": 4}, "kernel_size is 4, expected an odd number"),
+        ({"cluster_share": 1.0}, "cluster_share must be less than 1 without a budget, got 1"),
+        ({"patience": 3}, "patience must be at least 4, got 3"),
+        ({"patience": None}, "patience must be a whole number, got None"),
+        ({"budget": -1}, "budget must be at least 0, got -1"),
+        ({"budget": "converge"}, "budget must be a whole number, got 'converge'"),
+        ({"budget": True}, "budget must be a whole number, got True"),
+        ({"dropout": 1}, "dropout must be at most 0.95, got 1"),
+        ({"dropout": "0.3"}, "dropout must be a number, got '0.3'"),
+        ({"clip_norm": 0}, "clip_norm must be at least 1e-06, got 0"),
+        ({"clip_norm": -1.0}, "clip_norm must be at least 1e-06, got -1.0"),
+        ({"stride": np.float64(12)}, r"stride must be a whole number, got .*12.0.*"),
+        ({"budget": np.bool_(True)}, r"budget must be a whole number, got .*True.*"),
+        ({"lr": True}, "lr must be a number, got True"),
+        ({"align": 1}, "align must be true or false, got 1"),
+        ({"branches": []}, "branches must be some of static, .*, got none"),
+        ({"branches": "static"}, "branches must be a list, got 'static'"),
+        ({"attention": "cosine"}, "attention must be dot or scaled_dot or additive, got 'cosine'"),
+        ({"strides": [2, 3]}, "strides must have 9 entries, one for each of the .*, got 2"),
+        ({"decoder_channels": []}, "decoder_channels must have at least one block, got none"),
+        ({"kernel_size": 4}, "kernel_size must be an odd number, got 4"),
         (
             {"frames": 20, "coefficients": 0, "mode": "latent"},
-            "frames is 20, expected a multiple of 6",
+            "frames must be a multiple of 6, .*, got 20",
         ),
-        ({"scale": "knee"}, "scale is 'knee', expected torso or height or rms or image"),
+        ({"scale": "knee"}, "scale must be torso or height or rms or image, got 'knee'"),
     ],
 )
 def test_values_that_are_not_allowed(change, message):
@@ -127,19 +128,17 @@ def test_numbers_of_numpy_are_numbers():
     }
     Options(**values).check()
     assert Options.read(values, "x.yaml") == values
-    with pytest.raises(InputError, match="stride is 0, expected at least 1"):
+    with pytest.raises(InputError, match="stride must be at least 1, got 0"):
         Options(stride=np.int64(0)).check()
 
 
 def test_reading_checks_names_and_values():
     assert Options.read({"lr": 1}, "x.yaml") == {"lr": 1}
-    with pytest.raises(
-        InputError, match="x.yaml has the unknown option 'ln', expected some of lengths"
-    ):
+    with pytest.raises(InputError, match="x.yaml must have only the options lengths, .*, got 'ln'"):
         Options.read({"ln": 1}, "x.yaml")
-    with pytest.raises(InputError, match=r"x.yaml: lr is -1"):
+    with pytest.raises(InputError, match=r"x.yaml: lr must be at least 0, got -1"):
         Options.read({"lr": -1}, "x.yaml")
-    with pytest.raises(InputError, match="x.yaml holds a list"):
+    with pytest.raises(InputError, match="x.yaml must have options by name, got a list"):
         Options.read([], "x.yaml")
 
 
@@ -150,11 +149,12 @@ def test_files_and_the_command_line_say_seed_and_python_random_state():
         assert Options.read({name: 3}, "x.yaml") == {"random_state": 3}
     with pytest.raises(InputError, match="x.yaml must have seed or random_state, got both"):
         Options.read({"seed": 3, "random_state": 3}, "x.yaml")
-    with pytest.raises(InputError, match="x.yaml: seed is -1, expected at least 0"):
+    with pytest.raises(InputError, match="x.yaml: seed must be at least 0, got -1"):
         Options.read({"seed": -1}, "x.yaml")
     for kind in (Options, GEPC):
         with pytest.raises(
-            InputError, match=f"^{kind.__name__} has no parameter seed, expected random_state$"
+            InputError,
+            match=f"^the seed of {kind.__name__} must be parameter random_state, got seed$",
         ):
             kind(seed=3)
 

@@ -1,4 +1,4 @@
-"""The names of the package itself: imported at their first use, without what only some tasks need."""
+"""The names of the package: imported at their first use, without optional packages."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_copies_of_a_fitted_one_score_the_same_and_are_its_own(copied, fitted, c
 def test_unfitted_estimators_raise_the_exception_of_scikit_learn(crowd):
     for estimator in (GEPC(), COMPETITORS["nearest_neighbour"]()):
         for kind in (NotFittedError, InputError, sklearn.exceptions.NotFittedError):
-            with pytest.raises(kind, match="is not fitted, expected fit"):
+            with pytest.raises(kind, match="must be fitted with fit"):
                 estimator.decision_function(crowd)
 
 

@@ -40,9 +40,9 @@ class SkeletonTrajectories(OptionsEstimator):
 
     Args:
         options: Options of a detector. ``window``, ``frames``, ``stride``, ``score_stride`` and
-            ``max_gap`` define the windows; ``batch_size``, ``budget``, ``lr`` and ``random_state`` define
-            the training (Adam at a constant rate, as published; 200,000 window passes without a
-            budget). Other options are not used. (default: all defaults)
+            ``max_gap`` define the windows; ``batch_size``, ``budget``, ``lr`` and ``random_state``
+            define the training (Adam at a constant rate, as published; 200,000 window passes
+            without a budget). Other options are not used. (default: all defaults)
 
     Attributes:
         supervised: False; training uses no classes.

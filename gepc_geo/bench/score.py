@@ -25,7 +25,7 @@ from gepc_geo.bench.reference import OrdinarySTGCAE
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.density.neighbours import NearestDistance
-from gepc_geo.density.normality import of_views
+from gepc_geo.density.normality import combine_views
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.evaluation.tables import ScoreOptions, score_table
 from gepc_geo.poses.sharding import clip_range
@@ -136,7 +136,7 @@ def ordinary_scorer(detector: GEPC, mode: str) -> _Scorer:
                 for choice in range(augment.num_scored):
                     points = normality.project(encoder(batch, choice, [mode]))[mode]
                     views.append(-torch.from_numpy(densities[length](points.cpu().numpy())))
-                scores.append(of_views(mode, torch.stack(views)))
+                scores.append(combine_views(mode, torch.stack(views)))
         found = scorer.comparable(windows, {mode: torch.cat(scores).to(scorer.device)})[mode]
         empty = detector.calibration_.most_normal[mode]
         return plain_frame_scores(found.cpu().numpy(), windows, tracks.frame_offset, empty)

@@ -1,4 +1,4 @@
-"""From windows, latents and soft assignments to anomaly scores (section 3.4 of the paper)."""
+"""Models of normal windows, which give anomaly scores (section 3.4 of the paper)."""
 
 from __future__ import annotations
 
@@ -14,43 +14,45 @@ from gepc_geo.density.neighbours import NearestDistance
 from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.options import Options
 
-#: What the encoder makes of :math:`N` windows, by name, a row for each window: ``window``, the input without
-#: the confidence :math:`[N, D]`; ``altered``, its altered copies :math:`[N, A, D]`; with a network ``latent``
-#: :math:`[N, D_z]`, ``log_p``, the log soft assignments :math:`[N, K]`, and ``residual``, input less
-#: reconstruction :math:`[N, S V C]`, 0 at joints not seen.
+#: Parts of :math:`N` windows by name, from the encoder: ``window``, the input without the
+#: confidence :math:`[N, D]`; ``altered``, its altered copies :math:`[N, A, D]`. With a network:
+#: ``latent`` :math:`[N, D_z]`; ``log_p``, the log of the soft assignments :math:`[N, K]`;
+#: ``residual``, input less reconstruction :math:`[N, S V C]`, 0 at unseen joints.
 Parts = dict[str, Tensor]
 
-#: Modes whose score is that of a mixture.
+#: Modes that score with a mixture.
 _MIXED = ("assignment", "latent", "reconstruction")
-#: Those of them that whiten what the network makes first, and what that is.
+#: The modes of these that whiten their part, and the name of the part.
 _WHITENED = {"latent": "latent", "reconstruction": "residual"}
-# The most rows of what was learned, and of what is new, that mixtures are refitted to.
-_DRAWN = 10_000
+# The most old rows, and the most new rows, that mixtures are refitted to.
+_REFIT = 10_000
 
 
-def of_views(mode: str, scores: Tensor) -> Tensor:
-    r"""A mode's scores of windows, from those of their views (the augmentations that are scored).
+def combine_views(mode: str, scores: Tensor) -> Tensor:
+    r"""Scores of windows from scores of their views.
 
-    Of ``nearest`` the view that comes nearest counts, as the nearest neighbour does; what other modes
-    say of the views is averaged.
+    Mode ``nearest`` takes the lowest score, other modes the mean.
 
     Args:
         mode: A scoring mode.
         scores: :math:`[A, N]`, a row for each view.
+
+    Returns:
+        :math:`[N]`.
     """
     return scores.amin(0) if mode == "nearest" else scores.mean(0)
 
 
 class Whitening:
-    r"""Principal components scaled to unit variance, and what they leave over.
+    r"""Principal components scaled to unit variance, and the distance from their subspace.
 
     Rows of :math:`[N, D]` become :math:`[N, d + 1]`: :math:`d` whitened components, and the
-    standardised cube root of the squared distance from the subspace they span, which is close to
-    normal where the distance is close to chi-square (Wilson and Hilferty 1931). A density on the
-    components alone would not see what sticks out of the subspace, where normal rows hardly vary.
+    standardised cube root of the squared distance from their subspace. The cube root of a
+    chi-square variable is close to normal (Wilson and Hilferty 1931). A density of the components
+    alone would miss deviations from the subspace, where normal rows hardly vary.
 
     Args:
-        max_dims: The most components to keep; directions without variance are dropped.
+        max_dims: The most components; directions without variance are dropped.
     """
 
     def __init__(self, max_dims: int) -> None:
@@ -58,11 +60,11 @@ class Whitening:
         self.mean = torch.zeros(0)
         self.basis = torch.zeros(0, 0)
         self.deviation = torch.zeros(0)
-        # What is left over: its mean square, and of its cube root mean and deviation; empty: nothing.
+        # Mean of the squared distance, and mean and deviation of its cube root; empty if it is 0.
         self.rest = torch.zeros(0)
 
     def fit(self, x: Tensor) -> Whitening:
-        """Measures mean, principal components and what is left over of the rows of ``x``."""
+        """Measures mean, principal components and distances of the rows of ``x`` :math:`[N, D]`."""
         x = x.double()
         self.mean = x.mean(0)
         centred = x - self.mean
@@ -71,7 +73,7 @@ class Whitening:
         gram = centred @ centred.T if wide else centred.T @ centred
         values, vectors = torch.linalg.eigh(gram / len(x))
         values, vectors = values.flip(0), vectors.flip(1)
-        # Fewer than the rank of the data: the last directions of a small sample are noise.
+        # Less than the rank of the data: the last directions of a small sample are noise.
         rank = int((values > 1e-6 * values[0].clamp(min=1e-12)).sum())
         keep = max(1, min(self.max_dims, rank, len(x) - 1))
         values, vectors = values[:keep].clamp(min=1e-12), vectors[:, :keep]
@@ -86,6 +88,7 @@ class Whitening:
         return self
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Whitens rows :math:`[N, D]`: :math:`[N, d + 1]` float64."""
         centred = x.double() - self.mean
         parts = centred @ self.basis
         whitened = parts / self.deviation
@@ -96,13 +99,13 @@ class Whitening:
         return torch.cat([whitened, ((root - mean) / deviation).unsqueeze(1)], dim=1)
 
     def to(self, device: torch.device) -> Whitening:
-        """Moves everything measured to a device."""
+        """Moves all tensors to a device."""
         for name, value in self.state_dict().items():
             setattr(self, name, value.to(device))
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Plain tensors."""
+        """The state as tensors."""
         return {
             "mean": self.mean,
             "basis": self.basis,
@@ -111,34 +114,33 @@ class Whitening:
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Takes over what :meth:`state_dict` gave."""
+        """Restores the state from :meth:`state_dict`."""
         for name in self.state_dict():
             setattr(self, name, state[name])
 
 
 def _rest(centred: Tensor, parts: Tensor) -> Tensor:
-    """Squared distance of rows from the subspace in which they have these coordinates."""
+    """Squared distances of rows from the subspace in which their coordinates are ``parts``."""
     return centred.square().sum(1) - parts.square().sum(1)
 
 
 def _cube_root(x: Tensor) -> Tensor:
-    # Away from 0, where rounding makes negative numbers and the slope is infinite.
+    # Near 0 rounding gives negative numbers, and the slope is infinite.
     return x.clamp(min=1e-9).pow(1 / 3)
 
 
 class Normality:
-    r"""What is normal among windows of one length: a density for each scoring mode, and its calibration.
+    r"""A model of normal windows of one length: scores and calibration for each scoring mode.
 
-    Fitted in two steps, so that no more than a sample of what is wide is ever held: :meth:`measure` on a
-    sample of :data:`Parts`, then :meth:`fit` on the :meth:`project` of every window.
-    Points, which :meth:`project` gives, are rows :math:`[N, d]` by mode: in the coordinates of neighbours
-    (of ``altered`` each copy, :math:`[N, A + 1, d]`), whitened, log-ratios of soft assignments; of ``max``
-    the logarithm of the largest, :math:`[N, 1]`.
+    It is fitted in two steps to save memory: :meth:`measure` on the wide :data:`Parts` of a sample,
+    then :meth:`fit` on the points of all windows, from :meth:`project`. Points are rows
+    :math:`[N, d]` by mode: windows in principal components, for ``altered`` with their copies
+    :math:`[N, A + 1, d]`; whitened latents and residuals; log-ratios of soft assignments; for
+    ``max`` the log of the largest probability, :math:`[N, 1]`.
 
     Args:
-        options: Mixture options and the seed.
-        modes: Scoring modes that there are parts for; ``combined``, which is made of the others' tail
-            probabilities, is none of them.
+        options: The mixture options and the seed count.
+        modes: Scoring modes without ``combined``.
     """
 
     def __init__(self, options: Options, modes: Sequence[str]) -> None:
@@ -152,7 +154,7 @@ class Normality:
         self.calibrators: dict[str, TailCalibrator] = {}
 
     def _mixture(self, mode: str) -> DirichletProcessMixture:
-        # Latents and residuals are no proportions: Gaussians in every variant.
+        # Latents and residuals are not probabilities: they always have Gaussians.
         dirichlet = mode == "assignment" and self.options.density == "dirichlet"
         return DirichletProcessMixture(
             self.options.components,
@@ -162,14 +164,14 @@ class Normality:
         )
 
     def measure(self, parts: Parts) -> Normality:
-        """Learns principal components from a sample of the training windows."""
+        """Fits principal components to the parts of a sample of the training windows."""
         for mode, whitening in self.whitening.items():
             whitening.fit(parts[_WHITENED[mode]])
         self.nearest.measure(parts["window"], self.options.random_state)
         return self
 
     def project(self, parts: Parts) -> dict[str, Tensor]:
-        """Windows in the coordinates of scores, by mode: of the modes that all parts are there for."""
+        """Points of windows by mode, for the modes whose parts are given."""
         points = {
             mode: whitening(parts[_WHITENED[mode]])
             for mode, whitening in self.whitening.items()
@@ -179,7 +181,7 @@ class Normality:
             points["nearest"] = self.nearest.project(parts["window"])
         if "altered" in parts:
             rows = parts["altered"]
-            copies = self.nearest.project(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
+            copies = torch.unflatten(self.nearest.project(rows.flatten(0, 1)), 0, rows.shape[:2])
             points["altered"] = torch.cat([points["nearest"][:, None], copies], dim=1)
         if "log_p" in parts:
             log_p = parts["log_p"].double()
@@ -192,12 +194,12 @@ class Normality:
     def fit(
         self, points: dict[str, Tensor], windows: dict[str, Tensor], person: Tensor
     ) -> Normality:
-        """Fits mixtures to all training windows, neighbours and the classifier to a sample and held-out windows.
+        """Fits mixtures to all training windows, and window modes to a sample and held-out windows.
 
         Args:
-            points: All training windows, from :meth:`project`.
-            windows: :data:`~gepc_geo.options.WINDOW_MODES` of :meth:`project` of the sample and held-out windows.
-            person: The person of each of these, :math:`[N]`.
+            points: Points of all training windows.
+            windows: Points of the sample and the held-out windows in the window modes.
+            person: Person of each row of ``windows``, :math:`[N]`.
         """
         for mode, mixture in self.mixtures.items():
             mixture.fit(points[mode])
@@ -207,15 +209,16 @@ class Normality:
 
     @torch.no_grad()
     def extended(self, points: dict[str, Tensor], person: Tensor) -> Normality:
-        """A copy that knows more windows beside those it was fitted to, which are not at hand any more.
+        """A copy that is fitted to further windows too.
 
-        Mixtures are refitted to rows drawn from themselves (as many as they were fitted to, at most
-        10,000) and the new ones together, and so is the classifier to rows that it kept; neighbours gain
-        rows. Whitening and calibration stay.
+        The windows of the first fit are not stored. Mixtures are refitted to rows drawn from them
+        (as many as in the first fit, at most 10,000) and to new rows, the classifier to rows that
+        it stored and new rows. The reference set gains rows. Whitening and calibration do not
+        change.
 
         Args:
-            points: The new windows, from :meth:`project`.
-            person: Whose each is, :math:`[N]`, numbers from 0.
+            points: Points of the new windows.
+            person: Person of each new window, :math:`[N]`, numbers from 0.
         """
         more = Normality(self.options, self.modes)
         more.whitening, more.calibrators = self.whitening, dict(self.calibrators)
@@ -223,31 +226,32 @@ class Normality:
         more.nearest = self.nearest.extended(points["nearest"], person)
         for mode, mixture in self.mixtures.items():
             new = points[mode]
-            new = new[:: -(-len(new) // _DRAWN)]
+            new = new[:: -(-len(new) // _REFIT)]
             count = round(float((mixture.weight_concentration_[0] - 1).sum()))
-            drawn, _ = mixture.sample(max(mixture.n_components, min(count, _DRAWN)))
+            drawn, _ = mixture.sample(max(mixture.n_components, min(count, _REFIT)))
             rows = torch.cat([drawn.to(new), new])
-            start = mixture.predict_proba(rows)
-            again = DirichletProcessMixture(**mixture.state_dict()["parameters"])
-            more.mixtures[mode] = again.fit(rows, responsibilities=start)
+            responsibilities = mixture.predict_proba(rows)
+            refitted = DirichletProcessMixture(**mixture.state_dict()["parameters"])
+            more.mixtures[mode] = refitted.fit(rows, responsibilities=responsibilities)
         return more
 
     def calibrate(self, scores: dict[str, Tensor]) -> None:
-        """Learns each mode's distribution on windows of people who were not learned from."""
+        """Calibrates each mode on scores :math:`[N]` of windows of held-out people."""
         self.calibrators = {mode: TailCalibrator().fit(scores[mode]) for mode in self.modes}
 
     def extend_calibration(self, scores: dict[str, Tensor]) -> None:
-        """Joins scores of more normal windows to each mode's distribution."""
+        """Adds scores :math:`[N]` of further normal windows to the calibration of each mode."""
         for mode, score in scores.items():
             self.calibrators[mode] = self.calibrators[mode].extended(score)
 
     def scores(self, points: dict[str, Tensor], person: Tensor | None = None) -> dict[str, Tensor]:
-        """Anomaly scores [N] (float64, higher is more abnormal) of the points' modes.
+        """Anomaly scores :math:`[N]` float64 by mode; higher is more abnormal.
 
         Args:
-            points: From :meth:`project`.
-            person: Whose each is, :math:`[N]`, by the numbers of :meth:`fit`: nobody is
-                their own neighbour then, or scored by a classifier that has learned from them.
+            points: Points of windows by mode.
+            person: Person of each window by the numbers of :meth:`fit`, :math:`[N]`: a window is
+                scored without the reference windows of its person, and by a classifier that was not
+                trained on the person. (default: :obj:`None`, with all)
         """
         return {mode: self._score(mode, rows, person) for mode, rows in points.items()}
 
@@ -257,25 +261,25 @@ class Normality:
         if mode == "altered":
             return self.altered(rows, person)
         if mode == "max":
-            # 1 - max p, from the log so that near-certain windows keep an order.
+            # 1 - max p, from the log: precise for probabilities near 1.
             return -torch.expm1(rows[:, 0])
         return -self.mixtures[mode]._log_density(rows)
 
     def tails(self, scores: dict[str, Tensor]) -> dict[str, Tensor]:
-        r"""Scores as :math:`-\log` of the probability that a normal window of this length scores as high."""
+        r""":math:`-\log` of the tail probabilities of scores, by mode."""
         return {mode: -self.calibrators[mode].log_tail(score) for mode, score in scores.items()}
 
     def to(self, device: torch.device) -> Normality:
-        """Moves everything fitted to a device."""
+        """Moves all tensors to a device."""
         parts: list[Any] = [self.whitening, self.mixtures, self.calibrators]
-        for part in (one for group in parts for one in group.values()):
+        for part in (part for group in parts for part in group.values()):
             part.to(device)
         self.nearest.to(device)
         self.altered.to(device)
         return self
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers and strings only."""
+        """The state as tensors, numbers and strings."""
         groups = ("whitening", "mixtures", "calibrators")
         state: dict[str, Any] = {
             name: {key: part.state_dict() for key, part in getattr(self, name).items()}
@@ -290,7 +294,7 @@ class Normality:
     def from_state_dict(
         cls, state: dict[str, Any], options: Options, modes: Sequence[str]
     ) -> Normality:
-        """Rebuilds what :meth:`state_dict` gave."""
+        """Restores a model from :meth:`state_dict`."""
         self = cls(options, modes)
         for mode, whitening in self.whitening.items():
             whitening.load_state_dict(state["whitening"][mode])

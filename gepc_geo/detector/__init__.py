@@ -1,1 +1,1 @@
-"""The estimator: its fit, what it says once fitted, and its file."""
+"""The estimator: its fit, its scores and its file."""

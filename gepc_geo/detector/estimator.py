@@ -1,4 +1,4 @@
-"""What every estimator of poses is: fitted to tracks, it scores their windows."""
+"""The base class of estimators that score windows of poses."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _Self = TypeVar("_Self", bound="Estimator")
 
 
 class NotFittedError(InputError, sklearn.exceptions.NotFittedError):
-    """An estimator was used before ``fit``; scikit-learn's exception of this name, too."""
+    """An estimator is used before ``fit``; it is an exception of scikit-learn too."""
 
 
 class Estimator(BaseEstimator, ABC):
     r"""An anomaly detector of windows of poses, by the conventions of scikit-learn.
 
     Attributes:
-        pipeline\_: Makes numbers of windows (:class:`~gepc_geo.windows.pipeline.InputPipeline`); with it
-            an estimator is fitted.
+        pipeline\_: Computes numbers from windows
+            (:class:`~gepc_geo.windows.pipeline.InputPipeline`); set by ``fit``.
     """
 
     pipeline_: InputPipeline
@@ -36,7 +36,13 @@ class Estimator(BaseEstimator, ABC):
     def fit(
         self: _Self, tracks: PoseTracks, y: object = None, *, device: str | torch.device = "auto"
     ) -> _Self:
-        """Learns from normal poses."""
+        """Learns from normal poses.
+
+        Args:
+            tracks: Normal poses.
+            y: Ignored, for scikit-learn.
+            device: Device to train on. (default: ``"auto"``)
+        """
 
     @abstractmethod
     def windows(self, tracks: PoseTracks) -> PoseWindows:
@@ -47,6 +53,8 @@ class Estimator(BaseEstimator, ABC):
         r"""Anomaly scores :math:`[W]` float64 of :meth:`windows`; higher is more abnormal."""
 
     def check_fitted(self) -> None:
-        """Raises a :class:`NotFittedError` unless ``fit`` was called."""
+        """Raises a :class:`NotFittedError` if ``fit`` was not called."""
         if not hasattr(self, "pipeline_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted, expected fit() first")
+            raise NotFittedError(
+                f"this {type(self).__name__} must be fitted with fit(), got one that is not fitted"
+            )

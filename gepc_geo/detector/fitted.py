@@ -1,4 +1,4 @@
-"""What a fitted detector says of poses."""
+"""Scores of a fitted detector."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from gepc_geo.windows.dataset import PoseWindows
 
 _Self = TypeVar("_Self", bound="FittedDetector")
 _NO_NETWORK = (
-    "this detector has no network, expected one fitted with a mode of a network "
-    f"({', '.join(NETWORK_MODES)}; on the command line train --preset gepc)"
+    f"this detector must be fitted with a mode of {', '.join(NETWORK_MODES)} (on the command line "
+    "train --preset gepc), got one without a network"
 )
 
 
 class FittedDetector(Estimator, Options):
-    """Scores of windows by what was fitted, in every scoring mode; :class:`gepc_geo.GEPC` adds the fit.
+    """Scores windows in every scoring mode; :class:`gepc_geo.GEPC` adds the fit.
 
     Attributes and parameters are those of :class:`gepc_geo.GEPC`.
     """
@@ -51,52 +51,64 @@ class FittedDetector(Estimator, Options):
     alarm_: dict[str, Any] | None
 
     def check_fitted(self) -> None:
-        """Raises a :class:`~gepc_geo.detector.estimator.NotFittedError` unless :meth:`fit` or :meth:`load` was called."""
+        """Raises a ``NotFittedError`` if neither :meth:`fit` nor :meth:`load` was called."""
         if not hasattr(self, "scorer_"):
-            raise NotFittedError("this detector is not fitted, expected fit() or load() first")
+            raise NotFittedError(
+                "this detector must be fitted with fit() or load(), got one that is not fitted"
+            )
 
     def scoring_mode(self, mode: str | None) -> str:
-        """The scoring mode of that name; of ``None`` the option ``mode``.
+        """Checks the name of a scoring mode.
+
+        Args:
+            mode: The name; ``None``: the option ``mode``.
+
+        Returns:
+            The name.
 
         Raises:
-            InputError: A detector that is not fitted, an unknown mode, or one that there is no network for.
+            InputError: The detector is not fitted, the mode is unknown, or it needs a network that
+                the detector lacks.
         """
         self.check_fitted()
         mode = self.mode if mode is None else mode
         if mode not in MODES:
-            raise InputError(f"mode is {mode!r}, expected {' or '.join(MODES)}")
+            raise InputError(f"mode must be {' or '.join(MODES)}, got {mode!r}")
         if mode not in self.modes_:
-            raise InputError(f"mode is {mode!r}; {_NO_NETWORK}")
+            raise InputError(
+                f"mode must be {' or '.join(self.modes_)}, got {mode!r}: {_NO_NETWORK}"
+            )
         return mode
 
     def training_windows(self, tracks: PoseTracks) -> PoseWindows:
-        """The windows that :meth:`fit` learns from: those of all poses but the held-out ones.
+        """The windows of poses that :meth:`fit` trains on: all but the held-out ones.
 
         Raises:
-            InputError: A detector that is not fitted, poses of another kind, or too few windows.
+            InputError: The detector is not fitted, or the poses are of another kind or have too few
+                windows.
         """
         self.check_fitted()
         check_tracks(tracks)
         return self.pipeline_.training_windows(hold_out(tracks, self.options_)[0])
 
     def was_trained_on(self, tracks: PoseTracks) -> bool:
-        """Whether poses are those of :meth:`fit`, in whatever file they lie; then scores are too low.
+        """Whether poses are those of :meth:`fit`; their scores would be too low.
 
         Raises:
-            InputError: A detector that is not fitted.
+            InputError: The detector is not fitted.
         """
         self.check_fitted()
         try:
             return self.training_windows(tracks).fingerprint() == self.trained_on_
         except InputError:
-            # Nobody can be trained on them.
+            # Poses of another kind, or too few for a fit.
             return False
 
     # -- scores --------------------------------------------------------------------------------
 
     @property
     def threshold_(self) -> float:
-        """The threshold of the present ``mode``."""
+        """The threshold in the option ``mode``."""
         return self.calibration_.thresholds[self.scoring_mode(None)]
 
     @threshold_.setter
@@ -106,16 +118,19 @@ class FittedDetector(Estimator, Options):
         self.calibration_ = replace(self.calibration_, thresholds=thresholds)
 
     def frame_threshold(self, mode: str | None = None) -> float:
-        """The frame score that a share ``contamination`` of held-out normal people's frames exceeds.
+        """The score that a share ``contamination`` of held-out normal person-frames exceeds.
 
         Args:
-            mode: One of ``modes_``; default: the option ``mode``.
+            mode: One of ``modes_``. (default: the option ``mode``)
+
+        Raises:
+            InputError: As :meth:`scoring_mode`.
         """
         mode = self.scoring_mode(mode)
         return self.calibration_.frame_threshold(mode, self.options_.contamination)
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
-        """The windows that are scored: of each length every ``score_stride`` frames, short tracks padded."""
+        """The windows that are scored: every ``score_stride`` frames, short tracks are padded."""
         self.check_fitted()
         return self.pipeline_.windows(tracks, self.options_.score_stride)
 
@@ -127,15 +142,20 @@ class FittedDetector(Estimator, Options):
         padded: bool = True,
         quiet: bool = True,
     ) -> WindowScores:
-        r"""Anomaly scores of every window, from one pass.
+        r"""Anomaly scores of windows in several modes.
 
-        Of a single length they are the mode's own; of several :math:`-\log` of the probability that a
-        normal window of that length scores as high, so that they can be compared and averaged.
+        With several lengths of windows, scores are :math:`-\log` of tail probabilities among normal
+        windows of the same length, so that they can be compared and averaged.
 
         Args:
-            modes: Some of ``modes_``; what only others need is not computed. (default: all)
-            padded: Keep windows of tracks shorter than a window (their ends repeated).
-            quiet: Show no progress.
+            tracks: Poses.
+            modes: Some of ``modes_``. (default: all)
+            padded: Include padded windows. (default: ``True``)
+            quiet: Show no progress. (default: ``True``)
+
+        Raises:
+            InputError: The detector is not fitted, the poses are of another kind, or a score is not
+                finite.
         """
         windows = self.windows(tracks)
         if not padded:
@@ -143,56 +163,79 @@ class FittedDetector(Estimator, Options):
         return self.scorer_(windows, modes, quiet)
 
     def decision_function(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
-        r"""Anomaly scores :math:`[W]` float64 of :meth:`windows`; higher is more abnormal, as in PyOD.
+        r"""Anomaly scores :math:`[W]` float64 of :meth:`windows`; higher is more abnormal.
+
+        Signs are as in PyOD.
 
         Args:
-            mode: One of ``modes_``: ``combined``, ``nearest``, ``altered``; with a network ``assignment`` (the paper's:
-                log-probability of the soft assignment), ``max`` (one minus the largest soft assignment),
-                ``latent``, ``reconstruction``; default: the option ``mode``.
+            tracks: Poses.
+            mode: One of ``modes_``: ``combined``, ``nearest``, ``altered``; with a network
+                ``assignment`` (the paper: log-probability of the soft assignment), ``max`` (one
+                minus the largest probability), ``latent``, ``reconstruction``. (default: the option
+                ``mode``)
+
+        Raises:
+            InputError: As :meth:`scoring_mode` and :meth:`window_scores`.
         """
         mode = self.scoring_mode(mode)
         return self.window_scores(tracks, (mode,)).scores[mode]
 
     def score_samples(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
-        r"""Log-densities :math:`[W]` of :meth:`windows`; higher is more normal.
+        r"""Log-densities :math:`[W]` float64 of :meth:`windows`; higher is more normal.
 
-        With augmentations, the mean of the log-densities of a window's views.
+        The log-density of a window is the mean over its views.
 
         Args:
-            mode: ``"assignment"`` (default, section 3.4 of the paper) or ``"latent"``: the modes
-                that are densities.
+            tracks: Poses.
+            mode: ``"assignment"`` (section 3.4 of the paper) or ``"latent"``.
+                (default: ``"assignment"``)
 
         Raises:
-            InputError: A mode that is no density, or that there is no network for.
+            InputError: The mode has no density, or the detector has no network.
         """
         self.check_fitted()
         mode = "assignment" if mode is None else mode
         if mode not in ("assignment", "latent"):
-            raise InputError(f"mode {mode!r} has no density, expected assignment or latent")
+            raise InputError(f"mode of a density must be assignment or latent, got {mode!r}")
         mode = self.scoring_mode(mode)
         return -self.scorer_.raw(self.windows(tracks), (mode,))[mode].cpu().numpy()
 
     def predict(self, tracks: PoseTracks) -> np.ndarray:
-        r"""1 for abnormal windows, else 0, as in PyOD: :math:`[W]` int64.
+        r"""Labels :math:`[W]` int64 as in PyOD: 1 for abnormal windows, 0 for others.
 
         A window is abnormal if its score in the option ``mode`` exceeds ``threshold_``.
         """
         return (self.decision_function(tracks) > self.threshold_).astype(np.int64)
 
     def embed(self, tracks: PoseTracks) -> np.ndarray:
-        r"""Latents :math:`z` of :meth:`windows`, :math:`[W, D]` float32."""
+        r"""Latents :math:`z` of :meth:`windows`, :math:`[W, D]` float32.
+
+        Raises:
+            InputError: The detector is not fitted or has no network.
+        """
         return self._latents(tracks).cpu().numpy()
 
     def soft_assignment(self, tracks: PoseTracks) -> np.ndarray:
-        r"""Soft assignments :math:`p` (eq. 1) of :meth:`windows`, :math:`[W, K]`; rows sum to one."""
+        r"""Soft assignments :math:`p` (eq. 1) of :meth:`windows`, :math:`[W, K]`; rows sum to one.
+
+        Raises:
+            InputError: The detector is not fitted or has no network.
+        """
         latent = self._latents(tracks)
         with torch.no_grad():
             return self._trained_network().assignment.soft_assignment(latent).cpu().numpy()
 
     def joint_scores(self, tracks: PoseTracks, mode: str | None = None) -> np.ndarray:
-        r"""Each joint's share in the window's score, :math:`[W, V]`; rows sum to one.
+        r"""Share of each joint in the score of a window, :math:`[W, V]` float32; rows sum to one.
 
-        As :func:`~gepc_geo.scoring.joint_shares.joint_shares` of :meth:`windows`.
+        Computed by :func:`~gepc_geo.scoring.joint_shares.joint_shares`.
+
+        Args:
+            tracks: Poses.
+            mode: One of ``modes_``. (default: the option ``mode``)
+
+        Raises:
+            InputError: As :meth:`scoring_mode`.
         """
         windows, mode = self.windows(tracks), self.scoring_mode(mode)
         return joint_shares(self.scorer_, windows, mode)
@@ -203,34 +246,34 @@ class FittedDetector(Estimator, Options):
         return latents(network.model, self.pipeline_, loader, network.precision)
 
     def _trained_network(self) -> Network:
-        """The network.
-
-        Raises:
-            InputError: There is none.
-        """
+        """The network; an InputError without one."""
         self.check_fitted()
         if self.network_ is None:
             raise InputError(_NO_NETWORK)
         return self.network_
 
     def fps_mismatch(self, poses: PoseTracks | float) -> str:
-        """A sentence where poses, or their frame rate, differ from training's by over 10 %, else ''.
+        """Compares a frame rate with that of training; another rate changes the speed of motion.
 
-        Windows are counted in frames: at another rate the same movement looks faster or slower.
+        Args:
+            poses: Poses, or their frames a second.
+
+        Returns:
+            A sentence if the rates differ by more than 10 %, else ``""``.
         """
         self.check_fitted()
-        there = poses.usual_fps if isinstance(poses, PoseTracks) else poses
-        if abs(there / self.fps_ - 1) > 0.1:
-            return f"the poses have {there:g} frames a second, training had {self.fps_:g}"
+        fps = poses.usual_fps if isinstance(poses, PoseTracks) else poses
+        if abs(fps / self.fps_ - 1) > 0.1:
+            return f"the poses have {fps:g} frames a second, training had {self.fps_:g}"
         return ""
 
     # -- adaptation ----------------------------------------------------------------------------
 
     def with_normality(self: _Self, normality: dict[int, Normality]) -> _Self:
-        """A copy that scores windows by other models of what is normal; its calibration is this one's.
+        """A copy of the detector with other models of normal windows and the same calibration.
 
         Args:
-            normality: A fitted model for each of the lengths that change.
+            normality: A fitted model for each length that changes.
         """
         self.check_fitted()
         changed = copy.copy(self)
@@ -238,17 +281,17 @@ class FittedDetector(Estimator, Options):
         return changed
 
     def extend_calibration(self, windows: PoseWindows, raw: dict[str, Tensor]) -> WindowScores:
-        """Calibrates by further normal windows, too; no threshold falls.
+        """Adds normal windows to the calibration; no threshold falls.
 
         Args:
-            windows: The windows, none of them padded.
-            raw: Their scores, from :meth:`~gepc_geo.scoring.scorer.WindowScorer.raw`, in all modes.
+            windows: Windows, not padded.
+            raw: Their scores from :meth:`~gepc_geo.scoring.scorer.WindowScorer.raw`, in all modes.
 
         Returns:
-            The scores of the windows by the new calibration.
+            Scores of the windows with the new calibration.
         """
         self.check_fitted()
         self.scorer_.extend_calibration(windows, raw)
-        scored = self.scorer_.of_raw(windows, raw)
+        scored = self.scorer_.from_raw(windows, raw)
         self.calibration_ = self.calibration_.extended(scored, self.options_.contamination)
         return scored

@@ -1,4 +1,4 @@
-"""The estimator: from tracks to anomaly scores, scikit-learn-like."""
+"""The estimator: it learns from normal poses and scores windows, like one of scikit-learn."""
 
 from __future__ import annotations
 
@@ -29,52 +29,56 @@ from gepc_geo.windows.pipeline import InputPipeline
 class GEPC(FittedDetector):
     r"""Finds abnormal windows of tracked poses, as an estimator.
 
-    By default (``mode="combined"``) a window of poses is abnormal if it is far from the nearest normal
-    people (``nearest``, :class:`~gepc_geo.density.neighbours.NearestDistance`) and if a small classifier
-    confuses it with its own altered copies (``altered``,
-    :class:`~gepc_geo.density.alterations.AlterationClassifier`); the score is the mean of both as tail
-    probabilities. Both see the low frequencies of the joints and of the person's motion. Windows of about
-    half a second, one and two seconds are scored together.
+    The default ``mode="combined"`` is the mean of two scores as tail probabilities. A window scores
+    high in ``nearest`` if it is far from the windows of normal people
+    (:class:`~gepc_geo.density.neighbours.NearestDistance`), and in ``altered`` if a small
+    classifier confuses it with its own altered copies
+    (:class:`~gepc_geo.density.alterations.AlterationClassifier`). The input of both is the low
+    frequencies of the joints and of the person's motion. Windows of 0.5, 1 and 2 seconds are scored
+    together.
 
-    The other modes are of Graph Embedded Pose Clustering (Markovitz et al., CVPR 2020): windows are
-    embedded by a spatio-temporal graph autoencoder, clustered softly, and scored by a Dirichlet process
-    mixture (sections 3.1 to 3.4 of the paper).
+    The other modes are those of Graph Embedded Pose Clustering (Markovitz et al., CVPR 2020): a
+    spatio-temporal graph autoencoder embeds windows, the latents are clustered softly, and a
+    Dirichlet process mixture gives scores (sections 3.1 to 3.4 of the paper).
 
-    Signs and labels are PyOD's: :meth:`decision_function` is higher for more abnormal windows,
+    Signs and labels are as in PyOD: :meth:`decision_function` is higher for more abnormal windows,
     :meth:`predict` gives 1 for abnormal windows and 0 for the others.
 
-    :meth:`fit` keeps a copy of the options (``options_``): ``set_params`` changes what the next
-    :meth:`fit` does. ``mode`` alone may change at any time to one of ``modes_``, and brings its own
-    threshold.
+    :meth:`fit` stores a copy of the options in ``options_``; ``set_params`` changes the options of
+    the next :meth:`fit`. Only ``mode`` has an effect at once: it may change to one of ``modes_``,
+    and each mode has its own threshold.
 
-    Poses are no array, so ``sklearn.model_selection.cross_val_score`` refuses them. Cross-validation takes
-    clips by their numbers: :meth:`PoseTracks.select(clips=...) <gepc_geo.PoseTracks.select>`.
+    Poses are not an array, so ``sklearn.model_selection.cross_val_score`` refuses them. For
+    cross-validation, select clips by number:
+    :meth:`PoseTracks.select(clips=...) <gepc_geo.PoseTracks.select>`.
 
     Args:
         **options: Every field of :class:`~gepc_geo.options.Options` is a parameter.
 
     Attributes:
-        options\_: The options it was fitted with; of ``mode`` the parameter counts.
-        modes\_: The scoring modes it has: all where a network was trained, else
-            ``combined``, ``nearest`` and ``altered``.
-        lengths\_: Frames of windows, rising: ``lengths`` at the training poses' rate, without those that
-            hardly any training track is long enough for.
+        options\_: Options of the fit; for ``mode`` the parameter is used.
+        modes\_: Scoring modes: all with a network, else ``combined``, ``nearest`` and ``altered``.
+        lengths\_: Lengths of windows in frames, in ascending order, at the frame rate of the
+            training poses; without lengths that have too few training windows.
         skeleton\_: The skeleton of the training poses.
-        pipeline\_: Makes numbers of windows (:class:`~gepc_geo.windows.pipeline.InputPipeline`).
-        network\_: The trained :class:`~gepc_geo.training.network.Network`; ``None`` where the mode needs
-            none.
+        dims\_: Coordinates of a joint, 2 or 3.
+        num_features\_: Features of a joint.
+        pipeline\_: Computes numbers from windows
+            (:class:`~gepc_geo.windows.pipeline.InputPipeline`).
+        network\_: The trained :class:`~gepc_geo.training.network.Network`; ``None`` if the mode
+            does not need one.
         scorer\_: Scores windows (:class:`~gepc_geo.scoring.scorer.WindowScorer`).
-        calibration\_: How scores of normal behaviour are distributed
+        calibration\_: Distribution of normal scores
             (:class:`~gepc_geo.scoring.calibration.Calibration`).
-        threshold\_: The anomaly score that a share ``contamination`` of held-out normal windows exceeds, in
-            the present ``mode``.
-        reconstruction_share\_: The error of reconstructing held-out windows at the end of the first
-            training stage, as a share of that of predicting the mean of the training windows; NaN if
-            the mean has none, or no network was trained.
+        threshold\_: The score in the option ``mode`` that a share ``contamination`` of held-out
+            normal windows exceeds.
+        reconstruction_share\_: Reconstruction error of held-out windows at the end of the first
+            training stage, divided by the error of predicting the mean of the training windows; NaN
+            if that error is 0, or without a network.
         trained_on\_: Number and checksum of the training windows (:meth:`was_trained_on`).
         fps\_: Median frames a second of the training clips; NaN if unknown.
-        alarm\_: What :mod:`gepc_geo.streaming.thresholds` chose from normal poses, as plain values; ``None``
-            before that.
+        alarm\_: The alarm threshold (:class:`gepc_geo.streaming.thresholds.Alarm`) as plain values;
+            ``None`` before it is chosen.
 
     Example:
         >>> detector = GEPC().fit(train_tracks)  # doctest: +SKIP
@@ -94,27 +98,29 @@ class GEPC(FittedDetector):
         quiet: bool = True,
         tensorboard: bool = False,
     ) -> GEPC:
-        """Trains on normal poses.
+        """Learns from normal poses.
 
-        Inside of :func:`gepc_geo.utils.distributed.process_group` all ranks train one detector together.
+        Inside :func:`gepc_geo.utils.distributed.process_group` all ranks train one detector. Warns
+        with an :class:`~gepc_geo.errors.InputWarning` of poses of a single person, and of too few
+        people for calibration.
 
         Args:
-            tracks: Normal behaviour only; labels in it are not looked at.
+            tracks: Normal poses; their labels are ignored.
             y: Ignored, for scikit-learn.
-            run: Folder for checkpoint and loss log; default: nothing is written.
-            resume: Go on from the checkpoint in ``run`` where there is one.
-            device: ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``.
-            quiet: Show no progress.
-            tensorboard: Also write TensorBoard events into ``run``.
+            run: Folder of checkpoint and loss log. (default: ``None``, nothing is written)
+            resume: Continue from the checkpoint in ``run``, if there is one. (default: ``False``)
+            device: ``"auto"`` (CUDA if the machine has a GPU), ``"cpu"`` or ``"cuda"``.
+                (default: ``"auto"``)
+            quiet: Show no progress. (default: ``True``)
+            tensorboard: Also write TensorBoard events into ``run``. (default: ``False``)
 
-        Warns of poses of a single person, and of poses too few to keep somebody out for calibration
-        (:class:`~gepc_geo.errors.InputWarning`).
+        Returns:
+            The detector.
 
         Raises:
-            InputError: An option that is not allowed, something else than
-                :class:`~gepc_geo.PoseTracks`, poses without a single full window, a loss
-                that is no number any more, a checkpoint of other data; on all ranks, if on any.
-                The detector is then what it was before.
+            InputError: An option is not allowed, ``tracks`` is not a :class:`~gepc_geo.PoseTracks`
+                or has no full window, a loss is not finite, or the checkpoint is of other data. If
+                one rank raises it, all do. The detector does not change.
         """
         self.check()
         target = distributed.own_device(device)
@@ -164,7 +170,7 @@ class GEPC(FittedDetector):
         self._take(SavedModel(options, scorer, calibration, trained_on, fps, reconstruction_share))
 
     def _take(self, fitted: SavedModel) -> None:
-        """Takes over what was fitted or read from a file."""
+        """Sets the fitted attributes."""
         self.options_, self.scorer_, self.calibration_ = (
             fitted.options,
             fitted.scorer,
@@ -181,21 +187,21 @@ class GEPC(FittedDetector):
         self.dims_, self.num_features_ = self.pipeline_.dims, self.pipeline_.num_features
 
     def _training_data(self, tracks: PoseTracks) -> tuple[dict[str, Any], int]:
-        """What has to be the same on all ranks: the options, and a checksum of the poses."""
+        """Options and a checksum of the poses, which must be the same on all ranks."""
         places = (tracks.clip, tracks.track, tracks.frame)
         return self.to_dict(), checksum(*places, tracks.keypoints)
 
     # -- files ---------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Writes one file: weights, mixtures, skeleton, every option, calibration, thresholds.
+        """Writes the detector to one file.
 
-        The options are those of :meth:`fit` with the present ``mode``; what ``set_params`` changed
-        since is for the next fit and is not in the file.
+        The file has the options of :meth:`fit` with the current ``mode``, not later changes by
+        ``set_params``.
 
         Raises:
-            InputError: A detector that is not fitted, an unknown ``mode``, a file that cannot be
-                written; an old one stays.
+            InputError: The detector is not fitted, ``mode`` is unknown, or the file cannot be
+                written; an existing file then stays.
         """
         mode = self.scoring_mode(None)
         fitted = SavedModel(
@@ -211,13 +217,16 @@ class GEPC(FittedDetector):
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "auto") -> GEPC:
-        """Reads what :meth:`save` wrote; nothing in it is ever unpickled.
+        """Reads a file of :meth:`save`; never unpickles.
 
-        The parameters (``get_params``) and ``options_`` are the options of the file: those of the fit,
-        and the mode that was set when it was saved.
+        The parameters (``get_params``) and ``options_`` are the options in the file.
+
+        Args:
+            path: The file.
+            device: Device of the detector. (default: ``"auto"``)
 
         Raises:
-            InputError: No such file, another kind or version of file, contents that do not fit.
+            InputError: The file does not exist, is damaged, or has another kind or version.
         """
         fitted = read_model(path, device)
         self = cls(**fitted.options.to_dict())
@@ -226,13 +235,13 @@ class GEPC(FittedDetector):
 
 
 def check_detector(detector: object) -> None:
-    """Makes sure that something is a fitted detector.
+    """Checks that a value is a fitted detector.
 
     Raises:
-        InputError: It is something else, or not fitted.
+        InputError: It is another object, or not fitted.
     """
     if not isinstance(detector, GEPC):
-        raise InputError(f"the detector is of type {type(detector).__name__}, expected a GEPC")
+        raise InputError(f"the detector must be a GEPC, got {type(detector).__name__}")
     detector.check_fitted()
 
 

@@ -1,4 +1,4 @@
-"""A detector's file: plain tensors, numbers and strings, nothing that has to be unpickled."""
+"""Files of detectors: plain tensors, numbers and strings, never unpickled."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ KIND, VERSION = "gepc_geo model", 13
 
 @dataclass
 class SavedModel:
-    """What a detector has learned, and what its file holds.
+    """The fitted state of a detector, which its file holds.
 
     Attributes:
-        options: The options it was fitted with.
-        scorer: Scores windows; holds the pipeline, the network and what is normal.
-        calibration: How scores of normal behaviour are distributed.
+        options: Options of the fit.
+        scorer: Scores windows; it has the pipeline, the network and the models of normal windows.
+        calibration: Distribution of normal scores.
         trained_on: Number and checksum of the training windows.
         fps: Median frames a second of the training clips; NaN if unknown.
-        reconstruction_share: Error of reconstruction, as a share of that of predicting the mean.
-        alarm: The alarm threshold, as plain values; ``None`` before it is chosen.
+        reconstruction_share: Reconstruction error divided by the error of predicting the mean.
+        alarm: The alarm threshold as plain values; ``None`` before it is chosen.
     """
 
     options: Options
@@ -50,21 +50,21 @@ class SavedModel:
 
 
 def write_model(path: str | Path, fitted: SavedModel, mode: str) -> None:
-    """Writes a detector.
+    """Writes a detector to a file.
 
     Args:
         path: The file.
-        fitted: What it has learned.
-        mode: The scoring mode that the file's options get.
+        fitted: The fitted state.
+        mode: The scoring mode in the options of the file.
 
     Raises:
-        InputError: A file that cannot be written; an old one stays.
+        InputError: The file cannot be written; an existing file then stays.
     """
     scorer = fitted.scorer
     pipeline, network = scorer.encoder.pipeline, scorer.encoder.network
-    learned: dict[str, Any] | None = None
+    network_state: dict[str, Any] | None = None
     if network is not None:
-        learned = {
+        network_state = {
             "model": network.model.state_dict(),
             "assignment": network.assignment.state_dict(),
             "precision": network.precision,
@@ -80,9 +80,9 @@ def write_model(path: str | Path, fitted: SavedModel, mode: str) -> None:
             "trained_on": fitted.trained_on,
             "fps": fitted.fps,
             "statistics": pipeline.state_dict(),
-            "network": learned,
+            "network": network_state,
             "reconstruction_share": fitted.reconstruction_share,
-            "normality": {str(n): one.state_dict() for n, one in scorer.normality.items()},
+            "normality": {str(n): model.state_dict() for n, model in scorer.normality.items()},
             "calibration": fitted.calibration.state_dict(),
             "alarm": fitted.alarm,
         },
@@ -93,10 +93,14 @@ def write_model(path: str | Path, fitted: SavedModel, mode: str) -> None:
 
 
 def read_model(path: str | Path, device: str | torch.device) -> SavedModel:
-    """Reads what :func:`write_model` wrote.
+    """Reads a file of :func:`write_model`.
+
+    Args:
+        path: The file.
+        device: Device of the detector; ``"auto"`` is CUDA if the machine has a GPU, else the CPU.
 
     Raises:
-        InputError: No such file, another kind or version of file, contents that do not fit.
+        InputError: The file does not exist, is damaged, or has another kind or version.
     """
     target = pick_device(device)
     state = checkpoint.load(path, kind=KIND, version=VERSION)
@@ -120,7 +124,7 @@ def read_model(path: str | Path, device: str | torch.device) -> SavedModel:
             for length in pipeline.lengths
         }
         scorer = WindowScorer(
-            Encoder(pipeline, network), {n: one.to(target) for n, one in normality.items()}
+            Encoder(pipeline, network), {n: model.to(target) for n, model in normality.items()}
         )
         calibration = Calibration.from_state_dict(state["calibration"]).to(target)
         return SavedModel(
@@ -134,7 +138,7 @@ def read_model(path: str | Path, device: str | torch.device) -> SavedModel:
         )
     except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} does not fit together, expected a {KIND}: {reason}") from None
+        raise InputError(f"{path} must be a complete {KIND}, got an error: {reason}") from None
 
 
 def _network(
@@ -148,7 +152,7 @@ def _network(
         return None
     if state["precision"] not in PRECISIONS:
         raise InputError(
-            f"{path} has precision {state['precision']!r}, expected {' or '.join(PRECISIONS)}"
+            f"{path} must have precision {' or '.join(PRECISIONS)}, got {state['precision']!r}"
         )
     network = Network.of(options, pipeline, device)
     network.model.load_state_dict(state["model"])

@@ -15,8 +15,9 @@ from gepc_geo.poses.tracks import PoseTracks
 def write(tracks: PoseTracks, path: str | Path, format: str = "native") -> list[Path]:
     """Writes poses in one of the formats :data:`gepc_geo.io.WRITABLE`, completely or not at all.
 
-    File names are the clip names (:func:`gepc_geo.io._common.file_names.file_names`). An existing file
-    is replaced; an existing folder of a clip, in formats with a file for each frame, is refused.
+    File names are the clip names (:func:`gepc_geo.io._common.file_names.file_names`). An existing
+    file is replaced; an existing folder of a clip, in formats with a file for each frame, is
+    refused.
 
     Args:
         tracks: The poses.

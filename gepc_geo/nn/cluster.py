@@ -63,7 +63,7 @@ class SoftAssignment(nn.Module):
 
     @torch.no_grad()
     def standardize(self, z: Tensor) -> Tensor:
-        r"""Measures the mean and the scale of latents :math:`(N, D)`; returns the standardised latents."""
+        r"""Measures mean and scale of latents :math:`(N, D)`; returns the standardised latents."""
         self.mean.copy_(z.mean(0))
         spread = (z - self.mean).square().mean().sqrt()
         self.scale.copy_(spread.clamp(min=1e-12))

@@ -1,7 +1,7 @@
 """Sums over the ranks that train one network together.
 
-:func:`across_ranks` switches them on. Outside of it every function here is that of one rank, whatever
-process group exists: a network in somebody else's group does not communicate.
+:func:`across_ranks` switches them on. Outside of it every function here is that of one rank,
+whatever process group exists: a network in somebody else's group does not communicate.
 """
 
 from __future__ import annotations
@@ -62,5 +62,5 @@ def total(x: Tensor) -> Tensor:
 
 
 def mean(x: Tensor) -> Tensor:
-    """This rank's term of the mean over the entries of all ranks' ``x``; the terms sum to the mean."""
+    """This rank's term of the mean over all ranks' ``x``; the terms sum to the mean."""
     return x.sum() / total(x.new_full((), x.numel())) if _active else x.mean()

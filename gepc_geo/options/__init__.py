@@ -1,4 +1,4 @@
-"""Every option of a detector, in one place: the estimator's parameters and the command line's flags."""
+"""The options of a detector: parameters of the estimator and flags of the command line."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.options.metadata import check_value, default_of, option, written_name
 
-#: Adjacencies of the graph convolution, and kinds of attention of the inferred one, as :mod:`gepc_geo.nn` has
-#: them; written out, as the command line's help imports this module and must not import PyTorch.
+#: Adjacencies of the graph convolution and kinds of attention, as in :mod:`gepc_geo.nn`. They are
+#: repeated here because the command line imports this module for its help, without PyTorch.
 BRANCHES = ("static", "global", "inferred")
 ATTENTIONS = ("dot", "scaled_dot", "additive")
-#: Scoring modes that need the trained network: of the soft assignment (section 3.4 of the paper), its largest
-#: part, the latent, what reconstruction leaves over.
+#: Scoring modes that need a trained network. They score the soft assignment (section 3.4 of the
+#: paper), its largest probability, the latent and the residual of the reconstruction.
 NETWORK_MODES = ("assignment", "max", "latent", "reconstruction")
-#: Scoring modes of the window itself: how far it is from normal ones, how well it is told from altered copies.
+#: Scoring modes without a network: distance to normal windows, and confusion with altered copies.
 WINDOW_MODES = ("nearest", "altered")
 #: The mean of tail probabilities of :data:`WINDOW_MODES`.
 COMBINED = "combined"
-#: What a window's anomaly score can be computed from.
+#: All scoring modes.
 MODES = (COMBINED, *WINDOW_MODES, *NETWORK_MODES)
-#: Options that only a network's training and scores depend on.
+#: Options that have an effect only with a network.
 NETWORK_OPTIONS = (
     *("branches", "attention", "hidden", "encoder_channels", "strides", "decoder_channels"),
     *("kernel_size", "dropout", "assignment", "target", "components", "density"),
@@ -34,18 +34,18 @@ NETWORK_OPTIONS = (
     *("cluster_lr", "weight_decay", "cluster_weight", "target_updates", "label_tolerance"),
     *("clip_norm", "precision", "compile", "checkpoint_seconds"),
 )
-# Frames a second where nobody knows.
+# Frames a second if the rate is unknown.
 _USUAL_FPS = 24.0
 
-#: NumPy and scikit-learn take none above it.
+#: The largest seed that NumPy and scikit-learn accept.
 MAX_SEED = 2**32 - 1
 
 
 @dataclass
 class Options:
-    """What a detector is made of; each field is a parameter of :class:`gepc_geo.GEPC` and a flag.
+    """Options of a detector: each field is a parameter of :class:`gepc_geo.GEPC` and a flag.
 
-    The fields' ``metadata`` holds their help text and limits; :meth:`check` enforces them.
+    The ``metadata`` of a field holds its help text and limits; :meth:`check` enforces the limits.
     """
 
     __signature__: ClassVar[inspect.Signature]
@@ -53,187 +53,192 @@ class Options:
     # -- windows -------------------------------------------------------------------------------
     lengths: list[str] = option(
         ["0.5s", "1s", "2s"],
-        "Lengths of windows, in seconds (0.5s; at 24 frames a second where the rate is unknown) or in "
-        "frames (12). A person is scored by those that the track is long enough for.",
+        "Lengths of windows, in seconds (0.5s; at 24 frames a second if the rate is unknown) or in "
+        "frames (12). Windows longer than a person's track are skipped.",
     )
     stride: int = option(8, "Frames between the starts of training windows.", low=1)
     score_stride: int = option(1, "Frames between the starts of scored windows.", low=1)
     max_gap: int = option(3, "Missing frames to interpolate; a longer gap splits a track.", low=0)
     frames: int | None = option(
         None,
-        "Clip-level sets: stretch each person's clip to this many frames, one window; lengths do not apply.",
+        "For clip-level sets: resample each track to one window of this many frames, in place of "
+        "lengths.",
         low=2,
     )
     # -- input ---------------------------------------------------------------------------------
     scale: str = option(
         "rms",
-        "What a pose is divided by: torso length, box height, RMS distance to its centre, or the "
+        "Size that a pose is divided by: torso length, box height, RMS distance to its centre, or "
         "image size.",
         choices=("torso", "height", "rms", "image"),
     )
     center: str = option(
         "frame",
-        "What is subtracted: the window's mean position, or each frame's.",
+        "Position that is subtracted: the mean of the window, or the centre of each frame.",
         choices=("window", "frame"),
     )
-    align: bool = option(True, "Turn 3D poses so that the shoulder line lies along x.")
-    motion: bool = option(True, "Keep the person's motion through the image as extra channels.")
+    align: bool = option(True, "Rotate 3D poses so that the shoulder line lies along x.")
+    motion: bool = option(True, "Add the person's motion through the image as extra channels.")
     coefficients: int = option(
         6,
-        "Lowest frequencies over time that are kept of each joint, at most as many as the shortest window "
-        "has frames; 0: the frames themselves.",
+        "Number of lowest frequencies over time of each joint, at most the frames of the shortest "
+        "window; 0: the frames themselves.",
         low=0,
     )
     motion_coefficients: int = option(
-        3, "The same of the person's motion, at most as many as of joints.", low=1
+        3, "Number of lowest frequencies of motion, at most coefficients.", low=1
     )
     augment: str = option(
         "vary",
-        "Augmentations, drawn per window in training; vary: flip, with small turns, cuts and changes of speed; "
-        "paper: identity, flip, rot90, flip+rot90, rot45.",
+        "Augmentations, drawn for each training window; vary: flip, and small changes of angle, "
+        "length and speed; paper: identity, flip, rot90, flip+rot90, rot45.",
         choices=("none", "flip", "vary", "paper"),
     )
     # -- model ---------------------------------------------------------------------------------
     branches: list[str] = option(
         list(BRANCHES),
-        "Adjacencies of the graph convolution; static alone: in the block of ST-GCN.",
+        "Adjacencies of the graph convolution; static alone uses the block of ST-GCN.",
         choices=BRANCHES,
     )
     attention: str = option(
         "dot",
-        "Attention of the inferred adjacency: dot product (the paper's), divided by the root of its "
-        "length, or additive as in GAT.",
+        "Attention of the inferred adjacency: dot product (the paper), dot product divided by the "
+        "square root of the number of channels, or additive as in GAT.",
         choices=ATTENTIONS,
     )
-    hidden: int = option(8, "Channel unit h; all channel counts are multiples of it.", low=1)
+    hidden: int = option(8, "Channel unit h; all numbers of channels are multiples of it.", low=1)
     encoder_channels: list[int] = option(
-        [4, 4, 4, 6, 6, 6, 8, 8, 4], "Encoder blocks' channels, in units of h.", low=1
+        [4, 4, 4, 6, 6, 6, 8, 8, 4], "Channels of the encoder blocks, in units of h.", low=1
     )
     strides: list[int] = option(
-        [1, 1, 2, 1, 1, 3, 1, 1, 1], "Encoder blocks' temporal strides.", low=1
+        [1, 1, 2, 1, 1, 3, 1, 1, 1], "Temporal strides of the encoder blocks.", low=1
     )
     decoder_channels: list[int] = option(
-        [4, 8, 8, 6, 6, 6], "Decoder blocks' channels, in units of h.", low=1
+        [4, 8, 8, 6, 6, 6], "Channels of the decoder blocks, in units of h.", low=1
     )
-    kernel_size: int = option(9, "Frames a temporal convolution sees (odd).", low=1)
-    dropout: float = option(0.0, "Dropout in the blocks.", low=0, high=0.95)
+    kernel_size: int = option(9, "Width of a temporal convolution in frames, an odd number.", low=1)
+    dropout: float = option(0.0, "Dropout probability in the blocks.", low=0, high=0.95)
     # -- clustering and mixture ----------------------------------------------------------------
     clusters: int = option(10, "Number of clusters K.", low=2)
     assignment: str = option(
-        "softmax", "Soft assignment: eq. 1 or Student-t.", choices=("softmax", "student")
+        "softmax", "Soft assignment: softmax (eq. 1) or Student-t.", choices=("softmax", "student")
     )
     target: str = option(
         "dec",
-        "Target distribution: eq. 3 as printed, or DEC's p^2/f.",
+        "Target distribution: eq. 3 as printed, or p^2/f as in DEC.",
         choices=("paper", "dec"),
     )
     components: int = option(10, "Components of the Dirichlet process mixture.", low=1)
     density: str = option(
         "gaussian-ilr",
-        "Mixture of the assignment mode: Gaussians on log-ratios of p, Gaussians on p (the public "
-        "implementation's), or Dirichlet components.",
+        "Mixture of mode assignment: Gaussians on log-ratios of p, Gaussians on p (the public "
+        "implementation), or Dirichlet components.",
         choices=("gaussian-ilr", "gaussian-p", "dirichlet"),
     )
-    covariance: str = option("full", "Covariance of Gaussians.", choices=("full", "diag"))
+    covariance: str = option("full", "Covariance of the Gaussians.", choices=("full", "diag"))
     whitened_dims: int = option(
-        64, "Principal components that the latent and reconstruction modes keep.", low=1
+        64, "Principal components in modes latent and reconstruction.", low=1
     )
     mode: str = option(
         COMBINED,
-        "What the anomaly score is computed from; combined is the mean of nearest and altered, the others "
-        "train an autoencoder.",
+        "Scoring mode: combined is the mean of nearest and altered; the other modes train an "
+        "autoencoder.",
         choices=MODES,
     )
     holdout: float = option(
         0.1,
-        "Share of the training clips kept out of training, to see when it has converged and to "
-        "calibrate scores.",
+        "Share of the training clips that is held out, to detect convergence and calibrate scores.",
         low=0,
         high=0.5,
     )
     contamination: float = option(
-        0.05, "Share of held-out normal windows above the stored threshold.", low=1e-6, high=0.5
+        0.05, "Share of held-out normal windows that exceed the threshold.", low=1e-6, high=0.5
     )
     # -- training ------------------------------------------------------------------------------
     budget: int | None = option(
         None,
-        "Window passes of training, over both stages together; 0: untrained; converge: the first "
-        "stage ends when the loss of held-out windows does not fall any more.",
+        "Number of windows that both training stages process, repeats included; 0: no training; "
+        "converge: the first stage ends when the loss of held-out windows stops falling.",
         low=0,
         none="converge",
     )
     patience: int = option(
         200,
-        "Steps in which the loss of held-out windows has to fall by 1 % where there is no budget: "
-        "else the learning rate falls to a tenth, and the next time the stage ends.",
+        "Without a budget: if the loss of held-out windows falls by less than 1 % in this many "
+        "steps, the learning rate falls to a tenth; the second time the stage ends.",
         low=4,
     )
     cluster_share: float = option(
         0.25,
-        "Share of the passes (without a budget: at most) that goes to the clustering stage.",
+        "Share of the windows that the clustering stage processes (at most, without a budget).",
         low=0,
         high=1,
     )
-    batch_size: int = option(64, "Windows a step.", low=2)
+    batch_size: int = option(64, "Windows in a training step.", low=2)
     lr: float = option(
         1e-3,
-        "Peak learning rate of the first stage (Adam; with a budget it falls as a cosine).",
+        "Peak learning rate of the first stage (Adam; with a budget the rate falls as a cosine).",
         low=0,
     )
     cluster_lr: float = option(3e-4, "Peak learning rate of the clustering stage.", low=0)
-    weight_decay: float = option(1e-5, "Adam's weight decay.", low=0)
+    weight_decay: float = option(1e-5, "Weight decay of Adam.", low=0)
     cluster_weight: float = option(0.6, "Weight lambda of the clustering loss (eq. 4).", low=0)
     target_updates: int = option(5, "E steps in the clustering stage.", low=1)
     label_tolerance: float = option(
-        0.001, "Clustering stops when fewer labels than this share change.", low=0, high=1
+        0.001, "Clustering stops when a smaller share of the labels changes.", low=0, high=1
     )
-    clip_norm: float = option(1.0, "Largest norm of each loss's gradient.", low=1e-6)
+    clip_norm: float = option(1.0, "Largest norm of the gradient of each loss.", low=1e-6)
     precision: str = option(
         "auto",
         "Arithmetic of the network; auto: bf16 on CPUs with AMX-BF16 or AVX512-BF16 and on GPUs of "
-        "compute capability 8.0 or later, else fp32; tf32: fp32 with TensorFloat-32 products on a GPU.",
+        "compute capability 8.0 or later, else fp32; tf32: fp32, but on GPUs products in "
+        "TensorFloat-32.",
         choices=("auto", "fp32", "tf32", "bf16"),
     )
     compile: str = option(
         "auto",
-        "Compile the training step (torch.compile; on a GPU with CUDA graphs); auto: on a GPU with a "
-        "budget from 10 million passes on, in one process.",
+        "Compile the training step (torch.compile; on a GPU with CUDA graphs); auto: on a GPU, in "
+        "one process, with a budget of 10 million or more.",
         choices=("auto", "always", "never"),
     )
     random_state: int = option(
-        0, "Seed of everything random.", low=0, high=MAX_SEED, written="seed"
+        0, "Seed of all random numbers.", low=0, high=MAX_SEED, written="seed"
     )
     checkpoint_seconds: float = option(
-        10.0, "Seconds between checkpoints; 0 writes one after every step.", low=0
+        10.0, "Seconds between checkpoints; 0: a checkpoint after every step.", low=0
     )
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
-        """Refuses the keyword ``seed`` with the name to use."""
+        """Refuses the keyword ``seed``; the name is ``random_state``."""
         if "seed" in options:
-            raise InputError(f"{cls.__name__} has no parameter seed, expected random_state")
+            raise InputError(f"the seed of {cls.__name__} must be parameter random_state, got seed")
         return super().__new__(cls)
 
     def check(self) -> None:
-        """Raises an :class:`~gepc_geo.errors.InputError` for the first value that is not allowed."""
-        for one in fields(Options):
-            check_value(one, getattr(self, one.name), one.name)
+        """Checks all values.
+
+        Raises:
+            InputError: A value is not allowed; the message is about the first such value.
+        """
+        for field in fields(Options):
+            check_value(field, getattr(self, field.name), field.name)
         if not self.branches:
-            raise InputError(f"branches is empty, expected some of {', '.join(BRANCHES)}")
+            raise InputError(f"branches must be some of {', '.join(BRANCHES)}, got none")
         if not self.lengths:
-            raise InputError("lengths is empty, expected at least one")
+            raise InputError("lengths must have at least one entry, got none")
         if len(self.strides) != len(self.encoder_channels):
             raise InputError(
-                f"strides has {len(self.strides)} entries, expected one for each of the "
-                f"{len(self.encoder_channels)} encoder_channels"
+                f"strides must have {len(self.encoder_channels)} entries, one for each of the "
+                f"encoder_channels, got {len(self.strides)}"
             )
         if not self.decoder_channels:
-            raise InputError("decoder_channels is empty, expected at least one block")
+            raise InputError("decoder_channels must have at least one block, got none")
         if self.kernel_size % 2 == 0:
-            raise InputError(f"kernel_size is {self.kernel_size}, expected an odd number")
+            raise InputError(f"kernel_size must be an odd number, got {self.kernel_size}")
         if self.budget is None and self.cluster_share == 1:
             raise InputError(
-                "cluster_share is 1 without a budget, expected less: the first stage's length "
-                "sets the second's"
+                "cluster_share must be less than 1 without a budget, got 1: the first stage sets "
+                "the length of the second"
             )
         for text in self.lengths:
             _seconds_or_frames(text)
@@ -241,15 +246,18 @@ class Options:
             self.check_windows(self.frames_of(math.nan))
 
     def check_windows(self, lengths: tuple[int, ...]) -> None:
-        """Makes sure that windows of these lengths, from :meth:`frames_of`, can be learned from.
+        """Checks lengths of windows against the other options.
+
+        Args:
+            lengths: Lengths in frames, from :meth:`frames_of`.
 
         Raises:
-            InputError: Several lengths of frames as they are, or steps that the network's strides do not
-                divide.
+            InputError: There are several lengths and ``coefficients`` is 0, or the number of time
+                steps is no multiple of the product of the strides.
         """
         if not self.coefficients and len(lengths) > 1:
             raise InputError(
-                f"lengths has {len(lengths)} entries, expected one for frames as they are (coefficients 0)"
+                f"lengths must have one entry with coefficients 0, got {len(lengths)} entries"
             )
         steps = min(self.coefficients or lengths[0], lengths[0])
         product = math.prod(self.strides)
@@ -257,29 +265,29 @@ class Options:
             name = "lengths" if self.frames is None else "frames"
             name = "coefficients" if self.coefficients and steps == self.coefficients else name
             raise InputError(
-                f"{name} is {steps}, expected a multiple of {product}, the product of the strides"
+                f"{name} must be a multiple of {product}, the product of the strides, got {steps}"
             )
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The scoring modes that a detector with these options has."""
+        """The scoring modes of a detector with these options."""
         return MODES if self.needs_network else (COMBINED, *WINDOW_MODES)
 
     @property
     def needs_network(self) -> bool:
-        """Whether the scoring mode is computed from what the trained autoencoder makes of windows."""
+        """Whether the scoring mode needs a trained network."""
         return self.mode in NETWORK_MODES
 
     def frames_of(self, fps: float) -> tuple[int, ...]:
-        """The lengths of windows in frames, rising: those of ``lengths``, for clip-level sets ``frames``.
+        """Lengths of windows in frames, in ascending order: ``lengths``, or ``frames`` if set.
 
-        A length in seconds has no fewer frames than there are coefficients.
+        A length in seconds has at least ``coefficients`` frames.
 
         Args:
-            fps: Frames a second; NaN where nobody knows.
+            fps: Frames a second; NaN if unknown.
 
         Raises:
-            InputError: A length that is none, or of fewer than 2 frames.
+            InputError: A length is not valid, or has fewer than 2 frames.
         """
         if self.frames is not None:
             return (self.frames,)
@@ -291,13 +299,13 @@ class Options:
         return tuple(sorted(found))
 
     def to_dict(self) -> dict[str, Any]:
-        """All options as plain numbers, strings and lists."""
+        """All options by name, as plain numbers, strings and lists."""
 
         def plain(value: Any) -> Any:
             return value.item() if isinstance(value, np.generic) else value
 
         return {
-            name: [plain(one) for one in value]
+            name: [plain(entry) for entry in value]
             if isinstance(value, (list, tuple))
             else plain(value)
             for name, value in asdict(self).items()
@@ -305,63 +313,64 @@ class Options:
         }
 
     def written(self) -> dict[str, Any]:
-        """As :meth:`to_dict`, by the names that files and the command line have (``seed``)."""
+        """As :meth:`to_dict`, by the names in files and on the command line (``seed``)."""
         values = self.to_dict()
-        return {written_name(one): values[one.name] for one in fields(Options)}
+        return {written_name(field): values[field.name] for field in fields(Options)}
 
     @staticmethod
     def read(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
-        """Options by their names in Python, of a mapping read from a file or from the command line.
+        """Checks options from a file or the command line; returns them by their Python names.
 
         Args:
             values: Options by their names in files (:meth:`written`) or in Python.
-            origin: Where the mapping comes from, for messages.
+            origin: Name of the file or command, for messages.
 
         Raises:
-            InputError: An unknown or repeated option, or a value that is not allowed.
+            InputError: An option is unknown or repeated, or a value is not allowed.
         """
         if not isinstance(values, Mapping):
-            raise InputError(f"{origin} holds a {type(values).__name__}, expected options by name")
-        known = {written_name(one): one for one in fields(Options)}
-        by_name = known | {one.name: one for one in fields(Options)}
+            raise InputError(f"{origin} must have options by name, got a {type(values).__name__}")
+        by_written_name = {written_name(field): field for field in fields(Options)}
+        by_name = by_written_name | {field.name: field for field in fields(Options)}
         found: dict[str, Any] = {}
         for name, value in values.items():
             if name not in by_name:
                 raise InputError(
-                    f"{origin} has the unknown option {name!r}, expected some of {', '.join(known)}"
+                    f"{origin} must have only the options {', '.join(by_written_name)}, "
+                    f"got {name!r}"
                 )
-            one = by_name[name]
-            written = written_name(one)
-            if one.name in found:
-                raise InputError(f"{origin} must have {written} or {one.name}, got both")
+            field = by_name[name]
+            written = written_name(field)
+            if field.name in found:
+                raise InputError(f"{origin} must have {written} or {field.name}, got both")
             try:
-                check_value(one, value, written)
+                check_value(field, value, written)
             except InputError as error:
                 raise InputError(f"{origin}: {error}") from None
-            found[one.name] = value
+            found[field.name] = value
         return found
 
 
-# Where there is a __new__, Python would show that one's.
+# Python would show the signature of __new__.
 Options.__signature__ = inspect.Signature(
     [
         inspect.Parameter(
-            one.name,
+            field.name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=default_of(one),
-            annotation=one.type,
+            default=default_of(field),
+            annotation=field.type,
         )
-        for one in fields(Options)
+        for field in fields(Options)
     ]
 )
 
 
 #: The names of all options.
-NAMES = tuple(one.name for one in fields(Options))
+NAMES = tuple(field.name for field in fields(Options))
 
 
 def _seconds_or_frames(text: str | int) -> tuple[float, int]:
-    """A length such as ``"0.5s"`` or ``"12"``: seconds and 0, or 0 and frames."""
+    """Parses a length: ``"0.5s"`` gives seconds and 0, ``"12"`` gives 0 and frames."""
     try:
         is_time = isinstance(text, str) and text.endswith("s")
         seconds, frames = (float(text[:-1]), 0) if is_time else (0.0, int(text))  # type: ignore[index]
@@ -369,6 +378,6 @@ def _seconds_or_frames(text: str | int) -> tuple[float, int]:
         seconds, frames = math.nan, 0
     if not (0 < seconds < math.inf or frames >= 2):
         raise InputError(
-            f"lengths has {text!r}, expected frames, at least 2 (12), or seconds (0.5s)"
+            f"lengths must be frames, at least 2 (12), or seconds (0.5s), got {text!r}"
         )
     return seconds, frames

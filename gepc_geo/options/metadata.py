@@ -1,9 +1,10 @@
-"""Dataclass fields that know their help text and their limits."""
+"""Dataclass fields with help text and limits."""
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import MISSING, Field, fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -22,95 +23,98 @@ def option(
     none: str | None = None,
     written: str | None = None,
 ) -> Any:
-    """A dataclass field with its help text and limits.
+    """Makes a dataclass field with help text and limits.
 
     Args:
         default: The default value; a list is copied.
         help: What the option does.
-        choices: The allowed values.
-        low: The least allowed value.
-        high: The largest allowed value.
-        none: The command line's word for ``None``.
-        written: The option's name on the command line and in files, where it differs.
+        choices: The allowed values. (default: ``None``, any)
+        low: The smallest allowed value. (default: ``None``, any)
+        high: The largest allowed value. (default: ``None``, any)
+        none: The word for ``None`` on the command line. (default: ``None``, no word)
+        written: The name on the command line and in files. (default: ``None``, the field's name)
     """
     metadata = {"help": help, "choices": choices, "low": low, "high": high, "none": none}
     metadata["written"] = written
     if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def written_name(option: Field) -> str:
-    """The name of an option's dataclass field in files and, with dashes, on the command line."""
+def written_name(option: Field[Any]) -> str:
+    """The name of an option in files and, with dashes, on the command line."""
     return option.metadata["written"] or option.name
 
 
-def default_of(option: Field) -> Any:
-    """The default value of an option's dataclass field."""
+def default_of(option: Field[Any]) -> Any:
+    """The default value of an option."""
     return option.default_factory() if option.default_factory is not MISSING else option.default
 
 
-def check_value(option: Field, value: Any, name: str) -> None:
-    """Makes sure that an option may have a value.
+def check_value(option: Field[Any], value: Any, name: str) -> None:
+    """Checks a value of an option.
 
     Args:
-        option: The option's dataclass field.
+        option: The dataclass field of the option.
         value: The value.
-        name: What messages call the option.
+        name: Name of the option in messages.
 
     Raises:
-        InputError: A value of another type, outside of the limits or not among the choices.
+        InputError: The value has another type, is outside the limits or not among the choices.
     """
     default, meta = default_of(option), option.metadata
     if value is None and default is None:
         return
     if isinstance(default, list):
         if not isinstance(value, (list, tuple)):
-            raise InputError(f"{name} is {value!r}, expected a list")
+            raise InputError(f"{name} must be a list, got {value!r}")
         values, kind = list(value), type(default[0])
     else:
         values, kind = [value], int if default is None else type(default)
-    # NumPy's numbers are numbers too; to Python (and nobody else) so are true and false.
+    # Numbers of NumPy are accepted; bool is a number in Python, but not here.
     accepted = {int: Integral, float: Real}.get(kind, kind)
-    for one in values:
-        if option.name == "lengths" and isinstance(one, Integral) and not isinstance(one, bool):
-            # Frames may be numbers too.
+    for entry in values:
+        if option.name == "lengths" and isinstance(entry, Integral) and not isinstance(entry, bool):
+            # A length in frames may be a number.
             continue
-        if not isinstance(one, accepted) or isinstance(one, bool) != (kind is bool):
-            raise InputError(f"{name} is {one!r}, expected {_KINDS[kind]}")
-        if meta["choices"] and one not in meta["choices"]:
-            raise InputError(f"{name} is {one!r}, expected {' or '.join(meta['choices'])}")
-        # Written so that NaN fails.
-        if meta["low"] is not None and not one >= meta["low"]:
-            raise InputError(f"{name} is {one}, expected at least {meta['low']}")
-        if meta["high"] is not None and not one <= meta["high"]:
-            raise InputError(f"{name} is {one}, expected at most {meta['high']}")
+        if not isinstance(entry, accepted) or isinstance(entry, bool) != (kind is bool):
+            raise InputError(f"{name} must be {_KINDS[kind]}, got {entry!r}")
+        if meta["choices"] and entry not in meta["choices"]:
+            raise InputError(f"{name} must be {' or '.join(meta['choices'])}, got {entry!r}")
+        # These comparisons refuse NaN.
+        if meta["low"] is not None and not entry >= meta["low"]:
+            raise InputError(f"{name} must be at least {meta['low']}, got {entry}")
+        if meta["high"] is not None and not entry <= meta["high"]:
+            raise InputError(f"{name} must be at most {meta['high']}, got {entry}")
 
 
 def documented(docstring: str | None, options: type) -> str | None:
-    """A docstring whose ``**options`` entry is replaced by an entry for each field.
+    """Replaces the entry ``**options`` of a docstring by an entry for each field.
 
     Args:
-        docstring: One with a line that begins with ``**options:`` among its ``Args:``; ``None`` where
-            Python strips docstrings.
+        docstring: A docstring with the entry ``**options:`` in its ``Args:``; ``None`` if Python
+            strips docstrings.
         options: The dataclass with the fields.
+
+    Returns:
+        The new docstring; ``None`` for ``None``.
     """
     if docstring is None:
         return None
     before, line = docstring.split("        **options:", 1)
     _, after = line.split("\n", 1)
     entries = []
-    for one in fields(options):
-        meta, low, high = one.metadata, one.metadata["low"], one.metadata["high"]
-        said = [meta["help"]]
+    for field in fields(options):
+        meta, low, high = field.metadata, field.metadata["low"], field.metadata["high"]
+        sentences = [meta["help"]]
         if meta["choices"]:
-            said.append(f"One of {', '.join(meta['choices'])}.")
+            sentences.append(f"One of {', '.join(meta['choices'])}.")
         elif low is not None:
-            said.append(f"{low:g} or more." if high is None else f"From {low:g} to {high:g}.")
-        said.append(f"(default: {default_of(one)!r})")
+            sentences.append(f"{low:g} or more." if high is None else f"From {low:g} to {high:g}.")
+        sentences.append(f"(default: {default_of(field)!r})")
         entries.append(
             textwrap.fill(
-                f"{one.name} ({one.type}): {' '.join(said)}",
+                f"{field.name} ({field.type}): {' '.join(sentences)}",
                 width=100,
                 initial_indent=" " * 8,
                 subsequent_indent=" " * 12,

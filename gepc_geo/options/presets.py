@@ -1,4 +1,4 @@
-"""Named protocols: which options differ from the defaults."""
+"""Presets: named changes to the default options."""
 
 from __future__ import annotations
 
@@ -39,20 +39,23 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def preset_changes(name: str, tracks: PoseTracks | None = None) -> dict[str, Any]:
-    """The changes a named protocol makes to the defaults of :class:`~gepc_geo.options.Options`.
+    """Changes of a preset to the defaults of :class:`~gepc_geo.options.Options`.
 
     Args:
-        name: ``"default"`` (none); ``"gepc"``: the paper's chain of autoencoder, clusters and mixture on
-            the default's input; or ``"paper"``: the published method with the public implementation's
-            training facts (image scaling, five augmentations, 20 clusters, eq. 3, Gaussians on p, scored
-            by ``assignment``; at most 2.5 times the steps of reconstruction for clustering, with new
-            targets every other of 25 epochs). It is trained until it has converged (section 4.2.2 of the
-            paper), at a learning rate that gets there.
-        tracks: The poses it is for: where they have no image size (those in 3D have none), ``"paper"``
+        name: ``"default"``: no changes. ``"gepc"``: autoencoder, clusters and mixture of the paper
+            with the default input. ``"paper"``: the published method with settings of the public
+            implementation: image scaling, five augmentations, 20 clusters, eq. 3, Gaussians on
+            ``p``, mode ``assignment``. Its clustering stage has at most 2.5 times the steps of the
+            reconstruction stage, and new targets in every other of 25 epochs. Training ends when
+            the loss has converged (section 4.2.2 of the paper).
+        tracks: Poses to train on. If they have no image size (3D poses have none), ``"paper"``
             divides them by their RMS size, with a warning. (default: :obj:`None`)
 
+    Returns:
+        Values by name of the option.
+
     Raises:
-        InputError: Another name.
+        InputError: The name is unknown.
     """
     if name not in PRESETS:
         raise InputError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
@@ -65,17 +68,17 @@ def preset_changes(name: str, tracks: PoseTracks | None = None) -> dict[str, Any
         if lack:
             changes["scale"] = "rms"
             warn_of_input(
-                f"{lack}, which preset {name} divides by: poses are divided by their RMS size "
-                "(scale rms)"
+                f"poses must have an image size for preset {name}, got {lack}: "
+                "they are divided by their RMS size instead (scale rms)"
             )
     return changes
 
 
 def _without_image_size(tracks: PoseTracks) -> str:
-    """What has no image size, as the beginning of a sentence; empty where everything has one."""
+    """Names poses without an image size; empty if all poses have one."""
     if tracks.dims == 3:
-        return "3D poses have no image size"
+        return "3D poses, which have none"
     lost = np.isnan(tracks.image_size).any(axis=1)
     if not lost.any():
         return ""
-    return f"clip {tracks.clip_names[int(np.argmax(lost))]!r} has no image size"
+    return f"none in clip {tracks.clip_names[int(np.argmax(lost))]!r}"

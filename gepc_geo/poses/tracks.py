@@ -345,8 +345,8 @@ class PoseTracks:
     def __array__(self, *_: object, **__: object) -> np.ndarray:
         """Refuses to become an array, e.g. in scikit-learn's cross-validation."""
         raise InputError(
-            "PoseTracks is not an array, expected PoseTracks.select(clips=...) for the clips of each "
-            "training and test part"
+            "an array must not be made of PoseTracks: PoseTracks.select(clips=...) gives the clips of "
+            "a training or test part"
         )
 
     def __repr__(self) -> str:

@@ -73,7 +73,7 @@ class PlacedWindows:
             reference: Windows with the k-means centres to use. (default: centres of ``windows``)
         """
         plane = to_plane(windows.table.keypoints, windows.skeleton)
-        assignment, places = detector.scorer_.places(windows)
+        assignment, places = detector.scorer_.coordinates(windows)
         centers = None
         if assignment is None:
             count = min(detector.options_.clusters, len(places))
@@ -225,7 +225,7 @@ class SceneBuilder:
             own = np.flatnonzero(self.windows.size[index] == length)
             if len(own) and len(reference.windows):
                 windows = self.windows.subset(index[own]).of_length(length)
-                places = self.detector.scorer_.places(windows)[1]
+                places = self.detector.scorer_.coordinates(windows)[1]
                 nearest = nearest_normal(reference, places)
                 for position, chosen in zip(own.tolist(), nearest, strict=True):
                     sequences[position] = reference.sequences(chosen)

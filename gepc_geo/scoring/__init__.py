@@ -1,1 +1,1 @@
-"""From windows to scores of windows, people, frames and clips."""
+"""Scores of windows, people, frames and clips."""

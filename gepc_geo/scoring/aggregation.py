@@ -1,16 +1,16 @@
-"""From windows to persons, frames and clips (section 4 of the paper). Higher is more abnormal.
+"""Scores of people, frames and clips from scores of windows (section 4 of the paper).
 
-Protocol ``reference`` follows the public implementation's frame aggregation in three things:
+Protocol ``reference`` follows the frame aggregation of the public implementation in three points:
 
-- a window's score goes to its centre frame alone (:func:`person_frame_scores`),
-- the most normal person of a frame decides (:func:`frame_scores`),
+- the centre frame of a window gets its score (:func:`person_frame_scores`),
+- the score of a frame is that of its most normal person (:func:`frame_scores`),
 - smoothing runs across clip borders (:func:`smooth`).
 
-It does not follow it in a fourth: where the five augmentations of a window are to be averaged, an
-indexing fault there averages five consecutive windows that have nothing to do with one another.
-Here window scores are means over each window's own augmentations, in both protocols. Frames with
-nobody, gaps and padded windows are treated as in ``corrected``, too. So numbers of ``reference`` can
-be compared with the public implementation's, but are not expected to equal them.
+It differs in others. The public implementation has an indexing error: it averages five consecutive
+windows in place of the five augmentations of one window. Here the score of a window is the mean
+over its own augmentations in both protocols. Frames without people, gaps and padded windows are as
+in protocol ``corrected``. Results of ``reference`` are therefore close to those of the public
+implementation, but not equal.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from gepc_geo.errors import InputError
 from gepc_geo.scoring.scatter import scatter_max_arg
 from gepc_geo.windows.dataset import PoseWindows
 
-#: How scores of windows become scores of frames.
+#: Ways to compute scores of frames from scores of windows.
 PROTOCOLS = ("corrected", "reference")
-# Windows spread over their frames at once: few enough to stay in a CPU cache.
+# Windows that are processed at once; their frames fit into a CPU cache.
 _CHUNK = 1 << 16
 
 
@@ -39,8 +39,8 @@ class FrameScores:
 
     Attributes:
         score: :math:`(G)`, higher is more abnormal.
-        person: Track that decided, :math:`(G)`; -1 for frames with nobody scored.
-        people: Persons scored in the frame, :math:`(G)`.
+        person: Person whose score the frame has, :math:`(G)`; -1 for frames without scored people.
+        people: Number of scored people in the frame, :math:`(G)`.
     """
 
     score: Tensor
@@ -50,13 +50,13 @@ class FrameScores:
 
 @dataclass
 class TrackScores:
-    r"""Scores of :math:`M` persons in their clips.
+    r"""Scores of :math:`M` people in their clips.
 
     Attributes:
-        clip: :math:`(M)`.
-        track: :math:`(M)`.
-        max: Score of the person's most abnormal window.
-        mean: Mean over the person's windows of each length, then over the lengths.
+        clip: Clip of each person, :math:`(M)`.
+        track: Id of each person, :math:`(M)`.
+        max: Score of the most abnormal window of the person, :math:`(M)`.
+        mean: Mean over the windows of each length, then over the lengths, :math:`(M)`.
     """
 
     clip: Tensor
@@ -80,59 +80,62 @@ def person_frame_scores(
     Args:
         window_score: :math:`(W)`.
         first: Row of each window's first frame, :math:`(W)`.
-        length: Frames of the windows, :math:`T`, or of each, :math:`(W)`. Of several lengths each gives a
-            score, and the person-frame has the mean of those it has.
-        num_rows: Person-frames, :math:`R`.
-        low: First row of each window's track piece; windows padded at its ends stay inside.
-        high: Last row of the piece.
-        placement: ``"mean"``: the mean over all windows that contain the frame; ``"center"``: the
-            score of the window whose centre frame it is, frame :math:`\lfloor T / 2 \rfloor` counted
-            from 0 (protocol ``reference``); frames near a track's ends then have none.
+        length: Frames of all windows, :math:`T`, or of each window, :math:`(W)`. With several
+            lengths, a person-frame has the mean over the lengths of its windows.
+        num_rows: Number of person-frames, :math:`R`.
+        low: First row of the track piece of each window, :math:`(W)`; rows of padded windows are
+            clamped to the piece. (default: :obj:`None`, no padded windows)
+        high: Last row of the track piece of each window, :math:`(W)`. (default: :obj:`None`)
+        placement: ``"mean"``: a person-frame has the mean over all windows that contain it.
+            ``"center"``: it has the score of the window whose frame
+            :math:`\lfloor T / 2 \rfloor`, from 0, it is (protocol ``reference``).
             (default: :obj:`"mean"`)
 
     Returns:
-        :math:`(R)` float64; NaN for rows in no window.
+        :math:`(R)` float64; NaN for rows without a window.
     """
     if isinstance(length, Tensor):
         total = count = window_score.new_zeros(num_rows, dtype=torch.float64)
-        for one in length.unique().tolist():
-            of = length == one
-            ends = [None if end is None else end[of] for end in (low, high)]
-            row = person_frame_scores(
-                window_score[of],
-                first[of],
-                one,
+        for frames in torch.unique(length).tolist():
+            chosen = length == frames
+            score = person_frame_scores(
+                window_score[chosen],
+                first[chosen],
+                frames,
                 num_rows,
-                low=ends[0],
-                high=ends[1],
+                low=None if low is None else low[chosen],
+                high=None if high is None else high[chosen],
                 placement=placement,
             )
-            total = total + row.nan_to_num(0.0)
-            count = count + ~row.isnan()
+            total = total + score.nan_to_num(0.0)
+            count = count + ~score.isnan()
         return total / torch.where(count > 0, count, torch.nan)
     score = window_score.double()
     total = score.new_zeros(num_rows)
     count = score.new_zeros(num_rows)
     steps = torch.arange(length, device=score.device)
     steps = steps if placement == "mean" else steps[length // 2 :][:1]
-    # Window after window: every row adds up in the same order, whatever stands before and behind.
-    for part in torch.arange(len(score), device=score.device).split(_CHUNK):
+    # In order of windows: the rounding of a row does not depend on other rows.
+    for part in torch.split(torch.arange(len(score), device=score.device), _CHUNK):
         rows = first[part, None] + steps
         if low is not None and high is not None:
             rows = rows.clamp(low[part, None], high[part, None])
-        each = score[part].repeat_interleave(len(steps))
-        total.index_add_(0, rows.view(-1), each)
-        count.index_add_(0, rows.view(-1), torch.ones_like(each))
+        row_score = score[part].repeat_interleave(len(steps))
+        total.index_add_(0, rows.view(-1), row_score)
+        count.index_add_(0, rows.view(-1), torch.ones_like(row_score))
     return total / torch.where(count > 0, count, torch.nan)
 
 
 def person_frames(windows: PoseWindows, score: Tensor, *, placement: str = "mean") -> Tensor:
-    r"""As :func:`person_frame_scores`, of one score :math:`(W)` of each window.
+    r"""Scores of the person-frames of ``windows.table``, with :func:`person_frame_scores`.
 
     Args:
-        windows: The windows; their rows are those of ``windows.table``.
-        score: On the CPU, where equal runs give equal sums: a GPU adds in any order.
+        windows: :math:`W` windows.
+        score: :math:`(W)`, on the CPU: sums on a GPU differ between runs.
         placement: As in :func:`person_frame_scores`. (default: :obj:`"mean"`)
+
+    Returns:
+        :math:`(R)` float64; NaN for rows without a window.
     """
     return person_frame_scores(
         score,
@@ -159,42 +162,38 @@ def frame_scores(
     r"""Scores of frames from scores of the people in them.
 
     Args:
-        score: Person-frame scores :math:`(R)`; NaN where nothing is known.
-        slot: Frame of each, :math:`(R)`, counted over all clips end to end.
-        track: Person of each, :math:`(R)`.
-        num_slots: Frames in all clips, :math:`G`.
-        empty_score: Score of frames with nobody: the most normal one seen in training.
-        protocol: ``"corrected"``: the most abnormal person decides; ``"reference"``: the most normal
-            one does, as in the public implementation. That is all that ``reference`` changes here;
-            what else it follows, and what it does not, is said at the top of this module.
+        score: Scores of person-frames :math:`(R)`; NaN: no score.
+        slot: Frame of each person-frame, :math:`(R)`, counted over all clips.
+        track: Person of each person-frame, :math:`(R)`.
+        num_slots: Number of frames in all clips, :math:`G`.
+        empty_score: Score of frames without scored people: the lowest score of training windows.
+        protocol: ``"corrected"``: a frame has the score of its most abnormal person.
+            ``"reference"``: of its most normal person (see the top of this module).
             (default: :obj:`"corrected"`)
-        calibrator: Of person-frame scores; needed by ``people_correction``.
+        calibrator: Calibration of person-frame scores, for ``people_correction``.
             (default: :obj:`None`)
-        people_correction: Turn the deciding score into minus the log of the probability that, with
-            as many normal people, somebody scores as high. (default: :obj:`False`)
+        people_correction: Replace the score of a frame by minus the log of the probability that the
+            highest score of as many normal people is at least as high. (default: :obj:`False`)
 
     Raises:
-        InputError: Another ``protocol``, ``people_correction`` without a ``calibrator``.
+        InputError: ``protocol`` is unknown, or ``people_correction`` lacks a ``calibrator``.
     """
     if protocol not in PROTOCOLS:
-        raise InputError(f"protocol is {protocol!r}, expected {' or '.join(PROTOCOLS)}")
-    known = ~score.isnan()
-    score, slot, track = score[known], slot[known], track[known]
+        raise InputError(f"protocol must be {' or '.join(PROTOCOLS)}, got {protocol!r}")
+    scored = ~score.isnan()
+    score, slot, track = score[scored], slot[scored], track[scored]
     people = torch.bincount(slot, minlength=num_slots)
     sign = 1.0 if protocol == "corrected" else -1.0
     value, position = scatter_max_arg(sign * score, slot, num_slots)
     person = torch.full_like(people, -1)
-    nobody = position < 0
-    person[~nobody] = track[position[~nobody]]
+    empty = position < 0
+    person[~empty] = track[position[~empty]]
     value = sign * value
-    empty = torch.tensor(empty_score, dtype=value.dtype, device=value.device)
+    value = torch.where(empty, empty_score, value)
     if people_correction:
         if calibrator is None:
-            raise InputError("calibrator is None, expected a fitted one for the people correction")
-        tail = calibrator.log_tail(torch.where(nobody, empty, value))
-        value = -correct_for_people(tail, people.clamp(min=1))
-    else:
-        value = torch.where(nobody, empty, value)
+            raise InputError("calibrator must be fitted for the people correction, got None")
+        value = -correct_for_people(calibrator.log_tail(value), people.clamp(min=1))
     return FrameScores(value, person, people)
 
 
@@ -204,11 +203,14 @@ def smooth(
     r"""Gaussian smoothing of frame scores along time.
 
     Args:
-        scores: :math:`(G)`, all clips end to end.
-        frame_offset: Where each clip starts, :math:`(N + 1)`.
+        scores: :math:`(G)`, of the frames of all clips.
+        frame_offset: Start of each clip, and the end of the last, :math:`(N + 1)`.
         sigma: Standard deviation in frames.
-        across_clips: Smooth over clip borders, all clips as one series, as the public implementation
-            does (protocol ``reference``); else each clip for itself. (default: :obj:`False`)
+        across_clips: Smooth all clips as one series, as the public implementation does (protocol
+            ``reference``); else each clip separately. (default: :obj:`False`)
+
+    Returns:
+        Smoothed scores, :math:`(G)`.
     """
     if across_clips:
         return gaussian_filter1d(scores, sigma, mode="nearest") if len(scores) else scores
@@ -221,29 +223,30 @@ def smooth(
 def track_scores(
     window_score: Tensor, clip: Tensor, track: Tensor, length: Tensor | None = None
 ) -> TrackScores:
-    r"""Scores of persons from those of their windows, sorted by clip, then track.
+    r"""Scores of people from scores of their windows, sorted by clip, then track.
 
     Args:
         window_score: :math:`(W)`.
-        clip: Of each, :math:`(W)`.
-        track: Of each, :math:`(W)`.
-        length: Frames of each, :math:`(W)`. (default: the same of all)
+        clip: Clip of each window, :math:`(W)`.
+        track: Person id of each window, :math:`(W)`.
+        length: Frames of each window, :math:`(W)`. (default: :obj:`None`, one length)
     """
     length = torch.zeros_like(clip) if length is None else length
-    of = torch.stack([clip, track, length], 1)
-    parts, part = torch.unique(of, dim=0, return_inverse=True)
-    people, whose = torch.unique(parts[:, :2], dim=0, return_inverse=True)
+    keys = torch.stack([clip, track, length], 1)
+    # A group: the windows of one person and one length.
+    groups, group = torch.unique(keys, dim=0, return_inverse=True)
+    people, person = torch.unique(groups[:, :2], dim=0, return_inverse=True)
     score = window_score.double()
     return TrackScores(
         clip=people[:, 0],
         track=people[:, 1],
-        max=scatter_max_arg(score, whose[part], len(people))[0],
-        mean=_means(_means(score, part, len(parts)), whose, len(people)),
+        max=scatter_max_arg(score, person[group], len(people))[0],
+        mean=_means(_means(score, group, len(groups)), person, len(people)),
     )
 
 
 def _means(value: Tensor, group: Tensor, count: int) -> Tensor:
-    """The mean of each group's values."""
+    """The mean of the values of each group."""
     total = value.new_zeros(count).index_add_(0, group, value)
     return total / torch.bincount(group, minlength=count)
 
@@ -257,25 +260,23 @@ def clip_scores(
     empty_score: float,
     length: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""Scores of clips: the most abnormal person decides, by the ``mean`` of :func:`track_scores`.
-
-    (Of a clip-level set every person has one window, so that mean is its score.)
+    r"""Scores of clips: the highest ``mean`` of :func:`track_scores` of its people.
 
     Args:
-        window_score: As in :func:`track_scores`.
-        clip: As there.
-        track: As there.
-        num_clips: Clips, :math:`N`.
-        empty_score: Score of clips without any window.
-        length: As in :func:`track_scores`.
+        window_score: :math:`(W)`.
+        clip: Clip of each window, :math:`(W)`.
+        track: Person id of each window, :math:`(W)`.
+        num_clips: Number of clips, :math:`N`.
+        empty_score: Score of clips without a window.
+        length: Frames of each window, :math:`(W)`. (default: :obj:`None`, one length)
 
     Returns:
-        Scores :math:`(N)` and the deciding persons :math:`(N)`; clips without any window get
+        Scores :math:`(N)` and the people with these scores :math:`(N)`; clips without a window get
         ``empty_score`` and -1.
     """
     people = track_scores(window_score, clip, track, length)
     value, position = scatter_max_arg(people.mean, people.clip, num_clips)
     person = torch.full((num_clips,), -1, dtype=torch.long, device=value.device)
-    known = position >= 0
-    person[known] = people.track[position[known]]
-    return torch.where(known, value, empty_score), person
+    scored = position >= 0
+    person[scored] = people.track[position[scored]]
+    return torch.where(scored, value, empty_score), person

@@ -1,4 +1,4 @@
-"""Thresholds and tail probabilities of a scorer, from scores of normal windows."""
+"""Tail probabilities and thresholds of a scorer, from scores of normal windows."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from gepc_geo.scoring.scorer import WindowScorer, WindowScores
 from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
 
-# Held-out windows of a length that scores are calibrated on: more of them make no tail better known.
-_CALIBRATED = 30_000
+# The most held-out windows of a length for calibration; more do not improve it.
+_MAX_WINDOWS = 30_000
 
 
 @dataclass
 class Calibration:
-    """How scores of normal behaviour are distributed, by mode.
+    """Distribution of normal scores, by mode.
 
     Attributes:
         thresholds: The score that a share ``contamination`` of held-out normal windows exceeds.
         most_normal: The lowest score of training windows.
-        person: Tail probabilities of people's scores of frames, which are means over windows, so that
-            their spread is smaller than that of windows.
+        person: Calibration of person-frame scores. They are means over windows, so they vary less
+            than scores of windows.
     """
 
     thresholds: dict[str, float]
@@ -45,34 +45,37 @@ class Calibration:
         contamination: float,
         quiet: bool = True,
     ) -> Calibration:
-        """Calibrates a scorer, and measures its scores.
+        """Calibrates a scorer and chooses thresholds.
 
-        Window modes are calibrated on training and held-out windows: each training window is scored
-        without its own person. Other modes are calibrated on held-out windows, and on training windows
-        where a length has no held-out ones (a handful of tracks).
+        Window modes are calibrated on training and held-out windows; each training window is scored
+        without its own person. Network modes are calibrated on held-out windows, or on training
+        windows of a length without held-out windows.
 
         Args:
-            scorer: Its ``normality`` is calibrated here.
-            learned: Where that comes from, with scores of the training windows.
-            held_out: Windows of people who were not trained on; of many as many people count, evenly
-                chosen, as have about 30,000 windows of each length.
-            contamination: The option.
-            quiet: Show no progress.
+            scorer: The scorer; its ``normality`` is calibrated in place.
+            learned: The fitted models, with scores of training windows.
+            held_out: Held-out windows. Those of some people are used: about 30,000 windows of each
+                length.
+            contamination: Share of the windows above the threshold, from 0 to 1.
+            quiet: Show no progress. (default: ``True``)
+
+        Raises:
+            InputError: A score is not finite.
         """
-        held_out = _some_people(held_out)
-        mine = held_out.subset(distributed.share(len(held_out)))
+        held_out = _limited(held_out)
+        share = held_out.subset(distributed.share(len(held_out)))
         with distributed.raise_on_all_ranks():
-            raw = scorer.raw(mine, quiet=quiet, person=mine.person + learned.people)
+            raw = scorer.raw(share, quiet=quiet, person=share.person + learned.people)
         raw = {mode: distributed.gather(score) for mode, score in raw.items()}
         for length, normality in scorer.normality.items():
-            known = _of_length(held_out, raw, length)
+            held_out_scores = _of_length(held_out, raw, length)
             trained = _of_length(learned.windows, learned.scores, length)
             normality.calibrate(
                 {
                     mode: torch.cat([trained[mode], score])
                     if mode in WINDOW_MODES or not len(score)
                     else score
-                    for mode, score in known.items()
+                    for mode, score in held_out_scores.items()
                 }
             )
         normal = scorer.comparable(learned.windows, learned.scores)
@@ -81,23 +84,23 @@ class Calibration:
             windows, scores = held_out, scorer.comparable(held_out, raw)
         return cls(
             thresholds={
-                # torch.quantile takes no more than 16 million values.
+                # torch.quantile takes at most 16 million values.
                 mode: float(np.quantile(score.cpu().numpy(), 1 - contamination))
                 for mode, score in scores.items()
             },
             most_normal={mode: float(score.min()) for mode, score in normal.items()},
             person={
-                mode: TailCalibrator().fit(covered(windows, score))
+                mode: TailCalibrator().fit(covered_person_frames(windows, score))
                 for mode, score in scores.items()
             },
         )
 
     def extended(self, scored: WindowScores, contamination: float) -> Calibration:
-        """That of old and new normal windows: thresholds are the higher of the old and the new ones.
+        """The calibration of old and new normal windows; no threshold falls.
 
         Args:
-            scored: New ones, not padded.
-            contamination: The option.
+            scored: New windows without padded ones, with scores.
+            contamination: Share of the windows above the threshold, from 0 to 1.
         """
         windows, scores = scored.windows, scored.scores
         return Calibration(
@@ -109,45 +112,48 @@ class Calibration:
                 mode: min(old, float(scores[mode].min())) for mode, old in self.most_normal.items()
             },
             person={
-                mode: old.extended(covered(windows, torch.as_tensor(scores[mode])))
+                mode: old.extended(covered_person_frames(windows, torch.as_tensor(scores[mode])))
                 for mode, old in self.person.items()
             },
         )
 
     def frame_threshold(self, mode: str, contamination: float) -> float:
-        """The score that a share ``contamination`` of held-out normal people's frames exceeds."""
+        """The score that a share ``contamination`` of held-out normal person-frames exceeds."""
         return self.person[mode].quantile(1 - contamination)
 
     def to(self, device: torch.device) -> Calibration:
-        """Moves everything to a device."""
+        """Moves all tensors to a device."""
         for calibrator in self.person.values():
             calibrator.to(device)
         return self
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers and strings only."""
-        person = {mode: one.state_dict() for mode, one in self.person.items()}
+        """The state as tensors, numbers and strings."""
+        person = {mode: tails.state_dict() for mode, tails in self.person.items()}
         return {"thresholds": self.thresholds, "most_normal": self.most_normal, "person": person}
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> Calibration:
-        """Rebuilds what :meth:`state_dict` gave."""
+        """Restores a calibration from :meth:`state_dict`."""
         return cls(
             {mode: float(value) for mode, value in state["thresholds"].items()},
             {mode: float(value) for mode, value in state["most_normal"].items()},
-            {mode: TailCalibrator.from_state_dict(one) for mode, one in state["person"].items()},
+            {
+                mode: TailCalibrator.from_state_dict(tails)
+                for mode, tails in state["person"].items()
+            },
         )
 
 
-def covered(windows: PoseWindows, score: Tensor) -> Tensor:
-    """Person-frame scores of the rows that windows cover."""
-    rows = person_frames(windows, score.cpu())
-    return rows[~torch.isnan(rows)]
+def covered_person_frames(windows: PoseWindows, score: Tensor) -> Tensor:
+    """Scores of all person-frames that are in a window."""
+    scores = person_frames(windows, score.cpu())
+    return scores[~torch.isnan(scores)]
 
 
-def _some_people(windows: PoseWindows) -> PoseWindows:
-    """All windows of as many people, evenly chosen, as have about 30,000 of each length at most."""
-    most = _CALIBRATED * len(windows.lengths)
+def _limited(windows: PoseWindows) -> PoseWindows:
+    """All windows of some people, evenly spaced: about 30,000 of each length at most."""
+    most = _MAX_WINDOWS * len(windows.lengths)
     if len(windows) <= most:
         return windows
     person, count = windows.person, int(windows.person.max()) + 1
@@ -156,6 +162,6 @@ def _some_people(windows: PoseWindows) -> PoseWindows:
 
 
 def _of_length(windows: PoseWindows, scores: dict[str, Tensor], length: int) -> dict[str, Tensor]:
-    """The scores of the windows of one length."""
+    """Scores of the windows of one length."""
     at = torch.from_numpy(np.flatnonzero(windows.size == length))
     return {mode: score[at.to(score.device)] for mode, score in scores.items()}

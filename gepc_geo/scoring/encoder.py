@@ -1,4 +1,4 @@
-"""What densities are of: windows themselves, and what a network makes of them."""
+"""Computes the parts of windows that scoring modes need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gepc_geo.training.network import Network, window_residual
 from gepc_geo.training.precision import autocast
 from gepc_geo.windows.pipeline import InputPipeline, Inputs
 
-#: What each scoring mode is computed from.
+#: The part that each scoring mode needs.
 PART_OF_MODE = {
     "nearest": "window",
     "altered": "altered",
@@ -25,30 +25,36 @@ PART_OF_MODE = {
 
 
 class Encoder:
-    """From batches of windows to the parts that scores are computed from, and no others.
+    """Computes parts (:data:`~gepc_geo.density.normality.Parts`) from batches of windows.
 
     Args:
-        pipeline: A fitted one.
-        network: ``None``: there are windows alone.
+        pipeline: A fitted pipeline.
+        network: The trained network; ``None``: window modes alone.
     """
 
     def __init__(self, pipeline: InputPipeline, network: Network | None) -> None:
         self.pipeline, self.network = pipeline, network
 
     def __call__(self, batch: Batch, choice: int, modes: Sequence[str]) -> Parts:
-        """Parts of windows with one augmentation applied to each."""
+        """Parts of the windows of a batch.
+
+        Args:
+            batch: The windows.
+            choice: Number of the augmentation that is applied to all of them.
+            modes: Scoring modes; other parts are not computed.
+        """
         choices = torch.full((batch.num_graphs,), choice, device=batch.x.device)
         return self.of_inputs(self.pipeline(batch, choices), modes)
 
     def of_inputs(self, inputs: Inputs, modes: Sequence[str]) -> Parts:
-        """Parts of standardised windows: those of the modes."""
+        """As :meth:`__call__`, of standardised windows."""
         needed = {PART_OF_MODE[mode] for mode in modes}
         parts: Parts = {}
         if needed & {"window", "altered"}:
             parts["window"] = inputs.flat()
         if "altered" in needed:
             copies = alterations(inputs, self.pipeline)
-            parts["altered"] = torch.stack([one.flat() for one in copies], dim=1)
+            parts["altered"] = torch.stack([copy.flat() for copy in copies], dim=1)
         if self.network is None or needed <= {"window", "altered"}:
             return parts
         x = inputs.tensor()

@@ -1,4 +1,4 @@
-"""Each joint's share in the scores of windows: which joints make a window abnormal."""
+"""Shares of joints in the scores of windows: which joints make a window abnormal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gepc_geo.density.normality import of_views
+from gepc_geo.density.normality import combine_views
 from gepc_geo.options import COMBINED
 from gepc_geo.scoring.scorer import WindowScorer, own_modes, scoring_loader
 from gepc_geo.transforms.spectral import from_spectrum
@@ -19,21 +19,21 @@ from gepc_geo.windows.pipeline import InputPipeline, Inputs
 def input_shares(
     scorer: WindowScorer, windows: PoseWindows, mode: str
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    r"""Each frame's and joint's share in windows' scores, batch for batch; each window's sum to one.
+    r"""Shares of frames and joints in the scores of windows, for batches of windows.
 
-    :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s`, summed over a window's views
-    and the joint's own channels (coordinates and features; motion is the whole person's). Of coefficients
-    it is taken over the frames that have these and no others. Where the score does not depend on the
-    input at all, every share is the same. Of ``combined`` it is the mean of the shares in both modes,
-    weighted by their tails.
+    A share is :math:`|x \cdot \partial s / \partial x|` of the anomaly score :math:`s`, summed over
+    the views of a window and the channels of a joint (coordinates and features, not motion), and
+    scaled to a sum of one. Coefficients are transformed to frames. If the score does not depend on
+    the input, all shares are equal. Shares of ``combined`` are the mean of those of both window
+    modes, weighted by their tails.
 
     Args:
-        scorer: A fitted one.
-        windows: Which windows.
+        scorer: A fitted scorer.
+        windows: The windows.
         mode: A scoring mode.
 
     Returns:
-        Positions :math:`[B]` and shares :math:`[B, T, V]`.
+        For each batch: positions of the windows :math:`[B]` and shares :math:`[B, T, V]`.
     """
     encoder, own = scorer.encoder, own_modes([mode])
     augment = encoder.pipeline.augment
@@ -45,14 +45,14 @@ def input_shares(
             inputs = encoder.pipeline(batch, choices)
             views.append(inputs._replace(body=inputs.body.requires_grad_(True)))
         with torch.enable_grad():
-            each = [normality.scores(normality.project(encoder.of_inputs(x, own))) for x in views]
-            scores = {one: of_views(one, torch.stack([s[one] for s in each])) for one in own}
-        shares = {
-            one: _share(encoder.pipeline, score, views, length) for one, score in scores.items()
-        }
+            by_view = [
+                normality.scores(normality.project(encoder.of_inputs(x, own))) for x in views
+            ]
+            scores = {m: combine_views(m, torch.stack([view[m] for view in by_view])) for m in own}
+        shares = {m: _share(encoder.pipeline, score, views, length) for m, score in scores.items()}
         if mode == COMBINED:
-            tails = normality.tails({one: score.detach() for one, score in scores.items()})
-            weighted = [tails[one][:, None, None] * share for one, share in shares.items()]
+            tails = normality.tails({m: score.detach() for m, score in scores.items()})
+            weighted = [tails[m][:, None, None] * share for m, share in shares.items()]
             share = torch.stack(weighted).sum(0).to(views[0].body.dtype)
             share = share / share.sum((1, 2), keepdim=True)
         else:
@@ -61,7 +61,16 @@ def input_shares(
 
 
 def joint_shares(scorer: WindowScorer, windows: PoseWindows, mode: str) -> np.ndarray:
-    r"""Each joint's share :math:`[W, V]` float32 in windows' scores: :func:`input_shares` summed over frames."""
+    r"""Shares of joints in the scores of windows: the sum of :func:`input_shares` over frames.
+
+    Args:
+        scorer: A fitted scorer.
+        windows: :math:`W` windows.
+        mode: A scoring mode.
+
+    Returns:
+        :math:`[W, V]` float32; rows sum to one.
+    """
     shares = np.zeros((len(windows), scorer.encoder.pipeline.skeleton.num_joints), np.float32)
     for index, share in input_shares(scorer, windows, mode):
         shares[index.cpu().numpy()] = share.sum(1).cpu().numpy()
@@ -69,14 +78,14 @@ def joint_shares(scorer: WindowScorer, windows: PoseWindows, mode: str) -> np.nd
 
 
 def _share(pipeline: InputPipeline, score: Tensor, views: list[Inputs], length: int) -> Tensor:
-    """Each frame's and joint's share [B, T, V] in a score [B] of views that require gradients."""
+    """Shares [B, T, V] in a score [B] of views that require gradients."""
     gradients = torch.autograd.grad(score.sum(), [x.body for x in views], retain_graph=True)
     share = torch.zeros((), device=score.device)
     for choice, (x, gradient) in enumerate(zip(views, gradients, strict=True)):
         part = _in_frames(pipeline, gradient, length)
         part = part * _in_frames(pipeline, x.body.detach(), length)
         share = share + pipeline.augment.to_source(part.abs().sum(3), choice)
-    # No more than rounding where there is any gradient.
+    # Equal shares without a gradient, a rounding error with one.
     share = share.clamp(min=1e-30)
     return share / share.sum((1, 2), keepdim=True)
 
@@ -85,4 +94,5 @@ def _in_frames(pipeline: InputPipeline, body: Tensor, length: int) -> Tensor:
     """Coefficients [B, S, V, C] as frames [B, T, V, C]; frames stay as they are."""
     if not pipeline.options.coefficients:
         return body
-    return from_spectrum(body.flatten(2), length).unflatten(2, body.shape[2:])
+    frames: Tensor = from_spectrum(body.flatten(2), length)
+    return torch.unflatten(frames, 2, body.shape[2:])

@@ -1,4 +1,4 @@
-"""How good anomaly scores are. Labels: 1 abnormal, 0 normal, -1 unknown (left out)."""
+"""Metrics of anomaly scores. Labels are 1 abnormal, 0 normal, -1 unknown (left out)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from gepc_geo.errors import InputError
 
 
-def _known(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _labelled(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The known labels and their scores."""
     labels, scores = np.asarray(labels), np.asarray(scores)
     if labels.shape != scores.shape:
-        raise InputError(f"{len(scores)} scores do not fit {len(labels)} labels")
+        raise InputError(
+            f"scores must have the shape of the labels {list(labels.shape)}, got "
+            f"{list(scores.shape)}"
+        )
     known = labels >= 0
     labels, scores = labels[known], scores[known]
     if not np.isfinite(scores).all():
-        raise InputError("scores hold NaN or infinite values, expected finite numbers")
+        raise InputError("scores must be finite, got NaN or infinity")
     abnormal = int(labels.sum())
     if not 0 < abnormal < len(labels):
         raise InputError(
-            f"{abnormal} of {len(labels)} labels are abnormal, expected some of both kinds"
+            f"labels must have abnormal and normal ones, got {abnormal} abnormal of {len(labels)}"
         )
     return labels, scores
 
@@ -36,14 +40,14 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
         scores: :math:`(N)`, higher is more abnormal.
 
     Raises:
-        InputError: Known labels of one kind only, another number of scores than of labels, NaN or
-            infinite scores of known labels.
+        InputError: The known labels are all equal, shapes differ, or a score of a known label is
+            NaN or infinite.
     """
-    return float(roc_auc_score(*_known(labels, scores)))
+    return float(roc_auc_score(*_labelled(labels, scores)))
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
-    r"""Average precision, abnormal as the positive class.
+    r"""Average precision; abnormal is the positive class.
 
     Args:
         labels: :math:`(N)`; 1 abnormal, 0 normal, -1 unknown.
@@ -52,11 +56,13 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     Raises:
         InputError: As :func:`auc`.
     """
-    return float(average_precision_score(*_known(labels, scores)))
+    return float(average_precision_score(*_labelled(labels, scores)))
 
 
 def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
-    r"""Error rate where false alarms and misses are equally frequent (linear on the ROC curve).
+    r"""Error rate at the threshold with equal rates of false alarms and misses.
+
+    The ROC curve is interpolated linearly.
 
     Args:
         labels: :math:`(N)`; 1 abnormal, 0 normal, -1 unknown.
@@ -65,42 +71,49 @@ def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
     Raises:
         InputError: As :func:`auc`.
     """
-    false, true, _ = roc_curve(*_known(labels, scores), drop_intermediate=False)
-    difference = false - (1 - true)  # rises from -1 to 1
+    false_rate, true_rate, _ = roc_curve(*_labelled(labels, scores), drop_intermediate=False)
+    difference = false_rate - (1 - true_rate)  # rises from -1 to 1
     after = int(np.argmax(difference >= 0))
     before = after - 1
     share = -difference[before] / (difference[after] - difference[before])
-    return float(false[before] + share * (false[after] - false[before]))
+    return float(false_rate[before] + share * (false_rate[after] - false_rate[before]))
 
 
 def frame_metrics(
     labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]
 ) -> dict[str, float | int | None]:
-    """Frame-level metrics over clips.
+    """Metrics of frames.
+
+    Args:
+        labels: Labels of the frames of each clip.
+        scores: Scores of the frames of each clip.
 
     Returns:
-        ``auc`` over all frames together (section 4.1 of the paper), ``auc_macro`` the mean over
-        clips that have both kinds of frames (``None`` without any), ``ap``, ``eer``, ``n_frames``
-        and ``n_clips`` (with a known label).
+        ``auc`` of the frames of all clips (section 4.1 of the paper); ``auc_macro``, the mean over
+        clips with normal and abnormal frames (``None`` without such clips); ``ap``, ``eer``;
+        ``n_frames`` and ``n_clips`` with a known label.
+
+    Raises:
+        InputError: As :func:`auc`.
     """
-    together = np.concatenate(labels), np.concatenate(scores)
-    both = [
-        auc(one, score)
-        for one, score in zip(labels, scores, strict=True)
-        if (one == 1).any() and (one == 0).any()
+    all_labels, all_scores = np.concatenate(labels), np.concatenate(scores)
+    clip_aucs = [
+        auc(label, score)
+        for label, score in zip(labels, scores, strict=True)
+        if (label == 1).any() and (label == 0).any()
     ]
     return {
-        "auc": auc(*together),
-        "auc_macro": float(np.mean(both)) if both else None,
-        "ap": average_precision(*together),
-        "eer": equal_error_rate(*together),
-        "n_frames": int((together[0] >= 0).sum()),
-        "n_clips": sum(bool((one >= 0).any()) for one in labels),
+        "auc": auc(all_labels, all_scores),
+        "auc_macro": float(np.mean(clip_aucs)) if clip_aucs else None,
+        "ap": average_precision(all_labels, all_scores),
+        "eer": equal_error_rate(all_labels, all_scores),
+        "n_frames": int((all_labels >= 0).sum()),
+        "n_clips": sum(bool((label >= 0).any()) for label in labels),
     }
 
 
 def runs(flags: np.ndarray) -> np.ndarray:
-    """Maximal runs of true values as rows (start, end), the end exclusive."""
+    """Maximal runs of true values as rows (start, end), :math:`[N, 2]`; the end is exclusive."""
     edges = np.diff(np.concatenate([[0], np.asarray(flags, dtype=np.int8), [0]]))
     return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)
 
@@ -108,37 +121,41 @@ def runs(flags: np.ndarray) -> np.ndarray:
 def event_metrics(
     labels: Sequence[np.ndarray], scores: Sequence[np.ndarray], threshold: float, min_iou: float
 ) -> dict[str, float | int]:
-    """Precision, recall and F1 of events: runs of abnormal frames against runs of alarmed ones.
+    """Precision, recall and F1 of events.
 
-    An alarm and an event fit where their frames' intersection over union is at least ``min_iou``;
-    as many pairs as possible are matched, each event and alarm once.
+    An event is a run of abnormal frames, an alarm a run of frames whose scores reach the threshold.
+    They match if the intersection over union of their frames is at least ``min_iou``. Each event
+    and each alarm is matched at most once; the number of matches is as large as possible.
 
     Args:
-        labels: Frame labels of each clip.
-        scores: Frame scores of each clip; ``threshold`` and above is alarmed.
-        threshold: In units of the scores.
-        min_iou: 0 < ``min_iou`` <= 1.
+        labels: Labels of the frames of each clip.
+        scores: Scores of the frames of each clip.
+        threshold: The lowest score of an alarm.
+        min_iou: More than 0, at most 1.
+
+    Returns:
+        ``precision``, ``recall``, ``f1``, ``n_events`` and ``n_alarms``.
     """
     found = events = alarms = 0
-    for one, score in zip(labels, scores, strict=True):
-        true = runs(one == 1)
-        # Frames nobody knows the truth of can be no false alarm.
-        alarmed = runs((score >= threshold) & (one >= 0))
-        events, alarms = events + len(true), alarms + len(alarmed)
-        if len(true) and len(alarmed):
-            start = np.maximum(true[:, None, 0], alarmed[None, :, 0])
-            end = np.minimum(true[:, None, 1], alarmed[None, :, 1])
+    for label, score in zip(labels, scores, strict=True):
+        abnormal = runs(label == 1)
+        # Frames with unknown labels are no false alarms.
+        alarmed = runs((score >= threshold) & (label >= 0))
+        events, alarms = events + len(abnormal), alarms + len(alarmed)
+        if len(abnormal) and len(alarmed):
+            start = np.maximum(abnormal[:, None, 0], alarmed[None, :, 0])
+            end = np.minimum(abnormal[:, None, 1], alarmed[None, :, 1])
             shared = np.clip(end - start, 0, None)
-            sizes = np.diff(true, axis=1) + np.diff(alarmed, axis=1).T
-            fits = csr_matrix(shared / (sizes - shared) >= min_iou)
-            found += int((maximum_bipartite_matching(fits, perm_type="column") >= 0).sum())
+            sizes = np.diff(abnormal, axis=1) + np.diff(alarmed, axis=1).T
+            matches = csr_matrix(shared / (sizes - shared) >= min_iou)
+            found += int((maximum_bipartite_matching(matches, perm_type="column") >= 0).sum())
     precision = found / alarms if alarms else 0.0
     recall = found / events if events else 0.0
-    both = precision + recall
+    total = precision + recall
     return {
         "precision": precision,
         "recall": recall,
-        "f1": 2 * precision * recall / both if both else 0.0,
+        "f1": 2 * precision * recall / total if total else 0.0,
         "n_events": events,
         "n_alarms": alarms,
     }

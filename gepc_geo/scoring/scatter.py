@@ -1,4 +1,4 @@
-"""The maximum of each group, and who holds it."""
+"""The maximum of each group and its position."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from torch import Tensor
 try:
     import torch_scatter
 except (ImportError, OSError):
-    # Not installed, or built against another torch: the sort below gives the same answer.
+    # Not installed, or built for another PyTorch: the sort below gives the same result.
     torch_scatter = None
 
 
 def scatter_max_arg(src: Tensor, index: Tensor, dim_size: int) -> tuple[Tensor, Tensor]:
-    r"""The largest value of each group and its position in ``src``.
+    r"""The largest value of each group and its first position in ``src``.
 
-    Uses ``torch_scatter.scatter_max`` on the CPU where it is installed, else a stable sort: on a GPU
-    torch-scatter names any of equal values, or was built without CUDA. Of equal values the first
-    position is named.
+    Uses ``torch_scatter.scatter_max`` on the CPU if it is installed, else a stable sort: on a GPU
+    torch-scatter may be built without CUDA, and returns the position of any of the equal values.
 
     Args:
         src: Values :math:`(N)`; no NaN.
@@ -25,14 +24,13 @@ def scatter_max_arg(src: Tensor, index: Tensor, dim_size: int) -> tuple[Tensor, 
         dim_size: Number of groups.
 
     Returns:
-        Maxima :math:`(G)`, minus infinity for groups without any value, and positions :math:`(G)`,
-        -1 for those.
+        Maxima :math:`(G)` and positions :math:`(G)`; minus infinity and -1 for empty groups.
     """
     if torch_scatter is not None and src.is_cpu:
         value, position = torch_scatter.scatter_max(src, index, dim=0, dim_size=dim_size)
         position = torch.where(position == len(src), -1, position)
     else:
-        # Sorted by group, within it by falling value: each group's first entry is its maximum.
+        # Sorted by group, then by descending value: the first entry of a group is its maximum.
         order = src.argsort(descending=True, stable=True)
         order = order[index[order].argsort(stable=True)]
         group = index[order]

@@ -1,4 +1,4 @@
-"""Anomaly scores of windows: of all their views, of every length, in flat memory."""
+"""Anomaly scores of windows of all lengths, in memory that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from gepc_geo.density.normality import Normality, of_views
+from gepc_geo.density.normality import Normality, combine_views
 from gepc_geo.errors import InputError
 from gepc_geo.options import COMBINED, WINDOW_MODES
 from gepc_geo.scoring.encoder import Encoder
@@ -18,7 +18,7 @@ from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 
-# Windows a forward pass takes when nothing is learned; a GPU is not kept busy by as few as a CPU is.
+# Windows in a batch; a GPU needs more than a CPU.
 _BATCH = {"cpu": 512, "cuda": 4096}
 
 
@@ -27,9 +27,9 @@ class WindowScores:
     r"""Anomaly scores of windows; higher is more abnormal.
 
     Attributes:
-        windows: Which windows (clip, person, frames, padding), :math:`W` of them, of one or several
-            lengths.
-        scores: For each mode :math:`[W]` float64; of several lengths in a unit that all have in common.
+        windows: The :math:`W` windows.
+        scores: Scores by mode, :math:`[W]` float64; comparable between lengths
+            (:meth:`WindowScorer.comparable`).
     """
 
     windows: PoseWindows
@@ -37,33 +37,33 @@ class WindowScores:
 
 
 def own_modes(modes: Sequence[str]) -> tuple[str, ...]:
-    """The modes with a score of their own that some modes are made of."""
-    own = (WINDOW_MODES if mode == COMBINED else (mode,) for mode in modes)
-    return tuple(dict.fromkeys(mode for some in own for mode in some))
+    """The modes whose scores ``modes`` need: ``nearest`` and ``altered`` replace ``combined``."""
+    needed = (WINDOW_MODES if mode == COMBINED else (mode,) for mode in modes)
+    return tuple(dict.fromkeys(mode for group in needed for mode in group))
 
 
 def all_modes(own: Iterable[str]) -> tuple[str, ...]:
-    """The modes that are made of some with a score of their own."""
+    """The modes ``own``, and ``combined`` if it can be computed from them."""
     own = tuple(own)
     return (COMBINED, *own) if set(WINDOW_MODES) <= set(own) else own
 
 
 def combined(tails: dict[str, Tensor]) -> Tensor:
-    """The mode ``combined``: the mean of the others' tails (:meth:`~gepc_geo.density.normality.Normality.tails`)."""
+    """Mode ``combined``: the mean of ``tails`` of the window modes."""
     return torch.stack([tails[mode] for mode in WINDOW_MODES]).mean(0)
 
 
 def scoring_loader(windows: PoseWindows, device: torch.device) -> WindowLoader:
-    """Windows in batches of the size in which they are scored."""
+    """Makes a loader with the batch size of scoring."""
     return WindowLoader(windows, _BATCH.get(device.type, _BATCH["cpu"]), device=device)
 
 
 class WindowScorer:
-    """Scores windows by what is normal among windows of their length.
+    """Scores windows with the model of normal windows of their length.
 
     Args:
-        encoder: Makes of windows what densities are of.
-        normality: A fitted :class:`~gepc_geo.density.normality.Normality` for each length.
+        encoder: Computes parts of windows.
+        normality: A fitted :class:`~gepc_geo.density.normality.Normality` by length.
     """
 
     def __init__(self, encoder: Encoder, normality: dict[int, Normality]) -> None:
@@ -71,67 +71,73 @@ class WindowScorer:
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The scoring modes."""
+        """All scoring modes."""
         return all_modes(self.own_modes)
 
     @property
     def own_modes(self) -> tuple[str, ...]:
-        """The scoring modes that have a score of their own: all but ``combined``."""
+        """All scoring modes but ``combined``."""
         return next(iter(self.normality.values())).modes
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device that computes."""
         return self.encoder.pipeline.mean.device
 
     @torch.no_grad()
     def __call__(
         self, windows: PoseWindows, modes: Sequence[str] | None = None, quiet: bool = True
     ) -> WindowScores:
-        """Scores of windows, all views of a window together.
+        """Scores windows.
 
         Args:
-            windows: Of the lengths that there are.
+            windows: Windows of the lengths of ``normality``.
             modes: Some of :attr:`modes`. (default: all)
-            quiet: Show no progress.
+            quiet: Show no progress. (default: ``True``)
 
         Raises:
-            InputError: A score that is not a finite number.
+            InputError: A score is not finite.
         """
-        return self.of_raw(windows, self.raw(windows, modes, quiet), modes)
+        return self.from_raw(windows, self.raw(windows, modes, quiet), modes)
 
-    def of_raw(
+    def from_raw(
         self, windows: PoseWindows, raw: dict[str, Tensor], modes: Sequence[str] | None = None
     ) -> WindowScores:
-        """Scores of windows that :meth:`raw` was computed of already, in the same modes."""
+        """Scores of windows from the result of :meth:`raw` in the same modes."""
         scores = self.comparable(windows, raw, modes)
-        return WindowScores(windows, {mode: one.cpu().numpy() for mode, one in scores.items()})
+        return WindowScores(windows, {mode: score.cpu().numpy() for mode, score in scores.items()})
 
     def comparable(
         self, windows: PoseWindows, raw: dict[str, Tensor], modes: Sequence[str] | None = None
     ) -> dict[str, Tensor]:
-        r"""Scores [W] that windows of all lengths have in common, by mode.
+        r"""Scores :math:`[W]` by mode that can be compared between lengths.
 
-        Of a single length they are as they are, of several :math:`-\log` of the tail probability among
-        normal windows of that length; ``combined`` is always the mean of such.
+        With one length the scores do not change. With several, a score becomes :math:`-\log` of its
+        tail probability among normal windows of its length. ``combined`` is always the mean of such
+        values.
+
+        Args:
+            windows: The windows.
+            raw: Their scores, from :meth:`raw`.
+            modes: Some of :attr:`modes`. (default: all that ``raw`` allows)
         """
         modes = all_modes(raw) if modes is None else modes
-        alone = len(self.normality) == 1
-        if alone and COMBINED not in modes:
+        one_length = len(self.normality) == 1
+        if one_length and COMBINED not in modes:
             return {mode: raw[mode] for mode in modes}
-        tails = {mode: torch.empty_like(one) for mode, one in raw.items()}
+        tails = {mode: torch.empty_like(score) for mode, score in raw.items()}
         for length, normality in self.normality.items():
             at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(self.device)
-            for mode, one in normality.tails({m: score[at] for m, score in raw.items()}).items():
-                tails[mode][at] = one
-        own = raw if alone else tails
+            for mode, tail in normality.tails({m: score[at] for m, score in raw.items()}).items():
+                tails[mode][at] = tail
+        own = raw if one_length else tails
         return {mode: combined(tails) if mode == COMBINED else own[mode] for mode in modes}
 
     def extend_calibration(self, windows: PoseWindows, raw: dict[str, Tensor]) -> None:
-        """Joins scores of further normal windows, from :meth:`raw`, to the calibration of each length."""
+        """Adds scores of further normal windows, from :meth:`raw`, to the calibration."""
         for length in np.unique(windows.size).tolist():
             at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(self.device)
-            self.normality[length].extend_calibration({m: one[at] for m, one in raw.items()})
+            self.normality[length].extend_calibration({m: score[at] for m, score in raw.items()})
 
     @torch.no_grad()
     def raw(
@@ -141,72 +147,85 @@ class WindowScorer:
         quiet: bool = True,
         person: np.ndarray | None = None,
     ) -> dict[str, Tensor]:
-        """Own scores [W] of windows, on the device, in the modes that ``modes`` are made of.
+        """Scores before calibration, :math:`[W]` float64 on the device, by mode.
 
-        With ``person`` [W] what was learned of the same person does not count.
+        Args:
+            windows: Windows of the lengths of ``normality``.
+            modes: Some of :attr:`modes`; ``combined`` gives the window modes. (default: all)
+            quiet: Show no progress. (default: ``True``)
+            person: Person of each window by the numbers of training, :math:`[W]`: a window is
+                scored without the reference windows of its own person. (default: ``None``, with
+                all)
+
+        Raises:
+            InputError: A score is not finite.
         """
         modes = self.own_modes if modes is None else own_modes(modes)
-        own = None if person is None else torch.as_tensor(person).to(self.device)
-        # All of it beforehand: what a batch leaves behind is put where its large temporaries were, and
-        # those of the next do not fit there any more.
+        people = None if person is None else torch.as_tensor(person).to(self.device)
+        # Allocated before the loop: results of single batches would fragment the memory.
         scores = {
             mode: torch.zeros(len(windows), dtype=torch.float64, device=self.device)
             for mode in modes
         }
         with progress_bar("scoring", len(windows), "windows", quiet=quiet) as bar:
             for batch, index, length in self.full_batches(windows):
-                # What fills the batch up is cut off below, whosever it is.
-                whose = None if own is None else own[batch.window]
-                for mode, score in self._of_views(batch, length, modes, whose).items():
+                # Scores of the windows that fill the batch are cut off.
+                batch_people = None if people is None else people[batch.window]
+                for mode, score in self._score_batch(batch, length, modes, batch_people).items():
                     scores[mode][index] = score[: len(index)]
                 bar.update(len(index))
         self._check_finite(windows, scores)
         return scores
 
-    def _of_views(
+    def _score_batch(
         self, batch: Batch, length: int, modes: Sequence[str], person: Tensor | None
     ) -> dict[str, Tensor]:
-        # All views at once: what is learned is read from memory once for all of them.
+        # All views at once: the reference set is read from memory once.
         views = self._views(batch, length, modes)
         points = {mode: torch.cat([view[mode] for view in views]) for mode in modes}
-        own = None if person is None else person.repeat(len(views))
-        scores = self.normality[length].scores(points, own)
+        people = None if person is None else person.repeat(len(views))
+        scores = self.normality[length].scores(points, people)
         return {
-            mode: of_views(mode, one.unflatten(0, (len(views), -1))) for mode, one in scores.items()
+            mode: combine_views(mode, torch.unflatten(score, 0, (len(views), -1)))
+            for mode, score in scores.items()
         }
 
     def _views(self, batch: Batch, length: int, modes: Sequence[str]) -> list[dict[str, Tensor]]:
-        """Points of each view of some windows."""
+        """Points of each view of the windows of a batch."""
         views = [
             self.normality[length].project(self.encoder(batch, choice, modes))
             for choice in range(self.encoder.pipeline.augment.num_scored)
         ]
-        # Some parts give points of more modes than one.
+        # A part may give points of several modes.
         return [{mode: points[mode] for mode in modes} for points in views]
 
     @torch.no_grad()
     def points(self, windows: PoseWindows) -> dict[str, Tensor]:
-        r"""All :math:`A` views of windows of one length in the coordinates of scores, by mode.
+        r"""Points of all :math:`A` views of windows of one length.
+
+        Args:
+            windows: :math:`W` windows.
 
         Returns:
-            Rows :math:`[A W, d]`, view after view (:meth:`~gepc_geo.density.normality.Normality.project`).
+            Points :math:`[A W, d]` by mode, view after view
+            (:meth:`~gepc_geo.density.normality.Normality.project`).
         """
         batches = [
             self._views(batch, windows.length, self.own_modes)
             for batch in scoring_loader(windows, self.device)
         ]
-        views = [view for each in zip(*batches, strict=True) for view in each]
+        views = [view for same_view in zip(*batches, strict=True) for view in same_view]
         return {mode: torch.cat([view[mode] for view in views]) for mode in self.own_modes}
 
     @torch.no_grad()
-    def few(self, windows: PoseWindows, modes: Sequence[str] | None = None) -> WindowScores:
-        r"""Scores of a few windows, at the least cost.
+    def score_few(self, windows: PoseWindows, modes: Sequence[str] | None = None) -> WindowScores:
+        r"""Scores a few windows quickly.
 
-        Unlike in :meth:`__call__` batches are no larger than they must be: what a window is scored with
-        changes its score by rounding. Scores that are not finite numbers stay as they are.
+        Unlike :meth:`__call__` it does not fill batches, so the rounding of a score depends on the
+        other windows, and it does not refuse scores that are not finite.
 
         Args:
-            windows: Of the lengths that there are.
+            windows: Windows of the lengths of ``normality``.
             modes: Some of :attr:`modes`. (default: all)
         """
         modes = self.modes if modes is None else modes
@@ -215,34 +234,39 @@ class WindowScorer:
             mode: torch.zeros(len(windows), dtype=torch.float64, device=self.device) for mode in own
         }
         for batch in scoring_loader(windows, self.device):
-            for mode, score in self._of_views(batch, batch.x.size(1), own, None).items():
+            for mode, score in self._score_batch(batch, batch.x.size(1), own, None).items():
                 raw[mode][batch.window] = score
-        return self.of_raw(windows, raw, modes)
+        return self.from_raw(windows, raw, modes)
 
     def full_batches(self, windows: PoseWindows) -> Iterator[tuple[Batch, Tensor, int]]:
-        """Batches of one size, the positions of the windows that count, which are the first, and their length.
+        """Batches of one size.
 
-        The last batch of a length is filled with other windows. Kernels are chosen, and split, by the
-        size of a batch, and round differently. With one size for all a window has the same score
-        whatever is scored with it.
+        The last batch of a length is filled by repeats of a window. PyTorch chooses kernels, which
+        round differently, by the size of a batch; with one size the score of a window does not
+        depend on the other windows.
+
+        Args:
+            windows: Windows of the lengths of ``normality``.
+
+        Returns:
+            Batches, the positions of their first windows without repeats, and their lengths.
         """
         loader = scoring_loader(windows, self.device)
         for index in loader.split(torch.arange(len(windows), device=self.device)):
-            # Positions are not negative: an empty part is none.
             full = torch.cat([index, index[:1].expand(loader.batch_size - len(index))])
             batch = loader.gather(full)
             yield batch, index, batch.x.size(1)
 
     @torch.no_grad()
-    def places(self, windows: PoseWindows) -> tuple[np.ndarray | None, np.ndarray]:
-        r"""Where windows of one length lie: among the clusters, and among other windows.
+    def coordinates(self, windows: PoseWindows) -> tuple[np.ndarray | None, np.ndarray]:
+        r"""Assignments of windows of one length, and their coordinates in mode ``nearest``.
 
         Args:
-            windows: Of poses of the training's skeleton; taken as they are, without augmentation.
+            windows: :math:`W` windows, used without augmentation.
 
         Returns:
-            Soft assignments (eq. 1) :math:`[W, K]` (``None`` without a network), and the coordinates in
-            which mode ``nearest`` measures distances, :math:`[W, d]`; both float64.
+            Soft assignments (eq. 1) :math:`[W, K]` (``None`` without a network), and the
+            coordinates in which ``nearest`` measures distances, :math:`[W, d]`; both float64.
         """
         normality = self.normality[windows.length]
         modes = [mode for mode in ("max", "nearest") if mode in self.modes]
@@ -260,12 +284,13 @@ class WindowScorer:
         )
 
     def _check_finite(self, windows: PoseWindows, scores: dict[str, Tensor]) -> None:
-        # Looked at once, not batch for batch: each look waits for the device.
+        # Once for all batches: each read synchronises the GPU.
         bad = ~torch.stack([score.isfinite() for score in scores.values()]).all(0)
         if bool(bad.any()):
             first = int(bad.int().argmax())
             name = windows.table.source.clip_names[windows.clip[first]]
             raise InputError(
                 f"the score of person {windows.track[first]} from frame {windows.frame[first]} of "
-                f"clip {name!r} is not a finite number, expected poses of sizes that occur in training"
+                f"clip {name!r} must be finite, got NaN or infinity: its poses may have other "
+                "sizes than those in training"
             )

@@ -1,1 +1,1 @@
-"""Scores and alerts of poses as they come, and adaptation to new normal behaviour."""
+"""Scores and alerts of streams of poses, and adaptation to new normal behaviour."""

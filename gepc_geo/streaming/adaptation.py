@@ -1,4 +1,4 @@
-"""What is normal, learned anew: a new camera, or alarms that were false."""
+"""Adaptation of a detector to new normal poses or to false alarms."""
 
 from __future__ import annotations
 
@@ -30,37 +30,40 @@ from gepc_geo.windows.dataset import PoseWindows
 
 @dataclass
 class Recall:
-    """Events of labelled poses that raised the alarm.
+    """Recall of labelled events.
 
     Attributes:
-        found: Runs of abnormal frames with an alarmed frame in them.
-        events: All runs of abnormal frames.
+        found: Number of runs of abnormal frames with an alarmed frame.
+        events: Number of runs of abnormal frames.
     """
 
     found: int
     events: int
 
     def __str__(self) -> str:
+        """The recall in words."""
         return f"{self.found / self.events:.3f} ({self.found} of {self.events} events)"
 
 
 def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
-    """A detector that takes all behaviour in new poses for normal, too; the old one stays as it is.
+    """Adapts a detector to new normal poses, for instance of a new camera.
 
-    Neighbours, the classifier of altered windows, mixtures, calibration and thresholds are learned anew,
-    for windows of each length; an autoencoder is not. New scores for calibration and thresholds are of
-    each half of the clips (of a single clip: of its time) by neighbours of the other half, and by a
-    classifier trained without the person. Both thresholds are the higher of the old one and
-    the one that the new poses need, so that neither the old cameras nor the new one raise more false
-    alarms than wanted.
+    For windows of each length, reference set, classifier, mixtures, calibration and thresholds are
+    updated; an autoencoder is not. Calibration and thresholds need scores of new windows: each half
+    of the clips (of a single clip, each half of its time) is scored with the reference windows of
+    the other half, and with a classifier that was not trained on the person. Threshold and alarm
+    threshold do not fall, so that false alarms do not become more frequent on old cameras.
 
     Args:
-        detector: A fitted detector of frames.
+        detector: A fitted detector that scores windows.
         tracks: Normal poses.
 
+    Returns:
+        The adapted detector; ``detector`` does not change.
+
     Raises:
-        InputError: Poses without a full window or of another kind than the detector's; with a stored
-            alarm, clips without frames a second.
+        InputError: The poses have no full window or are of another kind than the detector's, or the
+            detector has an alarm threshold and a clip has no frame rate.
     """
     _check(detector)
     alarm = Alarm.of(detector)
@@ -69,86 +72,91 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
     learned = detector.pipeline_.windows(tracks, detector.options_.stride).without_padded()
     if not len(learned):
         raise InputError(
-            f"the new poses have no window of {detector.lengths_[0]} frames, expected longer tracks"
+            f"the new poses must have a window of {detector.lengths_[0]} frames, got shorter tracks"
         )
-    news = _news(detector.scorer_, learned)
-    adapted = _adapted(detector, news)
-    # Of the old scores only their distributions are known, under the old neighbours. More neighbours make
-    # hardly anybody more abnormal, so what comes of them is on the safe side.
-    scored = adapted.extend_calibration(*_scored_by_others(detector, tracks, news))
+    additions = _additions(detector.scorer_, learned)
+    adapted = _adapted(detector, additions)
+    # The distribution of the old scores is that with the old reference set. A larger reference set
+    # lowers almost all scores, so the old distribution is a safe estimate.
+    scored = adapted.extend_calibration(*_held_out_scores(detector, tracks, additions))
     if alarm is not None:
-        every = series_of(adapted, scored, tracks, alarm.mode)
-        series = [every[clip] for clip in np.unique(tracks.clip)]
-        adapted.alarm_ = _uncounted(_raised(alarm, series)).to_dict()
+        all_series = series_of(adapted, scored, tracks, alarm.mode)
+        series = [all_series[clip] for clip in np.unique(tracks.clip)]
+        adapted.alarm_ = _without_rate(_raised(alarm, series)).to_dict()
     return adapted
 
 
 def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert]) -> GEPC:
-    """A detector to which some alarms were false: they do not fire any more.
+    """Adapts a detector to false alarms: the events raise no alarm with the new detector.
 
-    What everybody did in the frames of the events, and in the windows that reach into them, becomes
-    normal; nothing else of the poses does. Where an event still fires after that, the alarm's threshold
-    rises above it.
+    The windows of all people that overlap the events become normal; other windows do not. If an
+    event still reaches the alarm threshold, the threshold rises above its score.
 
     Args:
-        detector: A fitted detector of frames with a stored alarm (:func:`gepc_geo.streaming.thresholds.calibrate`).
-        tracks: The poses the alarms were raised on; clips are the events' cameras by name.
-        events: Alerts; open ones count up to the end they name.
+        detector: A fitted detector that scores windows, with an alarm threshold
+            (:func:`gepc_geo.streaming.thresholds.choose_alarm`).
+        tracks: The poses of the events; names of clips are names of cameras.
+        events: The false alarms; an open alert ends at its last frame.
+
+    Returns:
+        The adapted detector; ``detector`` does not change.
 
     Raises:
-        InputError: No alarm in the detector, no events, a camera that no clip is, an event that is not
-            within its clip or has no full window of anybody.
+        InputError: The detector has no alarm threshold, there are no events, or an event has an
+            unknown camera, frames outside its clip, or no full window.
     """
     _check(detector)
     alarm = Alarm.of(detector)
     if alarm is None:
-        raise InputError("the run has no alarm threshold, expected gepc-geo calibrate first")
+        raise InputError("the run must have an alarm threshold (gepc-geo calibrate), got none")
     if not events:
-        raise InputError("there are no events to learn from, expected lines of gepc-geo watch")
+        raise InputError("events must be lines of gepc-geo watch, got none")
     tracks = _event_clips(tracks, events)
-    places = {name: clip for clip, name in enumerate(tracks.clip_names)}
+    clip_of_camera = {name: clip for clip, name in enumerate(tracks.clip_names)}
     for event in events:
-        length = int(tracks.clip_length[places[event.camera]])
+        length = int(tracks.clip_length[clip_of_camera[event.camera]])
         if not 0 <= event.start <= event.end < length:
             raise InputError(
-                f"frames {event.start} to {event.end} of an event are not all in clip "
-                f"{event.camera!r}, expected frames from 0 to {length - 1}"
+                f"an event in clip {event.camera!r} must have frames from 0 to {length - 1}, got "
+                f"{event.start} to {event.end}"
             )
     windows = detector.windows(tracks).without_padded()
     first, last = windows.frame, windows.frame + windows.size - 1
     marked = np.zeros(len(windows), dtype=bool)
     for event in events:
-        inside = windows.clip == places[event.camera]
+        inside = windows.clip == clip_of_camera[event.camera]
         inside &= (first <= event.end) & (last >= event.start)
         if not inside.any():
             raise InputError(
-                f"frames {event.start} to {event.end} of clip {event.camera!r} have no window of "
-                "anybody, expected the poses on which the alarm was raised"
+                f"frames {event.start} to {event.end} of clip {event.camera!r} must have windows, "
+                "got none: the poses must be those that raised the alarm"
             )
         marked |= inside
-    adapted = _adapted(detector, _news(detector.scorer_, windows.subset(marked)))
+    adapted = _adapted(detector, _additions(detector.scorer_, windows.subset(marked)))
     raw = adapted.scorer_.raw(windows)
     at = torch.from_numpy(np.flatnonzero(marked)).to(adapted.scorer_.device)
-    adapted.extend_calibration(windows.subset(marked), {mode: one[at] for mode, one in raw.items()})
-    scored = adapted.scorer_.of_raw(windows, raw)
-    worst = float(_peaks(adapted, scored, tracks, events, alarm.mode).max())
-    if worst >= alarm.threshold:
-        # Far enough that no rounding of another batch reaches it.
-        alarm = replace(alarm, threshold=worst + 1e-3 * max(1.0, abs(worst)))
-    adapted.alarm_ = _uncounted(alarm).to_dict()
+    adapted.extend_calibration(
+        windows.subset(marked), {mode: score[at] for mode, score in raw.items()}
+    )
+    scored = adapted.scorer_.from_raw(windows, raw)
+    highest = float(_peaks(adapted, scored, tracks, events, alarm.mode).max())
+    if highest >= alarm.threshold:
+        # The margin covers the rounding of other batches.
+        alarm = replace(alarm, threshold=highest + 1e-3 * max(1.0, abs(highest)))
+    adapted.alarm_ = _without_rate(alarm).to_dict()
     return adapted
 
 
 def count_raised(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert]) -> int:
-    """How many events raise a detector's alarm: have a frame that is alarmed.
+    """The number of events with a frame whose score reaches the alarm threshold.
 
     Args:
-        detector: A fitted detector of frames.
-        tracks: The poses the events are of; clips are their cameras by name.
+        detector: A fitted detector that scores windows.
+        tracks: The poses of the events; names of clips are names of cameras.
         events: Alerts, each within its clip.
 
     Raises:
-        InputError: A camera that no clip is.
+        InputError: An event has an unknown camera.
     """
     tracks = _event_clips(tracks, events)
     mode, threshold = alarm_threshold(detector)
@@ -157,24 +165,26 @@ def count_raised(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert]) ->
 
 
 def recall(detector: GEPC, tracks: PoseTracks) -> Recall:
-    """How many of the labelled abnormal events raise a detector's alarm.
+    """The number of labelled events with a frame whose score reaches the alarm threshold.
+
+    Args:
+        detector: A fitted detector that scores windows.
+        tracks: Poses with frame labels.
 
     Raises:
-        InputError: Poses without abnormal frames.
+        InputError: The poses have no abnormal frames.
     """
     check_tracks(tracks)
     if tracks.frame_labels is None or not (tracks.frame_labels == 1).any():
-        raise InputError(
-            "the poses have no abnormal frames, expected labelled anomalies (--labels)"
-        )
+        raise InputError("the poses must have frames with label abnormal (--labels), got none")
     mode, threshold = alarm_threshold(detector)
     scored = detector.window_scores(tracks, (mode,), padded=False)
     clips = np.split(tracks.frame_labels, tracks.frame_offset[1:-1])
     found = events = 0
-    for labels, one in zip(clips, series_of(detector, scored, tracks, mode), strict=True):
+    for labels, series in zip(clips, series_of(detector, scored, tracks, mode), strict=True):
         for start, end in runs(labels == 1):
             events += 1
-            found += bool((one.scores[start:end] >= threshold).any())
+            found += bool((series.scores[start:end] >= threshold).any())
     return Recall(found, events)
 
 
@@ -182,21 +192,21 @@ def _check(detector: GEPC) -> None:
     check_detector(detector)
     if detector.options_.frames is not None:
         raise InputError(
-            f"this detector scores whole clips (frames {detector.options_.frames}), "
-            "expected one that scores windows"
+            "the detector must score windows, got one that scores clips "
+            f"(frames {detector.options_.frames})"
         )
 
 
 def _event_clips(tracks: PoseTracks, events: Sequence[Alert]) -> PoseTracks:
-    """The clips that events are of."""
-    places = {name: clip for clip, name in enumerate(tracks.clip_names)}
+    """The clips of the events."""
+    clip_of_camera = {name: clip for clip, name in enumerate(tracks.clip_names)}
     for event in events:
-        if event.camera not in places:
+        if event.camera not in clip_of_camera:
             raise InputError(
-                f"camera {event.camera!r} of an event is no clip of the poses, expected one of "
-                f"{', '.join(list(places)[:5])}"
+                "camera of an event must be a clip of the poses, one of "
+                f"{', '.join(list(clip_of_camera)[:5])}, got {event.camera!r}"
             )
-    return tracks.select(clips=sorted({places[event.camera] for event in events}))
+    return tracks.select(clips=sorted({clip_of_camera[event.camera] for event in events}))
 
 
 def _peaks(
@@ -204,16 +214,16 @@ def _peaks(
 ) -> np.ndarray:
     """The highest frame score of each event."""
     clips = dict(zip(tracks.clip_names, series_of(detector, scored, tracks, mode), strict=True))
-    return np.array([clips[one.camera].scores[one.start : one.end + 1].max() for one in events])
+    return np.array([clips[e.camera].scores[e.start : e.end + 1].max() for e in events])
 
 
-class _News:
-    """What new windows of one length add to what is normal among them.
+class _Addition:
+    """New normal windows of one length, and the model that is fitted to them too.
 
     Args:
-        old: What was normal before.
+        old: The old model.
         windows: The new windows.
-        points: Their views, from :meth:`~gepc_geo.scoring.scorer.WindowScorer.points`.
+        points: Their points, from :meth:`~gepc_geo.scoring.scorer.WindowScorer.points`.
     """
 
     def __init__(self, old: Normality, windows: PoseWindows, points: dict[str, Tensor]) -> None:
@@ -221,13 +231,13 @@ class _News:
         self._views = len(self._points) // len(windows)
         person = torch.as_tensor(windows.person).to(self._points.device)
         self._person = person.repeat(self._views)
-        #: The number that person 0 of the new windows has to the classifier of altered windows.
+        #: Number of person 0 of the new windows in the classifier of altered copies.
         self.first_person = old.altered.people
-        #: What is normal from now on.
+        #: The new model.
         self.normality = old.extended(points, self._person)
 
-    def without_others(self, chosen: np.ndarray) -> Normality:
-        """What would be normal if of the new windows the chosen ones (mask) alone were neighbours."""
+    def with_reference_windows(self, chosen: np.ndarray) -> Normality:
+        """The new model, but only the chosen new windows (a mask) are in its reference set."""
         normality = copy.copy(self.normality)
         normality.nearest = self._old.nearest
         if chosen.any():
@@ -237,80 +247,83 @@ class _News:
         return normality
 
 
-def _news(scorer: WindowScorer, windows: PoseWindows) -> dict[int, _News]:
-    """What windows add to what is normal, by length."""
+def _additions(scorer: WindowScorer, windows: PoseWindows) -> dict[int, _Addition]:
+    """Additions of windows by length."""
     parts = [windows.of_length(length) for length in windows.lengths]
     return {
-        part.length: _News(scorer.normality[part.length], part, scorer.points(part))
+        part.length: _Addition(scorer.normality[part.length], part, scorer.points(part))
         for part in parts
         if len(part)
     }
 
 
-def _adapted(detector: GEPC, news: dict[int, _News]) -> GEPC:
-    """The detector with more that is normal, not yet calibrated."""
-    return detector.with_normality({length: one.normality for length, one in news.items()})
+def _adapted(detector: GEPC, additions: dict[int, _Addition]) -> GEPC:
+    """The detector with the new models, not yet calibrated."""
+    return detector.with_normality(
+        {length: addition.normality for length, addition in additions.items()}
+    )
 
 
-def _scored_by_others(
-    detector: GEPC, tracks: PoseTracks, news: dict[int, _News]
+def _held_out_scores(
+    detector: GEPC, tracks: PoseTracks, additions: dict[int, _Addition]
 ) -> tuple[PoseWindows, dict[str, Tensor]]:
-    """New windows and their raw scores, each by what new ones that have nothing to do with it make normal.
+    """New windows and their raw scores, each with the reference windows of another part.
 
-    Whoever is among the neighbours is nearer to them than anybody new. A classifier of altered windows
-    counts that was trained without the person.
+    A window that is in the reference set, or whose neighbours in time are, has too low a score.
+    Mode ``altered`` uses a classifier that was not trained on the person.
     """
     windows, encoder = detector.windows(tracks).without_padded(), detector.scorer_.encoder
-    places, scores = [], []
-    for length, new in news.items():
-        for here, unrelated in _parts(windows, new.windows):
-            judge = WindowScorer(encoder, {length: new.without_others(unrelated)})
-            part = windows.subset(here).of_length(length)
-            others = [mode for mode in judge.own_modes if mode != "altered"]
-            told = judge.raw(part, ["altered"], person=part.person + new.first_person)
-            scores.append(judge.raw(part, others) | told)
-            places.append(np.flatnonzero(here))
-    raw = {mode: torch.cat([one[mode] for one in scores]) for mode in scores[0]}
-    return windows.subset(np.concatenate(places)), raw
+    positions, scores = [], []
+    for length, addition in additions.items():
+        for scored, reference in _parts(windows, addition.windows):
+            normality = addition.with_reference_windows(reference)
+            scorer = WindowScorer(encoder, {length: normality})
+            part = windows.subset(scored).of_length(length)
+            other_modes = [mode for mode in scorer.own_modes if mode != "altered"]
+            altered = scorer.raw(part, ["altered"], person=part.person + addition.first_person)
+            scores.append(scorer.raw(part, other_modes) | altered)
+            positions.append(np.flatnonzero(scored))
+    raw = {mode: torch.cat([score[mode] for score in scores]) for mode in scores[0]}
+    return windows.subset(np.concatenate(positions)), raw
 
 
 def _parts(windows: PoseWindows, learned: PoseWindows) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Masks of windows, and for each of the learned ones that have no frame or clip in common with it.
+    """Pairs of masks: windows to score, and learned windows without a clip or frame in common.
 
-    Every other clip is a part; of a single clip what is before its middle, behind it, and across it. Where
-    that is too short to be divided, the part is all windows, judged by what was normal before.
+    With several clips, every other clip is a part. A single clip has three: windows before its
+    middle, after it, and across it. A clip that is too short is one part without learned windows.
 
     Args:
-        windows: Of all lengths.
-        learned: Of the length that counts.
+        windows: Windows of all lengths.
+        learned: Windows of one length.
     """
     length, clips = learned.length, np.unique(learned.clip)
-    counted = windows.size == length
+    of_length = windows.size == length
     if len(clips) > 1:
-        side, theirs = (np.searchsorted(clips, one.clip) % 2 for one in (windows, learned))
-        parts = [(side == number, theirs != number) for number in (0, 1)]
+        half, learned_half = (np.searchsorted(clips, w.clip) % 2 for w in (windows, learned))
+        parts = [(half == number, learned_half != number) for number in (0, 1)]
     else:
         middle = int(np.median(learned.frame)) + length // 2
-        before, behind = windows.frame + length <= middle, windows.frame >= middle
+        before, after = windows.frame + length <= middle, windows.frame >= middle
         first, end = learned.frame, learned.frame + length
-        parts = [(before, first >= middle), (behind, end <= middle)]
+        parts = [(before, first >= middle), (after, end <= middle)]
         far = (end <= middle - length + 1) | (first >= middle + length - 1)
-        # Of a short clip hardly anything is far from its middle: by that alone everybody were abnormal.
+        # A short clip has few windows far from its middle; with so few all scores would be high.
         if 4 * far.sum() >= len(learned):
-            parts.append((~before & ~behind, far))
-    parts = [(here & counted, unrelated) for here, unrelated in parts]
+            parts.append((~before & ~after, far))
+    parts = [(scored & of_length, reference) for scored, reference in parts]
     parts = [part for part in parts if part[0].any() and part[1].any()]
-    return parts or [(counted, np.zeros(len(learned), dtype=bool))]
+    return parts or [(of_length, np.zeros(len(learned), dtype=bool))]
 
 
-def _uncounted(alarm: Alarm) -> Alarm:
-    """The alarm without its rate on held-out clips, which was another detector's."""
+def _without_rate(alarm: Alarm) -> Alarm:
+    """The alarm threshold without its rate on held-out clips, which was measured before."""
     return replace(alarm, held_out_alarms=None, held_out_hours=None)
 
 
 def _raised(alarm: Alarm, series: Sequence[Series]) -> Alarm:
-    """The alarm with a threshold that new normal poses keep to, if they are long enough to say."""
-    hours = sum(one.hours for one in series)
+    """The alarm threshold, raised if new normal poses need it and are long enough."""
+    hours = sum(clip.hours for clip in series)
     if hours * alarm.per_hour < 1:
         return alarm
     threshold = max(alarm.threshold, choose_threshold(series, alarm.per_hour))

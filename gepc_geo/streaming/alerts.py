@@ -1,4 +1,4 @@
-"""Alerts of a stream: who raised the alarm from when to when, as it happens."""
+"""Alerts of streams: beginnings and ends of alarms."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from gepc_geo.streaming.thresholds import merged_gap
 
 @dataclass
 class Alert:
-    """A run of alarmed frames of one camera, gaps under a second merged.
+    """Beginning or end of an alarm of one camera.
 
     Attributes:
         camera: Name of the camera.
-        state: ``"open"`` when it begins (then ``end`` is its last frame so far), ``"closed"`` when it
-            is over.
-        start: Its first frame.
-        peak: The frame with the highest score.
-        end: Its last frame.
-        person: Who had the highest score.
+        state: ``"open"`` at the beginning, ``"closed"`` at the end of the alarm.
+        start: First frame.
+        peak: Frame with the highest score.
+        end: Last frame; of an open alert, the last so far.
+        person: Person with the highest score.
         score: The highest score.
     """
 
@@ -41,80 +40,79 @@ class Alert:
     score: float
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """The alert as one line of JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, line: str) -> Alert:
-        """Reads what :meth:`to_json` wrote.
+        """Reads a line of :meth:`to_json`.
 
         Raises:
-            InputError: Another line.
+            InputError: The line is not an alert.
         """
         try:
             values = json.loads(line)
             alert = cls(**{name: values[name] for name in cls.__dataclass_fields__})
             alert._check()
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise InputError(
-                f"{line.strip()[:80]!r} is no alert, expected a line of gepc-geo watch: {reason}"
+                f"an alert must be a line of gepc-geo watch, got {line.strip()[:80]!r}: {reason}"
             ) from None
         return alert
 
     def _check(self) -> None:
-        """Raises a ValueError for the first value that no alert has."""
+        """Raises a ValueError for the first value that is not valid."""
         if not isinstance(self.camera, str):
-            raise ValueError(f"camera is {self.camera!r}, no text")
+            raise ValueError(f"camera must be text, got {self.camera!r}")
         if self.state not in ("open", "closed"):
-            raise ValueError(f"state is {self.state!r}, neither open nor closed")
+            raise ValueError(f"state must be open or closed, got {self.state!r}")
         for name in ("start", "peak", "end", "person"):
             if type(getattr(self, name)) is not int:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, no whole number")
+                raise ValueError(f"{name} must be a whole number, got {getattr(self, name)!r}")
         if not 0 <= self.start <= self.peak <= self.end:
             raise ValueError(
-                f"start, peak and end are {self.start}, {self.peak} and {self.end}, "
-                "not in order from 0"
+                "start, peak and end must be in order from 0, got "
+                f"{self.start}, {self.peak} and {self.end}"
             )
         if type(self.score) not in (int, float) or not math.isfinite(self.score):
-            raise ValueError(f"score is {self.score!r}, no finite number")
+            raise ValueError(f"score must be a finite number, got {self.score!r}")
 
 
 class AlertTracker:
-    """From window scores to alerts: what :func:`gepc_geo.streaming.thresholds.alarm_runs` finds in whole clips.
+    """Makes alerts from scores of windows.
 
-    A person's score in a frame is the mean over the windows of each length that contain it, and then over
-    the lengths; the most abnormal person decides the frame. It is judged when no window to come contains
-    it, whatever its length.
+    The alarms are those of :func:`gepc_geo.streaming.thresholds.alarm_runs` on whole clips. The
+    score of a person in a frame is the mean over the windows that contain the frame, for each
+    length, then the mean over the lengths. A frame has the score of its most abnormal person. It is
+    compared with the threshold once no later window can contain it.
 
     Args:
-        threshold: Frame scores from here on are alarmed.
+        threshold: The alarm threshold.
         fps: Frames a second.
         mode: Scoring mode.
 
     Raises:
-        InputError: ``fps`` is not above 0.
+        InputError: ``fps`` is not more than 0.
     """
 
     def __init__(self, threshold: float, fps: float, mode: str) -> None:
         if not fps > 0:
-            raise InputError(f"fps is {fps}, expected more than 0")
+            raise InputError(f"fps must be more than 0, got {fps}")
         self.threshold, self.mode = threshold, mode
         self.gap = merged_gap(fps)
         self._streams: dict[tuple[str, int], _Stream] = {}
 
     def add(self, scores: OnlineScores) -> list[Alert]:
-        """Takes the scores of a push; what opened and closed by them."""
+        """Takes new scores; returns the alerts that open or close."""
         camera = np.array(scores.camera, dtype=np.str_)
         alerts: list[Alert] = []
         for key, settled in scores.settled.items():
             stream = self._streams.setdefault(key, _Stream())
-            mine = np.flatnonzero((camera == key[0]) & (scores.session == key[1]))
-            if len(mine):
-                windows = np.stack(
-                    [one[mine] for one in (scores.first, scores.length, scores.person)]
-                )
-                stream.take(windows, scores.scores[self.mode][mine])
+            at = np.flatnonzero((camera == key[0]) & (scores.session == key[1]))
+            if len(at):
+                windows = np.stack([scores.first[at], scores.length[at], scores.person[at]])
+                stream.take(windows, scores.scores[self.mode][at])
             for frame, person, score in stream.judge(settled, self.threshold):
                 alerts += self._alarmed(stream, key[0], frame, person, score)
             if stream.alert is not None and (
@@ -142,10 +140,10 @@ class AlertTracker:
 
 
 class _Stream:
-    """The windows of one camera that have frames still to be judged, and its open alert."""
+    """Windows of one camera with frames that are not judged yet, and the open alert."""
 
     def __init__(self) -> None:
-        # First frame, length and person of each, and its score.
+        # First frame, length and person of each window.
         self.windows = np.zeros((3, 0), np.int64)
         self.score = np.zeros(0)
         self.judged = -1
@@ -156,17 +154,17 @@ class _Stream:
         self.score = np.concatenate([self.score, score])
 
     def judge(self, settled: int | None, threshold: float) -> list[tuple[int, int, float]]:
-        """Alarmed frames up to ``settled`` (``None``: all): number, person, score."""
+        """Number, person and score of alarmed frames up to ``settled`` (``None``: all)."""
         first, length, _ = self.windows
         last = int((first + length).max(initial=0)) - 1
         until = last if settled is None else min(settled, last)
         if until <= self.judged:
             return []
-        frame, person, score = self._worst(until)
+        frame, person, score = self._frame_scores(until)
         alarmed = score >= threshold
         self.judged = until
-        kept = first + length - 1 > until
-        self.windows, self.score = self.windows[:, kept], self.score[kept]
+        open_windows = first + length - 1 > until
+        self.windows, self.score = self.windows[:, open_windows], self.score[open_windows]
         return list(
             zip(
                 frame[alarmed].tolist(),
@@ -176,14 +174,17 @@ class _Stream:
             )
         )
 
-    def _worst(self, until: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Frame, most abnormal person and score of the frames to be judged that somebody is in."""
+    def _frame_scores(self, until: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Number, most abnormal person and score of frames with people, up to ``until``."""
         near = np.flatnonzero(self.windows[0] <= until)
         first, length, person = map(torch.from_numpy, self.windows[:, near].copy())
-        people, number = person.unique(return_inverse=True)
-        # Frames that no window covers are left out: their numbers may have gaps of any size.
-        parts = [first[length == one, None] + torch.arange(one) for one in length.unique().tolist()]
-        frame = torch.cat([torch.zeros(0, dtype=torch.long), *map(torch.flatten, parts)]).unique()
+        people, number = torch.unique(person, return_inverse=True)
+        # Only frames in windows: there may be gaps of any size between them.
+        lengths = torch.unique(length).tolist()
+        parts = [first[length == frames, None] + torch.arange(frames) for frames in lengths]
+        frame = torch.unique(
+            torch.cat([torch.zeros(0, dtype=torch.long), *map(torch.flatten, parts)])
+        )
         frames = frame_scores(
             person_frame_scores(
                 torch.from_numpy(self.score[near]),
@@ -207,16 +208,21 @@ class _Stream:
 
 
 def read_events(path: Path) -> list[Alert]:
-    """The alerts of a file that are over; of those that never were, as they opened.
+    """Reads the alerts of a file: closed ones, and open ones that have no end in the file.
+
+    Args:
+        path: A file of lines of ``gepc-geo watch``.
 
     Raises:
-        InputError: No such file, or a line that is no alert.
+        InputError: The file does not exist or a line is not an alert.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path} cannot be read, expected lines of gepc-geo watch: {error}"
+            f"{path} must have lines of gepc-geo watch, got an error: {error}"
         ) from None
     events: dict[tuple[str, int], Alert] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -224,7 +230,7 @@ def read_events(path: Path) -> list[Alert]:
             try:
                 alert = Alert.from_json(line)
             except InputError as error:
-                raise InputError(f"{path}: line {number}: {error}") from None
-            # The line of its end comes after that of its beginning.
+                raise InputError(f"{path}, line {number}: {error}") from None
+            # The closed alert follows the open alert.
             events[alert.camera, alert.start] = alert
     return list(events.values())

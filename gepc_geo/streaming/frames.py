@@ -1,4 +1,4 @@
-"""Frames of streams: what a camera shows, checked and put in the form of tracks."""
+"""Frames of streams: their checks and their conversion to rows of tracks."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from gepc_geo.errors import InputError
 from gepc_geo.poses.schema import MAX_VALUE
 from gepc_geo.windows.pipeline import InputPipeline
 
-# Twelve years at 25 a second; larger frame numbers are time stamps or damage.
+# Twelve years at 25 frames a second; larger numbers are time stamps or errors.
 _LAST_FRAME = 10**10
 _LAST_ID = np.iinfo(np.int64).max
-# What key points and features have of every joint.
-_EACH = {"keypoints": "coordinates", "features": "features"}
+# Names of the values of a joint, for messages.
+_JOINT_VALUES = {"keypoints": "coordinates", "features": "features"}
 
 
 @dataclass
 class Frame:
-    r"""The people in one frame of one camera; :math:`n` of them, or nobody.
+    r"""The :math:`n` people in one frame of one camera; :math:`n` may be 0.
 
     Attributes:
         camera: Name of the camera (or clip).
-        frame: Number of the frame, from 0; as in files ``3.0`` and ``"3"`` are 3.
-        ids: :math:`[n]` person ids, whole numbers, ``2.0`` and ``"2"`` among them; ``None``: somebody
-            without an id, who is left out.
+        frame: Number of the frame, from 0; ``3.0`` and ``"3"`` are 3.
+        ids: :math:`[n]` person ids, whole numbers; ``2.0`` and ``"2"`` are 2. People with ``None``
+            or -1 are left out.
         keypoints: :math:`[n, V, C]`, in the units of the training poses.
-        confidence: :math:`[n, V]` from 0 (a missing joint) to 1, larger ones count as 1; ``None``: every
-            joint was seen.
-        features: :math:`[n, V, D]` for detectors whose poses have such.
-        image_size: Width and height in pixels, for detectors with scale ``image``.
+        confidence: :math:`[n, V]` from 0 (a missing joint) to 1; larger values become 1.
+            (default: ``None``, all joints are seen)
+        features: :math:`[n, V, D]`, if the training poses have features. (default: ``None``)
+        image_size: Width and height in pixels, needed for scale ``image``. (default: ``None``)
     """
 
     camera: str
@@ -46,17 +46,17 @@ class Frame:
 
 @dataclass
 class CheckedFrame:
-    r"""A frame of :math:`n` people who each have an id of their own.
+    r"""A frame of :math:`n` people with different ids.
 
     Attributes:
         camera: Name of the camera.
         frame: Number of the frame.
-        ids: Person ids, :math:`n` of them.
-        rows: :math:`[n, V, C']` float32, coordinates, features and confidence of every joint; what was not
-            seen is 0.
-        image_size: :math:`[2]` float32, NaN where nobody knows.
-        unnamed: How many people without an id were left out.
-        repeated: How many people were left out as their id was there twice.
+        ids: :math:`n` person ids.
+        rows: :math:`[n, V, C']` float32: coordinates, features and confidence of every joint;
+            unseen joints are 0.
+        image_size: :math:`[2]` float32, NaN if unknown.
+        unnamed: Number of people without an id, who were left out.
+        repeated: Number of poses with the id of another pose, which were left out.
     """
 
     camera: str
@@ -69,24 +69,26 @@ class CheckedFrame:
 
 
 def checked(frame: Frame, pipeline: InputPipeline) -> CheckedFrame:
-    """A frame in the form that tracks keep.
+    """Checks a frame and converts it to rows of tracks.
 
     Args:
-        frame: Somebody's.
-        pipeline: Of the detector that the frame is for.
+        frame: The frame.
+        pipeline: The pipeline of the detector.
 
     Raises:
-        InputError: What is wrong with it: shapes, ids, numbers that are not finite.
+        InputError: Shapes, ids or numbers are not valid.
     """
     number = _whole(frame.frame)
     if number is None:
         raise InputError(
-            f"a frame of camera {frame.camera!r} has number {_shown(frame.frame)}, which is not whole, "
-            "expected one from 0"
+            f"frame number of camera {frame.camera!r} must be a whole number from 0, got "
+            f"{_shown(frame.frame)}"
+        )
+    if not 0 <= number <= _LAST_FRAME:
+        raise InputError(
+            f"frame number of camera {frame.camera!r} must be from 0 to {_LAST_FRAME}, got {number}"
         )
     where = f"frame {number} of camera {frame.camera!r}"
-    if not 0 <= number <= _LAST_FRAME:
-        raise InputError(f"{where} is out of range, expected 0 to {_LAST_FRAME}")
     ids = _ids(frame.ids, where)
     joints, dims = pipeline.skeleton.num_joints, pipeline.dims
     shapes = {
@@ -106,72 +108,75 @@ def checked(frame: Frame, pipeline: InputPipeline) -> CheckedFrame:
             array = array.reshape(shape)
         if array.shape != shape:
             raise InputError(
-                f"{where}: {name} has shape {list(array.shape)}, expected {list(shape)}: "
+                f"{where}: {name} must have shape {list(shape)}, "
                 f"{len(ids)} people with the {joints} joints of {pipeline.skeleton.name}"
-                + (f", {shape[2]} {_EACH[name]} each" if len(shape) > 2 else "")
+                + (f" and {shape[2]} {_JOINT_VALUES[name]} each" if len(shape) > 2 else "")
+                + f", got {list(array.shape)}"
             )
         arrays[name] = array.astype(np.float32)
     if not (arrays["confidence"] >= 0).all():
-        raise InputError(f"{where} has a confidence below 0 or NaN, expected 0 to 1")
-    # Some pose estimators exceed 1 a little.
+        raise InputError(f"{where}: confidence must be from 0 to 1, got a value below 0 or NaN")
+    # Some pose estimators give a little more than 1.
     arrays["confidence"] = np.minimum(arrays["confidence"], 1)
     seen = arrays["confidence"] > 0
-    # What stands at a joint that was not seen means nothing, and may be anything.
+    # Coordinates of unseen joints have no meaning.
     arrays["keypoints"][~seen] = 0
     for name in ("keypoints", "features"):
         if not (np.abs(arrays[name]) <= MAX_VALUE).all():
             raise InputError(
-                f"{where} has a {name} value that is not finite or over {MAX_VALUE:g}, "
-                "expected confidence 0 for a missing joint"
+                f"{where}: {name} must be finite and at most {MAX_VALUE:g} (confidence 0 marks a "
+                "missing joint), got another value"
             )
     size = np.full(2, np.nan, np.float32)
     if frame.image_size is not None:
         size = _numbers(frame.image_size, f"{where}: image_size").astype(np.float32)
         if size.shape != (2,) or not (np.isfinite(size) & (size > 0)).all():
-            raise InputError(f"{where} has image size {frame.image_size}, expected width, height")
+            raise InputError(
+                f"{where}: image_size must be width and height, more than 0, got {frame.image_size}"
+            )
     elif pipeline.options.scale == "image":
-        raise InputError(f"{where} has no image size, which scale 'image' needs")
+        raise InputError(f"{where} must have an image size for scale 'image', got none")
     rows = np.concatenate(
         [arrays["keypoints"], arrays["features"], arrays["confidence"][..., None]], axis=2
     )
-    # Nobody whose joints are all missing is there.
-    there = np.flatnonzero(seen.any(1))
-    named = [at for at in there.tolist() if ids[at] is not None]
-    better = arrays["confidence"].mean(1)
+    # A person without a seen joint is left out.
+    present = np.flatnonzero(seen.any(1))
+    named = [at for at in present.tolist() if ids[at] is not None]
+    quality = arrays["confidence"].mean(1)
     best: dict[int | None, int] = {}
     for at in named:
-        if better[at] > better[best.setdefault(ids[at], at)]:
+        if quality[at] > quality[best.setdefault(ids[at], at)]:
             best[ids[at]] = at
-    kept = list(best.values())
+    chosen = list(best.values())
     return CheckedFrame(
         camera=frame.camera,
         frame=number,
-        ids=[one for one in best if one is not None],
-        rows=rows[kept],
+        ids=[person for person in best if person is not None],
+        rows=rows[chosen],
         image_size=size,
-        unnamed=len(there) - len(named),
-        repeated=len(named) - len(kept),
+        unnamed=len(present) - len(named),
+        repeated=len(named) - len(chosen),
     )
 
 
 def _ids(value: Any, where: str) -> list[int | None]:
-    """One id a person, ``None`` for those without one."""
+    """The id of each person, ``None`` without one."""
     try:
         values = value.tolist() if isinstance(value, (np.ndarray, torch.Tensor)) else list(value)
     except TypeError:
-        raise InputError(f"{where} has ids {_shown(value)}, expected one id a person") from None
-    ids = [None if one is None else _whole(one) for one in values]
-    for one, number in zip(values, ids, strict=True):
-        if one is not None and number is None:
-            raise InputError(f"{where} has person id {_shown(one)}, expected a whole number")
+        raise InputError(f"{where}: ids must be one id a person, got {_shown(value)}") from None
+    ids = [None if item is None else _whole(item) for item in values]
+    for item, number in zip(values, ids, strict=True):
+        if item is not None and number is None:
+            raise InputError(f"{where}: person id must be a whole number, got {_shown(item)}")
         if number is not None and not -_LAST_ID <= number <= _LAST_ID:
-            raise InputError(f"{where} has person id {number}, expected at most {_LAST_ID}")
-    # Trackers write -1 for those whom they do not follow.
+            raise InputError(f"{where}: person id must be at most {_LAST_ID}, got {number}")
+    # Trackers write -1 for people without a track.
     return [None if number == -1 else number for number in ids]
 
 
 def _whole(value: Any) -> int | None:
-    """A whole number, as files may have it too: ``3``, ``3.0``, ``"3"``; of anything else ``None``."""
+    """The whole number of ``3``, ``3.0`` or ``"3"``; ``None`` for other values."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
@@ -183,21 +188,24 @@ def _whole(value: Any) -> int | None:
 
 
 def _shown(value: Any) -> str:
-    """A value in an error, as JSON has it."""
+    """A value in a message, with the null of JSON."""
     value = value.item() if isinstance(value, np.generic) else value
     return "null" if value is None else f"{value!r:.40}"
 
 
-def _numbers(value: Any, what: str) -> np.ndarray:
+def _numbers(value: Any, name: str) -> np.ndarray:
+    """An array of numbers; an InputError for other values."""
     try:
         array = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value)
     except ValueError:
-        raise InputError(f"{what} are of uneven lengths, expected an array of numbers") from None
+        raise InputError(
+            f"{name} must be an array of numbers, got lists of unequal length"
+        ) from None
     if array.size == 0:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iuf":
         values = np.array(value, dtype=object).flat
-        wrong = (one for one in values if type(one) not in (int, float))
-        # Whole numbers alone are here only where they are too large.
-        raise InputError(f"{what} has {_shown(next(wrong, array.flat[0]))} in it, expected numbers")
+        wrong = (item for item in values if type(item) not in (int, float))
+        # Without a wrong type, a whole number is too large.
+        raise InputError(f"{name} must have numbers, got {_shown(next(wrong, array.flat[0]))}")
     return array

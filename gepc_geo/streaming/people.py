@@ -1,4 +1,4 @@
-"""The people of a stream: rows that windows to come are made of, and the windows that are complete."""
+"""People of a stream: their latest rows, and the windows that are complete."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.filling import fill_pieces
 from gepc_geo.windows.pipeline import InputPipeline
 
-# A frame so many frames behind its camera's latest one is no late one: the camera began anew.
+# A stream restarts when frame numbers jump back by this many frames.
 _RESTART = 250
-# Neither is one that ends so long a run of rising late ones.
+# It also restarts after this many late frames in a row with rising numbers.
 _RISING = 10
 
 
 @dataclass
 class Piece:
-    r"""Rows of one person, and the windows in them that became complete.
+    r"""Rows of one person, and the complete windows in them.
 
     Attributes:
         camera: Name of the camera.
-        session: How often the camera had begun anew before.
+        session: Number of restarts of the camera before.
         image_size: :math:`[2]` float32.
         person: Person id.
-        frames: Numbers of the frames, rising.
-        rows: A row :math:`[V, C']` for each (:class:`~gepc_geo.streaming.frames.CheckedFrame`).
-        sparse: So many of the first rows are there only to interpolate from.
+        frames: Frame numbers, in ascending order.
+        rows: A row :math:`[V, C']` for each frame
+            (:class:`~gepc_geo.streaming.frames.CheckedFrame`).
+        sparse: Number of the first rows that serve for interpolation alone.
         windows: First frame and length of each window.
     """
 
@@ -46,19 +47,28 @@ class Piece:
 
 @dataclass
 class Camera:
-    """Who is in a camera's picture."""
+    """The state of one camera.
+
+    Attributes:
+        name: Name of the camera.
+        session: Number of restarts.
+        people: The people present, by id.
+        latest: The highest frame number.
+        image_size: :math:`[2]` float32.
+        rising: Late frames in a row with rising numbers.
+        highest: The last of these frames.
+    """
 
     name: str
     session: int = 0
     people: dict[int, Person] = field(default_factory=dict)
     latest: int = -1
     image_size: np.ndarray = field(default_factory=lambda: np.full(2, np.nan, np.float32))
-    # Late frames in a row that each had a higher number than those before, and the last of them.
     rising: int = 0
     highest: int = -1
 
-    def begins_anew(self, frame: int, wait: int) -> bool:
-        """Whether a frame is the first of a count begun anew: far behind, or the end of late ones that rise."""
+    def restarts(self, frame: int, wait: int) -> bool:
+        """Whether a frame restarts the stream."""
         late = frame <= self.latest - wait
         if not late or frame < self.highest - wait:
             self.rising, self.highest = 0, -1
@@ -69,7 +79,7 @@ class Camera:
     def take(
         self, horizon: int | None, lengths: Sequence[int], stride: int, max_gap: int
     ) -> list[Piece]:
-        """The windows that end by ``horizon`` (``None``: all); rows that no other needs are forgotten."""
+        """Removes and returns the windows that end by ``horizon`` (``None``: all)."""
         pieces = []
         for number, person in list(self.people.items()):
             for part in person.take(horizon, lengths, stride, max_gap):
@@ -80,18 +90,18 @@ class Camera:
 
 
 class Person:
-    """The rows of one person that windows to come are made of, in order of frames."""
+    """Rows of one person that later windows need, in order of frames."""
 
     def __init__(self) -> None:
         self.frames: list[int] = []
         self.rows: list[np.ndarray] = []
-        # Rows at the front that are there only to interpolate from.
+        # Number of the first rows that serve for interpolation alone.
         self._sparse = 0
-        # By length, where the next window of the first piece starts, once one was taken.
+        # Start of the next window in the first piece, by length, after the first window.
         self._next: dict[int, int] = {}
 
     def insert(self, frame: int, row: np.ndarray) -> bool:
-        """Puts a row in its place; ``False``: there is one already."""
+        """Inserts a row; ``False`` if the frame has one already."""
         at = len(self.frames)
         while at and self.frames[at - 1] > frame:
             at -= 1
@@ -104,13 +114,13 @@ class Person:
     def take(
         self, horizon: int | None, lengths: Sequence[int], stride: int, max_gap: int
     ) -> list[tuple[list[int], list[np.ndarray], int, list[tuple[int, int]]]]:
-        """Pieces with the windows that end by ``horizon``: frames, rows, how many are sparse, windows."""
+        """Frames, rows, number of sparse rows and windows of each piece, up to ``horizon``."""
         pieces = []
         while self.frames:
             size = self._piece_size(max_gap)
             last = self.frames[size - 1]
             closed = horizon is None or horizon - last > max_gap
-            # A gap at a window's end is filled once the row behind it is settled, too.
+            # A gap at the end of a window is filled once the row after it is settled.
             at = size if horizon is None else bisect_right(self.frames, horizon, hi=size)
             end = self.frames[at - 1] if at else -1
             windows = [
@@ -121,41 +131,43 @@ class Person:
             if windows:
                 pieces.append((self.frames[:size], self.rows[:size], self._sparse, windows))
             if not closed:
-                # Until the longest has begun, the piece's first frame is needed.
+                # The first frame of the piece is needed until the longest window has started.
                 if len(self._next) == len(lengths):
-                    self._trim(min(min(at, last - n + 1) for n, at in self._next.items()))
+                    self._trim(
+                        min(min(start, last - length + 1) for length, start in self._next.items())
+                    )
                 break
             del self.frames[:size], self.rows[:size]
             self._sparse, self._next = 0, {}
         return pieces
 
     def _starts(self, length: int, end: int, last: int | None, stride: int) -> list[int]:
-        """Where the next windows of a length start that end by ``end``; ``last``: the piece ends there."""
+        """Starts of the next windows up to ``end``; ``last`` is the end of a closed piece."""
         starts = list(range(self._next.get(length, self.frames[0]), end - length + 2, stride))
         if starts:
             self._next[length] = starts[-1] + stride
         if last is not None and length in self._next:
             final = last - length + 1
-            # The last frames of a piece are always a window.
+            # A piece ends with a window.
             if final > self._next[length] - stride:
                 starts.append(final)
         return starts
 
     def _piece_size(self, max_gap: int) -> int:
-        """Rows before the first gap that is too long."""
+        """Number of rows before the first gap of more than ``max_gap`` frames."""
         for at in range(self._sparse + 1, len(self.frames)):
             if self.frames[at] - self.frames[at - 1] > max_gap + 1:
                 return at
         return len(self.frames)
 
     def _trim(self, start: int) -> None:
-        """Forgets rows before ``start`` but the last, and the last that had each joint."""
+        """Removes rows before ``start``, but the last one and the last one with each joint."""
         old = sum(frame < start for frame in self.frames)
         if old < 2:
             self._sparse = old
             return
         seen = np.stack([row[:, -1] > 0 for row in self.rows[:old]])
-        # Of a joint that was never seen every row is the last.
+        # The maximum of a joint that is never seen is the last row.
         latest = old - 1 - seen[::-1].argmax(0)
         keep = sorted({old - 1, *latest[seen.any(0)].tolist()})
         self.frames[:old] = [self.frames[at] for at in keep]
@@ -164,38 +176,38 @@ class Person:
 
 
 def windows_of(pieces: Sequence[Piece], pipeline: InputPipeline) -> PoseWindows:
-    """The windows of pieces, whose holes are filled; each piece is a clip.
+    """Fills the gaps of pieces, and makes their windows; each piece is a clip.
 
     Args:
-        pieces: At least one.
-        pipeline: Of the detector that they are for.
+        pieces: At least one piece.
+        pipeline: The pipeline of the detector.
     """
-    size = np.array([len(one.frames) for one in pieces])
-    rows = np.stack([row for one in pieces for row in one.rows])
-    number = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
-    joined = number[1:] > 0
-    inserted = joined & (number[1:] >= np.repeat([one.sparse for one in pieces], size)[1:])
+    size = np.array([len(piece.frames) for piece in pieces])
+    rows = np.stack([row for piece in pieces for row in piece.rows])
+    position = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
+    joined = position[1:] > 0
+    inserted = joined & (position[1:] >= np.repeat([piece.sparse for piece in pieces], size)[1:])
     dims, count = pipeline.dims, len(pieces)
     tracks = PoseTracks(
         keypoints=rows[..., :dims].copy(),
         confidence=rows[..., -1].copy(),
         features=rows[..., dims:-1].copy() if pipeline.num_features else None,
-        frame=np.array([frame for one in pieces for frame in one.frames]),
-        track=np.repeat([one.person for one in pieces], size),
+        frame=np.array([frame for piece in pieces for frame in piece.frames]),
+        track=np.repeat([piece.person for piece in pieces], size),
         clip=np.repeat(np.arange(count), size),
         skeleton=pipeline.skeleton,
         clip_names=tuple(map(str, range(count))),
-        clip_length=np.array([one.frames[-1] + 1 for one in pieces]),
-        image_size=np.stack([one.image_size for one in pieces]),
+        clip_length=np.array([piece.frames[-1] + 1 for piece in pieces]),
+        image_size=np.stack([piece.image_size for piece in pieces]),
         fps=np.full(count, np.nan, np.float32),
         camera=("",) * count,
         clip_label=("",) * count,
         clip_split=("",) * count,
     )
     table = fill_pieces(tracks, joined, inserted)
-    piece = np.repeat(np.arange(count), [len(one.windows) for one in pieces])
-    first, length = np.array([window for one in pieces for window in one.windows]).T
-    # Behind the sparse rows a piece is consecutive up to its last one.
-    final = table.piece[piece + 1] - 1
-    place = final - table.frame[final] + first
-    return PoseWindows.of_table(table, piece, place, length)
+    number = np.repeat(np.arange(count), [len(piece.windows) for piece in pieces])
+    first, length = np.array([window for piece in pieces for window in piece.windows]).T
+    # After its sparse rows a piece has all frames up to its last one.
+    final = table.piece[number + 1] - 1
+    row = final - table.frame[final] + first
+    return PoseWindows.of_table(table, number, row, length)

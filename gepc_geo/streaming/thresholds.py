@@ -1,4 +1,4 @@
-"""Alarms of scored frames: runs above a threshold, and the threshold for a wanted rate of false ones."""
+"""Alarms of frames, and the alarm threshold for an accepted rate of false alarms."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from gepc_geo.scoring.scorer import WindowScores
 
 @dataclass(frozen=True)
 class Alarm:
-    """When a detector raises the alarm, and how that was chosen.
+    """The alarm threshold of a detector, and how it was chosen.
 
     Attributes:
-        threshold: Frame score (the most abnormal person's) from which on a frame is alarmed.
+        threshold: The lowest score of an alarmed frame.
         mode: Scoring mode of the threshold.
-        per_hour: False alarms an hour that were asked for.
+        per_hour: Accepted false alarms an hour.
         hours: Hours of normal poses that it was chosen on.
-        held_out_alarms: False alarms on each half of them at the threshold chosen on the other,
-            together; ``None`` where nobody has counted since the detector changed.
-        held_out_hours: Hours of both halves, likewise.
+        held_out_alarms: False alarms in both halves of these poses, each at a threshold that was
+            chosen on the other half; ``None`` if the detector has changed since.
+        held_out_hours: Hours of both halves; ``None`` if the detector has changed since.
     """
 
     threshold: float
@@ -49,42 +49,43 @@ class Alarm:
         return f"{rate:.3g} an hour ({self.held_out_alarms} in {self.held_out_hours:.3g} hours)"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings."""
+        """The values by name."""
         return asdict(self)
 
     @classmethod
     def of(cls, detector: GEPC) -> Alarm | None:
-        """The one stored in a detector.
+        """The alarm threshold of a detector; ``None`` if none was chosen.
 
         Raises:
-            InputError: What is stored is none.
+            InputError: The stored values are not valid.
         """
         if detector.alarm_ is None:
             return None
         try:
             stored = cls(**detector.alarm_)
-            counted = (stored.held_out_alarms, stored.held_out_hours)
-            held_out = [number for number in counted if number is not None]
+            rate = (stored.held_out_alarms, stored.held_out_hours)
+            held_out = [number for number in rate if number is not None]
             numbers = (stored.threshold, stored.per_hour, stored.hours, *held_out)
-            sound = stored.mode in MODES and all(math.isfinite(one) for one in numbers)
-            sound = sound and len(held_out) != 1
+            valid = stored.mode in MODES and all(map(math.isfinite, numbers))
+            valid = valid and len(held_out) != 1
         except TypeError:
-            sound = False
-        if not sound:
+            valid = False
+        if not valid:
             raise InputError(
-                f"the model's alarm is {detector.alarm_!r}, expected what gepc-geo calibrate stores"
+                "the alarm of the model must have the values that gepc-geo calibrate stores, got "
+                f"{detector.alarm_!r}"
             )
         return stored
 
 
 def alarm_threshold(detector: GEPC) -> tuple[str, float]:
-    """Scoring mode and threshold of a detector's alarms.
+    """Scoring mode and alarm threshold of a detector.
 
-    Without a stored alarm the threshold is what a share ``contamination`` of held-out normal people's
-    frames exceeds.
+    Without a chosen alarm threshold it is the score that a share ``contamination`` of held-out
+    normal person-frames exceeds.
 
     Raises:
-        InputError: As :meth:`Alarm.of`, or a mode that the detector lacks.
+        InputError: As :meth:`Alarm.of`, or the detector lacks the mode.
     """
     alarm = Alarm.of(detector)
     if alarm is not None:
@@ -95,32 +96,43 @@ def alarm_threshold(detector: GEPC) -> tuple[str, float]:
 
 @dataclass(frozen=True)
 class Series:
-    """Frame scores of one clip and its frames a second."""
+    """Frame scores of one clip.
+
+    Attributes:
+        scores: Scores of the frames.
+        fps: Frames a second; NaN if unknown.
+    """
 
     scores: np.ndarray
     fps: float
 
     @property
     def hours(self) -> float:
-        """Its length in hours."""
+        """Length of the clip in hours."""
         return len(self.scores) / self.fps / 3600
 
 
 def merged_gap(fps: float) -> int:
-    """The distance of two alarmed frames from which on they are two alarms: a second or more between."""
+    """The least distance in frames of two alarmed frames of different alarms: over a second."""
     return math.ceil(fps) + 1
 
 
 def alarm_runs(series: Series, threshold: float) -> np.ndarray:
-    """Alarms as rows (first frame, frame after the last): ``threshold`` and above, gaps merged."""
+    """Alarms as rows (first frame, frame after the last), :math:`[N, 2]`."""
     return runs(_closed(series) >= threshold)
 
 
 def clip_series(detector: GEPC, tracks: PoseTracks, mode: str, quiet: bool = True) -> list[Series]:
-    """Frame scores of every clip, as :func:`gepc_geo.evaluation.tables.frame_level` gives them.
+    """Frame scores of every clip (:func:`gepc_geo.evaluation.tables.frame_level`).
+
+    Args:
+        detector: A fitted detector that scores windows.
+        tracks: Poses.
+        mode: Scoring mode.
+        quiet: Show no progress. (default: ``True``)
 
     Raises:
-        InputError: A clip without frames a second; a detector of whole clips.
+        InputError: A clip has no frame rate, or the detector scores clips.
     """
     check_fps(tracks)
     scored = detector.window_scores(tracks, (mode,), padded=False, quiet=quiet)
@@ -128,72 +140,72 @@ def clip_series(detector: GEPC, tracks: PoseTracks, mode: str, quiet: bool = Tru
 
 
 def series_of(detector: GEPC, scored: WindowScores, tracks: PoseTracks, mode: str) -> list[Series]:
-    """As :func:`clip_series`, of window scores that are there already; frames a second may be NaN."""
+    """As :func:`clip_series`, from scores of windows; the frame rate may be unknown."""
     scores = frame_level(detector, scored, tracks, ScoreOptions(mode=mode)).score.numpy()
     parts = np.split(scores, tracks.frame_offset[1:-1])
     return [Series(part, float(fps)) for part, fps in zip(parts, tracks.fps, strict=True)]
 
 
 def check_fps(tracks: PoseTracks) -> None:
-    """Makes sure that every clip's frames a second are known.
+    """Checks that every clip has a frame rate.
 
     Raises:
-        InputError: The first clip without.
+        InputError: A clip has none; the message names the first.
     """
     unknown = np.isnan(tracks.fps)
     if unknown.any():
         name = tracks.clip_names[int(unknown.argmax())]
         raise InputError(
-            f"clip {name!r} has no frames a second, expected --fps, as alarms are counted by time"
+            f"clip {name!r} must have a frame rate (--fps) to count alarms an hour, got none"
         )
 
 
 def check_hours(hours: float, per_hour: float) -> None:
-    """Makes sure that normal poses are long enough for a rate of false alarms, before they are scored.
+    """Checks that normal poses are long enough for a rate of false alarms.
 
     Args:
         hours: Hours of normal poses.
-        per_hour: False alarms an hour.
+        per_hour: Accepted false alarms an hour.
 
     Raises:
-        InputError: ``per_hour`` is not above 0, or ``hours`` are too few for a single one.
+        InputError: ``per_hour`` is not more than 0, or it allows no false alarm in ``hours``.
     """
     if not 0 < per_hour < math.inf:
-        raise InputError(f"false alarms per hour is {per_hour}, expected more than 0")
+        raise InputError(f"false alarms per hour must be more than 0, got {per_hour}")
     if hours * per_hour < 1:
-        larger = f", or {math.ceil(1 / hours)} or more an hour" if hours > 0 else ""
+        more = f" (or accept {math.ceil(1 / hours)} or more an hour)" if hours > 0 else ""
         raise InputError(
-            f"the normal poses are {hours:.3g} hours long, expected at least {1 / per_hour:.3g} "
-            f"for {per_hour:g} false alarms an hour{larger}"
+            f"the normal poses must be at least {1 / per_hour:.3g} hours long for {per_hour:g} "
+            f"false alarms an hour, got {hours:.3g} hours{more}"
         )
 
 
 def choose_threshold(series: Sequence[Series], per_hour: float) -> float:
-    """The lowest threshold at which, and above which, alarms are no more frequent than wanted.
+    """The lowest alarm threshold from which on false alarms are rare enough.
 
     Args:
-        series: Frame scores of normal behaviour.
-        per_hour: False alarms an hour.
+        series: Frame scores of normal poses.
+        per_hour: Accepted false alarms an hour.
     """
-    allowed = math.floor(per_hour * sum(one.hours for one in series) + 1e-9)
-    everything, peaks, valleys = [], [], []
-    for one in series:
-        closed = _closed(one)
+    allowed = math.floor(per_hour * sum(clip.hours for clip in series) + 1e-9)
+    scores, peaks, valleys = [], [], []
+    for clip in series:
+        closed = _closed(clip)
         before = np.concatenate([[-np.inf], closed[:-1]])
-        # A run begins here at thresholds over the frame before and up to this one.
+        # A run begins here at thresholds above the previous score and up to this one.
         rising = closed > before
-        everything.append(closed)
+        scores.append(closed)
         peaks.append(closed[rising])
         valleys.append(before[rising])
     top, bottom = np.sort(np.concatenate(peaks)), np.sort(np.concatenate(valleys))
-    level = np.unique(np.concatenate(everything))
+    level = np.unique(np.concatenate(scores))
     count = (len(top) - np.searchsorted(top, level)) - (
         len(bottom) - np.searchsorted(bottom, level)
     )
     too_many = np.flatnonzero(count > allowed)
     if not len(too_many):
         return float(level[0])
-    # Between the highest level with too many alarms and the next one.
+    # Between the highest score with too many alarms and the next score.
     last = int(too_many[-1])
     if last + 1 == len(level):
         return float(np.nextafter(level[last], np.inf))
@@ -201,30 +213,31 @@ def choose_threshold(series: Sequence[Series], per_hour: float) -> float:
 
 
 def false_alarms(series: Sequence[Series], threshold: float) -> int:
-    """Alarms in frame scores of normal behaviour."""
-    return sum(len(alarm_runs(one, threshold)) for one in series)
+    """The number of alarms in frame scores of normal poses."""
+    return sum(len(alarm_runs(clip, threshold)) for clip in series)
 
 
-def calibrate(series: Sequence[Series], mode: str, per_hour: float) -> Alarm:
-    """Chooses a threshold on normal behaviour, and measures on held-out clips what that is worth.
+def choose_alarm(series: Sequence[Series], mode: str, per_hour: float) -> Alarm:
+    """Chooses the alarm threshold on normal poses, and measures its rate on held-out clips.
 
-    Every other clip is one half, the rest the other (of a single clip its first and second half).
+    For the rate, a threshold that is chosen on one half of the clips is used on the other half.
+    Halves are every other clip, or the first and second half of a single clip.
 
     Args:
-        series: Frame scores of each clip, all normal, from :func:`clip_series`.
-        mode: Their scoring mode.
-        per_hour: False alarms an hour.
+        series: Frame scores of each clip, from :func:`clip_series`.
+        mode: Scoring mode of the scores.
+        per_hour: Accepted false alarms an hour.
 
     Raises:
         InputError: As :func:`check_hours`.
     """
-    series = [one for one in series if len(one.scores)]
-    hours = sum(one.hours for one in series)
+    series = [clip for clip in series if len(clip.scores)]
+    hours = sum(clip.hours for clip in series)
     check_hours(hours, per_hour)
     parts = series
     if len(series) == 1:
-        (one,) = series
-        parts = [Series(half, one.fps) for half in np.array_split(one.scores, 2)]
+        (clip,) = series
+        parts = [Series(half, clip.fps) for half in np.array_split(clip.scores, 2)]
     halves = (parts[::2], parts[1::2])
     alarms = sum(
         false_alarms(held_out, choose_threshold(chosen_on, per_hour))
@@ -234,7 +247,8 @@ def calibrate(series: Sequence[Series], mode: str, per_hour: float) -> Alarm:
 
 
 def _closed(series: Series) -> np.ndarray:
-    """Scores whose valleys of under a second are filled: their runs are the alarms at any threshold."""
+    """Scores with valleys of under a second filled, so that runs above a threshold are alarms."""
     size = math.ceil(series.fps)
     padded = np.pad(series.scores.astype(np.float64), size, constant_values=-np.inf)
-    return grey_closing(padded, size=size, mode="constant", cval=-np.inf)[size:-size]
+    closed: np.ndarray = grey_closing(padded, size=size, mode="constant", cval=-np.inf)
+    return closed[size:-size]

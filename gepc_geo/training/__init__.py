@@ -1,1 +1,1 @@
-"""Training of the autoencoder and its clusters: both stages, checkpoints, precision."""
+"""Training of the autoencoder and its clusters."""

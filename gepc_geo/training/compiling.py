@@ -1,4 +1,4 @@
-"""Whether the network is compiled for training, and what happens where that fails."""
+"""Compilation of the network for training."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gepc_geo.nn import STGCAE
 from gepc_geo.training.precision import autocast
 from gepc_geo.utils import distributed
 
-#: From a network's input to reconstruction and latent.
+#: A network: its input gives reconstruction and latent.
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
-# Compiling takes a minute or two, in which a GPU trains on some millions of windows.
+# Compiling takes one or two minutes; a GPU trains on millions of windows in that time.
 _PASSES = 10_000_000
 
 
@@ -26,14 +26,14 @@ def fast(
     choice: str,
     passes: int | None,
 ) -> Forward:
-    """The network, compiled where that is worth it.
+    """The network, compiled if that saves time.
 
     Args:
         model: The network.
-        make_input: Its input for a training step, made where compiling is tried.
+        make_input: Returns its input for a training step; called only to test a compiled network.
         precision: Arithmetic of the step.
         choice: The option ``compile``.
-        passes: As in :func:`worth_compiling`.
+        passes: Windows that training processes; ``None`` if unknown.
     """
     if not worth_compiling(choice, next(model.parameters()).device, passes):
         return model
@@ -43,15 +43,15 @@ def fast(
 
 
 def worth_compiling(choice: str, device: torch.device, passes: int | None) -> bool:
-    """Whether training is compiled; ``auto``: in one process on a GPU, if it is known to be long.
+    """Whether to compile; ``auto``: in one process on a GPU, if training is known to be long.
 
-    On a CPU the compiled backward pass is slower. Several ranks exchange norm statistics inside of the
-    network, which would cut the compiled graph.
+    The compiled backward pass is slower on a CPU. Several ranks exchange norm statistics inside the
+    network, which would split the compiled graph.
 
     Args:
         choice: The option ``compile``.
-        device: Where the network is trained.
-        passes: Windows it is trained on; ``None`` where nobody knows.
+        device: The device of the network.
+        passes: Windows that training processes; ``None`` if unknown.
     """
     if choice != "auto":
         return choice == "always"
@@ -60,23 +60,23 @@ def worth_compiling(choice: str, device: torch.device, passes: int | None) -> bo
 
 
 def compiled(model: STGCAE) -> Forward:
-    """The compiled network; on a GPU steps are also recorded: then replayed, not launched."""
+    """The compiled network, on a GPU with CUDA graphs."""
     device = next(model.parameters()).device
     mode = "reduce-overhead" if device.type == "cuda" else "default"
-    # A step goes back through the network once for each of its losses: the first time must not reuse the
-    # memory of what the second needs. Versions of torch before this setting reuse nothing.
+    # A step has a backward pass for each loss. The first must not reuse buffers that the second
+    # needs. Versions of PyTorch without this setting do not reuse them.
     if hasattr(_config, "donated_buffer"):
         _config.donated_buffer = False
     return torch.compile(model, mode=mode)
 
 
 def compiled_if_possible(model: STGCAE, x: Tensor, precision: str) -> Forward:
-    """The compiled network, or with a warning the network itself where it cannot be compiled.
+    """The compiled network, or, with a warning, the network itself if compiling fails.
 
-    Compilers need tools of the machine that not every machine has; nobody asked for this one.
+    PyTorch's compiler needs tools that some machines lack.
 
     Args:
-        model: The network; it is as it was afterwards.
+        model: The network; its weights do not change.
         x: Its input for a training step.
         precision: Arithmetic of the step.
     """
@@ -87,10 +87,10 @@ def compiled_if_possible(model: STGCAE, x: Tensor, precision: str) -> Forward:
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
             with autocast(x.device, precision):
                 reconstruction, latent = network(x)
-            (reconstruction.float().mean() + latent.float().mean()).backward()
-    except Exception as error:  # whatever the compiler raises
+            torch.autograd.backward(reconstruction.float().mean() + latent.float().mean())
+    except Exception as error:  # the compiler raises errors of many types
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        warnings.warn(f"the network is not compiled, which is slower: {reason}", stacklevel=2)
+        warnings.warn(f"could not compile the network, training is slower: {reason}", stacklevel=2)
         network = model
     finally:
         model.load_state_dict(state)

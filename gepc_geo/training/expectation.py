@@ -1,4 +1,4 @@
-"""The E step of clustering: targets from a pass over all training windows (section 3.3 of the paper)."""
+"""The E step of clustering: targets of all training windows (section 3.3 of the paper)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Expectation:
     Args:
         model: The autoencoder.
         assignment: The cluster layer.
-        pipeline: Makes the network's input of a batch.
+        pipeline: Computes the input of the network from a batch.
         loader: The training windows; several ranks encode them together.
-        form: The option ``target``.
+        form: The option ``target``: ``paper`` or ``dec``.
 
     Attributes:
         targets: :math:`q`, :math:`[N, K]`; ``None`` before the first E step.
-        labels: Each window's most probable cluster, :math:`[N]`.
+        labels: The most probable cluster of each window, :math:`[N]`; ``None`` before that.
     """
 
     def __init__(
@@ -44,15 +44,15 @@ class Expectation:
         self.labels: Tensor | None = None
 
     def start(self, precision: str, generator: torch.Generator) -> None:
-        r"""Starts :math:`\theta` from k-means on the latents of all training windows."""
+        r"""Initialises :math:`\theta` by k-means on the latents of all training windows."""
         latent = self.assignment.standardize(distributed.gather(self._latents(precision)))
-        found = kmeans(latent, self.assignment.num_clusters, generator=generator)
-        self.assignment.start(latent, found.centers, found.labels)
+        clusters = kmeans(latent, self.assignment.num_clusters, generator=generator)
+        self.assignment.start(latent, clusters.centers, clusters.labels)
         distributed.copy_first(self.assignment.state_dict().values())
 
     @torch.no_grad()
     def update(self, precision: str) -> float | None:
-        """Makes the targets anew; which share of the labels changed, the first time ``None``."""
+        """Updates the targets; returns the share of labels that changed, at first ``None``."""
         log_p = distributed.gather(self.assignment(self._latents(precision)))
         self.targets = target_distribution(log_p, self.form)
         labels, before = log_p.argmax(1), self.labels
@@ -60,11 +60,11 @@ class Expectation:
         return None if before is None else (labels != before).float().mean().item()
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """Targets and labels for a checkpoint."""
         return {"targets": self.targets, "labels": self.labels}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Takes what :meth:`state` gave."""
+        """Restores the result of :meth:`state`."""
         device = self.loader.device
         for name in ("targets", "labels"):
             setattr(self, name, None if state[name] is None else state[name].to(device))
@@ -73,7 +73,7 @@ class Expectation:
         """Latents of this rank's share of the training windows, in evaluation mode."""
         self.model.eval()
         count, device = len(self.loader.windows), self.loader.device
-        mine = torch.arange(count, device=device)[distributed.share(count)]
-        latent = latents(self.model, self.pipeline, self.loader.batches(mine), precision)
+        index = torch.arange(count, device=device)[distributed.share(count)]
+        latent = latents(self.model, self.pipeline, self.loader.batches(index), precision)
         self.model.train()
         return latent

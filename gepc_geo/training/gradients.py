@@ -1,4 +1,4 @@
-"""Gradients of several losses, none of which drowns another."""
+"""Gradients of several losses, each clipped separately."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from gepc_geo.utils import distributed
 def clipped_gradients(
     losses: Sequence[Tensor], parameters: Sequence[torch.nn.Parameter], clip_norm: float
 ) -> None:
-    """Gives each parameter the sum of the losses' gradients, each clipped by itself.
+    """Sets the gradient of each parameter: the sum of the clipped gradients of all losses.
 
-    Clipped together, a loss with a large gradient would take the others' from parameters that it does
-    not even reach. Losses share their graph, which is walked through once for each. Where several
-    ranks train as one, the gradients clipped are those of the whole batch.
+    If the sum were clipped, a loss with a large gradient would shrink the gradients of parameters
+    that it does not depend on. There is a backward pass for each loss. With several ranks, the
+    gradients of the whole batch are clipped.
 
     Args:
-        losses: This rank's part of each.
-        parameters: What is learned; those that no loss reaches get no gradient.
-        clip_norm: Largest norm of a loss's gradient, over all parameters that it reaches.
+        losses: This rank's part of each loss; they share one graph.
+        parameters: The parameters; those that no loss depends on get no gradient.
+        clip_norm: Largest norm of the gradient of one loss, over all its parameters.
     """
     sums: list[Tensor | None] = [None] * len(parameters)
     for position, loss in enumerate(losses):
         for parameter in parameters:
             parameter.grad = None
-        # In this thread: what compiled networks are set to (:mod:`gepc_geo.training.compiling`) is each thread's own.
+        # In this thread: the setting of gepc_geo.training.compiling belongs to a thread.
         with torch.autograd.set_multithreading_enabled(False):
-            loss.backward(retain_graph=position + 1 < len(losses))
+            torch.autograd.backward(loss, retain_graph=position + 1 < len(losses))
         distributed.sum_gradients(parameters)
         torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
         sums = _added(sums, [parameter.grad for parameter in parameters])
@@ -39,15 +39,15 @@ def clipped_gradients(
 
 
 def _added(sums: list[Tensor | None], more: list[Tensor | None]) -> list[Tensor | None]:
-    """Sums of tensors; of one that is not there the other."""
-    both = [
-        (one, other)
-        for one, other in zip(sums, more, strict=True)
-        if one is not None and other is not None
+    """Elementwise sums of two lists; ``None`` counts as 0."""
+    pairs = [
+        (left, right)
+        for left, right in zip(sums, more, strict=True)
+        if left is not None and right is not None
     ]
-    # All in a few kernels, not in one for each.
-    added = iter(torch._foreach_add(*zip(*both, strict=True)) if both else ())
+    # One call for all tensors: a kernel for each would be slow on a GPU.
+    added = iter(torch._foreach_add(*zip(*pairs, strict=True)) if pairs else ())
     return [
-        other if one is None else one if other is None else next(added)
-        for one, other in zip(sums, more, strict=True)
+        right if left is None else left if right is None else next(added)
+        for left, right in zip(sums, more, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Which normal poses are kept out of training, and the windows on both sides."""
+"""Splits normal poses into training and held-out poses, and makes their windows."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.pipeline import InputPipeline
 
-# Fewer clips than this are split by person, not by clip.
+# With fewer clips people are held out, not clips.
 _FEW_CLIPS = 10
 
 
 @dataclass
 class SplitWindows:
-    """Windows of normal poses, of the lengths that there are enough of.
+    """Windows of normal poses.
 
     Attributes:
-        training: Windows to train on, every ``stride`` frames.
-        held_out: Windows of the poses kept out of training, every ``stride`` frames: small sets learn from
-            them what a network is not trained on.
-        calibration: Windows of the same poses, every ``score_stride`` frames.
+        training: Windows of the training poses, every ``stride`` frames.
+        held_out: Windows of the held-out poses, every ``stride`` frames. The window modes learn
+            from them, the network does not.
+        calibration: Windows of the held-out poses, every ``score_stride`` frames.
     """
 
     training: PoseWindows
@@ -34,16 +34,15 @@ class SplitWindows:
 
 
 def split_windows(tracks: PoseTracks, pipeline: InputPipeline) -> SplitWindows:
-    """Windows to train on and windows to calibrate on.
+    """Makes windows for training and for calibration.
 
-    The pipeline keeps the lengths of windows that there are enough of; the shortest always stays.
+    Sets ``pipeline.lengths`` to the lengths with enough windows; the shortest always stays. Warns
+    with an :class:`~gepc_geo.errors.InputWarning` of lengths that are left out, of poses of a
+    single person, and of held-out poses without windows.
 
     Args:
         tracks: Normal poses.
-        pipeline: One for them, not fitted yet.
-
-    Warns of lengths left out, of poses of a single person, and of poses too few to calibrate on
-    (:class:`~gepc_geo.errors.InputWarning`).
+        pipeline: A pipeline for them, not fitted.
     """
     options = pipeline.options
     train, rest = hold_out(tracks, options)
@@ -61,13 +60,17 @@ def split_windows(tracks: PoseTracks, pipeline: InputPipeline) -> SplitWindows:
 
 
 def hold_out(tracks: PoseTracks, options: Options) -> tuple[PoseTracks, PoseTracks]:
-    """Poses to train on, and a share ``holdout`` of the clips (or, of few clips, people) for calibration.
+    """Splits poses into training poses and a share ``holdout`` of held-out poses.
 
-    Of a single person it is the last frames, where they hold a window; else nothing is held out.
+    Clips are held out; with fewer than 10 clips, people; with a single person, its last frames if
+    they contain a window.
 
     Args:
-        tracks: All of them.
-        options: ``holdout``, ``random_state`` and the length of a window.
+        tracks: Normal poses.
+        options: ``holdout``, ``random_state`` and the length of a window count.
+
+    Returns:
+        Training poses and held-out poses.
     """
     generator = np.random.default_rng(options.random_state)
     populated = np.unique(tracks.clip)

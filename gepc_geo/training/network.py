@@ -1,4 +1,4 @@
-"""The network that is trained: an autoencoder and its cluster layer."""
+"""The network: an autoencoder and its cluster layer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Network:
     Attributes:
         model: The autoencoder.
         assignment: The cluster layer.
-        precision: ``fp32``, ``tf32`` or ``bf16``.
+        precision: ``fp32``, ``tf32`` or ``bf16``. (default: ``fp32``)
     """
 
     model: STGCAE
@@ -31,26 +31,34 @@ class Network:
 
     @classmethod
     def of(cls, options: Options, pipeline: InputPipeline, device: torch.device) -> Network:
-        """Networks for a pipeline's input, weights drawn from torch's generator."""
+        """Makes a network for a pipeline's input, with weights from PyTorch's random generator."""
         model = autoencoder(options, pipeline).to(device)
         assignment = SoftAssignment(options.clusters, model.latent_dim, form=options.assignment)
         return cls(model, assignment.to(device))
 
     def eval(self) -> Network:
-        """Both in evaluation mode."""
+        """Sets evaluation mode; returns the network."""
         self.model.eval()
         self.assignment.eval()
         return self
 
 
 def window_residual(reconstruction: Tensor, x: Tensor) -> Tensor:
-    r"""What is left of a window's seen joints: input :math:`[B, S, V, C + 1]` -> :math:`[B, S V C]`."""
+    r"""Input less reconstruction, 0 at unseen joints.
+
+    Args:
+        reconstruction: :math:`[B, S, V, C]`.
+        x: The input :math:`[B, S, V, C + 1]`, whose last channel is the confidence.
+
+    Returns:
+        :math:`[B, S V C]` float32.
+    """
     seen = x[..., -1:] > 0
     return torch.where(seen, x[..., :-1] - reconstruction.float(), 0.0).flatten(1)
 
 
 def autoencoder(options: Options, pipeline: InputPipeline) -> STGCAE:
-    """The network that options ask for; of the input's channels all but the confidence come out."""
+    """Makes the autoencoder of the options; it reconstructs all channels but the confidence."""
     return STGCAE(
         pipeline.num_channels,
         pipeline.skeleton.num_joints,
@@ -72,7 +80,7 @@ def autoencoder(options: Options, pipeline: InputPipeline) -> STGCAE:
 def latents(
     model: STGCAE, pipeline: InputPipeline, batches: Iterable[Batch], precision: str = "fp32"
 ) -> Tensor:
-    r"""Latents :math:`[N, D]` of all windows of some batches, in order; nothing is decoded."""
+    r"""Latents of all windows of the batches, in order: :math:`[N, D]` float32."""
     parts = [torch.zeros(0, model.latent_dim, device=pipeline.mean.device)]
     for batch in batches:
         x = pipeline.tensor(batch)

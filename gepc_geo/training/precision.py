@@ -1,4 +1,4 @@
-"""Which arithmetic the network runs in."""
+"""Arithmetic of the network."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import torch
 
-#: What the option ``precision`` may be once it is decided. TensorFloat-32 is float32 but for products
-#: on a GPU, whose factors it rounds to 10 bits; elsewhere it is float32.
+#: Values of the option ``precision`` other than ``auto``. ``tf32`` is float32, but products on a
+#: GPU round their factors to 10 bits (TensorFloat-32).
 PRECISIONS = ("fp32", "tf32", "bf16")
-# Of a CPU; without either, products in bfloat16 are slower than in float32.
+# Without either, products in bfloat16 are slower than in float32 on a CPU.
 _CPU_BF16 = {"amx_bf16", "avx512_bf16"}
 
 
 @contextmanager
 def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """The context the network runs in."""
+    """Sets the arithmetic of the network for the block."""
     enabled = precision == "bf16"
     with tensor_float(precision), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
         yield
@@ -25,9 +25,9 @@ def autocast(device: torch.device, precision: str) -> Iterator[None]:
 
 @contextmanager
 def tensor_float(precision: str) -> Iterator[None]:
-    """Products on a GPU in TensorFloat-32 if that is the precision, else not.
+    """Turns TensorFloat-32 on a GPU on for ``tf32``, and off for other precisions.
 
-    Left alone, PyTorch would compute convolutions in it and matrix products not.
+    PyTorch's default uses it in convolutions, but not in matrix products.
     """
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
@@ -39,9 +39,10 @@ def tensor_float(precision: str) -> Iterator[None]:
 
 
 def decide(precision: str, device: torch.device) -> str:
-    """The option ``precision`` as one of :data:`PRECISIONS`: ``auto`` is a rule, not a measurement.
+    """The option ``precision`` as one of :data:`PRECISIONS`.
 
-    It is ``bf16`` where :func:`native_bf16` says so, else ``fp32``: the same device always gets the same.
+    ``auto`` is ``bf16`` on a device with native products in bfloat16 (:func:`native_bf16`), else
+    ``fp32``. Nothing is measured, so the result is the same in each run.
     """
     if precision != "auto":
         return precision
@@ -51,7 +52,7 @@ def decide(precision: str, device: torch.device) -> str:
 def native_bf16(device: torch.device) -> bool:
     """Whether a device has instructions for products in bfloat16.
 
-    A CPU has AMX-BF16 or AVX512-BF16, an NVIDIA GPU compute capability 8.0 or later.
+    These are CPUs with AMX-BF16 or AVX512-BF16 and NVIDIA GPUs of compute capability 8.0 or later.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
@@ -59,10 +60,10 @@ def native_bf16(device: torch.device) -> bool:
 
 
 def _cpu_flags() -> set[str]:
-    """What the CPU can do, by Linux's names."""
+    """Instruction sets of the CPU, by Linux's names."""
     if hasattr(torch.cpu, "get_capabilities"):
-        return {name for name, there in torch.cpu.get_capabilities().items() if there}
-    # Older versions of PyTorch do not tell; where Linux does not either, nothing is known.
+        return {name for name, found in torch.cpu.get_capabilities().items() if found}
+    # Older versions of PyTorch do not have this function.
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The checkpoint of a training: what it holds beside the state, and who may go on from it."""
+"""The checkpoint of a training run."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from gepc_geo.windows.dataset import PoseWindows
 
 #: Kind and version of a training checkpoint.
 KIND, VERSION = "gepc_geo training checkpoint", 7
-# Steps between two looks of several ranks at the first one's clock.
+# With several ranks: steps between two messages about the clock of the first rank.
 _ASK_STEPS = 10
 
 
 class TrainingCheckpoint:
-    """``checkpoint.pt`` in the folder of a training, with its options and which data it is of.
+    """``checkpoint.pt`` in the folder of a training run; it stores the options and a data checksum.
 
     Args:
-        folder: The folder; ``None`` writes nothing.
-        options: The training's.
-        windows: Those trained on.
+        folder: The folder; ``None``: nothing is written.
+        options: Options of the run.
+        windows: The training windows.
+
+    Attributes:
+        path: The file; ``None`` without a folder.
     """
 
     def __init__(self, folder: Path | None, options: Options, windows: PoseWindows) -> None:
@@ -39,24 +42,28 @@ class TrainingCheckpoint:
 
     @property
     def exists(self) -> bool:
-        """Whether there is one to go on from."""
+        """Whether the file exists."""
         return self.path is not None and self.path.exists()
 
     def tidy(self) -> None:
-        """Removes what a kill in the middle of writing left behind."""
+        """Removes temporary files of a process that was killed while it wrote."""
         if self.path is not None:
-            for stale in self.path.parent.glob(f".{self.path.name}.*"):
-                stale.unlink()
+            for temporary in self.path.parent.glob(f".{self.path.name}.*"):
+                temporary.unlink()
 
     def due(self, step: int) -> bool:
-        """Whether it is time to write; of several ranks the first tells the others, now and then."""
-        often = distributed.world() == 1 or self._seconds == 0
-        if not often and step % _ASK_STEPS:
+        """Whether a checkpoint is due after a step, by the clock of the first rank."""
+        every_step = distributed.world() == 1 or self._seconds == 0
+        if not every_step and step % _ASK_STEPS:
             return False
         return distributed.from_first(lambda: time.monotonic() - self._written >= self._seconds)
 
     def write(self, state: dict[str, Any]) -> None:
-        """Writes it anew, whole or not at all: the first rank does."""
+        """Writes the file on the first rank, completely or not at all.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
         self._written = time.monotonic()
         distributed.from_first(lambda: self._write(state))
 
@@ -66,25 +73,24 @@ class TrainingCheckpoint:
             checkpoint.save(content, self.path, kind=KIND, version=VERSION)
 
     def read(self) -> dict[str, Any] | None:
-        """The state, where there is one.
+        """Reads the state; ``None`` if there is no file.
 
         Raises:
-            InputError: A file that cannot be read, of another version, or of other data or options.
+            InputError: The file is damaged, or has another version, other data or other options.
         """
         if self.path is None or not self.exists:
             return None
         state = checkpoint.load(self.path, kind=KIND, version=VERSION)
-        mine, theirs = self._data, state["data"]
-        if theirs != mine:
+        own, stored = self._data, state["data"]
+        if stored != own:
             raise InputError(
-                f"{self.path} was written for {theirs['windows']} training windows with checksum "
-                f"{theirs['checksum']:08x}, expected the {mine['windows']} windows with checksum "
-                f"{mine['checksum']:08x} of this data (other data takes another folder)"
+                f"{self.path} must be of the {own['windows']} training windows with checksum "
+                f"{own['checksum']:08x}, got {stored['windows']} windows with checksum "
+                f"{stored['checksum']:08x}: train on other data in another folder"
             )
         for name, value in self._options.items():
             if state["options"].get(name) != value:
                 raise InputError(
-                    f"{self.path} was written with {name} {state['options'].get(name)!r}, "
-                    f"expected {value!r}"
+                    f"{self.path} must have {name} {value!r}, got {state['options'].get(name)!r}"
                 )
         return state

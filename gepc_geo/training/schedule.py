@@ -1,21 +1,21 @@
-"""Learning rates of the training stages, and when the first of them has converged."""
+"""Learning rates of the training stages, and convergence of the first stage."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-# Share of a stage's steps in which the learning rate rises, and the floor it falls to.
+# Share of the steps in which the rate rises, and share of the peak that it falls to.
 _WARMUP, _FLOOR = 0.05, 0.01
-# What the loss has to drop by within the patience, and the rate's share where it first does not.
+# Relative drop of the loss that counts as progress, and factor of the rate without progress.
 _DROP, _REDUCED = 0.01, 0.1
 
 
 def cosine(step: int, total: int) -> float:
-    """Share of the peak learning rate in a stage of known length: it rises, then falls as a cosine.
+    """Learning rate as a share of its peak: it rises linearly, then falls as a cosine.
 
     Args:
-        step: Steps before this one.
+        step: Number of the step, from 0.
         total: Steps of the stage.
     """
     rise = max(1, round(_WARMUP * total))
@@ -27,20 +27,20 @@ def cosine(step: int, total: int) -> float:
 
 @dataclass
 class Convergence:
-    """A stage that goes on until its loss does not fall any more.
+    """Learning rate and end of a stage without a fixed length.
 
-    The learning rate rises until the first look at the loss and stays. Once the lowest loss has not
-    dropped by 1 % over ``patience`` steps the rate falls to a tenth; the next time the stage ends.
+    The learning rate rises for ``interval`` steps and stays. If the loss does not drop by 1 %
+    within ``patience`` steps the rate falls to a tenth; the second time the stage ends.
 
     Args:
         patience: Steps.
 
     Attributes:
         best: The lowest loss so far.
-        reference: The loss that has to be undercut by 1 %.
-        since: The step at which that was the loss.
-        reduced: Whether the rate is a tenth.
-        ended: Whether the stage is over.
+        reference: The loss that the next one is compared with.
+        since: The step of that loss.
+        reduced: Whether the rate has fallen to a tenth.
+        ended: Whether the stage has ended.
     """
 
     patience: int
@@ -52,15 +52,15 @@ class Convergence:
 
     @property
     def interval(self) -> int:
-        """Steps between two looks at the loss."""
+        """Steps between two measurements of the loss."""
         return max(1, self.patience // 4)
 
     def rate(self, step: int) -> float:
-        """Share of the peak learning rate; ``step`` counts the steps before this one."""
+        """Learning rate as a share of its peak in a step, numbered from 0."""
         return min(1.0, (step + 1) / self.interval) * (_REDUCED if self.reduced else 1.0)
 
-    def look(self, step: int, loss: float) -> bool:
-        """Takes the loss after so many steps; true where it is the lowest so far."""
+    def update(self, step: int, loss: float) -> bool:
+        """Takes the loss after ``step`` steps; returns whether it is the lowest so far."""
         lowest = loss < self.best
         self.best = min(loss, self.best)
         if loss < (1 - _DROP) * self.reference:

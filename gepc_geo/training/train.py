@@ -1,4 +1,4 @@
-"""From training windows to a trained network."""
+"""Trains a network on windows."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ def train_network(
     quiet: bool = True,
     tensorboard: bool = False,
 ) -> tuple[Network, float]:
-    """Trains an autoencoder and a cluster layer by the pipeline's options.
+    """Trains an autoencoder and a cluster layer with the options of the pipeline.
 
     Args:
-        pipeline: A fitted one, on the loader's device.
+        pipeline: A fitted pipeline, on the loader's device.
         loader: The training windows.
-        held_out: Windows that tell whether the autoencoder has converged.
-        folder: Where checkpoint and log go; ``None`` writes nothing.
-        resume: Go on from the folder's checkpoint where there is one.
-        quiet: Show no progress.
-        tensorboard: Also write TensorBoard events.
+        held_out: Held-out windows, to detect convergence.
+        folder: Folder of checkpoint and log. (default: ``None``, nothing is written)
+        resume: Continue from the checkpoint of ``folder``, if there is one. (default: ``False``)
+        quiet: Show no progress. (default: ``True``)
+        tensorboard: Also write TensorBoard events. (default: ``False``)
 
     Returns:
-        The network, and the reconstruction loss of held-out windows at the end of the first stage as a
-        share of that of predicting the mean of the training windows.
+        The network and its reconstruction share
+        (:attr:`~gepc_geo.training.trainer.Trainer.reconstruction_share`).
 
     Raises:
-        InputError: More clusters or components than windows; as
+        InputError: There are more clusters or components than windows, or training fails as in
             :meth:`~gepc_geo.training.trainer.Trainer.run`.
     """
     options = pipeline.options
@@ -66,16 +66,14 @@ def train_network(
 
 
 def _check_counts(options: Options, windows: PoseWindows) -> None:
-    """Raises an InputError for more clusters or components than windows of the rarest length."""
+    """Refuses more clusters or components than windows of the rarest length."""
     lengths = windows.lengths
     count = min(int((windows.size == length).sum()) for length in lengths)
-    many = [
-        f"{name} is {getattr(options, name)}"
-        for name in ("clusters", "components")
-        if getattr(options, name) > count
-    ]
-    if many:
+    too_large = [name for name in ("clusters", "components") if getattr(options, name) > count]
+    if too_large:
+        rarest = " of the rarest length" if len(lengths) > 1 else ""
+        values = " and ".join(str(getattr(options, name)) for name in too_large)
         raise InputError(
-            f"{' and '.join(many)}, expected at most {count}, the number of training windows"
-            f"{' of the rarest length' if len(lengths) > 1 else ''}"
+            f"{' and '.join(too_large)} must be at most {count}, the number of training windows"
+            f"{rarest}, got {values}"
         )

@@ -1,13 +1,13 @@
-"""The two training stages (section 3.5 of the paper), resumable at any moment.
+"""The two training stages (section 3.5 of the paper), with checkpoints.
 
-The first has a fixed length, or lasts until the autoencoder has converged (section 4.2.2).
+The first stage has a fixed length, or ends when the autoencoder has converged (section 4.2.2).
 
-All random numbers of a step come from the seed, the stage and the step's number alone, so a run that
-was killed and resumed from its last checkpoint takes exactly the steps an uninterrupted run takes.
+The random numbers of a step depend only on the seed, the stage and the number of the step. A run
+that is killed and resumed from its last checkpoint takes the steps of an uninterrupted run.
 
-Several ranks (:mod:`gepc_geo.utils.distributed`) train as one: each computes its share of every global batch,
-gradients and norm statistics are those of the whole, and a checkpoint does not know how many ranks there
-were. Only dropout differs: every rank draws masks of its own.
+Several ranks (:mod:`gepc_geo.utils.distributed`) train one network: each computes its share of
+every global batch; gradients and norm statistics are those of the whole batch. A checkpoint does
+not depend on the number of ranks. Only dropout differs: every rank draws its own masks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline
 
-# Steps between two looks at the loss: each look waits for the device.
+# Steps between two reads of the loss: each read synchronises the GPU.
 _LOG_STEPS = 50
 
 
@@ -49,18 +49,19 @@ class Trainer:
     Args:
         model: The autoencoder.
         assignment: The cluster layer.
-        pipeline: Makes the network's input of a batch.
+        pipeline: Computes the input of the network from a batch.
         loader: The training windows, on the device.
         options: Training options.
-        held_out: Windows that tell whether the autoencoder has converged; those of ``loader`` where
-            there are none. (default: :obj:`None`)
-        folder: Where checkpoint and log go; ``None`` writes nothing.
-        quiet: Show no progress.
-        tensorboard: Also write TensorBoard events.
+        held_out: Held-out windows, to detect convergence. (default: :obj:`None`, the training
+            windows)
+        folder: Folder of checkpoint and log. (default: :obj:`None`, nothing is written)
+        quiet: Show no progress. (default: ``False``)
+        tensorboard: Also write TensorBoard events. (default: ``False``)
 
     Attributes:
-        reconstruction_share: The reconstruction loss of held-out windows at the end of the first
-            stage, as a share of that of predicting the mean of the training windows.
+        reconstruction_share: Reconstruction loss of held-out windows at the end of the first stage,
+            divided by the loss of predicting the mean of the training windows; NaN before that, or
+            if that loss is 0.
     """
 
     def __init__(
@@ -81,13 +82,13 @@ class Trainer:
         self.folder, self.quiet, self.tensorboard = folder, quiet, tensorboard
         self.checkpoint = TrainingCheckpoint(folder, options, loader.windows)
         self.device = loader.device
-        #: The option ``precision``, decided; a resumed run keeps what it began with.
+        #: Arithmetic of the network; a resumed run uses that of its checkpoint.
         self.precision = distributed.from_first(lambda: decide(options.precision, self.device))
         self.batch_size = min(options.batch_size, len(loader.windows))
         self.batches = TrainingBatches(pipeline, loader, self.batch_size, options.random_state)
         self.validation = Validation(model, pipeline, loader, held_out)
         self.expectation = Expectation(model, assignment, pipeline, loader, options.target)
-        # Of stages of known length. To convergence the first one's end sets that of the second.
+        # Steps of each stage. Without a budget they are set when the first stage ends.
         self.steps: dict[str, int] = {}
         if options.budget is not None:
             total = math.ceil(options.budget / self.batch_size)
@@ -104,17 +105,20 @@ class Trainer:
         self.journal = Journal(None)
 
     def run(self, resume: bool = False) -> None:
-        """Trains both stages; with ``resume``, from the folder's checkpoint where there is one.
+        """Trains both stages.
+
+        Args:
+            resume: Continue from the checkpoint of the folder, if any. (default: ``False``)
 
         Raises:
-            InputError: The loss is not a number any more (the last good checkpoint stays), the
-                checkpoint belongs to other data or another model, or a batch has fewer windows than
-                there are ranks.
+            InputError: The loss or a weight is not finite (the last good checkpoint stays), the
+                checkpoint is of other data or another model, a batch has fewer windows than there
+                are ranks, or a file cannot be written.
         """
         if self.batch_size < distributed.world():
             raise InputError(
-                f"a batch has {self.batch_size} windows, expected at least {distributed.world()}, "
-                "one for each rank"
+                f"batch_size must be at least {distributed.world()}, one window for each rank, got "
+                f"{self.batch_size}"
             )
         folder = self.folder if distributed.is_first() else None
         if folder is not None:
@@ -173,7 +177,7 @@ class Trainer:
                     means = reduce.total(sums) / (self.step - first)
                     loss, reconstruction, clustering = means.tolist()
                     if not math.isfinite(loss):
-                        raise InputError(self._not_finite(f"loss is {loss}"))
+                        raise InputError(self._not_finite("loss", f"{loss}"))
                     bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
                     self._log(
                         loss=f"{loss:.6g}",
@@ -184,26 +188,26 @@ class Trainer:
                     )
                     sums.zero_()
                     first = self.step
-                # The end of a stage is saved with the beginning of the next.
+                # The checkpoint of the next stage follows.
                 if last:
                     return
                 if due:
                     self._save()
 
     def _has_converged(self) -> bool:
-        """Looks at the validation loss now and then, and keeps the weights of the lowest."""
+        """Measures the validation loss every ``interval`` steps, and stores the best weights."""
         if self.step % self.convergence.interval:
             return False
         loss = self.validation.loss(self.precision)
         if not math.isfinite(loss):
-            raise InputError(self._not_finite(f"loss of held-out windows is {loss}"))
-        if self.convergence.look(self.step, loss):
-            self.best = {name: one.clone() for name, one in self.model.state_dict().items()}
+            raise InputError(self._not_finite("loss of held-out windows", f"{loss}"))
+        if self.convergence.update(self.step, loss):
+            self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
         self._log(held_out=f"{loss:.6g}")
         return self.convergence.ended
 
     def _end_reconstruction(self) -> None:
-        """Takes the best weights and measures the reconstruction share."""
+        """Restores the best weights and measures the reconstruction share."""
         if self.best is not None:
             self.model.load_state_dict(self.best)
             self.best = None
@@ -211,20 +215,20 @@ class Trainer:
             ratio = self.options.cluster_share / (1 - self.options.cluster_share)
             self.steps = {"reconstruction": self.step, "clustering": int(self.step * ratio)}
         self._check_weights()
-        loss, of_mean = self.validation.loss(self.precision), self.validation.loss_of_mean()
-        self.reconstruction_share = loss / of_mean if of_mean else math.nan
+        loss, mean_loss = self.validation.loss(self.precision), self.validation.loss_of_mean()
+        self.reconstruction_share = loss / mean_loss if mean_loss else math.nan
         self._log(held_out=f"{loss:.6g}", share=f"{self.reconstruction_share:.5f}")
-        # One that nobody trains is meant to be poor.
+        # An untrained network needs no warning.
         if self.step and distributed.is_first():
             warn_of_poor(self.reconstruction_share, self.options)
 
     def _log(self, **row: str) -> None:
-        """Adds a row to the journal; where the first rank cannot write it, all of them end."""
+        """Adds a row to the log; if the first rank cannot write it, all ranks raise the error."""
         with distributed.raise_on_all_ranks():
             self.journal.add(stage=self.stage, step=self.step, passes=self._passes(), **row)
 
     def _step(self, index: Tensor) -> Tensor:
-        """Losses of a global batch, one gradient step down; nothing here waits for the device."""
+        """Takes a gradient step on a global batch; returns its losses. Never waits for the GPU."""
         rebuilt, clustered = self._losses(index)
         parts = [rebuilt]
         if self.stage == "clustering":
@@ -234,9 +238,9 @@ class Trainer:
         return torch.stack([torch.stack(parts).sum(), rebuilt, clustered]).detach()
 
     def _losses(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        r""":math:`L_{rec}` and, in the M step, :math:`L_{cluster}` (eq. 2; before it 0).
+        r""":math:`L_{rec}` and :math:`L_{cluster}` (eq. 2; 0 in the first stage).
 
-        Autograd gives each part of the network its own loss, the encoder both (eq. 4).
+        The decoder learns from the first, theta from the second, the encoder from both (eq. 4).
         """
         index, x = self.batches.input(index, self.stage, self.step)
         with autocast(self.device, self.precision):
@@ -248,7 +252,7 @@ class Trainer:
         return rebuilt, clustering_loss(log_p, self.expectation.targets[index])
 
     def _expectation(self) -> bool:
-        """The E step where it is time for it; false when (almost) no label changed any more."""
+        """Runs the E step when due; false if fewer labels changed than ``label_tolerance``."""
         every = max(1, math.ceil(self.steps["clustering"] / self.options.target_updates))
         if self.step % every:
             return True
@@ -287,12 +291,12 @@ class Trainer:
         self._save()
 
     def _check_weights(self) -> None:
-        """Nothing is kept or computed from weights that are no numbers any more."""
+        """Refuses weights that are not finite."""
         if not bool(torch.stack([value.isfinite().all() for value in self._state()]).all()):
-            raise InputError(self._not_finite("weights are not all numbers"))
+            raise InputError(self._not_finite("weights", "NaN or infinity"))
 
     def _state(self) -> list[Tensor]:
-        """Everything learned, as tensors that can be written to."""
+        """All learned tensors, which may be overwritten in place."""
         return [*self.model.state_dict().values(), *self.assignment.state_dict().values()]
 
     def _save(self) -> None:
@@ -324,22 +328,24 @@ class Trainer:
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise InputError(
-                f"{self.checkpoint.path} is of another model than these options make: {reason}"
+                f"{self.checkpoint.path} must be of the model of these options, got another one: "
+                f"{reason}"
             ) from None
         self.expectation.load(state)
         if state["best"] is not None:
-            self.best = {name: one.to(self.device) for name, one in state["best"].items()}
-        # The clustering stage begins with a fresh optimiser, made once theta is started.
+            self.best = {name: value.to(self.device) for name, value in state["best"].items()}
+        # The clustering stage makes a new optimiser after theta is initialised.
         if self.stage == "reconstruction" or self.expectation.targets is not None:
             self.optimizer = self._optimizer()
             if self.stage != "done":
                 self.optimizer.load_state_dict(state["optimizer"])
 
-    def _not_finite(self, what: str) -> str:
-        kept = "no checkpoint was written"
+    def _not_finite(self, name: str, value: str) -> str:
+        """The message for a loss or weights that are not finite."""
+        saved = "no checkpoint was written"
         if self.checkpoint.exists:
-            kept = f"the last good checkpoint is {self.checkpoint.path}"
+            saved = f"the last good checkpoint is {self.checkpoint.path}"
         return (
-            f"the {self.stage} {what} at step {self.step}, expected finite numbers "
-            f"(lower the learning rate {self.optimizer.param_groups[0]['lr']:.3g}); {kept}"
+            f"the {self.stage} {name} must be finite, got {value} at step {self.step}: lower the "
+            f"learning rate {self.optimizer.param_groups[0]['lr']:.3g}; {saved}"
         )

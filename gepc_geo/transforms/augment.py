@@ -45,8 +45,8 @@ class Augment(PoseTransform):
     Attributes:
         generator: Random numbers of :meth:`forward`; ``None``: torch's global generator.
         num_scored: The first ``num_scored`` choices are a window's views, which are all scored
-            (:func:`~gepc_geo.density.normality.of_views`): with ``"vary"`` the identity, and the
-            mirrored window without its first and last tenth; with other sets all choices.
+            (:func:`~gepc_geo.density.normality.combine_views`): with ``"vary"`` the identity, and
+            the mirrored window without its first and last tenth; with other sets all choices.
 
     Raises:
         InputError: An unknown ``name``.

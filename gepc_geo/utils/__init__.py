@@ -1,1 +1,1 @@
-"""Devices, files, progress, ranks: nothing of poses."""
+"""Devices, files, progress and ranks; this package imports nothing about poses."""

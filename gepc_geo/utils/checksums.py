@@ -1,4 +1,4 @@
-"""Checksums: whether data are the same, without keeping them."""
+"""Checksums of arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def checksum(*arrays: np.ndarray) -> int:
-    """A checksum of all values of some arrays."""
+    """The CRC-32 of the values of all arrays, in order."""
     result = 0
     for array in arrays:
         result = zlib.crc32(np.ascontiguousarray(array).data, result)

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""The device to compute on."""
 
 from __future__ import annotations
 
@@ -6,37 +6,40 @@ import torch
 
 from gepc_geo.errors import InputError
 
-# What the package is tested on; torch knows more.
+# The package is tested on these alone; torch has more.
 _TYPES = ("cpu", "cuda")
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done what it was told to: CUDA runs behind the program."""
+    """Waits until the device is idle; CUDA runs asynchronously."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def pick_device(name: str | torch.device = "auto") -> torch.device:
-    """The device of that name; ``"auto"`` is CUDA where there is one, else the CPU.
+    """The device with a name.
+
+    Args:
+        name: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: CUDA if the machine has a GPU,
+            else the CPU. (default: ``"auto"``)
 
     Raises:
-        InputError: An unknown device, one this machine does not have, one that the package is not
-            tested on.
+        InputError: The device is unknown, not on this machine, or neither a CPU nor CUDA.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
-        # Its own words list every device that was ever planned.
-        raise InputError(f"device {name!r} does not exist, expected auto, cpu or cuda") from None
+        # PyTorch's message lists devices that this package does not support.
+        raise InputError(f"device must be auto, cpu or cuda, got {name!r}") from None
     if device.type not in _TYPES:
-        raise InputError(f"device {str(name)!r} is not supported, expected auto, cpu or cuda")
+        raise InputError(f"device must be auto, cpu or cuda, got {str(name)!r}")
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         reason = (str(error).splitlines() or ["not available"])[0]
         raise InputError(
-            f"device {str(name)!r} cannot be used, expected auto, cpu or cuda: {reason}"
+            f"device must be one that this machine has, got {str(name)!r}: {reason}"
         ) from None
     return device

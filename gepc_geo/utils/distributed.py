@@ -1,7 +1,7 @@
-"""Several processes (*ranks*) that work as one: their process group, shares of rows, and messages.
+"""Several processes (*ranks*) that train one detector: process group, shares of rows, messages.
 
-Every rank holds all tracks and computes its share. Outside of :func:`process_group` there is one rank,
-and every function here returns its input.
+Every rank holds all tracks and computes its share. Outside of :func:`process_group` there is one
+rank, and functions that communicate return their input.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from gepc_geo.utils.device import pick_device
 
 _T = TypeVar("_T")
 
-# What torchrun, or a scheduler in its place, sets in the environment of each rank.
+# Environment variables that torchrun, or another launcher, sets for each rank.
 _ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-# A rank that waits longer than this for another one fails. It is long because the first rank fits
-# mixtures alone, and because shares of clips to score are uneven. A process that crashes is noticed at
-# once, by its closed connections.
+# A rank that waits longer than this for another one fails. The time is long because the first rank
+# fits mixtures alone and shares of clips to score are uneven. The other ranks notice a crashed
+# process at once by its closed connections.
 _TIMEOUT = timedelta(hours=12)
-# The longest wait of a rank that ends with bad input.
+# A rank that ends with bad input waits at most this long for the others.
 _EXIT_TIMEOUT = timedelta(seconds=10)
 
-# Of the group that process_group made. In a group that somebody else made nothing here communicates.
+# Rank and size of the group of process_group; functions here ignore groups made elsewhere.
 _rank, _world = 0, 1
 
 
@@ -52,7 +52,7 @@ def is_first() -> bool:
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Joins the ranks that torchrun started, if it did: by gloo on the CPU, by NCCL on CUDA."""
+    """Joins the ranks that torchrun started, if any: with gloo on the CPU, with NCCL on CUDA."""
     global _rank, _world
     if any(name not in os.environ for name in _ENVIRONMENT) or os.environ["WORLD_SIZE"] == "1":
         yield
@@ -70,10 +70,13 @@ def process_group() -> Iterator[None]:
 
 
 def own_device(name: str | torch.device = "auto") -> torch.device:
-    """As :func:`~gepc_geo.utils.device.pick_device`; each rank of a machine gets a GPU of its own.
+    """The device of this rank: each rank of a machine has another GPU.
+
+    Args:
+        name: As in :func:`~gepc_geo.utils.device.pick_device`. (default: ``"auto"``)
 
     Raises:
-        InputError: The device cannot be used, or two ranks have the same GPU; on all ranks.
+        InputError: The device cannot be used, or two ranks have the same GPU. All ranks raise it.
     """
     with raise_on_all_ranks():
         if _world > 1 and torch.cuda.is_available() and str(name) in ("auto", "cuda"):
@@ -82,20 +85,20 @@ def own_device(name: str | torch.device = "auto") -> torch.device:
         if _world > 1 and device.type == "cuda":
             torch.cuda.set_device(device)
     if _world > 1:
-        _check_own(device)
+        _check_different(device)
     return device
 
 
-def _check_own(device: torch.device) -> None:
-    """Refuses a GPU that two ranks have, under whatever number each knows it."""
+def _check_different(device: torch.device) -> None:
+    """Refuses a GPU that two ranks use; ranks may number GPUs differently."""
     cuda = device.type == "cuda"
-    gpu = str(torch.cuda.get_device_properties(device).uuid) if cuda else None
-    first: dict[str, int] = {}
-    for other, (name, one) in enumerate(_all_objects((str(device), gpu))):
-        if one is not None and first.setdefault(one, other) != other:
+    own_gpu = str(torch.cuda.get_device_properties(device).uuid) if cuda else None
+    first_rank: dict[str, int] = {}
+    for other, (name, gpu) in enumerate(_all_objects((str(device), own_gpu))):
+        if gpu is not None and first_rank.setdefault(gpu, other) != other:
             raise InputError(
                 f"device must be auto, cuda or cpu, or another GPU on each rank, got {name!r} on "
-                f"rank {other}, which is the GPU of rank {first[one]}"
+                f"rank {other}, which is the GPU of rank {first_rank[gpu]}"
             )
 
 
@@ -103,14 +106,12 @@ def _check_own(device: torch.device) -> None:
 
 
 def share(count: int) -> slice:
-    """The rows of ``count`` that are this rank's. Shares are in the order of ranks and differ by at
-    most one row in size.
-    """
+    """This rank's share of ``count`` rows, in the order of ranks; sizes differ by one at most."""
     return slice(count * _rank // _world, count * (_rank + 1) // _world)
 
 
 def gather(x: Tensor) -> Tensor:
-    r"""The rows :math:`(N_r, *)` of all ranks in their order, on all ranks: :math:`(N, *)`."""
+    r"""Rows :math:`(N_r, *)` of all ranks, in order: :math:`(N, *)` on each rank."""
     if _world == 1:
         return x
     sizes = _all_objects(len(x))
@@ -122,7 +123,7 @@ def gather(x: Tensor) -> Tensor:
 
 
 def to_first(mine: _T) -> list[_T]:
-    """On the first rank the objects of all ranks, in their order; on each other rank its own."""
+    """On the first rank the objects of all ranks, in order; on other ranks their own object."""
     if _world == 1:
         return [mine]
     everyone: list[Any] | None = [None] * _world if _rank == 0 else None
@@ -131,14 +132,15 @@ def to_first(mine: _T) -> list[_T]:
 
 
 def sum_gradients(parameters: Iterable[Tensor]) -> None:
-    """Replaces each gradient by its sum over ranks, all in one message."""
+    """Replaces each gradient by its sum over ranks, in one message."""
     if _world == 1:
         return
-    gradients = [one.grad for one in parameters if one.grad is not None]
-    flat = torch.cat([one.flatten() for one in gradients])
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
-    for one, part in zip(gradients, flat.split([one.numel() for one in gradients]), strict=True):
-        one.copy_(part.view_as(one))
+    sums = torch.split(flat, [gradient.numel() for gradient in gradients])
+    for gradient, total in zip(gradients, sums, strict=True):
+        gradient.copy_(total.view_as(gradient))
 
 
 # -- one outcome on all ranks ------------------------------------------------------------------
@@ -146,12 +148,12 @@ def sum_gradients(parameters: Iterable[Tensor]) -> None:
 
 @contextmanager
 def raise_on_all_ranks() -> Iterator[None]:
-    """Raises a rank's :class:`~gepc_geo.errors.InputError` on all ranks, at the end of the block.
+    """Raises an :class:`~gepc_geo.errors.InputError` of any rank on all ranks, after the block.
 
-    Ranks must not communicate inside: the others would wait for one that has failed.
+    Ranks must not communicate inside the block: they would wait for a rank that has failed.
 
     Raises:
-        InputError: That of the first rank that raised one.
+        InputError: The error of the first rank that raised one.
     """
     if _world == 1:
         yield
@@ -165,14 +167,14 @@ def raise_on_all_ranks() -> Iterator[None]:
 
 
 def from_first(make: Callable[[], _T]) -> _T:
-    """The result of ``make`` on the first rank, on all ranks; the others do not call it.
+    """Calls ``make`` on the first rank; returns its result on all ranks.
 
     Raises:
-        InputError: That of the first rank, on all ranks.
+        InputError: The first rank raised it. All ranks raise it.
     """
     if _world == 1:
         return make()
-    outcome: list[Any] = [None, None]
+    outcome: list[Any] = [None, None]  # result, error
     if _rank == 0:
         try:
             outcome[0] = make()
@@ -180,41 +182,47 @@ def from_first(make: Callable[[], _T]) -> _T:
             outcome[1] = str(error)
     dist.broadcast_object_list(outcome)
     _raise_first(outcome[1:])
-    return outcome[0]
+    result: _T = outcome[0]
+    return result
 
 
 def copy_first(tensors: Iterable[Tensor]) -> None:
-    """Overwrites tensors by those of the first rank: rounding may differ between machines."""
+    """Copies tensors of the first rank to all ranks: rounding may differ between machines."""
     if _world > 1:
         for tensor in tensors:
             dist.broadcast(tensor, 0)
 
 
 def check_same(make: Callable[[], object], what: str) -> None:
-    """Refuses values that differ between ranks: ``make`` returns the value or its checksum.
+    """Refuses values that differ between ranks.
+
+    Args:
+        make: Returns this rank's value, or its checksum.
+        what: What the message calls the values; a plural.
 
     Raises:
-        InputError: A rank has another value than the first one; on all ranks.
+        InputError: A rank has another value than the first rank. All ranks raise it.
     """
     if _world > 1:
         values = _all_objects(make())
         for other, value in enumerate(values):
             if value != values[0]:
                 raise InputError(
-                    f"{what} must be the same on all ranks, got others on rank {other} than on rank 0"
+                    f"{what} must be the same on all ranks, got others on rank {other} than on "
+                    "rank 0"
                 )
 
 
 def exit_barrier() -> None:
-    """Waits up to 10 seconds until all ranks are here: torchrun kills the others once one has ended."""
+    """Waits up to 10 seconds for all ranks: torchrun kills the others when one ends."""
     if _world > 1:
-        # A rank that has ended already need not be waited for.
+        # The wait fails if another rank has ended already.
         with suppress(RuntimeError):
             dist.all_reduce(torch.zeros(1), async_op=True).wait(_EXIT_TIMEOUT)
 
 
 def _all_objects(mine: _T) -> list[_T]:
-    """The objects of all ranks, in their order."""
+    """The objects of all ranks, in order."""
     everyone: list[Any] = [None] * _world
     dist.all_gather_object(everyone, mine)
     return everyone

@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is left behind; reading NumPy's own and YAML safely."""
+"""Writes files completely or not at all; reads NumPy files and YAML safely."""
 
 from __future__ import annotations
 
@@ -20,48 +20,46 @@ from gepc_geo.errors import InputError
 
 
 def as_text(name: str) -> str:
-    """A name with escapes (``"caf\\xe9"``) for what is no text in it; every encoding of Unicode takes it.
+    r"""Replaces bytes of a file name that are not UTF-8 by escapes such as ``\xe9``.
 
-    Python marks bytes of a file's name that it cannot decode. Those of UTF-8, which an ASCII locale cannot
-    decode either, become text.
+    Python stores bytes of a file name that it cannot decode as surrogates. In an ASCII locale these
+    may be UTF-8; they become text.
     """
     try:
         data = name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        # Halves of characters that are no such marks, as JSON may hold them.
+        # JSON may hold other surrogates.
         data = name.encode("utf-8", "backslashreplace")
     return data.decode("utf-8", "backslashreplace")
 
 
 def check_destination(path: str | Path) -> None:
-    """Makes sure, before long work for it, that a file can be written to ``path``; writes nothing.
+    """Checks that a file can be written to ``path``, before a long computation; writes nothing.
 
     Raises:
-        InputError: ``path`` is a folder, lies where nothing can be written, or has a name that files
-            cannot have in this locale.
+        InputError: ``path`` is a folder, its folder is not writable, or the locale does not allow
+            the name.
     """
     try:
         os.fsencode(path)
     except UnicodeEncodeError:
-        raise InputError(
-            f"{path} cannot be written in this locale, expected a UTF-8 locale for such a name"
-        ) from None
+        raise InputError(f"could not write {path}: the name needs a UTF-8 locale") from None
     if os.path.isdir(path):
-        raise InputError(f"{path} is a folder, expected the name of a file to write")
+        raise InputError(f"{path} must be a file to write, got a folder")
     nearest = next(folder for folder in Path(path).parents if os.path.exists(folder))
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise InputError(f"{path} cannot be written, expected a writable folder: {nearest} is none")
+        raise InputError(f"could not write {path}: {nearest} is not a writable folder")
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary name beside ``path``; renames it to ``path`` on success, else deletes it.
+    """Yields a temporary file beside ``path``; renames it to ``path`` on success, else deletes it.
 
-    The content is on the disk before it gets its name: a machine that loses power leaves the old
-    file or the new one. Folders that were made for a file that fails are removed again.
+    The content is on the disk before the file is renamed: after a power failure ``path`` is the old
+    file or the new one. If writing fails, folders that this function made are removed.
 
     Raises:
-        InputError: ``path`` is a folder, its folder cannot be written to, or writing fails.
+        InputError: ``path`` is a folder, its folder is not writable, or writing fails.
     """
     path = Path(path)
     check_destination(path)
@@ -74,14 +72,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.close(handle)
     except OSError as error:
         _remove_empty(made)
-        # Its own words name the temporary file.
-        reason = error.strerror or error
-        raise InputError(
-            f"{path} cannot be written, expected a writable folder with room: {reason}"
-        ) from None
+        raise write_error(path, error) from None
     temporary = Path(name)
     try:
-        # mkstemp makes private files; results are meant to be as readable as any other file.
+        # mkstemp makes private files; results get the usual permissions.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -93,28 +87,28 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         _remove_empty(made)
         if isinstance(error, OSError):
-            raise no_room(path, error) from None
+            raise write_error(path, error) from None
         raise
 
 
 @contextmanager
 def atomic_stream(path: str | Path) -> Iterator[io.FileIO]:
-    """As :func:`atomic_path`, the file opened for a writer in C++ such as torch's.
+    """As :func:`atomic_path`, but yields an open file for a writer in C++ such as PyTorch's.
 
-    Such a writer makes of a full disk an error of its own, or ends the process. So writing to this
-    file never fails; what did fail is raised when the writer is done.
+    Such a writer hides the reason of a failed write, or ends the process. Writes to this file
+    therefore never fail; the first error is raised after the block.
 
     Raises:
         InputError: As :func:`atomic_path`.
     """
-    with atomic_path(path) as temporary, _Patient(temporary, "w") as stream:
+    with atomic_path(path) as temporary, _DeferredErrors(temporary, "w") as stream:
         yield stream
         if stream.error is not None:
             raise stream.error
 
 
-class _Patient(io.FileIO):
-    """A file that keeps the first error of its writes, and then takes everything and writes nothing."""
+class _DeferredErrors(io.FileIO):
+    """A file that stores the first error of its writes and discards later writes."""
 
     error: OSError | None = None
 
@@ -123,7 +117,7 @@ class _Patient(io.FileIO):
         size = len(rest)
         try:
             while self.error is None and rest:
-                # A nearly full disk takes a part, and refuses only what comes then.
+                # A nearly full disk takes a part of the data first.
                 rest = rest[super().write(rest) :]
         except OSError as error:
             self.error = error
@@ -131,7 +125,12 @@ class _Patient(io.FileIO):
 
 
 def write_csv(path: str | Path, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Writes a table of comma-separated values, whole or not at all.
+    """Writes a CSV file completely or not at all.
+
+    Args:
+        path: The file.
+        head: Names of the columns.
+        rows: Values of each row.
 
     Raises:
         InputError: As :func:`atomic_path`.
@@ -145,46 +144,44 @@ def write_csv(path: str | Path, head: Iterable[str], rows: Iterable[Iterable[Any
         writer.writerows(rows)
 
 
-def no_room(path: str | Path, error: OSError) -> InputError:
-    """What to raise where writing a file failed; the error's own words may name a temporary file."""
+def write_error(path: str | Path, error: OSError) -> InputError:
+    """The InputError of a failed write; ``str(error)`` may name a temporary file."""
     reason = error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
-    return InputError(f"{path} cannot be written, expected room for it: {reason}")
+    return InputError(f"could not write {path}: {reason}")
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
-    """Removes folders, the innermost first, unless there is something in them by now."""
+    """Removes empty folders, the innermost first."""
     with suppress(OSError):
         for folder in folders:
             folder.rmdir()
 
 
 def write_files(folder: str | Path, files: Iterable[tuple[str, str]]) -> list[Path]:
-    """Writes texts into a folder: all of them, or where anything fails none.
+    """Writes texts into a folder: all of them, or none if one fails.
 
-    Files are replaced. Folders below ``folder`` are not, as what they hold already would be mixed
-    with what is new.
+    Existing files are replaced. Existing folders below ``folder`` are refused: they would get a
+    mixture of old and new files.
 
     Args:
-        folder: Made where it does not exist.
-        files: Names within it, and texts. They may raise :class:`InputError` too.
+        folder: Made if it does not exist.
+        files: Pairs of name and text; the iterator may raise :class:`InputError`.
 
     Returns:
         The written files.
 
     Raises:
-        InputError: ``folder`` is a file or cannot be written to, one of the folders below it is
-            there already, or writing fails.
+        InputError: ``folder`` is a file or not writable, a folder below it exists already, or
+            writing fails.
     """
     folder = Path(folder)
     nearest = next(one for one in (folder, *folder.parents) if os.path.exists(one))
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise InputError(
-            f"{folder} cannot be written to, expected a writable folder: {nearest} is none"
-        )
+        raise InputError(f"could not write {folder}: {nearest} is not a writable folder")
     written = []
     try:
-        # On the file system of the folder, so that what is written need only be renamed; hidden, so
-        # that nobody takes it for poses.
+        # On the file system of the folder, so that files can be renamed; hidden, so that readers of
+        # poses skip it.
         with tempfile.TemporaryDirectory(prefix=".writing.", dir=nearest) as temporary:
             for name, text in files:
                 path = Path(temporary, name)
@@ -199,29 +196,27 @@ def write_files(folder: str | Path, files: Iterable[tuple[str, str]]) -> list[Pa
             for entry in entries:
                 target = folder / entry.name
                 if target.is_dir() or (entry.is_dir() and target.exists()):
-                    raise InputError(f"{target} is there already, expected a new name for it")
+                    raise InputError(f"{target} must be a new name, got one that exists already")
             folder.mkdir(parents=True, exist_ok=True)
             for entry in entries:
                 os.replace(entry, folder / entry.name)
     except OSError as error:
-        # Its own words name the temporary folder.
-        reason = error.strerror or type(error).__name__
-        raise InputError(f"{folder} cannot be written to, expected room for it: {reason}") from None
+        raise write_error(folder, error) from None
     return written
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """PyYAML's safe loader that refuses a name that stands twice, where PyYAML takes the last one."""
+    """PyYAML's safe loader; it refuses repeated names, of which PyYAML takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         names = [key.value for key, _ in node.value]
         twice = [name for position, name in enumerate(names) if name in names[:position]]
         if twice:
-            raise ValueError(f"{twice[0]!r} is there twice")
+            raise ValueError(f"names must be different, got {twice[0]!r} twice")
         return super().construct_mapping(node, deep)
 
 
-# PyYAML follows YAML 1.1, to which 1e-3 is text, as it has no point. To YAML 1.2 it is a number.
+# 1e-3 is text in YAML 1.1, which PyYAML follows, and a number in YAML 1.2.
 _YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
@@ -230,68 +225,75 @@ _YamlLoader.add_implicit_resolver(
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a text in YAML.
+    """Reads one value from a text in YAML.
 
     Raises:
-        ValueError: It is none; says why in one line.
+        ValueError: The text is not valid; the message has one line.
     """
     try:
-        # Safe: the loader makes plain values alone.
         return yaml.load(text, _YamlLoader)
     except Exception as error:
-        # Beside its own errors PyYAML lets through whatever making a date or a number raises.
+        # Dates and numbers that are not valid raise errors of many types.
         raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from None
 
 
 def read_yaml(path: str | Path, kind: str) -> dict[str, Any]:
-    """The values by name of a YAML file; of an empty one none.
+    """Reads the values of a YAML file by name; an empty file has none.
+
+    Args:
+        path: The file.
+        kind: What the file must be, for messages.
 
     Raises:
-        InputError: No such file, a damaged one, or no values by name; ``kind`` says what was
-            expected.
+        InputError: The file does not exist, is damaged, or has no values by name.
     """
     try:
         content = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist, expected a {kind}") from None
+        raise InputError(f"{path} does not exist") from None
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read, expected a {kind} in YAML: {reason}") from None
+        raise InputError(f"{path} must be a {kind} in YAML, got an error: {reason}") from None
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise InputError(
-            f"{path} holds a {type(content).__name__}, expected a {kind}: options by name"
+            f"{path} must be a {kind} with values by name, got a {type(content).__name__}"
         )
     return content
 
 
 def read_npy(path: str | Path, kind: str) -> np.ndarray:
-    """The array of a ``.npy`` file; nothing is ever unpickled.
+    """Reads the array of a ``.npy`` file; never unpickles.
+
+    Args:
+        path: The file.
+        kind: What the file must be, for messages.
 
     Raises:
-        InputError: No such file, or a damaged one; ``kind`` says what was expected.
+        InputError: The file does not exist, is damaged, or is a ``.npz`` file.
     """
     content = _read_numpy(Path(path), kind)
     if not isinstance(content, np.ndarray):
-        raise InputError(f"{path} is not a readable {kind}: it holds several arrays")
+        raise InputError(f"{path} must be a {kind} with one array, got an archive of arrays")
     return content
 
 
 def read_npz(path: str | Path, kind: str, mapped: Collection[str] = ()) -> dict[str, np.ndarray]:
-    """The arrays of a ``.npz`` file by name; nothing is ever unpickled.
+    """Reads the arrays of a ``.npz`` file by name; never unpickles.
 
     Args:
         path: The file.
-        kind: What was expected, for errors.
-        mapped: Arrays to leave in the file and map into memory, read-only: their values are read
-            when they are used, and damage to them goes unnoticed.
+        kind: What the file must be, for messages.
+        mapped: Names of arrays to map into memory read-only. Their values are read when they are
+            used, and are not checked for damage. (default: none)
 
     Raises:
-        InputError: No such file, a damaged one, or a compressed array that is to be mapped.
+        InputError: The file does not exist, is damaged, is a ``.npy`` file, or an array to map is
+            compressed.
     """
     content = _read_numpy(Path(path), kind, mapped)
     if isinstance(content, np.ndarray):
-        raise InputError(f"{path} is not a readable {kind}: it holds one array without a name")
+        raise InputError(f"{path} must be a {kind} with named arrays, got one without a name")
     return content
 
 
@@ -308,30 +310,32 @@ def _read_numpy(
                 for name in archive.files
             }
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist, expected a {kind}") from None
+        raise InputError(f"{path} does not exist") from None
     except Exception as error:
-        # Damage surfaces from zipfile, zlib, tokenize or the header's parser, as almost anything.
+        # A damaged file raises errors of many types, from zipfile, zlib, tokenize or the header.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if "pickle" in reason:
-            # NumPy's own words advise to load it nevertheless.
-            reason = "it holds Python objects, which are never loaded"
-        raise InputError(f"{path} is not a readable {kind}: {reason}") from None
-    # A member that does not begin like an array comes back as bytes.
-    strange = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
-    if strange:
-        raise InputError(f"{path} is not a readable {kind}: {strange[0]!r} is no array")
-    garbled = [name for name, array in arrays.items() if not _is_text(array)]
-    if garbled:
-        raise InputError(f"{path} is not a readable {kind}: {garbled[0]!r} holds damaged text")
+            # NumPy's message advises to allow pickles.
+            raise InputError(
+                f"{path} must be a {kind}, got Python objects, which are never loaded"
+            ) from None
+        raise InputError(f"{path} must be a {kind}, got an error: {reason}") from None
+    # NumPy returns members that are not arrays as bytes.
+    others = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if others:
+        raise InputError(f"{path} must be a {kind} of arrays, got other content in {others[0]!r}")
+    damaged = [name for name, array in arrays.items() if not _is_text(array)]
+    if damaged:
+        raise InputError(f"{path} must be a {kind}, got damaged text in {damaged[0]!r}")
     return arrays
 
 
 def _map_member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """An array of an archive, mapped read-only; any error tells what is wrong with it."""
+    """Maps an array of an archive into memory, read-only; raises any error if it is damaged."""
     info = archive.getinfo(f"{name}.npy")
     if info.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{name!r} is compressed, and only plain arrays can be mapped")
-    # Opening it checks what zipfile checks: that its local header is one, and not encrypted.
+        raise ValueError(f"{name!r} must be uncompressed to be mapped, got a compressed array")
+    # zipfile checks the local header when it opens a member.
     with archive.open(info) as stream:
         version = np.lib.format.read_magic(stream)
         if version == (1, 0):
@@ -339,17 +343,17 @@ def _map_member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
         elif version == (2, 0):
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
         else:
-            raise ValueError(f"{name!r} has array format {version}, expected (1, 0) or (2, 0)")
+            raise ValueError(f"{name!r} must have array format (1, 0) or (2, 0), got {version}")
         start = stream.tell()
     size = dtype.itemsize * int(np.prod(shape, dtype=object))
     if dtype.hasobject:
-        raise ValueError(f"{name!r} is pickled")
+        raise ValueError(f"{name!r} must be an array of numbers or text, got a pickle")
     if start + size != info.file_size:
-        raise ValueError(f"{name!r} has {info.file_size - start} bytes, expected {size}")
+        raise ValueError(f"{name!r} must have {size} bytes, got {info.file_size - start}")
     if not size:
         return np.empty(shape, dtype)
     with path.open("rb") as file:
-        # The member follows its local header, whose name and extra field have lengths of their own.
+        # The local header, whose length varies, precedes the data.
         file.seek(info.header_offset + 26)
         lengths = int.from_bytes(file.read(2), "little") + int.from_bytes(file.read(2), "little")
         offset = info.header_offset + 30 + lengths + start
@@ -359,7 +363,7 @@ def _map_member(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 def _is_text(array: np.ndarray) -> bool:
-    """Whether strings hold only characters (NumPy looks when one is taken out, and breaks)."""
+    """Whether strings are valid text; NumPy raises an error only when a string is read."""
     if array.dtype.kind != "U":
         return True
     codes = np.frombuffer(array.tobytes(), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))

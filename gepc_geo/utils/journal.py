@@ -1,4 +1,4 @@
-"""The log of losses: one CSV row an interval, and TensorBoard where it is wanted."""
+"""The log of losses, as CSV and for TensorBoard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gepc_geo.errors import InputError
-from gepc_geo.utils.files import atomic_path, no_room
+from gepc_geo.utils.files import atomic_path, write_error
 
 COLUMNS = (
     "stage",
@@ -31,12 +31,17 @@ class Journal:
     """Appends rows of :data:`COLUMNS` to ``losses.csv``.
 
     Args:
-        folder: Where the files go; ``None`` keeps the rows in memory only.
-        passes: Keep only rows up to this many window passes (a resumed run repeats the later ones).
-        tensorboard: Also write TensorBoard events to ``folder/tensorboard``.
+        folder: Folder of the files; ``None``: rows stay in memory.
+        passes: Keep old rows up to this many window passes; a resumed run repeats the later ones.
+            (default: ``None``, no old rows)
+        tensorboard: Also write TensorBoard events to ``folder/tensorboard``. (default: ``False``)
+
+    Attributes:
+        rows: All rows, as dicts by column.
+        path: ``losses.csv``; ``None`` without a folder.
 
     Raises:
-        InputError: TensorBoard is asked for and not installed.
+        InputError: A file cannot be written, or ``tensorboard`` is set and not installed.
     """
 
     def __init__(
@@ -49,7 +54,7 @@ class Journal:
             if passes is not None and self.path.exists():
                 with self.path.open(newline="", encoding="utf-8") as stream:
                     rows = [row for row in csv.DictReader(stream) if None not in row.values()]
-                # The E step at that very moment is repeated too, and logs its row again.
+                # A resumed run repeats the E step of this moment, and logs its row again.
                 self.rows = [
                     row
                     for row in rows
@@ -67,25 +72,27 @@ class Journal:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
                 raise InputError(
-                    "tensorboard is not installed, expected it for --tensorboard "
-                    "(pip install tensorboard)"
+                    "tensorboard must be installed for --tensorboard (pip install tensorboard)"
                 ) from None
             self._events = folder / "tensorboard"
-            with _no_room(self._events):
+            with _as_write_error(self._events):
                 self._writer = SummaryWriter(str(self._events), purge_step=passes)
 
     def add(self, **row: Any) -> None:
-        """Writes a row, whole or not at all; columns that are not given stay empty.
+        """Writes a row, completely or not at all.
+
+        Args:
+            **row: Values by column; the others stay empty.
 
         Raises:
-            InputError: It cannot be written.
+            InputError: The row cannot be written.
         """
         full = {name: row.get(name, "") for name in COLUMNS}
         self.rows.append(full)
         if self.path is not None:
             _append(self.path, full)
         if self._writer is not None:
-            with _no_room(self._events):
+            with _as_write_error(self._events):
                 for name, value in row.items():
                     if name not in ("stage", "step", "passes") and value != "":
                         tag = f"{row['stage']}/{name}"
@@ -95,29 +102,29 @@ class Journal:
         """Flushes TensorBoard's events.
 
         Raises:
-            InputError: They cannot be written.
+            InputError: The events cannot be written.
         """
         if self._writer is not None:
-            with _no_room(self._events):
+            with _as_write_error(self._events):
                 self._writer.close()
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
     before = path.stat().st_size
-    with _no_room(path):
+    with _as_write_error(path):
         try:
             with path.open("a", newline="", encoding="utf-8") as stream:
                 csv.DictWriter(stream, COLUMNS).writerow(row)
         except OSError:
-            # What a full disk took of the row is none.
+            # A full disk may have taken a part of the row.
             os.truncate(path, before)
             raise
 
 
 @contextmanager
-def _no_room(path: Path) -> Iterator[None]:
-    """Failing writes inside are one sentence that names ``path``."""
+def _as_write_error(path: Path) -> Iterator[None]:
+    """Turns an OSError of the block into an InputError that names ``path``."""
     try:
         yield
     except OSError as error:
-        raise no_room(path, error) from None
+        raise write_error(path, error) from None

@@ -1,4 +1,4 @@
-"""What measured numbers depend on: the processor, threads and versions."""
+"""Processor, threads and versions, to be stored with measured times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gepc_geo._version import __version__
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What the numbers depend on."""
+    """Date, device, threads and versions, by name."""
     return {
         "date": time.strftime("%Y-%m-%d"),
         "device": _gpu(device) if device.type == "cuda" else _cpu(),
@@ -27,18 +27,18 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def _gpu(device: torch.device) -> str:
-    """The GPU's name, memory and CUDA version, and the processor that feeds it."""
-    own = torch.cuda.get_device_properties(device)
-    memory = f"{own.total_memory / 2**30:.0f} GiB"
-    return f"{own.name}, {memory}, CUDA {torch.version.cuda}; {_cpu()}"
+    """Name, memory and CUDA version of the GPU, and the processor's name."""
+    gpu = torch.cuda.get_device_properties(device)
+    memory = f"{gpu.total_memory / 2**30:.0f} GiB"
+    return f"{gpu.name}, {memory}, CUDA {torch.version.cuda}; {_cpu()}"
 
 
 def _cpu() -> str:
-    """The processor's name, and what PyTorch's kernels make of it."""
-    names = Path("/proc/cpuinfo")
-    found = [
+    """Name of the processor, and the instruction set that PyTorch uses."""
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [
         line.split(":", 1)[1].strip()
-        for line in (names.read_text().splitlines() if names.exists() else [])
+        for line in (cpuinfo.read_text().splitlines() if cpuinfo.exists() else [])
         if line.startswith("model name")
     ]
-    return f"{found[0] if found else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+    return f"{names[0] if names else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"

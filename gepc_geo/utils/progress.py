@@ -1,13 +1,18 @@
-"""Progress of long work: tqdm's bar on a terminal, plain lines anywhere else."""
+"""Progress: a tqdm bar on a terminal, lines of text elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from time import time
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    _Bar = tqdm[NoReturn]
+else:  # no generic class at run time
+    _Bar = tqdm
 
 #: Seconds between two plain lines.
 LINE_SECONDS = 10.0
@@ -21,15 +26,18 @@ def progress_bar(
     start: int = 0,
     quiet: bool = False,
     stream: TextIO | None = None,
-) -> tqdm:
-    """A tqdm bar: ``with progress_bar("train", 100, "windows") as bar: bar.update(1)``.
+) -> _Bar:
+    """Makes a tqdm bar.
+
+    Use it as a context manager: ``with progress_bar("train", 100, "windows") as bar``, and call
+    ``bar.update(1)``.
 
     Args:
         name: Name of the work.
-        total: Number of units; ``None`` if it is not known: only the count is shown.
-        unit: Name of the units, in the plural.
-        start: Units done before (a resumed run).
-        quiet: Show nothing.
+        total: Number of units; ``None`` if unknown: the bar shows the count alone.
+        unit: Name of the units, a plural.
+        start: Units that are done already (a resumed run). (default: 0)
+        quiet: Show nothing. (default: ``False``)
         stream: Where to write. (default: standard error)
     """
     stream = sys.stderr if stream is None else stream
@@ -42,10 +50,10 @@ def progress_bar(
         "disable": quiet,
     }
     if stream.isatty():
-        # Of nested bars only the outermost stays.
+        # Of nested bars only the outermost stays on the screen.
         return tqdm(**options, leave=None)
-    of = "" if total is None else f" of {total:,}"
-    line = f"{{desc}}: {{n:,}}{of}{{unit}}, {{rate_fmt}}{{postfix}}"
+    goal = "" if total is None else f" of {total:,}"
+    line = f"{{desc}}: {{n:,}}{goal}{{unit}}, {{rate_fmt}}{{postfix}}"
     # The delay suppresses the line at the start.
     timing: dict[str, Any] = {
         "mininterval": LINE_SECONDS,
@@ -56,8 +64,8 @@ def progress_bar(
     return _Lines(**options, **timing, bar_format=line)
 
 
-class _Lines(tqdm):
-    """A line at most every ``mininterval`` seconds, and one at the end unless the work failed."""
+class _Lines(_Bar):
+    """Writes a line at most every ``mininterval`` seconds, and one at the end if all went well."""
 
     monitor_interval = 0
 

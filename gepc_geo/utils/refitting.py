@@ -1,4 +1,4 @@
-"""Fitting as a whole: what was fitted before stays until all of the new is there."""
+"""Fits that succeed or change nothing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _T = TypeVar("_T")
 
 @contextmanager
 def refitted(estimator: _T) -> Iterator[_T]:
-    """A shallow copy to fit; its attributes become the estimator's at the end, all at once.
+    """Yields a shallow copy to fit, and copies its attributes to the estimator at the end.
 
-    A fit that is refused or interrupted leaves the estimator as it was, fitted or not.
+    The estimator does not change if the fit is refused or interrupted.
     """
     fresh = copy.copy(estimator)
     yield fresh

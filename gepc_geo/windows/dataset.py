@@ -156,7 +156,7 @@ class PoseWindows(Dataset):
         return self.high - self.low + 1 < self.size
 
     def fingerprint(self) -> dict[str, int]:
-        """The number of windows, and a checksum of their poses and places: data with both are the same."""
+        """Number of windows and checksum of their poses and places; equal for equal data only."""
         places = (self.clip, self.track, self.frame)
         return {"windows": len(self), "checksum": checksum(*places, self.table.keypoints)}
 

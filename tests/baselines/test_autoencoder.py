@@ -101,7 +101,7 @@ def test_nobody_has_no_scores(detector, walkers):
 
 def test_a_detector_without_an_autoencoder_is_refused(walkers):
     for model in (LatentSVM.from_detector(GEPC()), ReconstructionLoss(detector=GEPC())):
-        with pytest.raises(InputError, match="this detector is not fitted, expected fit"):
+        with pytest.raises(InputError, match="this detector must be fitted with fit"):
             model.fit(walkers)
 
 

@@ -27,7 +27,7 @@ def test_every_competitor_says_what_it_is(name, walkers):
     assert isinstance(kind.supervised, bool)
     assert kind.levels and set(kind.levels) <= {"clip", "frame"}
     for ask in (kind(Options()).windows, kind(Options()).decision_function):
-        with pytest.raises(InputError, match=f"this {kind.__name__} is not fitted"):
+        with pytest.raises(InputError, match=f"this {kind.__name__} must be fitted with fit"):
             ask(walkers)
 
 
@@ -44,7 +44,7 @@ def test_every_competitor_is_an_estimator(name):
 def test_short_tracks_and_wrong_options_are_refused(name, walkers):
     with pytest.raises(InputError, match="must give at least 2 windows of 120 frames, got 0"):
         COMPETITORS[name](Options(lengths=["120"])).fit(walkers, device="cpu")
-    with pytest.raises(InputError, match="random_state is -1, expected at least 0"):
+    with pytest.raises(InputError, match="random_state must be at least 0, got -1"):
         COMPETITORS[name](Options(random_state=-1)).fit(walkers, device="cpu")
     with pytest.raises(InputError, match="the poses must be PoseTracks .*, got ndarray"):
         COMPETITORS[name]().fit(walkers.keypoints, device="cpu")
@@ -93,7 +93,7 @@ def test_a_fit_that_ends_early_leaves_a_competitor_as_it_was(name, classes, monk
         competitor.fit(classes, device="cpu")
     assert not [attribute for attribute in vars(competitor) if attribute.endswith("_")]
     for ask in (competitor.windows, competitor.decision_function):
-        with pytest.raises(InputError, match=f"this {kind.__name__} is not fitted"):
+        with pytest.raises(InputError, match=f"this {kind.__name__} must be fitted with fit"):
             ask(classes)
     expected = competitor.fit(classes, device="cpu").decision_function(classes)
     competitor.set_params(
@@ -112,7 +112,7 @@ def test_a_fit_that_ends_early_leaves_a_competitor_as_it_was(name, classes, monk
 def test_no_competitor_scores_windows_before_it_is_fitted(name, walkers):
     competitor = COMPETITORS[name](SMALL)
     windows = NearestNeighbour(SMALL).fit(walkers, device="cpu").windows(walkers)
-    with pytest.raises(InputError, match="is not fitted, expected fit\\(\\) first"):
+    with pytest.raises(InputError, match="must be fitted with fit\\(\\)"):
         competitor.score_windows(windows)
 
 
@@ -131,11 +131,9 @@ def test_what_others_have_trained_has_to_be_fitted(walkers, classes):
         (SoftmaxDirichlet, COMPETITORS["softmax"]()),
     ):
         competitor = kind(SMALL, unfitted)
-        with pytest.raises(InputError, match="is not fitted"):
+        with pytest.raises(InputError, match="must be fitted with fit"):
             competitor.fit(classes, device="cpu")
-        with pytest.raises(InputError, match=f"this {kind.__name__} is not fitted"):
+        with pytest.raises(InputError, match=f"this {kind.__name__} must be fitted with fit"):
             competitor.decision_function(walkers)
-    with pytest.raises(
-        InputError, match="the detector is of type NearestNeighbour, expected a GEPC"
-    ):
+    with pytest.raises(InputError, match="the detector must be a GEPC, got NearestNeighbour"):
         ReconstructionLoss(SMALL, NearestNeighbour()).fit(walkers, device="cpu")

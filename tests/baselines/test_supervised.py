@@ -94,7 +94,7 @@ def test_the_other_score_is_a_mixture_of_dirichlets_on_one_training(classifier, 
         model.decision_function(new), -logsumexp(density, axis=0), rtol=1e-6, atol=1e-6
     )
     assert model.classifier_ is classifier
-    with pytest.raises(InputError, match="this ActionClassifier is not fitted, expected fit"):
+    with pytest.raises(InputError, match="this ActionClassifier must be fitted with fit"):
         SoftmaxDirichlet.from_classifier(ActionClassifier()).fit(train)
 
 

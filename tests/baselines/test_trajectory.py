@@ -213,7 +213,7 @@ def test_poses_it_is_not_made_for_are_refused():
         model.fit(flat_poses(1, 2, rng.normal(size=(30, 1, 2))))
     with pytest.raises(InputError, match="must give at least 2 windows of 12 frames, got 0"):
         model.fit(flat_poses(4, 2, rng.normal(size=(5, 4, 2))))
-    with pytest.raises(InputError, match="lr is -1"):
+    with pytest.raises(InputError, match="lr must be at least 0, got -1"):
         SkeletonTrajectories(Options(lr=-1.0)).fit(flat_poses(4, 2, rng.normal(size=(30, 4, 2))))
 
 

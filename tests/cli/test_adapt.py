@@ -147,9 +147,12 @@ def test_a_new_camera(folder, tmp_path):
 
 def test_refuses_in_one_sentence(folder, tmp_path):
     for arguments, said in (
-        (["--normal-events", tmp_path / "none.jsonl"], "cannot be read"),
+        (["--normal-events", tmp_path / "none.jsonl"], "none.jsonl does not exist"),
         (["--labels", tmp_path], "--labels must be given with --anomalies, got"),
-        (["--anomalies", folder / "new.npz"], "no abnormal frames"),
+        (
+            ["--anomalies", folder / "new.npz"],
+            "must have frames with label abnormal (--labels), got none",
+        ),
     ):
         result = run(
             "adapt", folder / "run", folder / "new.npz", "--out", tmp_path / "out", *arguments
@@ -161,7 +164,11 @@ def test_refuses_in_one_sentence(folder, tmp_path):
         *("adapt", folder / "run", folder / "new.npz", "--out", tmp_path / "out"),
         *("--normal-events", tmp_path / "bad.jsonl"),
     )
-    assert result.exit_code == 2 and "bad.jsonl: line 1: '{}' is no alert" in result.output
+    assert (
+        result.exit_code == 2
+        and "bad.jsonl, line 1: an alert must be a line of gepc-geo watch, got '{}'"
+        in result.output
+    )
 
 
 def test_the_end_of_an_alert_replaces_its_beginning(tmp_path):

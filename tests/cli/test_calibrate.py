@@ -76,9 +76,9 @@ def test_models_without_an_alarm_say_so(folder, tmp_path):
 @pytest.mark.parametrize(
     ("data", "rate", "said"),
     [
-        ("no_fps.npz", 450, "has no frames a second, expected --fps"),
-        ("normal.npz", 1, "hours long, expected at least 1 for 1 false alarms an hour"),
-        ("normal.npz", -1, "expected more than 0"),
+        ("no_fps.npz", 450, "must have a frame rate (--fps) to count alarms an hour, got none"),
+        ("normal.npz", 1, "must be at least 1 hours long for 1 false alarms an hour, got"),
+        ("normal.npz", -1, "must be more than 0, got -1"),
         ("test.npz", 450, "test.npz must have normal frames only, got"),
     ],
 )
@@ -97,7 +97,7 @@ def test_poses_that_are_too_short_are_not_scored(folder, monkeypatch):
 
     monkeypatch.setattr(GEPC, "window_scores", score)
     result = run("calibrate", folder / "run", folder / "normal.npz", "--false-alarms-per-hour", 1)
-    assert result.exit_code == 2 and "expected at least 1 for 1 false alarms" in result.output
+    assert result.exit_code == 2 and "at least 1 hours long for 1 false alarms" in result.output
 
 
 def test_warns_of_the_poses_that_the_run_was_trained_on(folder, tmp_path):

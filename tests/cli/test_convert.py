@@ -121,7 +121,9 @@ def test_names_of_clips_that_files_cannot_have(poses, tmp_path):
     assert "note: clip 'x/a' is called 'x_a' in the files" in good(
         "convert", tmp_path / "folders.npz", *out
     )
-    assert "is there already" in refused("convert", tmp_path / "folders.npz", *out)
+    assert "must be a new name, got one that exists already" in refused(
+        "convert", tmp_path / "folders.npz", *out
+    )
     tracks.with_(clip_names=["../../evil", "b"]).save(tmp_path / "evil.npz")
     message = refused("convert", tmp_path / "evil.npz", "--to", "openpose", "--out", tmp_path / "x")
     assert "the name of a clip must be printable and relative" in message

@@ -261,7 +261,7 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
             ["--seeds", "4294967296"],
             "different whole numbers from 0 to 4294967295, got '4294967296'",
         ),
-        (["--set", "clusters=x"], "the command line: clusters is 'x', expected a whole number"),
+        (["--set", "clusters=x"], "the command line: clusters must be a whole number, got 'x'"),
         (["--splits", "packaged"], "--splits must be a YAML file, none or, for"),
         (["--splits", "none"], "splits must be given by --splits or --random, got none"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,8 +93,7 @@ def test_commands_refuse_and_leave_nothing(folder, monkeypatch, room, command, w
         result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 2, result.output
     error = result.stderr.splitlines()[-1]
-    assert error.startswith(f"Error: {written} cannot be written")
-    assert "expected room for it: " in error
+    assert error.startswith(f"Error: could not write {written}: ")
     assert content(folder) == before
     assert not (folder / "new").exists()
 
@@ -103,7 +103,7 @@ def test_training_goes_on_when_there_is_room_again(folder, tmp_path):
     with full_disk(300_000):
         result = CliRunner().invoke(main, words, catch_exceptions=False)
     assert result.exit_code == 2
-    assert "model.pt cannot be written, expected room for it" in result.stderr
+    assert re.search(r"could not write \S*model\.pt: File too large", result.stderr)
     names = sorted(path.name for path in (tmp_path / "new").iterdir())
     assert names == ["checkpoint.pt", "config.yaml", "losses.csv"]
     result = CliRunner().invoke(main, [*words, "--resume"], catch_exceptions=False)
@@ -118,7 +118,9 @@ def test_an_adaptation_is_not_saved_without_its_record(folder, tmp_path, monkeyp
     monkeypatch.setattr("gepc_geo.cli.run.yaml.safe_dump", fail)
     words = ["adapt", str(folder / "run"), str(folder / "test.npz"), "--out", str(tmp_path / "new")]
     result = CliRunner().invoke(main, words, catch_exceptions=False)
-    assert result.exit_code == 2 and "adapted.yaml cannot be written" in result.stderr
+    assert result.exit_code == 2 and re.search(
+        r"could not write \S*adapted\.yaml: No space left", result.stderr
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -126,7 +128,7 @@ def test_saving_in_python(folder, tmp_path):
     detector = GEPC.load(folder / "run" / "model.pt")
     path = tmp_path / "model.pt"
     path.write_text("old")
-    message = "model.pt cannot be written, expected room for it: File too large"
+    message = r"could not write \S*model\.pt: File too large"
     with full_disk(100_000), pytest.raises(InputError, match=message):
         detector.save(path)
     assert [one.read_text() for one in tmp_path.iterdir()] == ["old"]

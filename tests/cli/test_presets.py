@@ -48,9 +48,13 @@ def options_of(out: Path) -> dict[str, object]:
         (
             "plain",
             "rms",
-            "'train_00' has no image size, which preset paper divides by: poses are",
+            "for preset paper, got none in clip 'train_00': they are",
         ),
-        ("solid", "rms", "warning: 3D poses have no image size, which preset paper divides by"),
+        (
+            "solid",
+            "rms",
+            "warning: poses must have an image size for preset paper, got 3D poses",
+        ),
     ],
 )
 def test_the_published_method_takes_poses_of_every_kind(name, scale, warning, files, tmp_path):
@@ -58,7 +62,7 @@ def test_the_published_method_takes_poses_of_every_kind(name, scale, warning, fi
     result = train(files / f"{name}.npz", tmp_path / "run", *FLAGS)
     assert result.exit_code == 0, result.output
     assert warning in result.stderr
-    assert (result.stderr.count("no image size") == 1) == bool(warning)
+    assert (result.stderr.count("must have an image size") == 1) == bool(warning)
     found = options_of(tmp_path / "run")
     assert (found["scale"], found["augment"], found["lr"]) == (scale, "paper", 1e-3)
     # The same command again goes on.
@@ -69,7 +73,7 @@ def test_the_published_method_takes_poses_of_every_kind(name, scale, warning, fi
 def test_what_is_asked_for_is_not_overridden(files, tmp_path):
     result = train(files / "solid.npz", tmp_path / "run", *FLAGS, "--scale", "height")
     assert result.exit_code == 0, result.output
-    assert "no image size" not in result.stderr
+    assert "must have an image size" not in result.stderr
     assert options_of(tmp_path / "run")["scale"] == "height"
     result = train(files / "solid.npz", tmp_path / "other", *FLAGS, "--scale", "image")
     assert result.exit_code == 2
@@ -83,8 +87,9 @@ def test_what_is_asked_for_is_not_overridden(files, tmp_path):
 def test_few_windows_are_refused_with_what_fits(files, tmp_path):
     result = train(files / "few.npz", tmp_path / "run", "--stride", 12)
     assert result.exit_code == 2
-    message = "clusters is 20 and components is 10, expected at most "
-    assert message in result.stderr and ", the number of training windows" in result.stderr
+    message = "clusters and components must be at most "
+    assert message in result.stderr
+    assert ", the number of training windows, got 20 and 10" in result.stderr
     assert not (tmp_path / "run").exists()
     most = result.stderr.split(message)[1].split(",")[0]
     fits = ["--clusters", most, "--components", most]

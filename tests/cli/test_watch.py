@@ -242,14 +242,14 @@ def test_broken_lines_are_told_of_in_words_of_json(folder):
     told = watch(folder, "\n".join(map(json.dumps, lines))).stderr.splitlines()[1:-1]
     at = "frame 1 of camera ''"
     reasons = [
-        "a frame of camera '' has number 1.5, which is not whole, expected one from 0",
-        "a frame of camera '' has number null, which is not whole, expected one from 0",
-        f"{at} has person id 1.5, expected a whole number",
-        f"{at} has person id [1], expected a whole number",
+        "frame number of camera '' must be a whole number from 0, got 1.5",
+        "frame number of camera '' must be a whole number from 0, got null",
+        f"{at}: person id must be a whole number, got 1.5",
+        f"{at}: person id must be a whole number, got [1]",
         "it must be a frame, got an error: a person must be a JSON object",
         "it must be a frame, got an error: keypoints must be a list",
-        f"{at}: keypoints has '1' in it, expected numbers",
-        f"{at}: keypoints has null in it, expected numbers",
+        f"{at}: keypoints must have numbers, got '1'",
+        f"{at}: keypoints must have numbers, got null",
     ]
     assert told == [f"warning: line {n} is ignored: {one}" for n, one in enumerate(reasons, 1)]
 

@@ -160,7 +160,7 @@ def test_many_rows_are_scored_some_at_a_time(monkeypatch):
     assert sizes == [10, 10, 10, 10, 5] and none.shape == (0,)
 
 
-# In a process of its own: memory that other tests have freed would be taken first, or not be of use.
+# In a process of its own: memory that other tests have freed would be taken first.
 MEMORY = """
 import re
 from pathlib import Path
@@ -194,7 +194,7 @@ def test_many_rows_are_scored_in_little_memory():
     command = [sys.executable, "-c", MEMORY]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     grown, count, scored = map(float, done.stdout.split())
-    # Six blocks of distances to the reference rows are held at most; all at once would be 16 and more.
+    # Six blocks of distances to the reference rows are held at most; without blocks 16 and more.
     assert grown < 9 * neighbours._BLOCK * neighbours._ROWS * 8 / 2**20
     assert scored == count == 16 * neighbours._BLOCK
 

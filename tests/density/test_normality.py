@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from gepc_geo.density.alterations import AlterationClassifier
 from gepc_geo.density.mixture import DirichletProcessMixture, ilr
 from gepc_geo.density.neighbours import NearestDistance
-from gepc_geo.density.normality import Normality, Parts, Whitening, of_views
+from gepc_geo.density.normality import Normality, Parts, Whitening, combine_views
 from gepc_geo.options import MODES, NETWORK_MODES, WINDOW_MODES, Options
 from gepc_geo.scoring.scorer import own_modes
 
@@ -36,9 +36,9 @@ def encoded(count: int = 300, seed: int = 0) -> Parts:
 
 def test_views_are_averaged_but_the_nearest_one_counts():
     scores = torch.tensor([[1.0, 5.0], [3.0, 2.0]])
-    assert of_views("nearest", scores).tolist() == [1.0, 2.0]
+    assert combine_views("nearest", scores).tolist() == [1.0, 2.0]
     for mode in ("altered", *NETWORK_MODES):
-        assert of_views(mode, scores).tolist() == [2.0, 3.5]
+        assert combine_views(mode, scores).tolist() == [2.0, 3.5]
 
 
 def people(count: int = 300) -> torch.Tensor:

@@ -220,7 +220,9 @@ def test_every_mode_there_is_is_evaluated(detector, plain, crowd, monkeypatch):
         tuple(found["auc_by_mode"]) == MODES and found["auc"] == found["auc_by_mode"]["assignment"]
     )
     monkeypatch.setattr(GEPC, "window_scores", None)
-    with pytest.raises(InputError, match="mode is 'max'; this detector has no network"):
+    with pytest.raises(
+        InputError, match="mode must be .*, got 'max': this detector must be fitted with"
+    ):
         evaluate(plain, crowd, options=ScoreOptions(mode="max"))
 
 
@@ -266,7 +268,7 @@ def test_every_competitor_is_evaluated(name, walkers, crowd):
     options = Options(
         **NETWORK | {"lengths": ["12"], "budget": 64, "batch_size": 32, "score_stride": 6}
     )
-    with pytest.raises(InputError, match="is not fitted, expected fit"):
+    with pytest.raises(InputError, match="must be fitted with fit"):
         evaluate(COMPETITORS[name](options), crowd)
     competitor = COMPETITORS[name](options).fit(classes, device="cpu")
     assert 0 <= evaluate(competitor, crowd).metrics["auc"] <= 1
@@ -306,7 +308,7 @@ def test_what_is_no_detector_is_named(walkers, crowd, tmp_path):
         lambda one: score_table(one, crowd, "frame", ScoreOptions()),
         lambda one: export(one, tmp_path / "a.pt2", "torch"),
     ):
-        with pytest.raises(InputError, match="the detector is of type NearestNeighbour, expected"):
+        with pytest.raises(InputError, match="the detector must be a GEPC, got NearestNeighbour"):
             ask(competitor)
     with pytest.raises(
         InputError, match="must be a GEPC or a competitor of gepc_geo.baselines, got str"

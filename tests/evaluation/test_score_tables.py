@@ -99,7 +99,7 @@ def test_each_mode_is_its_own_score(detector, walkers):
 def test_modes_that_need_a_network_are_refused_without_one(plain, walkers, level, monkeypatch):
     monkeypatch.setattr(GEPC, "window_scores", None)
     with pytest.raises(
-        InputError, match="mode is 'latent'; this detector has no network, expected"
+        InputError, match="mode must be .*, got 'latent': this detector must be fitted with"
     ):
         score_table(plain, walkers, level, ScoreOptions(mode="latent"))
 

@@ -189,9 +189,9 @@ def test_what_a_command_line_can_ask_for(tmp_path):
         ("a: walk", "split 'a' of .* must be a list of classes, got 'walk'"),
         ("a: []", "split 'a' of .* must be a list of classes, got \\[\\]"),
         ("a: [x, y, x]", "split 'a' of .* must have each class once, got x, y, x"),
-        ("a: [x]\na: [y]", "cannot be read, expected .*: 'a' is there twice"),
+        ("a: [x]\na: [y]", "must be .*: names must be different, got 'a' twice"),
         ("a/b: [x]", "must be letters, digits, _ and -, got 'a/b'"),
-        ("- x", "holds a list"),
+        ("- x", "must be .* with values by name, got a list"),
     ],
 )
 def test_files_of_something_else(text, message, tmp_path):

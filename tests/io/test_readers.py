@@ -227,9 +227,7 @@ def test_masks_label_frames_and_lengthen_clips(walkers, tmp_path):
     with pytest.raises(InputError, match=r"must have values 0 and 1 \(abnormal frames\), got 3"):
         read_frame_labels(tmp_path, walkers)
     (tmp_path / f"{name}.npy").write_bytes(b"junk")
-    with pytest.raises(
-        InputError, match=r"is not a readable frame mask \(.npy\): it holds Python objects"
-    ):
+    with pytest.raises(InputError, match=r"must be a frame mask \(.npy\), got Python objects"):
         read_frame_labels(tmp_path, walkers)
     (tmp_path / f"{name}.npy").unlink()
     with pytest.raises(InputError, match="must have masks of clips, .*, got none"):

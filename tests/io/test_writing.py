@@ -133,7 +133,7 @@ def test_a_failure_leaves_what_was_there(form, existed, pairs, tmp_path, monkeyp
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(InputError, match="No space left on device") as caught:
         write(pairs[form], out, form)
-    assert f"{out} cannot be written to" in str(caught.value)
+    assert f"could not write {out}: " in str(caught.value)
     assert "temporary" not in str(caught.value) and ".writing" not in str(caught.value)
     assert contents(tmp_path) == before and out.exists() == existed
 
@@ -142,7 +142,7 @@ def test_clips_of_many_files_are_not_mixed_with_older_ones(pairs, tmp_path):
     write(pairs["openpose"], tmp_path, "openpose")
     before = contents(tmp_path)
     with pytest.raises(
-        InputError, match=rf"{pairs['openpose'].clip_names[0]} is there already, expected a new"
+        InputError, match=rf"{pairs['openpose'].clip_names[0]} must be a new name, got one that"
     ):
         write(pairs["openpose"], tmp_path, "openpose")
     assert contents(tmp_path) == before
@@ -155,7 +155,7 @@ def test_clips_of_many_files_are_not_mixed_with_older_ones(pairs, tmp_path):
 def test_a_folder_that_is_a_file(pairs, tmp_path):
     (tmp_path / "file").write_text("x")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(InputError, match=r"cannot be written to, expected a writable folder"):
+        with pytest.raises(InputError, match=r"could not write .*: .* is not a writable folder"):
             write(pairs["openpose"], out, "coco-results")
     assert contents(tmp_path) == {"file": b"x"}
 

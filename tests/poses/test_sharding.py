@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gepc_geo import GEPC, PoseTracks
-from gepc_geo.density.normality import of_views
+from gepc_geo.density.normality import combine_views
 from gepc_geo.evaluation import tables as levels
 from gepc_geo.evaluation.tables import ScoreOptions, score_table
 from gepc_geo.poses.sharding import Shard, clip_range, split_clips
@@ -106,7 +106,10 @@ def test_filled_batches_score_as_unfilled_ones(detector, walkers):
     for mode, score in expected.items():
         assert score.shape == (7,)
         torch.testing.assert_close(
-            score, of_views(mode, torch.stack([one[mode] for one in passes])), rtol=1e-4, atol=1e-4
+            score,
+            combine_views(mode, torch.stack([one[mode] for one in passes])),
+            rtol=1e-4,
+            atol=1e-4,
         )
 
 

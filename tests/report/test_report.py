@@ -267,7 +267,7 @@ def test_a_scene_moves_as_its_people_do(crowd, content):
 
 def test_the_nearest_normal_windows_are_the_nearest(detector, crowd, walkers):
     normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
-    places = detector.scorer_.places(detector.windows(crowd))[1][:70]
+    places = detector.scorer_.coordinates(detector.windows(crowd))[1][:70]
     found = nearest_normal(normal, places)
     distance = np.linalg.norm(places[:, None] - normal.places[None], axis=-1)
     who = normal.person()
@@ -285,10 +285,10 @@ def test_a_training_window_is_its_own_neighbour(detector, walkers):
 
 def test_places_are_soft_assignments_and_neighbours_coordinates(detector, walkers):
     windows = detector.windows(walkers)
-    assignment, places = detector.scorer_.places(windows)
+    assignment, places = detector.scorer_.coordinates(windows)
     np.testing.assert_allclose(assignment, detector.soft_assignment(walkers), atol=1e-5)
     assert places.shape == (len(windows), detector.scorer_.normality[12].nearest.basis.size(1))
-    empty = detector.scorer_.places(windows.subset(np.zeros(0, dtype=int)))
+    empty = detector.scorer_.coordinates(windows.subset(np.zeros(0, dtype=int)))
     assert [one.shape[0] for one in empty] == [0, 0]
 
 

@@ -76,9 +76,11 @@ def test_the_centre_of_an_even_window_is_the_later_middle_frame():
 
 
 def test_what_frames_cannot_be_made_by():
-    with pytest.raises(InputError, match="protocol is 'public', expected corrected or reference"):
+    with pytest.raises(InputError, match="protocol must be corrected or reference, got 'public'"):
         frames(protocol="public")
-    with pytest.raises(InputError, match="calibrator is None, expected"):
+    with pytest.raises(
+        InputError, match="calibrator must be fitted for the people correction, got None"
+    ):
         frames(people_correction=True)
 
 

@@ -69,11 +69,15 @@ def test_frame_metrics():
 
 
 def test_one_kind_of_labels_is_refused():
-    with pytest.raises(InputError, match="0 of 3 labels are abnormal, expected some of both"):
+    with pytest.raises(
+        InputError, match="labels must have abnormal and normal ones, got 0 abnormal of 3"
+    ):
         auc(np.zeros(3), np.ones(3))
-    with pytest.raises(InputError, match="NaN or infinite"):
+    with pytest.raises(InputError, match="scores must be finite, got NaN or infinity"):
         auc(np.array([0, 1]), np.array([0.0, np.nan]))
-    with pytest.raises(InputError, match="2 scores do not fit 3 labels"):
+    with pytest.raises(
+        InputError, match=r"scores must have the shape of the labels \[3\], got \[2\]"
+    ):
         auc(np.array([0, 1, 1]), np.array([0.0, 1.0]))
 
 

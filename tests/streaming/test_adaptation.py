@@ -1,4 +1,4 @@
-"""Adapted detectors: what was marked does not fire, what is abnormal still does, nothing old is touched."""
+"""Adapted detectors: marked events raise no alarm, abnormal ones do, nothing old changes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.options import MODES
 from gepc_geo.scoring.scorer import WindowScorer, own_modes
 from gepc_geo.streaming.adaptation import (
-    _news,
-    _scored_by_others,
+    _additions,
+    _held_out_scores,
     adapt_to_events,
     adapt_to_poses,
     count_raised,
@@ -191,8 +191,8 @@ def test_new_poses_are_scored_by_what_is_unrelated(clips, varied):
     """As by detectors that learned that alone, window for window, learned or not."""
     new = tilted(clips, 9)
     learned = varied.pipeline_.windows(new, varied.stride).without_padded()
-    news = _news(varied.scorer_, learned)
-    found, raw = _scored_by_others(varied, new, news)
+    news = _additions(varied.scorer_, learned)
+    found, raw = _held_out_scores(varied, new, news)
     # Nobody is left out, nobody is scored twice.
     every = varied.windows(new).without_padded()
     order = np.lexsort((found.first, found.size))
@@ -221,7 +221,7 @@ def test_new_poses_are_scored_by_what_is_unrelated(clips, varied):
             old = varied.scorer_.normality[length].nearest
             normality.nearest = old.extended(points, person)
             judge = WindowScorer(varied.scorer_.encoder, {length: normality})
-            expected = judge.few(scored.subset(here)).scores
+            expected = judge.score_few(scored.subset(here)).scores
             expected["altered"] = told_by_others(varied, learned, scored.subset(here), length)
             assert set(raw) == set(own_modes(varied.modes_))
             for mode in raw:
@@ -230,7 +230,7 @@ def test_new_poses_are_scored_by_what_is_unrelated(clips, varied):
 
 
 def told_by_others(varied, learned, windows, length) -> np.ndarray:
-    """Scores of ``altered`` after learning all new windows, each by the classifier without its person."""
+    """Scores of ``altered`` after adaptation, each by the classifier without its person."""
     new = learned.of_length(length)
     old, points = varied.scorer_.normality[length].altered, varied.scorer_.points(new)["altered"]
     told = old.extended(points, torch.as_tensor(new.person).repeat(2))
@@ -293,31 +293,35 @@ def test_recall_counts_events_with_an_alarmed_frame(detector):
 
 def test_refuses_in_one_sentence(detector, crowd):
     event = Alert(crowd.clip_names[0], "closed", 0, 0, 10, 0, 0.0)
-    with pytest.raises(InputError, match="no events"):
+    with pytest.raises(InputError, match="events must be lines of gepc-geo watch, got none"):
         adapt_to_events(detector, crowd, [])
-    with pytest.raises(InputError, match="camera 'elsewhere' of an event is no clip"):
+    with pytest.raises(InputError, match="camera of an event must be a clip .*, got 'elsewhere'"):
         adapt_to_events(detector, crowd, [Alert("elsewhere", "closed", 0, 0, 1, 0, 0.0)])
     # Everybody has left the clip by then.
     emptied = crowd.rows((crowd.clip != 0) | (crowd.frame < 16))
-    with pytest.raises(InputError, match="no window of anybody"):
+    with pytest.raises(InputError, match="must have windows, got none"):
         adapt_to_events(
             detector, emptied, [Alert(crowd.clip_names[0], "closed", 40, 40, 59, 0, 0.0)]
         )
     # What comes behind its end would be the next clip's frames.
     for start, end in ((40, 60), (900, 950), (-5, 10)):
-        with pytest.raises(InputError, match=f"frames {start} to {end} .* from 0 to 59"):
+        with pytest.raises(
+            InputError, match=f"must have frames from 0 to 59, got {start} to {end}"
+        ):
             adapt_to_events(
                 detector, crowd, [Alert(crowd.clip_names[0], "closed", start, start, end, 0, 0.0)]
             )
-    with pytest.raises(InputError, match="has no frames a second"):
+    with pytest.raises(InputError, match="must have a frame rate .*, got none"):
         adapt_to_poses(detector, crowd.with_(fps=None))
-    with pytest.raises(InputError, match="expected longer tracks"):
+    with pytest.raises(InputError, match="must have a window of .*, got shorter tracks"):
         adapt_to_poses(detector, crowd.rows(crowd.frame < 5))
-    with pytest.raises(InputError, match="no abnormal frames"):
+    with pytest.raises(InputError, match="must have frames with label abnormal .*, got none"):
         recall(detector, crowd.with_(frame_labels=None))
     with pytest.raises(InputError, match="the poses must be PoseTracks .*, got ndarray"):
         recall(detector, crowd.keypoints)
     plain = copy.copy(detector)
     plain.alarm_ = None
-    with pytest.raises(InputError, match="expected gepc-geo calibrate first"):
+    with pytest.raises(
+        InputError, match=r"must have an alarm threshold \(gepc-geo calibrate\), got none"
+    ):
         adapt_to_events(plain, crowd, [event])

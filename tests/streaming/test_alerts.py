@@ -139,7 +139,7 @@ def test_lines_round_trip_and_others_are_refused():
         json.dumps({**values, "score": np.nan}),
         json.dumps({**values, "score": 10**400}),
     ):
-        with pytest.raises(InputError, match="is no alert"):
+        with pytest.raises(InputError, match="an alert must be a line of gepc-geo watch, got "):
             Alert.from_json(broken)
-    with pytest.raises(InputError, match="fps is 0"):
+    with pytest.raises(InputError, match="fps must be more than 0, got 0"):
         AlertTracker(1.0, 0, "max")

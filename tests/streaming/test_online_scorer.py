@@ -1,4 +1,4 @@
-"""Scores of streams against those of batches: the same windows, the same numbers, bounded memory."""
+"""Scores of streams against those of batches: equal windows and scores, bounded memory."""
 
 from __future__ import annotations
 
@@ -382,7 +382,7 @@ def test_cameras_count_for_years(detector, crowd):
 
 
 def test_what_was_known_in_time_scores_as_whole_clips_do(detector):
-    """With the default wait and occlusions: windows whose holes had ended by then; most others, too."""
+    """With the default wait and occlusions: windows whose holes end by then; most others, too."""
     tracks = simulate_crowd("test", num_clips=2, frames_per_clip=48, random_state=11)
     assert (tracks.confidence == 0).any()
     scorer = OnlineScorer(detector)
@@ -397,7 +397,7 @@ def test_what_was_known_in_time_scores_as_whole_clips_do(detector):
 
 
 def _known_in_time(tracks: PoseTracks, key: tuple, scorer: OnlineScorer) -> bool:
-    """Whether every joint that is missing at a window's end was seen again while the window waited."""
+    """Whether every joint missing at a window's end is seen again while the window waits."""
     camera, person, first, length = key
     here = (tracks.clip == tracks.clip_names.index(camera)) & (tracks.track == person)
     last = first + length - 1
@@ -417,25 +417,25 @@ def test_cameras_do_not_mix(detector, crowd):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"frame": -1}, "expected 0 to"),
-        ({"frame": 1.5}, "not whole"),
-        ({"ids": [1.5, 2.0]}, r"has person id 1\.5, expected a whole number"),
-        ({"ids": [1]}, r"shape \[2, 17, 2\], expected \[1, 17, 2\]: 1 people with the 17 joints"),
-        ({"keypoints": np.full((2, 17, 2), np.nan)}, "not finite"),
-        ({"keypoints": [[1, 2], [3]]}, "uneven"),
+        ({"frame": -1}, "must be from 0 to .*, got -1"),
+        ({"frame": 1.5}, r"must be a whole number from 0, got 1\.5"),
+        ({"ids": [1.5, 2.0]}, r"person id must be a whole number, got 1\.5"),
+        ({"ids": [1]}, r"shape \[1, 17, 2\], 1 people with the 17 joints .*, got \[2, 17, 2\]"),
+        ({"keypoints": np.full((2, 17, 2), np.nan)}, "must be finite and at most"),
+        ({"keypoints": [[1, 2], [3]]}, "got lists of unequal length"),
         ({"confidence": np.full((2, 17), -0.5)}, "below 0 or NaN"),
         ({"confidence": np.full((2, 17), np.nan)}, "below 0 or NaN"),
-        ({"ids": [2**63, 2**63 + 1]}, f"person id {2**63}, expected at most {2**63 - 1}"),
-        ({"ids": [1, "x"]}, "has person id 'x', expected a whole number"),
-        ({"ids": [1, True]}, "has person id True, expected a whole number"),
-        ({"ids": 7}, "has ids 7, expected one id a person"),
-        ({"frame": None}, "has number null, which is not whole"),
-        ({"frame": np.float32(1.5)}, r"has number 1\.5, which is not whole"),
-        ({"keypoints": [[[None, 1.0]] * 17] * 2}, "keypoints has null in it, expected numbers"),
-        ({"keypoints": [[[10**400, 1]] * 17] * 2}, "keypoints has 1000+ in it, expected numbers"),
-        ({"frame": 10**10 + 1}, "is out of range"),
-        ({"keypoints": [["a"]]}, "keypoints has 'a' in it, expected numbers"),
-        ({"image_size": (0, 5)}, "expected width, height"),
+        ({"ids": [2**63, 2**63 + 1]}, f"person id must be at most {2**63 - 1}, got {2**63}"),
+        ({"ids": [1, "x"]}, "person id must be a whole number, got 'x'"),
+        ({"ids": [1, True]}, "person id must be a whole number, got True"),
+        ({"ids": 7}, "ids must be one id a person, got 7"),
+        ({"frame": None}, "must be a whole number from 0, got null"),
+        ({"frame": np.float32(1.5)}, r"must be a whole number from 0, got 1\.5"),
+        ({"keypoints": [[[None, 1.0]] * 17] * 2}, "keypoints must have numbers, got null"),
+        ({"keypoints": [[[10**400, 1]] * 17] * 2}, "keypoints must have numbers, got 1000+"),
+        ({"frame": 10**10 + 1}, "must be from 0 to 10000000000, got 10000000001"),
+        ({"keypoints": [["a"]]}, "keypoints must have numbers, got 'a'"),
+        ({"image_size": (0, 5)}, "must be width and height, .*, got"),
     ],
 )
 def test_refuses_frames_in_one_sentence(change, said, detector):
@@ -451,26 +451,26 @@ def test_refuses_frames_in_one_sentence(change, said, detector):
 def test_refuses_detectors_it_cannot_stream(detector):
     with pytest.raises(InputError, match="not fitted"):
         OnlineScorer(GEPC())
-    with pytest.raises(InputError, match="wait is -1"):
+    with pytest.raises(InputError, match="wait must be 0 or more frames, got -1"):
         OnlineScorer(detector, wait=-1)
-    with pytest.raises(InputError, match="mode is 'other'"):
+    with pytest.raises(InputError, match="mode must be .*, got 'other'"):
         OnlineScorer(detector, modes=["other"])
     whole = copy.copy(detector)
     whole.options_ = replace(detector.options_, frames=12)
-    with pytest.raises(InputError, match="whole clips"):
+    with pytest.raises(InputError, match="must score windows, got one that scores clips"):
         OnlineScorer(whole)
 
 
 def test_scores_that_are_no_numbers_are_left_out(detector, crowd, monkeypatch):
     scorer = OnlineScorer(detector)
-    real = WindowScorer.few
+    real = WindowScorer.score_few
 
     def broken(self, windows, modes):
         scored = real(self, windows, modes)
         scored.scores[modes[-1]][:1] = np.nan
         return scored
 
-    monkeypatch.setattr(WindowScorer, "few", broken)
+    monkeypatch.setattr(WindowScorer, "score_few", broken)
     part = scorer.push(*frames_of(crowd, 1))
     assert scorer.dropped["unscored"] == 1
     # Of the window its last frame.

@@ -12,7 +12,7 @@ from gepc_geo.streaming.thresholds import (
     Alarm,
     Series,
     alarm_runs,
-    calibrate,
+    choose_alarm,
     choose_threshold,
     false_alarms,
 )
@@ -65,7 +65,7 @@ def test_calibration_measures_on_the_other_half():
     rng = np.random.default_rng(2)
     quiet, loud = ([Series(k + rng.uniform(size=3600), 10.0) for _ in range(3)] for k in (0, 5))
     series = [one for pair in zip(quiet, loud, strict=True) for one in pair]
-    found = calibrate(series, "nearest", 20)
+    found = choose_alarm(series, "nearest", 20)
     assert found.hours == found.held_out_hours == pytest.approx(0.6)
     assert found.per_hour == 20 and found.mode == "nearest"
     assert found.held_out_alarms == false_alarms(loud, choose_threshold(quiet, 20))
@@ -78,7 +78,7 @@ def test_calibration_measures_on_the_other_half():
 def test_calibration_keeps_its_promise_on_data_of_one_kind():
     rng = np.random.default_rng(3)
     series = [Series(rng.normal(size=5000), 10.0) for _ in range(20)]
-    found = calibrate(series, "nearest", 30)
+    found = choose_alarm(series, "nearest", 30)
     fresh = [Series(rng.normal(size=5000), 10.0) for _ in range(20)]
     for rate in (
         found.held_out_alarms / found.held_out_hours,
@@ -90,7 +90,7 @@ def test_calibration_keeps_its_promise_on_data_of_one_kind():
 def test_one_clip_is_halved():
     rng = np.random.default_rng(4)
     whole = rng.normal(size=7200)
-    found = calibrate([Series(whole, 10.0)], "max", 50)
+    found = choose_alarm([Series(whole, 10.0)], "max", 50)
     halves = [[Series(half, 10.0)] for half in np.split(whole, 2)]
     assert found.held_out_alarms == sum(
         false_alarms(b, choose_threshold(a, 50)) for a, b in (halves, halves[::-1])
@@ -98,11 +98,11 @@ def test_one_clip_is_halved():
 
 
 def test_refuses_what_no_rate_can_come_of():
-    with pytest.raises(InputError, match="0.0278 hours long, expected at least 0.5"):
-        calibrate([Series(np.zeros(1000), 10.0)], "max", 2)
+    with pytest.raises(InputError, match="at least 0.5 hours long .*, got 0.0278 hours"):
+        choose_alarm([Series(np.zeros(1000), 10.0)], "max", 2)
     for rate in (0, -1, math.nan, math.inf):
-        with pytest.raises(InputError, match="false alarms per hour"):
-            calibrate([Series(np.zeros(1000), 10.0)], "max", rate)
+        with pytest.raises(InputError, match="false alarms per hour must be more than 0, got"):
+            choose_alarm([Series(np.zeros(1000), 10.0)], "max", rate)
 
 
 def test_stored_alarms_are_checked():
@@ -129,5 +129,5 @@ def test_stored_alarms_are_checked():
         {**alarm.to_dict(), "threshold": math.nan},
     ):
         Model.alarm_ = broken
-        with pytest.raises(InputError, match="the model's alarm is"):
+        with pytest.raises(InputError, match="the alarm of the model must have .*, got"):
             Alarm.of(Model)

@@ -39,7 +39,7 @@ def test_auto_compiles_long_training_on_one_gpu(monkeypatch):
 
 @pytest.mark.parametrize("works", [True, False])
 def test_trying_leaves_the_network_as_it_was(monkeypatch, works):
-    """Norm statistics, weights, gradients and random numbers too, whether it can be compiled or not."""
+    """Norm statistics, weights, gradients and random numbers, with and without a compiler."""
     model, x = network(), torch.randn(3, 4, 5, 3)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     ran, compiler = [], torch.compile
@@ -59,7 +59,9 @@ def test_trying_leaves_the_network_as_it_was(monkeypatch, works):
         assert fast is not model
         torch.testing.assert_close(fast.eval()(x), model.eval()(x))
     else:
-        with pytest.warns(UserWarning, match="not compiled, which is slower: no compiler here$"):
+        with pytest.warns(
+            UserWarning, match="could not compile the network, .*: no compiler here$"
+        ):
             fast = compiled_if_possible(model, x, "fp32")
         assert fast is model
     assert ran == ["default"]

@@ -1,4 +1,4 @@
-"""Training to convergence: when it ends, what it keeps, resumed at any moment; the reconstruction share."""
+"""Training to convergence: its end, the best weights, resumed runs, the reconstruction share."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_run_that_was_stopped_ends_as_an_uninterrupted_one(
 
 
 def share_in_numpy(detector: GEPC, tracks: PoseTracks) -> float:
-    """Of the whole sets at once, after training; where nothing is held out, of the training windows."""
+    """Computed on whole sets at once; without held-out windows, on the training windows."""
     pipeline = detector.pipeline_
     parts = []
     for poses in hold_out(tracks, detector.options_):
@@ -170,10 +170,14 @@ def test_the_share_is_that_of_an_independent_computation(walkers, holdout):
 
 def test_a_poor_autoencoder_is_warned_of(walkers):
     options = {**SMALL, "budget": 64}
-    message = r"error on held-out windows is \d\.\d\d of that of predicting the mean pose, expected at most 0.5"
-    with pytest.warns(InputWarning, match=f"{message}: a larger budget, or a higher lr than 0.001"):
+    message = r"held-out windows must be at most 0.5 of the error of the mean pose, got \d\.\d\d"
+    with pytest.warns(
+        InputWarning, match=f"{message}: try a larger budget, or a higher lr than 0.001"
+    ):
         GEPC(**{**options, "lr": 1e-3}).fit(walkers, device="cpu")
-    with pytest.warns(InputWarning, match=f"{message}: more patience, or a higher lr than 1e-06"):
+    with pytest.warns(
+        InputWarning, match=f"{message}: try more patience, or a higher lr than 1e-06"
+    ):
         GEPC(**{**options, "budget": None, "lr": 1e-6}).fit(walkers, device="cpu")
 
 
@@ -187,7 +191,7 @@ def test_nothing_is_said_where_nothing_is_trained(walkers):
 def test_the_loss_of_held_out_windows_must_be_a_number(walkers):
     options = {**SMALL, "lr": 1e30, "clip_norm": 1e30, "checkpoint_seconds": 1e9}
     with pytest.raises(
-        InputError, match=r"reconstruction loss .*is (nan|inf) at step \d+, expected"
+        InputError, match=r"reconstruction loss .*must be finite, got (nan|inf) at step \d+"
     ):
         GEPC(**options).fit(walkers, device="cpu")
 
@@ -204,5 +208,5 @@ def test_checkpoints_of_older_versions_are_refused(whole, walkers, tmp_path):
     checkpoint.save(
         state | {"version": VERSION - 1}, tmp_path / "checkpoint.pt", kind=KIND, version=0
     )
-    with pytest.raises(InputError, match=rf"has version {VERSION - 1}, expected {VERSION} as this"):
+    with pytest.raises(InputError, match=rf"version {VERSION}, got {VERSION - 1}: train again"):
         GEPC(**SMALL).fit(walkers, run=tmp_path, resume=True, device="cpu")

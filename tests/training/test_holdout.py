@@ -44,7 +44,7 @@ def test_of_one_person_the_last_frames_are_held_out(alone):
 def test_of_one_person_thresholds_are_of_what_they_do_later(alone):
     """Before, windows were compared with themselves, and nearly all of new ones were abnormal."""
     with pytest.warns(
-        InputWarning, match="only one person of the training poses .*expected at least 2 people"
+        InputWarning, match="training poses must have full windows of at least 2 people, got 1"
     ):
         detector = GEPC(**SMALL).fit(alone, device="cpu")
     later = hold_out(alone, detector.options_)[1]
@@ -57,7 +57,7 @@ def test_of_one_person_thresholds_are_of_what_they_do_later(alone):
 
 def test_one_person_of_a_few_frames_is_trained_on_with_a_warning(alone):
     few = alone.rows(np.arange(alone.num_frames) < 48)
-    with pytest.warns(InputWarning, match="only one person of the training poses has full windows"):
+    with pytest.warns(InputWarning, match="must have full windows of at least 2 people, got 1"):
         GEPC(**SMALL).fit(few, device="cpu")
 
 
@@ -71,7 +71,7 @@ def test_people_too_short_to_be_held_out_are_told(crowd):
     brief = crowd.rows(~np.isin(*person) | (position < 4))
     assert hold_out(brief, Options())[1].num_frames == 4 * len(np.unique(person[1]))
     with pytest.warns(
-        InputWarning, match="none of the people kept out of training has a full window"
+        InputWarning, match="held-out people must have at least 1 full window, got none"
     ):
         GEPC(**SMALL).fit(brief, device="cpu")
 

@@ -138,6 +138,6 @@ def test_a_model_file_with_another_precision_is_refused(tracks, tmp_path):
     detector.network_.precision = "fp8"
     detector.save(tmp_path / "model.pt")
     with pytest.raises(
-        InputError, match=r"model\.pt has precision 'fp8', expected fp32 or tf32 or bf16"
+        InputError, match=r"model\.pt must have precision fp32 or tf32 or bf16, got 'fp8'"
     ):
         GEPC.load(tmp_path / "model.pt", device="cpu")

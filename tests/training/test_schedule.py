@@ -22,7 +22,7 @@ def steps_of(losses: list[float], patience: int = 8) -> tuple[Convergence, list[
     state, rates, best = Convergence(patience), [], 0
     for number, loss in enumerate(losses, 1):
         assert not state.ended
-        if state.look(number * state.interval, loss):
+        if state.update(number * state.interval, loss):
             best = number * state.interval
         rates.append(state.rate(number * state.interval))
     return state, rates, best
@@ -57,5 +57,5 @@ def test_what_is_written_down_goes_on_as_before():
     whole, part = steps_of(losses)[0], steps_of(losses[:5])[0]
     again = Convergence(**asdict(part))
     for number, loss in enumerate(losses[5:], 6):
-        again.look(number * again.interval, loss)
+        again.update(number * again.interval, loss)
     assert again == whole

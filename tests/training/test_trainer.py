@@ -148,7 +148,7 @@ def test_reconstruction_learns(walkers):
 
 
 def test_loss_that_is_no_number_stops(walkers, tmp_path):
-    with pytest.raises(InputError, match=r"loss is (nan|inf) at step \d+, expected finite"):
+    with pytest.raises(InputError, match=r"loss must be finite, got (nan|inf) at step \d+"):
         GEPC(**{**SMALL, "lr": 1e30, "clip_norm": 1e30}).fit(walkers, run=tmp_path, device="cpu")
 
 
@@ -167,7 +167,7 @@ def test_weights_that_are_no_numbers_are_never_kept(stage, seconds, walkers, tmp
 
     monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", poisoned)
     with pytest.raises(
-        InputError, match=rf"the {stage} (loss|weights) .* expected finite"
+        InputError, match=rf"the {stage} (loss|weights) .*must be finite, got "
     ) as error:
         GEPC(**{**SMALL, "checkpoint_seconds": seconds}).fit(walkers, run=tmp_path, device="cpu")
     path = tmp_path / "checkpoint.pt"
@@ -181,12 +181,12 @@ def test_weights_that_are_no_numbers_are_never_kept(stage, seconds, walkers, tmp
 
 def test_checkpoint_of_other_data_or_options_is_refused(whole, walkers):
     _, folder = whole
-    with pytest.raises(InputError, match=r"checkpoint.pt was written for \d+ training windows"):
+    with pytest.raises(InputError, match=r"checkpoint.pt must be of the \d+ training .*, got \d+"):
         GEPC(**SMALL).fit(walkers.select(clips=range(8)), run=folder, resume=True, device="cpu")
     moved = walkers.with_(keypoints=walkers.keypoints + 1)
-    with pytest.raises(InputError, match=r"with checksum \w+, expected the \d+ windows with check"):
+    with pytest.raises(InputError, match=r"with checksum \w+, got \d+ windows with checksum"):
         GEPC(**SMALL).fit(moved, run=folder, resume=True, device="cpu")
-    with pytest.raises(InputError, match=r"was written with lr 0.001, expected 0.1"):
+    with pytest.raises(InputError, match=r"must have lr 0.1, got 0.001"):
         GEPC(**{**SMALL, "lr": 0.1}).fit(walkers, run=folder, resume=True, device="cpu")
 
 
@@ -194,7 +194,7 @@ def test_checkpoint_of_other_data_or_options_is_refused(whole, walkers):
 def test_corrupt_checkpoint_is_refused(content, walkers, tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(content)
     with pytest.raises(
-        InputError, match=r"checkpoint.pt cannot be read, expected a gepc_geo train"
+        InputError, match=r"checkpoint.pt must be a gepc_geo training checkpoint, got an error"
     ):
         GEPC(**SMALL).fit(walkers, run=tmp_path, resume=True, device="cpu")
 

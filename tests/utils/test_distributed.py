@@ -1,8 +1,8 @@
-"""Two ranks train what one process trains: same losses, weights, scores; one voice, one set of files.
+"""Two ranks train what one process trains: losses, weights, scores and files are the same.
 
-Everything that two ranks compute here is computed in one pair of processes (starting them takes most
-of the time), in double precision: Adam makes steps out of rounding where a gradient is zero (that of a
-bias before a norm), and double rounding is far below its epsilon.
+Most tests share one pair of processes, as starting them takes most of the time. They compute in
+double precision: where a gradient is zero (that of a bias before a norm) Adam makes steps out of
+rounding errors, and those of float64 are far below its epsilon.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from gepc_geo.cli import main
 from gepc_geo.density import alterations
 from gepc_geo.nn import reduce
 from gepc_geo.nn.norm import ChannelNorm, RowNorm
+from gepc_geo.options import Options
 from gepc_geo.training.network import Network
 from gepc_geo.utils import distributed
 
 #: A batch that two ranks cannot halve; six steps of reconstruction, four of clustering.
 SMALL = {
     **NETWORK,
-    # Latents of a multiple of 4 numbers: MKL's products of others round by a row's place in the batch.
+    # Latents have a multiple of 4 numbers: MKL rounds other products by the place of a row.
     "encoder_channels": [2, 2, 4],
     "budget": 330,
     "batch_size": 33,
@@ -52,7 +53,8 @@ SMALL = {
 CONVERGED = SMALL | {"budget": None, "patience": 4, "lr": 0.02}
 FLAGS = [
     f"--{name.replace('_', '-')}={','.join(map(str, value)) if isinstance(value, list) else value}"
-    for name, value in SMALL.items()
+    for name, value in Options(**SMALL).written().items()
+    if name == "seed" or name in SMALL
 ]
 WORLD = 2
 
@@ -353,10 +355,10 @@ def test_the_first_rank_decides_on_the_precision_of_all(two):
 @pytest.mark.slow
 def test_input_that_one_rank_refuses_all_refuse(two):
     for name, message in {
-        "other poses": "training poses or options must be the same on all ranks, got others on rank 1",
-        "other options": "training poses or options must be the same on all ranks, got others on rank 1",
-        "no number": "the reconstruction loss is inf at step 2",
-        "no folder": "losses.csv cannot be written, expected a writable folder",
+        "other poses": "or options must be the same on all ranks, got others on rank 1",
+        "other options": "or options must be the same on all ranks, got others on rank 1",
+        "no number": "the reconstruction loss must be finite, got inf at step 2",
+        "no folder": "could not write ",
     }.items():
         for result in two:
             assert message in result["refused"][name]
@@ -478,11 +480,11 @@ def test_a_gpu_has_one_rank_by_whatever_number(monkeypatch):
     others = [("cuda:0", "a"), ("cpu", None), ("cpu", None)]
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: mine)
     monkeypatch.setattr(distributed, "_all_objects", lambda own: [*others, own])
-    distributed._check_own(torch.device("cuda:0"))
-    distributed._check_own(torch.device("cpu"))
+    distributed._check_different(torch.device("cuda:0"))
+    distributed._check_different(torch.device("cpu"))
     mine.uuid = "a"
     with pytest.raises(InputError, match="got 'cuda:1' on rank 3, which is the GPU of rank 0"):
-        distributed._check_own(torch.device("cuda:1"))
+        distributed._check_different(torch.device("cuda:1"))
 
 
 def test_shares_are_all_rows_in_order(monkeypatch):

@@ -42,7 +42,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    expected = pytest.raises(InputError, match="cannot be written, expected a writable folder")
+    expected = pytest.raises(InputError, match="could not write .*file is not a writable folder")
     with expected, atomic_path(tmp_path / "file" / "below.txt"):
         pass
 
@@ -55,11 +55,11 @@ def test_arrays_come_back_and_objects_do_not(tmp_path):
     assert read_npz(tmp_path / "b.npz", "archive")["names"].tolist() == ["a", "ö"]
     with pytest.raises(InputError, match="Python objects, which are never loaded"):
         read_npy(tmp_path / "objects.npy", "mask")
-    with pytest.raises(InputError, match="it holds several arrays"):
+    with pytest.raises(InputError, match="must be a mask with one array, got an archive of arrays"):
         read_npy(tmp_path / "b.npz", "mask")
-    with pytest.raises(InputError, match="one array without a name"):
+    with pytest.raises(InputError, match="must be a archive with named arrays, got one without"):
         read_npz(tmp_path / "a.npy", "archive")
-    with pytest.raises(InputError, match="does not exist, expected a mask"):
+    with pytest.raises(InputError, match="none.npy does not exist$"):
         read_npy(tmp_path / "none.npy", "mask")
 
 
@@ -67,8 +67,8 @@ def test_destinations_are_checked_before_the_work(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "file").write_text("")
     for path, message in (
-        (tmp_path / "folder.csv", "folder.csv is a folder, expected the name of a file"),
-        (tmp_path / "file" / "a" / "b.csv", "b.csv cannot be written, expected a writable folder"),
+        (tmp_path / "folder.csv", "folder.csv must be a file to write, got a folder"),
+        (tmp_path / "file" / "a" / "b.csv", "write .*b.csv: .*file is not a writable folder"),
     ):
         with pytest.raises(InputError, match=message):
             check_destination(path)
@@ -80,7 +80,7 @@ def test_destinations_are_checked_before_the_work(tmp_path):
 
 def test_a_full_disk_is_one_sentence(tmp_path):
     path = tmp_path / "file.txt"
-    message = "file.txt cannot be written, expected room for it: No space left on device"
+    message = "could not write .*file.txt: No space left on device"
     with pytest.raises(InputError, match=message), atomic_path(path) as temporary:
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary))
@@ -92,7 +92,7 @@ def test_writes_to_a_full_disk_fail_at_the_end_only(size, tmp_path):
     """What writes goes on as if nothing were wrong: torch's writer ends the process else."""
     path, written = tmp_path / "new" / "file.bin", []
     (tmp_path / "file.bin").write_bytes(b"old")
-    message = "file.bin cannot be written, expected room for it: File too large"
+    message = "could not write .*file.bin: File too large"
     for one in (path, tmp_path / "file.bin"):
         with (
             pytest.raises(InputError, match=message),
@@ -149,12 +149,12 @@ def test_yaml_has_the_numbers_one_writes(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a: [", "cannot be read, expected a configuration in YAML"),
-        (b"\xff\xfe\x00", "cannot be read, expected a configuration in YAML"),
-        (b"a: 2001-99-99", "cannot be read, .*month must be in 1..12"),
-        (b"a: !!bool x", "cannot be read, expected a configuration in YAML"),
-        (b"a: !!python/object/apply:os.getcwd []", "cannot be read, expected a configuration"),
-        (b"- 3", "holds a list, expected a configuration: options by name"),
+        (b"a: [", "must be a configuration in YAML, got an error"),
+        (b"\xff\xfe\x00", "must be a configuration in YAML, got an error"),
+        (b"a: 2001-99-99", "must be .*month must be in 1..12"),
+        (b"a: !!bool x", "must be a configuration in YAML, got an error"),
+        (b"a: !!python/object/apply:os.getcwd []", "must be a configuration in YAML"),
+        (b"- 3", "must be a configuration with values by name, got a list"),
     ],
 )
 def test_yaml_that_cannot_be_used(content, message, tmp_path):
@@ -163,5 +163,5 @@ def test_yaml_that_cannot_be_used(content, message, tmp_path):
     with pytest.raises(InputError, match=f"c.yaml {message}") as caught:
         read_yaml(path, "configuration")
     assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="none.yaml does not exist, expected a configuration"):
+    with pytest.raises(InputError, match="none.yaml does not exist$"):
         read_yaml(tmp_path / "none.yaml", "configuration")

@@ -12,7 +12,7 @@ import pytest
 
 from gepc_geo.utils.memory import keep_memory
 
-# What is held is read from the process, not counted in page faults: those depend on the size of pages.
+# The tests read the memory of the process: page faults depend on the size of pages.
 SCRIPT = """
 import resource, torch, gepc_geo.detector.gepc
 from gepc_geo.utils.memory import keep_memory
@@ -39,7 +39,7 @@ def test_freed_tensors_stay():
     before, stock, kept, again = map(int, done.stdout.split())
     assert abs(stock - before) < 128  # 256 MB are more than the library keeps by itself
     assert kept > before + 192
-    # The same memory again and again: a second block where something small had settled in the first.
+    # The same memory is reused; a second block if a small allocation lies in the first.
     assert again < kept + 320
 
 

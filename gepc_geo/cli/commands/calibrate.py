@@ -76,7 +76,7 @@ def calibrate(
         )
     mode = detector.scoring_mode(mode)
     series = alarms.clip_series(detector, tracks, mode, quiet=False)
-    alarm = alarms.calibrate(series, mode, false_alarms_per_hour)
+    alarm = alarms.choose_alarm(series, mode, false_alarms_per_hour)
     detector.alarm_ = alarm.to_dict()
     detector.save(Run.of(run).model)
     click.echo(f"wanted        {false_alarms_per_hour:g} false alarms an hour")

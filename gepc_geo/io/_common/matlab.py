@@ -1,7 +1,7 @@
 """MATLAB version 5 files: numbers and text, with every length checked.
 
-Not ``scipy.io.loadmat``: it does not check type codes, and one flipped bit of a file can end the process
-with a segmentation fault (SciPy 1.17). Format: "MAT-File Format", The MathWorks, chapter 1.
+Not ``scipy.io.loadmat``: it does not check type codes, and one flipped bit of a file can end the
+process with a segmentation fault (SciPy 1.17). Format: "MAT-File Format", The MathWorks, chapter 1.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Pickles of numbers, text, plain containers and NumPy arrays, read without running anything in them.
+"""Pickles of numbers, text, plain containers and NumPy arrays, read without running their code.
 
 A pickle is a program: it names functions and calls them. Here every name but those by which NumPy
 pickles its arrays is refused, and these do not call NumPy either, which trusts what it is given
 (sizes, types, flags): they call the few lines below, which check it.
 
-Not ``pickle.Unpickler`` with ``find_class``, which sees names alone: a file of 9 bytes makes it fill 16 GB
-with the memo that the file claims, and nothing checks the keys that it hashes.
+Not ``pickle.Unpickler`` with ``find_class``, which checks names alone: a file of 9 bytes makes it
+fill 16 GB with the memo that the file claims, and nothing checks the keys that it hashes.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _set(items: Any) -> set[Any]:
 
 
 def _check_keys(keys: list[Any]) -> None:
-    # Hashing visits all parts of all parts: a short file can make that endless, or overflow the stack.
+    # Hashing visits all nested parts: a short file can make that endless, or overflow the stack.
     for key in keys:
         if isinstance(key, tuple) and any(isinstance(part, tuple) for part in key):
             raise pickle.UnpicklingError("a key of nested tuples")
@@ -201,8 +201,8 @@ def read_pickle(path: Path, kind: str) -> Any:
     """What is pickled in a file; arrays are :class:`Array`.
 
     Raises:
-        InputError: No such file, a damaged one, or one that holds anything but numbers, text, lists,
-            tuples, dicts, sets and arrays; ``kind`` says what was expected.
+        InputError: No such file, a damaged one, or one that holds anything but numbers, text,
+            lists, tuples, dicts, sets and arrays; ``kind`` says what was expected.
     """
     try:
         content = path.read_bytes()

@@ -20,7 +20,8 @@ def clips_by_frame(tracks: PoseTracks) -> Iterator[tuple[str, int, list[list[int
     People without any joint in a frame are not in it, as readers see it too.
 
     Raises:
-        InputError: A name that no file can have (:func:`gepc_geo.io._common.file_names.file_names`).
+        InputError: A name that no file can have
+            (:func:`gepc_geo.io._common.file_names.file_names`).
     """
     visible = np.flatnonzero((tracks.confidence > 0).any(axis=1))
     parts = np.split(visible, np.searchsorted(tracks.clip[visible], np.arange(1, tracks.num_clips)))
