@@ -104,7 +104,7 @@ def test_signs_and_labels_are_those_of_pyod(fitted, crowd):
 
 
 def test_poses_are_no_array_for_cross_validation(walkers):
-    message = r"^PoseTracks is not an array, expected PoseTracks.select\(clips=...\)"
+    message = r"^PoseTracks must not be made an array: PoseTracks.select\(clips=...\)"
     with pytest.raises(InputError, match=message):
         cross_val_score(GEPC(), walkers, scoring=lambda detector, tracks: 0.0)
     with pytest.raises(InputError, match=message):
