@@ -368,7 +368,7 @@ def test_other_files_and_versions_are_refused(detector, tmp_path):
     ):
         GEPC.load(path)
     checkpoint.save({"options": {}}, path, kind=KIND, version=VERSION)
-    with pytest.raises(InputError, match=r"does not fit together"):
+    with pytest.raises(InputError, match=r"must be a complete gepc_geo model, got an error"):
         GEPC.load(path)
 
 
