@@ -357,7 +357,7 @@ def test_interrupted_run_is_resumable(files, tmp_path):
     process.send_signal(signal.SIGINT)
     _, text = process.communicate(timeout=120)
     assert process.returncode == 130, text
-    assert "go on with the same command and --resume" in text
+    assert "the same command with --resume resumes" in text
     assert not (folder / "model.pt").exists()
     assert "must be a finished run (train --resume), got an unfinished one" in refused(
         "info", folder
@@ -754,7 +754,7 @@ def test_the_demo_of_the_default_has_no_network(tmp_path, monkeypatch):
     (tmp_path / "report.html").unlink()
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     again = good("demo", "--out", tmp_path, "--lengths", "12,20", "--score-stride", 6)
-    assert "AUC" in again and "note: no report: plotly is not installed" in again
+    assert "AUC" in again and "note: no report: plotly must be installed" in again
     assert not (tmp_path / "report.html").exists()
 
 
