@@ -52,7 +52,6 @@ OTHER = {
     "target": "paper",
     "components": 4,
     "density": "dirichlet",
-    "covariance": "diag",
     "whitened_dims": 2,
     "holdout": 0.5,
     "contamination": 0.4,

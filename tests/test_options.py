@@ -170,3 +170,18 @@ def test_lengths_in_seconds_and_frames():
     assert Options().frames_of(8.0) == (6, 8, 16) and Options().frames_of(2.0) == (6,)
     assert Options(lengths=[12, "0.5s", "40"]).frames_of(60.0) == (12, 30, 40)
     assert Options(frames=24).frames_of(60.0) == (24,)
+
+
+def test_former_options_name_what_to_use_instead():
+    # Files of models and runs have the value that is in effect.
+    assert Options.read({"covariance": "full", "clusters": 4}, "x.yaml") == {"clusters": 4}
+    for values, message in (
+        ({"covariance": "diag"}, "x.yaml must not have option covariance: Gaussians have full .*"),
+        ({"window": 12}, "x.yaml must not have option window: lengths has the lengths of windows"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Options.read(values, "x.yaml")
+        for kind in (Options, GEPC):
+            (name,) = values
+            with pytest.raises(InputError, match=f"^{kind.__name__} has no parameter {name}: "):
+                kind(**values)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gepc_geo.errors import InputError
-from gepc_geo.options import Options
+from gepc_geo.options import REMOVED, Options
 from gepc_geo.options.metadata import default_of, written_name
 from gepc_geo.options.presets import preset_changes
 from gepc_geo.utils.files import parse_yaml, read_yaml
@@ -76,9 +76,22 @@ def setting_options(**base: Any) -> Callable[[Callable[..., Any]], Callable[...,
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(fields(Options)):
             command = _setting(option, base)(command)
+        for name, (_, instead) in REMOVED.items():
+            command = _removed(name, instead)(command)
         return command
 
     return add
+
+
+def _removed(name: str, instead: str) -> Callable[[Callable[..., Any]], Any]:
+    """Refuses a former flag and says what to use instead."""
+    flag = "--" + name.replace("_", "-")
+
+    def refuse(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            raise InputError(f"{flag} must not be given: {instead}")
+
+    return click.option(flag, hidden=True, expose_value=False, callback=refuse)
 
 
 def _setting(option: Field[Any], base: dict[str, Any]) -> Callable[[Callable[..., Any]], Any]:

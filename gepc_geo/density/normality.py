@@ -159,7 +159,6 @@ class Normality:
         return DirichletProcessMixture(
             self.options.components,
             components="dirichlet" if dirichlet else "gaussian",
-            covariance_type=self.options.covariance,
             random_state=self.options.random_state,
         )
 

@@ -30,10 +30,16 @@ MODES = (COMBINED, *WINDOW_MODES, *NETWORK_MODES)
 NETWORK_OPTIONS = (
     *("branches", "attention", "hidden", "encoder_channels", "strides", "decoder_channels"),
     *("kernel_size", "dropout", "assignment", "target", "components", "density"),
-    *("covariance", "whitened_dims", "budget", "patience", "cluster_share", "batch_size", "lr"),
+    *("whitened_dims", "budget", "patience", "cluster_share", "batch_size", "lr"),
     *("cluster_lr", "weight_decay", "cluster_weight", "target_updates", "label_tolerance"),
     *("clip_norm", "precision", "compile", "checkpoint_seconds"),
 )
+#: Former options: the value that is still in effect (``None``: none is), and what to use instead.
+REMOVED: dict[str, tuple[Any, str]] = {
+    "covariance": ("full", "Gaussians have full covariances"),
+    "latent_dims": (None, "whitened_dims has the number of principal components"),
+    "window": (None, "lengths has the lengths of windows"),
+}
 # Frames a second if the rate is unknown.
 _USUAL_FPS = 24.0
 
@@ -135,7 +141,6 @@ class Options:
         "implementation), or Dirichlet components.",
         choices=("gaussian-ilr", "gaussian-p", "dirichlet"),
     )
-    covariance: str = option("full", "Covariance of the Gaussians.", choices=("full", "diag"))
     whitened_dims: int = option(
         64, "Principal components in modes latent and reconstruction.", low=1
     )
@@ -209,9 +214,11 @@ class Options:
     )
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
-        """Refuses the keyword ``seed``; the name is ``random_state``."""
+        """Refuses the keyword ``seed``, whose name is ``random_state``, and former options."""
         if "seed" in options:
             raise InputError(f"the seed of {cls.__name__} must be parameter random_state, got seed")
+        for name in REMOVED.keys() & options.keys():
+            raise InputError(f"{cls.__name__} has no parameter {name}: {REMOVED[name][1]}")
         return super().__new__(cls)
 
     def check(self) -> None:
@@ -334,6 +341,11 @@ class Options:
         by_name = by_written_name | {field.name: field for field in fields(Options)}
         found: dict[str, Any] = {}
         for name, value in values.items():
+            if name in REMOVED:
+                in_effect, instead = REMOVED[name]
+                if in_effect is not None and value == in_effect:
+                    continue
+                raise InputError(f"{origin} must not have option {name}: {instead}; got {value!r}")
             if name not in by_name:
                 raise InputError(
                     f"{origin} must have only the options {', '.join(by_written_name)}, "

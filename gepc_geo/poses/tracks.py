@@ -345,8 +345,8 @@ class PoseTracks:
     def __array__(self, *_: object, **__: object) -> np.ndarray:
         """Refuses to become an array, e.g. in scikit-learn's cross-validation."""
         raise InputError(
-            "PoseTracks must not be made an array: PoseTracks.select(clips=...) gives the clips of a "
-            "training or test part"
+            "PoseTracks must not be made an array: PoseTracks.select(clips=...) gives the clips of "
+            "a training or test part"
         )
 
     def __repr__(self) -> str:

@@ -562,6 +562,12 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_former_flags_name_what_to_use_instead(files, tmp_path):
+    line = refused("train", files / "train", "--out", tmp_path / "r", "--covariance", "diag")
+    assert line.endswith("--covariance must not be given: Gaussians have full covariances")
+    assert not (tmp_path / "r").exists()
+
+
 def test_configuration_files_that_cannot_be_used(files, tmp_path):
     config = tmp_path / "c.yaml"
     for text, expected in (
