@@ -50,7 +50,7 @@ $(SCATTERED): $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/gepc-geo demo --out runs/demo
-	@echo "Open the report:  $(BIN)/python -m webbrowser 'file://$(CURDIR)/runs/demo/report.html'"
+	@test ! -e runs/demo/report.html || echo "Open the report:  $(BIN)/python -m webbrowser 'file://$(CURDIR)/runs/demo/report.html'"
 
 # Where tests keep screenshots, for people to look at.
 export GEPC_GEO_SHOTS ?= $(CURDIR)/build/shots
@@ -82,4 +82,4 @@ docs: $(INSTALLED)
 	$(BIN)/python -m mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) runs build *.egg-info .import_linter_cache

@@ -26,7 +26,7 @@ from unittest.mock import patch
 import click
 import numpy as np
 
-from gepc_geo.cli.demo import counted_frames
+from gepc_geo.cli.jobs.demo import counted_frames
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.density.alterations import alterations

@@ -24,6 +24,7 @@ from gepc_geo.options import MODES
 from gepc_geo.streaming.adaptation import adapt_to_poses
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.machine import machine
+from gepc_geo.utils.memory import keep_memory
 
 # Goal of the adaptation time, in seconds.
 _GOAL = 20
@@ -51,6 +52,7 @@ def crowd(detector: GEPC, windows: int) -> PoseTracks:
 )
 def main(windows: int, mode: str, hidden: int, device: str, precision: str) -> None:
     """Measure how long a detector takes to adapt to a new camera."""
+    keep_memory()  # as the command line does
     target = pick_device(device)
     for name, value in machine(target).items():
         click.echo(f"{name:16s}{value}")

@@ -15,7 +15,7 @@ import click
 
 from gepc_geo import GEPC
 from gepc_geo.cli.commands.demo import DEMO
-from gepc_geo.cli.demo import counted_frames, mode_aucs
+from gepc_geo.cli.jobs.demo import counted_frames, mode_aucs
 from gepc_geo.cli.refusal import Command
 from gepc_geo.cli.settings import assignments, resolve
 from gepc_geo.datasets.simulate import simulate_crowd

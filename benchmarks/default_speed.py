@@ -25,17 +25,26 @@ from gepc_geo.errors import InputError
 HERE = Path(__file__).resolve().parent.parent
 # Code of the process, which must run with both versions.
 CODE = """
-import json, sys, time
+import inspect, json, sys, time
 from gepc_geo import GEPC
 from gepc_geo.datasets import simulate_crowd
 
+# Other versions have another name of the seed, and keep memory by themselves.
+word = "random_state" if "random_state" in inspect.signature(simulate_crowd).parameters else "seed"
+if word == "random_state":
+    from gepc_geo.utils.memory import keep_memory
+    keep_memory()
+
+def crowd(half, seed, **size):
+    return simulate_crowd(half, **{word: seed}, **size)
+
 crowds, size, repeats, path = json.loads(sys.argv[1])
 quick = {"num_clips": 12, "frames_per_clip": 48}
-train, test = (simulate_crowd(half, random_state=0, **size) for half in ("train", "test"))
+train, test = (crowd(half, 0, **size) for half in ("train", "test"))
 options = {"score_stride": 4, "precision": "fp32"}
 warm = GEPC(**options, **({} if "lengths" in GEPC().get_params() else {"budget": 640}))
-warm.fit(simulate_crowd("train", random_state=1, **quick))
-warm.window_scores(simulate_crowd("test", random_state=1, **quick))
+warm.fit(crowd("train", 1, **quick))
+warm.window_scores(crowd("test", 1, **quick))
 result = {"fit": [], "score": []}
 for _ in range(repeats):
     began = time.perf_counter()

@@ -25,6 +25,7 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.options import MODES
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.machine import machine
+from gepc_geo.utils.memory import keep_memory
 
 # Largest number of neighbours of a detector (gepc_geo.density.neighbours).
 _NEIGHBOURS = 10_000
@@ -123,6 +124,7 @@ def main(
     precision: str,
 ) -> None:
     """Measure the latency of the scores of people in a stream."""
+    keep_memory()  # as the command line does
     target = pick_device(device)
     for name, value in machine(target).items():
         click.echo(f"{name:16s}{value}")

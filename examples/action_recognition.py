@@ -27,7 +27,7 @@ from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets.nw_ucla import ACTIONS, NWUCLA
 from gepc_geo.nn import STBlock
 from gepc_geo.nn.spatial import BRANCHES
-from gepc_geo.training import checkpoint
+from gepc_geo.utils import state_file
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.resampling import resample_clips
@@ -122,7 +122,7 @@ def learn(
     name, start = "+".join(branches), 0
     path = out / f"{name}-{epochs}.pt"
     if path.exists():
-        state = checkpoint.load(path, kind="action recognition run", version=1)
+        state = state_file.load(path, kind="action recognition run", version=1)
         if state["settings"] != settings:
             raise InputError(
                 f"settings of {path} must be {settings} (or use another --out), got "
@@ -157,7 +157,7 @@ def learn(
                 bar.update(len(index))
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             state |= {"epochs": epoch + 1, "settings": settings}
-            checkpoint.save(state, path, kind="action recognition run", version=1)
+            state_file.save(state, path, kind="action recognition run", version=1)
 
     model.eval()
     x, label = clips(test)

@@ -14,7 +14,7 @@ import pytest
 from pytest import MonkeyPatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gepc_geo.cli import demo
+from gepc_geo.cli.jobs import demo
 from gepc_geo.density import alterations
 from gepc_geo.poses.skeleton import SKELETONS, coco17_to_coco18
 from gepc_geo.poses.tracks import PoseTracks

@@ -67,7 +67,15 @@ def test_kinds_of_blocks_are_those_that_run():
     assert tools <= {"gepc-geo", "python", "torchrun", "sbatch"}
 
 
-@pytest.mark.parametrize("page", COMMANDS, ids=lambda page: page.stem)
+# Exporting the same model to two formats takes long.
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow) if page.stem == "export" else page
+        for page in COMMANDS
+    ],
+    ids=lambda page: page.stem,
+)
 def test_commands_run(page, folder, monkeypatch):
     if page.stem == "commands":
         shrink_demo(monkeypatch)
@@ -142,6 +150,7 @@ def test_commands_of_experiments_name_their_data():
         assert parse(*words)["data"] is not None
 
 
+@pytest.mark.slow
 def test_the_experiment_runs_small_on_real_data(real_data, tmp_path, monkeypatch):
     """The command of the page of experiments, with a small network."""
     monkeypatch.chdir(tmp_path)

@@ -179,7 +179,10 @@ def test_command_writes_a_graph_that_runs_without_the_package(
     (told,) = result.stderr.splitlines()
     assert told.startswith("tracing the graph and writing it as torch, ")
     assert "score [windows] float64 (assignment)" in result.output
-    assert "alarm           1.2500 (assignment), for frames: watch's and report's" in result.output
+    assert (
+        "alarm           1.2500 (assignment), for frames, as in gepc-geo watch and report"
+        in result.output
+    )
     x, _ = keypoints(detector, scored.windows)
     torch.save(x, "x.pt")
     code = (

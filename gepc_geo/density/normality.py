@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -238,10 +239,12 @@ class Normality:
         """Calibrates each mode on scores :math:`[N]` of windows of held-out people."""
         self.calibrators = {mode: TailCalibrator().fit(scores[mode]) for mode in self.modes}
 
-    def extend_calibration(self, scores: dict[str, Tensor]) -> None:
-        """Adds scores :math:`[N]` of further normal windows to the calibration of each mode."""
-        for mode, score in scores.items():
-            self.calibrators[mode] = self.calibrators[mode].extended(score)
+    def with_calibration(self, scores: dict[str, Tensor]) -> Normality:
+        """A copy, calibrated on scores :math:`[N]` of further normal windows too."""
+        extended = {mode: self.calibrators[mode].extended(one) for mode, one in scores.items()}
+        changed = copy.copy(self)
+        changed.calibrators = self.calibrators | extended
+        return changed
 
     def scores(self, points: dict[str, Tensor], person: Tensor | None = None) -> dict[str, Tensor]:
         """Anomaly scores :math:`[N]` float64 by mode; higher is more abnormal.

@@ -18,8 +18,8 @@ from gepc_geo.scoring.encoder import Encoder
 from gepc_geo.scoring.learning import learn
 from gepc_geo.scoring.scorer import WindowScorer, scoring_loader
 from gepc_geo.training.holdout import split_windows
+from gepc_geo.training.network_training import train_network
 from gepc_geo.training.sufficiency import warn_of_rates
-from gepc_geo.training.train import train_network
 from gepc_geo.utils import distributed
 from gepc_geo.utils.checksums import checksum
 from gepc_geo.utils.refitting import refitted

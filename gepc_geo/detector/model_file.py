@@ -16,9 +16,9 @@ from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.scoring.calibration import Calibration
 from gepc_geo.scoring.encoder import Encoder
 from gepc_geo.scoring.scorer import WindowScorer, own_modes
-from gepc_geo.training import checkpoint
 from gepc_geo.training.network import Network
 from gepc_geo.training.precision import PRECISIONS
+from gepc_geo.utils import state_file
 from gepc_geo.utils.device import pick_device
 from gepc_geo.windows.pipeline import InputPipeline
 
@@ -69,7 +69,7 @@ def write_model(path: str | Path, fitted: SavedModel, mode: str) -> None:
             "assignment": network.assignment.state_dict(),
             "precision": network.precision,
         }
-    checkpoint.save(
+    state_file.save(
         {
             "written_by": __version__,
             "options": {**fitted.options.written(), "mode": mode},
@@ -103,7 +103,7 @@ def read_model(path: str | Path, device: str | torch.device) -> SavedModel:
         InputError: The file does not exist, is damaged, or has another kind or version.
     """
     target = pick_device(device)
-    state = checkpoint.load(path, kind=KIND, version=VERSION)
+    state = state_file.load(path, kind=KIND, version=VERSION)
     try:
         options = Options(**Options.read(state["options"], str(path)))
         options.check()

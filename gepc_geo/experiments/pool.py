@@ -81,7 +81,8 @@ def outcomes(
                 process.kill()
             if isinstance(error, BrokenProcessPool):
                 raise InputError(
-                    f"the system must have memory for {jobs} processes (--jobs), got a killed one"
+                    "a worker process was killed, probably for lack of memory: use fewer than "
+                    f"{jobs} --jobs"
                 ) from None
             raise
 

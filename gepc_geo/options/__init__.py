@@ -34,11 +34,9 @@ NETWORK_OPTIONS = (
     *("cluster_lr", "weight_decay", "cluster_weight", "target_updates", "label_tolerance"),
     *("clip_norm", "precision", "compile", "checkpoint_seconds"),
 )
-#: Former options: the value that is still in effect (``None``: none is), and what to use instead.
-REMOVED: dict[str, tuple[Any, str]] = {
+#: Former options: the value that is still in effect, and what to use instead.
+REMOVED: dict[str, tuple[str, str]] = {
     "covariance": ("full", "Gaussians have full covariances"),
-    "latent_dims": (None, "whitened_dims has the number of principal components"),
-    "window": (None, "lengths has the lengths of windows"),
 }
 # Frames a second if the rate is unknown.
 _USUAL_FPS = 24.0
@@ -343,9 +341,12 @@ class Options:
         for name, value in values.items():
             if name in REMOVED:
                 in_effect, instead = REMOVED[name]
-                if in_effect is not None and value == in_effect:
+                if value == in_effect:
                     continue
-                raise InputError(f"{origin} must not have option {name}: {instead}; got {value!r}")
+                raise InputError(
+                    f"{origin} must not have option {name}: {instead}, got {value!r}; "
+                    "train again without it"
+                )
             if name not in by_name:
                 raise InputError(
                     f"{origin} must have only the options {', '.join(by_written_name)}, "

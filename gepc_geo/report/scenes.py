@@ -282,7 +282,7 @@ def nearest_normal(reference: PlacedWindows, places: np.ndarray) -> np.ndarray:
     Args:
         reference: Training windows.
         places: Coordinates, :math:`[N, d]`, from
-            :meth:`gepc_geo.scoring.scorer.WindowScorer.places`.
+            :meth:`gepc_geo.scoring.scorer.WindowScorer.coordinates`.
 
     Returns:
         Indices into ``reference``, :math:`[N, 3]`, nearest first; fewer than 3 columns for fewer

@@ -137,7 +137,8 @@ class WindowScorer:
         """Adds scores of further normal windows, from :meth:`raw`, to the calibration."""
         for length in np.unique(windows.size).tolist():
             at = torch.from_numpy(np.flatnonzero(windows.size == length)).to(self.device)
-            self.normality[length].extend_calibration({m: score[at] for m, score in raw.items()})
+            part = {mode: score[at] for mode, score in raw.items()}
+            self.normality[length] = self.normality[length].with_calibration(part)
 
     @torch.no_grad()
     def raw(

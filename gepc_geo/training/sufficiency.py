@@ -40,9 +40,10 @@ def usable_lengths(windows: PoseWindows, calibration: PoseWindows) -> tuple[int,
         used = [lengths[0]]
     unused = [length for length in lengths if length not in used]
     if unused:
+        counts = " and ".join(f"{length} frames ({count[length]} windows)" for length in unused)
         warn_of_input(
-            f"windows of {' and '.join(map(str, unused))} frames must be of more people, got too "
-            f"few: only windows of {' and '.join(map(str, used))} frames are scored"
+            f"only windows of {' and '.join(map(str, used))} frames are scored: there are too few "
+            f"windows or people for {counts}"
         )
     return tuple(used)
 

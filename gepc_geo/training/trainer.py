@@ -26,12 +26,12 @@ from gepc_geo.nn import STGCAE, SoftAssignment, clustering_loss, reconstruction_
 from gepc_geo.options import Options
 from gepc_geo.training.batches import STAGES, TrainingBatches
 from gepc_geo.training.compiling import Forward, fast
-from gepc_geo.training.expectation import Expectation
+from gepc_geo.training.e_step import Expectation
 from gepc_geo.training.gradients import clipped_gradients
 from gepc_geo.training.precision import autocast, decide, tensor_float
-from gepc_geo.training.resume import TrainingCheckpoint
 from gepc_geo.training.schedule import Convergence, cosine
-from gepc_geo.training.validation import Validation, warn_of_poor
+from gepc_geo.training.training_checkpoint import TrainingCheckpoint
+from gepc_geo.training.validation_loss import Validation, warn_of_poor
 from gepc_geo.utils import distributed
 from gepc_geo.utils.journal import Journal
 from gepc_geo.utils.progress import progress_bar
@@ -117,8 +117,8 @@ class Trainer:
         """
         if self.batch_size < distributed.world():
             raise InputError(
-                f"batch_size must be at least {distributed.world()}, one window for each rank, got "
-                f"{self.batch_size}"
+                f"a batch must have at least {distributed.world()} windows, one for each rank, got "
+                f"{self.batch_size} (batch_size, or all training windows)"
             )
         folder = self.folder if distributed.is_first() else None
         if folder is not None:

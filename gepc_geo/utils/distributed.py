@@ -27,7 +27,7 @@ _ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 # A rank that waits longer than this for another one fails. The time is long because the first rank
 # fits mixtures alone and shares of clips to score are uneven. The other ranks notice a crashed
 # process at once by its closed connections.
-_TIMEOUT = timedelta(hours=12)
+_TIMEOUT = timedelta(hours=2)
 # A rank that ends with bad input waits at most this long for the others.
 _EXIT_TIMEOUT = timedelta(seconds=10)
 

@@ -175,4 +175,4 @@ def test_the_command_prints_a_table_and_writes_results(monkeypatch, tmp_path):
     assert content["rows"] == rows and content["machine"]["torch"] == torch.__version__
     assert content["command"] == "gepc-geo bench --suite mixture --device cpu"
     refused = CliRunner().invoke(main, [*command[:-1], str(tmp_path / "results.txt")])
-    assert refused.exit_code == 2 and "expected .json" in refused.output
+    assert refused.exit_code == 2 and "must have suffix .json" in refused.output

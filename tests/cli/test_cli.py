@@ -661,6 +661,7 @@ def test_poses_with_a_bad_file_among_them(files, tmp_path):
     assert "zz_alphapose_tracked_person.json must have poses of 17 (coco17)" in line
 
 
+@pytest.mark.slow
 def test_a_runs_model_stands_for_the_run(files, tmp_path):
     """RUN/model.pt is RUN, as info takes it; a copy of another name is a model without a run."""
     folder = tmp_path / "run"
@@ -768,7 +769,7 @@ def test_interrupted_demo_says_how_to_go_on(tmp_path, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gepc_geo.cli.demo.run_demo", interrupt)
+    monkeypatch.setattr("gepc_geo.cli.jobs.demo.run_demo", interrupt)
     result = run("demo", "--out", tmp_path)
     assert result.exit_code == 130
     assert "the same command resumes" in result.output

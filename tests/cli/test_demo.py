@@ -8,11 +8,11 @@ import torch
 from helpers import NETWORK
 
 from gepc_geo import GEPC
-from gepc_geo.cli.demo import run_demo
+from gepc_geo.cli.jobs.demo import run_demo
 from gepc_geo.cli.run import Run
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options
-from gepc_geo.training import checkpoint
+from gepc_geo.utils import state_file
 
 CROWD = dict(train_clips=12, test_clips=9, frames_per_clip=48)
 SMALL = Options(
@@ -43,14 +43,14 @@ def test_a_finished_demo_shows_the_same_again_without_training(finished, monkeyp
 
 def test_an_interrupted_demo_goes_on_from_its_checkpoint(finished, tmp_path, monkeypatch):
     folder, first = finished
-    save = checkpoint.save
+    save = state_file.save
 
     def interrupt(content, path, **marks):
         save(content, path, **marks)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", interrupt)
+        patch.setattr(state_file, "save", interrupt)
         with pytest.raises(KeyboardInterrupt):
             demo(tmp_path)
     assert Run(tmp_path).checkpoint.exists() and not Run(tmp_path).model.exists()

@@ -160,7 +160,7 @@ def test_files_that_are_no_parts_are_refused(files, tmp_path):
     np.savez(bad, **arrays)
     assert kind in refused("merge", bad, "--out", out)
     bad.write_bytes(one.read_bytes()[:200])
-    assert "not a readable part of a score table" in refused("merge", bad, "--out", out)
+    assert "must be a part of a score table" in refused("merge", bad, "--out", out)
     assert "o.txt must have suffix .csv or .npz, got '.txt'" in refused(
         "merge", one, "--out", "o.txt"
     )

@@ -21,7 +21,7 @@ from streams import SEVERAL, SMALL, all_joints, line, lines_of, small_run
 
 from gepc_geo import InputError, OnlineScorer
 from gepc_geo.cli import main
-from gepc_geo.cli import watch as watch_module
+from gepc_geo.cli.jobs import watch as watch_module
 from gepc_geo.cli.lines import Log
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.streaming.alerts import Alert
@@ -323,7 +323,7 @@ def test_missing_joints_may_be_null(folder):
     rows = scorer.check(watch_module.parse_frame(json.dumps(values), detector)).rows
     assert rows[0, 0].tolist() == [3, 4, 1]
     joints[0] = [None, None, 0.5]
-    with pytest.raises(InputError, match="expected numbers"):
+    with pytest.raises(InputError, match="keypoints must have numbers, got null"):
         scorer.check(watch_module.parse_frame(json.dumps(values), detector))
 
 

@@ -132,7 +132,7 @@ def test_the_published_method_with_this_experiments_windows(actions):
     changed = {name for name, value in found.to_dict().items() if value != paper[name]}
     assert changed == {"frames", "stride", "batch_size", "budget", "precision", "random_state"}
     assert (found.clusters, found.frames, found.random_state, found.scale) == (20, 12, 3, "image")
-    with pytest.warns(InputWarning, match="has no image size"):
+    with pytest.warns(InputWarning, match="must have an image size"):
         assert published(given, actions.with_(image_size=None)).scale == "rms"
     converged = published(replace(given, budget=None, patience=40), actions)
     assert (converged.budget, converged.patience) == (None, 40)

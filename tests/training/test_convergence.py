@@ -14,11 +14,11 @@ from helpers import NETWORK
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.errors import InputWarning
 from gepc_geo.scoring.scorer import scoring_loader
-from gepc_geo.training import checkpoint
 from gepc_geo.training.holdout import hold_out
-from gepc_geo.training.resume import KIND, VERSION
 from gepc_geo.training.trainer import Trainer
-from gepc_geo.training.validation import Validation
+from gepc_geo.training.training_checkpoint import KIND, VERSION
+from gepc_geo.training.validation_loss import Validation
+from gepc_geo.utils import state_file
 
 SMALL = {
     **NETWORK,
@@ -78,7 +78,7 @@ def test_it_ends_by_patience_and_keeps_the_best(whole):
 
 def test_clustering_has_its_share_of_the_steps(whole):
     _, folder = whole
-    state = checkpoint.load(folder / "checkpoint.pt", kind=KIND, version=VERSION)
+    state = state_file.load(folder / "checkpoint.pt", kind=KIND, version=VERSION)
     first, second = state["steps"]["reconstruction"], state["steps"]["clustering"]
     assert second == int(first / 3) and state["best"] is None
     last = rows(folder)[-1]
@@ -104,7 +104,7 @@ def test_a_run_that_was_stopped_ends_as_an_uninterrupted_one(
             pytest.skip("nothing is kept there that would not be kept early")
         folder = tmp_path / "whole"
         detector = GEPC(**options).fit(walkers, run=folder, device="cpu")
-    state = checkpoint.load(folder / "checkpoint.pt", kind=KIND, version=VERSION)
+    state = state_file.load(folder / "checkpoint.pt", kind=KIND, version=VERSION)
     stop = 3 if when == "early" else state["steps"]["reconstruction"] - 1
     step, mean = Trainer._step, Validation.loss_of_mean
 
@@ -204,8 +204,8 @@ def test_the_share_is_saved(whole, tmp_path):
 
 
 def test_checkpoints_of_older_versions_are_refused(whole, walkers, tmp_path):
-    state = checkpoint.load(whole[1] / "checkpoint.pt", kind=KIND, version=VERSION)
-    checkpoint.save(
+    state = state_file.load(whole[1] / "checkpoint.pt", kind=KIND, version=VERSION)
+    state_file.save(
         state | {"version": VERSION - 1}, tmp_path / "checkpoint.pt", kind=KIND, version=0
     )
     with pytest.raises(InputError, match=rf"version {VERSION}, got {VERSION - 1}: train again"):

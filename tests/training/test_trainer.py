@@ -20,10 +20,10 @@ from gepc_geo.nn.attention import ATTENTIONS
 from gepc_geo.options import Options
 from gepc_geo.poses.skeleton import SKELETONS
 from gepc_geo.scoring.scorer import scoring_loader
-from gepc_geo.training import checkpoint
 from gepc_geo.training.network import autoencoder, window_residual
-from gepc_geo.training.resume import KIND, VERSION
 from gepc_geo.training.trainer import Trainer
+from gepc_geo.training.training_checkpoint import KIND, VERSION
+from gepc_geo.utils import state_file
 from gepc_geo.windows.pipeline import InputPipeline
 
 SMALL = {
@@ -84,12 +84,12 @@ def test_killed_run_resumes_to_the_same_weights(stage, whole, walkers, tmp_path)
             break
         time.sleep(0.002)
     assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-    assert checkpoint.load(run / "checkpoint.pt", kind=KIND, version=VERSION)["stage"] == stage
+    assert state_file.load(run / "checkpoint.pt", kind=KIND, version=VERSION)["stage"] == stage
     # As if the kill had come in the middle of writing.
     (run / ".checkpoint.pt.left-over.pt").write_bytes(b"half")
     GEPC(**options).fit(PoseTracks.load(poses), run=run, device="cpu", resume=True)
     assert not list(run.glob(".*"))
-    resumed = checkpoint.load(run / "checkpoint.pt", kind=KIND, version=VERSION)
+    resumed = state_file.load(run / "checkpoint.pt", kind=KIND, version=VERSION)
     assert resumed["stage"] == "done"
     assert_same(
         {
@@ -174,7 +174,7 @@ def test_weights_that_are_no_numbers_are_never_kept(stage, seconds, walkers, tmp
     assert path.exists() == (f"the last good checkpoint is {path}" in str(error.value))
     assert path.exists() == (seconds == 0 or stage == "clustering")
     if path.exists():
-        state = checkpoint.load(path, kind=KIND, version=VERSION)
+        state = state_file.load(path, kind=KIND, version=VERSION)
         assert state["stage"] == stage or seconds > 0
         assert all(value.isfinite().all() for value in state["model"].values())
 

@@ -29,8 +29,8 @@ def demo(out: Path, device: str, **flags: Any) -> None:
 
         gepc-geo demo --out runs/demo
     """
-    from gepc_geo.cli.demo import NOT_COUNTED, run_demo, write_report
-    from gepc_geo.cli.evaluate import write_evaluation
+    from gepc_geo.cli.jobs.demo import NOT_COUNTED, run_demo, write_report
+    from gepc_geo.cli.jobs.evaluate import write_evaluation
 
     options = resolve(flags, None, "default", base=DEMO)
     try:

@@ -54,7 +54,7 @@ def evaluate(
         gepc-geo evaluate runs/mine poses/test --labels poses/masks --out metrics.json
     """
     from gepc_geo.cli.classes import checked_classes
-    from gepc_geo.cli.evaluate import show, write_evaluation
+    from gepc_geo.cli.jobs.evaluate import show, write_evaluation
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.evaluator import evaluate as measure

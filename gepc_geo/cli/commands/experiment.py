@@ -148,7 +148,7 @@ def coarse(**given: Any) -> None:
 
         gepc-geo experiment coarse --dataset penn_action --data penn_action --out runs/coarse
     """
-    from gepc_geo.cli.experiment import run_coarse
+    from gepc_geo.cli.jobs.experiment import run_coarse
 
     run_coarse(given)
 
@@ -162,7 +162,7 @@ def fine(**given: Any) -> None:
 
         gepc-geo experiment fine --data shanghaitech_boxes --out runs/fine
     """
-    from gepc_geo.cli.experiment import run_fine
+    from gepc_geo.cli.jobs.experiment import run_fine
 
     run_fine(given)
 
@@ -177,7 +177,7 @@ def streams(**given: Any) -> None:
 
         gepc-geo experiment streams --data penn_action --out runs/streams
     """
-    from gepc_geo.cli.experiment import run_streams
+    from gepc_geo.cli.jobs.experiment import run_streams
 
     run_streams(given)
 
@@ -200,7 +200,7 @@ def noise(**given: Any) -> None:
 
         gepc-geo experiment noise --dataset nw_ucla --data nw_ucla --out runs/noise
     """
-    from gepc_geo.cli.experiment import run_noise
+    from gepc_geo.cli.jobs.experiment import run_noise
 
     run_noise(given)
 
@@ -216,6 +216,6 @@ def ablation(**given: Any) -> None:
 
         gepc-geo experiment ablation --dataset nw_ucla --data nw_ucla --out runs/ablation
     """
-    from gepc_geo.cli.experiment import run_ablation
+    from gepc_geo.cli.jobs.experiment import run_ablation
 
     run_ablation(given)

@@ -28,7 +28,7 @@ def info(
         gepc-geo info poses/train
     """
     from gepc_geo.cli.classes import select_classes
-    from gepc_geo.cli.info import show_files, show_model, show_poses
+    from gepc_geo.cli.jobs.info import show_files, show_model, show_poses
     from gepc_geo.cli.reading import read_whole
     from gepc_geo.cli.run import Run
     from gepc_geo.detector.gepc import GEPC

@@ -57,8 +57,8 @@ def report(
         gepc-geo report runs/mine poses/test --labels poses/masks --out report.html
     """
     from gepc_geo.cli.classes import checked_classes
+    from gepc_geo.cli.jobs.report import training_poses
     from gepc_geo.cli.reading import read_data
-    from gepc_geo.cli.report import training_poses
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.tables import ScoreOptions
     from gepc_geo.report import gather, plotting_script, write_page

@@ -52,6 +52,6 @@ def watch(run: Path, fps: float | None, device: str) -> None:
 
         gepc-geo watch runs/mine < frames.jsonl > alerts.jsonl
     """  # noqa: D301
-    from gepc_geo.cli.watch import watch_input
+    from gepc_geo.cli.jobs.watch import watch_input
 
     watch_input(run, fps, device)

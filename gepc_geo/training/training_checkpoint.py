@@ -9,12 +9,11 @@ from typing import Any
 
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options
-from gepc_geo.training import checkpoint
-from gepc_geo.utils import distributed
+from gepc_geo.utils import distributed, state_file
 from gepc_geo.windows.dataset import PoseWindows
 
 #: Kind and version of a training checkpoint.
-KIND, VERSION = "gepc_geo training checkpoint", 7
+KIND, VERSION = "gepc_geo training checkpoint", 8
 # With several ranks: steps between two messages about the clock of the first rank.
 _ASK_STEPS = 10
 
@@ -70,7 +69,7 @@ class TrainingCheckpoint:
     def _write(self, state: dict[str, Any]) -> None:
         if self.path is not None:
             content = {"options": self._options, "data": self._data, **state}
-            checkpoint.save(content, self.path, kind=KIND, version=VERSION)
+            state_file.save(content, self.path, kind=KIND, version=VERSION)
 
     def read(self) -> dict[str, Any] | None:
         """Reads the state; ``None`` if there is no file.
@@ -80,7 +79,7 @@ class TrainingCheckpoint:
         """
         if self.path is None or not self.exists:
             return None
-        state = checkpoint.load(self.path, kind=KIND, version=VERSION)
+        state = state_file.load(self.path, kind=KIND, version=VERSION)
         own, stored = self._data, state["data"]
         if stored != own:
             raise InputError(

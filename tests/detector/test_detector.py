@@ -21,8 +21,8 @@ from gepc_geo.options.presets import preset_changes
 from gepc_geo.scoring.aggregation import person_frame_scores
 from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.scoring.scorer import scoring_loader
-from gepc_geo.training import checkpoint
 from gepc_geo.training.holdout import hold_out
+from gepc_geo.utils import state_file
 from gepc_geo.windows.loader import WindowLoader
 
 SMALL = {
@@ -83,7 +83,9 @@ def test_the_default_has_lengths_in_seconds_and_no_network(default, crowd):
     alone = default.window_scores(crowd, ("combined",)).scores
     assert list(alone) == ["combined"] and np.array_equal(alone["combined"], scores["combined"])
     for ask in (default.embed, default.soft_assignment, default.score_samples):
-        with pytest.raises(InputError, match=r"this detector has no network, expected one fitted"):
+        with pytest.raises(
+            InputError, match=r"must be fitted with a mode of .*, got one without a network"
+        ):
             ask(crowd)
     with pytest.raises(InputError, match=r"mode is 'latent'; this detector has no network"):
         default.decision_function(crowd, "latent")
@@ -135,7 +137,7 @@ def test_a_person_frame_has_the_mean_of_its_lengths(default, crowd):
 
 def test_lengths_that_hardly_a_track_has_are_left_out(walkers):
     short = walkers.rows(walkers.frame < 30)
-    with pytest.warns(InputWarning, match=r"windows of 48 frames must be of more people"):
+    with pytest.warns(InputWarning, match=r"too few windows or people for 48 frames"):
         detector = GEPC(stride=4, score_stride=3).fit(short, device="cpu")
     assert detector.lengths_ == (12, 24)
     assert set(detector.windows(walkers).lengths) == {12, 24}
@@ -158,7 +160,7 @@ def test_a_length_of_few_people_does_not_drown_the_others(longer):
     short = longer.frame < 30
     one = (longer.clip == 0) & (longer.track == longer.track[longer.clip == 0][0])
     for rows, kept in ((short | one, (12, 24)), (one, (12,))):
-        with pytest.warns(InputWarning, match="windows of .* frames must be of more people"):
+        with pytest.warns(InputWarning, match="too few windows or people for .* frames"):
             scores = normal_scores(longer.rows(rows))
         assert tuple(scores) == kept
     for train in (longer, simulate_crowd("train", num_clips=4, frames_per_clip=60, random_state=3)):
@@ -359,15 +361,15 @@ def test_other_files_and_versions_are_refused(detector, tmp_path):
     torch.save({"state_dict": {}}, path)
     with pytest.raises(InputError, match=r"must be a gepc_geo model, got another kind of file"):
         GEPC.load(path)
-    checkpoint.save({}, path, kind=KIND, version=VERSION + 1)
+    state_file.save({}, path, kind=KIND, version=VERSION + 1)
     with pytest.raises(InputError, match=rf"must have version {VERSION}, got {VERSION + 1}"):
         GEPC.load(path)
-    checkpoint.save({}, path, kind=KIND, version=VERSION - 1)
+    state_file.save({}, path, kind=KIND, version=VERSION - 1)
     with pytest.raises(
         InputError, match=rf"version {VERSION}, got {VERSION - 1}: train again with"
     ):
         GEPC.load(path)
-    checkpoint.save({"options": {}}, path, kind=KIND, version=VERSION)
+    state_file.save({"options": {}}, path, kind=KIND, version=VERSION)
     with pytest.raises(InputError, match=r"must be a complete gepc_geo model, got an error"):
         GEPC.load(path)
 

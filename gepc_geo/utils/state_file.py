@@ -57,9 +57,9 @@ def load(path: str | Path, *, kind: str, version: int) -> dict[str, Any]:
         raise InputError(f"{path} must be a {kind}, got another kind of file")
     found = content.get("version")
     if found != version:
-        older = isinstance(found, int) and found < version
+        newer = isinstance(found, int) and found > version
         raise InputError(
             f"{path} must have version {version}, got {found!r:.20}"
-            + (": train again with this version of gepc_geo" if older else "")
+            + (": update gepc_geo" if newer else ": train again with this version of gepc_geo")
         )
     return content
