@@ -22,7 +22,8 @@ import numpy as np
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.evaluation.tables import ScoreOptions, score_table
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import score_table
 from gepc_geo.options import MODES
 from gepc_geo.report import can_plot, plot_lines
 from gepc_geo.utils.files import check_destination

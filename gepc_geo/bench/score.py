@@ -27,7 +27,8 @@ from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.density.neighbours import NearestDistance
 from gepc_geo.density.normality import combine_views
 from gepc_geo.detector.gepc import GEPC
-from gepc_geo.evaluation.tables import ScoreOptions, score_table
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import score_table
 from gepc_geo.poses.sharding import clip_range
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.aggregation import frame_scores, person_frame_scores

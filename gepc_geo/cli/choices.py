@@ -17,7 +17,7 @@ WRITABLE = (
     *("native", "alphapose-tracks", "coco-results", "openpose", "ultralytics-labels", "mmpose"),
     *("mediapipe", "kinetics-skeleton", "ntu", "pyskl", "deeplabcut", "csv"),
 )
-#: Kinds of rows of a score table (:data:`gepc_geo.evaluation.tables.LEVELS`).
+#: Kinds of rows of a score table (:data:`gepc_geo.evaluation.score_options.LEVELS`).
 LEVELS = ("joint", "window", "person", "frame", "clip")
 #: Aggregations of window scores to frames (:data:`gepc_geo.scoring.aggregation.PROTOCOLS`).
 PROTOCOLS = ("corrected", "reference")

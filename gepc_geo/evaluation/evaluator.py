@@ -11,15 +11,8 @@ import numpy as np
 from gepc_geo.detector.estimator import Estimator
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.evaluation.tables import (
-    ScoreOptions,
-    check_level,
-    check_options,
-    clip_level,
-    clips_of,
-    frame_level,
-    frames_of,
-)
+from gepc_geo.evaluation.score_options import ScoreOptions, check_level, check_options
+from gepc_geo.evaluation.tables import clip_level, clips_of, frame_level, frames_of
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.scoring.metrics import (
     auc,
@@ -97,7 +90,7 @@ def evaluate(
     Raises:
         InputError: The poses have no labels, or labels of one kind only; ``detector`` is no fitted
             detector or competitor; an option does not apply (see
-            :func:`~gepc_geo.evaluation.tables.check_level`).
+            :func:`~gepc_geo.evaluation.score_options.check_level`).
     """
     options = ScoreOptions() if options is None else options
     check_tracks(tracks)

@@ -14,15 +14,8 @@ import numpy as np
 from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.evaluation.tables import (
-    LEVELS,
-    ScoreOptions,
-    check_level,
-    join_tables,
-    score_table,
-    smooth_frames,
-    write_table,
-)
+from gepc_geo.evaluation.score_options import LEVELS, ScoreOptions, check_level
+from gepc_geo.evaluation.tables import join_tables, score_table, smooth_frames, write_table
 from gepc_geo.poses.sharding import Shard, clip_range
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.utils import distributed
@@ -57,7 +50,7 @@ def origin(
     Args:
         model: The detector's file.
         tracks: All clips, of every shard.
-        level: One of :data:`~gepc_geo.evaluation.tables.LEVELS`.
+        level: One of :data:`~gepc_geo.evaluation.score_options.LEVELS`.
         options: Aggregation of window scores; ``mode`` must not be ``None``.
         labels: Labels of all clips or frames, or ``None``.
     """
@@ -97,15 +90,15 @@ def score_shard(
     Args:
         detector: A fitted detector.
         tracks: All clips, of every shard.
-        level: One of :data:`~gepc_geo.evaluation.tables.LEVELS`.
+        level: One of :data:`~gepc_geo.evaluation.score_options.LEVELS`.
         options: Aggregation of window scores.
         labels: Labels of all clips or frames, or ``None``.
         shard: The shard to score.
         quiet: Show no progress. (default: :obj:`True`)
 
     Raises:
-        InputError: As :func:`~gepc_geo.evaluation.tables.check_level`; a score is not finite. An
-            error on one rank is raised on all ranks.
+        InputError: As :func:`~gepc_geo.evaluation.score_options.check_level`; a score is not
+            finite. An error on one rank is raised on all ranks.
     """
     with distributed.raise_on_all_ranks():
         check_level(detector, level, options)
@@ -136,7 +129,7 @@ def score_all(
     Args:
         detector: A fitted detector.
         tracks: The poses.
-        level: One of :data:`~gepc_geo.evaluation.tables.LEVELS`.
+        level: One of :data:`~gepc_geo.evaluation.score_options.LEVELS`.
         options: Aggregation of window scores.
         labels: Labels of all clips or frames, or ``None``.
         quiet: Show no progress. (default: :obj:`True`)

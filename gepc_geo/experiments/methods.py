@@ -12,7 +12,8 @@ from gepc_geo.baselines import COMPETITORS, SoftmaxDirichlet
 from gepc_geo.detector.estimator import Estimator
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.evaluation.tables import ScoreOptions, clips_of, frames_of
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import clips_of, frames_of
 from gepc_geo.options import Options
 from gepc_geo.options.presets import preset_changes
 from gepc_geo.poses.tracks import PoseTracks

@@ -12,7 +12,8 @@ import numpy as np
 from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.evaluation.evaluator import clip_labels, frame_threshold
-from gepc_geo.evaluation.tables import ScoreOptions, check_level, clip_level, frame_level
+from gepc_geo.evaluation.score_options import ScoreOptions, check_level
+from gepc_geo.evaluation.tables import clip_level, frame_level
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.curves import histogram, quality
 from gepc_geo.report.encode import merge_close, pack, thin

@@ -12,7 +12,8 @@ from scipy.ndimage import grey_closing
 
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.evaluation.tables import ScoreOptions, frame_level
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import frame_level
 from gepc_geo.options import MODES
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.metrics import runs

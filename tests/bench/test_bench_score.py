@@ -13,7 +13,8 @@ from gepc_geo import GEPC
 from gepc_geo.bench import score
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.density.mixture import DirichletProcessMixture
-from gepc_geo.evaluation.tables import ScoreOptions, score_table
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import score_table
 
 CPU = torch.device("cpu")
 

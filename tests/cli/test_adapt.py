@@ -14,7 +14,8 @@ from gepc_geo import GEPC
 from gepc_geo.cli import main
 from gepc_geo.cli.run import Run
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.evaluation.tables import ScoreOptions, frame_level
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import frame_level
 from gepc_geo.streaming.alerts import Alert, read_events
 
 

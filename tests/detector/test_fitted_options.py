@@ -17,7 +17,8 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.detector.estimator import NotFittedError
 from gepc_geo.detector.fitted import FittedDetector
 from gepc_geo.evaluation.evaluator import evaluate
-from gepc_geo.evaluation.tables import ScoreOptions, frame_level
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import frame_level
 from gepc_geo.export import ScoringGraph, example
 from gepc_geo.options import MODES, NAMES, Options
 from gepc_geo.scoring.joint_shares import input_shares

@@ -14,13 +14,8 @@ from gepc_geo.baselines import COMPETITORS, MotionMixture, NearestNeighbour
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.evaluation.evaluator import clip_labels, evaluate
-from gepc_geo.evaluation.tables import (
-    ScoreOptions,
-    clip_level,
-    frame_level,
-    score_table,
-    write_table,
-)
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import clip_level, frame_level, score_table, write_table
 from gepc_geo.experiments import methods
 from gepc_geo.export import export
 from gepc_geo.options import MODES, Options

@@ -8,7 +8,8 @@ from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError
 from gepc_geo.density.tail_calibration import TailCalibrator
-from gepc_geo.evaluation.tables import LEVELS, ScoreOptions, clip_level, frame_level, score_table
+from gepc_geo.evaluation.score_options import LEVELS, ScoreOptions
+from gepc_geo.evaluation.tables import clip_level, frame_level, score_table
 
 
 @pytest.fixture(scope="module")

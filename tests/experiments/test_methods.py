@@ -11,7 +11,7 @@ from helpers import NETWORK
 from gepc_geo import GEPC
 from gepc_geo.baselines import COMPETITORS, ActionClassifier, LatentSVM, NearestNeighbour
 from gepc_geo.errors import InputError, InputWarning
-from gepc_geo.evaluation.tables import ScoreOptions
+from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.tables import clip_level as clips_of_detector
 from gepc_geo.evaluation.tables import frame_level as frames_of_detector
 from gepc_geo.experiments import METHODS, choose_methods, methods

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.density.normality import combine_views
 from gepc_geo.evaluation import tables as levels
-from gepc_geo.evaluation.tables import ScoreOptions, score_table
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import score_table
 from gepc_geo.poses.sharding import Shard, clip_range, split_clips
 from gepc_geo.scoring.scorer import scoring_loader
 

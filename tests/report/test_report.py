@@ -13,7 +13,8 @@ import pytest
 
 from gepc_geo import InputError, Skeleton
 from gepc_geo.evaluation.evaluator import evaluate
-from gepc_geo.evaluation.tables import ScoreOptions, frame_level, score_table
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import frame_level, score_table
 from gepc_geo.report import gather, make_page, write_page
 from gepc_geo.report.content import _alarms
 from gepc_geo.report.curves import histogram, quality

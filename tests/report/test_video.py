@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageSequence
 
 from gepc_geo import InputError, PoseTracks, Skeleton
-from gepc_geo.evaluation.tables import ScoreOptions, score_table, write_table
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import score_table, write_table
 from gepc_geo.report.paint import colours, share_colours
 from gepc_geo.report.video import person_scores, read_scores, render
 

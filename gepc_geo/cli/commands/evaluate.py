@@ -58,7 +58,7 @@ def evaluate(
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.evaluator import evaluate as measure
-    from gepc_geo.evaluation.tables import ScoreOptions
+    from gepc_geo.evaluation.score_options import ScoreOptions
     from gepc_geo.utils.files import check_destination
 
     if out.suffix != ".json":

@@ -60,7 +60,7 @@ def report(
     from gepc_geo.cli.jobs.report import training_poses
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
-    from gepc_geo.evaluation.tables import ScoreOptions
+    from gepc_geo.evaluation.score_options import ScoreOptions
     from gepc_geo.report import gather, plotting_script, write_page
     from gepc_geo.utils.files import check_destination
 

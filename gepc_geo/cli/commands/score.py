@@ -112,8 +112,9 @@ def score(
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.evaluator import clip_labels
+    from gepc_geo.evaluation.score_options import ScoreOptions
     from gepc_geo.evaluation.sharded import origin, score_all, score_shard, write_part
-    from gepc_geo.evaluation.tables import ScoreOptions, write_table
+    from gepc_geo.evaluation.tables import write_table
     from gepc_geo.poses.sharding import Shard
     from gepc_geo.utils import distributed
     from gepc_geo.utils.files import check_destination

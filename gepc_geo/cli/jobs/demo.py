@@ -15,7 +15,8 @@ from gepc_geo.datasets.simulate import write_crowd
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.evaluator import Evaluation, evaluate
-from gepc_geo.evaluation.tables import ScoreOptions, frame_level, score_table, write_table
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.tables import frame_level, score_table, write_table
 from gepc_geo.io import read
 from gepc_geo.io.labels import read_frame_labels
 from gepc_geo.options import Options
