@@ -53,7 +53,7 @@ def test_action_recognition_goes_on_where_it_was_stopped(few_clips, tmp_path, mo
     )
     assert all((one["model"][key] == other["model"][key]).all() for key in one["model"])
     again = recognise(module, few_clips, tmp_path / "parts", "--epochs", 3, "--seed", 1)
-    assert again.exit_code == 2 and "is of a run with" in again.stderr
+    assert again.exit_code == 2 and "or use another --out" in again.stderr
 
 
 @pytest.mark.slow
