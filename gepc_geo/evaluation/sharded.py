@@ -198,7 +198,7 @@ def join_parts(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
     for number in range(1, count + 1):
         if number not in parts:
             raise InputError(
-                f"PART must be all {count} shards, got {len(parts)} without shard "
+                f"all {count} shards must be given, got {len(parts)} without shard "
                 f"{Shard(number, count)}"
             )
     tables = [parts[number][1] for number in range(1, count + 1)]

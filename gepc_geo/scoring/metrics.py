@@ -27,7 +27,7 @@ def _labelled(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nd
     abnormal = int(labels.sum())
     if not 0 < abnormal < len(labels):
         raise InputError(
-            f"labels must have abnormal and normal ones, got {abnormal} abnormal of {len(labels)}"
+            f"labels must be abnormal (1) and normal (0), got {abnormal} abnormal of {len(labels)}"
         )
     return labels, scores
 

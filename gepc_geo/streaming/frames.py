@@ -114,18 +114,20 @@ def checked(frame: Frame, pipeline: InputPipeline) -> CheckedFrame:
                 + f", got {list(array.shape)}"
             )
         arrays[name] = array.astype(np.float32)
-    if not (arrays["confidence"] >= 0).all():
-        raise InputError(f"{where}: confidence must be from 0 to 1, got a value below 0 or NaN")
+    wrong = arrays["confidence"][~(arrays["confidence"] >= 0)]
+    if wrong.size:
+        raise InputError(f"{where}: confidence must be from 0 to 1, got {wrong[0]:g}")
     # Some pose estimators give a little more than 1.
     arrays["confidence"] = np.minimum(arrays["confidence"], 1)
     seen = arrays["confidence"] > 0
     # Coordinates of unseen joints have no meaning.
     arrays["keypoints"][~seen] = 0
     for name in ("keypoints", "features"):
-        if not (np.abs(arrays[name]) <= MAX_VALUE).all():
+        wrong = arrays[name][~(np.abs(arrays[name]) <= MAX_VALUE)]
+        if wrong.size:
             raise InputError(
                 f"{where}: {name} must be finite and at most {MAX_VALUE:g} (confidence 0 marks a "
-                "missing joint), got another value"
+                f"missing joint), got {wrong[0]:g}"
             )
     size = np.full(2, np.nan, np.float32)
     if frame.image_size is not None:

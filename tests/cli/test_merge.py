@@ -108,7 +108,7 @@ def test_parts_that_do_not_fit_together_are_refused(files, tmp_path, walkers):
     def merge(*parts: Path) -> str:
         return refused("merge", *parts, "--out", out)
 
-    assert "PART must be all 3 shards, got 2 without shard 2/3" in merge(three, one)
+    assert "all 3 shards must be given, got 2 without shard 2/3" in merge(three, one)
     line = merge(one, two, three, two)
     assert f"p1.npz must be another shard than {two}, got 2/3 twice" in line
     path = other(*data[:2], "--shard", "2/2")

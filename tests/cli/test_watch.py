@@ -210,11 +210,11 @@ def test_a_file_that_is_no_stream_is_refused(folder):
     result = watch(folder, "frame,x,y\n" * 1000)
     assert result.exit_code == 2
     told = result.stderr.splitlines()
-    assert sum("is ignored: it must be a frame" in line for line in told) == 20
+    assert sum("is ignored: could not read the frame" in line for line in told) == 20
     assert "warning: 1000 lines are ignored" in told
     assert told[-1].startswith(
         "Error: standard input must have lines of frames (gepc-geo score reads files of poses), "
-        "got 1000 other lines (line 1: it must be a frame"
+        "got 1000 other lines (line 1: could not read the frame"
     )
     good = watch(folder, "\n".join(["x"] * 27 + jumping("gate", 2)))
     assert "warning: 27 lines are ignored" in good.stderr.splitlines()
@@ -246,8 +246,8 @@ def test_broken_lines_are_told_of_in_words_of_json(folder):
         "frame number of camera '' must be a whole number from 0, got null",
         f"{at}: person id must be a whole number, got 1.5",
         f"{at}: person id must be a whole number, got [1]",
-        "it must be a frame, got an error: a person must be a JSON object",
-        "it must be a frame, got an error: keypoints must be a list",
+        "could not read the frame: a person must be a JSON object",
+        "could not read the frame: keypoints must be a list",
         f"{at}: keypoints must have numbers, got '1'",
         f"{at}: keypoints must have numbers, got null",
     ]

@@ -306,8 +306,8 @@ def test_log_density_has_gradients():
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (torch.full((5, 2), torch.nan), "finite values, got NaN or infinity"),
-        (torch.zeros(2, 2), "at least 3 rows .*, got 2"),
+        (torch.full((5, 2), torch.nan), "x must be finite, got NaN or infinity"),
+        (torch.zeros(2, 2), "rows of the mixture must be at least 3 .*, got 2"),
         (torch.zeros(5), "2 dimensions .*, got 1"),
     ],
 )
@@ -331,7 +331,7 @@ def test_parameters_and_columns_that_do_not_fit():
     mixture = DirichletProcessMixture(2).fit(x)
     with pytest.raises(InputError, match="2 columns, got 3"):
         mixture.score_samples(torch.zeros(4, 3))
-    with pytest.raises(InputError, match="rows that are proportions"):
+    with pytest.raises(InputError, match="rows of x must be proportions"):
         DirichletProcessMixture(2, components="dirichlet").fit(x)
 
 

@@ -70,7 +70,7 @@ def test_frame_metrics():
 
 def test_one_kind_of_labels_is_refused():
     with pytest.raises(
-        InputError, match="labels must have abnormal and normal ones, got 0 abnormal of 3"
+        InputError, match=r"labels must be abnormal \(1\) and normal \(0\), got 0 abnormal of 3"
     ):
         auc(np.zeros(3), np.ones(3))
     with pytest.raises(InputError, match="scores must be finite, got NaN or infinity"):

@@ -65,7 +65,8 @@ def evaluate(
         raise InputError(f"{out} must have suffix .json, got {out.suffix!r}")
     if labels is not None and normal is not None:
         raise InputError(
-            f"labels must be --labels (of frames) or --normal (of clips), got {labels} and {normal}"
+            "only one of --labels (of frames) and --normal (of clips) must be given, got "
+            f"{labels} and {normal}"
         )
     check_destination(out)
     Run.of(run).check()

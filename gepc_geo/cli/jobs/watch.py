@@ -276,7 +276,7 @@ def parse_frame(line: str, detector: GEPC) -> Frame:
         raise InputError(f"a frame must have frame and people, got no {error}") from None
     except (TypeError, AttributeError, ValueError, RecursionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"it must be a frame, got an error: {reason}") from None
+        raise InputError(f"could not read the frame: {reason}") from None
 
 
 def _confidence(joint: list[Any]) -> Any:

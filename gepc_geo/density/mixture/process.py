@@ -113,7 +113,7 @@ class DirichletProcessMixture:
         x = self._check(x)
         if len(x) < self.n_components:
             raise InputError(
-                f"the mixture must get at least {self.n_components} rows (n_components), "
+                f"rows of the mixture must be at least {self.n_components} (n_components), "
                 f"got {len(x)}"
             )
         generator = torch.Generator().manual_seed(self.random_state)
@@ -272,10 +272,10 @@ class DirichletProcessMixture:
     def _check(self, x: Tensor) -> Tensor:
         """Checks rows with one read from the device; returns them in float64."""
         if x.dim() != 2:
-            raise InputError(f"the mixture must get 2 dimensions (rows, columns), got {x.dim()}")
+            raise InputError(f"x must have 2 dimensions (rows, columns), got {x.dim()}")
         fitted = getattr(self, "components_", None)
         if fitted is not None and x.size(1) != self._size:
-            raise InputError(f"the mixture must get {self._size} columns, got {x.size(1)}")
+            raise InputError(f"x must have {self._size} columns, got {x.size(1)}")
         x = x.double()
         rows = x.detach()
         checks = [rows.isfinite().all()]
@@ -283,10 +283,10 @@ class DirichletProcessMixture:
             checks.append(((rows.sum(1) - 1).abs() <= 1e-4).all() & (rows >= 0).all())
         finite, *proportions = torch.stack(checks).tolist()
         if not finite:
-            raise InputError("the mixture must get finite values, got NaN or infinity")
+            raise InputError("x must be finite, got NaN or infinity")
         if not all(proportions):
             raise InputError(
-                "the mixture must get rows that are proportions (sum 1), got other rows"
+                "rows of x must be proportions (at least 0, sum 1) with components dirichlet"
             )
         return x
 

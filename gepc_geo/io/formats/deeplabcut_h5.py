@@ -49,8 +49,8 @@ def read_deeplabcut_h5(path: Path, skeleton: Skeleton | None) -> Clips:
         import h5py
     except ImportError:
         raise InputError(
-            f"h5py must be installed to read {path} (pip install 'gepc_geo[hdf5]'), or the table "
-            "must be CSV, got no h5py"
+            f"h5py must be installed to read {path} (pip install 'gepc_geo[hdf5]'); tables in CSV "
+            "need no h5py"
         ) from None
     try:
         with h5py.File(path, "r") as file:
