@@ -61,9 +61,7 @@ def kmeans(
         InputError: There are fewer rows than clusters, or values that are not finite.
     """
     if len(x) < num_clusters:
-        raise InputError(
-            f"k-means needs at least {num_clusters} rows, got {len(x)}"
-        )
+        raise InputError(f"k-means needs at least {num_clusters} rows, got {len(x)}")
     if not bool(x.isfinite().all()):
         raise InputError("values of k-means must be finite, got NaN or infinity")
     if generator is None:

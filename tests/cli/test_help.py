@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from gepc_geo import export, io
 from gepc_geo.bench import suites
 from gepc_geo.cli import COMMANDS, choices, commands, main
-from gepc_geo.evaluation import tables
+from gepc_geo.evaluation import score_options
 from gepc_geo.experiments import DIRECTIONS, PACKAGED, Coarse, Fine, Noise, Streams, methods_for
 from gepc_geo.experiments.noise import SHARES
 from gepc_geo.scoring import aggregation
@@ -63,7 +63,7 @@ def test_the_list_has_every_command():
 def test_choices_are_what_the_package_knows():
     assert choices.FORMATS == io.FORMATS
     assert choices.WRITABLE == io.WRITABLE
-    assert choices.LEVELS == tables.LEVELS
+    assert choices.LEVELS == score_options.LEVELS
     assert choices.PROTOCOLS == aggregation.PROTOCOLS
     assert choices.GRAPHS == export.FORMATS
     assert tuple(suites.SUITES) == choices.SUITES

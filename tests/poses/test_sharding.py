@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.density.normality import combine_views
 from gepc_geo.evaluation import tables as levels
-from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.score_options import LEVELS, ScoreOptions
 from gepc_geo.evaluation.tables import score_table
 from gepc_geo.poses.sharding import Shard, clip_range, split_clips
 from gepc_geo.scoring.scorer import scoring_loader
@@ -118,7 +118,7 @@ def test_tables_do_not_depend_on_how_many_clips_are_held(detector, walkers, monk
     some = clip_range(walkers, 0, 5)
     # Of frames those that are smoothed, across clips.
     across = {"frame": ScoreOptions(protocol="reference", smooth=4.0)}
-    cases = [(level, across.get(level, ScoreOptions())) for level in levels.LEVELS]
+    cases = [(level, across.get(level, ScoreOptions())) for level in LEVELS]
     whole = [score_table(detector, some, *case) for case in cases]
     held = []
     inner = GEPC.windows
