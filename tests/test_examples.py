@@ -31,20 +31,20 @@ def test_action_recognition_goes_on_where_it_was_stopped(few_clips, tmp_path, mo
     module = script("examples/action_recognition.py")
     whole = recognise(module, few_clips, tmp_path / "whole", "--epochs", 3)
     assert re.search(r"^static\+global\+inferred +top-1 \d+\.\d\d %$", whole.stdout, re.M)
-    save = module.checkpoint.save
+    save = module.state_file.save
 
     def save_and_stop(*arguments, **keywords):
         save(*arguments, **keywords)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.checkpoint, "save", save_and_stop)
+        patch.setattr(module.state_file, "save", save_and_stop)
         stopped = recognise(module, few_clips, tmp_path / "parts", "--epochs", 3)
     assert stopped.exit_code != 0 and "top-1" not in stopped.stdout
     rest = recognise(module, few_clips, tmp_path / "parts", "--epochs", 3)
     assert rest.stdout == whole.stdout
     one, other = (
-        module.checkpoint.load(
+        module.state_file.load(
             tmp_path / name / "static+global+inferred-3.pt",
             kind="action recognition run",
             version=1,

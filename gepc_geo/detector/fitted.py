@@ -76,7 +76,8 @@ class FittedDetector(Estimator, Options):
             raise InputError(f"mode must be {' or '.join(MODES)}, got {mode!r}")
         if mode not in self.modes_:
             raise InputError(
-                f"mode must be {' or '.join(self.modes_)}, got {mode!r}: {_NO_NETWORK}"
+                f"mode must be {' or '.join(self.modes_)}, got {mode!r}, which needs a network "
+                "(on the command line train --preset gepc)"
             )
         return mode
 

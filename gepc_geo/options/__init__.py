@@ -214,7 +214,7 @@ class Options:
     def __new__(cls, *args: Any, **options: Any) -> Any:
         """Refuses the keyword ``seed``, whose name is ``random_state``, and former options."""
         if "seed" in options:
-            raise InputError(f"the seed of {cls.__name__} must be parameter random_state, got seed")
+            raise InputError(f"{cls.__name__} has no parameter seed: use random_state")
         for name in REMOVED.keys() & options.keys():
             raise InputError(f"{cls.__name__} has no parameter {name}: {REMOVED[name][1]}")
         return super().__new__(cls)

@@ -87,7 +87,7 @@ def test_the_default_has_lengths_in_seconds_and_no_network(default, crowd):
             InputError, match=r"must be fitted with a mode of .*, got one without a network"
         ):
             ask(crowd)
-    with pytest.raises(InputError, match=r"got 'latent': this detector must be fitted"):
+    with pytest.raises(InputError, match=r"got 'latent', which needs a network"):
         default.decision_function(crowd, "latent")
 
 

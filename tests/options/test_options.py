@@ -154,7 +154,7 @@ def test_files_and_the_command_line_say_seed_and_python_random_state():
     for kind in (Options, GEPC):
         with pytest.raises(
             InputError,
-            match=f"^the seed of {kind.__name__} must be parameter random_state, got seed$",
+            match=f"^{kind.__name__} has no parameter seed: use random_state$",
         ):
             kind(seed=3)
 

@@ -122,7 +122,7 @@ def _echo_training(options: Options, flags: dict[str, Any], fps: float) -> None:
     idle = [f"--{name.replace('_', '-')}" for name in NETWORK_OPTIONS if flags[name] is not None]
     if idle:
         click.echo(
-            f"warning: {', '.join(idle)} have no effect in mode {options.mode}, which trains no "
+            f"warning: no effect of {', '.join(idle)} in mode {options.mode}, which trains no "
             "autoencoder (presets gepc and paper train one)",
             err=True,
         )
