@@ -215,9 +215,7 @@ def test_every_mode_there_is_is_evaluated(detector, plain, crowd, monkeypatch):
         tuple(found["auc_by_mode"]) == MODES and found["auc"] == found["auc_by_mode"]["assignment"]
     )
     monkeypatch.setattr(GEPC, "window_scores", None)
-    with pytest.raises(
-        InputError, match="mode must be .*, got 'max': this detector must be fitted with"
-    ):
+    with pytest.raises(InputError, match="mode must be .*, got 'max', which needs a network"):
         evaluate(plain, crowd, options=ScoreOptions(mode="max"))
 
 

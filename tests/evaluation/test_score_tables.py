@@ -99,9 +99,7 @@ def test_each_mode_is_its_own_score(detector, walkers):
 @pytest.mark.parametrize("level", LEVELS)
 def test_modes_that_need_a_network_are_refused_without_one(plain, walkers, level, monkeypatch):
     monkeypatch.setattr(GEPC, "window_scores", None)
-    with pytest.raises(
-        InputError, match="mode must be .*, got 'latent': this detector must be fitted with"
-    ):
+    with pytest.raises(InputError, match="mode must be .*, got 'latent', which needs a network"):
         score_table(plain, walkers, level, ScoreOptions(mode="latent"))
 
 
