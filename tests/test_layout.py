@@ -8,7 +8,7 @@ MODULES = sorted((ROOT / "gepc_geo").rglob("*.py"))
 
 
 def test_modules_have_at_most_400_lines():
-    lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert lines and not {name: count for name, count in lines.items() if count > 400}
 
 

@@ -56,6 +56,15 @@ def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def check_one_kind_of_labels(labels: Path | None, normal: str | None) -> None:
+    """Refuses ``--labels`` together with ``--normal``."""
+    if labels is not None and normal is not None:
+        raise InputError(
+            "only one of --labels (of frames) and --normal (of clips) must be given, got "
+            f"{labels} and {normal}"
+        )
+
+
 def _image_size(text: str | None) -> tuple[float, float] | None:
     """Parses ``"1920x1080"``."""
     if text is None:

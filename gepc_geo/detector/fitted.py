@@ -24,10 +24,6 @@ from gepc_geo.training.network import Network, latents
 from gepc_geo.windows.dataset import PoseWindows
 
 _Self = TypeVar("_Self", bound="FittedDetector")
-_NO_NETWORK = (
-    f"this detector must be fitted with a mode of {', '.join(NETWORK_MODES)} (on the command line "
-    "train --preset gepc), got one without a network"
-)
 
 
 class FittedDetector(Estimator, Options):
@@ -250,7 +246,10 @@ class FittedDetector(Estimator, Options):
         """The network; an InputError without one."""
         self.check_fitted()
         if self.network_ is None:
-            raise InputError(_NO_NETWORK)
+            raise InputError(
+                f"this detector must be fitted with a mode of {', '.join(NETWORK_MODES)} (on the "
+                "command line train --preset gepc), got one without a network"
+            )
         return self.network_
 
     def fps_mismatch(self, poses: PoseTracks | float) -> str:

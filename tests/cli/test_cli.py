@@ -474,7 +474,8 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             "level must be frame for smooth 5.0, got window"
         ),
         ("evaluate", run_folder, test, "--labels", masks, "--normal", "x", "--out", json_): (
-            f"and --normal (of clips) must be given, got {masks} and x"
+            "only one of --labels (of frames) and --normal (of clips) must be given, "
+            f"got {masks} and x"
         ),
         (
             "evaluate",

@@ -48,12 +48,13 @@ def options_of(out: Path) -> dict[str, object]:
         (
             "plain",
             "rms",
-            "for preset paper, got none in clip 'train_00': they are",
+            "poses must have an image size for preset paper, got none in clip 'train_00': they are",
         ),
         (
             "solid",
             "rms",
-            "warning: poses must have an image size for preset paper, got 3D poses",
+            "warning: poses must have an image size for preset paper, got 3D poses, "
+            "which have none",
         ),
     ],
 )

@@ -320,7 +320,8 @@ def test_every_public_method_of_an_unfitted_detector_says_so(crowd, tmp_path):
         ]
         with pytest.raises(
             NotFittedError,
-            match=r"^this detector must be fitted with fit\(\) or load\(\), got one that",
+            match=r"^this detector must be fitted with fit\(\) or load\(\), "
+            r"got one that is not fitted$",
         ):
             getattr(GEPC(), name)(*(given[one] for one in wanted))
     assert not any(tmp_path.iterdir())

@@ -157,10 +157,13 @@ def test_dropout_drops_its_share_before_the_residual_and_only_in_training():
     block = STBlock(4, 4, 5, act=False, dropout=0.3)
     block.temporal_norm.weight.data.zero_()
     block.temporal_norm.bias.data.fill_(1)
-    x, adj = torch.randn(50, 12, 5, 4), SKELETONS["box5"].adjacency()
+    x, adj = torch.randn(500, 12, 5, 4), SKELETONS["box5"].adjacency()
+    torch.manual_seed(1)
     out = block(x, adj) - x
-    assert abs(float((out.abs() < 1e-6).float().mean()) - 0.3) < 0.02
-    assert abs(float(out.mean()) - 1) < 0.02
+    torch.manual_seed(1)
+    assert torch.equal(block(x, adj) - x, out)
+    assert abs(float((out.abs() < 1e-6).float().mean()) - 0.3) < 0.01
+    assert abs(float(out.mean()) - 1) < 0.01
     torch.testing.assert_close(block.eval()(x, adj) - x, torch.ones_like(x))
 
 

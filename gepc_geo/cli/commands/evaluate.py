@@ -9,7 +9,7 @@ import numpy as np
 
 from gepc_geo.cli.commands.score import score_options
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import data_options, device_option
+from gepc_geo.cli.data import check_one_kind_of_labels, data_options, device_option
 from gepc_geo.errors import InputError
 
 
@@ -63,11 +63,7 @@ def evaluate(
 
     if out.suffix != ".json":
         raise InputError(f"{out} must have suffix .json, got {out.suffix!r}")
-    if labels is not None and normal is not None:
-        raise InputError(
-            "only one of --labels (of frames) and --normal (of clips) must be given, got "
-            f"{labels} and {normal}"
-        )
+    check_one_kind_of_labels(labels, normal)
     check_destination(out)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)

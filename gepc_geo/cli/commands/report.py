@@ -8,7 +8,7 @@ import click
 
 from gepc_geo.cli.commands.score import score_options
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import data_options, device_option
+from gepc_geo.cli.data import check_one_kind_of_labels, data_options, device_option
 from gepc_geo.errors import InputError
 
 
@@ -66,11 +66,7 @@ def report(
 
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"{out} must have suffix .html, got {out.suffix!r}")
-    if labels is not None and normal is not None:
-        raise InputError(
-            "only one of --labels (of frames) and --normal (of clips) must be given, got "
-            f"{labels} and {normal}"
-        )
+    check_one_kind_of_labels(labels, normal)
     check_destination(out)
     plotting_script()
     Run.of(run).check()
