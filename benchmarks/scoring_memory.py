@@ -38,7 +38,6 @@ TINY = dict(
     budget=64,
     batch_size=32,
     augment="none",
-    whitened_dims=4,
 )
 
 

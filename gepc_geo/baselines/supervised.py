@@ -19,6 +19,7 @@ from gepc_geo.nn import STGCNBlock
 from gepc_geo.nn.norm import RowNorm
 from gepc_geo.options import Options
 from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.training.gradients import CLIP_NORM
 from gepc_geo.training.precision import autocast, decide
 from gepc_geo.utils.refitting import refitted
 from gepc_geo.windows.dataset import PoseWindows
@@ -83,7 +84,7 @@ class ActionClassifier(WindowCompetitor):
 
     Args:
         options: Options of a detector. Training uses ``budget``, ``batch_size``, ``lr`` (peak of a
-            cosine), ``weight_decay``, ``clip_norm``, ``precision``, ``hidden``, ``kernel_size`` and
+            cosine), ``weight_decay``, ``precision``, ``hidden``, ``kernel_size`` and
             ``random_state``. (default: all defaults)
 
     Attributes:
@@ -130,7 +131,7 @@ class ActionClassifier(WindowCompetitor):
             loss = F.cross_entropy(logits, label[batch.window])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(self.model_.parameters(), options.clip_norm)
+            nn.utils.clip_grad_norm_(self.model_.parameters(), CLIP_NORM)
             optimizer.step()
         if not all(bool(weight.isfinite().all()) for weight in self.model_.parameters()):
             raise InputError(

@@ -16,6 +16,7 @@ from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options
+from gepc_geo.options.reading import read_options
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.training.precision import decide
 from gepc_geo.utils import distributed
@@ -174,7 +175,7 @@ class Run:
                     f"{self.config} must be a run's configuration with {part} by name, "
                     f"got {content.get(part)!r:.80}"
                 )
-        return content | {"options": Options.read(content["options"], str(self.config))}
+        return content | {"options": read_options(content["options"], str(self.config))}
 
     def train(
         self,

@@ -13,6 +13,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.options import REMOVED, Options
 from gepc_geo.options.metadata import default_of, written_name
 from gepc_geo.options.presets import preset_changes
+from gepc_geo.options.reading import read_options
 from gepc_geo.utils.files import parse_yaml, read_yaml
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def resolve(
     Raises:
         InputError: A value is not allowed, or lengths of windows are given for whole clips.
     """
-    given = {} if config is None else Options.read(_file_options(config), str(config))
+    given = {} if config is None else read_options(_file_options(config), str(config))
     words = {option.name: option.metadata["none"] for option in fields(Options)}
     given |= {
         name: None if value == words.get(name) else value
@@ -179,7 +180,7 @@ def resolve(
     }
     changes = preset_changes(preset, None if "scale" in given else tracks)
     values = dict(base or {}) | changes | given
-    options = Options(**Options.read(values, "the command line"))
+    options = Options(**read_options(values, "the command line"))
     options.check()
     if flags.get("lengths") is not None and options.frames is not None:
         raise InputError(

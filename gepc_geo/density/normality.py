@@ -21,6 +21,8 @@ from gepc_geo.options import Options
 #: ``residual``, input less reconstruction :math:`[N, S V C]`, 0 at unseen joints.
 Parts = dict[str, Tensor]
 
+#: The most principal components in modes latent and reconstruction.
+PRINCIPAL_COMPONENTS = 64
 #: Modes that score with a mixture.
 _MIXED = ("assignment", "latent", "reconstruction")
 #: The modes of these that whiten their part, and the name of the part.
@@ -147,7 +149,7 @@ class Normality:
     def __init__(self, options: Options, modes: Sequence[str]) -> None:
         self.options, self.modes = options, tuple(modes)
         self.whitening = {
-            mode: Whitening(options.whitened_dims) for mode in modes if mode in _WHITENED
+            mode: Whitening(PRINCIPAL_COMPONENTS) for mode in modes if mode in _WHITENED
         }
         self.mixtures = {mode: self._mixture(mode) for mode in modes if mode in _MIXED}
         self.nearest = NearestDistance()

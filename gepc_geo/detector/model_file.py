@@ -12,6 +12,7 @@ from gepc_geo._version import __version__
 from gepc_geo.density.normality import Normality
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES, WINDOW_MODES, Options
+from gepc_geo.options.reading import read_options
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.scoring.calibration import Calibration
 from gepc_geo.scoring.encoder import Encoder
@@ -105,7 +106,7 @@ def read_model(path: str | Path, device: str | torch.device) -> SavedModel:
     target = pick_device(device)
     state = state_file.load(path, kind=KIND, version=VERSION)
     try:
-        options = Options(**Options.read(state["options"], str(path)))
+        options = Options(**read_options(state["options"], str(path)))
         options.check()
         skeleton = Skeleton.from_dict(state["skeleton"], f"{path}: skeleton")
         pipeline = InputPipeline(

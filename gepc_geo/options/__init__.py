@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
@@ -30,13 +29,16 @@ MODES = (COMBINED, *WINDOW_MODES, *NETWORK_MODES)
 NETWORK_OPTIONS = (
     *("branches", "attention", "hidden", "encoder_channels", "strides", "decoder_channels"),
     *("kernel_size", "dropout", "assignment", "target", "components", "density"),
-    *("whitened_dims", "budget", "patience", "cluster_share", "batch_size", "lr"),
-    *("cluster_lr", "weight_decay", "cluster_weight", "target_updates", "label_tolerance"),
-    *("clip_norm", "precision", "compile", "checkpoint_seconds"),
+    *("budget", "patience", "cluster_share", "batch_size", "lr"),
+    *("cluster_lr", "weight_decay", "cluster_weight", "target_updates"),
+    *("precision", "compile", "checkpoint_seconds"),
 )
 #: Former options: the value that is still in effect, and what to use instead.
-REMOVED: dict[str, tuple[str, str]] = {
+REMOVED: dict[str, tuple[Any, str]] = {
     "covariance": ("full", "Gaussians have full covariances"),
+    "whitened_dims": (64, "modes latent and reconstruction keep 64 principal components"),
+    "label_tolerance": (0.001, "clustering stops if under 0.1 % of the labels change"),
+    "clip_norm": (1.0, "the gradient of each loss has a norm of at most 1"),
 }
 # Frames a second if the rate is unknown.
 _USUAL_FPS = 24.0
@@ -139,9 +141,6 @@ class Options:
         "implementation), or Dirichlet components.",
         choices=("gaussian-ilr", "gaussian-p", "dirichlet"),
     )
-    whitened_dims: int = option(
-        64, "Principal components in modes latent and reconstruction.", low=1
-    )
     mode: str = option(
         COMBINED,
         "Scoring mode: combined is the mean of nearest and altered; the other modes train an "
@@ -187,10 +186,6 @@ class Options:
     weight_decay: float = option(1e-5, "Weight decay of Adam.", low=0)
     cluster_weight: float = option(0.6, "Weight lambda of the clustering loss (eq. 4).", low=0)
     target_updates: int = option(5, "E steps in the clustering stage.", low=1)
-    label_tolerance: float = option(
-        0.001, "Clustering stops when a smaller share of the labels changes.", low=0, high=1
-    )
-    clip_norm: float = option(1.0, "Largest norm of the gradient of each loss.", low=1e-6)
     precision: str = option(
         "auto",
         "Arithmetic of the network; auto: bf16 on CPUs with AMX-BF16 or AVX512-BF16 and on GPUs of "
@@ -321,47 +316,6 @@ class Options:
         """As :meth:`to_dict`, by the names in files and on the command line (``seed``)."""
         values = self.to_dict()
         return {written_name(field): values[field.name] for field in fields(Options)}
-
-    @staticmethod
-    def read(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
-        """Checks options from a file or the command line; returns them by their Python names.
-
-        Args:
-            values: Options by their names in files (:meth:`written`) or in Python.
-            origin: Name of the file or command, for messages.
-
-        Raises:
-            InputError: An option is unknown or repeated, or a value is not allowed.
-        """
-        if not isinstance(values, Mapping):
-            raise InputError(f"{origin} must have options by name, got a {type(values).__name__}")
-        by_written_name = {written_name(field): field for field in fields(Options)}
-        by_name = by_written_name | {field.name: field for field in fields(Options)}
-        found: dict[str, Any] = {}
-        for name, value in values.items():
-            if name in REMOVED:
-                in_effect, instead = REMOVED[name]
-                if value == in_effect:
-                    continue
-                raise InputError(
-                    f"{origin} must not have option {name}: {instead}, got {value!r}; "
-                    "train again without it"
-                )
-            if name not in by_name:
-                raise InputError(
-                    f"{origin} must have only the options {', '.join(by_written_name)}, "
-                    f"got {name!r}"
-                )
-            field = by_name[name]
-            written = written_name(field)
-            if field.name in found:
-                raise InputError(f"{origin} must have {written} or {field.name}, got both")
-            try:
-                check_value(field, value, written)
-            except InputError as error:
-                raise InputError(f"{origin}: {error}") from None
-            found[field.name] = value
-        return found
 
 
 # Python would show the signature of __new__.

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from gepc_geo.utils import distributed
 
+#: Largest norm of the gradient of one loss, over all its parameters.
+CLIP_NORM = 1.0
 
-def clipped_gradients(
-    losses: Sequence[Tensor], parameters: Sequence[torch.nn.Parameter], clip_norm: float
-) -> None:
+
+def clipped_gradients(losses: Sequence[Tensor], parameters: Sequence[torch.nn.Parameter]) -> None:
     """Sets the gradient of each parameter: the sum of the clipped gradients of all losses.
 
     If the sum were clipped, a loss with a large gradient would shrink the gradients of parameters
@@ -22,7 +23,6 @@ def clipped_gradients(
     Args:
         losses: This rank's part of each loss; they share one graph.
         parameters: The parameters; those that no loss depends on get no gradient.
-        clip_norm: Largest norm of the gradient of one loss, over all its parameters.
     """
     sums: list[Tensor | None] = [None] * len(parameters)
     for position, loss in enumerate(losses):
@@ -32,7 +32,7 @@ def clipped_gradients(
         with torch.autograd.set_multithreading_enabled(False):
             torch.autograd.backward(loss, retain_graph=position + 1 < len(losses))
         distributed.sum_gradients(parameters)
-        torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+        torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
         sums = _added(sums, [parameter.grad for parameter in parameters])
     for parameter, gradient in zip(parameters, sums, strict=True):
         parameter.grad = gradient

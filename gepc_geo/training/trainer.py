@@ -39,6 +39,8 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline
 
+#: Clustering stops when a smaller share of the labels changes (DEC, Xie et al. 2016, section 3.2).
+LABEL_TOLERANCE = 0.001
 # Steps between two reads of the loss: each read synchronises the GPU.
 _LOG_STEPS = 50
 
@@ -233,7 +235,7 @@ class Trainer:
         parts = [rebuilt]
         if self.stage == "clustering":
             parts.append(self.options.cluster_weight * clustered)
-        clipped_gradients(parts, self._parameters(), self.options.clip_norm)
+        clipped_gradients(parts, self._parameters())
         self.optimizer.step()
         return torch.stack([torch.stack(parts).sum(), rebuilt, clustered]).detach()
 
@@ -252,7 +254,7 @@ class Trainer:
         return rebuilt, clustering_loss(log_p, self.expectation.targets[index])
 
     def _expectation(self) -> bool:
-        """Runs the E step when due; false if fewer labels changed than ``label_tolerance``."""
+        """Runs the E step when due; false if fewer labels changed than :data:`LABEL_TOLERANCE`."""
         every = max(1, math.ceil(self.steps["clustering"] / self.options.target_updates))
         if self.step % every:
             return True
@@ -261,7 +263,7 @@ class Trainer:
         if change is None:
             return True
         self._log(label_change=f"{change:.5f}")
-        return change >= self.options.label_tolerance
+        return change >= LABEL_TOLERANCE
 
     def _parameters(self) -> list[torch.nn.Parameter]:
         parameters = list(self.model.parameters())

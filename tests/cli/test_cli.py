@@ -460,9 +460,9 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
             test,
             "--out",
             tmp_path / "r",
-            "--clip-norm",
+            "--contamination",
             "0",
-        ): "clip_norm must be at least 1e-06, got 0.0",
+        ): "contamination must be at least 1e-06, got 0.0",
         ("score", run_folder, test, "--out", files): "must have suffix .csv or .npz, got ''",
         ("score", run_folder, test, "--out", out, "--level", "window", "--normal", "x"): (
             "--normal must be given with --level clip only, got x with --level window"
@@ -610,7 +610,7 @@ def test_a_refused_run_takes_back_its_own_files_only(files, tmp_path):
         *data, tmp_path / "r", *TINY, "--clusters", 99999
     )
     # Diverges before its first checkpoint, when log and events are begun.
-    wild = ("--lr", 1e30, "--clip-norm", 1e30, "--tensorboard")
+    wild = ("--lr", 1e30, "--tensorboard")
     assert "loss must be finite, got nan" in refused(*data, tmp_path / "r", *TINY, *wild)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 

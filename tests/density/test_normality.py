@@ -48,9 +48,9 @@ def people(count: int = 300) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def fitted() -> Normality:
-    normality = Normality(Options(components=3, whitened_dims=5), own_modes(MODES)).measure(
-        encoded()
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gepc_geo.density.normality.PRINCIPAL_COMPONENTS", 5)
+        normality = Normality(Options(components=3), own_modes(MODES)).measure(encoded())
     points = normality.project(encoded())
     normality.fit(points, {mode: points[mode] for mode in WINDOW_MODES}, people())
     normality.calibrate(scores_of(normality, encoded(seed=1)))

@@ -16,7 +16,7 @@ def test_a_hand_computed_case():
     encoder, decoder, clusters, other = parameters()
     hidden = 2 * encoder
     losses = [1.5 * hidden + 4 * decoder, 6 * hidden + 5 * clusters]
-    clipped_gradients(losses, [encoder, decoder, clusters, other], 1.0)
+    clipped_gradients(losses, [encoder, decoder, clusters, other])
     # The first has norm 5, the second 13.
     expected = torch.tensor([3 / 5 + 12 / 13, 4 / 5, 5 / 13])
     found = torch.stack([encoder.grad, decoder.grad, clusters.grad])
@@ -31,7 +31,6 @@ def test_a_large_loss_takes_nothing_from_another():
         clipped_gradients(
             [0.1 * (hidden - decoder), factor * (hidden - clusters)],
             [encoder, decoder, clusters],
-            1.0,
         )
         torch.testing.assert_close(decoder.grad, torch.tensor(-0.1))
 
@@ -39,7 +38,7 @@ def test_a_large_loss_takes_nothing_from_another():
 def test_small_gradients_stay_and_old_ones_go():
     encoder, decoder, _, _ = parameters()
     encoder.grad = torch.tensor(99.0)
-    clipped_gradients([0.1 * encoder], [encoder, decoder], 1.0)
+    clipped_gradients([0.1 * encoder], [encoder, decoder])
     torch.testing.assert_close(encoder.grad, torch.tensor(0.1))
-    clipped_gradients([0.1 * encoder, 0.2 * encoder], [encoder], 1.0)
+    clipped_gradients([0.1 * encoder, 0.2 * encoder], [encoder])
     torch.testing.assert_close(encoder.grad, torch.tensor(0.3))

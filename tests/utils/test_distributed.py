@@ -46,7 +46,6 @@ SMALL = {
     "score_stride": 8,
     "random_state": 3,
     "holdout": 0.2,
-    "label_tolerance": 0.0,
     "checkpoint_seconds": 0.0,
 }
 # To convergence, until labels stop changing: how long that takes all ranks have to agree on.
@@ -191,7 +190,7 @@ def work(rank: int, folder: Path, ports: tuple[int, ...]) -> None:
         results["refused"] = {
             "other poses": refusal(tracks.with_(keypoints=tracks.keypoints + rank)),
             "other options": refusal(tracks, lr=1e-3 * (1 + rank)),
-            "no number": refusal(tracks, lr=1e30, clip_norm=1e30),
+            "no number": refusal(tracks, lr=1e30),
             "no folder": refusal(tracks, run=folder / "poses.npz"),
         }
     # Commands begin and end a group of their own.
