@@ -74,9 +74,8 @@ class Options:
     # -- input ---------------------------------------------------------------------------------
     scale: str = option(
         "rms",
-        "Size that a pose is divided by: torso length, box height, RMS distance to its centre, or "
-        "image size.",
-        choices=("torso", "height", "rms", "image"),
+        "Size that a pose is divided by: RMS distance of the joints to their centre, or image size.",
+        choices=("rms", "image"),
     )
     center: str = option(
         "frame",

@@ -151,7 +151,7 @@ class InputPipeline:
             if unknown.any():
                 raise InputError(
                     f"clip {tracks.clip_names[int(np.argmax(unknown))]!r} must have an image size "
-                    "for scale 'image', got none: give one, or use scale torso, height or rms"
+                    "for scale 'image', got none: give one, or use scale rms"
                 )
 
     def windows(self, tracks: PoseTracks, stride: int) -> PoseWindows:

@@ -72,10 +72,10 @@ def test_the_published_method_takes_poses_of_every_kind(name, scale, warning, fi
 
 
 def test_what_is_asked_for_is_not_overridden(files, tmp_path):
-    result = train(files / "solid.npz", tmp_path / "run", *FLAGS, "--scale", "height")
+    result = train(files / "solid.npz", tmp_path / "run", *FLAGS, "--scale", "rms")
     assert result.exit_code == 0, result.output
     assert "must have an image size" not in result.stderr
-    assert options_of(tmp_path / "run")["scale"] == "height"
+    assert options_of(tmp_path / "run")["scale"] == "rms"
     result = train(files / "solid.npz", tmp_path / "other", *FLAGS, "--scale", "image")
     assert result.exit_code == 2
     assert "rms for 3D poses, which have no image size, got 'image'" in result.stderr

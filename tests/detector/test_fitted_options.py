@@ -185,7 +185,7 @@ def test_all_options_set_after_the_fit_change_nothing_that_is_said_of_poses(
 
 
 def test_an_option_set_before_the_next_fit_counts_in_it(detector, walkers, crowd):
-    changed = {"scale": "height", "augment": "none", "clusters": 4}
+    changed = {"center": "window", "augment": "none", "clusters": 4}
     again = (
         GEPC(**SMALL).fit(walkers, device="cpu").set_params(**changed).fit(walkers, device="cpu")
     )
@@ -255,8 +255,8 @@ def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, c
         ({"lengths": ["13"], "coefficients": 0}, "walkers", InputError),
         ({"lr": 1e30, "budget": 640}, "walkers", InputError),
         ({"scale": "image"}, "unknown", InputError),
-        ({"scale": "height"}, "nobody", InputError),
-        ({"scale": "height"}, "solid", KeyboardInterrupt),
+        ({"center": "window"}, "nobody", InputError),
+        ({"center": "window"}, "solid", KeyboardInterrupt),
     ],
 )
 def test_a_fit_that_ends_early_leaves_the_detector_whole(

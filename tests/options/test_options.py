@@ -111,7 +111,7 @@ def test_every_option_has_help():
             {"frames": 20, "coefficients": 0, "mode": "latent"},
             "frames must be a multiple of 6, .*, got 20",
         ),
-        ({"scale": "knee"}, "scale must be torso or height or rms or image, got 'knee'"),
+        ({"scale": "knee"}, "scale must be rms or image, got 'knee'"),
     ],
 )
 def test_values_that_are_not_allowed(change, message):

@@ -126,7 +126,7 @@ def test_the_same_movement_has_the_same_numbers_at_every_length(walkers):
         )
         for keypoints in (known, slow)
     )
-    pipeline = pipeline_for(short, (12, 24), scale="height")
+    pipeline = pipeline_for(short, (12, 24), scale="rms")
     one = next(iter(WindowLoader(PoseWindows(short, 12), batch_size=1)))
     two = next(iter(WindowLoader(PoseWindows(long, 24), batch_size=1)))
     near, far = (pipeline._spectra(batch)[0] for batch in (one, two))
