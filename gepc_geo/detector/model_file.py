@@ -22,6 +22,7 @@ from gepc_geo.training.precision import PRECISIONS
 from gepc_geo.utils import state_file
 from gepc_geo.utils.device import pick_device
 from gepc_geo.windows.pipeline import InputPipeline
+from gepc_geo.windows.quality import PoseQuality
 
 #: Kind and version of a saved model.
 KIND, VERSION = "gepc_geo model", 13
@@ -81,6 +82,7 @@ def write_model(path: str | Path, fitted: SavedModel, mode: str) -> None:
             "trained_on": fitted.trained_on,
             "fps": fitted.fps,
             "statistics": pipeline.state_dict(),
+            "quality": None if pipeline.quality is None else pipeline.quality.state_dict(),
             "network": network_state,
             "reconstruction_share": fitted.reconstruction_share,
             "normality": {str(n): model.state_dict() for n, model in scorer.normality.items()},
@@ -118,6 +120,9 @@ def read_model(path: str | Path, device: str | torch.device) -> SavedModel:
         )
         pipeline.load_state_dict(state["statistics"])
         pipeline.to(target)
+        # Models from before tracking faults were skipped have no quality.
+        if (quality := state.get("quality")) is not None:
+            pipeline.quality = PoseQuality.from_state_dict(quality)
         network = _network(state["network"], options, pipeline, target, path)
         modes = own_modes(MODES if network is not None else WINDOW_MODES)
         normality = {

@@ -30,6 +30,8 @@ class ScoreOptions:
             is larger than the largest of few by chance alone. (default: :obj:`False`)
         padded: Whether windows of tracks shorter than the shortest window count; ``None``: for
             levels other than ``"frame"``. (default: :obj:`None`)
+        faults: Judge windows with tracking faults like all others; else they give no scores to
+            people, frames and clips. (default: :obj:`False`)
     """
 
     mode: str | None = None
@@ -37,6 +39,7 @@ class ScoreOptions:
     smooth: float = 0.0
     people_correction: bool = False
     padded: bool | None = None
+    faults: bool = False
 
     def check(self, level: str = "frame") -> None:
         """Checks that every value is allowed and applies to scores of ``level``.

@@ -35,6 +35,7 @@ _ENTRIES: dict[str, tuple[type, ...]] = {
     "smooth": (float, int),
     "people_correction": (bool,),
     "padded": (bool, type(None)),
+    "faults": (bool,),
 }
 
 
@@ -110,7 +111,7 @@ def score_shard(
         mine = clip_range(tracks, first, last)
         plain = replace(options, smooth=0.0)
         quiet = quiet or not distributed.is_first()
-        columns = score_table(detector, mine, level, plain, labels, quiet=quiet)
+        columns = score_table(detector, mine, level, plain, labels, quiet=quiet, blank=False)
     return join_tables(distributed.to_first(columns))
 
 

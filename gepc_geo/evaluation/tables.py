@@ -14,12 +14,21 @@ from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
+from gepc_geo.evaluation.states import (
+    blank_unjudged,
+    clip_states,
+    person_states,
+    usable_windows,
+)
 from gepc_geo.poses.sharding import clip_range, split_clips
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.aggregation import (
+    JUDGED,
+    STATES,
     FrameScores,
     clip_scores,
     frame_scores,
+    person_frame_states,
     person_frames,
     smooth,
     track_scores,
@@ -28,6 +37,7 @@ from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.utils.files import as_text, atomic_path, write_csv
 from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.quality import SIGNS, Quality
 
 # Person-frames that are scored at once; a clip is never cut.
 _BLOCK = 1 << 17
@@ -58,6 +68,7 @@ def frame_level(
         options,
         detector.calibration_.most_normal[mode],
         calibrator.to("cpu"),
+        quality=scored.quality,
     )
 
 
@@ -68,6 +79,7 @@ def frames_of(
     options: ScoreOptions,
     empty_score: float | None = None,
     calibrator: TailCalibrator | None = None,
+    quality: Quality | None = None,
 ) -> FrameScores:
     r"""Scores of frames as :func:`frame_level`, from one score per window.
 
@@ -80,9 +92,10 @@ def frames_of(
             (default: :obj:`None`)
         calibrator: Calibration of a person's frame scores, for ``people_correction``.
             (default: :obj:`None`)
+        quality: Quality of the windows. (default: :obj:`None`, all are judged)
     """
-    keep = np.flatnonzero(~windows.padded | bool(options.padded))
-    table = windows.table
+    used, fault = usable_windows(windows, quality, options, bool(options.padded))
+    keep, table = np.flatnonzero(used), windows.table
     rows = person_frames(
         windows.subset(keep),
         torch.as_tensor(score[keep]),
@@ -98,6 +111,7 @@ def frames_of(
         empty_score=_lowest(score[keep]) if empty_score is None else empty_score,
         calibrator=calibrator,
         people_correction=options.people_correction,
+        state=torch.as_tensor(person_frame_states(windows, used, fault)),
     )
     if options.smooth:
         across = options.protocol == "reference"
@@ -129,6 +143,7 @@ def clip_level(
         tracks,
         options,
         detector.calibration_.most_normal[mode],
+        quality=scored.quality,
     )
 
 
@@ -138,6 +153,7 @@ def clips_of(
     tracks: PoseTracks,
     options: ScoreOptions,
     empty_score: float | None = None,
+    quality: Quality | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Scores of clips as :func:`clip_level`, from one score per window.
 
@@ -148,8 +164,10 @@ def clips_of(
         options: Aggregation of window scores.
         empty_score: Score of clips without people; ``None``: the lowest window score.
             (default: :obj:`None`)
+        quality: Quality of the windows. (default: :obj:`None`, all are judged)
     """
-    keep = np.flatnonzero(~windows.padded | (options.padded is not False))
+    used, _ = usable_windows(windows, quality, options, options.padded is not False)
+    keep = np.flatnonzero(used)
     clips, person = clip_scores(
         torch.as_tensor(score[keep]),
         torch.as_tensor(windows.clip[keep]),
@@ -173,8 +191,13 @@ def score_table(
     labels: np.ndarray | None = None,
     scored: WindowScores | None = None,
     quiet: bool = True,
+    blank: bool = True,
 ) -> dict[str, np.ndarray]:
     """Columns of scores by name; higher is more abnormal.
+
+    People, frames and clips have a ``state``: ``judged``, ``tracking fault``, ``too short`` (all
+    windows of the people there are too short to be judged), or ``nobody``. Windows have a
+    ``quality`` from 0 to 1 and the worst sign of a ``fault``.
 
     Args:
         detector: A fitted detector.
@@ -188,6 +211,8 @@ def score_table(
         scored: Window scores of ``tracks`` if they are known; ``None``: clips are scored a few at
             a time, and memory grows with the table's rows only. (default: :obj:`None`)
         quiet: Show no progress. (default: :obj:`True`)
+        blank: Whether scores are NaN where nothing was judged; else they are the most normal score.
+            (default: :obj:`True`)
 
     Raises:
         InputError: As :func:`check_level`.
@@ -200,6 +225,8 @@ def score_table(
         columns = join_tables(list(_tables(detector, tracks, level, plain, quiet)))
     if options.smooth:
         smooth_frames(columns, options)
+    if blank:
+        blank_unjudged(columns)
     if labels is not None and level in ("frame", "clip"):
         columns["label"] = labels
     return columns
@@ -253,29 +280,20 @@ def _table(
     """:func:`score_table` of clips that are scored at once, without labels."""
     if level == "joint" or scored is None:
         # Shares come from gradients, in a pass of their own: no window scores are needed.
-        columns, keep = _window_columns(tracks, detector.windows(tracks), options)
+        windows = detector.windows(tracks)
+        columns, keep = _window_columns(
+            tracks, windows, options, detector.pipeline_.quality_of(windows)
+        )
         shares = detector.joint_scores(tracks, options.mode)[keep]
         return columns | {name: shares[:, v] for v, name in enumerate(detector.skeleton_.joints)}
     names = np.array(tracks.clip_names, dtype=np.str_)
     windows, score = scored.windows, scored.scores[options.mode_of(detector)]
     if level == "window":
-        columns, keep = _window_columns(tracks, windows, options)
+        columns, keep = _window_columns(tracks, windows, options, scored.quality)
         columns["score"] = score[keep]
         return columns
     if level == "person":
-        keep = np.flatnonzero(~windows.padded | (options.padded is not False))
-        people = track_scores(
-            torch.as_tensor(score[keep]),
-            torch.as_tensor(windows.clip[keep]),
-            torch.as_tensor(windows.track[keep]),
-            torch.as_tensor(windows.size[keep]),
-        )
-        return {
-            "clip": names[people.clip.numpy()],
-            "person": people.track.numpy(),
-            "score": people.max.numpy(),
-            "mean": people.mean.numpy(),
-        }
+        return _person_columns(tracks, windows, score, options, scored.quality)
     if level == "frame":
         frames = frame_level(detector, scored, tracks, options)
         clip = np.repeat(np.arange(tracks.num_clips), tracks.clip_length)
@@ -284,13 +302,45 @@ def _table(
             "frame": np.arange(len(clip)) - tracks.frame_offset[clip],
             "score": frames.score.numpy(),
             "person": frames.person.numpy(),
+            "state": np.array(STATES)[frames.state.numpy()],
         }
     clips, person = clip_level(detector, scored, tracks, options)
-    return {"clip": names, "score": clips, "person": person}
+    used, fault = usable_windows(windows, scored.quality, options, options.padded is not False)
+    state = clip_states(tracks, person_states(tracks, windows, used, fault))
+    return {"clip": names, "score": clips, "person": person, "state": np.array(STATES)[state]}
+
+
+def _person_columns(
+    tracks: PoseTracks,
+    windows: PoseWindows,
+    score: np.ndarray,
+    options: ScoreOptions,
+    quality: Quality | None,
+) -> dict[str, np.ndarray]:
+    """Scores of all people; NaN for those who were not judged."""
+    used, fault = usable_windows(windows, quality, options, options.padded is not False)
+    state = person_states(tracks, windows, used, fault)
+    people = track_scores(
+        torch.as_tensor(score[used]),
+        torch.as_tensor(windows.clip[used]),
+        torch.as_tensor(windows.track[used]),
+        torch.as_tensor(windows.size[used]),
+    )
+    scores = np.full((2, len(state)), np.nan)
+    # People are sorted by clip and track, as the rows of tracks are.
+    scores[:, state == JUDGED] = people.max.numpy(), people.mean.numpy()
+    start = tracks.track_starts
+    return {
+        "clip": np.array(tracks.clip_names, dtype=np.str_)[tracks.clip[start]],
+        "person": tracks.track[start],
+        "score": scores[0],
+        "mean": scores[1],
+        "state": np.array(STATES)[state],
+    }
 
 
 def _window_columns(
-    tracks: PoseTracks, windows: PoseWindows, options: ScoreOptions
+    tracks: PoseTracks, windows: PoseWindows, options: ScoreOptions, quality: Quality | None
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Columns that name the window of each row, and the positions of those windows."""
     keep = np.flatnonzero(~windows.padded | (options.padded is not False))
@@ -302,7 +352,13 @@ def _window_columns(
         "first_frame": windows.frame[keep],
         "length": windows.size[keep],
         "padded": windows.padded[keep].astype(np.int64),
+        **({} if quality is None else _quality_columns(quality, keep)),
     }, keep
+
+
+def _quality_columns(quality: Quality, keep: np.ndarray) -> dict[str, np.ndarray]:
+    # The last entry is the name of no fault.
+    return {"quality": quality.value[keep], "fault": np.array([*SIGNS, ""])[quality.sign[keep]]}
 
 
 def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:

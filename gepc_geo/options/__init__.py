@@ -71,10 +71,15 @@ class Options:
         "lengths.",
         low=2,
     )
+    skip_faults: bool = option(
+        True,
+        "Neither train on nor judge windows with tracking faults: identities that jump, people who "
+        "are found twice, skeletons that are stretched or have exchanged sides.",
+    )
     # -- input ---------------------------------------------------------------------------------
     scale: str = option(
         "rms",
-        "Size that a pose is divided by: RMS distance of its joints to their centre, or image size.",
+        "Size that a pose is divided by: RMS distance of joints to their centre, or image size.",
         choices=("rms", "image"),
     )
     center: str = option(

@@ -29,6 +29,10 @@ from gepc_geo.windows.dataset import PoseWindows
 
 #: Ways to compute scores of frames from scores of windows.
 PROTOCOLS = ("corrected", "reference")
+#: What was judged: nobody is there; all windows of the people there are too short, or have
+#: tracking faults; somebody was judged. A frame has the largest state of its people.
+STATES = ("nobody", "too short", "tracking fault", "judged")
+NOBODY, SHORT, FAULT, JUDGED = range(len(STATES))
 # Windows that are processed at once; their frames fit into a CPU cache.
 _CHUNK = 1 << 16
 
@@ -41,11 +45,14 @@ class FrameScores:
         score: :math:`(G)`, higher is more abnormal.
         person: Person whose score the frame has, :math:`(G)`; -1 for frames without scored people.
         people: Number of scored people in the frame, :math:`(G)`.
+        state: What was judged, :math:`(G)` int64, a position in :data:`STATES`. The score of a
+            frame that was not judged is ``empty_score``.
     """
 
     score: Tensor
     person: Tensor
     people: Tensor
+    state: Tensor
 
 
 @dataclass
@@ -55,7 +62,8 @@ class TrackScores:
     Attributes:
         clip: Clip of each person, :math:`(M)`.
         track: Id of each person, :math:`(M)`.
-        max: Score of the most abnormal window of the person, :math:`(M)`.
+        max: Score of the most abnormal window of the person, :math:`(M)`; NaN if no window was
+            judged.
         mean: Mean over the windows of each length, then over the lengths, :math:`(M)`.
     """
 
@@ -148,6 +156,27 @@ def person_frames(windows: PoseWindows, score: Tensor, *, placement: str = "mean
     )
 
 
+def person_frame_states(windows: PoseWindows, used: np.ndarray, fault: np.ndarray) -> np.ndarray:
+    r"""What was judged of the person-frames of ``windows.table``.
+
+    Args:
+        windows: :math:`W` windows.
+        used: :math:`[W]` bool, windows that give scores.
+        fault: :math:`[W]` bool, windows that give none because of tracking faults.
+
+    Returns:
+        :math:`[R]` int64, positions in :data:`STATES`.
+    """
+    states = np.full(len(windows.table.frame), SHORT)
+    for chosen, state in ((fault, FAULT), (used, JUDGED)):
+        part = windows.subset(chosen)
+        covered = np.zeros(len(states) + 1, dtype=np.int64)
+        np.add.at(covered, np.maximum(part.first, part.low), 1)
+        np.add.at(covered, np.minimum(part.first + part.size - 1, part.high) + 1, -1)
+        states[np.cumsum(covered[:-1]) > 0] = state
+    return states
+
+
 def frame_scores(
     score: Tensor,
     slot: Tensor,
@@ -158,6 +187,7 @@ def frame_scores(
     protocol: str = "corrected",
     calibrator: TailCalibrator | None = None,
     people_correction: bool = False,
+    state: Tensor | None = None,
 ) -> FrameScores:
     r"""Scores of frames from scores of the people in them.
 
@@ -174,6 +204,8 @@ def frame_scores(
             (default: :obj:`None`)
         people_correction: Replace the score of a frame by minus the log of the probability that the
             highest score of as many normal people is at least as high. (default: :obj:`False`)
+        state: What was judged of each person-frame, :math:`(R)`, from
+            :func:`person_frame_states`. (default: :obj:`None`, too short where there is no score)
 
     Raises:
         InputError: ``protocol`` is unknown, or ``people_correction`` lacks a ``calibrator``.
@@ -181,6 +213,10 @@ def frame_scores(
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol must be {' or '.join(PROTOCOLS)}, got {protocol!r}")
     scored = ~score.isnan()
+    if state is None:
+        state = torch.where(scored, JUDGED, SHORT)
+    frame_state = torch.zeros(num_slots, dtype=torch.long, device=slot.device)
+    frame_state.scatter_reduce_(0, slot, state, "amax")
     score, slot, track = score[scored], slot[scored], track[scored]
     people = torch.bincount(slot, minlength=num_slots)
     sign = 1.0 if protocol == "corrected" else -1.0
@@ -194,7 +230,7 @@ def frame_scores(
         if calibrator is None:
             raise InputError("calibrator must be fitted for the people correction, got None")
         value = -correct_for_people(calibrator.log_tail(value), people.clamp(min=1))
-    return FrameScores(value, person, people)
+    return FrameScores(value, person, people, frame_state)
 
 
 def smooth(

@@ -17,6 +17,7 @@ from gepc_geo.scoring.encoder import Encoder
 from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
+from gepc_geo.windows.quality import Quality
 
 # Windows in a batch; a GPU needs more than a CPU.
 _BATCH = {"cpu": 512, "cuda": 4096}
@@ -30,10 +31,12 @@ class WindowScores:
         windows: The :math:`W` windows.
         scores: Scores by mode, :math:`[W]` float64; comparable between lengths
             (:meth:`WindowScorer.comparable`).
+        quality: Quality of the windows; ``None`` if tracking faults are not skipped.
     """
 
     windows: PoseWindows
     scores: dict[str, np.ndarray]
+    quality: Quality | None = None
 
 
 def own_modes(modes: Sequence[str]) -> tuple[str, ...]:
@@ -101,11 +104,27 @@ class WindowScorer:
         return self.from_raw(windows, self.raw(windows, modes, quiet), modes)
 
     def from_raw(
-        self, windows: PoseWindows, raw: dict[str, Tensor], modes: Sequence[str] | None = None
+        self,
+        windows: PoseWindows,
+        raw: dict[str, Tensor],
+        modes: Sequence[str] | None = None,
+        overlap: np.ndarray | None = None,
     ) -> WindowScores:
-        """Scores of windows from the result of :meth:`raw` in the same modes."""
+        """Scores of windows from the result of :meth:`raw` in the same modes.
+
+        Args:
+            windows: The windows.
+            raw: Their scores.
+            modes: Some of :attr:`modes`. (default: all that ``raw`` allows)
+            overlap: As in :meth:`~gepc_geo.windows.quality.PoseQuality.windows`.
+                (default: ``None``)
+        """
         scores = self.comparable(windows, raw, modes)
-        return WindowScores(windows, {mode: score.cpu().numpy() for mode, score in scores.items()})
+        return WindowScores(
+            windows,
+            {mode: score.cpu().numpy() for mode, score in scores.items()},
+            self.encoder.pipeline.quality_of(windows, overlap),
+        )
 
     def comparable(
         self, windows: PoseWindows, raw: dict[str, Tensor], modes: Sequence[str] | None = None
@@ -219,7 +238,12 @@ class WindowScorer:
         return {mode: torch.cat([view[mode] for view in views]) for mode in self.own_modes}
 
     @torch.no_grad()
-    def score_few(self, windows: PoseWindows, modes: Sequence[str] | None = None) -> WindowScores:
+    def score_few(
+        self,
+        windows: PoseWindows,
+        modes: Sequence[str] | None = None,
+        overlap: np.ndarray | None = None,
+    ) -> WindowScores:
         r"""Scores a few windows quickly.
 
         Unlike :meth:`__call__` it does not fill batches, so the rounding of a score depends on the
@@ -228,6 +252,7 @@ class WindowScorer:
         Args:
             windows: Windows of the lengths of ``normality``.
             modes: Some of :attr:`modes`. (default: all)
+            overlap: As in :meth:`from_raw`. (default: ``None``)
         """
         modes = self.modes if modes is None else modes
         own = own_modes(modes)
@@ -237,7 +262,7 @@ class WindowScorer:
         for batch in scoring_loader(windows, self.device):
             for mode, score in self._score_batch(batch, batch.x.size(1), own, None).items():
                 raw[mode][batch.window] = score
-        return self.from_raw(windows, raw, modes)
+        return self.from_raw(windows, raw, modes, overlap)
 
     def full_batches(self, windows: PoseWindows) -> Iterator[tuple[Batch, Tensor, int]]:
         """Batches of one size.

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gepc_geo.errors import warn_of_input
 from gepc_geo.options import Options
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.training.sufficiency import usable_lengths, warn_of_few
 from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.pipeline import InputPipeline
+from gepc_geo.windows.quality import PoseQuality
 
 # With fewer clips people are held out, not clips.
 _FEW_CLIPS = 10
@@ -46,17 +48,50 @@ def split_windows(tracks: PoseTracks, pipeline: InputPipeline) -> SplitWindows:
     """
     options = pipeline.options
     train, rest = hold_out(tracks, options)
-    training = pipeline.training_windows(train)
-    calibration = pipeline.windows(rest, options.score_stride).without_padded()
+    training = skip_faults(pipeline.training_windows(train), pipeline)
+    calibration = pipeline.sound(pipeline.windows(rest, options.score_stride).without_padded())
     pipeline.lengths = usable_lengths(training, calibration)
     split = SplitWindows(
         training.of_lengths(pipeline.lengths),
-        pipeline.windows(rest, options.stride).without_padded(),
+        pipeline.sound(pipeline.windows(rest, options.stride).without_padded()),
         calibration.of_lengths(pipeline.lengths),
     )
     if distributed.is_first():
         warn_of_few(split.training, split.calibration, options.holdout)
     return split
+
+
+def skip_faults(training: PoseWindows, pipeline: InputPipeline) -> PoseWindows:
+    """Learns the quality of poses, and leaves out training windows with tracking faults.
+
+    Whole clips (option ``frames``) are never left out. If more than half of the windows had faults,
+    the limits would be wrong: all windows stay. Both are told by an
+    :class:`~gepc_geo.errors.InputWarning` with the count of faults.
+
+    Args:
+        training: The training windows.
+        pipeline: Gets the quality.
+    """
+    options = pipeline.options
+    if not options.skip_faults or options.frames is not None:
+        return training
+    quality = PoseQuality.of(training.table)
+    found = quality.windows(training)
+    if found.fault.mean() > 0.5:
+        if distributed.is_first():
+            warn_of_input(
+                "at most half of the training windows must have tracking faults, got "
+                f"{found.fault.mean():.0%} ({found.counts}): faults are not skipped"
+            )
+        return training
+    pipeline.quality = quality
+    if found.fault.any() and distributed.is_first():
+        warn_of_input(
+            "training windows must have no tracking faults, got "
+            f"{int(found.fault.sum()):,} of {len(training):,} with faults, which are left out "
+            f"({found.counts})"
+        )
+    return training.subset(~found.fault)
 
 
 def hold_out(tracks: PoseTracks, options: Options) -> tuple[PoseTracks, PoseTracks]:

@@ -24,6 +24,7 @@ from gepc_geo.transforms.normalize import AlignRoot, normalize
 from gepc_geo.transforms.spectral import spectrum
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader, to_dense
+from gepc_geo.windows.quality import PoseQuality, Quality
 from gepc_geo.windows.resampling import resample_clips
 
 # Variance relative to that of all coordinates: of the velocity's channels together, of the log
@@ -107,6 +108,8 @@ class InputPipeline:
             align=False,
             motion=options.motion,
         )
+        #: Judges poses; ``None`` if tracking faults are not skipped.
+        self.quality: PoseQuality | None = None
         # Body: [S, V, C] and [C]; motion: [S', M] and [M].
         self.mean, self.std = torch.zeros(0), torch.ones(0)
         self.motion_mean, self.motion_std = torch.zeros(0), torch.ones(0)
@@ -170,7 +173,9 @@ class InputPipeline:
         return PoseWindows(tracks, self.lengths, stride, self.options.max_gap)
 
     def training_windows(self, tracks: PoseTracks) -> PoseWindows:
-        """The windows for training: every ``stride`` frames of the options, without padded ones.
+        """The windows for training: every ``stride`` frames of the options.
+
+        Padded windows are left out, and windows with tracking faults if :attr:`quality` is known.
 
         Raises:
             InputError: As :meth:`check`; fewer than 2 windows.
@@ -182,7 +187,22 @@ class InputPipeline:
                 f"the training poses must give at least 2 windows of {self.lengths[0]} frames, got "
                 f"{len(windows)}: use longer tracks, a shorter window, or frames for whole clips"
             )
-        return windows
+        return self.sound(windows)
+
+    def quality_of(self, windows: PoseWindows, overlap: np.ndarray | None = None) -> Quality | None:
+        """Quality of windows; ``None`` if tracking faults are not skipped.
+
+        Args:
+            windows: The windows.
+            overlap: As in :meth:`~gepc_geo.windows.quality.PoseQuality.windows`.
+                (default: ``None``)
+        """
+        return None if self.quality is None else self.quality.windows(windows, overlap)
+
+    def sound(self, windows: PoseWindows) -> PoseWindows:
+        """The windows without tracking faults; all if tracking faults are not skipped."""
+        quality = self.quality_of(windows)
+        return windows if quality is None else windows.subset(~quality.fault)
 
     def fit(self, loader: WindowLoader) -> InputPipeline:
         """Measures means and standard deviations over at most 20,000 of the loader's windows."""
