@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -87,7 +88,7 @@ class _Poses:
         self.track = tracks.track.copy()
         self.legs, self.new_id = _legs(tracks), int(tracks.track.max(initial=0)) + 1
         ends = np.append(tracks.track_starts, tracks.num_frames)
-        self.people = [np.arange(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        self.people = [np.arange(first, end) for first, end in pairwise(ends.tolist())]
         self.left = [at for at in range(len(self.people)) if len(self.people[at]) >= _LEAST]
         self.added: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
 
@@ -195,10 +196,10 @@ def _stretch(poses: _Poses) -> Fault:
                 best = (distance, at)
         if best is not None:
             break
-    joints = sorted({joint for _, knee, ankle in poses.legs for joint in (knee, ankle)})
-    chosen = np.ix_(rows, joints)
-    poses.keypoints[chosen] = poses.keypoints[np.ix_(best[1], joints)]
-    poses.confidence[chosen] = poses.confidence[np.ix_(best[1], joints)]
+    joints = np.array([joint for _, knee, ankle in poses.legs for joint in (knee, ankle)])
+    other = best[1][:, None]
+    poses.keypoints[rows[:, None], joints] = poses.keypoints[other, joints]
+    poses.confidence[rows[:, None], joints] = poses.confidence[other, joints]
     return poses.fault("stretch", rows)
 
 
@@ -224,12 +225,13 @@ FAULTS: dict[str, Callable[[_Poses], Fault]] = {
 def _legs(tracks: PoseTracks) -> list[tuple[int, int, int]]:
     """Hip, knee and ankle of each leg."""
     joints = tracks.skeleton.joints
-    names = [[f"{side}_{part}" for part in ("hip", "knee", "ankle")] for side in ("left", "right")]
-    if not all(name in joints for leg in names for name in leg):
-        return []
-    return [
-        (joints.index(hip), joints.index(knee), joints.index(ankle)) for hip, knee, ankle in names
-    ]
+    legs = []
+    for side in ("left", "right"):
+        hip, knee, ankle = (f"{side}_{part}" for part in ("hip", "knee", "ankle"))
+        if not {hip, knee, ankle} <= set(joints):
+            return []
+        legs.append((joints.index(hip), joints.index(knee), joints.index(ankle)))
+    return legs
 
 
 def _centre(poses: _Poses, rows: np.ndarray) -> np.ndarray:

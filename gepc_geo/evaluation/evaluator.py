@@ -12,6 +12,7 @@ from gepc_geo.detector.estimator import Estimator
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level, check_options
+from gepc_geo.evaluation.states import clip_states_of, count_states
 from gepc_geo.evaluation.tables import clip_level, clips_of, frame_level, frames_of
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.scoring.metrics import (
@@ -107,7 +108,8 @@ def evaluate(
     assert labels is not None
     _check_labels(labels, f"{level} labels of the {tracks.num_clips} clips")
     if isinstance(detector, GEPC):
-        score_of = _of_detector(detector, tracks, level, scored, quiet)
+        scored = detector.window_scores(tracks, quiet=quiet) if scored is None else scored
+        score_of, states_of = _of_detector(detector, tracks, level, scored)
         mode = options.mode_of(detector)
     else:
         score_of, mode = _of_competitor(detector, tracks, level), None
@@ -148,18 +150,25 @@ def evaluate(
         metrics["auc_by_mode"] = {
             name: auc(labels, score_of(replace(options, mode=name))) for name in detector.modes_
         }
+    if isinstance(detector, GEPC):
+        metrics["states"] = states_of(options)
     metrics |= {"level": level, "mode": mode, "protocol": protocol, "smooth": options.smooth}
     return Evaluation(metrics, labels, scores)
 
 
 def _of_detector(
-    detector: GEPC, tracks: PoseTracks, level: str, scored: WindowScores | None, quiet: bool
-) -> Callable[[ScoreOptions], np.ndarray]:
-    """A function from options to the scores of frames or clips."""
-    scores = detector.window_scores(tracks, quiet=quiet) if scored is None else scored
+    detector: GEPC, tracks: PoseTracks, level: str, scored: WindowScores
+) -> tuple[Callable[[ScoreOptions], np.ndarray], Callable[[ScoreOptions], dict[str, int]]]:
+    """Functions from options to the scores of frames or clips, and to the number in each state."""
     if level == "clip":
-        return lambda options: clip_level(detector, scores, tracks, options)[0]
-    return lambda options: frame_level(detector, scores, tracks, options).score.numpy()
+        return (
+            lambda options: clip_level(detector, scored, tracks, options)[0],
+            lambda options: count_states(clip_states_of(scored, tracks, options)),
+        )
+    return (
+        lambda options: frame_level(detector, scored, tracks, options).score.numpy(),
+        lambda options: count_states(frame_level(detector, scored, tracks, options).state.numpy()),
+    )
 
 
 def _of_competitor(

@@ -15,6 +15,7 @@ from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.score_options import LEVELS, ScoreOptions, check_level
+from gepc_geo.evaluation.states import blank_unjudged
 from gepc_geo.evaluation.tables import join_tables, score_table, smooth_frames, write_table
 from gepc_geo.poses.sharding import Shard, clip_range
 from gepc_geo.poses.tracks import PoseTracks
@@ -141,6 +142,7 @@ def score_all(
     columns = score_shard(detector, tracks, level, options, labels, Shard(1, 1), quiet)
     if options.smooth and distributed.is_first():
         smooth_frames(columns, options)
+    blank_unjudged(columns)
     return columns
 
 
@@ -213,6 +215,7 @@ def join_parts(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
     options = ScoreOptions(protocol=first["protocol"], smooth=first["smooth"])
     if options.smooth:
         smooth_frames(columns, options)
+    blank_unjudged(columns)
     return columns
 
 

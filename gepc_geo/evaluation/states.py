@@ -7,6 +7,7 @@ import numpy as np
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.aggregation import FAULT, JUDGED, NOBODY, SHORT, STATES
+from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.quality import Quality
 
@@ -51,10 +52,9 @@ def person_states(
     start = tracks.track_starts
     states = np.full(len(start), SHORT)
     # A number that rises with clip and track, as the rows of tracks do.
-    ids, number = np.unique(
-        np.concatenate([tracks.track[start], windows.track]), return_inverse=True
-    )
-    number = number.reshape(-1) + np.concatenate([tracks.clip[start], windows.clip]) * len(ids)
+    clip = np.concatenate([tracks.clip[start], windows.clip])
+    ids, number = np.unique(np.append(tracks.track[start], windows.track), return_inverse=True)
+    number = number.reshape(-1) + clip * len(ids)
     owner = np.searchsorted(number[: len(start)], number[len(start) :])
     for chosen, state in ((fault, FAULT), (used, JUDGED)):
         states[owner[chosen]] = state
@@ -66,6 +66,13 @@ def clip_states(tracks: PoseTracks, people: np.ndarray) -> np.ndarray:
     states = np.full(tracks.num_clips, NOBODY)
     np.maximum.at(states, tracks.clip[tracks.track_starts], people)
     return states
+
+
+def clip_states_of(scored: WindowScores, tracks: PoseTracks, options: ScoreOptions) -> np.ndarray:
+    """States of all clips from window scores."""
+    windows = scored.windows
+    used, fault = usable_windows(windows, scored.quality, options, options.padded is not False)
+    return clip_states(tracks, person_states(tracks, windows, used, fault))
 
 
 def blank_unjudged(columns: dict[str, np.ndarray]) -> None:

@@ -16,7 +16,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
 from gepc_geo.evaluation.states import (
     blank_unjudged,
-    clip_states,
+    clip_states_of,
     person_states,
     usable_windows,
 )
@@ -305,8 +305,7 @@ def _table(
             "state": np.array(STATES)[frames.state.numpy()],
         }
     clips, person = clip_level(detector, scored, tracks, options)
-    used, fault = usable_windows(windows, scored.quality, options, options.padded is not False)
-    state = clip_states(tracks, person_states(tracks, windows, used, fault))
+    state = clip_states_of(scored, tracks, options)
     return {"clip": names, "score": clips, "person": person, "state": np.array(STATES)[state]}
 
 

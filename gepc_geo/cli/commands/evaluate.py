@@ -41,6 +41,7 @@ def evaluate(
     protocol: str,
     smooth: float,
     people_correction: bool,
+    faults: bool,
     padded: bool | None,
     frames: int | None,
     device: str,
@@ -80,7 +81,7 @@ def evaluate(
                 f"are not measured, the first is {without[0]!r}",
                 err=True,
             )
-    options = ScoreOptions(mode, protocol, smooth, people_correction, padded)
+    options = ScoreOptions(mode, protocol, smooth, people_correction, padded, faults)
     result = measure(detector, tracks, normal=names, options=options, quiet=False)
     write_evaluation(result, tracks, out, plots)
     show(result.metrics)

@@ -43,6 +43,7 @@ def report(
     protocol: str,
     smooth: float,
     people_correction: bool,
+    faults: bool,
     padded: bool | None,
     frames: int | None,
     device: str,
@@ -82,7 +83,7 @@ def report(
         tracks,
         train=training,
         normal=names,
-        options=ScoreOptions(mode, protocol, smooth, people_correction, padded),
+        options=ScoreOptions(mode, protocol, smooth, people_correction, padded, faults),
         about={"run": folder.name or str(folder), "data": data.name or str(data), "train": reason},
         quiet=False,
     )

@@ -26,6 +26,12 @@ def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Score tracks shorter than any window.  [default: for frames no, else yes]",
         ),
         click.option(
+            "--judge-faults",
+            "faults",
+            is_flag=True,
+            help="Judge windows with tracking faults like all others.",
+        ),
+        click.option(
             "--people-correction", is_flag=True, help="Account for the number of people in a frame."
         ),
         click.option(
@@ -89,6 +95,7 @@ def score(
     protocol: str,
     smooth: float,
     people_correction: bool,
+    faults: bool,
     padded: bool | None,
     frames: int | None,
     device: str,
@@ -114,6 +121,7 @@ def score(
     from gepc_geo.evaluation.evaluator import clip_labels
     from gepc_geo.evaluation.score_options import ScoreOptions
     from gepc_geo.evaluation.sharded import origin, score_all, score_shard, write_part
+    from gepc_geo.evaluation.states import count_states, describe_states
     from gepc_geo.evaluation.tables import write_table
     from gepc_geo.poses.sharding import Shard
     from gepc_geo.utils import distributed
@@ -149,7 +157,7 @@ def score(
             elif level == "frame":
                 label_column = tracks.frame_labels
             options = ScoreOptions(
-                mode or detector.mode, protocol, smooth, people_correction, padded
+                mode or detector.mode, protocol, smooth, people_correction, padded, faults
             )
         common = partial(origin, Run.of(run).model, tracks, level, options, label_column)
         distributed.check_same(common, "run, poses or options")
@@ -160,3 +168,6 @@ def score(
             columns = score_shard(detector, tracks, level, options, label_column, part, quiet=False)
             distributed.from_first(lambda: write_part(columns, out, part, common()))
         click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")
+        if "state" in columns:
+            for sentence in describe_states(count_states(columns["state"]), f"{level}s"):
+                click.echo(f"note: {sentence}", err=True)

@@ -1,0 +1,160 @@
+"""Real anomalies against faults of a pose tracker, on simulated crowds.
+
+``python benchmarks/tracking_faults.py --out runs/tracking_faults`` trains one detector that skips
+windows with tracking faults, and one that does not, on each crowd. It scores the anomalies of the
+crowd and as many faults that are put into another normal crowd. Factors of limits
+(``gepc_geo.windows.quality``) were chosen by its table.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from gepc_geo import GEPC, PoseTracks
+from gepc_geo.datasets import simulate_crowd
+from gepc_geo.datasets.faults import Fault, inject_faults
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.states import usable_windows
+from gepc_geo.scoring.aggregation import FAULT, JUDGED, person_frame_states, person_frames
+from gepc_geo.scoring.metrics import auc, runs
+from gepc_geo.windows.filling import FilledTracks
+
+# Seconds around a fault in which an event counts as caused by it.
+_MARGIN = 48
+
+
+@dataclass
+class PersonFrames:
+    """Scores and states of the person-frames of a table."""
+
+    table: FilledTracks
+    score: np.ndarray
+    state: np.ndarray
+
+    def of(self, clip: int, track: int, first: int, last: int) -> np.ndarray:
+        """The rows of a person from one frame to another."""
+        table = self.table
+        place = (table.clip == clip) & (table.track == track)
+        return np.flatnonzero(place & (table.frame >= first) & (table.frame <= last))
+
+
+def scored(detector: GEPC, tracks: PoseTracks) -> PersonFrames:
+    """Person-frames of poses; those that are not judged have the most normal score."""
+    found = detector.window_scores(tracks, (detector.mode,), padded=False)
+    used, fault = usable_windows(found.windows, found.quality, ScoreOptions(), False)
+    score = person_frames(
+        found.windows.subset(used), torch.as_tensor(found.scores[detector.mode][used])
+    ).numpy()
+    least = detector.calibration_.most_normal[detector.mode]
+    return PersonFrames(
+        found.windows.table,
+        np.where(np.isnan(score), least, score),
+        person_frame_states(found.windows, used, fault),
+    )
+
+
+def anomalies(tracks: PoseTracks) -> list[Fault]:
+    """The abnormal people of a crowd; in each clip they have the lowest ids."""
+    found = []
+    assert tracks.frame_labels is not None
+    for clip, kind in enumerate(tracks.clip_label):
+        labels = tracks.frame_labels[tracks.frame_offset[clip] :][: tracks.clip_length[clip]]
+        frames = np.flatnonzero(labels == 1)
+        for track in range(0 if kind == "normal" else 2 if kind == "fighting" else 1):
+            seen = (tracks.clip == clip) & (tracks.track == track)
+            if len(frames) and seen.any():
+                found.append(Fault(kind, clip, track, int(frames[0]), int(frames[-1])))
+    return found
+
+
+def peaks(rows: PersonFrames, threshold: float) -> list[tuple[float, int, int, int, int]]:
+    """Score, clip, person, first and last frame of every event of a person."""
+    table, found = rows.table, []
+    for first, end in zip(table.piece[:-1], table.piece[1:], strict=True):
+        for start, stop in runs(rows.score[first:end] >= threshold):
+            at = slice(first + start, first + stop)
+            place = (int(table.clip[first]), int(table.track[first]))
+            frames = (int(table.frame[at][0]), int(table.frame[at][-1]))
+            found.append((float(rows.score[at].max()), *place, *frames))
+    return sorted(found, reverse=True)
+
+
+def measure(seed: int, skip: bool) -> dict[str, float]:
+    """The figures of one crowd and detector."""
+    detector = GEPC(random_state=seed, skip_faults=skip)
+    detector.fit(simulate_crowd("train", random_state=seed), device="cpu")
+    test = simulate_crowd("test", random_state=seed)
+    people = anomalies(test)
+    normal = simulate_crowd("train", random_state=seed + 100)
+    faulty, faults = inject_faults(normal, len(people), random_state=seed)
+    real, fault = scored(detector, test), scored(detector, faulty)
+    score, state = [], []
+    for rows, events in ((real, people), (fault, faults)):
+        for event in events:
+            at = rows.of(event.clip, event.track, event.first, event.last)
+            if len(at):
+                score.append((float(rows is real), float(rows.score[at].max())))
+            state += [(rows is real, int(value)) for value in rows.state[at]]
+    label, value = np.array(score).T
+    of_anomalies = np.array([found for is_real, found in state if is_real])
+    of_faults = np.array([found for is_real, found in state if not is_real])
+    threshold = detector.frame_threshold()
+    ranked = sorted(
+        [(*event, True) for event in peaks(real, threshold)]
+        + [(*event, False) for event in peaks(fault, threshold)],
+        reverse=True,
+    )
+    caused = [
+        not is_real
+        and any(
+            (at.clip, at.track) == (clip, track)
+            and first <= at.last + _MARGIN
+            and last >= at.first - _MARGIN
+            for at in faults
+        )
+        for _, clip, track, first, last, is_real in ranked[:10]
+    ]
+    judged = np.isin(of_anomalies, (JUDGED, FAULT))
+    return {
+        "auc_anomalies_against_faults": auc(label.astype(np.int8), value),
+        "faults_in_ten_highest": float(sum(caused)),
+        "anomalies_marked": float((of_anomalies[judged] == FAULT).mean()),
+        "faults_marked": float((of_faults == FAULT).mean()),
+        "auc_frames": auc(
+            np.asarray(test.frame_labels), frame_scores(detector, test)
+        ),
+    }
+
+
+def frame_scores(detector: GEPC, tracks: PoseTracks) -> np.ndarray:
+    """Scores of all frames of a crowd."""
+    from gepc_geo.evaluation.tables import frame_level
+
+    found = detector.window_scores(tracks, (detector.mode,))
+    return frame_level(detector, found, tracks, ScoreOptions()).score.numpy()
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), help="Crowds.")
+def main(out: Path, seeds: tuple[int, ...]) -> None:
+    """Measure anomalies against tracking faults on simulated crowds."""
+    out.mkdir(parents=True, exist_ok=True)
+    results = {}
+    for seed in seeds:
+        for skip in (False, True):
+            results[f"crowd {seed}, faults {'skipped' if skip else 'judged'}"] = found = measure(
+                seed, skip
+            )
+            text = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+            click.echo(f"crowd {seed}, faults {'skipped' if skip else 'judged '}: {text}")
+    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
