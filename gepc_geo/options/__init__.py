@@ -74,7 +74,7 @@ class Options:
     # -- input ---------------------------------------------------------------------------------
     scale: str = option(
         "rms",
-        "Size that a pose is divided by: RMS distance of its joints to their centre, or image size.",
+        "Size that a pose is divided by: RMS distance of joints to their centre, or image size.",
         choices=("rms", "image"),
     )
     center: str = option(
