@@ -1,4 +1,4 @@
-"""Learning rates, and when a stage has converged."""
+"""Lengths of stages, learning rates, and when a stage has converged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ from dataclasses import asdict
 
 import pytest
 
-from gepc_geo.training.schedule import Convergence, cosine
+from gepc_geo.training.schedule import Convergence, cosine, steps_of_budget, steps_of_first
+
+
+@pytest.mark.parametrize(
+    ("budget", "share", "first", "second"),
+    [(1000, 0.25, 75, 25), (1001, 0.25, 76, 25), (95, 0.25, 8, 2), (0, 0.25, 0, 0), (40, 0, 4, 0)],
+)
+def test_stages_share_the_steps_of_a_budget(budget, share, first, second):
+    """A step has 10 windows; a part of a step counts as one."""
+    steps = steps_of_budget(budget, 10, share)
+    assert steps == {"reconstruction": first, "clustering": second}
+
+
+@pytest.mark.parametrize(("first", "share", "second"), [(75, 0.25, 25), (7, 0.25, 2), (9, 0, 0)])
+def test_the_second_stage_follows_from_the_length_of_the_first(first, share, second):
+    assert steps_of_first(first, share) == {"reconstruction": first, "clustering": second}
 
 
 def test_a_stage_of_known_length_rises_and_falls_as_a_cosine():

@@ -190,6 +190,19 @@ def test_checkpoint_of_other_data_or_options_is_refused(whole, walkers):
         GEPC(**{**SMALL, "lr": 0.1}).fit(walkers, run=folder, resume=True, device="cpu")
 
 
+def test_checkpoint_of_another_model_is_refused(whole, walkers, tmp_path):
+    _, folder = whole
+    state = state_file.load(folder / "checkpoint.pt", kind=KIND, version=VERSION)
+    path = tmp_path / "checkpoint.pt"
+    for part in ("model", "assignment"):
+        name, *_ = state[part]
+        other = {**state, part: {**state[part], name: torch.zeros(2, 3, 5, 7)}}
+        state_file.save(other, path, kind=KIND, version=VERSION)
+        message = rf"checkpoint.pt must be of the model of these options, got another one: .*{name}"
+        with pytest.raises(InputError, match=message):
+            GEPC(**SMALL).fit(walkers, run=tmp_path, resume=True, device="cpu")
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"garbage" * 99])
 def test_corrupt_checkpoint_is_refused(content, walkers, tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(content)
