@@ -33,8 +33,8 @@ _SHARED = (
     "precision",
     "random_state",
 )
-# Competitors that use the training of another method, by name.
-_SHARING = {"reconstruction": CHAIN, "latent_svm": CHAIN, "softmax_dirichlet": "softmax"}
+#: Competitors that use the training of another method, by name.
+SHARING = {"reconstruction": CHAIN, "latent_svm": CHAIN, "softmax_dirichlet": "softmax"}
 # Slow competitors, and competitors that use positions in an image.
 _SLOW = ("trajectory", "reconstruction", "latent_svm")
 _PLANAR = ("trajectory",)
@@ -69,7 +69,7 @@ METHODS: dict[str, Method] = {
     **{
         name: Method(
             name,
-            _SHARING.get(name, name),
+            SHARING.get(name, name),
             kind.supervised,
             kind.levels,
             (2,) if name in _PLANAR else (2, 3),
@@ -196,7 +196,7 @@ def train_and_score(
         fitted = time.perf_counter()
         scored = {unit: _score(trained, test)}
     end = time.perf_counter()
-    for name, owner in _SHARING.items():
+    for name, owner in SHARING.items():
         if owner == unit and level in METHODS[name].levels:
             scored[name] = _score(_sharing(name, trained).fit(train), test)
     return Trained(scored, fitted - start, end - fitted)
@@ -204,7 +204,7 @@ def train_and_score(
 
 def _sharing(name: str, trained: Any) -> Estimator:
     """A competitor that uses the training of another method."""
-    if _SHARING[name] == CHAIN:
+    if SHARING[name] == CHAIN:
         kind: Any = COMPETITORS[name]
         return kind.from_detector(trained)
     return SoftmaxDirichlet.from_classifier(trained)

@@ -30,7 +30,7 @@ def test_the_ordinary_parts_give_our_frame_scores(detector, monkeypatch, mode):
     some = simulate_crowd("test", num_clips=5, frames_per_clip=40, random_state=2)
     # Both use scikit-learn's score, which is not normalised.
     monkeypatch.setattr(
-        DirichletProcessMixture, "_log_density", DirichletProcessMixture.score_samples
+        DirichletProcessMixture, "unchecked_log_density", DirichletProcessMixture.score_samples
     )
     found = score.ordinary_scorer(detector, mode)(some)
     expected = score_table(detector, some, "frame", ScoreOptions(mode=mode))["score"]
@@ -39,7 +39,7 @@ def test_the_ordinary_parts_give_our_frame_scores(detector, monkeypatch, mode):
 
 
 def test_the_loop_aggregates_to_the_same_numbers():
-    row = score._aggregation(2000, CPU)
+    row = score.measure_aggregation(2000, CPU)
     assert row["difference"] < 1e-12
     assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"])
 

@@ -85,7 +85,7 @@ def test_model_rows_come_from_processes_of_their_own(programs, monkeypatch):
     by = {(row["where"], row["name"]): row for row in rows}
     assert len(by) == 5
     kinds = [[who, "fp32", "cpu", "2", "0.05"] for who in ("ordinary", "gepc_geo")]
-    assert programs == [(kind, more) for more in ({}, model._TUNED) for kind in kinds]
+    assert programs == [(kind, more) for more in ({}, model.TUNED) for kind in kinds]
     train, ours = by["train, batch 2", "ordinary, fp32"], by["train, batch 2", "gepc_geo, fp32"]
     assert train["ratio"] == 1 and ours["ratio"] == ours["rate"] / train["rate"]
     flops = model.ordinary_flops()["train"]

@@ -22,14 +22,14 @@ from gepc_geo.windows.pipeline import InputPipeline, Inputs
 NAMES = ["velocity x", "velocity y", "log speed", "growth"]
 
 
-STEPS = alterations_module._STEPS
+STEPS = alterations_module.STEPS
 
 
 @pytest.fixture(scope="module", autouse=True)
 def in_full(quick_classifiers) -> Iterator[None]:
     """Classifiers train as long as outside of tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(alterations_module, "_STEPS", STEPS)
+        patch.setattr(alterations_module, "STEPS", STEPS)
         yield
 
 

@@ -207,7 +207,7 @@ def test_host_reads_of_fitting_and_scoring(components):
         assert counted.count <= 1, "whether the rows are sound"
     # The meta device has no values, so a read raises an error.
     mixture.to("meta")
-    assert mixture._log_density(x.to("meta")).shape == (len(x),)
+    assert mixture.unchecked_log_density(x.to("meta")).shape == (len(x),)
 
 
 @pytest.mark.parametrize("components", ["gaussian", "dirichlet"])

@@ -109,7 +109,7 @@ def test_a_row_at_the_same_distance_counts_more_beside_dense_rows():
 
 
 def test_only_principal_components_count(monkeypatch):
-    monkeypatch.setattr(neighbours, "_DIMS", 2)
+    monkeypatch.setattr(neighbours, "MOST_DIMS", 2)
     x = rows(50, 4, 0) * torch.tensor([1.0, 1, 1e-4, 1e-4])
     nearest = learned(x, torch.arange(50))
     kept = x[:, :2].double().numpy()
@@ -141,7 +141,7 @@ def test_rows_of_one_person_and_equal_rows_are_taken(count):
 
 
 def test_of_many_rows_some_are_kept(monkeypatch):
-    monkeypatch.setattr(neighbours, "_ROWS", 20)
+    monkeypatch.setattr(neighbours, "MOST_ROWS", 20)
     x = rows(50, 4, 0)
     nearest = learned(x, torch.arange(50))
     even = np.linspace(0, 49, 20).round().astype(int)
@@ -153,7 +153,7 @@ def test_many_rows_are_scored_some_at_a_time(monkeypatch):
     nearest = learned(x, torch.arange(50))
     query = nearest.project(rows(45, 4, 1))
     whole, none = nearest(query), nearest(query[:0])
-    monkeypatch.setattr(neighbours, "_BLOCK", 10)
+    monkeypatch.setattr(neighbours, "BLOCK", 10)
     sizes, inner = [], nearest.score
     monkeypatch.setattr(nearest, "score", lambda a, *b: sizes.append(len(a)) or inner(a, *b))
     torch.testing.assert_close(nearest(query), whole)
@@ -171,7 +171,7 @@ def held(entry):
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.search(rf"{entry}:\\s+(\\d+) kB", status)[1]) / 1024
 
-x = torch.randn(neighbours._ROWS, 8, generator=torch.Generator().manual_seed(0))
+x = torch.randn(neighbours.MOST_ROWS, 8, generator=torch.Generator().manual_seed(0))
 nearest = neighbours.NearestDistance().measure(x[:64], 0)
 nearest.fit(nearest.project(x[:64]), torch.arange(64))
 state = nearest.state_dict()
@@ -180,7 +180,7 @@ times = len(x) // 64 + 1
 for name in ("log_scale", "person"):
     state[name] = state[name].repeat(times)[: len(x)]
 nearest.load_state_dict(state)
-query = nearest.points[: 16 * neighbours._BLOCK]
+query = nearest.points[: 16 * neighbours.BLOCK]
 nearest(query[:1])
 before = held("VmRSS")
 Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
@@ -195,8 +195,8 @@ def test_many_rows_are_scored_in_little_memory():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     grown, count, scored = map(float, done.stdout.split())
     # A few blocks of distances to the reference rows; without blocks 16 and more.
-    assert grown < 6 * neighbours._BLOCK * neighbours._ROWS * 8 / 2**20
-    assert scored == count == 16 * neighbours._BLOCK
+    assert grown < 6 * neighbours.BLOCK * neighbours.MOST_ROWS * 8 / 2**20
+    assert scored == count == 16 * neighbours.BLOCK
 
 
 def test_what_is_only_measured_can_be_moved():
@@ -255,7 +255,7 @@ def test_more_rows_are_learned_beside_the_old_ones():
 
 
 def test_rows_are_bounded_and_new_ones_come_first(monkeypatch):
-    monkeypatch.setattr("gepc_geo.density.neighbours._ROWS", 50)
+    monkeypatch.setattr("gepc_geo.density.neighbours.MOST_ROWS", 50)
     rows = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
     nearest = NearestDistance().measure(rows, 0)
     nearest.fit(nearest.project(rows), torch.arange(50))

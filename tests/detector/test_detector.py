@@ -189,7 +189,7 @@ def test_every_mode_scores_every_window(mode, detector, crowd):
 
 def test_scores_do_not_depend_on_the_batch(detector, crowd, monkeypatch):
     expected = detector.window_scores(crowd).scores
-    monkeypatch.setattr("gepc_geo.scoring.scorer._BATCH", {"cpu": 7})
+    monkeypatch.setattr("gepc_geo.scoring.scorer.BATCH", {"cpu": 7})
     for mode, score in detector.window_scores(crowd).scores.items():
         np.testing.assert_allclose(score, expected[mode], rtol=1e-3, atol=1e-3)
 
@@ -521,7 +521,7 @@ def test_clips_without_people_are_never_what_is_trained_on(walkers):
 
 def test_a_large_set_is_whitened_on_a_sample(detector, walkers, crowd, monkeypatch):
     """With the sample as large as the set nothing changes; a smaller one is near."""
-    monkeypatch.setattr("gepc_geo.scoring.learning._SAMPLE", 200)
+    monkeypatch.setattr("gepc_geo.scoring.learning.SAMPLE", 200)
     part = GEPC(**SMALL).fit(walkers, device="cpu")
     assert torch.equal(detector.network_.assignment.theta, part.network_.assignment.theta)
     ours, theirs = (one.decision_function(crowd, "latent") for one in (detector, part))

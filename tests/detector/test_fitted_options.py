@@ -78,7 +78,7 @@ OTHER = {
 def small_batches():
     """Batches are filled up, and there are few windows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gepc_geo.scoring.scorer._BATCH", {"cpu": 64})
+        patch.setattr("gepc_geo.scoring.scorer.BATCH", {"cpu": 64})
         yield
 
 

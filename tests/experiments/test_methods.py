@@ -152,5 +152,5 @@ def test_the_published_method_is_trained_as_such(actions, monkeypatch):
 
 
 def test_competitors_of_every_name_can_be_trained():
-    assert set(methods._SHARING) <= set(COMPETITORS)
+    assert set(methods.SHARING) <= set(COMPETITORS)
     assert {METHODS[name].unit for name in METHODS} <= set(METHODS)

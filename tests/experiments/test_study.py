@@ -305,7 +305,7 @@ def one_job(actions, tmp_path_factory) -> Study:
         one = begun(tmp_path_factory.mktemp("one"), coarse(actions), ("gepc", "nearest_neighbour"))
         with pytest.MonkeyPatch.context() as patch:
             # As long as in workers, which know nothing of the tests' setting.
-            patch.setattr(alterations, "_STEPS", STEPS)
+            patch.setattr(alterations, "STEPS", STEPS)
             one.run("cpu", quiet=True)
     finally:
         torch.set_num_threads(threads)

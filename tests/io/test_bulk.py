@@ -22,8 +22,8 @@ FUZZ = settings(
 )
 PATH = Path("some.json")
 WAYS = {
-    "results": (alphapose._bulk_results, alphapose._careful_results),
-    "tracks": (alphapose._bulk_tracks, alphapose._careful_tracks),
+    "results": (alphapose.bulk_results, alphapose.careful_results),
+    "tracks": (alphapose.bulk_tracks, alphapose.careful_tracks),
 }
 POINTS = [1.5, 2, -3e2] * 17
 
@@ -122,7 +122,7 @@ def test_names_twice_count_once():
 
 
 def test_more_poses_than_a_batch(tmp_path):
-    count = 2 * bulk._BATCH + 3
+    count = 2 * bulk.BATCH + 3
     poses = [[float(i)] * 51 for i in range(count)]
     entries = [{"image_id": i, "idx": 0, "keypoints": pose} for i, pose in enumerate(poses)]
     assert assert_bulk_is_careful("results", json.dumps(entries))

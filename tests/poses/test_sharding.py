@@ -125,7 +125,7 @@ def test_tables_do_not_depend_on_how_many_clips_are_held(detector, walkers, monk
     monkeypatch.setattr(
         GEPC, "windows", lambda self, t: held.append(t.num_frames) or inner(self, t)
     )
-    monkeypatch.setattr(levels, "_BLOCK", 500)
+    monkeypatch.setattr(levels, "BLOCK", 500)
     for case, expected in zip(cases, whole, strict=True):
         table = score_table(detector, some, *case)
         for name, column in expected.items():

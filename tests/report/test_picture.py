@@ -14,9 +14,9 @@ matplotlib_image = pytest.importorskip("matplotlib.image")
 
 def test_the_pose_with_most_joints_is_drawn(walkers, tmp_path, monkeypatch):
     figures = []
-    save = picture._save
+    save = picture.save_figure
     monkeypatch.setattr(
-        picture, "_save", lambda figure, path: figures.append(figure) or save(figure, path)
+        picture, "save_figure", lambda figure, path: figures.append(figure) or save(figure, path)
     )
     seen = (walkers.confidence > 0).sum(1)
     picture.draw_pose(walkers, tmp_path / "pose.png")

@@ -16,7 +16,7 @@ from gepc_geo.evaluation.evaluator import evaluate
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.tables import frame_level, score_table
 from gepc_geo.report import gather, make_page, write_page
-from gepc_geo.report.content import _alarms
+from gepc_geo.report.content import count_alarms
 from gepc_geo.report.curves import histogram, quality
 from gepc_geo.report.encode import evenly_spaced, merge_close, pack_poses, thin
 from gepc_geo.report.plane import to_plane
@@ -351,7 +351,7 @@ def test_clips_of_a_clip_detector(whole_clips):
 
 
 def test_words_without_room_keep_their_shares(detector, walkers, monkeypatch):
-    monkeypatch.setattr("gepc_geo.report.words._CHARACTERS", 1)
+    monkeypatch.setattr("gepc_geo.report.words.MOST_CHARACTERS", 1)
     normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     words = action_words(normal, None)
     assert [word["poses"] is None for word in words] == [False, True, True]
@@ -375,7 +375,7 @@ def test_alarms_less_than_a_second_apart_are_one(crowd):
     assert crowd.clip_length[0] > 40
     known = dataclasses.replace(crowd, fps=np.full(crowd.num_clips, 25, dtype=np.float32))
     unknown = dataclasses.replace(crowd, fps=np.full(crowd.num_clips, np.nan, dtype=np.float32))
-    assert _alarms(known, score, 1.0) == 2 and _alarms(unknown, score, 1.0) == 3
+    assert count_alarms(known, score, 1.0) == 2 and count_alarms(unknown, score, 1.0) == 3
 
 
 # -- the page --------------------------------------------------------------------------------------
@@ -410,7 +410,7 @@ def test_a_page_of_days_is_small_too(crowded, tmp_path):
 def test_scenes_stop_where_the_room_does(detector, crowd, walkers, content, monkeypatch):
     whole = content
     size = sum(len(json.dumps(scene)) for scene in whole["scenes"])
-    monkeypatch.setattr("gepc_geo.report.content._CHARACTERS", size // 2)
+    monkeypatch.setattr("gepc_geo.report.content.MOST_CHARACTERS", size // 2)
     half = gather(detector, crowd, train=walkers)
     assert 0 < len(half["scenes"]) < len(whole["scenes"])
     left = len(whole["scenes"]) - len(half["scenes"])

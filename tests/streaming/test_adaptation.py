@@ -14,11 +14,11 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.options import MODES
 from gepc_geo.scoring.scorer import WindowScorer, own_modes
 from gepc_geo.streaming.adaptation import (
-    _additions,
-    _held_out_scores,
     adapt_to_events,
     adapt_to_poses,
+    additions_by_length,
     count_raised,
+    held_out_scores,
     recall,
 )
 from gepc_geo.streaming.alerts import Alert
@@ -191,8 +191,8 @@ def test_new_poses_are_scored_by_what_is_unrelated(clips, varied):
     """As by detectors that learned that alone, window for window, learned or not."""
     new = tilted(clips, 9)
     learned = varied.pipeline_.windows(new, varied.stride).without_padded()
-    news = _additions(varied.scorer_, learned)
-    found, raw = _held_out_scores(varied, new, news)
+    news = additions_by_length(varied.scorer_, learned)
+    found, raw = held_out_scores(varied, new, news)
     # Nobody is left out, nobody is scored twice.
     every = varied.windows(new).without_padded()
     order = np.lexsort((found.first, found.size))

@@ -78,7 +78,7 @@ def in_double(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Network, "of", build_double)
     patch.setattr(torch.Tensor, "float", torch.Tensor.double)
     # Other processes know nothing of the tests' own setting.
-    patch.setattr(alterations, "_STEPS", 100)
+    patch.setattr(alterations, "STEPS", 100)
 
 
 def stopped_fit(tracks: PoseTracks, run: Path, steps: int) -> None:
@@ -479,20 +479,20 @@ def test_a_gpu_has_one_rank_by_whatever_number(monkeypatch):
     mine = SimpleNamespace(uuid="b")
     others = [("cuda:0", "a"), ("cpu", None), ("cpu", None)]
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: mine)
-    monkeypatch.setattr(distributed, "_all_objects", lambda own: [*others, own])
-    distributed._check_different(torch.device("cuda:0"))
-    distributed._check_different(torch.device("cpu"))
+    monkeypatch.setattr(distributed, "all_objects", lambda own: [*others, own])
+    distributed.check_different_gpus(torch.device("cuda:0"))
+    distributed.check_different_gpus(torch.device("cpu"))
     mine.uuid = "a"
     with pytest.raises(InputError, match="got 'cuda:1' on rank 3, which is the GPU of rank 0"):
-        distributed._check_different(torch.device("cuda:1"))
+        distributed.check_different_gpus(torch.device("cuda:1"))
 
 
 def test_shares_are_all_rows_in_order(monkeypatch):
-    monkeypatch.setattr(distributed, "_world", 4)
+    monkeypatch.setattr(distributed, "world", lambda: 4)
     for count in (0, 3, 4, 10):
         parts = []
         for rank in range(4):
-            monkeypatch.setattr(distributed, "_rank", rank)
+            monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
             parts.append(list(range(count))[distributed.share(count)])
         assert [row for part in parts for row in part] == list(range(count))
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
