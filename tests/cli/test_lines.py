@@ -49,7 +49,7 @@ def test_lines_come_in_order_however_slowly_they_are_read(pipe):
 
 
 def test_what_nobody_reads_is_counted_and_waited_for_in_vain(monkeypatch, pipe):
-    monkeypatch.setattr(lines, "_PATIENCE", 0.2)
+    monkeypatch.setattr(lines, "PATIENCE", 0.2)
     reader, stream = pipe
     writer = LineWriter(stream, 5)
     # One that fills the pipe, and is being written for ever, and four that wait.
@@ -104,7 +104,7 @@ def test_warnings_of_a_kind_come_every_ten_seconds(monkeypatch):
 
 
 def test_lost_warnings_are_counted(monkeypatch, pipe):
-    monkeypatch.setattr(lines, "_WARNINGS", 3)
+    monkeypatch.setattr(lines, "MOST_WARNINGS", 3)
     reader, stream = pipe
     log = Log(stream)
     log.warn("x" * 200_000)

@@ -26,7 +26,7 @@ def test_a_command_takes_half_of_the_cores(
     cores: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(computing, "_cores", lambda: cores)
+    monkeypatch.setattr(computing, "num_cores", lambda: cores)
     # The second command of a process takes no fewer.
     for _ in range(2):
         CliRunner().invoke(main, ["bench", "--out", "nowhere"])

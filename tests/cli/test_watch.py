@@ -133,7 +133,7 @@ def test_alerts_are_the_same_however_many_lines_are_scored_together(folder, monk
     lines = [one for pair in zip(jumping("a", 20), jumping("b", 20), strict=True) for one in pair]
     found = []
     for together in (1, 64):
-        monkeypatch.setattr(watch_module, "_BATCH", together)
+        monkeypatch.setattr(watch_module, "BATCH", together)
         alerts = alerts_of(watch(folder, "\n".join(lines)).stdout)
         found.append(
             [
@@ -153,7 +153,7 @@ def test_dropped_frames_are_said_when_they_come(folder):
         "warning: duplicate: 2 person-frames so far, the last in frame 0 of camera 'gate'",
         "warning: duplicate: 2 person-frames",
     ]
-    assert set(watch_module._UNITS) == set(REASONS)
+    assert set(watch_module.UNITS) == set(REASONS)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_silent_cameras_are_closed(folder, monkeypatch):
     """A clock that goes on by four minutes with every line."""
     clock = itertools.count(0, 240)
     monkeypatch.setattr(watch_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    monkeypatch.setattr(watch_module, "_BATCH", 1)
+    monkeypatch.setattr(watch_module, "BATCH", 1)
     closed = []
 
     class Scorer(OnlineScorer):
@@ -274,12 +274,12 @@ def test_silent_cameras_are_closed(folder, monkeypatch):
 
 
 def test_lines_that_come_too_fast_are_said(monkeypatch, capsys):
-    monkeypatch.setattr(watch_module, "_LINES", 2)
-    monkeypatch.setattr(watch_module, "_BATCH", 1)
+    monkeypatch.setattr(watch_module, "LINES", 2)
+    monkeypatch.setattr(watch_module, "BATCH", 1)
     stream = io.TextIOWrapper(io.BytesIO(b"{}\n" * 100))
     taken = []
     log = Log(sys.stderr)
-    for batch in watch_module._batches(stream, log, watch_module._Stop()):
+    for batch in watch_module.line_batches(stream, log, watch_module.Stop()):
         taken += batch
         time.sleep(0.01)
     log.finish()
@@ -290,7 +290,7 @@ def test_lines_that_come_too_fast_are_said(monkeypatch, capsys):
 def test_the_first_request_to_end_waits_for_what_is_being_scored_the_second_does_not():
     before = signal.getsignal(signal.SIGTERM)
     done = []
-    with watch_module._Stop() as stop:
+    with watch_module.Stop() as stop:
         with stop.interruptible():
             done.append("waited")
         os.kill(os.getpid(), signal.SIGTERM)
@@ -302,7 +302,7 @@ def test_the_first_request_to_end_waits_for_what_is_being_scored_the_second_does
     assert done == ["waited", "scored"] and signal.getsignal(signal.SIGTERM) == before
     with (
         pytest.raises(KeyboardInterrupt),
-        watch_module._Stop() as stop,
+        watch_module.Stop() as stop,
         stop.interruptible(),
     ):
         os.kill(os.getpid(), signal.SIGTERM)
