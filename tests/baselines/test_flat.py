@@ -1,4 +1,4 @@
-"""Competitors on flattened windows, compared with scikit-learn on the same rows."""
+"""Baselines on flattened windows, compared with scikit-learn on the same rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def others():
 
 
 def rows(model, walkers, others):
-    """Training and scored rows of a fitted competitor, in principal components."""
+    """Training and scored rows of a fitted baseline, in principal components."""
     pipeline = model.pipeline_
     windows = pipeline.windows(walkers, 8)
     windows = windows.subset(~windows.padded)

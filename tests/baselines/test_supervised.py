@@ -1,4 +1,4 @@
-"""Supervised competitors."""
+"""Supervised baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Skeleton-trajectory competitor."""
+"""Skeleton-trajectory baseline."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_coarse_from_poses_to_tables(given, tmp_path):
     values = [float(table["gepc"][name]) for name in splits]
     assert len(values) == 3
     assert float(table["gepc"]["few-vs-many mean"]) == pytest.approx(np.mean(values), abs=1e-5)
-    assert "Splits, few-vs-many" in text and "the best unsupervised competitor" in text
+    assert "Splits, few-vs-many" in text and "the best unsupervised baseline" in text
     config = yaml.safe_load((out / "config.yaml").read_text())
     assert set(config["splits"]) == {"upright", "moving", "random_1"}
     assert (config["options"]["budget"], config["options"]["hidden"]) == (64, NETWORK["hidden"])

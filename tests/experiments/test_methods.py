@@ -151,6 +151,6 @@ def test_the_published_method_is_trained_as_such(actions, monkeypatch):
     np.testing.assert_array_equal(found.scored["paper"].score, expected)
 
 
-def test_competitors_of_every_name_can_be_trained():
+def test_baselines_of_every_name_can_be_trained():
     assert set(methods.SHARING) <= set(COMPETITORS)
     assert {METHODS[name].unit for name in METHODS} <= set(METHODS)

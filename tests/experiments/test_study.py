@@ -298,7 +298,7 @@ def test_damaged_and_strange_cells(actions, tmp_path, calls):
 
 @pytest.fixture(scope="module")
 def one_job(actions, tmp_path_factory) -> Study:
-    """Our detector and a competitor, trained in this process on one thread."""
+    """Our detector and a baseline, trained in this process on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from gepc_geo.experiments import Ablation, Coarse, Noise, Split, Study, write_summary
 from gepc_geo.experiments.results import Condition, Result
-from gepc_geo.experiments.tables import Table, best_competitor, comparison, comparison_lines, means
+from gepc_geo.experiments.tables import Table, best_baseline, comparison, comparison_lines, means
 from gepc_geo.options import Options
 
 FEW, MANY = "few-vs-many", "many-vs-few"
@@ -80,15 +80,15 @@ def test_comparisons_pair_splits_after_the_mean_over_seeds():
     assert (found.unit, by_seed.unit, by_seed.pairs) == ("split", "seed", 2)
 
 
-def test_the_best_competitor_is_neither_ours_nor_a_mode(protocol):
-    assert best_competitor(SOME) == "nearest_neighbour"
+def test_the_best_baseline_is_neither_ours_nor_a_mode(protocol):
+    assert best_baseline(SOME) == "nearest_neighbour"
     (line,) = comparison_lines(SOME, protocol.column)
     assert line == (
-        "few-vs-many: combined minus nearest_neighbour, the best unsupervised competitor: "
+        "few-vs-many: combined minus nearest_neighbour, the best unsupervised baseline: "
         "+0.050 (ahead in 1 of 2 splits)"
     )
     ours = [one for one in SOME if one.row in ("combined", "gepc:max")]
-    assert best_competitor(ours) is None and comparison_lines(ours, protocol.column) == []
+    assert best_baseline(ours) is None and comparison_lines(ours, protocol.column) == []
 
 
 def test_tables_of_means_modes_and_splits(protocol):

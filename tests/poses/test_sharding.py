@@ -1,4 +1,4 @@
-"""Parts of whole clips: even, in order, and scored to the bit as in the whole."""
+"""Shards of whole clips: even, in order, and scored to the bit as all clips together."""
 
 from __future__ import annotations
 
