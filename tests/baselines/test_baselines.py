@@ -22,7 +22,7 @@ def classes(walkers):
 
 
 @pytest.mark.parametrize("name", COMPETITORS)
-def test_every_baseline_says_what_it_is(name, walkers):
+def test_every_baseline_has_levels_and_refuses_to_score_before_a_fit(name, walkers):
     kind = COMPETITORS[name]
     assert isinstance(kind.supervised, bool)
     assert kind.levels and set(kind.levels) <= {"clip", "frame"}
@@ -60,7 +60,7 @@ def test_poses_of_another_kind_are_refused(walkers):
 
 
 @pytest.mark.parametrize("name", COMPETITORS)
-def test_keywords_and_options_that_are_none_are_named(name, walkers):
+def test_unknown_keywords_and_wrong_options_are_refused(name, walkers):
     kind = COMPETITORS[name]
     known = ", ".join(sorted(kind().get_params()))
     with pytest.raises(
@@ -79,7 +79,7 @@ def test_keywords_and_options_that_are_none_are_named(name, walkers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMPETITORS)
-def test_a_fit_that_ends_early_leaves_a_baseline_as_it_was(name, classes, monkeypatch):
+def test_a_failed_fit_leaves_a_baseline_as_it_was(name, classes, monkeypatch):
     """After a failed fit, it is not fitted, or has its previous scores."""
     kind = COMPETITORS[name]
     baseline = kind(SMALL)
@@ -116,7 +116,7 @@ def test_no_baseline_scores_windows_before_it_is_fitted(name, walkers):
         baseline.score_windows(windows)
 
 
-def test_options_of_a_detector_are_those_at_the_time_of_the_fit(walkers):
+def test_a_fit_uses_the_present_options_of_a_detector(walkers):
     """A detector works as options; later changes to it count from the next fit."""
     detector = GEPC(**SMALL.to_dict())
     baseline = NearestNeighbour(detector).fit(walkers, device="cpu")
@@ -125,7 +125,7 @@ def test_options_of_a_detector_are_those_at_the_time_of_the_fit(walkers):
     np.testing.assert_array_equal(baseline.decision_function(walkers), expected)
 
 
-def test_what_others_have_trained_has_to_be_fitted(walkers, classes):
+def test_a_shared_detector_or_classifier_must_be_fitted(walkers, classes):
     for kind, unfitted in (
         (ReconstructionLoss, GEPC()),
         (SoftmaxDirichlet, COMPETITORS["softmax"]()),

@@ -28,6 +28,6 @@ def test_rates_are_windows_in_the_time_of_all_batches(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_a_data_set_takes_about_its_tracks_memory():
+def test_windows_and_loader_take_about_the_memory_of_the_tracks():
     held, most = loader.measure_memory(300_000)
     assert held["ratio"] < 1.5 and most["ours"] >= held["ours"]

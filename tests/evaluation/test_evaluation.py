@@ -168,7 +168,7 @@ def test_threshold_alarms_the_declared_share_of_normal_frames(detector, crowd):
     assert metrics["events"]["threshold"] == pytest.approx(-np.log(0.05))
 
 
-def test_clip_labels(crowd):
+def test_clip_labels_are_the_classes_that_are_not_normal(crowd):
     labels = clip_labels(crowd, ["normal"])
     assert (labels == (np.array(crowd.clip_label) != "normal")).all()
     hidden = crowd.with_(clip_label=["", *crowd.clip_label[1:]])
@@ -177,7 +177,7 @@ def test_clip_labels(crowd):
         clip_labels(crowd, ["swim"])
 
 
-def test_evaluating_needs_labels(detector, crowd, monkeypatch):
+def test_evaluation_without_labels_of_both_kinds_is_refused(detector, crowd, monkeypatch):
     with pytest.raises(
         InputError, match="must have frame labels .* or normal classes .*, got neither"
     ):
@@ -209,7 +209,7 @@ def test_evaluating_needs_labels(detector, crowd, monkeypatch):
         evaluate(detector, crowd, options=ScoreOptions(mode="foo"))
 
 
-def test_every_mode_there_is_is_evaluated(detector, plain, crowd, monkeypatch):
+def test_every_mode_is_evaluated(detector, plain, crowd, monkeypatch):
     found = evaluate(detector, crowd).metrics
     assert (
         tuple(found["auc_by_mode"]) == MODES and found["auc"] == found["auc_by_mode"]["assignment"]
@@ -293,7 +293,7 @@ def test_a_baseline_of_whole_clips_has_no_frames(walkers, crowd):
     assert evaluate(baseline, crowd, normal=["normal"]).metrics["level"] == "clip"
 
 
-def test_what_is_no_detector_is_named(walkers, crowd, tmp_path):
+def test_what_is_not_a_detector_is_refused_by_name(walkers, crowd, tmp_path):
     baseline = NearestNeighbour(Options(score_stride=6)).fit(walkers, device="cpu")
     for ask in (
         OnlineScorer,

@@ -100,7 +100,7 @@ def test_tables_of_means_modes_and_splits(protocol):
     assert "gepc:max" not in splits.rows
 
 
-def test_who_learns_from_classes_is_marked(protocol):
+def test_supervised_methods_are_marked(protocol):
     given = results(
         {name: {("a", FEW, 0): 0.5, ("b", FEW, 0): 0.6} for name in ("combined", "softmax")}
     )
@@ -138,7 +138,7 @@ def test_a_variant_is_compared_with_the_default_over_splits_and_directions(actio
     ]
 
 
-def test_curves_of_loss_start_at_nothing(actions):
+def test_curves_of_loss_start_at_zero(actions):
     noise = Noise(
         actions, [Split("a", ("run", "bow"))], [FEW], Options(frames=12), shares=(0, 5, 20)
     )
@@ -158,7 +158,7 @@ def test_curves_of_loss_start_at_nothing(actions):
     assert noise.tables(given)[0].rows["combined"] == ["0.020 ± 0.000", "0.100 ± 0.000"]
 
 
-def test_text_and_markdown():
+def test_tables_print_as_text_and_markdown():
     table = Table("Means", "method", ["few"], {"combined": ["0.9"], "other": ["0.85"]})
     assert table.lines() == ["method     few", "combined   0.9", "other     0.85"]
     assert table.markdown().splitlines() == [
@@ -171,13 +171,13 @@ def test_text_and_markdown():
     ]
 
 
-def test_rows_without_a_number_in_a_column():
+def test_rows_may_lack_a_number_in_a_column():
     given = [*SOME, Result("one_class_svm", Condition("c", MANY), 0, "AUC", 0.5)]
     found = means(given, lambda one: one.row, lambda one: one.condition.direction)
     assert set(found["one_class_svm"]) == {MANY}
 
 
-def test_files_of_a_study(protocol, tmp_path, monkeypatch):
+def test_a_summary_writes_markdown_and_csv(protocol, tmp_path, monkeypatch):
     study = Study(tmp_path, protocol, {"dataset": "actions"}, ["combined"], [0, 1])
     study.start("gepc-geo experiment coarse", "cpu")
     monkeypatch.setattr(study, "results", lambda: SOME)
