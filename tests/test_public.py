@@ -49,6 +49,6 @@ def test_public_names_are_listed_and_are_those_of_their_modules():
     assert gepc_geo.GEPC is GEPC
 
 
-def test_other_names_are_no_attributes():
+def test_unknown_names_raise_attribute_error():
     with pytest.raises(AttributeError, match="module 'gepc_geo' has no attribute 'Gepc'"):
         gepc_geo.Gepc  # noqa: B018

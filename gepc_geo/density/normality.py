@@ -267,7 +267,7 @@ class Normality:
         if mode == "max":
             # 1 - max p, from the log: precise for probabilities near 1.
             return -torch.expm1(rows[:, 0])
-        return -self.mixtures[mode]._log_density(rows)
+        return -self.mixtures[mode].unchecked_log_density(rows)
 
     def tails(self, scores: dict[str, Tensor]) -> dict[str, Tensor]:
         r""":math:`-\log` of the tail probabilities of scores, by mode."""

@@ -16,9 +16,9 @@ from gepc_geo.scoring.scorer import own_modes, scoring_loader
 from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
 
-# The most training windows of a length, evenly spaced, that give principal components and the
-# reference set (which is smaller) and whose scores are stored.
-_SAMPLE = 20_000
+#: The most training windows of a length, evenly spaced, that give principal components and the
+#: reference set (which is smaller) and whose scores are stored.
+SAMPLE = 20_000
 
 
 @dataclass
@@ -78,7 +78,7 @@ class _Fit:
         self.device = encoder.pipeline.mean.device
         count = len(windows)
         #: Positions of the training windows that are stored.
-        self.sample = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
+        self.sample = np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
         # The same share of the held-out windows.
         share = len(held_out) * len(self.sample) // count
         self.held_out = held_out.subset(

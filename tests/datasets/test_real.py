@@ -9,7 +9,7 @@ from gepc_geo.datasets import NWUCLA, PennAction, ShanghaiTech
 from gepc_geo.errors import InputError
 
 
-def test_penn_action(real_data):
+def test_penn_action_has_all_clips_splits_and_classes(real_data):
     tracks = PennAction(real_data("penn_action")).tracks()
     assert (tracks.num_clips, tracks.num_frames) == (2326, 163_841)
     assert [tracks.clip_split.count(split) for split in ("train", "test")] == [1258, 1068]
@@ -19,14 +19,14 @@ def test_penn_action(real_data):
     assert (np.abs(seen).max(1) >= 2).all(), "placeholders are no positions"
 
 
-def test_nw_ucla(real_data):
+def test_nw_ucla_has_all_clips_splits_and_classes(real_data):
     tracks = NWUCLA(real_data("nw_ucla")).tracks()
     assert (tracks.num_clips, tracks.num_frames) == (1484, 58_534)
     assert [tracks.clip_split.count(split) for split in ("train", "test")] == [1020, 464]
     assert set(tracks.clip_label) == {"1", "2", "3", "4", "5", "6", "8", "9", "11", "12"}
 
 
-def test_shanghaitech(real_data):
+def test_shanghaitech_has_all_clips_people_and_frame_labels(real_data):
     data = ShanghaiTech(real_data("shanghaitech_boxes"))
     train, test = data.tracks("train"), data.tracks("test")
     assert (train.num_clips, train.num_frames, train.num_tracks) == (330, 825_982, 5646)

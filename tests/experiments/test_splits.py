@@ -162,7 +162,7 @@ def test_packaged_splits_fit_the_real_data(real_data):
             split.check(classes, name)
 
 
-def test_what_a_command_line_can_ask_for(tmp_path):
+def test_splits_are_chosen_by_name_or_from_a_file(tmp_path):
     assert choose_splits("packaged", "nw_ucla") == list(PACKAGED["nw_ucla"])
     assert choose_splits("two", "nw_ucla") == list(PACKAGED["nw_ucla"][:2])
     assert choose_splits("ntu", "mine.npz") == list(PACKAGED["ntu"])
@@ -194,7 +194,7 @@ def test_what_a_command_line_can_ask_for(tmp_path):
         ("- x", "must be .* with values by name, got a list"),
     ],
 )
-def test_files_of_something_else(text, message, tmp_path):
+def test_files_that_are_not_splits_are_refused(text, message, tmp_path):
     path = tmp_path / "splits.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=message) as error:
@@ -202,7 +202,7 @@ def test_files_of_something_else(text, message, tmp_path):
     assert str(path) in str(error.value)
 
 
-def test_splits_that_do_not_divide_the_classes():
+def test_splits_of_unknown_or_all_classes_are_refused():
     with pytest.raises(
         InputError, match=r"split 's' must have classes of the data \(a, b\), got 'z'"
     ):
@@ -211,7 +211,7 @@ def test_splits_that_do_not_divide_the_classes():
         Split("s", ("a", "b")).check(["a", "b"], "the data")
 
 
-def test_drawn_splits_have_three_to_five_classes_in_turn():
+def test_drawn_splits_alternate_between_three_four_and_five_classes():
     """Whatever the packaged ones have."""
     packaged = [Split("p", ("a", "b", "c")), Split("q", ("d", "e"))]
     drawn = random_splits(LETTERS, 12, 3, packaged)
@@ -262,7 +262,7 @@ def test_every_class_is_drawn_about_as_often():
     assert counts.sum() == 360 and counts.min() > 22
 
 
-def test_more_splits_than_there_are():
+def test_more_drawn_splits_than_exist_are_refused():
     with pytest.raises(
         InputError, match="--random must be at most 3 for data with 3 classes, got 4"
     ):

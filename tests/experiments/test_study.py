@@ -150,7 +150,7 @@ def test_other_settings_are_refused(actions, tmp_path, calls):
         begun(tmp_path / "mine", coarse(actions))
 
 
-def test_what_auto_precision_stood_for_is_kept(actions, tmp_path, calls, monkeypatch):
+def test_a_study_keeps_the_precision_that_auto_chose(actions, tmp_path, calls, monkeypatch):
     monkeypatch.setattr(study, "decide", lambda precision, _: precision.replace("auto", "bf16"))
     auto = Options(**{**options().to_dict(), "precision": "auto"})
     begun(tmp_path / "s", Coarse(actions, SPLITS, FEW, auto)).run("cpu", quiet=True)
@@ -201,7 +201,7 @@ def test_a_failing_cell_is_named_and_the_others_stay(actions, tmp_path, monkeypa
     assert [path.exists() for path in map(two.path, two.cells())] == [False, True] * 2
 
 
-def test_a_study_of_other_methods_begins_anew(actions, tmp_path, calls, monkeypatch):
+def test_a_study_of_other_methods_starts_anew(actions, tmp_path, calls, monkeypatch):
     begun(tmp_path / "s", coarse(actions)).run("cpu", quiet=True)
     now = study.VERSION
     monkeypatch.setattr(study, "VERSION", now + 1)
@@ -264,7 +264,7 @@ def test_frames_are_measured_plain_and_smoothed(actions, tmp_path, calls):
     assert smoothed.value == pytest.approx(roc_auc_score(labels, smooth(score, borders, 20)))
 
 
-def test_damaged_and_strange_cells(actions, tmp_path, calls):
+def test_damaged_and_foreign_cells_are_refused(actions, tmp_path, calls):
     one = begun(tmp_path / "s", coarse(actions))
     one.run("cpu", quiet=True)
     path = one.path(one.cells()[0])
@@ -298,14 +298,14 @@ def test_damaged_and_strange_cells(actions, tmp_path, calls):
 
 @pytest.fixture(scope="module")
 def one_job(actions, tmp_path_factory) -> Study:
-    """Our detector and a competitor, trained in this process on one thread."""
+    """Our detector and a baseline, trained in this process on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         one = begun(tmp_path_factory.mktemp("one"), coarse(actions), ("gepc", "nearest_neighbour"))
         with pytest.MonkeyPatch.context() as patch:
             # As long as in workers, which know nothing of the tests' setting.
-            patch.setattr(alterations, "_STEPS", STEPS)
+            patch.setattr(alterations, "STEPS", STEPS)
             one.run("cpu", quiet=True)
     finally:
         torch.set_num_threads(threads)
@@ -323,7 +323,7 @@ def test_one_training_gives_every_mode(one_job):
         assert by_row["gepc", condition] == by_row["gepc:assignment", condition]
 
 
-def test_two_jobs_give_what_one_gives(one_job, actions, tmp_path):
+def test_two_jobs_give_the_results_of_one(one_job, actions, tmp_path):
     torch_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

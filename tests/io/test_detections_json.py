@@ -113,7 +113,7 @@ COCO = json.dumps([result(1), result(2)])
         (json.dumps([result(1, joints=21)]), "must have poses of 17 .*, got 21"),
     ],
 )
-def test_broken_coco_results(content, message, tmp_path):
+def test_broken_coco_results_are_refused(content, message, tmp_path):
     refused(tmp_path / "gate.json", content, message)
 
 
@@ -139,7 +139,7 @@ def meta(skeleton):
     return {"dataset_name": "x", "keypoint_id2name": names}
 
 
-def test_mmpose_demo_and_inferencer(tmp_path):
+def test_mmpose_files_of_demo_and_inferencer_are_read(tmp_path):
     info = frames([instance(), instance(900)], [], [instance(103)])
     content = {"meta_info": meta("coco17"), "instance_info": info}
     tracks = read(save(tmp_path / "results_gate.json", content))
@@ -170,7 +170,7 @@ def test_mmpose_results_that_were_saved_by_hand(wrap, tmp_path):
     assert tracks.frame.tolist() == [1, 3, 1]
 
 
-def test_mmpose_demo_on_pictures(tmp_path):
+def test_mmpose_files_of_single_pictures_are_read(tmp_path):
     """``results_NAME.json`` with the instances of one picture."""
     for i, people in ((1, [instance(), instance(900)]), (2, []), (3, [instance(103)])):
         content = {"meta_info": meta("coco17"), "instance_info": people}
@@ -180,7 +180,7 @@ def test_mmpose_demo_on_pictures(tmp_path):
     assert tracks.frame.tolist() == [0, 2, 0] and tracks.clip_length.tolist() == [3]
 
 
-def test_mmpose_videos_of_one_frame_beside_others(tmp_path):
+def test_mmpose_files_of_one_frame_are_clips_of_their_own(tmp_path):
     for name, frames in (
         ("01", [[instance()]] * 3),
         ("02", [[instance()]]),
@@ -198,7 +198,7 @@ def test_mmpose_videos_of_one_frame_beside_others(tmp_path):
     )
 
 
-def test_the_better_scored_pose_of_a_person(tmp_path):
+def test_of_two_poses_of_a_person_the_one_with_the_higher_score_counts(tmp_path):
     """By the pose's score, whatever its joints'."""
     worse, better = result(0, track_id=1), result(0, x=300, track_id=1)
     worse["score"], better["score"] = 0.1, 0.99
@@ -207,7 +207,7 @@ def test_the_better_scored_pose_of_a_person(tmp_path):
         assert read(save(tmp_path / "gate.json", [worse, better])).keypoints[0, 0, 0] == 300
 
 
-def test_mmpose_before_1_0(tmp_path):
+def test_mmpose_files_before_1_0_are_read(tmp_path):
     """Lists of ``bbox`` and ``keypoints`` of three values each, with ids of its tracker."""
 
     def one(x, track):
@@ -227,7 +227,7 @@ def test_mmpose_before_1_0(tmp_path):
     assert tracks.confidence[0, 0] == 0.5
 
 
-def test_mmpose_of_3d_lifters(tmp_path):
+def test_mmpose_files_of_3d_lifters_name_their_joints(tmp_path):
     """The file names and links the joints; names of a built-in skeleton give that skeleton."""
     pose = [[j / 100, 0.2, j / 10] for j in range(17)]
     one = {"keypoints": pose, "keypoint_scores": [0.9] * 17}
@@ -253,7 +253,7 @@ def test_mmpose_of_3d_lifters(tmp_path):
     )
 
 
-def test_rtmpose_with_26_joints(tmp_path):
+def test_rtmpose_files_with_26_joints_are_halpe26(tmp_path):
     content = {"meta_info": meta("halpe26"), "instance_info": frames([instance(joints=26)])}
     assert read(save(tmp_path / "a.json", content)).skeleton.name == "halpe26"
 
@@ -288,7 +288,7 @@ MMPOSE = json.dumps(frames([instance()], [instance()]))
         ),
     ],
 )
-def test_broken_mmpose(content, message, tmp_path):
+def test_broken_mmpose_files_are_refused(content, message, tmp_path):
     refused(tmp_path / "gate.json", content, message)
 
 
@@ -306,7 +306,7 @@ def mediapipe(*people, **more):
     }
 
 
-def test_mediapipe_in_pixels_and_in_shares(tmp_path):
+def test_mediapipe_shares_become_pixels_with_an_image_size(tmp_path):
     people = [[landmarks()], [], [landmarks(0.253), landmarks(0.9)]]
     content = mediapipe(*people, image_size=[640, 480], fps=25)
     tracks = read(save(tmp_path / "gate.json", content))
@@ -322,7 +322,7 @@ def test_mediapipe_in_pixels_and_in_shares(tmp_path):
     assert read_all(tmp_path).formats == {"mediapipe": 2}
 
 
-def test_mediapipe_of_one_person_nobody_and_pixels(tmp_path):
+def test_mediapipe_frames_of_one_person_of_nobody_and_in_pixels_are_read(tmp_path):
     one, pixels = (
         landmarks(),
         [{**mark, "x": 640 * mark["x"], "y": 480 * mark["y"]} for mark in landmarks()],
@@ -337,7 +337,7 @@ def test_mediapipe_of_one_person_nobody_and_pixels(tmp_path):
 
 
 @pytest.mark.parametrize("missing", [None, "left out"])
-def test_mediapipe_without_visibility(missing, tmp_path):
+def test_mediapipe_landmarks_without_visibility_are_read(missing, tmp_path):
     marks = [{**mark, "visibility": None} for mark in landmarks()]
     if missing:
         marks = [{"x": mark["x"], "y": mark["y"]} for mark in marks]
@@ -374,7 +374,7 @@ MEDIAPIPE = json.dumps(mediapipe([landmarks()]))
         (mediapipe([landmarks()], fps=0), "fps must be a number above 0, got 0"),
     ],
 )
-def test_broken_mediapipe(content, message, tmp_path):
+def test_broken_mediapipe_files_are_refused(content, message, tmp_path):
     refused(tmp_path / "gate.json", content, message)
 
 
@@ -391,7 +391,7 @@ def skeleton18(x=0.25):
     return {"pose": pose, "score": [0.0, *[0.5] * 17]}
 
 
-def test_kinetics_skeleton(tmp_path):
+def test_kinetics_files_are_read(tmp_path):
     content = kinetics([skeleton18()], [skeleton18(0.9), skeleton18(0.252)], [])
     tracks = read(save(tmp_path / "-_DPXTP1.json", content), image_size=(340, 256))
     assert (tracks.clip_names, tracks.clip_label) == (("-_DPXTP1",), ("juggling balls",))
@@ -457,7 +457,7 @@ KINETICS = json.dumps(kinetics([skeleton18()]))
         ({"data": [{"frame_index": 1}]}, "a frame without a list called skeleton"),
     ],
 )
-def test_broken_kinetics(content, message, tmp_path):
+def test_broken_kinetics_files_are_refused(content, message, tmp_path):
     refused(tmp_path / "gate.json", content, message)
 
 
@@ -477,7 +477,7 @@ def test_broken_kinetics(content, message, tmp_path):
         ),
     ],
 )
-def test_formats_are_known_by_whatever_order_their_entries_have(content, form, tmp_path):
+def test_formats_are_detected_in_any_order_of_entries(content, form, tmp_path):
     path = tmp_path / "gate_1.json"
     for first in ("label", "a", *content):
         ordered = {first: content.get(first, "x"), **content}
@@ -491,7 +491,7 @@ def test_formats_are_known_by_whatever_order_their_entries_have(content, form, t
 @pytest.mark.parametrize(
     "content", [{"label": 3}, {"label": 3, "data": [1]}, {"x": [{"y": 1}]}, [1], [[]] * 2000 + [1]]
 )
-def test_other_json_is_of_no_format(content, tmp_path):
+def test_other_json_files_have_no_format(content, tmp_path):
     if content == {"label": 3}:
         refused(tmp_path / "x.json", content, "must be .*, got no known format")
     else:
@@ -503,7 +503,7 @@ def test_other_json_is_of_no_format(content, tmp_path):
 # -- MMPose of images ------------------------------------------------------------------------------
 
 
-def test_mmpose_of_a_folder_of_images(tmp_path):
+def test_mmpose_files_of_a_folder_of_images_are_one_clip(tmp_path):
     images = {10: [instance(104)], 2: [instance(), instance(900)], 9: []}
     for number, people in images.items():
         save(tmp_path / f"gate_{number}.json", json.dumps(people, indent="  "))

@@ -43,7 +43,7 @@ def test_formats_may_be_mixed_and_none_is_dropped(tmp_path):
     assert read(tmp_path).clip_names == ("a", "b", "c")
 
 
-def test_endings_in_upper_case_are_data_too(tmp_path):
+def test_suffixes_in_upper_case_are_read(tmp_path):
     fill(tmp_path, a_json=people(), b_JSON=people(), c_Json=results())
     assert read(tmp_path).clip_names == ("a", "b", "c")
     fill(tmp_path, d_JSON="{")
@@ -51,7 +51,7 @@ def test_endings_in_upper_case_are_data_too(tmp_path):
         read(tmp_path)
 
 
-def test_data_sets_and_masks_may_end_in_upper_case(tmp_path):
+def test_data_sets_and_masks_may_have_suffixes_in_upper_case(tmp_path):
     row = HEADER + "0 1 2 1 2 3 4 0\n"
     fill(tmp_path, train_txt__01_001_TXT=row, test_txt__01_0014_TXT=row)
     (tmp_path / "test_frame_mask").mkdir()
@@ -97,7 +97,7 @@ def test_files_of_no_known_format_beside_others_are_counted(tmp_path):
         assert read(tmp_path).clip_names == ("gate",)
 
 
-def test_folders_with_nothing_to_read(tmp_path):
+def test_folders_without_pose_files_are_refused(tmp_path):
     fill(tmp_path, README_txt="About")
     with pytest.raises(InputError, match="must have files of poses .*, got none"):
         read(tmp_path)
@@ -151,7 +151,7 @@ def test_own_skeletons_of_any_number_of_joints(tmp_path):
         read(tmp_path / "seventeen", skeleton=path)
 
 
-def test_frames_a_second_fill_only_what_is_unknown(tmp_path):
+def test_the_given_frame_rate_fills_unknown_ones_only(tmp_path):
     fill(tmp_path, a_json=people())
     tracks = read(tmp_path, fps=30)
     np.testing.assert_array_equal(tracks.fps, [30])

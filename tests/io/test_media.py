@@ -28,7 +28,7 @@ from gepc_geo.io._common.media import media_kind
         (b"", ""),
     ],
 )
-def test_by_the_first_bytes(start, kind, tmp_path):
+def test_pictures_and_videos_are_known_by_their_first_bytes(start, kind, tmp_path):
     for name in ("file", "file.json", "file.csv"):
         path = tmp_path / name
         path.write_bytes(start)
@@ -47,13 +47,13 @@ def test_by_the_first_bytes(start, kind, tmp_path):
         ("mp4", ""),
     ],
 )
-def test_damaged_ones_by_their_ending(name, kind, tmp_path):
+def test_damaged_pictures_and_videos_are_known_by_their_suffix(name, kind, tmp_path):
     path = tmp_path / name
     path.write_bytes(b"\0" * 16)
     assert media_kind(path) == kind
 
 
-def test_no_poses_and_nothing_that_cannot_be_read(tmp_path):
+def test_poses_and_missing_files_are_no_media(tmp_path):
     simulate_crowd("test", num_clips=1, frames_per_clip=48, random_state=0).save(
         tmp_path / "poses.npz"
     )
@@ -62,7 +62,7 @@ def test_no_poses_and_nothing_that_cannot_be_read(tmp_path):
         assert media_kind(tmp_path / name) == ""
 
 
-def test_real_files(real_data, tmp_path):
+def test_real_pictures_and_videos_are_known(real_data, tmp_path):
     assert media_kind(real_data("video") / "vtest.avi") == "a video"
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     for ending in ("png", "jpeg", "bmp", "tiff", "gif", "webp"):

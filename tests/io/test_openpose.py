@@ -43,7 +43,7 @@ def test_a_folder_of_frames_is_a_clip(tmp_path):
     assert read_all(tmp_path).formats == {"openpose": 4}
 
 
-def test_many_clips_in_one_folder_and_in_several(tmp_path):
+def test_clips_are_told_apart_by_prefix_and_folder(tmp_path):
     fill(tmp_path / "a", "gate", {0: [person()], 1: [person()]})
     fill(tmp_path / "a", "yard_2", {5: [person()]})
     fill(tmp_path / "b", "door", {0: [person()]})
@@ -73,7 +73,7 @@ def test_ids_that_the_files_have_are_kept(tmp_path):
     np.testing.assert_array_equal(read(tmp_path).track, [3, 3, 3, 7, 8])
 
 
-def test_joints_and_people_that_were_not_found(tmp_path):
+def test_missing_joints_have_no_confidence_and_missing_people_no_rows(tmp_path):
     lost, nobody = person(18), person(18)
     lost["pose_keypoints_2d"][3:6] = [0, 0, 0]
     nobody["pose_keypoints_2d"] = [0] * 54
@@ -97,7 +97,7 @@ def test_older_versions_call_them_pose_keypoints(tmp_path):
     assert read(path).num_frames == 1
 
 
-def test_round_trip(walkers, tmp_path):
+def test_written_poses_are_read_back(walkers, tmp_path):
     rng = np.random.default_rng(0)
     parts = [walkers.select(clips=[0, 3]), walkers.select(clips=[5])]
     keypoints = rng.uniform(1, 800, (parts[0].num_frames, 25, 2))
@@ -184,7 +184,7 @@ def test_broken_files_are_named(content, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_joint_counts_that_nothing_names(tmp_path):
+def test_unknown_numbers_of_joints_are_refused(tmp_path):
     fill(tmp_path, "a", {0: [person(15)]})
     with pytest.raises(
         InputError, match=r"must have poses of 25 \(body25\) or 18 \(coco18\) or 26 .*, got 15"
@@ -197,12 +197,12 @@ def test_joint_counts_that_nothing_names(tmp_path):
 
 
 @pytest.mark.parametrize(("joints", "name"), [(26, "halpe26"), (17, "coco17")])
-def test_other_tools_write_this_layout(joints, name, tmp_path):
+def test_files_of_other_tools_with_17_or_26_joints_are_read(joints, name, tmp_path):
     fill(tmp_path, "a", {0: [person(joints)]})
     assert read(tmp_path).skeleton == SKELETONS[name]
 
 
-def test_names_without_a_frame_number_and_frames_twice(tmp_path):
+def test_names_without_a_frame_number_and_repeated_frames_are_refused(tmp_path):
     (tmp_path / "gate_keypoints.json").write_text(GOOD)
     with pytest.raises(
         InputError, match=r"gate_keypoints.json must have a frame number in its name"

@@ -32,7 +32,7 @@ def write(path, content) -> None:
     path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
-def test_alphapose_results(tmp_path):
+def test_alphapose_result_lists_are_read(tmp_path):
     path = tmp_path / "cam" / "alphapose-results.json"
     write(
         path,
@@ -102,7 +102,7 @@ def test_one_person_of_alphapose_keeps_its_id(tmp_path):
         ),
     ],
 )
-def test_broken_lists_of_alphapose_without_tracking(start, idx, message, tmp_path):
+def test_broken_alphapose_lists_without_tracking_are_refused(start, idx, message, tmp_path):
     write(tmp_path / "a.json", [untracked(0, 1.0, 0), untracked(0, start, idx)])
     with pytest.raises(InputError, match=message) as caught:
         read(tmp_path / "a.json")
@@ -121,7 +121,7 @@ def test_alphapose_results_without_ids_are_refused(tmp_path):
 
 @pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize("as_list", [True, False])
-def test_alphapose_tracks(padded, as_list, tmp_path):
+def test_alphapose_tracked_persons_are_read(padded, as_list, tmp_path):
     def key(frame: int) -> str:
         return f"{frame:04d}" if padded else str(frame)
 
@@ -143,7 +143,7 @@ def test_alphapose_joints_at_the_origin_are_missing(tmp_path):
     assert read(tmp_path / "a.json").confidence[0, 0] == 0
 
 
-def test_alphapose_18_joints_and_the_neck(tmp_path):
+def test_alphapose_files_with_17_joints_get_a_neck_for_coco18(tmp_path):
     write(tmp_path / "a.json", {"0": {"0": {"keypoints": points(18)}}})
     assert read(tmp_path / "a.json").skeleton.name == "coco18"
     write(tmp_path / "b.json", {"0": {"0": {"keypoints": points(17)}}})
@@ -164,7 +164,7 @@ def test_alphapose_round_trip(walkers, tmp_path):
     np.testing.assert_allclose(again.keypoints[seen], walkers.keypoints[seen], atol=6e-3)
 
 
-def test_penn_action(tmp_path):
+def test_penn_action_files_are_read(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.uniform(20, 300, (2, 5, 13))
     visibility = np.ones((5, 13))
@@ -188,7 +188,7 @@ def test_penn_action(tmp_path):
     np.testing.assert_allclose(tracks.keypoints[0], np.stack([x[0], y[0]], 1), rtol=1e-6)
 
 
-def test_nw_ucla(tmp_path):
+def test_nw_ucla_files_are_read(tmp_path):
     skeletons = np.random.default_rng(0).normal(size=(4, 20, 3))
     content = {"file_name": "a04_s02_e01_v03", "skeletons": skeletons.tolist(), "label": 4}
     write(tmp_path / "x.json", content)
@@ -201,7 +201,7 @@ def test_nw_ucla(tmp_path):
 HEADER = "Frame_Number Person_ID State BB_tl_0 BB_tl_1 BB_br_0 BB_br_1 abnormal_ped abnormal_gt"
 
 
-def test_shanghaitech_boxes(tmp_path):
+def test_shanghaitech_boxes_are_read(tmp_path):
     write(tmp_path / "03_0001.txt", f"{HEADER}\n5 2 2 10 20 30 60 0 0\n6 2 2 11 21 31 61 0 1\n")
     tracks = read(tmp_path / "03_0001.txt")
     assert tracks.camera == ("03",)
@@ -244,7 +244,7 @@ def test_folder_of_one_format_leaves_other_files_alone(walkers, tmp_path):
         read(tmp_path)
 
 
-def test_native_and_skeleton_and_fps(walkers, tmp_path):
+def test_native_files_take_a_skeleton_and_a_missing_frame_rate(walkers, tmp_path):
     walkers.with_(fps=None).save(tmp_path / "a.npz")
     tracks = read(tmp_path / "a.npz", fps=30)
     assert (tracks.fps == 30).all()
@@ -325,7 +325,7 @@ def test_every_format_is_detected_as_itself(real_data):
         ("a.json", "", "must be .*, got no known format"),
     ],
 )
-def test_malformed_files(name, content, message, tmp_path):
+def test_malformed_files_are_refused(name, content, message, tmp_path):
     write(tmp_path / name, content)
     if message is None:
         assert read(tmp_path / name).num_frames == 0
@@ -347,7 +347,7 @@ def test_nan_key_points_are_refused(tmp_path):
         read(tmp_path / "a.json")
 
 
-def test_paths_and_formats_that_do_not_exist(tmp_path):
+def test_missing_paths_and_unknown_formats_are_refused(tmp_path):
     with pytest.raises(InputError, match="nowhere does not exist"):
         read(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"must have files of poses \(.*\), got none"):
@@ -356,7 +356,7 @@ def test_paths_and_formats_that_do_not_exist(tmp_path):
         read(tmp_path, format="bvh")
 
 
-def test_frame_numbers_are_not_taken_from_endings(tmp_path):
+def test_digits_in_suffixes_are_not_frame_numbers(tmp_path):
     names = ["0000.jp2", "0001.jp2", "clip7_0002.mp4", "frame.3", "00004"]
     write(tmp_path / "a.json", [result(name, 1) for name in names])
     tracks = read(tmp_path / "a.json")
@@ -372,7 +372,7 @@ def test_result_lists_are_named_after_their_folder_from_within_it(tmp_path, monk
     assert read("south_alphapose-results.json").clip_names == ("south",)
 
 
-def test_scores_that_are_no_numbers_and_broken_worse_poses(tmp_path):
+def test_scores_that_are_not_numbers_and_broken_duplicates_are_refused(tmp_path):
     write(tmp_path / "a.json", [result(1, 1, score=float("nan"))])
     with pytest.raises(InputError, match="score at position 0 must be a number, got nan"):
         read(tmp_path / "a.json")
@@ -421,7 +421,7 @@ def test_written_joints_are_read_again_however_small(data, joints, tmp_path_fact
         ({"visibility": None}, "must be .*, got no 'visibility'"),
     ],
 )
-def test_malformed_penn_action_files(change, message, tmp_path):
+def test_malformed_penn_action_files_are_refused(change, message, tmp_path):
     ones = np.full((5, 13), 40.0)
     content = {"action": "squat", "x": ones, "y": ones, "visibility": ones / 40}
     content |= {"dimensions": [[270, 480, 5]], "train": [[1]], **change}

@@ -26,7 +26,7 @@ def fill(folder, frames: dict[str, str]) -> None:
         (folder / f"{name}.txt").write_text(content)
 
 
-def test_labels_of_a_tracked_video(tmp_path):
+def test_labels_of_a_tracked_video_are_read(tmp_path):
     """``yolo pose track save_txt=True save_conf=True`` of gate.mp4: box score, then id."""
     fill(
         tmp_path / "track" / "labels",
@@ -64,7 +64,7 @@ def test_an_image_size_makes_pixels_of_shares(tmp_path):
         ([(), (8,)], [9, 8]),
     ],
 )
-def test_scores_and_ids_behind_the_key_points(tails, people, tmp_path):
+def test_scores_and_ids_after_the_key_points_are_read(tails, people, tmp_path):
     fill(tmp_path, {f"a_{i}": line(*tail) for i, tail in enumerate(tails)})
     tracks = read(tmp_path)
     assert dict(zip(tracks.frame.tolist(), tracks.track.tolist(), strict=True)) == dict(
@@ -84,7 +84,7 @@ def test_images_named_by_numbers_are_of_the_runs_clip(tmp_path):
     assert read(tmp_path / "gate" / "labels").clip_names == ("gate",)
 
 
-def test_other_joints(tmp_path):
+def test_other_numbers_of_joints_need_a_skeleton(tmp_path):
     own = {"name": "dog", "joints": list("abcde"), "center": 0}
     own["bones"] = [[0, i] for i in range(1, 5)]
     (tmp_path / "dog.json").write_text(json.dumps(own))
@@ -143,7 +143,7 @@ def summary(track: int | None = None, x: float = 10.0, joints: int = 17) -> dict
     return one if track is None else {**one, "track_id": track}
 
 
-def test_json_of_a_video(tmp_path):
+def test_json_files_of_a_video_are_read(tmp_path):
     path = tmp_path / "gate.json"
     path.write_text(json.dumps([[], [summary(5), summary(2, x=400)], [summary(5, x=12)], []]))
     tracks = read(path)
@@ -158,7 +158,7 @@ def test_json_of_a_video(tmp_path):
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_json_of_a_list_of_strings(indent, tmp_path):
+def test_json_files_with_a_list_of_strings_are_read(indent, tmp_path):
     """The text of ``Results.to_json()`` for each frame; older versions indent it."""
     people = [[], [summary(5), summary(2, x=400)], [summary(5, x=12)], []]
     path = tmp_path / "gate.json"
@@ -171,7 +171,7 @@ def test_json_of_a_list_of_strings(indent, tmp_path):
     np.testing.assert_array_equal(tracks.clip_length, [4])
 
 
-def test_json_of_a_file_a_frame(tmp_path):
+def test_json_files_of_one_frame_each_are_read(tmp_path):
     people = {12: [summary(5)], 9: [summary(5, x=400), summary(2)], 10: [], 13: []}
     for number, frame in people.items():
         (tmp_path / f"gate_{number}.json").write_text(json.dumps(frame, indent=2))
@@ -203,7 +203,7 @@ def test_json_of_a_file_a_frame(tmp_path):
         ("gate_02", [summary(5)], "one picture a frame, got .* for frame 2"),
     ],
 )
-def test_broken_json_of_a_frame_is_named(name, content, message, tmp_path):
+def test_broken_json_files_of_a_frame_are_named(name, content, message, tmp_path):
     for number in (1, 2):
         (tmp_path / f"gate_{number}.json").write_text(json.dumps([summary(5)]))
     (tmp_path / f"{name}.json").write_text(json.dumps(content))
@@ -212,7 +212,7 @@ def test_broken_json_of_a_frame_is_named(name, content, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_the_json_of_one_frame_read_as_that_of_a_video(tmp_path):
+def test_json_of_one_frame_is_refused_as_json_of_a_video(tmp_path):
     (tmp_path / "gate.json").write_text(json.dumps([summary(5)]))
     message = "frame 0 must be a list of people, got an object .* frame is ultralytics-frames"
     with pytest.raises(InputError, match=message):
@@ -244,7 +244,7 @@ JSON = json.dumps([[summary(5)], [summary(5)]])
         ),
     ],
 )
-def test_broken_json_is_named(content, message, tmp_path):
+def test_broken_json_files_of_a_video_are_named(content, message, tmp_path):
     path = tmp_path / "gate.json"
     path.write_text(content)
     with pytest.raises(InputError, match=message) as caught:

@@ -18,7 +18,7 @@ from gepc_geo.options.presets import preset_changes
 from gepc_geo.options.reading import read_options
 
 
-def test_names_of_the_network_are_those_of_its_modules():
+def test_names_of_attentions_and_branches_equal_those_of_the_network():
     assert tuple(attention.ATTENTIONS) == ATTENTIONS
     assert spatial.BRANCHES == BRANCHES
 
@@ -114,12 +114,12 @@ def test_every_option_has_help():
         ({"scale": "knee"}, "scale must be rms or image, got 'knee'"),
     ],
 )
-def test_values_that_are_not_allowed(change, message):
+def test_values_that_are_not_allowed_are_refused(change, message):
     with pytest.raises(InputError, match=message):
         Options(**change).check()
 
 
-def test_numbers_of_numpy_are_numbers():
+def test_options_take_numpy_numbers():
     values = {
         "stride": np.int64(6),
         "encoder_channels": [np.int32(4)] * 9,
@@ -144,7 +144,7 @@ def test_reading_checks_names_and_values():
         read_options([], "x.yaml")
 
 
-def test_files_and_the_command_line_say_seed_and_python_random_state():
+def test_seed_in_files_is_random_state_in_python():
     assert Options(random_state=3).written()["seed"] == 3
     assert "random_state" not in Options().written() and "seed" not in Options().to_dict()
     for name in ("seed", "random_state"):
@@ -165,7 +165,7 @@ def test_to_dict_has_every_option():
     assert tuple(Options().to_dict()) == NAMES
 
 
-def test_lengths_in_seconds_and_frames():
+def test_lengths_are_given_in_seconds_or_frames():
     assert Options().frames_of(24.0) == Options().frames_of(float("nan")) == (12, 24, 48)
     assert Options().frames_of(30.0) == (15, 30, 60)
     # No fewer frames than coefficients.
@@ -188,7 +188,7 @@ def test_lengths_in_seconds_and_frames():
         ("clip_norm", 1.0, 9.0, "the gradient of each loss has a norm of at most 1"),
     ],
 )
-def test_former_options_name_what_to_use_instead(name, in_effect, other, instead):
+def test_removed_options_name_what_replaces_them(name, in_effect, other, instead):
     # Files of models and runs have the value that is in effect.
     assert read_options({name: in_effect, "clusters": 4}, "x.yaml") == {"clusters": 4}
     message = f"x.yaml must not have option {name}: {instead}, got {other}; train again without it"

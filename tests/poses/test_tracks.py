@@ -88,13 +88,13 @@ def test_rows_are_sorted_and_lengths_filled_in():
         ({"track": ["x", 1, 1, 1]}, "track must be an array of int64, got"),
     ],
 )
-def test_what_does_not_fit_is_refused(change, message):
+def test_arrays_that_do_not_fit_are_refused(change, message):
     with pytest.raises(InputError, match=message) as caught:
         build(**change, origin="some.npz")
     assert str(caught.value).startswith("some.npz")
 
 
-def test_places_of_unseen_joints_mean_nothing():
+def test_positions_of_undetected_joints_are_not_checked():
     keypoints, confidence = np.ones((4, 5, 2)), np.ones((4, 5))
     keypoints[1, 2], confidence[1, 2] = -1e30, 0
     assert build(keypoints=keypoints, confidence=confidence).num_frames == 4
@@ -102,7 +102,7 @@ def test_places_of_unseen_joints_mean_nothing():
     assert build(keypoints=keypoints, confidence=confidence).keypoints.max() == 1e9
 
 
-def test_selecting():
+def test_clips_are_selected_by_split_class_and_position():
     tracks = build(frame_labels=[0, 0, 0, 1] + [1] * 8)
     test = tracks.select(split="test")
     assert test.clip_names == ("b",) and test.clip.tolist() == [0] and test.num_frames == 1
@@ -172,7 +172,7 @@ def test_native_file_round_trip(full, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["clip_names", "camera", "clip_label", "clip_split"])
-def test_names_that_are_no_text_are_not_saved(name, tmp_path):
+def test_names_that_are_not_text_are_not_saved(name, tmp_path):
     """As Python gives for a file name in another encoding; such names could not be read again."""
     tracks = build(**{name: ["caf\udce9", "b"]})
     with pytest.raises(InputError, match=rf"{name} must be text in UTF-8, got 'caf\\udce9'"):
@@ -180,7 +180,7 @@ def test_names_that_are_no_text_are_not_saved(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_native_files_of_other_versions_and_contents(tmp_path):
+def test_native_files_of_other_versions_and_contents_are_refused(tmp_path):
     path = tmp_path / "a.npz"
     build().save(path)
     with np.load(path) as archive:
@@ -282,7 +282,7 @@ def test_mapped_files_are_checked(tmp_path):
         PoseTracks.load(tmp_path / "missing.npz", mmap=True)
 
 
-def test_mapped_rows_in_any_order_and_of_any_type(tmp_path):
+def test_mapped_rows_may_have_any_order_and_type(tmp_path):
     path = tmp_path / "a.npz"
     build().save(path)
     with np.load(path) as archive:
@@ -305,7 +305,7 @@ def test_sorted_arrays_are_not_copied():
     assert not np.shares_memory(turned.keypoints, tracks.keypoints)
 
 
-def test_empty_tracks_are_fine(tmp_path):
+def test_tracks_without_people_are_valid(tmp_path):
     empty = PoseTracks.build(np.zeros((0, 5, 2)), np.zeros((0, 5)), [], [], [], "box5", ["a"])
     assert empty.num_frames == empty.num_tracks == 0
     assert empty.clip_length.tolist() == [0]

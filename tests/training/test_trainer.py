@@ -109,7 +109,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_seed_decides_everything(whole, walkers):
+def test_equal_seeds_give_equal_weights(whole, walkers):
     detector, _ = whole
     again = GEPC(**SMALL).fit(walkers, device="cpu")
     assert_same(state_of(detector), state_of(again))
@@ -135,7 +135,7 @@ def test_budget_is_split_over_the_stages(whole):
     assert int(rows[-1]["passes"]) == SMALL["budget"]
 
 
-def test_reconstruction_learns(walkers):
+def test_reconstruction_error_is_well_below_the_variance_of_the_input(walkers):
     """What is left falls well under the variance of standardised input."""
     detector = GEPC(**{**SMALL, "hidden": 4, "budget": 4800, "lr": 3e-3, "cluster_share": 0.0})
     detector.fit(walkers, device="cpu")
@@ -147,7 +147,7 @@ def test_reconstruction_learns(walkers):
     assert torch.cat(parts).square().mean() < 0.6 * torch.cat(whole).square().mean()
 
 
-def test_loss_that_is_no_number_stops(walkers, tmp_path):
+def test_a_loss_that_is_not_finite_stops_training(walkers, tmp_path):
     with pytest.raises(InputError, match=r"loss must be finite, got (nan|inf) at step \d+"):
         GEPC(**{**SMALL, "lr": 1e30}).fit(walkers, run=tmp_path, device="cpu")
 
@@ -155,7 +155,7 @@ def test_loss_that_is_no_number_stops(walkers, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["reconstruction", "clustering"])
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
-def test_weights_that_are_no_numbers_are_never_kept(stage, seconds, walkers, tmp_path, monkeypatch):
+def test_weights_that_are_not_finite_are_never_kept(stage, seconds, walkers, tmp_path, monkeypatch):
     """A finite loss with an infinite gradient, with and without a look at the loss before it."""
     clip, calls = torch.nn.utils.clip_grad_norm_, []
 
@@ -265,7 +265,7 @@ def test_no_step_waits_for_the_device(walkers, monkeypatch, device, precision, c
 
 
 @pytest.mark.slow
-def test_a_compiled_network_learns_the_same(walkers, monkeypatch):
+def test_a_compiled_network_has_the_same_training(walkers, monkeypatch):
     """Traced as for machine code, which takes minutes to make: tests of the layers make it."""
     compiler, modes = torch.compile, []
 
@@ -284,7 +284,7 @@ def test_a_compiled_network_learns_the_same(walkers, monkeypatch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_compiled_and_recorded_steps_learn_the_same_on_a_gpu(walkers):
+def test_compiled_and_recorded_steps_give_the_same_training_on_a_gpu(walkers):
     options = {**SMALL, "budget": 192, "cluster_share": 0.34, "precision": "fp32"}
     plain = GEPC(**options, compile="never").fit(walkers, device="cuda")
     compiled = GEPC(**options, compile="always").fit(walkers, device="cuda")

@@ -51,8 +51,7 @@ def convert(
     """
     from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
-    from gepc_geo.io import IN_ONE_FILE, write
-    from gepc_geo.io._common.file_names import file_names
+    from gepc_geo.io import IN_ONE_FILE, file_names, write
     from gepc_geo.utils.files import check_destination
 
     if to in IN_ONE_FILE:

@@ -205,9 +205,9 @@ class DirichletProcessMixture:
         Raises:
             InputError: Same as :meth:`score_samples`.
         """
-        return self._log_density(self._check(x))
+        return self.unchecked_log_density(self._check(x))
 
-    def _log_density(self, x: Tensor) -> Tensor:
+    def unchecked_log_density(self, x: Tensor) -> Tensor:
         """:meth:`log_density` of checked float64 rows; does not synchronise the GPU."""
         weighted: Tensor = self.weights_.log() + self.components_.log_predictive(x)
         return weighted.logsumexp(1)
