@@ -191,7 +191,9 @@ def test_nothing_is_said_where_nothing_is_trained(walkers):
 def test_the_loss_of_held_out_windows_must_be_a_number(walkers):
     options = {**SMALL, "lr": 1e30, "clip_norm": 1e30, "checkpoint_seconds": 1e9}
     with pytest.raises(
-        InputError, match=r"reconstruction loss .*must be finite, got (nan|inf) at step \d+"
+        InputError,
+        match="reconstruction loss of held-out windows must be finite, "
+        r"got (nan|inf) at step \d+",
     ):
         GEPC(**options).fit(walkers, device="cpu")
 
