@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gepc_geo.errors import InputError, InputWarning
-from gepc_geo.io import FORMATS, read, read_all, write
+from gepc_geo.io import read, read_all, write
 from gepc_geo.poses.skeleton import SKELETONS
 from gepc_geo.poses.tracker import idf1
 
@@ -513,8 +513,7 @@ def test_formats_are_known_by_whatever_order_their_entries_have(content, form, t
 )
 def test_other_json_is_of_no_format(content, tmp_path):
     if content == {"label": 3}:
-        known = ", ".join(FORMATS)
-        refused(tmp_path / "x.json", content, f"must be one of {known}, got no known format$")
+        refused(tmp_path / "x.json", content, "must be .*, got no known format")
     else:
         with pytest.raises(InputError) as caught:
             read(save(tmp_path / "x.json", content))

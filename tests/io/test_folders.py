@@ -9,7 +9,7 @@ import pytest
 
 from gepc_geo.datasets import ShanghaiTech
 from gepc_geo.errors import InputError, InputWarning
-from gepc_geo.io import FORMATS, read
+from gepc_geo.io import read
 from gepc_geo.poses.skeleton import SKELETONS
 from gepc_geo.poses.tracks import PoseTracks
 
@@ -104,18 +104,10 @@ def test_files_of_no_known_format_beside_others_are_counted(tmp_path):
 
 def test_folders_with_nothing_to_read(tmp_path):
     fill(tmp_path, README_txt="About")
-    with pytest.raises(
-        InputError,
-        match=r"must have files of poses \(\.csv, \.h5, \.json, \.mat, \.npz, \.pkl, \.skeleton, "
-        r"\.tsv, \.txt\), got none",
-    ):
+    with pytest.raises(InputError, match="must have files of poses .*, got none"):
         read(tmp_path)
     fill(tmp_path, other_txt="About")
-    with pytest.raises(
-        InputError,
-        match=r"other\.txt must be a table with a header as in clip, person, frame, nose_x, "
-        f"nose_y, or one of {', '.join(FORMATS)}, got no known format$",
-    ):
+    with pytest.raises(InputError, match=r"other.txt must be .*, got no known format"):
         read(tmp_path)
 
 

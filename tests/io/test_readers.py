@@ -308,7 +308,7 @@ def test_every_format_is_detected_as_itself(real_data):
             "image_id at position 0 must be a number, or a name with a number as in "
             r"clip_12\.jpg, got 'none'",
         ),
-        ("a.json", "hello", f"must be one of {', '.join(FORMATS)}, got no known format$"),
+        ("a.json", "hello", "must be .*, got no known format"),
         ("a.txt", HEADER + "\n1 2 3\n", "row '1 2 3' must have 9 values, got 3"),
         # Two wrong rows that hold as many values as two right ones.
         ("a.txt", HEADER + "\n1 1 2 1 2 3 4 0\n2 1 2 1 2 3 4 0 0 0\n", "must have 9 values, got 8"),
@@ -339,8 +339,8 @@ def test_every_format_is_detected_as_itself(real_data):
             "file_name must be aAA_sSS_eEE_vVV, got 'x'",
         ),
         ("a.mat", "MATLAB 5.0 MAT-file and then nothing", "expected a Penn Action label file"),
-        ("a.npz", "PK", f"must be one of {', '.join(FORMATS)}, got no known format$"),
-        ("a.json", "", f"must be one of {', '.join(FORMATS)}, got no known format$"),
+        ("a.npz", "PK", "must be .*, got no known format"),
+        ("a.json", "", "must be .*, got no known format"),
     ],
 )
 def test_malformed_files(name, content, message, tmp_path):
@@ -369,11 +369,7 @@ def test_nan_key_points_are_refused(tmp_path):
 def test_paths_and_formats_that_do_not_exist(tmp_path):
     with pytest.raises(InputError, match="nowhere does not exist"):
         read(tmp_path / "nowhere")
-    with pytest.raises(
-        InputError,
-        match=r"must have files of poses \(\.csv, \.h5, \.json, \.mat, \.npz, \.pkl, \.skeleton, "
-        r"\.tsv, \.txt\), got none",
-    ):
+    with pytest.raises(InputError, match=r"must have files of poses \(.*\), got none"):
         read(tmp_path)
     with pytest.raises(InputError, match=f"must be auto or {', '.join(FORMATS)}, got 'bvh'"):
         read(tmp_path, format="bvh")
