@@ -109,5 +109,9 @@ def test_a_detector_without_an_autoencoder_is_refused(walkers):
 
 def test_a_detector_without_a_network_is_refused(walkers):
     alone = GEPC(lengths=["12"], stride=24, score_stride=12).fit(walkers, device="cpu")
-    with pytest.raises(InputError, match="mode of the detector must be .*, got 'combined'"):
+    with pytest.raises(
+        InputError,
+        match="mode of the detector must be assignment or max or latent or reconstruction "
+        r"\(modes with a network\), got 'combined'",
+    ):
         LatentSVM.from_detector(alone).fit(walkers)

@@ -83,7 +83,7 @@ def test_the_default_demo_has_no_checkpoint_and_starts_anew(tmp_path):
 def test_other_runs_and_other_options_are_refused(finished, tmp_path):
     folder, _ = finished
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    with pytest.raises(InputError, match=r"hidden must be 1 as in .*config.yaml, got 2"):
+    with pytest.raises(InputError, match=r"^hidden must be 1 as in .*config\.yaml, got 2$"):
         demo(folder, Options(**SMALL.to_dict() | {"hidden": 2}))
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     run = Run(tmp_path)

@@ -307,8 +307,8 @@ def test_log_density_has_gradients():
     ("x", "message"),
     [
         (torch.full((5, 2), torch.nan), "x must be finite, got NaN or infinity"),
-        (torch.zeros(2, 2), "rows of the mixture must be at least 3 .*, got 2"),
-        (torch.zeros(5), "2 dimensions .*, got 1"),
+        (torch.zeros(2, 2), r"rows of the mixture must be at least 3 \(n_components\), got 2"),
+        (torch.zeros(5), r"2 dimensions \(rows, columns\), got 1"),
     ],
 )
 def test_data_that_cannot_be_fitted_is_refused(x, message):

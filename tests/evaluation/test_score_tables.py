@@ -48,7 +48,11 @@ def test_options_that_a_level_does_not_use_are_refused(detector, walkers, level,
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_unknown_modes_are_refused(detector, walkers, level):
-    with pytest.raises(InputError, match="mode must be combined or nearest.*, got 'foo'"):
+    with pytest.raises(
+        InputError,
+        match="mode must be combined or nearest or altered or assignment or max or latent or "
+        "reconstruction, got 'foo'",
+    ):
         score_table(detector, walkers, level, ScoreOptions(mode="foo"))
 
 
@@ -99,7 +103,10 @@ def test_a_table_has_the_scores_of_its_mode(detector, walkers):
 @pytest.mark.parametrize("level", LEVELS)
 def test_modes_that_need_a_network_are_refused_without_one(plain, walkers, level, monkeypatch):
     monkeypatch.setattr(GEPC, "window_scores", None)
-    with pytest.raises(InputError, match="mode must be .*, got 'latent', which needs a network"):
+    with pytest.raises(
+        InputError,
+        match="mode must be combined or nearest or altered, got 'latent', which needs a network",
+    ):
         score_table(plain, walkers, level, ScoreOptions(mode="latent"))
 
 

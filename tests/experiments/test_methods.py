@@ -41,11 +41,18 @@ def test_methods_are_chosen_by_name_level_and_classes():
     assert not any(METHODS[n].supervised for n in choose_methods("all", "frame", 2, classes=False))
     assert choose_methods("latent_svm, gepc,gepc", "clip", 3) == ["latent_svm", "gepc"]
     with pytest.raises(
-        InputError, match="--methods must be default, all or some of com.*, got 'knn'"
+        InputError,
+        match="^--methods must be default, all or some of combined, gepc, paper, "
+        "nearest_neighbour, gaussian_mixture, isolation_forest, one_class_svm, "
+        "reconstruction, latent_svm, softmax, softmax_dirichlet, trajectory, got 'knn'$",
     ):
         choose_methods("gepc,knn", "clip", 2)
     with pytest.raises(
-        InputError, match="--methods must be .*, got 'softmax', which is not for these"
+        InputError,
+        match="^--methods must be default, all or some of combined, gepc, paper, "
+        "nearest_neighbour, gaussian_mixture, isolation_forest, one_class_svm, "
+        "motion_mixture, reconstruction, latent_svm, trajectory, "
+        "got 'softmax', which is not for these poses or this experiment$",
     ):
         choose_methods("softmax", "frame", 2, classes=False)
 

@@ -49,7 +49,8 @@ def test_data_without_the_needed_clips_is_refused(actions):
     with pytest.raises(InputError, match="must have clips of splits train and test, got no splits"):
         Coarse(actions.with_(clip_split=None), [UPRIGHT], BOTH, Options())
     with pytest.raises(
-        InputError, match=r"split 's' must have classes of the data \(.*\), got 'fly'"
+        InputError,
+        match=r"split 's' must have classes of the data \(bow, run, stand, walk\), got 'fly'",
     ):
         Coarse(actions, [Split("s", ("fly",))], BOTH, Options())
     with pytest.raises(InputError, match="splits must be given by --splits or --random, got none"):
@@ -95,7 +96,8 @@ def test_shares_of_less_than_a_clip_are_remarked_on(actions):
 
 def test_more_noise_than_abnormal_clips_is_refused(actions):
     with pytest.raises(
-        InputError, match="must have at least 18 abnormal training clips .*, got 12"
+        InputError,
+        match="must have at least 18 abnormal training clips for a share of 60 %, got 12",
     ):
         Noise(actions, [UPRIGHT], ["few-vs-many"], Options(), shares=(0, 60))
 

@@ -161,13 +161,19 @@ def test_damaged_files_are_not_read_in_bulk(form, data):
 @pytest.mark.parametrize("value", ["[" * 100_000 + "]" * 100_000, '{"a":' * 100_000])
 def test_deep_nesting_in_unused_fields_is_refused(value, tmp_path):
     (tmp_path / "a.json").write_text(results().replace('"é"', value))
-    with pytest.raises(InputError, match="a.json must be .*, got invalid JSON"):
+    with pytest.raises(
+        InputError, match="a.json must be an AlphaPose result list, got invalid JSON"
+    ):
         read(tmp_path / "a.json")
 
 
 def test_invalid_utf_8_in_unused_fields_is_refused(tmp_path):
     (tmp_path / "a.json").write_bytes(results().encode().replace("é".encode(), b"\xff"))
-    with pytest.raises(InputError, match=r"a.json must be .* in UTF-8, .*, got byte 0xff"):
+    with pytest.raises(
+        InputError,
+        match="a.json must be an AlphaPose result list in UTF-8, or in UTF-16 with a byte order "
+        "mark, got byte 0xff at position 1068, which",
+    ):
         read(tmp_path / "a.json")
 
 

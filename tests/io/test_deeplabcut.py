@@ -84,7 +84,10 @@ def test_many_body_parts_are_named_and_counted(tmp_path, mouse):
     ]
     (tmp_path / "a.csv").write_text("\n".join(",".join(row) for row in rows) + "\n")
     with pytest.raises(
-        InputError, match="of a built-in skeleton, or .*, got .*finger8, finger9 and 23 more"
+        InputError,
+        match=r"of a built-in skeleton, or a skeleton of its own \(--skeleton\), got finger0, "
+        "finger1, finger2, finger3, finger4, finger5, finger6, finger7, finger8, "
+        "finger9 and 23 more",
     ):
         read(tmp_path / "a.csv")
     with pytest.warns(InputWarning, match="30 of 33 joints are ignored, as mouse has none of them"):
@@ -130,7 +133,10 @@ def test_the_same_table_in_hdf5_is_read_once(tmp_path, mouse):
 
 def test_body_parts_without_a_skeleton_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text(ONE)
-    message = r"body parts of a built-in skeleton, .*\(--skeleton\), got tail, nose, spine, lamp"
+    message = (
+        r"body parts of a built-in skeleton, or a skeleton of its own \(--skeleton\), "
+        "got tail, nose, spine, lamp"
+    )
     with pytest.raises(InputError, match=message):
         read(tmp_path / "a.csv")
     with pytest.raises(InputError, match="must have x of 'left_eye' for skeleton 'coco17', got"):
@@ -195,7 +201,10 @@ def test_a_real_table_of_a_german_spreadsheet_is_read(real_data, mouse):
         (ONE[:90], "must have 13 values in row 2, got 7"),
         (ONE[:-20], "must have 13 values in row 6, got 3"),
         (ONE.replace("3.5,", "x,", 1), "'nose x' in row 4 must be a number, got 'x'"),
-        (ONE.replace("3.5,", "inf,", 1), "'nose x' in row 4 must be from .*, got inf"),
+        (
+            ONE.replace("3.5,", "inf,", 1),
+            r"'nose x' in row 4 must be from -1e\+09 to 1e\+09, got inf",
+        ),
         (ONE.replace("\n1,", "\n1.5,", 1), "frame in row 5 must be a whole number, got '1.5'"),
         (ONE.replace("\n1,", "\n,", 1), "frame in row 5 must be a whole number, got ''"),
         (ONE.replace("lamp", "nose"), "must have different column names, got 'nose x' twice"),

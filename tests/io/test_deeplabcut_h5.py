@@ -111,7 +111,9 @@ class Evil:
 def test_pickles_in_attributes_are_not_run(tmp_path):
     ran = tmp_path / "ran"
     kind = pickle.dumps([Evil(ran)], protocol=0)
-    with pytest.raises(InputError, match="a.h5 holds the name .*, expected a DeepLabCut table"):
+    with pytest.raises(
+        InputError, match=r"a.h5 holds the name '__builtin__\.getattr', expected a DeepLabCut table"
+    ):
         read(table(tmp_path / "a.h5", kind=kind))
     assert not ran.exists()
 
@@ -123,7 +125,9 @@ def test_links_to_other_files_are_refused(tmp_path):
         with h5py.File(path, "a") as file:
             del file["df_with_missing/table"]
             file["df_with_missing/table"] = link
-        with pytest.raises(InputError, match="b.h5 must be .*, got a link called 'table'"):
+        with pytest.raises(
+            InputError, match="b.h5 must be a DeepLabCut table in HDF5, got a link called 'table'"
+        ):
             read(path)
 
 
@@ -138,7 +142,9 @@ def test_values_in_other_files_are_refused(tmp_path):
             "f8",
             external=[(str(tmp_path / "raw"), 0, VALUES.nbytes)],
         )
-    with pytest.raises(InputError, match="a.h5 must be .*, got values in other files"):
+    with pytest.raises(
+        InputError, match="a.h5 must be a DeepLabCut table in HDF5, got values in other files"
+    ):
         read(path)
 
 
@@ -148,7 +154,9 @@ def test_claimed_sizes_beyond_a_limit_are_refused(tmp_path):
         del file["df_with_missing/block0_values"]
         # Nothing of it is in the file.
         file["df_with_missing"].create_dataset("block0_values", (10**7, 100), "f8", chunks=(10, 10))
-    with pytest.raises(InputError, match="a.h5 must be .*, got arrays of 8000000000 bytes"):
+    with pytest.raises(
+        InputError, match="a.h5 must be a DeepLabCut table in HDF5, got arrays of 8000000000 bytes"
+    ):
         read(path)
 
 
@@ -159,8 +167,8 @@ def test_claimed_sizes_beyond_a_limit_are_refused(tmp_path):
             {"index": np.array([b"img1", b"img2", b"img3"])},
             "frame in row 1 must be a whole number, got 'img1'",
         ),
-        ({"index": [-1, 0, 1]}, "frame number of clip 'a' must be from .*, got -1"),
-        ({"index": [0, 1, 10**9]}, "frame number must be less than .*, got 1000000000"),
+        ({"index": [-1, 0, 1]}, "frame number of clip 'a' must be from 0 to 1, got -1"),
+        ({"index": [0, 1, 10**9]}, "frame number must be less than 100000000, got 1000000000"),
         ({"names": NAMES[:-1]}, "12 columns for 11 names"),
         ({"names": "x"}, "columns of unknown names"),
         ({"names": [("x", "y")] * 12}, "columns of unknown names"),
@@ -182,7 +190,9 @@ def test_other_hdf5_files_are_refused(tmp_path):
         read(tmp_path / "a.h5")
     (tmp_path / "b.h5").write_bytes(b"text")
     assert not deeplabcut_h5.detect(tmp_path / "b.h5")
-    with pytest.raises(InputError, match="could not read .*b.h5 as a DeepLabCut table"):
+    with pytest.raises(
+        InputError, match=r"^could not read .*b\.h5 as a DeepLabCut table in HDF5: "
+    ):
         deeplabcut_h5.read_deeplabcut_h5(tmp_path / "b.h5", ROD)
 
 
@@ -190,7 +200,8 @@ def test_without_h5py_the_error_names_what_to_install(tmp_path, monkeypatch):
     path = table(tmp_path / "a.h5")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(
-        InputError, match=r"h5py must be installed .*pip install 'gepc_geo\[hdf5\]'"
+        InputError,
+        match=r"^h5py must be installed to read .*a\.h5 \(pip install 'gepc_geo\[hdf5\]'\)",
     ):
         read(path)
 

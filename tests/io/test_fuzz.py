@@ -450,6 +450,10 @@ def test_object_arrays_are_never_unpickled(tmp_path):
             return ran.touch, ()
 
     np.savez(tmp_path / "evil.npz", keypoints=np.array([Evil()], dtype=object))
-    with pytest.raises(InputError, match=r"evil.npz must be a pose file .*, got "):
+    with pytest.raises(
+        InputError,
+        match=r"evil.npz must be a pose file \(\.npz\), "
+        "got Python objects, which are never loaded$",
+    ):
         read(tmp_path / "evil.npz")
     assert not ran.exists()

@@ -45,7 +45,9 @@ def test_alphapose_result_lists_are_read(tmp_path):
         ],
     )
     with pytest.warns(
-        InputWarning, match=r"alphapose-results\.json: a person .* 2 of 5 poses are left out"
+        InputWarning,
+        match=r"alphapose-results\.json: a person has several poses in a frame: the best is "
+        "used, 2 of 5 poses are left out",
     ):
         tracks = read(path)
     assert tracks.clip_names == ("cam",)
@@ -92,13 +94,14 @@ def test_one_person_of_alphapose_keeps_its_id(tmp_path):
 @pytest.mark.parametrize(
     ("start", "idx", "message"),
     [
-        (1e300, 0, "key points.* must be from .*, got (nan|inf|1e|2e)"),
-        (2e9, 0, "key points.* must be from .*, got (nan|inf|1e|2e)"),
+        (1e300, 0, r"key points in frame 0 must be from -1e\+09 to 1e\+09, got inf"),
+        (2e9, 0, r"key points in frame 0 must be from -1e\+09 to 1e\+09, got 2e\+09"),
         (1.0, [0.5], "idx must be a whole number, got 0.5"),
         (
             1.0,
             None,
-            r"must have a person id \(idx\) at position 1, as AlphaPose writes .*, got none",
+            r"must have a person id \(idx\) at position 1, as AlphaPose writes with and without "
+            "tracking, got none",
         ),
     ],
 )
@@ -221,7 +224,10 @@ def test_masks_label_frames_and_lengthen_clips(walkers, tmp_path):
     np.testing.assert_array_equal(tracks.frame_labels[start : start + length + 8], mask)
     assert (tracks.frame_labels[:start] == -1).all()
     np.save(tmp_path / f"{name}.npy", mask[:4])
-    with pytest.raises(InputError, match=rf"{name}.npy must have at least .* frames, .*, got 4"):
+    with pytest.raises(
+        InputError,
+        match=rf"{name}\.npy must have at least {length} frames, as clip '{name}' has, got 4$",
+    ):
         read_frame_labels(tmp_path, walkers)
     np.save(tmp_path / f"{name}.npy", mask * 3)
     with pytest.raises(InputError, match=r"must have values 0 and 1 \(abnormal frames\), got 3"):
@@ -230,7 +236,9 @@ def test_masks_label_frames_and_lengthen_clips(walkers, tmp_path):
     with pytest.raises(InputError, match=r"must be a frame mask \(.npy\), got Python objects"):
         read_frame_labels(tmp_path, walkers)
     (tmp_path / f"{name}.npy").unlink()
-    with pytest.raises(InputError, match="must have masks of clips, .*, got none"):
+    with pytest.raises(
+        InputError, match=r"must have masks of clips, such as train_00\.npy, got none"
+    ):
         read_frame_labels(tmp_path, walkers)
 
 
@@ -240,7 +248,11 @@ def test_folder_of_one_format_leaves_other_files_alone(walkers, tmp_path):
     np.save(tmp_path / "poses" / "mask.npy", np.zeros(3))
     assert read(tmp_path).num_clips == walkers.num_clips
     (tmp_path / "poses" / "broken_alphapose_tracked_person.json").write_text('{"1": {"0":')
-    with pytest.raises(InputError, match=r"broken_.*json must be .*, got invalid JSON"):
+    with pytest.raises(
+        InputError,
+        match=r"broken_alphapose_tracked_person\.json must be an AlphaPose tracked-person file, "
+        "got invalid JSON",
+    ):
         read(tmp_path)
 
 
@@ -280,7 +292,8 @@ def test_every_format_is_detected_as_itself(real_data):
         (
             "a.json",
             '{"1": {"0": {"keypoints": [1, 2, 3]}}}',
-            "must have poses of 17 \\(coco17\\) or 18 .*, got 1",
+            r"must have poses of 17 \(coco17\) or 18 \(coco18\) or 26 \(halpe26\) joints, or a "
+            r"skeleton of them \(--skeleton\), got 1",
         ),
         (
             "a.json",
@@ -289,7 +302,12 @@ def test_every_format_is_detected_as_itself(real_data):
         ),
         ("a.json", '{"1": [3]}', "person 1 must be frames by number, got a number"),
         ("a.json", "[]", None),
-        ("a.json", '[{"image_id": "none"}]', "image_id at position 0 must be .*, got 'none'"),
+        (
+            "a.json",
+            '[{"image_id": "none"}]',
+            "image_id at position 0 must be a number, or a name with a number as in "
+            r"clip_12\.jpg, got 'none'",
+        ),
         ("a.json", "hello", "must be .*, got no known format"),
         ("a.txt", HEADER + "\n1 2 3\n", "row '1 2 3' must have 9 values, got 3"),
         # Two wrong rows that hold as many values as two right ones.
@@ -297,12 +315,12 @@ def test_every_format_is_detected_as_itself(real_data):
         (
             "a.json",
             '{"1": {"100000000": {"keypoints": %s}}}' % ([5] * 51),
-            "frame number must be less than .*, got 100000000",
+            "frame number must be less than 100000000, got 100000000",
         ),
         (
             "a.json",
             json.dumps({"1": {str(2**63 - 1): {"keypoints": [5] * 51}}}),
-            "frame number must be less than .*, got 9223372036854775807",
+            "frame number must be less than 100000000, got 9223372036854775807",
         ),
         (
             "a.txt",
@@ -313,7 +331,7 @@ def test_every_format_is_detected_as_itself(real_data):
         (
             "a.txt",
             HEADER + "\n-1 1 2 10 20 30 60 0 0\n",
-            "frame number of clip 'a' must be from .*, got -1",
+            "frame number of clip 'a' must be from 0 to -1, got -1",
         ),
         (
             "a.json",
@@ -342,7 +360,8 @@ def test_nan_key_points_are_refused(tmp_path):
         tmp_path / "a.json", json.dumps({"4": {"2": {"keypoints": values}}}).replace("17.0", "NaN")
     )
     with pytest.raises(
-        InputError, match="key points of person 4 in frame 2 must be from .*, got nan"
+        InputError,
+        match=r"key points of person 4 in frame 2 must be from -1e\+09 to 1e\+09, got nan",
     ):
         read(tmp_path / "a.json")
 
@@ -377,7 +396,9 @@ def test_scores_that_are_not_numbers_and_broken_duplicates_are_refused(tmp_path)
     with pytest.raises(InputError, match="score at position 0 must be a number, got nan"):
         read(tmp_path / "a.json")
     write(tmp_path / "b.json", [result(1, 1), {**result(1, 1, score=0.1), "keypoints": "x"}])
-    with pytest.raises(InputError, match="key points at position 1 must be .*, got a string"):
+    with pytest.raises(
+        InputError, match="key points at position 1 must be x, y, score of each joint, got a string"
+    ):
         read(tmp_path / "b.json")
 
 
@@ -412,13 +433,21 @@ def test_written_joints_are_read_again_however_small(data, joints, tmp_path_fact
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train": [[0]]}, r"train must be 1 or -1, got \[0.0\]"),
-        ({"dimensions": [[270]]}, "dimensions must be height and width, got"),
-        ({"x": np.full((5, 12), 9.0)}, "must be frames by 13 joints, got"),
-        ({"x": np.full((5, 13), np.nan)}, "must be finite .*, got NaN"),
-        ({"y": "text"}, "y must be an array of numbers"),
-        ({"action": [[3.0]]}, "action must be text, got"),
-        ({"visibility": None}, "must be .*, got no 'visibility'"),
+        ({"train": [[0]]}, r": train must be 1 or -1, got \[0\.0\]"),
+        ({"dimensions": [[270]]}, r": dimensions must be height and width, got \[270\.0\]"),
+        (
+            {"x": np.full((5, 12), 9.0)},
+            r": x, y and visibility must be frames by 13 joints, got \[5, 12\], \[5, 13\] and "
+            r"\[5, 13\]",
+        ),
+        (
+            {"x": np.full((5, 13), np.nan)},
+            r": keypoints must be finite \(confidence 0 marks a missing joint\), "
+            r"got NaN or infinity \(joint head of row 0\)",
+        ),
+        ({"y": "text"}, ": y must be an array of numbers, got other values"),
+        ({"action": [[3.0]]}, ": action must be text, got ndarray"),
+        ({"visibility": None}, " must be a Penn Action label file, got no 'visibility'"),
     ],
 )
 def test_malformed_penn_action_files_are_refused(change, message, tmp_path):
@@ -426,7 +455,7 @@ def test_malformed_penn_action_files_are_refused(change, message, tmp_path):
     content = {"action": "squat", "x": ones, "y": ones, "visibility": ones / 40}
     content |= {"dimensions": [[270, 480, 5]], "train": [[1]], **change}
     savemat(tmp_path / "a.mat", {k: v for k, v in content.items() if v is not None})
-    with pytest.raises(InputError, match=rf"a\.mat.*{message}"):
+    with pytest.raises(InputError, match=rf"a\.mat{message}$"):
         read(tmp_path / "a.mat")
 
 

@@ -72,7 +72,10 @@ def test_repr_shows_the_options_and_reset_draws_anew():
 
 
 def test_unknown_or_unfitting_forms_are_refused():
-    with pytest.raises(InputError, match="attention must be dot, scaled_dot, add.*, got 'cosine'"):
+    with pytest.raises(
+        InputError,
+        match="attention must be dot, scaled_dot, additive or an Attention, got 'cosine'",
+    ):
         SpatialAttentionConv(3, 4, 5, attention="cosine")
     with pytest.raises(
         InputError, match="attention must have 3 channels and 3 relations, got 3 and 1"

@@ -391,9 +391,12 @@ def test_names_of_the_state_are_stable():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"branches": ["local"]}, r"branches must be some of static.*, got \['local'\]"),
-        ({"branches": []}, r"branches must be some of .*, got \[\]"),
-        ({"num_nodes": None}, "num_nodes must be a number .*, got None"),
+        (
+            {"branches": ["local"]},
+            r"branches must be some of static, global, inferred, got \['local'\]",
+        ),
+        ({"branches": []}, r"branches must be some of static, global, inferred, got \[\]"),
+        ({"num_nodes": None}, "num_nodes must be a number for the global adjacency, got None"),
         ({"scope": "graph"}, "scope must be all or edges, got 'graph'"),
         ({"normalize": "row"}, "normalize must be column or none, got 'row'"),
         ({"num_relations": 0}, "num_relations must be at least 1, got 0"),
@@ -417,7 +420,7 @@ def test_wrong_options_are_refused(options, message):
     [
         (
             {"x": torch.zeros(5, 2, 1)},
-            r"x must be \[N, C\] or \[N, T, C\] with .*, got \[5, 2, 1\]",
+            r"x must be \[N, C\] or \[N, T, C\] with C = 3, got \[5, 2, 1\]",
         ),
         ({"edge_index": torch.zeros(3, 1).long()}, r"edge_index must be \[2, E\], got \[3, 1\]"),
         ({"edge_index": torch.tensor([[0], [5]])}, "edge_index must be from 0 to 4, got 5"),
@@ -427,19 +430,29 @@ def test_wrong_options_are_refused(options, message):
         ),
         ({"edge_type": torch.tensor([2])}, "edge_type must be from 0 to 1, got 2"),
         ({"edge_type": torch.tensor([-1])}, "edge_type must be from 0 to 1, got -1"),
-        ({"edge_type": torch.tensor([0, 1])}, r"edge_type must be \[1\].*, got \[2\]"),
-        ({"edge_weight": torch.ones(1, 1)}, r"edge_weight must be \[1\].*, got \[1, 1\]"),
-        ({"batch": torch.tensor([0])}, r"batch must be \[5\].*, got \[1\]"),
+        (
+            {"edge_type": torch.tensor([0, 1])},
+            r"edge_type must be \[1\], the number of edges, got \[2\]",
+        ),
+        (
+            {"edge_weight": torch.ones(1, 1)},
+            r"edge_weight must be \[1\], the number of edges, got \[1, 1\]",
+        ),
+        ({"batch": torch.tensor([0])}, r"batch must be \[5\], the number of nodes, got \[1\]"),
         ({"batch": torch.tensor([0, 1, 0, 1, 1])}, "batch must be sorted"),
         ({"batch_size": 1}, "batch must be from 0 to 0, got 1"),
         ({"max_num_nodes": 2}, "max_num_nodes must be at least 3, got 2"),
-        ({"node_id": None}, "each graph must have 3 nodes .* without node_id, got 2 to 3"),
+        (
+            {"node_id": None},
+            "each graph must have 3 nodes for the global adjacency without node_id, got 2 to 3",
+        ),
         ({"node_id": torch.zeros(5).long()}, "node_id must be unique in each graph"),
         ({"node_id": torch.tensor([0, 1, 2, 0, 3])}, "node_id must be from 0 to 2, got 3"),
-        ({"node_id": torch.tensor([0])}, r"node_id must be \[5\].*, got \[1\]"),
+        ({"node_id": torch.tensor([0])}, r"node_id must be \[5\], the number of nodes, got \[1\]"),
         (
             {"node_id": None, "batch_size": 2, "max_num_nodes": 3},
-            "each graph must have 3 nodes .* without node_id, got 5 nodes in 2 graphs",
+            "each graph must have 3 nodes for the global adjacency without node_id, "
+            "got 5 nodes in 2 graphs",
         ),
     ],
 )
@@ -458,22 +471,34 @@ def test_wrong_input_is_refused(change, message):
 
 FLOATS = torch.zeros(5)
 KINDS = [
-    ({"edge_index": torch.zeros(2, 1)}, "edge_index must hold whole numbers.*, got torch.float32"),
+    (
+        {"edge_index": torch.zeros(2, 1)},
+        r"edge_index must hold whole numbers \(torch\.long\), got torch.float32",
+    ),
     (
         {"edge_index": torch.zeros(2, 1).bool()},
-        "edge_index must hold whole numbers.*, got torch.bool",
+        r"edge_index must hold whole numbers \(torch\.long\), got torch.bool",
     ),
     ({"edge_index": [[0], [1]]}, "edge_index must be a tensor, got list"),
-    ({"edge_type": torch.zeros(1)}, "edge_type must hold whole numbers.*, got torch.float32"),
+    (
+        {"edge_type": torch.zeros(1)},
+        r"edge_type must hold whole numbers \(torch\.long\), got torch.float32",
+    ),
     (
         {"edge_type": torch.zeros(1).half()},
-        "edge_type must hold whole numbers.*, got torch.float16",
+        r"edge_type must hold whole numbers \(torch\.long\), got torch.float16",
     ),
     ({"edge_weight": [1.0]}, "edge_weight must be a tensor, got list"),
-    ({"batch": FLOATS}, "batch must hold whole numbers.*, got torch.float32"),
-    ({"batch": FLOATS.cfloat()}, "batch must hold whole numbers.*, got torch.complex64"),
+    ({"batch": FLOATS}, r"batch must hold whole numbers \(torch\.long\), got torch.float32"),
+    (
+        {"batch": FLOATS.cfloat()},
+        r"batch must hold whole numbers \(torch\.long\), got torch.complex64",
+    ),
     ({"batch": [0, 0, 0, 1, 1]}, "batch must be a tensor, got list"),
-    ({"node_id": FLOATS.double()}, "node_id must hold whole numbers.*, got torch.float64"),
+    (
+        {"node_id": FLOATS.double()},
+        r"node_id must hold whole numbers \(torch\.long\), got torch.float64",
+    ),
     ({"batch_size": 2.0}, "batch_size must be a whole number, got 2.0"),
     ({"max_num_nodes": 3.0}, "max_num_nodes must be a whole number, got 3.0"),
     ({"x": torch.zeros(5, 3).long()}, "x must hold floating point numbers, got torch.int64"),
@@ -622,17 +647,25 @@ def test_input_that_is_easily_misread_is_refused(monkeypatch):
     layer = SpatialAttentionConv(3, 4, num_relations=1, branches=("static",))
     x, pairs = torch.zeros(3, 3), torch.tensor([[0, 1], [1, 2]])
     with pytest.raises(
-        InputError, match="must be the transposed .*, got a sparse tensor in CSC layout"
+        InputError,
+        match=r"must be the transposed matrix in CSR or COO layout \(t\(\)\), "
+        "got a sparse tensor in CSC layout",
     ):
         layer(x, to_torch_csc_tensor(pairs, size=(3, 3)))
-    with pytest.raises(InputError, match=r"x must be a tensor \[N, C\].*, got tuple"):
+    with pytest.raises(InputError, match=r"x must be a tensor \[N, C\] or \[N, T, C\], got tuple"):
         layer((x, x), pairs)
-    with pytest.raises(InputError, match="batch_size must be 1 .* without batch, got 2"):
+    with pytest.raises(
+        InputError, match=r"batch_size must be 1 \(one graph\) without batch, got 2"
+    ):
         SpatialAttentionConv(3, 4, branches=("inferred",))(x, pairs, batch_size=2)
 
     class Sparse:
         pass
 
     monkeypatch.setattr("gepc_geo.nn.conv.SparseTensor", Sparse)
-    with pytest.raises(InputError, match=r"must be a tensor, .*, got a torch_sparse\.SparseTensor"):
+    with pytest.raises(
+        InputError,
+        match="must be a tensor, an EdgeIndex or a transposed torch sparse tensor "
+        r"\(to_torch_sparse_csr_tensor\(\)\), got a torch_sparse\.SparseTensor",
+    ):
         layer(x, Sparse())

@@ -182,15 +182,30 @@ def test_gradients_equal_finite_differences():
 @pytest.mark.parametrize(
     ("x", "adj", "mask", "message"),
     [
-        ((2, 3, 5, 1), (2, 5, 5), None, r"x must be \[B, V, C\] or .*, got \[2, 3, 5, 1\]"),
-        ((2, 4, 3), (2, 4, 4), None, "x must have 5 nodes in each graph .*, got 4"),
+        (
+            (2, 3, 5, 1),
+            (2, 5, 5),
+            None,
+            r"x must be \[B, V, C\] or \[B, T, V, C\] with C = 3, got \[2, 3, 5, 1\]",
+        ),
+        (
+            (2, 4, 3),
+            (2, 4, 4),
+            None,
+            "x must have 5 nodes in each graph for the global adjacency, got 4",
+        ),
         (
             (2, 5, 3),
             (3, 5, 5),
             None,
-            r"adj must be \[2, 5, 5\] or \[2, 2, 5, 5\] .*, got \[3, 5, 5\]",
+            r"adj must be \[2, 5, 5\] or \[2, 2, 5, 5\] \(S, V, V\), got \[3, 5, 5\]",
         ),
-        ((2, 5, 3), (1, 2, 5, 5), None, r"adj must be .*, got \[1, 2, 5, 5\]"),
+        (
+            (2, 5, 3),
+            (1, 2, 5, 5),
+            None,
+            r"adj must be \[2, 5, 5\] or \[2, 2, 5, 5\] \(S, V, V\), got \[1, 2, 5, 5\]",
+        ),
         ((2, 5, 3), (2, 5, 5), (2, 4), r"mask must be \[2, 5\] of torch.bool, got \[2, 4\]"),
     ],
 )

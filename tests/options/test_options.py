@@ -53,7 +53,7 @@ def test_paper_preset_divides_by_the_image_where_there_is_one(walkers):
     size[2] = np.nan
     message = (
         "poses must have an image size for preset paper, got none in clip "
-        f"'{walkers.clip_names[2]}': they are divided by .*scale rms"
+        rf"'{walkers.clip_names[2]}': they are divided by their RMS size instead \(scale rms\)$"
     )
     with pytest.warns(InputWarning, match=message):
         changes = preset_changes("paper", walkers.with_(image_size=size))
@@ -75,11 +75,23 @@ def test_every_option_has_help():
             {"lengths": ["1"]},
             r"lengths must be frames, at least 2 \(12\), or seconds \(0.5s\), got '1'",
         ),
-        ({"lengths": ["-1s"]}, "lengths must be frames, at least 2 .*, got '-1s'"),
-        ({"lengths": ["12f"]}, "lengths must be frames, at least 2 .*, got '12f'"),
-        ({"lengths": ["infs"]}, "lengths must be frames, .*, got 'infs'"),
+        (
+            {"lengths": ["-1s"]},
+            r"lengths must be frames, at least 2 \(12\), or seconds \(0\.5s\), got '-1s'",
+        ),
+        (
+            {"lengths": ["12f"]},
+            r"lengths must be frames, at least 2 \(12\), or seconds \(0\.5s\), got '12f'",
+        ),
+        (
+            {"lengths": ["infs"]},
+            r"lengths must be frames, at least 2 \(12\), or seconds \(0\.5s\), got 'infs'",
+        ),
         ({"lengths": []}, "lengths must have at least one entry, got none"),
-        ({"lengths": [1]}, "lengths must be frames, at least 2 .*, got 1$"),
+        (
+            {"lengths": [1]},
+            r"lengths must be frames, at least 2 \(12\), or seconds \(0\.5s\), got 1$",
+        ),
         ({"lengths": [12.0]}, "lengths must be a word, got 12.0"),
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"stride": 12.0}, "stride must be a whole number, got 12.0"),
@@ -95,21 +107,27 @@ def test_every_option_has_help():
         ({"budget": True}, "budget must be a whole number, got True"),
         ({"dropout": 1}, "dropout must be at most 0.95, got 1"),
         ({"dropout": "0.3"}, "dropout must be a number, got '0.3'"),
-        ({"contamination": 0}, "contamination must be at least 1e-06, got 0"),
-        ({"contamination": -1.0}, "contamination must be at least 1e-06, got -1.0"),
-        ({"stride": np.float64(12)}, r"stride must be a whole number, got .*12.0.*"),
-        ({"budget": np.bool_(True)}, r"budget must be a whole number, got .*True.*"),
+        ({"clip_norm": 0}, "clip_norm must be at least 1e-06, got 0"),
+        ({"clip_norm": -1.0}, "clip_norm must be at least 1e-06, got -1.0"),
+        (
+            {"stride": np.float64(12)},
+            r"stride must be a whole number, got (np\.float64\()?12\.0\)?$",
+        ),
+        ({"budget": np.bool_(True)}, r"budget must be a whole number, got (np\.)?True_?$"),
         ({"lr": True}, "lr must be a number, got True"),
         ({"align": 1}, "align must be true or false, got 1"),
-        ({"branches": []}, "branches must be some of static, .*, got none"),
+        ({"branches": []}, "branches must be some of static, global, inferred, got none"),
         ({"branches": "static"}, "branches must be a list, got 'static'"),
         ({"attention": "cosine"}, "attention must be dot or scaled_dot or additive, got 'cosine'"),
-        ({"strides": [2, 3]}, "strides must have 9 entries, one for each of the .*, got 2"),
+        (
+            {"strides": [2, 3]},
+            "strides must have 9 entries, one for each of the encoder_channels, got 2",
+        ),
         ({"decoder_channels": []}, "decoder_channels must have at least one block, got none"),
         ({"kernel_size": 4}, "kernel_size must be an odd number, got 4"),
         (
             {"frames": 20, "coefficients": 0, "mode": "latent"},
-            "frames must be a multiple of 6, .*, got 20",
+            "frames must be a multiple of 6, the product of the strides, got 20",
         ),
         ({"scale": "knee"}, "scale must be rms or image, got 'knee'"),
     ],
@@ -136,7 +154,10 @@ def test_options_take_numpy_numbers():
 
 def test_reading_checks_names_and_values():
     assert read_options({"lr": 1}, "x.yaml") == {"lr": 1}
-    with pytest.raises(InputError, match="x.yaml must have only the options lengths, .*, got 'ln'"):
+    known = ", ".join(Options().written())
+    with pytest.raises(
+        InputError, match=rf"^x\.yaml must have only the options {known}, got 'ln'$"
+    ):
         read_options({"ln": 1}, "x.yaml")
     with pytest.raises(InputError, match=r"x.yaml: lr must be at least 0, got -1"):
         read_options({"lr": -1}, "x.yaml")

@@ -99,15 +99,28 @@ def test_a_skeleton_is_read_from_json(tmp_path):
         ({"joints": []}, "must have at least one joint, got none"),
         ({"center": "x"}, r"must have the form of Skeleton.to_dict\(\), got"),
         ({"bones": 3}, r"must have the form of Skeleton.to_dict\(\), got"),
-        ({"weight": 1}, "entries of skeleton must be among bones, .*, got 'weight'"),
+        (
+            {"weight": 1},
+            "entries of skeleton must be among bones, center, hips, joints, name, pairs, "
+            "shoulders, got 'weight'",
+        ),
         ({"bones": None}, r"must have the form of Skeleton.to_dict\(\), got"),
         (
             {"joints": ["nose", "back", "nose"]},
             "joints of skeleton 'mouse' must have different names, got 'nose' more than once",
         ),
-        ({"pairs": [[0, 1], [1, 2]]}, "left/right pairs .* must not share joints, got 'back'"),
-        ({"pairs": [[0, 2], [2, 0]]}, "left/right pairs .* must not share joints, got 'nose'"),
-        ({"pairs": [[1, 1]]}, "left/right pairs .* must not share joints, got 'back'"),
+        (
+            {"pairs": [[0, 1], [1, 2]]},
+            "left/right pairs of skeleton 'mouse' must not share joints, got 'back'",
+        ),
+        (
+            {"pairs": [[0, 2], [2, 0]]},
+            "left/right pairs of skeleton 'mouse' must not share joints, got 'nose'",
+        ),
+        (
+            {"pairs": [[1, 1]]},
+            "left/right pairs of skeleton 'mouse' must not share joints, got 'back'",
+        ),
     ],
 )
 def test_malformed_skeletons_are_refused(change, message):
@@ -122,7 +135,11 @@ def test_malformed_skeletons_are_refused(change, message):
 
 
 def test_unknown_names_and_missing_files_are_refused(tmp_path):
-    with pytest.raises(InputError, match="skeleton must be one of coco17, .*, got 'octopus'"):
+    with pytest.raises(
+        InputError,
+        match="skeleton must be one of coco17, coco18, body25, body25b, h36m17, halpe26, "
+        "mediapipe33, ntu25, kinect20, penn13, box5 or a JSON file, got 'octopus'",
+    ):
         Skeleton.get("octopus")
     (tmp_path / "s.json").write_text("{")
     with pytest.raises(InputError, match=r"s.json must be a skeleton in JSON, got"):

@@ -52,9 +52,20 @@ def test_joints_that_were_not_seen_are_left_out(ax):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keypoints": np.zeros((16, 2))}, r"keypoints must have shape \[17.*, got \(16, 2\)"),
-        ({"keypoints": np.zeros((17, 4))}, r"keypoints must have shape .*, got \(17, 4\)"),
-        ({"confidence": np.zeros(16)}, r"confidence must have shape .*, got \(16,\)"),
+        (
+            {"keypoints": np.zeros((16, 2))},
+            r"keypoints must have shape \[17, 2 or 3\] or \[T, 17, 2 or 3\] for skeleton "
+            r"'coco17', got \(16, 2\)",
+        ),
+        (
+            {"keypoints": np.zeros((17, 4))},
+            r"keypoints must have shape \[17, 2 or 3\] or \[T, 17, 2 or 3\] for skeleton "
+            r"'coco17', got \(17, 4\)",
+        ),
+        (
+            {"confidence": np.zeros(16)},
+            r"confidence must have shape \(1, 17\), as keypoints, got \(16,\)",
+        ),
         ({"shares": np.zeros(16)}, r"shares must have shape \(17,\), got \(16,\)"),
     ],
 )

@@ -427,6 +427,8 @@ def test_without_plotly_the_error_names_the_extra(content, tmp_path, monkeypatch
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"plotly must be installed.*gepc_geo\[report\]"):
+    with pytest.raises(
+        InputError, match=r"plotly must be installed for reports: pip install 'gepc_geo\[report\]"
+    ):
         write_page(content, tmp_path / "page.html")
     assert not list(tmp_path.iterdir())

@@ -173,7 +173,9 @@ def test_a_broken_picture_leaves_no_video(pair, tmp_path):
     for i in range(6):
         Image.new("RGB", (100, 80)).save(folder / f"{i}.png")
     (folder / "4.png").write_bytes((folder / "3.png").read_bytes()[:60])
-    with pytest.raises(InputError, match=r"could not read picture .*4\.png"):
+    with pytest.raises(
+        InputError, match=r"^could not read picture .*4\.png: image file is truncated"
+    ):
         render(pair, table(person=[8], score=[9.0]), tmp_path / "f.gif", frames_dir=folder)
     assert [path.name for path in tmp_path.iterdir()] == ["frames"]
 
@@ -182,9 +184,20 @@ def test_a_broken_picture_leaves_no_video(pair, tmp_path):
     ("content", "message"),
     [
         ("clip,person\na,1\n", "must have column 'score' .a table of scores"),
-        ("clip,person,score\na,1,x\n", "column 'score' of .* must have a value in each row"),
-        ("clip,person,score\na,1\n", "column 'score' of .* must have a value in each row"),
-        ("clip,person,score\na,nan,1\n", "column 'person' of .* must be finite in each row"),
+        (
+            "clip,person,score\na,1,x\n",
+            r"^column 'score' of .*scores\.csv must have a value in each row: could not convert "
+            "string to float: 'x'$",
+        ),
+        (
+            "clip,person,score\na,1\n",
+            r"^column 'score' of .*scores\.csv must have a value in each row: "
+            "list index out of range$",
+        ),
+        (
+            "clip,person,score\na,nan,1\n",
+            r"^column 'person' of .*scores\.csv must be finite in each row, got NaN or infinity$",
+        ),
         ("", "must have column 'clip'"),
     ],
 )

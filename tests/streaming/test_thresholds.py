@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -98,7 +99,9 @@ def test_a_single_clip_is_divided_into_halves():
 
 
 def test_too_short_clips_and_wrong_rates_are_refused():
-    with pytest.raises(InputError, match="at least 0.5 hours long .*, got 0.0278 hours"):
+    with pytest.raises(
+        InputError, match="at least 0.5 hours long for 2 false alarms an hour, got 0.0278 hours"
+    ):
         choose_alarm([Series(np.zeros(1000), 10.0)], "max", 2)
     for rate in (0, -1, math.nan, math.inf):
         with pytest.raises(InputError, match="false alarms per hour must be more than 0, got"):
@@ -129,5 +132,9 @@ def test_stored_alarms_are_checked():
         {**alarm.to_dict(), "threshold": math.nan},
     ):
         Model.alarm_ = broken
-        with pytest.raises(InputError, match="the alarm of the model must have .*, got"):
+        message = (
+            "the alarm of the model must have the values that gepc-geo calibrate stores, "
+            f"got {broken}"
+        )
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
             Alarm.of(Model)

@@ -60,7 +60,8 @@ def test_trying_to_compile_leaves_the_network_as_it_was(monkeypatch, works):
         torch.testing.assert_close(fast.eval()(x), model.eval()(x))
     else:
         with pytest.warns(
-            UserWarning, match="could not compile the network, .*: no compiler here$"
+            UserWarning,
+            match="could not compile the network, training is slower: no compiler here$",
         ):
             fast = compiled_if_possible(model, x, "fp32")
         assert fast is model

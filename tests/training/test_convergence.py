@@ -190,7 +190,9 @@ def test_without_training_there_is_no_warning_of_reconstruction(walkers):
 def test_a_held_out_loss_that_is_not_finite_is_refused(walkers):
     options = {**SMALL, "lr": 1e30, "checkpoint_seconds": 1e9}
     with pytest.raises(
-        InputError, match=r"reconstruction loss .*must be finite, got (nan|inf) at step \d+"
+        InputError,
+        match="reconstruction loss of held-out windows must be finite, "
+        r"got (nan|inf) at step \d+",
     ):
         GEPC(**options).fit(walkers, device="cpu")
 

@@ -166,8 +166,11 @@ def test_weights_that_are_not_finite_are_never_kept(stage, seconds, walkers, tmp
         return clip(parameters, norm)
 
     monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", poisoned)
+    seen = "loss must be finite, got (nan|inf)"
+    if seconds == 0 or stage == "clustering":
+        seen = "weights must be finite, got NaN or infinity"
     with pytest.raises(
-        InputError, match=rf"the {stage} (loss|weights) .*must be finite, got "
+        InputError, match=rf"^the {stage} {seen} at step \d+: lower the learning rate "
     ) as error:
         GEPC(**{**SMALL, "checkpoint_seconds": seconds}).fit(walkers, run=tmp_path, device="cpu")
     path = tmp_path / "checkpoint.pt"
@@ -181,7 +184,11 @@ def test_weights_that_are_not_finite_are_never_kept(stage, seconds, walkers, tmp
 
 def test_checkpoint_of_other_data_or_options_is_refused(whole, walkers):
     _, folder = whole
-    with pytest.raises(InputError, match=r"checkpoint.pt must be of the \d+ training .*, got \d+"):
+    with pytest.raises(
+        InputError,
+        match=r"checkpoint\.pt must be of the 425 training windows with checksum [0-9a-f]{8}, "
+        "got 627 windows with checksum [0-9a-f]{8}: ",
+    ):
         GEPC(**SMALL).fit(walkers.select(clips=range(8)), run=folder, resume=True, device="cpu")
     moved = walkers.with_(keypoints=walkers.keypoints + 1)
     with pytest.raises(InputError, match=r"with checksum \w+, got \d+ windows with checksum"):

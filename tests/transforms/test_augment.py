@@ -434,17 +434,27 @@ def test_reference_protocol_is_image_then_window_mean():
         (lambda: normalize(POINT, 2), "'pair2' must have shoulders and hips"),
         (
             lambda: ScaleByBody(PENN, 2, by="width"),
-            "body size must be one of torso, .* got 'width'",
+            "body size must be one of torso, height, rms, got 'width'",
         ),
-        (lambda: AddMotion(PENN, 2, by="image"), "body size must be .* got 'image'"),
+        (
+            lambda: AddMotion(PENN, 2, by="image"),
+            "body size must be one of torso, height, rms, got 'image'",
+        ),
         (lambda: Center(PENN, 2, by="joint"), "center must be window or frame, got 'joint'"),
         (lambda: AlignRoot(POINT, 3), "'pair2' must have shoulders"),
         (
             lambda: ScaleByImage(KINECT, 3),
-            "scale must be one of torso, .* for 3D poses, .* got 'image'",
+            "scale must be one of torso, height, rms for 3D poses, which have no image size, "
+            "got 'image'",
         ),
-        (lambda: Augment(PENN, 2, "rotate"), "augment must be one of none, flip, .* got 'rotate'"),
-        (lambda: normalize(PENN, 2, scale="width"), "scale must be one of torso, .* got 'width'"),
+        (
+            lambda: Augment(PENN, 2, "rotate"),
+            "augment must be one of none, flip, vary, paper, got 'rotate'",
+        ),
+        (
+            lambda: normalize(PENN, 2, scale="width"),
+            "scale must be one of torso, height, rms, image, got 'width'",
+        ),
         (lambda: Center(PENN, 4), "dims must be 2 or 3 coordinates, got 4"),
     ],
 )
