@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import class_names, data_options, device_option
+from gepc_geo.cli.data import InputPath, class_names, data_options, device_option
 from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.options import NETWORK_OPTIONS, Options
 from gepc_geo.options.presets import PRESETS
@@ -18,7 +18,7 @@ from gepc_geo.options.presets import PRESETS
 @click.command(cls=Computing)
 @data_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
+@click.option("--config", type=InputPath(), help="YAML file of options.")
 @click.option(
     "--preset",
     type=click.Choice(tuple(PRESETS)),
