@@ -136,6 +136,13 @@ def test_flags_of_the_tables_exist():
     assert names and names <= known
 
 
+def test_the_glossary_has_every_kind_of_threshold():
+    text = {name: PAGE[name].read_text(encoding="utf-8") for name in ("live", "glossary")}
+    kinds = re.findall(r"^\| ([a-z-]+ threshold) ", text["live"], re.M)
+    assert len(kinds) == 3
+    assert set(kinds) <= set(re.findall(r"^\| ([^|]+) \|", text["glossary"], re.M))
+
+
 def test_torchrun_commands_of_the_page_are_train_and_score():
     several = [shlex.split(line) for line in lines(PAGE["scale"]) if line.startswith("torchrun ")]
     assert [words[words.index("gepc_geo") + 1] for words in several] == ["train", "score"]

@@ -247,8 +247,11 @@ def test_evaluate_measures_frames(files, tmp_path):
     assert set(metrics["auc_by_mode"]) == set(MODES)
     assert metrics["auc"] == metrics["auc_by_mode"][metrics["mode"]]
     assert metrics["auc"] == metrics["auc_people_uncorrected"] == metrics["auc_padded_dropped"]
-    for name in ("metrics_roc.png", "metrics_timelines.png"):
-        assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
+    plots = [tmp_path / name for name in ("metrics_roc.png", "metrics_timelines.png")]
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in plots)
+    assert text.splitlines()[-1] == f"plots:   {plots[0]}, {plots[1]}"
+    help_ = " ".join(good("evaluate", "--help").split())
+    assert all(path.name in help_ for path in plots)
 
 
 def test_clips_without_a_mask_are_warned_of(files, tmp_path):
@@ -710,7 +713,7 @@ def test_refusals_about_classes_name_the_data(classes, tmp_path):
         ("report", run_folder, data, "--out", tmp_path / "r.html"),
         ("calibrate", run_folder, data, "--false-alarms-per-hour", 1),
         ("adapt", run_folder, data, "--out", tmp_path / "new"),
-        ("render", data, "--scores", tmp_path / "s.csv", "--out", tmp_path / "f.gif"),
+        ("render", data, "--scores", data, "--out", tmp_path / "f.gif"),
         ("convert", data, "--out", tmp_path / "c.npz"),
     ):
         said = refused(*words, "--normal", "swim")
@@ -736,6 +739,8 @@ def test_demo_at_a_small_size(tmp_path, monkeypatch):
     assert "untrained" in text and "mixture on the input" in text
     for kind in ("running", "falling", "jumping", "cycling", "waving", "fighting", "loitering"):
         assert kind in text
+    (why,) = re.findall(r"^loitering and fighting are left out, as a window shows .*$", text, re.M)
+    assert text.index("mixture on the input") < text.index(why) < text.index("by kind of anomaly")
     for name in (
         "scores.csv",
         "metrics.json",

@@ -78,9 +78,8 @@ def test_missing_training_poses_are_noted_in_the_report(files, tmp_path):
         (["--out", "page.html", "--train", "nowhere"], "nowhere does not exist"),
         (["--out", "page.html", "--smooth", "-1"], "smooth must be 0 or more frames, got -1.0"),
         (
-            ["--out", "page.html", "--labels", "masks", "--normal", "a"],
-            "only one of --labels (of frames) and --normal (of clips) must be given, "
-            "got masks and a",
+            ["--out", "page.html", "--labels", ".", "--normal", "a"],
+            "only one of --labels (of frames) and --normal (of clips) must be given, got . and a",
         ),
     ],
 )

@@ -319,6 +319,15 @@ def test_mapped_tracks_give_the_same_scores(detector, walkers, crowd, tmp_path):
     np.testing.assert_array_equal(again.decision_function(other), detector.decision_function(crowd))
 
 
+def test_the_folder_of_a_run_stands_for_its_file(detector, tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(InputError, match=r"run/model\.pt does not exist"):
+        GEPC.load(tmp_path / "run")
+    detector.save(tmp_path / "run" / "model.pt")
+    for path in (tmp_path / "run", str(tmp_path / "run")):
+        assert GEPC.load(path, device="cpu").get_params() == detector.get_params()
+
+
 @pytest.mark.parametrize("mode", ["combined", "nearest", "altered"])
 def test_a_network_is_loaded_whatever_the_mode_at_saving(detector, crowd, tmp_path, mode):
     chosen = copy.copy(detector).set_params(mode=mode)

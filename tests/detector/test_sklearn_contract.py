@@ -97,6 +97,14 @@ def test_importing_the_errors_does_not_import_scikit_learn():
     assert done.stdout.strip() == "False"
 
 
+def test_fit_checks_the_values_of_parameters(walkers):
+    """As scikit-learn asks: the constructor takes every value."""
+    detector = GEPC(budget="5")
+    assert clone(detector).get_params()["budget"] == "5"
+    with pytest.raises(InputError, match="^budget must be a whole number, got '5'$"):
+        detector.fit(walkers)
+
+
 def test_signs_and_labels_follow_pyod(fitted, crowd):
     score, label = fitted.decision_function(crowd), fitted.predict(crowd)
     assert set(label.tolist()) == {0, 1} and label.dtype == np.int64

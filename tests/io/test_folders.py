@@ -103,8 +103,11 @@ def test_files_of_no_known_format_beside_others_are_counted(tmp_path):
 
 
 def test_folders_without_pose_files_are_refused(tmp_path):
+    with pytest.raises(InputError, match="must have files of poses .*, got none: the folder is"):
+        read(tmp_path)
     fill(tmp_path, README_txt="About")
-    with pytest.raises(InputError, match="must have files of poses .*, got none"):
+    there = r"must have files of poses .*, got none: other files, such as README\.txt"
+    with pytest.raises(InputError, match=there):
         read(tmp_path)
     fill(tmp_path, other_txt="About")
     with pytest.raises(InputError, match=r"other.txt must be .*, got no known format"):

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from pages import parse
 
-from gepc_geo.cli import main
 from gepc_geo.io import FORMATS, WRITABLE, read
 from gepc_geo.poses.skeleton import SKELETONS, Skeleton
 
@@ -41,7 +41,7 @@ def test_the_commands_on_the_page_parse():
     lines = re.findall(r"^gepc-geo (\w+) (.*)$", PAGE, re.MULTILINE)
     assert len(lines) == 9
     for name, rest in lines:
-        main.commands[name].make_context(name, rest.split())
+        assert parse(name, *rest.split())
 
 
 def test_the_layouts_on_the_page_are_read(tmp_path):

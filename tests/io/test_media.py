@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from gepc_geo.cli import main
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.errors import InputError
+from gepc_geo.io import FORMATS, read
 from gepc_geo.io._common.media import media_kind
 
 
@@ -60,6 +64,29 @@ def test_poses_and_missing_files_are_no_media(tmp_path):
     np.save(tmp_path / "mask.npy", np.zeros(3))
     for name in ("poses.npz", "mask.npy", "none.mp4", "."):
         assert media_kind(tmp_path / name) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("a.mp4", b"\0\0\0\x20ftypisom", "a video: its poses must be estimated first "),
+        ("a.json", b"\x89PNG\r\n\x1a\n", "a picture: its poses must be estimated first "),
+        ("a.json", b"", "one that is empty "),
+        ("a.json", b'{"a": 1}', "no known format "),
+    ],
+)
+def test_what_is_there_in_place_of_poses_is_said_shortly(name, content, found, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    for given in (path, tmp_path):
+        with pytest.raises(InputError) as caught:
+            read(given)
+        assert str(caught.value).startswith(f"{path} must be a file of poses, got {found}(")
+        assert "docs/formats.md" in str(caught.value)
+        assert len(str(caught.value)) < len(str(path)) + 150
+    # The help lists what the message does not.
+    text = CliRunner().invoke(main, ["convert", "--help"]).output
+    assert all(form in text.replace("\n", "").replace(" ", "") for form in FORMATS)
 
 
 def test_real_pictures_and_videos_are_known(real_data, tmp_path):

@@ -182,6 +182,29 @@ def test_seed_in_files_is_random_state_in_python():
             kind(seed=3)
 
 
+@pytest.mark.parametrize("kind", [Options, GEPC])
+def test_parameters_have_names_that_exist(kind):
+    name = kind.__name__
+    for options, message in (
+        ({"lenghts": ["1s"]}, f"{name} has no parameter lenghts: did you mean lengths?"),
+        ({"clusters": 4, "bugdet": 1}, f"{name} has no parameter bugdet: did you mean budget?"),
+        ({"xyz": 1}, f"{name} has no parameter xyz: help({name}) lists them"),
+    ):
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+            kind(**options)
+    with pytest.raises(InputError, match=f"^parameters of {name} must have names, got 1$"):
+        kind(1)
+
+
+def test_a_subclass_may_have_further_parameters():
+    class Mine(GEPC):
+        def __init__(self, extra=1, clusters=10):
+            super().__init__(clusters=clusters)
+            self.extra = extra
+
+    assert (Mine(2).extra, Mine(extra=3, clusters=5).clusters) == (2, 5)
+
+
 def test_to_dict_has_every_option():
     assert tuple(Options().to_dict()) == NAMES
 

@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from gepc_geo.cli.choices import WRITABLE
-from gepc_geo.cli.data import data_options
+from gepc_geo.cli.data import InputPath, data_options
 from gepc_geo.errors import InputError
 
 # Suffixes of the formats that are one file.
@@ -17,7 +17,7 @@ _SUFFIXES = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
 
 @click.command()
 @data_options
-@click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
+@click.option("--labels", type=InputPath(), help="Folder of frame masks (.npy).")
 @click.option(
     "--to",
     type=click.Choice(WRITABLE),
