@@ -1,6 +1,7 @@
 """Abnormal human behaviour from poses: Graph Embedded Pose Clustering on PyTorch Geometric."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from gepc_geo._version import __version__
@@ -24,8 +25,8 @@ __all__ = [
     "__version__",
 ]
 
-# The module of each public name. A name is imported at its first use: the command line, which is
-# part of this package, shows its help without PyTorch.
+# The module of each public name. Names and modules are imported at their first use: the command
+# line, which is part of this package, shows its help without PyTorch.
 _MODULES = {
     "GEPC": "gepc_geo.detector.gepc",
     "Frame": "gepc_geo.streaming.frames",
@@ -38,9 +39,12 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
+    elif not name.startswith("_") and find_spec(f"{__name__}.{name}") is not None:
+        value = import_module(f"{__name__}.{name}")
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 

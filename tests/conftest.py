@@ -38,7 +38,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def quick_classifiers() -> Iterator[None]:
     """Classifiers of altered windows that train in a moment; their own tests train them in full."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(alterations, "_STEPS", 100)
+        patch.setattr(alterations, "STEPS", 100)
         yield
 
 

@@ -20,7 +20,7 @@ from gepc_geo.poses.skeleton import SKELETONS, coco17_to_coco18
 from gepc_geo.poses.tracks import PoseTracks
 
 #: Steps of a classifier of altered windows outside of tests, and in processes that tests start.
-STEPS = alterations._STEPS
+STEPS = alterations.STEPS
 ROOT = Path(__file__).parent.parent
 #: Options of a detector whose network trains in a moment, on windows of one length.
 NETWORK = dict(

@@ -60,7 +60,7 @@ def folder(poses, tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_kinds_of_blocks_are_those_that_run():
+def test_every_code_block_is_of_a_known_kind():
     kinds = {kind for page in DOCS for kind, _ in blocks(page)}
     assert kinds == {"", "python", "text", "json"}  # text: other tools' code
     tools = {shlex.split(line)[0] for page in DOCS for line in lines(page)}
@@ -76,7 +76,7 @@ def test_kinds_of_blocks_are_those_that_run():
     ],
     ids=lambda page: page.stem,
 )
-def test_commands_run(page, folder, monkeypatch):
+def test_commands_of_the_pages_run(page, folder, monkeypatch):
     if page.stem == "commands":
         shrink_demo(monkeypatch)
     if any("clips.npz" in line for line in lines(page)):
@@ -136,7 +136,14 @@ def test_flags_of_the_tables_exist():
     assert names and names <= known
 
 
-def test_commands_of_several_processes_are_those_that_share_work():
+def test_the_glossary_has_every_kind_of_threshold():
+    text = {name: PAGE[name].read_text(encoding="utf-8") for name in ("live", "glossary")}
+    kinds = re.findall(r"^\| ([a-z-]+ threshold) ", text["live"], re.M)
+    assert len(kinds) == 3
+    assert set(kinds) <= set(re.findall(r"^\| ([^|]+) \|", text["glossary"], re.M))
+
+
+def test_torchrun_commands_of_the_page_are_train_and_score():
     several = [shlex.split(line) for line in lines(PAGE["scale"]) if line.startswith("torchrun ")]
     assert [words[words.index("gepc_geo") + 1] for words in several] == ["train", "score"]
 
@@ -151,7 +158,7 @@ def test_commands_of_experiments_name_their_data():
 
 
 @pytest.mark.slow
-def test_the_experiment_runs_small_on_real_data(real_data, tmp_path, monkeypatch):
+def test_the_experiment_runs_on_real_data_at_a_small_size(real_data, tmp_path, monkeypatch):
     """The command of the page of experiments, with a small network."""
     monkeypatch.chdir(tmp_path)
     (words,) = commands(PAGE["experiments"])
@@ -175,7 +182,7 @@ def test_python_blocks_run(page, folder):
         exec(compile(small(block), page.name, "exec"), {})
 
 
-def test_the_guide_gives_clips_their_classes_and_halves(poses, tmp_path, monkeypatch):
+def test_the_guide_gives_clips_classes_and_halves(poses, tmp_path, monkeypatch):
     """What the page's code saves, the commands it names take: classes and halves by the names."""
     page = PAGE["your_data"]
     (code,) = [block for block in python(page) if "clip_split" in block]

@@ -27,7 +27,7 @@ def recognise(module: ModuleType, root: Path, out: Path, *more: object) -> Resul
 
 
 @pytest.mark.slow
-def test_action_recognition_goes_on_where_it_was_stopped(few_clips, tmp_path, monkeypatch):
+def test_action_recognition_resumes(few_clips, tmp_path, monkeypatch):
     module = script("examples/action_recognition.py")
     whole = recognise(module, few_clips, tmp_path / "whole", "--epochs", 3)
     assert re.search(r"^static\+global\+inferred +top-1 \d+\.\d\d %$", whole.stdout, re.M)
@@ -71,7 +71,7 @@ def test_action_recognition_compares_all_subsets_of_the_branches(few_clips, tmp_
     ]
 
 
-def test_action_recognition_says_where_the_clips_should_be(tmp_path):
+def test_action_recognition_tells_where_the_clips_must_be(tmp_path):
     result = recognise(script("examples/action_recognition.py"), tmp_path / "nowhere", tmp_path)
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ") and "does not exist: put the " in result.stderr

@@ -48,7 +48,7 @@ def write_clips(folder: Path, clips: int = 12) -> Path:
 
 
 @pytest.mark.parametrize("kind", boxes.KINDS)
-def test_labels_are_of_the_event_s_frames(kind):
+def test_labels_cover_the_frames_of_the_event(kind):
     """Without noise, start and end of an event are visible."""
     for seed in range(10):
         rng = np.random.default_rng(seed)
@@ -75,7 +75,7 @@ def test_labels_are_of_the_event_s_frames(kind):
             assert np.allclose(person.box[:, 1], 250)
 
 
-def test_fast_plays_a_stretch_and_goes_on_earlier():
+def test_fast_skips_every_other_frame_of_a_stretch():
     person = walker(noise=0.5)
     changed = boxes.fast(person, 100, 50, 100)
     assert np.array_equal(changed.box[:100], person.box[:100])
@@ -83,7 +83,7 @@ def test_fast_plays_a_stretch_and_goes_on_earlier():
     assert np.array_equal(changed.box[150:], person.box[200:])
 
 
-def test_still_keeps_the_track_s_noise():
+def test_still_keeps_the_noise_of_the_track():
     person = walker(noise=0.5)
     person.seen[120:123] = False
     changed = boxes.still(person, 100, 80)
@@ -97,7 +97,7 @@ def test_still_keeps_the_track_s_noise():
     assert np.isfinite(boxes.still(walker(60, 0.5), 40, 150).box).all()
 
 
-def test_posture_changes_the_size_and_back():
+def test_posture_changes_the_size_and_restores_it():
     person = walker(noise=0.5)
     size = np.array([70.0, 30.0])
     changed = boxes.still(person, 100, 80, size, 8)
@@ -107,7 +107,7 @@ def test_posture_changes_the_size_and_back():
     assert np.abs(changed.box[100:180, 1] - 250).max() < 3
 
 
-def test_turn_turns_the_way():
+def test_turn_turns_the_direction_of_walking():
     person = walker(noise=0.5)
     changed = boxes.turn(person, 100, np.pi / 2)
     assert np.array_equal(changed.box[:101], person.box[:101])
@@ -118,7 +118,7 @@ def test_turn_turns_the_way():
     assert np.allclose(steps(changed)[104:], turned)
 
 
-def test_nobody_stands_still_among_others_who_do():
+def test_still_events_are_not_put_among_people_who_stand_still():
     standing = walker()
     standing.box[:, 0] = 300
     for other, some in ((walker(), True), (standing, False)):
@@ -127,7 +127,7 @@ def test_nobody_stands_still_among_others_who_do():
         assert bool(changed) is bool(labels.any()) is some
 
 
-def test_validation_boxes(tmp_path):
+def test_validation_boxes_have_events_of_every_kind(tmp_path):
     folder = write_clips(tmp_path / "boxes")
     command = ["--boxes", str(folder), "--seed", "0", "--seed", "1", "--out"]
     for out in ("a", "b"):
@@ -157,7 +157,7 @@ def test_validation_boxes(tmp_path):
             assert test.select(clips=[clip]).frame_labels.any()
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     command = ["--boxes", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(boxes.main, command)
     assert done.exit_code == 2 and "none/train_txt" in done.stderr

@@ -49,6 +49,16 @@ def test_public_names_are_listed_and_are_those_of_their_modules():
     assert gepc_geo.GEPC is GEPC
 
 
-def test_other_names_are_no_attributes():
+def test_modules_are_imported_at_their_first_use():
+    code = """
+import sys, gepc_geo
+assert "gepc_geo.io" not in sys.modules and "torch" not in sys.modules
+print(gepc_geo.io.read.__module__, gepc_geo.errors.InputError.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["gepc_geo.io.reading", "InputError"]
+
+
+def test_unknown_names_raise_attribute_error():
     with pytest.raises(AttributeError, match="module 'gepc_geo' has no attribute 'Gepc'"):
         gepc_geo.Gepc  # noqa: B018

@@ -15,7 +15,7 @@ from gepc_geo import __version__
 TEXT = README.read_text(encoding="utf-8")
 
 
-def test_it_is_short():
+def test_the_readme_has_at_most_150_lines():
     assert len(TEXT.splitlines()) <= 150
 
 
@@ -53,7 +53,7 @@ def test_make_targets_exist(page):
         assert re.search(rf"^{target}:", makefile, flags=re.M), target
 
 
-def test_ten_lines_are_ten_lines():
+def test_the_first_example_has_at_most_ten_lines():
     code = [line for line in python(README)[0].splitlines() if line.strip()]
     assert len(code) <= 10
 

@@ -221,7 +221,7 @@ def test_validation_halves_hold_nothing_of_a_test_half(real_data):
 
 
 @pytest.mark.slow
-def test_ablation_measures_variants_and_goes_on(output, monkeypatch, tmp_path):
+def test_ablation_measures_variants_and_resumes(output, monkeypatch, tmp_path):
     """Two tasks, of clips and of frames; finished tasks do not run again."""
     module = script("benchmarks/ablation.py")
     monkeypatch.setitem(sys.modules, "ablation_script", module)
@@ -260,7 +260,7 @@ def test_ablation_measures_variants_and_goes_on(output, monkeypatch, tmp_path):
     assert run() == [head, "|---|---:|---:|---:|---:|", default, *parts]
 
 
-def test_bad_input_of_what_chooses(tmp_path):
+def test_bad_input_of_budget_and_validation_halves_is_refused(tmp_path):
     for name, arguments, message in (
         (
             "budget",
@@ -276,7 +276,7 @@ def test_bad_input_of_what_chooses(tmp_path):
 
 
 @pytest.mark.slow
-def test_budgets_are_studies_of_their_own_and_drawn(output, actions, tmp_path):
+def test_every_budget_is_a_study_and_a_point_of_the_plot(output, actions, tmp_path):
     pytest.importorskip("matplotlib")
     actions.save(tmp_path / "actions.npz")
     (tmp_path / "splits.yaml").write_text("still: [bow, stand]\n")
@@ -360,7 +360,7 @@ def test_default_speed_measures_two_versions(monkeypatch):
     assert other.startswith("beside") and re.search(r"fit \d+\.\d times as fast", ratio)
 
 
-def test_default_speed_refuses_what_is_no_version(tmp_path):
+def test_default_speed_refuses_unknown_versions(tmp_path):
     module = script("benchmarks/default_speed.py")
     (tmp_path / "gepc_geo").mkdir()
     (tmp_path / "gepc_geo" / "__init__.py").write_text("")

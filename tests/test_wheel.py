@@ -62,7 +62,7 @@ def programs(wheel, tmp_path_factory) -> Path:
     return programs
 
 
-def test_files_that_are_no_modules_are_in_it(wheel):
+def test_the_wheel_has_the_files_that_are_not_modules(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     static = {path.name for path in (ROOT / "gepc_geo" / "report" / "static").iterdir()}
     assert {"page.html", "page.css", "page.js"} <= static
@@ -70,13 +70,13 @@ def test_files_that_are_no_modules_are_in_it(wheel):
     assert not any(name.startswith("tests/") for name in names)
 
 
-def test_every_module_is_in_it(wheel):
+def test_the_wheel_has_every_module(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "gepc_geo").rglob("*.py")}
     assert modules and modules == {name for name in names if name.endswith(".py")}
 
 
-def test_the_demo_runs_from_it(programs, tmp_path):
+def test_the_demo_runs_from_the_wheel(programs, tmp_path):
     found = output_of(
         programs / "python", "-c", "import gepc_geo; print(gepc_geo.__file__)", cwd=tmp_path
     )

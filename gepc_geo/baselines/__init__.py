@@ -1,8 +1,8 @@
-"""Competitors of a detector on the same windows, with one interface and one registry.
+"""Baselines of a detector on the same windows, with one interface and one registry.
 
 :data:`COMPETITORS` maps names to classes. ``COMPETITORS[name](options)`` takes the options of a
-detector. ``supervised`` tells whether a competitor needs training clips of at least two classes,
-``levels`` which scores it is made for. A competitor has the methods of :class:`~gepc_geo.GEPC`::
+detector. ``supervised`` tells whether a baseline needs training clips of at least two classes,
+``levels`` which scores it is made for. A baseline has the methods of :class:`~gepc_geo.GEPC`::
 
     fit(tracks)  windows(tracks)  decision_function(tracks)
 """
@@ -21,7 +21,7 @@ from gepc_geo.baselines.motion import MotionMixture, motion_features
 from gepc_geo.baselines.supervised import ActionClassifier, SoftmaxDirichlet
 from gepc_geo.baselines.trajectory import SkeletonTrajectories
 
-#: All competitors by their names in tables.
+#: All baselines by their names in tables.
 COMPETITORS: dict[str, type[WindowCompetitor] | type[SkeletonTrajectories]] = {
     "nearest_neighbour": NearestNeighbour,
     "gaussian_mixture": Mixture,

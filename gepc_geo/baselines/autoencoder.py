@@ -25,7 +25,7 @@ _Encoder = TypeVar("_Encoder", bound="AutoencoderCompetitor")
 
 
 class AutoencoderCompetitor(WindowCompetitor):
-    r"""Base class of competitors that score with a trained ST-GCAE.
+    r"""Base class of baselines that score with a trained ST-GCAE.
 
     The score of a window is the mean over its views.
 
@@ -37,7 +37,7 @@ class AutoencoderCompetitor(WindowCompetitor):
             (default: :obj:`None`)
 
     Attributes:
-        detector\_: Detector with the autoencoder; further competitors can share it.
+        detector\_: Detector with the autoencoder; further baselines can share it.
         network\_: Network of the detector.
     """
 
@@ -47,7 +47,7 @@ class AutoencoderCompetitor(WindowCompetitor):
 
     @classmethod
     def from_detector(cls: type[_Encoder], detector: GEPC) -> _Encoder:
-        """Makes a competitor with the options and the autoencoder of a fitted detector."""
+        """Makes a baseline with the options and the autoencoder of a fitted detector."""
         return cls(detector, detector)
 
     def fit(
@@ -61,7 +61,7 @@ class AutoencoderCompetitor(WindowCompetitor):
             device: Device of the training; a given detector is not moved. (default: ``"auto"``)
 
         Returns:
-            The fitted competitor.
+            The fitted baseline.
 
         Raises:
             InputError: Same as :meth:`gepc_geo.GEPC.fit`; or the detector is not fitted, or has no
@@ -113,7 +113,7 @@ class ReconstructionLoss(AutoencoderCompetitor):
 class LatentSVM(AutoencoderCompetitor):
     r"""One-class SVM on latents :math:`z` (:func:`~gepc_geo.baselines.flat.one_class_svm`).
 
-    It is fitted to as many views of each training window as the flat competitors, but to at most
+    It is fitted to as many views of each training window as the flat baselines, but to at most
     10,000 views in total, drawn at random.
 
     Attributes:

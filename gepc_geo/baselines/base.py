@@ -1,4 +1,4 @@
-"""Base classes of competitors: windows of tracks and anomaly scores of windows."""
+"""Base classes of baselines: windows of tracks and anomaly scores of windows."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class OptionsEstimator(Estimator):
 
 
 class WindowCompetitor(OptionsEstimator):
-    r"""Base class of competitors on the windows of a detector.
+    r"""Base class of baselines on the windows of a detector.
 
     With several lengths of windows, one copy is fitted to each length, on nine tenths of the
     people. The scores of the other people calibrate it, and the score of a window is
@@ -130,11 +130,11 @@ class WindowCompetitor(OptionsEstimator):
             options. (default: all defaults)
 
     Attributes:
-        supervised: Whether the competitor uses the classes of training clips (``clip_label``). The
+        supervised: Whether the baseline uses the classes of training clips (``clip_label``). The
             detector does not.
-        levels: Levels that the competitor is made to score: ``"clip"``, ``"frame"`` or both.
+        levels: Levels that the baseline is made to score: ``"clip"``, ``"frame"`` or both.
         pipeline\_: The fitted :class:`~gepc_geo.windows.pipeline.InputPipeline`.
-        lengths\_: Fitted competitor and calibration of each length; ``None`` for a single length.
+        lengths\_: Fitted baseline and calibration of each length; ``None`` for a single length.
     """
 
     lengths_: dict[int, tuple[Any, TailCalibrator]] | None
@@ -153,7 +153,7 @@ class WindowCompetitor(OptionsEstimator):
                 (default: ``"auto"``)
 
         Returns:
-            The fitted competitor.
+            The fitted baseline.
 
         Raises:
             InputError: An option is invalid, ``tracks`` are not :class:`~gepc_geo.PoseTracks`, or
@@ -192,16 +192,16 @@ class WindowCompetitor(OptionsEstimator):
         """Fits a copy to windows of one length, and its calibration to held-out people."""
         _, person = np.unique(windows.person, return_inverse=True)
         training = person % _HELD_OUT > 0
-        competitor = copy.copy(self)
-        competitor._fit(windows.subset(training))
-        scores = competitor._score_windows(windows.subset(~training))
-        return competitor, TailCalibrator().fit(torch.from_numpy(scores))
+        baseline = copy.copy(self)
+        baseline._fit(windows.subset(training))
+        scores = baseline._score_windows(windows.subset(~training))
+        return baseline, TailCalibrator().fit(torch.from_numpy(scores))
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
         """Windows to score: one every ``score_stride`` frames; short tracks are padded.
 
         Raises:
-            InputError: The competitor is not fitted, or the poses differ in kind from the training
+            InputError: The baseline is not fitted, or the poses differ in kind from the training
                 poses.
         """
         self.check_fitted()
@@ -215,14 +215,14 @@ class WindowCompetitor(OptionsEstimator):
         r"""Anomaly scores :math:`[W]` float64 of windows; higher is more abnormal.
 
         Raises:
-            InputError: The competitor is not fitted.
+            InputError: The baseline is not fitted.
         """
         self.check_fitted()
         if self.lengths_ is None:
             return self._score_windows(windows)
         scores = np.zeros(len(windows))
-        for length, (competitor, calibrator) in self.lengths_.items():
-            score = competitor._score_windows(windows.of_length(length))
+        for length, (baseline, calibrator) in self.lengths_.items():
+            score = baseline._score_windows(windows.of_length(length))
             tail = calibrator.log_tail(torch.from_numpy(score))
             scores[windows.size == length] = -tail.numpy()
         return scores

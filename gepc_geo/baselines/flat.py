@@ -43,7 +43,7 @@ def _copies(pipeline: InputPipeline, windows: PoseWindows) -> np.ndarray:
 
 
 class FlatCompetitor(WindowCompetitor):
-    r"""Base class of competitors on principal components of flattened windows.
+    r"""Base class of baselines on principal components of flattened windows.
 
     Training windows have as many views (:meth:`~gepc_geo.transforms.augment.Augment.copies`) as the
     neighbours of the detector. Scored windows have one view.

@@ -1,4 +1,4 @@
-"""Competitors that use the classes of training clips (section 4.2 of the paper)."""
+"""Baselines that use the classes of training clips (section 4.2 of the paper)."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ class SoftmaxDirichlet(WindowCompetitor):
 
     @classmethod
     def from_classifier(cls, classifier: ActionClassifier) -> SoftmaxDirichlet:
-        """Makes a competitor with a fitted classifier and its options."""
+        """Makes a baseline with a fitted classifier and its options."""
         return cls(classifier.options, classifier)
 
     def fit(
@@ -208,7 +208,7 @@ class SoftmaxDirichlet(WindowCompetitor):
             device: Device of the training; a given classifier is not moved. (default: ``"auto"``)
 
         Returns:
-            The fitted competitor.
+            The fitted baseline.
 
         Raises:
             InputError: Training clips have fewer than 2 classes, or a clip has none; same as

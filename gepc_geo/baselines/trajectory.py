@@ -1,4 +1,4 @@
-"""Skeleton-trajectory model of Morais et al. (CVPR 2019) as a competitor on windows."""
+"""Skeleton-trajectory model of Morais et al. (CVPR 2019) as a baseline on windows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SkeletonTrajectories(OptionsEstimator):
 
     Attributes:
         supervised: False; training uses no classes.
-        levels: Levels that the competitor is made to score.
+        levels: Levels that the baseline is made to score.
         model\_: The trained network.
         losses\_: Loss of each training step, :math:`[S]` float32.
     """
@@ -66,7 +66,7 @@ class SkeletonTrajectories(OptionsEstimator):
             device: ``"auto"`` (CUDA if available), ``"cpu"`` or ``"cuda"``. (default: ``"auto"``)
 
         Returns:
-            The fitted competitor.
+            The fitted baseline.
 
         Raises:
             InputError: An option is invalid, ``tracks`` are not :class:`~gepc_geo.PoseTracks`, are
@@ -101,7 +101,7 @@ class SkeletonTrajectories(OptionsEstimator):
         """Windows to score: one every ``score_stride`` frames; short tracks are padded.
 
         Raises:
-            InputError: The competitor is not fitted, or the poses differ in kind from the training
+            InputError: The baseline is not fitted, or the poses differ in kind from the training
                 poses.
         """
         self.check_fitted()

@@ -29,7 +29,7 @@ def run(quick: bool = False, device: str | torch.device = "cpu") -> list[dict[st
         device: Device of the batches. (default: :obj:`"cpu"`)
     """
     rates, memory = (10_000, 100_000) if quick else (100_000, 1_000_000)
-    return [*_rates(rates, torch.device(device)), *_memory(memory)]
+    return [*measure_rates(rates, torch.device(device)), *measure_memory(memory)]
 
 
 def people(count: int) -> PoseTracks:
@@ -47,7 +47,8 @@ def people(count: int) -> PoseTracks:
     )
 
 
-def _rates(count: int, device: torch.device) -> list[dict[str, Any]]:
+def measure_rates(count: int, device: torch.device) -> list[dict[str, Any]]:
+    """Windows a second of ``count`` person-frames; ``theirs`` is PyG's ``DataLoader``."""
     windows = PoseWindows(people(count), _LENGTH)
     few = windows.subset(slice(_PLAIN_WINDOWS))
     rows = []
@@ -76,7 +77,7 @@ def _rates(count: int, device: torch.device) -> list[dict[str, Any]]:
     return rows
 
 
-def _memory(count: int) -> list[dict[str, Any]]:
+def measure_memory(count: int) -> list[dict[str, Any]]:
     """Memory of windows and loader; ``theirs`` is the memory of the tracks, not included."""
     memory = run_in_process("gepc_geo.bench.loader", count)
     tracks = memory.pop("tracks")

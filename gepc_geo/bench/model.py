@@ -40,8 +40,8 @@ _GOALS = {
         ("encode", "bf16"): "500,000 windows/s",
     },
 }
-# Allocator settings of ``rate_tuned``, for all variants: freed memory is reused.
-_TUNED = {
+#: Allocator settings of ``rate_tuned``, for all variants: freed memory is reused.
+TUNED = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(64 * 2**20),
@@ -119,7 +119,7 @@ def run(
     for batch in batches:
         columns = {"rate": _rates(measured, device, batch, rounds, seconds, {})}
         if device.type == "cpu":
-            columns["rate_tuned"] = _rates(measured, device, batch, rounds, seconds, _TUNED)
+            columns["rate_tuned"] = _rates(measured, device, batch, rounds, seconds, TUNED)
         for work in ("train", "encode"):
             for name, precision in measured:
                 if work not in columns["rate"][name, precision]:

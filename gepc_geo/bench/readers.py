@@ -24,7 +24,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     """Measures 200,000 AlphaPose poses and 10 million native person-frames; a tenth if quick."""
     poses, rows = (20_000, 1_000_000) if quick else (200_000, 10_000_000)
     with tempfile.TemporaryDirectory() as name:
-        return [*_alphapose(poses, Path(name)), *_native(rows, Path(name))]
+        return [*measure_alphapose(poses, Path(name)), *measure_native(rows, Path(name))]
 
 
 def plain_results(path: Path) -> tuple[np.ndarray, ...]:
@@ -69,7 +69,8 @@ def write_alphapose_pair(count: int, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def _alphapose(count: int, folder: Path) -> list[dict[str, Any]]:
+def measure_alphapose(count: int, folder: Path) -> list[dict[str, Any]]:
+    """AlphaPose files of ``count`` poses; ``theirs`` is the plain reader."""
     results, tracks = write_alphapose_pair(count, folder)
     rows = []
     for name, path, read, plain in (
@@ -98,7 +99,7 @@ def _alphapose(count: int, folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _native(count: int, folder: Path) -> list[dict[str, Any]]:
+def measure_native(count: int, folder: Path) -> list[dict[str, Any]]:
     """Native format; ``theirs`` is ``np.load`` without checks, or the file size for memory."""
     path = folder / "poses.npz"
     _person_frames(count).save(path)

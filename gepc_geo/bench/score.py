@@ -99,7 +99,7 @@ def run(
                 "ratio": rate / statistics.median(rates["ordinary", mode, "fp32"]),
             }
         )
-    return [*table, _aggregation(rows, device)]
+    return [*table, measure_aggregation(rows, device)]
 
 
 def ordinary_scorer(detector: GEPC, mode: str) -> _Scorer:
@@ -200,7 +200,8 @@ def plain_frame_scores(
     return frames
 
 
-def _aggregation(rows: int, device: torch.device) -> dict[str, Any]:
+def measure_aggregation(rows: int, device: torch.device) -> dict[str, Any]:
+    """Frame scores of windows, in windows a second; ``theirs`` is :func:`plain_frame_scores`."""
     tracks = people(rows)
     windows, offset = PoseWindows(tracks, 12), tracks.frame_offset
     table = windows.table

@@ -32,14 +32,14 @@ def _limit_threads() -> None:
     import torch
     from threadpoolctl import threadpool_limits
 
-    threads = max(1, _cores() // 2)
+    threads = max(1, num_cores() // 2)
     torch.set_num_threads(threads)
     # Also for the libraries of NumPy and scikit-learn.
     threadpool_limits(threads)
 
 
 @cache
-def _cores() -> int:
+def num_cores() -> int:
     """PyTorch's default number of threads, one per core; cached before the first limit."""
     import torch
 

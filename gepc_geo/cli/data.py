@@ -1,7 +1,9 @@
-"""Flags that several commands share: the data and the device."""
+"""Flags that several commands share: paths to read, the data and the device."""
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,40 @@ import click
 
 from gepc_geo.cli.choices import FORMATS
 from gepc_geo.errors import InputError
+
+
+class InputPath(click.Path):
+    """A file or folder to read, which is checked before the command imports PyTorch.
+
+    Args:
+        note: What the message says of a path that does not exist. (default: nothing more)
+    """
+
+    def __init__(self, note: str = "") -> None:
+        super().__init__(path_type=Path)
+        self._note = note
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuses a path that does not exist or cannot be read."""
+        # Ranks of torchrun refuse a path together, when they read it: one of them prints.
+        if os.environ.get("WORLD_SIZE", "1") == "1":
+            _check_readable(Path(value), self._note)
+        return super().convert(value, param, ctx)
+
+
+def _check_readable(path: Path, note: str) -> None:
+    try:
+        os.stat(path)
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path} does not exist{note and ': '}{note}") from None
+    except OSError as error:
+        raise InputError(f"could not read {path}: {error.strerror}") from None
+
+
+#: Adds ``RUN``.
+run_argument = click.argument("run", type=InputPath("RUN must be the folder of a run"))
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,7 +79,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="File format; auto: from the content.",
         ),
-        click.argument("data", type=click.Path(path_type=Path)),
+        click.argument("data", type=InputPath()),
     ):
         command = decorate(command)
     return command

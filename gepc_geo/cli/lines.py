@@ -13,12 +13,12 @@ from functools import partial
 from typing import TextIO, TypeVar
 
 _Result = TypeVar("_Result")
-# Largest number of warnings that wait to be written.
-_WARNINGS = 1000
+#: Largest number of warnings that wait to be written.
+MOST_WARNINGS = 1000
 # Least seconds between warnings of one kind.
 _INTERVAL = 10.0
-# Seconds without a written line after which the end does not wait for the reader.
-_PATIENCE = 10.0
+#: Seconds without a written line after which the end does not wait for the reader.
+PATIENCE = 10.0
 
 
 class LineWriter:
@@ -54,7 +54,7 @@ class LineWriter:
         before = -1
         while self._thread.is_alive() and self._written != before:
             before = self._written
-            self._thread.join(_PATIENCE)
+            self._thread.join(PATIENCE)
         return self._taken - self._written
 
     def _run(self) -> None:
@@ -75,7 +75,7 @@ class Log:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._writer = LineWriter(stream, _WARNINGS)
+        self._writer = LineWriter(stream, MOST_WARNINGS)
         self._last: dict[str, float] = {}
         self._lost = 0
 

@@ -34,3 +34,7 @@ def ranks() -> Iterator[None]:
                 Refused(str(error)).show()
             distributed.exit_barrier()
             raise SystemExit(Refused.exit_code) from None
+        except KeyboardInterrupt:
+            if distributed.is_first():
+                raise
+            raise SystemExit(130) from None

@@ -1,4 +1,7 @@
-"""Bad input ends a command with one sentence and exit code 2; doubtful input gives a warning."""
+"""Bad input ends a command with one sentence and exit code 2, Ctrl-C with one word and 130.
+
+Doubtful input gives a warning.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import codecs
 import errno
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -28,13 +32,26 @@ class Refused(click.ClickException):
 
 
 class _Refuses(click.Command):
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        with _one_line_usage():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         _accept_any_text()
         try:
-            with _one_line_warnings():
+            with _one_line_warnings(), _one_line_usage():
                 return super().invoke(ctx)
         except InputError as error:
             raise Refused(str(error)) from None
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise SystemExit(130) from None
         except OSError as error:
             # The package's own files raise an InputError: this is standard output.
             if error.errno not in _FULL:
@@ -81,6 +98,22 @@ def _discard_output() -> None:
     """Discards what is in the buffer, as Python would write it again when it exits."""
     with suppress(OSError), open(os.devnull, "wb") as null:
         os.dup2(null.fileno(), sys.stdout.fileno())
+
+
+@contextmanager
+def _one_line_usage() -> Iterator[None]:
+    """Refuses wrong flags and arguments in one line, without click's lines of usage."""
+    try:
+        yield
+    except click.UsageError as error:
+        # The help of a group without a command is an error that shows itself.
+        if type(error).show is not click.UsageError.show:
+            raise
+        # Click writes the choices of a missing option in several lines.
+        sentence = " ".join(error.format_message().split()).removesuffix(".")
+        sentence = re.sub(r"\. \(?Did (you mean .*\?)\)?$", r": did \1", sentence)
+        help_ = "" if error.ctx is None else f" ({error.ctx.command_path} --help)"
+        raise Refused(sentence + help_) from None
 
 
 @contextmanager

@@ -118,6 +118,25 @@ class Run:
                     f"{name} must be {saved.get(name)!r} as in {self.config}, got {value!r}"
                 )
 
+    def is_finished(self, tracks: PoseTracks) -> bool:
+        """Whether the run has its detector, which training would replace.
+
+        Args:
+            tracks: The poses to train on.
+
+        Raises:
+            InputError: The detector is of other poses, or damaged.
+        """
+        if not self.model.exists():
+            return False
+        # Not only the path: alarm threshold and scores are those of these poses.
+        if not self.load("cpu").was_trained_on(tracks):
+            raise InputError(
+                f"{self.model} must be of the poses to train on, got a model of other poses: train "
+                "on other data in another folder"
+            )
+        return True
+
     def settle(self, options: Options, device: torch.device) -> Options:
         """Resolves ``precision`` auto: to the run's precision, or for a new run by the device.
 

@@ -14,9 +14,11 @@ from gepc_geo.windows.pipeline import InputPipeline, Inputs
 
 # Number of parts of people, one classifier for each; width of the two hidden layers.
 _PARTS, _WIDTH = 3, 128
-# Steps of Adam, windows of each classifier in a step, learning rate (it falls to 0 as a cosine) and
-# weight decay. All constants here are chosen on halves of the training data (docs/results.md).
-_STEPS, _BATCH, _RATE, _DECAY = 1200, 64, 1e-3, 1e-4
+#: Steps of Adam.
+STEPS = 1200
+# Windows of each classifier in a step, learning rate (it falls to 0 as a cosine) and weight decay.
+# All constants here are chosen on halves of the training data (docs/results.md).
+_BATCH, _RATE, _DECAY = 64, 1e-3, 1e-4
 # Standard deviation of training noise, relative to the mean deviation of a column, and dropout.
 _NOISE, _DROPOUT = 0.3, 0.1
 # Factor of the whole-body motion of the second copy.
@@ -214,9 +216,9 @@ class AlterationClassifier:
             [*self.weights, *self.biases], lr=_RATE, weight_decay=_DECAY, fused=True
         )
         target = torch.arange(classes, device=x.device).repeat(_BATCH * len(chosen))
-        for step in range(_STEPS):
+        for step in range(STEPS):
             for group in optimizer.param_groups:
-                group["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / _STEPS))
+                group["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS))
             # [P, batch, classes, D], then [P, batch * classes, D].
             batch = torch.stack(
                 [x[rows[torch.randint(len(rows), (_BATCH,), device=x.device)]] for rows in chosen]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-# Largest number of reference rows, and of principal components.
-_ROWS, _DIMS = 10_000, 64
+#: Largest number of reference rows, and of principal components.
+MOST_ROWS, MOST_DIMS = 10_000, 64
 # The spacing of a reference row is the RMS distance to the nearest row of this many other people.
 _PEOPLE = 30
 # Distances are divided by the spacing to this power. At 0, rare normal behaviour scores high; at 1
@@ -19,8 +19,8 @@ _PEOPLE = 30
 _POWER = 0.4
 # Nearest people in a score: a tenth of all people, at most 3.
 _NEAREST, _TENTH = 3, 10
-# Rows of one block of distances to all reference rows.
-_BLOCK = 256
+#: Rows of one block of distances to all reference rows.
+BLOCK = 256
 # Attributes of a saved model.
 _STATE = ("mean", "basis", "points", "person", "log_scale", "least")
 
@@ -67,7 +67,7 @@ class NearestDistance:
         """
         x = pad_columns(x)
         self.mean = x.mean(0)
-        keep = min(_DIMS, *x.shape)
+        keep = min(MOST_DIMS, *x.shape)
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
             torch.manual_seed(random_state)
             size = min(keep + 16, *x.shape)
@@ -89,7 +89,7 @@ class NearestDistance:
             points: Projected rows, :math:`[N, d]`, from :meth:`project`.
             person: Person id of each row, :math:`[N]`.
         """
-        kept = evenly_spaced(points, _ROWS)
+        kept = evenly_spaced(points, MOST_ROWS)
         self.points = points[kept]
         self._person_ids, self.person = person[kept].unique(return_inverse=True)
         square = _spacing(self.points, self.person, self.points, self.person)
@@ -111,13 +111,13 @@ class NearestDistance:
             points: Projected rows, :math:`[N, d]`, from :meth:`project`.
             person: Person id of each row, :math:`[N]`; all people are new.
         """
-        chosen = evenly_spaced(points, _ROWS)
+        chosen = evenly_spaced(points, MOST_ROWS)
         points, person = points[chosen], person[chosen].unique(return_inverse=True)[1]
         person = person + self._num_people
         references = torch.cat([self.points, points])
         square = _spacing(points, person, references, torch.cat([self.person, person]))
         scale = _POWER * (square + self.least).log() / 2
-        kept = evenly_spaced(self.points, 2 * _ROWS - len(points))
+        kept = evenly_spaced(self.points, 2 * MOST_ROWS - len(points))
         copy = NearestDistance()
         copy.load_state_dict(self.state_dict())
         copy.points = torch.cat([self.points[kept], points.to(self.points)])
@@ -140,7 +140,7 @@ class NearestDistance:
         Returns:
             Scores, :math:`[N]` float64; higher is more abnormal.
         """
-        return score_in_blocks(self.score, points, person, _BLOCK)
+        return score_in_blocks(self.score, points, person, BLOCK)
 
     def score(self, points: Tensor, person: Tensor | None = None) -> Tensor:
         """Scores rows as :meth:`__call__` does, in one block.
@@ -243,7 +243,7 @@ def _spacing(
     """Mean squared distance of rows to the nearest other people; NaN without other people."""
     spacing, references = [], references.double()
     norms, people = references.square().sum(1)[:, None], int(reference_person.max()) + 1
-    for rows, own in zip(points.split(_BLOCK), person.split(_BLOCK), strict=True):
+    for rows, own in zip(points.split(BLOCK), person.split(BLOCK), strict=True):
         rows = rows.double()
         # In float32, this difference of large numbers would be noise for close rows.
         square = torch.addmm(norms, references, rows.T, alpha=-2) + rows.square().sum(1)

@@ -14,6 +14,7 @@ from gepc_geo.density.mixture import DirichletProcessMixture, ilr
 from gepc_geo.density.neighbours import NearestDistance
 from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.options import Options
+from gepc_geo.utils.progress import progress_bar
 
 #: Parts of :math:`N` windows by name, from the encoder: ``window``, the input without the
 #: confidence :math:`[N, D]`; ``altered``, its altered copies :math:`[N, A, D]`. With a network:
@@ -194,7 +195,11 @@ class Normality:
         return points
 
     def fit(
-        self, points: dict[str, Tensor], windows: dict[str, Tensor], person: Tensor
+        self,
+        points: dict[str, Tensor],
+        windows: dict[str, Tensor],
+        person: Tensor,
+        quiet: bool = True,
     ) -> Normality:
         """Fits mixtures to all training windows, and window modes to a sample and held-out windows.
 
@@ -202,9 +207,14 @@ class Normality:
             points: Points of all training windows.
             windows: Points of the sample and the held-out windows in the window modes.
             person: Person of each row of ``windows``, :math:`[N]`.
+            quiet: Show no progress. (default: ``True``)
         """
-        for mode, mixture in self.mixtures.items():
-            mixture.fit(points[mode])
+        rows = max((len(points[mode]) for mode in self.mixtures), default=0)
+        name = f"fitting mixtures to {rows:,} windows"
+        with progress_bar(name, len(self.mixtures), "mixtures", quiet=quiet) as bar:
+            for mode, mixture in self.mixtures.items():
+                mixture.fit(points[mode])
+                bar.update()
         self.nearest.fit(windows["nearest"], person)
         self.altered.fit(windows["altered"], person)
         return self
@@ -267,7 +277,7 @@ class Normality:
         if mode == "max":
             # 1 - max p, from the log: precise for probabilities near 1.
             return -torch.expm1(rows[:, 0])
-        return -self.mixtures[mode]._log_density(rows)
+        return -self.mixtures[mode].unchecked_log_density(rows)
 
     def tails(self, scores: dict[str, Tensor]) -> dict[str, Tensor]:
         r""":math:`-\log` of the tail probabilities of scores, by mode."""

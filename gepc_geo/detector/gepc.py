@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,9 @@ class GEPC(FittedDetector):
                 tensorboard=tensorboard,
             )
         encoder = Encoder(pipeline, network)
-        learned = learn(encoder, split.training, split.held_out)
+        # Without mixtures this takes seconds.
+        silent = quiet or not options.needs_network
+        learned = learn(encoder, split.training, split.held_out, silent)
         scorer = WindowScorer(encoder, learned.normality)
         calibration = Calibration.of(
             scorer, learned, split.calibration, options.contamination, quiet
@@ -222,13 +225,13 @@ class GEPC(FittedDetector):
         The parameters (``get_params``) and ``options_`` are the options in the file.
 
         Args:
-            path: The file.
+            path: The file, or the folder of a run, which has it as ``model.pt``.
             device: Device of the detector. (default: ``"auto"``)
 
         Raises:
             InputError: The file does not exist, is damaged, or has another kind or version.
         """
-        fitted = read_model(path, device)
+        fitted = read_model(Path(path, "model.pt") if os.path.isdir(path) else path, device)
         self = cls(**fitted.options.to_dict())
         self._take(fitted)
         return self

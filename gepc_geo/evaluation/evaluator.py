@@ -69,17 +69,17 @@ def evaluate(
     scored: WindowScores | None = None,
     quiet: bool = True,
 ) -> Evaluation:
-    """Measures a detector, or a competitor of it, on labelled poses.
+    """Measures a detector, or a baseline of it, on labelled poses.
 
     With ``normal``, labels are of whole clips (section 4.2 of the paper): a clip of any other class
     is abnormal. Without it, labels are of frames: the tracks' ``frame_labels`` (section 4.1).
 
-    A competitor (:mod:`gepc_geo.baselines`) has one score and no calibration. Its metrics have no
+    A baseline (:mod:`gepc_geo.baselines`) has one score and no calibration. Its metrics have no
     ``events``, no people correction and no ``auc_by_mode``, and ``mode`` is ``None``. Frames (or
     clips) without people get the lowest window score.
 
     Args:
-        detector: A fitted detector or competitor.
+        detector: A fitted detector or baseline.
         tracks: The poses.
         normal: The normal classes; ``None``: evaluate frames. (default: :obj:`None`)
         options: Aggregation of window scores; ``None``: the corrected protocol without smoothing.
@@ -90,7 +90,7 @@ def evaluate(
 
     Raises:
         InputError: The poses have no labels, or labels of one kind only; ``detector`` is no fitted
-            detector or competitor; an option does not apply (see
+            detector or baseline; an option does not apply (see
             :func:`~gepc_geo.evaluation.score_options.check_level`).
     """
     options = ScoreOptions() if options is None else options
@@ -103,7 +103,7 @@ def evaluate(
     if isinstance(detector, GEPC):
         check_level(detector, level, options)
     else:
-        _check_competitor(detector, level, options, scored)
+        _check_baseline(detector, level, options, scored)
     labels = tracks.frame_labels if normal is None else clip_labels(tracks, normal)
     assert labels is not None
     _check_labels(labels, f"{level} labels of the {tracks.num_clips} clips")
@@ -112,7 +112,7 @@ def evaluate(
         score_of, states_of = _of_detector(detector, tracks, level, scored)
         mode = options.mode_of(detector)
     else:
-        score_of, mode = _of_competitor(detector, tracks, level), None
+        score_of, mode = _of_baseline(detector, tracks, level), None
     scores = score_of(options)
     # A clip's score is not aggregated from frames: protocol and smoothing do not apply.
     protocol = None
@@ -171,26 +171,26 @@ def _of_detector(
     )
 
 
-def _of_competitor(
-    competitor: Estimator, tracks: PoseTracks, level: str
+def _of_baseline(
+    baseline: Estimator, tracks: PoseTracks, level: str
 ) -> Callable[[ScoreOptions], np.ndarray]:
     """As :func:`_of_detector`."""
-    windows, score = competitor.windows(tracks), competitor.decision_function(tracks)
+    windows, score = baseline.windows(tracks), baseline.decision_function(tracks)
     if level == "clip":
         return lambda options: clips_of(windows, score, tracks, options)[0]
     return lambda options: frames_of(windows, score, tracks, options).score.numpy()
 
 
-def _check_competitor(
-    competitor: object, level: str, options: ScoreOptions, scored: WindowScores | None
+def _check_baseline(
+    baseline: object, level: str, options: ScoreOptions, scored: WindowScores | None
 ) -> None:
-    name = type(competitor).__name__
-    if not isinstance(competitor, Estimator):
+    name = type(baseline).__name__
+    if not isinstance(baseline, Estimator):
         raise InputError(
-            f"the detector must be a GEPC or a competitor of gepc_geo.baselines, got {name}"
+            f"the detector must be a GEPC or a baseline of gepc_geo.baselines, got {name}"
         )
-    competitor.check_fitted()
-    check_options(competitor.pipeline_.options, level, options)
+    baseline.check_fitted()
+    check_options(baseline.pipeline_.options, level, options)
     for argument, given in (
         ("mode", options.mode is not None),
         ("people_correction", options.people_correction),

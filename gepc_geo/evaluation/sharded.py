@@ -1,4 +1,4 @@
-"""Score tables in parts: each shard of the clips gives a part, all parts give the table."""
+"""Score tables in parts: the part of a table has the rows of one shard of the clips."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def score_shard(
     """Rows of :func:`~gepc_geo.evaluation.tables.score_table` for a shard's clips, not smoothed.
 
     :func:`join_parts` smooths, as smoothing may cross the borders of clips. In a
-    :func:`gepc_geo.utils.distributed.process_group` each rank scores a part of the shard; the first
-    rank gets all rows, each other rank gets its own.
+    :func:`gepc_geo.utils.distributed.process_group` each rank scores some clips of the shard; the
+    first rank gets all rows, each other rank gets its own.
 
     Args:
         detector: A fitted detector.

@@ -39,8 +39,8 @@ from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.quality import SIGNS, Quality
 
-# Person-frames that are scored at once; a clip is never cut.
-_BLOCK = 1 << 17
+#: Person-frames that are scored at once; a clip is never cut.
+BLOCK = 1 << 17
 
 
 def frame_level(
@@ -252,7 +252,7 @@ def _tables(
     detector: GEPC, tracks: PoseTracks, level: str, options: ScoreOptions, quiet: bool
 ) -> Iterator[dict[str, np.ndarray]]:
     """Tables of a few clips each, so that memory holds the windows of few clips."""
-    borders = split_clips(tracks, -(-tracks.num_frames // _BLOCK) or 1)
+    borders = split_clips(tracks, -(-tracks.num_frames // BLOCK) or 1)
     if level == "joint" and tracks.num_clips:
         # The last bits of a gradient depend on the batch: each clip gets its own batches.
         borders = np.arange(tracks.num_clips + 1)

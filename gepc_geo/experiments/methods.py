@@ -1,4 +1,4 @@
-"""Rows of a table: our detector with its scoring modes, the published method, competitors."""
+"""Rows of a table: our detector with its scoring modes, the published method, baselines."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _SHARED = (
     "precision",
     "random_state",
 )
-# Competitors that use the training of another method, by name.
-_SHARING = {"reconstruction": CHAIN, "latent_svm": CHAIN, "softmax_dirichlet": "softmax"}
-# Slow competitors, and competitors that use positions in an image.
+#: Baselines that use the training of another method, by name.
+SHARING = {"reconstruction": CHAIN, "latent_svm": CHAIN, "softmax_dirichlet": "softmax"}
+# Slow baselines, and baselines that use positions in an image.
 _SLOW = ("trajectory", "reconstruction", "latent_svm")
 _PLANAR = ("trajectory",)
 
@@ -69,7 +69,7 @@ METHODS: dict[str, Method] = {
     **{
         name: Method(
             name,
-            _SHARING.get(name, name),
+            SHARING.get(name, name),
             kind.supervised,
             kind.levels,
             (2,) if name in _PLANAR else (2, 3),
@@ -168,7 +168,7 @@ def train_and_score(
         unit: Name of the method to fit.
         train: Normal poses; only supervised methods see their class labels.
         test: Poses to score.
-        options: The detector's options; competitors use its windows, normalisation, budget and
+        options: The detector's options; baselines use its windows, normalisation, budget and
             seed.
         level: The protocol's level; methods that do not score this level are skipped.
         device: Where to compute.
@@ -196,15 +196,15 @@ def train_and_score(
         fitted = time.perf_counter()
         scored = {unit: _score(trained, test)}
     end = time.perf_counter()
-    for name, owner in _SHARING.items():
+    for name, owner in SHARING.items():
         if owner == unit and level in METHODS[name].levels:
             scored[name] = _score(_sharing(name, trained).fit(train), test)
     return Trained(scored, fitted - start, end - fitted)
 
 
 def _sharing(name: str, trained: Any) -> Estimator:
-    """A competitor that uses the training of another method."""
-    if _SHARING[name] == CHAIN:
+    """A baseline that uses the training of another method."""
+    if SHARING[name] == CHAIN:
         kind: Any = COMPETITORS[name]
         return kind.from_detector(trained)
     return SoftmaxDirichlet.from_classifier(trained)

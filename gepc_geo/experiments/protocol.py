@@ -139,7 +139,7 @@ class Protocol(ABC):
         ]
 
     def remarks(self, results: Sequence[Result]) -> list[str]:
-        """Sentences that compare our detector with the best unsupervised competitor."""
+        """Sentences that compare our detector with the best unsupervised baseline."""
         return comparison_lines(results, self.column)
 
 

@@ -139,8 +139,8 @@ def comparison(results: Sequence[Result], row: By, ours: str, other: str) -> Com
     )
 
 
-def best_competitor(results: Sequence[Result]) -> str | None:
-    """The unsupervised competitor with the highest mean, or ``None``."""
+def best_baseline(results: Sequence[Result]) -> str | None:
+    """The unsupervised baseline with the highest mean, or ``None``."""
     values: dict[str, list[float]] = {}
     for result in results:
         name = result.row
@@ -150,14 +150,14 @@ def best_competitor(results: Sequence[Result]) -> str | None:
 
 
 def comparison_lines(results: Sequence[Result], column: By) -> list[str]:
-    """A sentence per column that compares our detector with the best unsupervised competitor."""
+    """A sentence per column that compares our detector with the best unsupervised baseline."""
     lines = []
     for head in dict.fromkeys(map(column, results)):
         part = [result for result in results if column(result) == head]
-        rival = best_competitor(part)
-        if rival is not None and any(result.row == OURS for result in part):
-            difference = comparison(part, lambda result: result.row, OURS, rival)
+        baseline = best_baseline(part)
+        if baseline is not None and any(result.row == OURS for result in part):
+            difference = comparison(part, lambda result: result.row, OURS, baseline)
             lines.append(
-                f"{head}: {OURS} minus {rival}, the best unsupervised competitor: {difference}"
+                f"{head}: {OURS} minus {baseline}, the best unsupervised baseline: {difference}"
             )
     return lines

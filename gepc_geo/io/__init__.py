@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from gepc_geo.io._common.file_names import file_names
 from gepc_geo.io.reading import Reading, read, read_all
 from gepc_geo.io.registry import FORMATS, IN_ONE_FILE, WRITABLE
 from gepc_geo.io.writers import write
 
-__all__ = ["FORMATS", "IN_ONE_FILE", "WRITABLE", "Reading", "read", "read_all", "write"]
+__all__ = [
+    "FORMATS",
+    "IN_ONE_FILE",
+    "WRITABLE",
+    "Reading",
+    "file_names",
+    "read",
+    "read_all",
+    "write",
+]

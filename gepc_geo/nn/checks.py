@@ -1,4 +1,4 @@
-"""Checks of layer arguments that read no values from the device."""
+"""Checks of layer arguments; :func:`check_range` alone reads values from the device."""
 
 from __future__ import annotations
 
@@ -54,3 +54,19 @@ def indices(name: str, values: object) -> Tensor:
     if values.dtype == torch.bool or values.is_floating_point() or values.is_complex():
         raise InputError(f"{name} must hold whole numbers (torch.long), got {values.dtype}")
     return values.long()
+
+
+def check_length(name: str, values: Tensor, count: int, noun: str) -> None:
+    """Raises an :class:`~gepc_geo.errors.InputError` unless there is one value for each noun."""
+    if values.dim() != 1 or values.size(0) != count:
+        raise InputError(
+            f"{name} must be [{count}], the number of {noun}, got {list(values.shape)}"
+        )
+
+
+def check_range(name: str, values: Tensor, stop: int) -> None:
+    """Raises an :class:`~gepc_geo.errors.InputError` unless values are from 0 to ``stop - 1``."""
+    if values.numel():
+        for value in map(int, values.aminmax()):
+            if not 0 <= value < stop:
+                raise InputError(f"{name} must be from 0 to {stop - 1}, got {value}")

@@ -14,8 +14,8 @@ from torch_geometric.utils.sparse import set_sparse_value
 
 from gepc_geo.errors import InputError
 from gepc_geo.nn.attention import full_precision
-from gepc_geo.nn.checks import check_count, check_features, check_tensor, indices
-from gepc_geo.nn.padding import Padding
+from gepc_geo.nn.checks import check_features, check_length, check_range, check_tensor, indices
+from gepc_geo.nn.padding import make_padding
 from gepc_geo.nn.spatial import SpatialAttention
 
 
@@ -173,7 +173,8 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         if "static" in self.branches or along_edges:
             edges = self._edges(edge_index, edge_type, x.size(0), trusted)
         if "global" in self.branches or ("inferred" in self.branches and not along_edges):
-            padding = self._padding(x, batch, node_id, batch_size, max_num_nodes, trusted)
+            width = None if self.adjacency is None else self.adjacency.size(1)
+            padding = make_padding(x, batch, node_id, batch_size, max_num_nodes, width, trusted)
             dense = padding.pad(out)  # [B, T, V, C]
 
         if "static" in self.branches:
@@ -227,14 +228,14 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
             if index.dim() != 2 or index.size(0) != 2:
                 raise InputError(f"edge_index must be [2, E], got {list(index.shape)}")
         if not trusted:
-            _check_range("edge_index", index, num_nodes)
+            check_range("edge_index", index, num_nodes)
         if edge_type is None:
             source, target = index[0] * self.num_relations, index[1] * self.num_relations
         else:
             edge_type = indices("edge_type", edge_type)
-            _check_length("edge_type", edge_type, index.size(1), "edges")
+            check_length("edge_type", edge_type, index.size(1), "edges")
             if not trusted:
-                _check_range("edge_type", edge_type, self.num_relations)
+                check_range("edge_type", edge_type, self.num_relations)
             source, target = index * self.num_relations + edge_type
         return Edges(index, source, target, weight)
 
@@ -242,7 +243,7 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         """Static weight of each edge [E]."""
         if edge_weight is not None:
             check_tensor("edge_weight", edge_weight)
-            _check_length("edge_weight", edge_weight, edges.edge_index.size(1), "edges")
+            check_length("edge_weight", edge_weight, edges.edge_index.size(1), "edges")
             return edge_weight.to(x.dtype)
         weight = torch.ones_like(edges.target) if edges.weight is None else edges.weight
         # Sums of many edges overflow the digits of half precision.
@@ -274,62 +275,6 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         out = out.view(x.size(0), self.num_relations, x.size(1), x.size(2))
         return out.transpose(1, 2).flatten(2)
 
-    def _padding(
-        self,
-        x: Tensor,
-        batch: Tensor | None,
-        node_id: Tensor | None,
-        batch_size: int | None,
-        max_num_nodes: int | None,
-        trusted: bool,
-    ) -> Padding:
-        for name, number in (("batch_size", batch_size), ("max_num_nodes", max_num_nodes)):
-            if number is not None:
-                check_count(name, number, least=0)
-        if batch is None:
-            if batch_size not in (None, 1):
-                raise InputError(
-                    f"batch_size must be 1 (one graph) without batch, got {batch_size}"
-                )
-            batch = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
-            batch_size = 1 if batch_size is None else batch_size
-            max_num_nodes = x.size(0) if max_num_nodes is None else max_num_nodes
-        batch = indices("batch", batch)
-        _check_length("batch", batch, x.size(0), "nodes")
-        sizes = (0, 0)
-        if batch_size is None:
-            batch_size = int(batch.max()) + 1 if batch.numel() else 0
-        if not trusted:
-            sizes = _check_batch(batch, batch_size, max_num_nodes)
-        if self.adjacency is None:
-            width = max_num_nodes
-            if width is None:
-                # Also under a compiler, this one number is read from the device.
-                width = sizes[1] if not trusted else _largest(batch)
-            return Padding(batch, batch_size, width)
-
-        width = self.adjacency.size(1)
-        if node_id is None:
-            if not trusted and batch_size and sizes != (width, width):
-                raise InputError(
-                    f"each graph must have {width} nodes for the global adjacency without node_id, "
-                    f"got {sizes[0]} to {sizes[1]}"
-                )
-            if x.size(0) != batch_size * width:
-                raise InputError(
-                    f"each graph must have {width} nodes for the global adjacency without node_id, "
-                    f"got {x.size(0)} nodes in {batch_size} graphs"
-                )
-            return Padding(batch, batch_size, width)
-        node_id = indices("node_id", node_id)
-        _check_length("node_id", node_id, x.size(0), "nodes")
-        if not trusted:
-            _check_range("node_id", node_id, width)
-        padding = Padding(batch, batch_size, width, node_id)
-        if not trusted and padding.mask is not None and int(padding.mask.sum()) != x.size(0):
-            raise InputError("node_id must be unique in each graph, got duplicates")
-        return padding
-
     def message(self, x_j: Tensor, edge_weight: Tensor) -> Tensor:
         """Multiplies source features with edge weights."""
         return edge_weight.view(-1, 1, 1) * x_j
@@ -339,35 +284,3 @@ class SpatialAttentionConv(SpatialAttention, MessagePassing):
         assert dim_size is not None
         out: Tensor = scatter(inputs, group, dim=0, dim_size=dim_size * self.num_relations)
         return out
-
-
-def _check_length(name: str, values: Tensor, count: int, noun: str) -> None:
-    if values.dim() != 1 or values.size(0) != count:
-        raise InputError(
-            f"{name} must be [{count}], the number of {noun}, got {list(values.shape)}"
-        )
-
-
-def _check_range(name: str, values: Tensor, stop: int) -> None:
-    if values.numel():
-        for value in map(int, values.aminmax()):
-            if not 0 <= value < stop:
-                raise InputError(f"{name} must be from 0 to {stop - 1}, got {value}")
-
-
-def _largest(batch: Tensor) -> int:
-    """Number of nodes of the largest graph."""
-    return int(torch.bincount(batch).max()) if batch.numel() else 0
-
-
-def _check_batch(batch: Tensor, batch_size: int, max_num_nodes: int | None) -> tuple[int, int]:
-    """Numbers of nodes of the smallest and of the largest graph."""
-    if not batch.numel():
-        return 0, 0
-    _check_range("batch", batch, batch_size)
-    if bool((batch[1:] < batch[:-1]).any()):
-        raise InputError("batch must be sorted, got values that decrease")
-    smallest, largest = map(int, torch.bincount(batch, minlength=batch_size).aminmax())
-    if max_num_nodes is not None and largest > max_num_nodes:
-        raise InputError(f"max_num_nodes must be at least {largest}, got {max_num_nodes}")
-    return smallest, largest

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gepc_geo.errors import InputError
-from gepc_geo.options.metadata import check_value, default_of, option, written_name
+from gepc_geo.options.metadata import check_given, check_value, default_of, option, written_name
 
 #: Adjacencies of the graph convolution and kinds of attention, as in :mod:`gepc_geo.nn`. They are
 #: repeated here because the command line imports this module for its help, without PyTorch.
@@ -211,11 +211,13 @@ class Options:
     )
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
-        """Refuses the keyword ``seed``, whose name is ``random_state``, and former options."""
+        """Refuses ``seed``, which is ``random_state``, former and unknown names, and no name."""
         if "seed" in options:
             raise InputError(f"{cls.__name__} has no parameter seed: use random_state")
         for name in REMOVED.keys() & options.keys():
             raise InputError(f"{cls.__name__} has no parameter {name}: {REMOVED[name][1]}")
+        if cls.__init__ is Options.__init__:  # A subclass may have further parameters.
+            check_given(cls.__name__, NAMES, args, options)
         return super().__new__(cls)
 
     def check(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, Field, fields
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
@@ -49,6 +51,29 @@ def written_name(option: Field[Any]) -> str:
 def default_of(option: Field[Any]) -> Any:
     """The default value of an option."""
     return option.default_factory() if option.default_factory is not MISSING else option.default
+
+
+def check_given(
+    owner: str, names: Sequence[str], values: Sequence[Any], given: Iterable[str]
+) -> None:
+    """Checks that all parameters of a class are given by name, and that it has them.
+
+    Args:
+        owner: Name of the class.
+        names: Names of its parameters.
+        values: Values without a name.
+        given: Names of the other values.
+
+    Raises:
+        InputError: There is a value without a name, or the class has no such parameter.
+    """
+    if values:
+        raise InputError(f"parameters of {owner} must have names, got {values[0]!r:.80}")
+    for name in given:
+        if name not in names:
+            close = get_close_matches(name, names, 1)
+            instead = f"did you mean {close[0]}?" if close else f"help({owner}) lists them"
+            raise InputError(f"{owner} has no parameter {name}: {instead}")
 
 
 def check_value(option: Field[Any], value: Any, name: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,27 +14,22 @@ from gepc_geo.poses.schema import ARRAYS, OPTIONAL, ROWS, STRINGS
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.utils.files import atomic_path, read_npz
 
-if TYPE_CHECKING:
-    from gepc_geo.poses.tracks import PoseTracks
-
 #: Version of the native file format, stored in every file.
 FORMAT_VERSION = 1
 
 
-def write_native(tracks: PoseTracks, path: str | Path) -> None:
-    """Implements :meth:`~gepc_geo.poses.tracks.PoseTracks.save`."""
-    arrays: dict[str, Any] = {
-        name: getattr(tracks, name) for name in ARRAYS if getattr(tracks, name) is not None
-    }
+def write_native(fields: Mapping[str, Any], path: str | Path) -> None:
+    """Implements :meth:`~gepc_geo.poses.tracks.PoseTracks.save` for its attributes by name."""
+    arrays: dict[str, Any] = {name: fields[name] for name in ARRAYS if fields[name] is not None}
     # Without a type, numpy makes an empty list of strings float64.
-    arrays |= {name: np.array(getattr(tracks, name), dtype=np.str_) for name in STRINGS}
-    arrays["skeleton"] = np.array(json.dumps(tracks.skeleton.to_dict()))
+    arrays |= {name: np.array(fields[name], dtype=np.str_) for name in STRINGS}
+    arrays["skeleton"] = np.array(json.dumps(fields["skeleton"].to_dict()))
     arrays["format_version"] = np.array(FORMAT_VERSION)
     path = Path(path)
     if path.suffix != ".npz":
         raise InputError(f"{path} must have suffix .npz, got {path.suffix!r}")
     for name in STRINGS:
-        check_text(getattr(tracks, name), name, str(path))
+        check_text(fields[name], name, str(path))
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
 

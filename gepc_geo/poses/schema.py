@@ -1,12 +1,14 @@
-"""The arrays of a data set of poses: types, dimensions and limits."""
+"""The fields of a data set of poses: types, dimensions, limits and defaults."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from gepc_geo.errors import InputError
+from gepc_geo.poses.skeleton import Skeleton
 
 #: The longest clip, in frames (46 days at 25 a second). A larger frame number is a time stamp or
 #: damage, and would exhaust the memory.
@@ -64,6 +66,56 @@ def as_array(value: Any, name: str, origin: str) -> np.ndarray:
     if array.ndim != ndim:
         raise InputError(f"{origin}: {name} must have {ndim} dimensions, got {array.ndim}")
     return array
+
+
+def as_fields(values: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Converts all fields to their types; fills in defaults.
+
+    Args:
+        values: Arguments of :meth:`~gepc_geo.poses.tracks.PoseTracks.build` by name; ``None``
+            stands for a default.
+        origin: Name of the data, for errors.
+
+    Raises:
+        InputError: A skeleton that does not exist; values or dimensions that do not fit.
+    """
+
+    def array(name: str, default: Any = None) -> np.ndarray:
+        return as_array(default if values[name] is None else values[name], name, origin)
+
+    def texts(name: str) -> tuple[str, ...]:
+        return ("",) * count if values[name] is None else tuple(map(str, values[name]))
+
+    skeleton = Skeleton.get(values["skeleton"])
+    names = tuple(map(str, values["clip_names"]))
+    count = len(names)
+    clip, frame = array("clip"), array("frame")
+    lengths = _lengths(clip, frame, count) if values["clip_length"] is None else None
+    return {
+        "keypoints": array("keypoints"),
+        "confidence": array("confidence"),
+        "frame": frame,
+        "track": array("track"),
+        "clip": clip,
+        "skeleton": skeleton,
+        "clip_names": names,
+        "clip_length": array("clip_length", lengths),
+        "image_size": array("image_size", np.full((count, 2), np.nan)),
+        "fps": array("fps", np.full(count, np.nan)),
+        "camera": texts("camera"),
+        "clip_label": texts("clip_label"),
+        "clip_split": texts("clip_split"),
+        "features": None if values["features"] is None else array("features"),
+        "frame_labels": None if values["frame_labels"] is None else array("frame_labels"),
+    }
+
+
+def _lengths(clip: np.ndarray, frame: np.ndarray, count: int) -> np.ndarray:
+    """One more than the last frame number of each clip; zeros for rows that the checks refuse."""
+    lengths = np.zeros(count, dtype=np.int64)
+    if len(clip) == len(frame) and len(clip) and clip.min() >= 0 and clip.max() < count:
+        np.maximum.at(lengths, clip, frame + 1)
+    return lengths
 
 
 def _line(error: BaseException) -> str:

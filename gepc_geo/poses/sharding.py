@@ -1,4 +1,4 @@
-"""Parts of whole clips, which processes share or which bound the memory."""
+"""Shards: consecutive whole clips, for one process or for one pass in limited memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gepc_geo.poses.tracks import PoseTracks
 
 @dataclass(frozen=True)
 class Shard:
-    """Part ``number`` (from 1) of ``count`` parts."""
+    """Shard ``number`` (from 1) of ``count`` shards of the clips."""
 
     number: int
     count: int
@@ -36,7 +36,7 @@ class Shard:
         return f"{self.number}/{self.count}"
 
     def part(self, number: int, count: int) -> Shard:
-        """Part ``number`` (from 1) of ``count`` parts of this shard."""
+        """Shard ``number`` (from 1) of the ``count`` shards that this one is divided into."""
         return Shard((self.number - 1) * count + number, self.count * count)
 
     def clips(self, tracks: PoseTracks) -> tuple[int, int]:
@@ -47,23 +47,23 @@ class Shard:
 
 
 def split_clips(tracks: PoseTracks, count: int) -> np.ndarray:
-    r"""Borders of ``count`` parts of whole clips with about equal numbers of person-frames.
+    r"""Borders of ``count`` shards with about equal numbers of person-frames.
 
-    A clip belongs to the part that contains the middle of its person-frames. A part therefore
-    exceeds an equal share by at most one clip; with few clips, some parts are empty.
+    A clip belongs to the shard that contains the middle of its person-frames. A shard therefore
+    exceeds an equal share by at most one clip; with few clips, some shards are empty.
 
     Args:
         tracks: The poses.
-        count: Number of parts.
+        count: Number of shards.
 
     Returns:
-        :math:`[count + 1]` int64: part ``i`` is clips ``borders[i]`` to ``borders[i + 1]``.
+        :math:`[count + 1]` int64: shard ``i`` is clips ``borders[i]`` to ``borders[i + 1]``.
     """
     return _borders(tracks, count, np.arange(count + 1))
 
 
 def _borders(tracks: PoseTracks, count: int, numbers: np.ndarray) -> np.ndarray:
-    """The borders with these numbers, of ``count`` parts."""
+    """The borders with these numbers, of ``count`` shards."""
     rows = np.searchsorted(tracks.clip, np.arange(tracks.num_clips + 1))
     # In whole numbers (twice the middle, times count), so that all machines agree.
     middle = (rows[:-1] + rows[1:]) * count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 from gepc_geo.errors import InputError
 from gepc_geo.poses.joining import joined
 from gepc_geo.poses.native import read_native, write_native
-from gepc_geo.poses.schema import STRINGS, as_array
+from gepc_geo.poses.schema import as_fields
+from gepc_geo.poses.selection import check_classes, clip_mask, clips_of, rows_of
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.poses.validation import check, is_sorted, refuse_duplicates
 
@@ -109,44 +110,32 @@ class PoseTracks:
                 confidences outside [0, 1], a person twice in a frame, frame numbers outside the
                 clip.
         """
-        skeleton = Skeleton.get(skeleton)
-        names = tuple(str(name) for name in clip_names)
-        count = len(names)
-        clip = as_array(clip, "clip", origin)
-        frame = as_array(frame, "frame", origin)
-        if clip_length is None:
-            clip_length = np.zeros(count, dtype=np.int64)
-            if len(clip) == len(frame) and len(clip) and clip.min() >= 0 and clip.max() < count:
-                np.maximum.at(clip_length, clip, frame + 1)
-        unknown = ("",) * count
-        tracks = cls(
-            keypoints=as_array(keypoints, "keypoints", origin),
-            confidence=as_array(confidence, "confidence", origin),
-            frame=frame,
-            track=as_array(track, "track", origin),
-            clip=clip,
-            skeleton=skeleton,
-            clip_names=names,
-            clip_length=as_array(clip_length, "clip_length", origin),
-            image_size=as_array(
-                np.full((count, 2), np.nan) if image_size is None else image_size,
-                "image_size",
-                origin,
-            ),
-            fps=as_array(np.full(count, np.nan) if fps is None else fps, "fps", origin),
-            camera=unknown if camera is None else tuple(map(str, camera)),
-            clip_label=unknown if clip_label is None else tuple(map(str, clip_label)),
-            clip_split=unknown if clip_split is None else tuple(map(str, clip_split)),
-            features=None if features is None else as_array(features, "features", origin),
-            frame_labels=(
-                None if frame_labels is None else as_array(frame_labels, "frame_labels", origin)
-            ),
+        fields = as_fields(
+            {
+                "keypoints": keypoints,
+                "confidence": confidence,
+                "frame": frame,
+                "track": track,
+                "clip": clip,
+                "skeleton": skeleton,
+                "clip_names": clip_names,
+                "clip_length": clip_length,
+                "features": features,
+                "image_size": image_size,
+                "fps": fps,
+                "camera": camera,
+                "clip_label": clip_label,
+                "clip_split": clip_split,
+                "frame_labels": frame_labels,
+            },
+            origin,
         )
-        check(tracks, origin)
-        if is_sorted(tracks):
+        check(fields, origin)
+        tracks = cls(**fields)
+        if is_sorted(tracks.clip, tracks.track, tracks.frame):
             return tracks
         tracks = tracks.rows(np.lexsort((tracks.frame, tracks.track, tracks.clip)))
-        refuse_duplicates(tracks, origin)
+        refuse_duplicates(tracks.clip, tracks.track, tracks.frame, tracks.clip_names, origin)
         return tracks
 
     # -- sizes ---------------------------------------------------------------------------------
@@ -176,6 +165,11 @@ class PoseTracks:
     def dims(self) -> int:
         """The number of coordinates of a joint, :math:`C` (2 or 3)."""
         return int(self.keypoints.shape[-1])
+
+    @property
+    def num_features(self) -> int:
+        """Features of a joint, :math:`D`; 0 without any."""
+        return 0 if self.features is None else int(self.features.shape[-1])
 
     @property
     def frame_offset(self) -> np.ndarray:
@@ -214,43 +208,8 @@ class PoseTracks:
         Raises:
             InputError: A split or class that no clip has; a position out of range.
         """
-        keep = np.ones(self.num_clips, dtype=bool)
-        if split is not None:
-            keep &= np.array([name == split for name in self.clip_split], dtype=bool)
-            if not keep.any():
-                known = ", ".join(sorted(set(self.clip_split) - {""})) or "none"
-                raise InputError(f"split must be one of the data's ({known}), got {split!r}")
-        if labels is not None:
-            wanted = set(labels)
-            self.check_classes(wanted)
-            keep &= np.array([name in wanted for name in self.clip_label], dtype=bool)
-        if clips is not None:
-            chosen = np.zeros(self.num_clips, dtype=bool)
-            try:
-                chosen[np.asarray(clips)] = True
-            except IndexError as error:
-                raise InputError(
-                    f"clips must be positions below {self.num_clips} or a mask of that length, "
-                    f"got an error: {error}"
-                ) from None
-            keep &= chosen
-        number = np.cumsum(keep) - 1
-        rows = np.flatnonzero(keep[self.clip]) if self.num_frames else np.zeros(0, dtype=np.int64)
-        part = self.rows(rows)
-        slots = np.repeat(keep, self.clip_length)
-        changes: dict[str, Any] = {
-            name: tuple(value for value, k in zip(getattr(self, name), keep, strict=True) if k)
-            for name in STRINGS
-        }
-        return replace(
-            part,
-            clip=number[part.clip].astype(np.int64),
-            clip_length=self.clip_length[keep],
-            image_size=self.image_size[keep],
-            fps=self.fps[keep],
-            frame_labels=None if self.frame_labels is None else self.frame_labels[slots],
-            **changes,
-        )
+        keep = clip_mask(vars(self), split, labels, clips)
+        return replace(self, **clips_of(vars(self), keep))
 
     def check_classes(self, names: Iterable[str]) -> None:
         """Checks that each of the classes has a clip.
@@ -261,10 +220,7 @@ class PoseTracks:
         Raises:
             InputError: A class that no clip has.
         """
-        missing = sorted(set(names) - set(self.clip_label))
-        if missing:
-            known = ", ".join(sorted(set(self.clip_label) - {""})) or "none"
-            raise InputError(f"class must be one of the data's ({known}), got {missing[0]!r}")
+        check_classes(self.clip_label, names)
 
     def rows(self, keep: np.ndarray) -> PoseTracks:
         """Selects person-frames and keeps all clips.
@@ -272,15 +228,7 @@ class PoseTracks:
         Args:
             keep: Positions in ascending order, or a boolean mask :math:`[F]`.
         """
-        return replace(
-            self,
-            keypoints=self.keypoints[keep],
-            confidence=self.confidence[keep],
-            frame=self.frame[keep],
-            track=self.track[keep],
-            clip=self.clip[keep],
-            features=None if self.features is None else self.features[keep],
-        )
+        return replace(self, **rows_of(vars(self), keep))
 
     def with_(self, **changes: Any) -> PoseTracks:
         """A copy with changed attributes, checked as by :meth:`build`.
@@ -291,8 +239,7 @@ class PoseTracks:
         Raises:
             InputError: As :meth:`build`.
         """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return PoseTracks.build(**{**values, **changes})
+        return PoseTracks.build(**{**vars(self), **changes})
 
     @staticmethod
     def concat(parts: Sequence[PoseTracks]) -> PoseTracks:
@@ -304,7 +251,9 @@ class PoseTracks:
         Raises:
             InputError: No data set, different skeletons or channels, a repeated clip name.
         """
-        return joined(parts)
+        if not parts:
+            raise InputError("parts must have at least one data set, got none")
+        return type(parts[0]).build(**joined([vars(part) for part in parts]))
 
     # -- the native file -----------------------------------------------------------------------
 
@@ -324,7 +273,7 @@ class PoseTracks:
             InputError: A suffix other than ``.npz``, a folder that is not writable, a name with
                 bytes of another encoding.
         """
-        write_native(self, path)
+        write_native(vars(self), path)
 
     @classmethod
     def load(cls, path: str | Path, mmap: bool = False) -> PoseTracks:
@@ -365,11 +314,6 @@ class PoseTracks:
             f"skeleton={self.skeleton.name!r}, joints={self.num_joints}, dims={self.dims}"
         )
         return f"{type(self).__name__}({', '.join([size, *parts])})"
-
-    @property
-    def num_features(self) -> int:
-        """Features of a joint, :math:`D`; 0 without any."""
-        return 0 if self.features is None else int(self.features.shape[-1])
 
 
 def check_tracks(tracks: object) -> None:

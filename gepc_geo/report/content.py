@@ -31,7 +31,7 @@ from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.streaming.thresholds import Alarm, Series, alarm_runs
 
 #: Limits of a page: clips, points of a timeline, peaks of a clip, scenes, and characters of scenes.
-MOST_CLIPS, _POINTS, _PEAKS, _SCENES, _CHARACTERS = 200, 800, 6, 240, 7_000_000
+MOST_CLIPS, _POINTS, _PEAKS, _SCENES, MOST_CHARACTERS = 200, 800, 6, 240, 7_000_000
 
 
 def gather(
@@ -116,7 +116,7 @@ def gather(
             "clips": tracks.num_clips,
             "people": tracks.num_tracks,
             "frames": int(tracks.clip_length.sum()),
-            "alarms": None if threshold is None else _alarms(tracks, score, threshold),
+            "alarms": None if threshold is None else count_alarms(tracks, score, threshold),
             "abnormal": int((labels == 1).sum()) if (labels >= 0).any() else None,
             "peaks_left_out": len(peaks) - len(scenes),
         },
@@ -160,7 +160,7 @@ def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float 
     )
 
 
-def _alarms(tracks: PoseTracks, score: np.ndarray, threshold: float) -> int:
+def count_alarms(tracks: PoseTracks, score: np.ndarray, threshold: float) -> int:
     """Number of alarms in all clips; with known fps, gaps under a second do not split an alarm."""
     clips = np.split(score, tracks.frame_offset[1:-1])
     return sum(
@@ -274,7 +274,7 @@ def _scenes(
         if sequences is not None:
             scene["normal"] = sequences
         characters += len(json.dumps(scene))
-        if characters > _CHARACTERS:
+        if characters > MOST_CHARACTERS:
             break
         scenes.append((peak, scene))
     return scenes

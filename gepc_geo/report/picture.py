@@ -8,7 +8,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.report.plots import _figure, _save
+from gepc_geo.report.plots import new_figure, save_figure
 from gepc_geo.utils.files import as_text
 
 
@@ -33,7 +33,7 @@ def draw_pose(tracks: PoseTracks, path: str | Path) -> None:
     colors = ["0.3"] * skeleton.num_joints
     for left, right in skeleton.pairs:
         colors[left], colors[right] = "tab:red", "tab:blue"
-    figure = _figure(6, 8)
+    figure = new_figure(6, 8)
     axes = figure.subplots()
     for a, b in skeleton.bones:
         if seen[row, a] and seen[row, b]:
@@ -61,4 +61,4 @@ def draw_pose(tracks: PoseTracks, path: str | Path) -> None:
         fontsize=9,
         parse_math=False,
     )
-    _save(figure, Path(path))
+    save_figure(figure, Path(path))

@@ -22,7 +22,7 @@ def can_plot() -> bool:
     return True
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
     """Off-screen figure, without a window system and without the state of pyplot."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -36,7 +36,8 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Writes a figure as a PNG file, whole or not at all."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
 
@@ -52,7 +53,7 @@ def plot_roc(labels: np.ndarray, scores: np.ndarray, path: str | Path) -> None:
     labelled = labels >= 0
     labels, scores = labels[labelled], scores[labelled]
     false, true, _ = roc_curve(labels, scores)
-    figure = _figure(4.5, 4.5)
+    figure = new_figure(4.5, 4.5)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.8", linewidth=1)
     axes.plot(false, true, color="tab:blue")
@@ -63,7 +64,7 @@ def plot_roc(labels: np.ndarray, scores: np.ndarray, path: str | Path) -> None:
         xlim=(0, 1),
         ylim=(0, 1.01),
     )
-    _save(figure, Path(path))
+    save_figure(figure, Path(path))
 
 
 def plot_timelines(
@@ -86,7 +87,7 @@ def plot_timelines(
         most: Largest number of clips to draw, evenly spaced. (default: 12)
     """
     order = np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int))
-    figure = _figure(9, 1.1 * max(len(order), 1) + 0.6)
+    figure = new_figure(9, 1.1 * max(len(order), 1) + 0.6)
     rows = figure.subplots(len(order), 1, squeeze=False)[:, 0]
     for axes, i in zip(rows, order, strict=True):
         axes.fill_between(
@@ -111,7 +112,7 @@ def plot_timelines(
     shown = f"{len(order)} of {len(names)} clips" if len(order) < len(names) else "all clips"
     dashed = "" if threshold is None else ", dashed: threshold"
     figure.suptitle(f"anomaly score ({shown}); red: labelled abnormal{dashed}", fontsize=10)
-    _save(figure, Path(path))
+    save_figure(figure, Path(path))
 
 
 def plot_throughput(rows: Sequence[dict[str, Any]], path: str | Path) -> None:
@@ -126,7 +127,7 @@ def plot_throughput(rows: Sequence[dict[str, Any]], path: str | Path) -> None:
             ``rate``, ``of_peak``, ``of_roofline``).
         path: PNG file to write.
     """
-    figure = _figure(9, 4.5)
+    figure = new_figure(9, 4.5)
     for axes, work in zip(figure.subplots(1, 2), ("train", "encode"), strict=True):
         lines: dict[str, list[tuple[int, float]]] = {}
         limits: dict[str, tuple[float, float]] = {}
@@ -147,7 +148,7 @@ def plot_throughput(rows: Sequence[dict[str, Any]], path: str | Path) -> None:
         axes.set(xscale="log", yscale="log", title=work, xlabel="windows in a batch")
         axes.set_ylabel("windows/s")
         axes.legend(fontsize=8)
-    _save(figure, Path(path))
+    save_figure(figure, Path(path))
 
 
 def plot_lines(
@@ -167,7 +168,7 @@ def plot_lines(
         xlabel: Name of the variable.
         ylabel: Name of the measurement.
     """
-    figure = _figure(6, 4)
+    figure = new_figure(6, 4)
     axes = figure.subplots()
     for name, y in lines.items():
         axes.plot(x, y, marker="o", label=name)
@@ -175,7 +176,7 @@ def plot_lines(
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     axes.legend()
-    _save(figure, Path(path))
+    save_figure(figure, Path(path))
 
 
 def plot_bars(
@@ -189,7 +190,7 @@ def plot_bars(
         xlabel: Name of the measurement.
     """
     columns = list(dict.fromkeys(name for cells in rows.values() for name in cells))
-    figure = _figure(8, 1 + 0.25 * len(rows) * max(len(columns), 1))
+    figure = new_figure(8, 1 + 0.25 * len(rows) * max(len(columns), 1))
     axes = figure.subplots()
     height = 0.8 / max(len(columns), 1)
     for number, column in enumerate(columns):
@@ -203,4 +204,4 @@ def plot_bars(
     axes.invert_yaxis()
     axes.set_xlabel(xlabel)
     figure.legend(loc="outside upper center", ncols=3, fontsize=8)
-    _save(figure, Path(path))
+    save_figure(figure, Path(path))

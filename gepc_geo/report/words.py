@@ -8,8 +8,8 @@ import numpy as np
 
 from gepc_geo.report.scenes import PlacedWindows
 
-# Sequences of a word, and limits of words and of characters of all sequences.
-_TYPICAL, _WORDS, _CHARACTERS = 3, 100, 2_500_000
+#: Sequences of a word, and limits of words and of characters of all sequences.
+_TYPICAL, _WORDS, MOST_CHARACTERS = 3, 100, 2_500_000
 
 
 def typical_windows(placed: PlacedWindows, cluster: int, most: int) -> np.ndarray:
@@ -42,7 +42,7 @@ def action_words(placed: PlacedWindows, scored: np.ndarray | None) -> list[dict[
     if scored is not None:
         seen = np.bincount(scored.argmax(1), minlength=clusters) / max(len(scored), 1)
     words: list[dict[str, Any]] = []
-    left = _CHARACTERS
+    left = MOST_CHARACTERS
     for cluster in np.argsort(-share, kind="stable")[:_WORDS]:
         chosen = typical_windows(placed, int(cluster), _TYPICAL)
         poses = placed.sequences(chosen) if len(chosen) and left > 0 else None

@@ -17,8 +17,8 @@ from gepc_geo.scoring.scorer import WindowScorer, WindowScores
 from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
 
-# The most held-out windows of a length for calibration; more do not improve it.
-_MAX_WINDOWS = 30_000
+#: The most held-out windows of a length for calibration; more do not improve it.
+MOST_WINDOWS = 30_000
 
 
 @dataclass
@@ -153,7 +153,7 @@ def covered_person_frames(windows: PoseWindows, score: Tensor) -> Tensor:
 
 def _limited(windows: PoseWindows) -> PoseWindows:
     """All windows of some people, evenly spaced: about 30,000 of each length at most."""
-    most = _MAX_WINDOWS * len(windows.lengths)
+    most = MOST_WINDOWS * len(windows.lengths)
     if len(windows) <= most:
         return windows
     person, count = windows.person, int(windows.person.max()) + 1

@@ -14,11 +14,12 @@ from gepc_geo.options import WINDOW_MODES
 from gepc_geo.scoring.encoder import Encoder
 from gepc_geo.scoring.scorer import own_modes, scoring_loader
 from gepc_geo.utils import distributed
+from gepc_geo.utils.progress import Bar, progress_bar
 from gepc_geo.windows.dataset import PoseWindows
 
-# The most training windows of a length, evenly spaced, that give principal components and the
-# reference set (which is smaller) and whose scores are stored.
-_SAMPLE = 20_000
+#: The most training windows of a length, evenly spaced, that give principal components and the
+#: reference set (which is smaller) and whose scores are stored.
+SAMPLE = 20_000
 
 
 @dataclass
@@ -39,7 +40,9 @@ class Learned:
 
 
 @torch.no_grad()
-def learn(encoder: Encoder, windows: PoseWindows, held_out: PoseWindows) -> Learned:
+def learn(
+    encoder: Encoder, windows: PoseWindows, held_out: PoseWindows, quiet: bool = True
+) -> Learned:
     """Fits a model to windows of each length, in all modes that the options allow.
 
     Network modes learn from the training windows. Window modes learn from the held-out windows too,
@@ -49,6 +52,7 @@ def learn(encoder: Encoder, windows: PoseWindows, held_out: PoseWindows) -> Lear
         encoder: Computes parts of windows.
         windows: Training windows of all lengths.
         held_out: Windows of held-out people.
+        quiet: Show no progress. (default: ``True``)
     """
     people = int(windows.person.max()) + 1
     normality: dict[int, Normality] = {}
@@ -56,7 +60,7 @@ def learn(encoder: Encoder, windows: PoseWindows, held_out: PoseWindows) -> Lear
     for length in windows.lengths:
         at = np.flatnonzero(windows.size == length)
         fit = _Fit(encoder, windows.of_length(length), held_out.of_length(length), people)
-        normality[length], scored = fit.run()
+        normality[length], scored = fit.run(quiet)
         positions.append(at[fit.sample])
         scores.append(scored)
     return Learned(normality, windows.subset(np.concatenate(positions)), _cat(scores), people)
@@ -78,33 +82,37 @@ class _Fit:
         self.device = encoder.pipeline.mean.device
         count = len(windows)
         #: Positions of the training windows that are stored.
-        self.sample = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
+        self.sample = np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
         # The same share of the held-out windows.
         share = len(held_out) * len(self.sample) // count
         self.held_out = held_out.subset(
             np.linspace(0, len(held_out) - 1, share).round().astype(np.int64)
         )
 
-    def run(self) -> tuple[Normality, dict[str, Tensor]]:
+    def run(self, quiet: bool) -> tuple[Normality, dict[str, Tensor]]:
         """The model, and scores of the sample by mode."""
         augment = self.encoder.pipeline.augment
         choices = range(augment.copies(len(self.windows) + len(self.held_out)))
         chosen, device = self.windows.subset(self.sample), self.device
         # Each rank encodes its share of the windows; the first rank fits.
-        sample = [_gather(self._encode(_share(chosen), choice)) for choice in choices]
-        normality = _first(
-            lambda: Normality(self.options, self.modes).measure(_cat(sample)), device
-        )
-        passes = [normality.project(parts) for parts in sample]
-        points = _cat(passes)
-        if len(chosen) < len(self.windows) and normality.mixtures:
-            # Mixtures are fitted to all windows, window modes to the sample.
-            share = _share(self.windows)
-            network_modes = [mode for mode in self.modes if mode not in WINDOW_MODES]
-            points |= _cat(
-                _gather(map(normality.project, self._encode(share, choice, network_modes)))
-                for choice in choices
+        share, every = _share(chosen), _share(self.windows)
+        # Mixtures are fitted to all windows, window modes to the sample.
+        more = len(chosen) < len(self.windows) and self.options.needs_network
+        total = len(choices) * (len(share) + len(every) * more)
+        name = f"encoding windows of {self.windows.length} frames"
+        with progress_bar(name, total, "windows", quiet=quiet) as bar:
+            sample = [_gather(self._encode(share, choice, bar=bar)) for choice in choices]
+            normality = _first(
+                lambda: Normality(self.options, self.modes).measure(_cat(sample)), device
             )
+            passes = [normality.project(parts) for parts in sample]
+            points = _cat(passes)
+            if more:
+                modes = [mode for mode in self.modes if mode not in WINDOW_MODES]
+                points |= _cat(
+                    _gather(map(normality.project, self._encode(every, choice, modes, bar)))
+                    for choice in choices
+                )
         person = torch.as_tensor(chosen.person).to(device)
         window_points = [{mode: points[mode] for mode in WINDOW_MODES}]
         people = [person.repeat(len(choices))]
@@ -113,7 +121,7 @@ class _Fit:
             window_points += [self._held_out_points(normality, choice) for choice in choices]
             people.append(held_out.repeat(len(choices)))
         normality = _first(
-            lambda: normality.fit(points, _cat(window_points), torch.cat(people)), device
+            lambda: normality.fit(points, _cat(window_points), torch.cat(people), quiet), device
         )
         views = [normality.scores(view, person) for view in passes[: augment.num_scored]]
         return normality, {
@@ -132,10 +140,16 @@ class _Fit:
         return {mode: distributed.gather(points[: len(part)]) for mode, points in rows.items()}
 
     def _encode(
-        self, windows: PoseWindows, choice: int, modes: Sequence[str] | None = None
+        self,
+        windows: PoseWindows,
+        choice: int,
+        modes: Sequence[str] | None = None,
+        bar: Bar | None = None,
     ) -> Iterator[dict[str, Tensor]]:
         for batch in scoring_loader(windows, self.device):
             yield self.encoder(batch, choice, self.modes if modes is None else modes)
+            if bar is not None:
+                bar.update(len(batch.window))
 
 
 def _share(windows: PoseWindows) -> PoseWindows:

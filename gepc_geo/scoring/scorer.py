@@ -19,8 +19,8 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.quality import Quality
 
-# Windows in a batch; a GPU needs more than a CPU.
-_BATCH = {"cpu": 512, "cuda": 4096}
+#: Windows in a batch; a GPU needs more than a CPU.
+BATCH = {"cpu": 512, "cuda": 4096}
 
 
 @dataclass
@@ -58,7 +58,7 @@ def combined(tails: dict[str, Tensor]) -> Tensor:
 
 def scoring_loader(windows: PoseWindows, device: torch.device) -> WindowLoader:
     """Makes a loader with the batch size of scoring."""
-    return WindowLoader(windows, _BATCH.get(device.type, _BATCH["cpu"]), device=device)
+    return WindowLoader(windows, BATCH.get(device.type, BATCH["cpu"]), device=device)
 
 
 class WindowScorer:

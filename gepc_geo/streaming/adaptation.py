@@ -74,11 +74,11 @@ def adapt_to_poses(detector: GEPC, tracks: PoseTracks) -> GEPC:
         raise InputError(
             f"the new poses must have a window of {detector.lengths_[0]} frames, got shorter tracks"
         )
-    additions = _additions(detector.scorer_, learned)
+    additions = additions_by_length(detector.scorer_, learned)
     adapted = _adapted(detector, additions)
     # The distribution of the old scores is that with the old reference set. A larger reference set
     # lowers almost all scores, so the old distribution is a safe estimate.
-    scored = adapted.extend_calibration(*_held_out_scores(detector, tracks, additions))
+    scored = adapted.extend_calibration(*held_out_scores(detector, tracks, additions))
     if alarm is not None:
         all_series = series_of(adapted, scored, tracks, alarm.mode)
         series = [all_series[clip] for clip in np.unique(tracks.clip)]
@@ -132,7 +132,7 @@ def adapt_to_events(detector: GEPC, tracks: PoseTracks, events: Sequence[Alert])
                 "got none: the poses must be those that raised the alarm"
             )
         marked |= inside
-    adapted = _adapted(detector, _additions(detector.scorer_, windows.subset(marked)))
+    adapted = _adapted(detector, additions_by_length(detector.scorer_, windows.subset(marked)))
     raw = adapted.scorer_.raw(windows)
     at = torch.from_numpy(np.flatnonzero(marked)).to(adapted.scorer_.device)
     adapted.extend_calibration(
@@ -217,7 +217,7 @@ def _peaks(
     return np.array([clips[e.camera].scores[e.start : e.end + 1].max() for e in events])
 
 
-class _Addition:
+class Addition:
     """New normal windows of one length, and the model that is fitted to them too.
 
     Args:
@@ -247,25 +247,25 @@ class _Addition:
         return normality
 
 
-def _additions(scorer: WindowScorer, windows: PoseWindows) -> dict[int, _Addition]:
+def additions_by_length(scorer: WindowScorer, windows: PoseWindows) -> dict[int, Addition]:
     """Additions of windows by length."""
     parts = [windows.of_length(length) for length in windows.lengths]
     return {
-        part.length: _Addition(scorer.normality[part.length], part, scorer.points(part))
+        part.length: Addition(scorer.normality[part.length], part, scorer.points(part))
         for part in parts
         if len(part)
     }
 
 
-def _adapted(detector: GEPC, additions: dict[int, _Addition]) -> GEPC:
+def _adapted(detector: GEPC, additions: dict[int, Addition]) -> GEPC:
     """The detector with the new models, not yet calibrated."""
     return detector.with_normality(
         {length: addition.normality for length, addition in additions.items()}
     )
 
 
-def _held_out_scores(
-    detector: GEPC, tracks: PoseTracks, additions: dict[int, _Addition]
+def held_out_scores(
+    detector: GEPC, tracks: PoseTracks, additions: dict[int, Addition]
 ) -> tuple[PoseWindows, dict[str, Tensor]]:
     """New windows and their raw scores, each with the reference windows of another part.
 

@@ -1,6 +1,6 @@
-"""The batches of a training: which windows a step sees, and how they are augmented.
+"""Batches of training windows: the windows of each step, and their augmentation.
 
-All random numbers of a step come from the seed, the stage and the step's number alone.
+The random numbers of a step depend on the seed, the stage and the number of the step alone.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class TrainingBatches:
     """Shuffled and augmented batches of training windows.
 
     Args:
-        pipeline: Makes the network's input of a batch.
+        pipeline: Converts windows to the input of the network.
         loader: The training windows, on the device.
-        batch_size: Windows of a global batch, which several ranks share.
+        batch_size: Windows in a global batch, which all ranks share.
         random_state: The seed.
     """
 
@@ -35,20 +35,20 @@ class TrainingBatches:
         self.batch_size, self.random_state = batch_size, random_state
 
     def order(self, stage: str, step: int, total: int | None) -> Iterator[Tensor]:
-        """Positions of the windows of each global batch; every epoch has a permutation of its own.
+        """Positions of the windows in each global batch; each epoch has another order.
 
         Args:
             stage: The training stage.
             step: The first step.
-            total: Steps of the stage; ``None``: without end.
+            total: Number of steps of the stage; ``None``: no end.
         """
         count = len(self.loader.windows)
         per_epoch = count // self.batch_size
         while total is None or step < total:
             epoch, skip = divmod(step, per_epoch)
-            # Drawn on the CPU: a run resumed on another device sees the same order.
+            # Drawn on the CPU, so that a run resumed on another device has the same order.
             order = torch.randperm(count, generator=self.generator(stage, 1, epoch))
-            # There it stays: which lengths the windows have is looked up on the host.
+            # It stays on the CPU, where the lengths of windows are.
             order = order[: per_epoch * self.batch_size]
             for index in order.split(self.batch_size)[skip:]:
                 if step == total:
@@ -57,18 +57,18 @@ class TrainingBatches:
                 step += 1
 
     def first(self) -> Tensor:
-        """A batch of the network's input, of the first windows as they are."""
+        """The network's input of the first windows, as one batch without augmentation."""
         index = torch.arange(self.batch_size)
         choice = torch.zeros_like(index).to(self.loader.device)
         return self.pipeline.mixed_lengths(self.loader, index, choice)
 
     def input(self, index: Tensor, stage: str, step: int) -> tuple[Tensor, Tensor]:
-        """This rank's windows of a global batch, and the network's input of them, augmented."""
+        """This rank's windows in a global batch, and the network's input of them, augmented."""
         mine, device = distributed.share(len(index)), self.loader.device
-        # Drawn for the global batch: however many ranks share it, a window is augmented the same.
+        # Drawn for the global batch, so that augmentation does not depend on the number of ranks.
         choice = torch.randint(self.pipeline.augment.num_choices, (len(index),), device=device)
         if not distributed.is_first():
-            # Dropout is all that is random from here on.
+            # From here on, only dropout is random: each rank drops other values.
             torch.manual_seed(self._entropy(stage, 2, step, distributed.rank()))
         x = self.pipeline.mixed_lengths(self.loader, index[mine], choice[mine])
         return index[mine].to(device), x
@@ -78,11 +78,11 @@ class TrainingBatches:
         torch.manual_seed(self._entropy(stage, 2, step))
 
     def generator(self, stage: str, *key: int) -> torch.Generator:
-        """A generator on the CPU for a use of random numbers, which ``key`` names."""
+        """A CPU generator; different ``key`` give different random numbers."""
         return torch.Generator().manual_seed(self._entropy(stage, *key))
 
     def _entropy(self, stage: str, *key: int) -> int:
-        # Done is a stage too: nothing random happens in it.
+        # The stage after the last, in which nothing is random, also has a number.
         number = (*STAGES, "done").index(stage)
         sequence = np.random.SeedSequence([self.random_state, number, *key])
         words = sequence.generate_state(2, np.uint32)

@@ -1,4 +1,4 @@
-"""Learning rates of the training stages, and convergence of the first stage."""
+"""Lengths and learning rates of the training stages, and convergence of the first stage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,32 @@ from dataclasses import dataclass
 _WARMUP, _FLOOR = 0.05, 0.01
 # Relative drop of the loss that counts as progress, and factor of the rate without progress.
 _DROP, _REDUCED = 0.01, 0.1
+
+
+def steps_of_budget(budget: int, batch_size: int, cluster_share: float) -> dict[str, int]:
+    """Steps of each stage that together take a budget.
+
+    Args:
+        budget: Windows that both stages process, repeats included.
+        batch_size: Windows of a step.
+        cluster_share: Share of the steps in the second stage.
+    """
+    total = math.ceil(budget / batch_size)
+    second = round(total * cluster_share)
+    return {"reconstruction": total - second, "clustering": second}
+
+
+def steps_of_first(first: int, cluster_share: float) -> dict[str, int]:
+    """Steps of each stage after the first has ended.
+
+    Args:
+        first: Steps that the first stage took.
+        cluster_share: Share of all steps in the second stage.
+    """
+    return {
+        "reconstruction": first,
+        "clustering": int(first * (cluster_share / (1 - cluster_share))),
+    }
 
 
 def cosine(step: int, total: int) -> float:

@@ -29,7 +29,7 @@ from gepc_geo.training.compiling import Forward, fast
 from gepc_geo.training.e_step import Expectation
 from gepc_geo.training.gradients import clipped_gradients
 from gepc_geo.training.precision import autocast, decide, tensor_float
-from gepc_geo.training.schedule import Convergence, cosine
+from gepc_geo.training.schedule import Convergence, cosine, steps_of_budget, steps_of_first
 from gepc_geo.training.training_checkpoint import TrainingCheckpoint
 from gepc_geo.training.validation_loss import Validation, warn_of_poor
 from gepc_geo.utils import distributed
@@ -93,9 +93,7 @@ class Trainer:
         # Steps of each stage. Without a budget they are set when the first stage ends.
         self.steps: dict[str, int] = {}
         if options.budget is not None:
-            total = math.ceil(options.budget / self.batch_size)
-            second = round(total * options.cluster_share)
-            self.steps = {"reconstruction": total - second, "clustering": second}
+            self.steps = steps_of_budget(options.budget, self.batch_size, options.cluster_share)
         self.convergence = Convergence(options.patience)
         self.best: dict[str, Tensor] | None = None
         self.reconstruction_share = math.nan
@@ -214,8 +212,7 @@ class Trainer:
             self.model.load_state_dict(self.best)
             self.best = None
         if not self.steps:
-            ratio = self.options.cluster_share / (1 - self.options.cluster_share)
-            self.steps = {"reconstruction": self.step, "clustering": int(self.step * ratio)}
+            self.steps = steps_of_first(self.step, self.options.cluster_share)
         self._check_weights()
         loss, mean_loss = self.validation.loss(self.precision), self.validation.loss_of_mean()
         self.reconstruction_share = loss / mean_loss if mean_loss else math.nan
@@ -324,15 +321,7 @@ class Trainer:
         self.steps, self.precision = state["steps"], state["precision"]
         self.convergence = Convergence(**state["convergence"])
         self.reconstruction_share = state["reconstruction_share"]
-        try:
-            self.model.load_state_dict(state["model"])
-            self.assignment.load_state_dict(state["assignment"])
-        except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()
-            raise InputError(
-                f"{self.checkpoint.path} must be of the model of these options, got another one: "
-                f"{reason}"
-            ) from None
+        self.checkpoint.load_weights(state, {"model": self.model, "assignment": self.assignment})
         self.expectation.load(state)
         if state["best"] is not None:
             self.best = {name: value.to(self.device) for name, value in state["best"].items()}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options
@@ -93,3 +96,22 @@ class TrainingCheckpoint:
                     f"{self.path} must have {name} {value!r}, got {state['options'].get(name)!r}"
                 )
         return state
+
+    def load_weights(self, state: dict[str, Any], modules: Mapping[str, nn.Module]) -> None:
+        """Loads the weights of modules from a state that was read.
+
+        Args:
+            state: The state.
+            modules: The modules, by their names in it.
+
+        Raises:
+            InputError: The state is of another model.
+        """
+        try:
+            for name, module in modules.items():
+                module.load_state_dict(state[name])
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise InputError(
+                f"{self.path} must be of the model of these options, got another one: {reason}"
+            ) from None

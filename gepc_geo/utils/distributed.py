@@ -85,16 +85,16 @@ def own_device(name: str | torch.device = "auto") -> torch.device:
         if _world > 1 and device.type == "cuda":
             torch.cuda.set_device(device)
     if _world > 1:
-        _check_different(device)
+        check_different_gpus(device)
     return device
 
 
-def _check_different(device: torch.device) -> None:
+def check_different_gpus(device: torch.device) -> None:
     """Refuses a GPU that two ranks use; ranks may number GPUs differently."""
     cuda = device.type == "cuda"
     own_gpu = str(torch.cuda.get_device_properties(device).uuid) if cuda else None
     first_rank: dict[str, int] = {}
-    for other, (name, gpu) in enumerate(_all_objects((str(device), own_gpu))):
+    for other, (name, gpu) in enumerate(all_objects((str(device), own_gpu))):
         if gpu is not None and first_rank.setdefault(gpu, other) != other:
             raise InputError(
                 f"device must be auto, cuda or cpu, or another GPU on each rank, got {name!r} on "
@@ -107,14 +107,14 @@ def _check_different(device: torch.device) -> None:
 
 def share(count: int) -> slice:
     """This rank's share of ``count`` rows, in the order of ranks; sizes differ by one at most."""
-    return slice(count * _rank // _world, count * (_rank + 1) // _world)
+    return slice(count * rank() // world(), count * (rank() + 1) // world())
 
 
 def gather(x: Tensor) -> Tensor:
     r"""Rows :math:`(N_r, *)` of all ranks, in order: :math:`(N, *)` on each rank."""
     if _world == 1:
         return x
-    sizes = _all_objects(len(x))
+    sizes = all_objects(len(x))
     padded = x.new_zeros(max(sizes), *x.shape[1:])
     padded[: len(x)] = x
     parts = [torch.empty_like(padded) for _ in sizes]
@@ -163,7 +163,7 @@ def raise_on_all_ranks() -> Iterator[None]:
         yield
     except InputError as own:
         error = str(own)
-    _raise_first(_all_objects(error))
+    _raise_first(all_objects(error))
 
 
 def from_first(make: Callable[[], _T]) -> _T:
@@ -204,7 +204,7 @@ def check_same(make: Callable[[], object], what: str) -> None:
         InputError: A rank has another value than the first rank. All ranks raise it.
     """
     if _world > 1:
-        values = _all_objects(make())
+        values = all_objects(make())
         for other, value in enumerate(values):
             if value != values[0]:
                 raise InputError(
@@ -221,7 +221,7 @@ def exit_barrier() -> None:
             dist.all_reduce(torch.zeros(1), async_op=True).wait(_EXIT_TIMEOUT)
 
 
-def _all_objects(mine: _T) -> list[_T]:
+def all_objects(mine: _T) -> list[_T]:
     """The objects of all ranks, in order."""
     everyone: list[Any] = [None] * _world
     dist.all_gather_object(everyone, mine)

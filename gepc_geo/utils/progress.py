@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    _Bar = tqdm[NoReturn]
+    Bar = tqdm[NoReturn]
 else:  # no generic class at run time
-    _Bar = tqdm
+    Bar = tqdm
 
 #: Seconds between two plain lines.
 LINE_SECONDS = 10.0
@@ -26,7 +26,7 @@ def progress_bar(
     start: int = 0,
     quiet: bool = False,
     stream: TextIO | None = None,
-) -> _Bar:
+) -> Bar:
     """Makes a tqdm bar.
 
     Use it as a context manager: ``with progress_bar("train", 100, "windows") as bar``, and call
@@ -64,7 +64,7 @@ def progress_bar(
     return _Lines(**options, **timing, bar_format=line)
 
 
-class _Lines(_Bar):
+class _Lines(Bar):
     """Writes a line at most every ``mininterval`` seconds, and one at the end if all went well."""
 
     monitor_interval = 0

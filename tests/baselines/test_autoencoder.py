@@ -55,7 +55,7 @@ def test_reconstruction_loss_is_the_mean_over_seen_joints(detector, walkers, oth
 
 @pytest.mark.parametrize("most", [60, 10_000])
 @torch.no_grad()
-def test_machine_on_latents_is_of_scikit_learn(detector, walkers, others, monkeypatch, most):
+def test_latent_svm_equals_scikit_learn(detector, walkers, others, monkeypatch, most):
     monkeypatch.setattr(module, "SVM_ROWS", most)
     model = LatentSVM.from_detector(detector).fit(walkers)
     windows = detector.pipeline_.training_windows(walkers)
@@ -77,7 +77,9 @@ def test_machine_on_latents_is_of_scikit_learn(detector, walkers, others, monkey
     np.testing.assert_allclose(score, expected, atol=1e-3 * np.ptp(expected))
 
 
-def test_one_training_without_clusters_serves_both(walkers, others, monkeypatch):
+def test_reconstruction_and_latent_svm_share_one_training_without_clusters(
+    walkers, others, monkeypatch
+):
     model = ReconstructionLoss(Options(**SMALL)).fit(walkers, device="cpu")
     theirs = GEPC(**SMALL | {"cluster_share": 0.0}).fit(walkers, device="cpu")
     for name, value in model.detector_.network_.model.state_dict().items():
@@ -93,7 +95,7 @@ def test_one_training_without_clusters_serves_both(walkers, others, monkeypatch)
     assert len(other.decision_function(others)) == len(other.windows(others))
 
 
-def test_nobody_has_no_scores(detector, walkers):
+def test_poses_without_people_have_no_scores(detector, walkers):
     nobody = walkers.rows(np.zeros(walkers.num_frames, dtype=bool))
     for kind in (ReconstructionLoss, LatentSVM):
         assert kind.from_detector(detector).fit(walkers).decision_function(nobody).shape == (0,)
@@ -105,7 +107,11 @@ def test_a_detector_without_an_autoencoder_is_refused(walkers):
             model.fit(walkers)
 
 
-def test_a_detector_that_trained_none_is_refused(walkers):
+def test_a_detector_without_a_network_is_refused(walkers):
     alone = GEPC(lengths=["12"], stride=24, score_stride=12).fit(walkers, device="cpu")
-    with pytest.raises(InputError, match="mode of the detector must be .*, got 'combined'"):
+    with pytest.raises(
+        InputError,
+        match="mode of the detector must be assignment or max or latent or reconstruction "
+        r"\(modes with a network\), got 'combined'",
+    ):
         LatentSVM.from_detector(alone).fit(walkers)

@@ -1,4 +1,4 @@
-"""Competitors on flattened windows, compared with scikit-learn on the same rows."""
+"""Baselines on flattened windows, compared with scikit-learn on the same rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def others():
 
 
 def rows(model, walkers, others):
-    """Training and scored rows of a fitted competitor, in principal components."""
+    """Training and scored rows of a fitted baseline, in principal components."""
     pipeline = model.pipeline_
     windows = pipeline.windows(walkers, 8)
     windows = windows.subset(~windows.padded)
@@ -84,7 +84,7 @@ def test_cuda_flattens_as_the_cpu_does(walkers):
     np.testing.assert_allclose(there, expected, atol=1e-4)
 
 
-def test_neighbour_is_the_smallest_distance(walkers, others):
+def test_nearest_neighbour_scores_the_smallest_distance(walkers, others):
     model = NearestNeighbour(ONE, dims=16).fit(walkers, device="cpu")
     train, test = rows(model, walkers, others)
     expected = np.sqrt(((test[:, None].astype(float) - train) ** 2).sum(-1)).min(1)
@@ -108,7 +108,7 @@ def test_mirrored_training_windows_are_as_near_as_plain_ones(walkers):
     assert np.median(plain.score_windows(windows)[~windows.padded]) > 1
 
 
-def test_components_hold_the_most_variance(walkers):
+def test_principal_components_hold_the_most_variance(walkers):
     model = NearestNeighbour(ONE, dims=4).fit(walkers, device="cpu")
     windows = model.pipeline_.training_windows(walkers)
     x = np.concatenate([flatten(model.pipeline_, windows, choice) for choice in range(10)])
@@ -118,7 +118,7 @@ def test_components_hold_the_most_variance(walkers):
     )
 
 
-def test_mixture_is_minus_the_log_density(walkers, others):
+def test_mixture_scores_minus_the_log_density(walkers, others):
     model = Mixture(Options(lengths=["12"], random_state=4), dims=8, components=3).fit(
         walkers, device="cpu"
     )
@@ -140,7 +140,7 @@ def test_mixture_is_minus_the_log_density(walkers, others):
     assert model.model_.get_params()["random_state"] == 4
 
 
-def test_mixture_of_windows_that_are_all_the_same(walkers, others):
+def test_mixture_of_equal_windows_has_finite_scores(walkers, others):
     """Without any movement there is no variance, and a relative ridge would be zero."""
     still = walkers.with_(keypoints=np.ones_like(walkers.keypoints))
     model = Mixture(Options(lengths=["12"], stride=24), components=3)
@@ -151,7 +151,7 @@ def test_mixture_of_windows_that_are_all_the_same(walkers, others):
     assert np.isfinite(model.decision_function(others)).all()
 
 
-def test_forest_is_of_scikit_learn(walkers, others):
+def test_isolation_forest_equals_scikit_learn(walkers, others):
     model = IsolationForest(Options(lengths=["12"], random_state=4), dims=8).fit(
         walkers, device="cpu"
     )
@@ -164,7 +164,7 @@ def test_forest_is_of_scikit_learn(walkers, others):
 
 
 @pytest.mark.parametrize("most", [40, 10_000])
-def test_machine_is_of_scikit_learn_on_a_seeded_sample(walkers, others, monkeypatch, most):
+def test_one_class_svm_equals_scikit_learn_on_a_seeded_sample(walkers, others, monkeypatch, most):
     monkeypatch.setattr(module, "SVM_ROWS", most)
     model = OneClassSVM(Options(lengths=["12"], random_state=2), dims=8).fit(walkers, device="cpu")
     train, test = rows(model, walkers, others)
@@ -177,7 +177,7 @@ def test_machine_is_of_scikit_learn_on_a_seeded_sample(walkers, others, monkeypa
     np.testing.assert_allclose(score, expected, atol=1e-3 * np.ptp(expected))
 
 
-def test_machine_does_not_mind_where_columns_lie():
+def test_one_class_svm_does_not_depend_on_the_means_of_columns():
     x = np.random.default_rng(0).normal(size=(200, 6))
     there = 100 * np.arange(6)
     score = module.one_class_svm(x, 0).decision_function(x)
@@ -189,7 +189,7 @@ def test_machine_does_not_mind_where_columns_lie():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FLAT)
-def test_scores_of_clips_repeat_and_are_one_a_person(walkers, others, kind):
+def test_whole_clips_have_one_repeatable_score_for_each_person(walkers, others, kind):
     options = Options(frames=24, random_state=3)
     model = kind(options).fit(walkers, device="cpu")
     score = model.decision_function(others)

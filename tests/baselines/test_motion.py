@@ -35,7 +35,7 @@ def features(*arguments) -> np.ndarray:
     return motion_features(PoseWindows(tracks, length=tracks.num_frames))
 
 
-def test_an_even_walk_has_one_velocity():
+def test_a_steady_walk_has_one_velocity():
     # Two pixels to the right and one up a frame, four pixels tall.
     center = np.stack([2 * STEPS, -STEPS], 1)
     speed = np.sqrt(5) / 4
@@ -44,7 +44,7 @@ def test_an_even_walk_has_one_velocity():
     np.testing.assert_allclose(found, [expected], atol=1e-6)
 
 
-def test_stops_growth_and_turns_are_seen():
+def test_stops_growth_and_turns_change_features():
     # Steps of 3, 0, -3 pixels to the side; a square body of 1, 2, 4 and 8 pixels (mean 3.75).
     size = 2.0**STEPS
     found = features([[0, 0], [3, 0], [3, 0], [0, 0]], size, size)
@@ -86,7 +86,7 @@ def test_depth_is_a_horizontal_direction():
     shift=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
     mirrored=st.booleans(),
 )
-def test_place_size_and_side_make_no_difference(seed, scale, shift, mirrored):
+def test_position_size_and_mirroring_do_not_change_features(seed, scale, shift, mirrored):
     rng = np.random.default_rng(seed)
     center = rng.uniform(0, 50, (6, 2))
     size = rng.uniform(10, 40, (2, 6))
@@ -94,7 +94,7 @@ def test_place_size_and_side_make_no_difference(seed, scale, shift, mirrored):
     np.testing.assert_allclose(features(other, *(scale * size)), features(center, *size), atol=2e-3)
 
 
-def test_joints_in_one_point_have_features():
+def test_joints_in_one_point_have_finite_features():
     assert np.isfinite(features(np.zeros((4, 2)), np.zeros(4), np.zeros(4))).all()
 
 
@@ -123,7 +123,7 @@ def test_scores_are_minus_log_densities_of_standardised_features(model, walkers)
     )
 
 
-def test_runners_stand_out_of_walkers(model):
+def test_runners_score_higher_than_walkers(model):
     crowd = simulate_crowd("test", num_clips=9, frames_per_clip=72, random_state=5)
     windows = model.windows(crowd)
     windows = windows.subset(~windows.padded)
@@ -138,7 +138,7 @@ def test_runners_stand_out_of_walkers(model):
     assert worst["running"] > worst["normal"] + 5
 
 
-def test_seeds_repeat_and_nobody_has_no_scores(model, walkers):
+def test_equal_seeds_give_equal_scores_and_no_people_no_scores(model, walkers):
     again = MotionMixture(Options(lengths=["12"], random_state=2), components=3).fit(
         walkers, device="cpu"
     )

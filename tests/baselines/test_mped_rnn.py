@@ -24,7 +24,7 @@ def skeletons(draw_seed: int, joints: int, on_a_line: bool) -> tuple[torch.Tenso
 
 
 @given(st.integers(0, 2**31), st.integers(1, 20), st.booleans())
-def test_recomposing_what_was_decomposed_gives_it_back(seed, joints, on_a_line):
+def test_recomposition_inverts_decomposition(seed, joints, on_a_line):
     keypoints, seen = skeletons(seed, joints, on_a_line)
     parts = decompose(keypoints, seen)
     center, size = parts.box.split(2, dim=-1)
@@ -36,7 +36,7 @@ def test_recomposing_what_was_decomposed_gives_it_back(seed, joints, on_a_line):
 
 
 @given(st.integers(0, 2**31), st.integers(2, 20))
-def test_the_box_is_that_of_the_joints_seen(seed, joints):
+def test_the_box_is_around_detected_joints(seed, joints):
     keypoints, seen = skeletons(seed, joints, False)
     box = decompose(keypoints, seen).box
     for one, known, found in zip(keypoints.numpy(), seen.numpy(), box.numpy(), strict=True):
@@ -45,7 +45,7 @@ def test_the_box_is_that_of_the_joints_seen(seed, joints):
         np.testing.assert_allclose(found, [*(low + high) / 2, *(high - low)], rtol=1e-12)
 
 
-def test_hand_worked_components():
+def test_components_of_a_hand_worked_skeleton():
     keypoints = torch.tensor([[[1.0, 10.0], [3.0, 30.0], [2.0, 14.0], [9.0, -50.0]]])
     seen = torch.tensor([[True, True, True, False]])
     parts = decompose(keypoints, seen)
@@ -95,7 +95,7 @@ def by_hand(step: MessagePassingGRU, state: list, inputs: list | None) -> list:
     ]
 
 
-def test_a_step_is_that_of_the_formulas():
+def test_a_recurrent_step_equals_the_formulas():
     torch.manual_seed(0)
     state = (torch.randn(3, 2).double(), torch.randn(3, 5).double())
     inputs = (torch.randn(3, 4).double(), torch.randn(3, 6).double())

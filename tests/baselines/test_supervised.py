@@ -1,4 +1,4 @@
-"""Supervised competitors."""
+"""Supervised baselines."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def classifier() -> ActionClassifier:
     return ActionClassifier(SMALL).fit(movers(1), device="cpu")
 
 
-def test_the_classifier_tells_new_clips_of_its_classes_apart(classifier):
+def test_the_classifier_recognises_classes_in_new_clips(classifier):
     new = movers(2)
     log_p = classifier.log_softmax(classifier.windows(new))
     assert list(classifier.classes_) == ["sway", "wave"]
@@ -60,7 +60,7 @@ def test_the_classifier_tells_new_clips_of_its_classes_apart(classifier):
     assert np.mean(found == np.array(new.clip_label)) > 0.9
 
 
-def test_its_score_is_one_minus_the_largest_softmax(classifier):
+def test_the_classifier_scores_one_minus_the_largest_softmax(classifier):
     new = movers(2)
     p = classifier.log_softmax(classifier.windows(new)).exp().numpy()
     np.testing.assert_allclose(p.sum(1), 1)
@@ -76,7 +76,7 @@ def test_softmax_is_averaged_over_augmentations(classifier):
     np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-6)
 
 
-def test_the_other_score_is_a_mixture_of_dirichlets_on_one_training(classifier, monkeypatch):
+def test_softmax_dirichlet_is_a_dirichlet_mixture_on_the_same_classifier(classifier, monkeypatch):
     monkeypatch.setattr(ActionClassifier, "_train", None)
     train, new = movers(1), movers(2)
     model = SoftmaxDirichlet.from_classifier(classifier).fit(train)
@@ -99,7 +99,7 @@ def test_the_other_score_is_a_mixture_of_dirichlets_on_one_training(classifier, 
 
 
 @pytest.mark.slow
-def test_seeds_repeat():
+def test_equal_seeds_give_equal_scores():
     options = Options(**SMALL.to_dict() | {"budget": 64, "random_state": 3})
     train, new = movers(1), movers(2)
     one, same, other = (
@@ -126,15 +126,17 @@ def test_too_few_classes_are_refused():
 
 
 @pytest.mark.slow
-def test_without_a_budget_there_is_a_length():
+def test_without_a_budget_training_takes_200_000_window_passes():
     assert ActionClassifier()._passes == 200_000
     assert ActionClassifier(SMALL)._passes == SMALL.budget
 
 
-def test_a_loss_that_is_no_number_is_refused():
+def test_a_loss_that_is_not_finite_is_refused():
     wild = Options(**SMALL.to_dict() | {"lr": 1e30, "budget": 64})
     with pytest.raises(
-        InputError, match=r"must be finite, got NaN or infinity after 4 steps .* rate 1e\+30"
+        InputError,
+        match=r"must be finite, got NaN or infinity after 4 steps "
+        r"\(lower the learning rate 1e\+30\)$",
     ):
         ActionClassifier(wild).fit(movers(1), device="cpu")
 

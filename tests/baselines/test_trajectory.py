@@ -1,4 +1,4 @@
-"""Skeleton-trajectory competitor."""
+"""Skeleton-trajectory baseline."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def jerky(tracks: PoseTracks) -> PoseTracks:
     return tracks.with_(keypoints=(tracks.keypoints + shift).astype(np.float32))
 
 
-def test_the_loss_falls(trained):
+def test_training_lowers_the_loss(trained):
     assert len(trained.losses_) >= SHORT["budget"] // SHORT["batch_size"]
     assert trained.losses_[-10:].mean() < 0.5 * trained.losses_[:10].mean()
 
@@ -51,7 +51,7 @@ def test_each_window_has_a_score(trained, others):
 
 
 @pytest.mark.slow
-def test_jerky_people_score_higher_than_the_same_people_smooth(trained, others):
+def test_jerky_motion_scores_higher_than_the_same_motion_smoothed(trained, others):
     smooth = trained.decision_function(others)
     rough = trained.decision_function(jerky(others))
     label = np.repeat([0, 1], [len(smooth), len(rough)])
@@ -60,7 +60,7 @@ def test_jerky_people_score_higher_than_the_same_people_smooth(trained, others):
 
 
 @pytest.mark.slow
-def test_seeds_repeat(walkers, others):
+def test_equal_seeds_give_equal_scores(walkers, others):
     def run(seed: int) -> np.ndarray:
         options = Options(budget=600, stride=8, score_stride=12, random_state=seed)
         return SkeletonTrajectories(options).fit(walkers, device="cpu").decision_function(others)
@@ -70,7 +70,7 @@ def test_seeds_repeat(walkers, others):
     assert not np.allclose(run(4), first)
 
 
-def test_a_budget_is_kept_to_the_window(walkers):
+def test_training_uses_exactly_the_budget(walkers):
     """The budget can end within an epoch."""
     model = SkeletonTrajectories(Options(budget=100, batch_size=30)).fit(walkers, device="cpu")
     assert len(model.losses_) == 4
@@ -78,7 +78,7 @@ def test_a_budget_is_kept_to_the_window(walkers):
     assert len(model.losses_) == 0
 
 
-def test_missing_joints_do_not_matter(walkers, others):
+def test_positions_of_missing_joints_do_not_change_scores(walkers, others):
     """The position of a joint without confidence does not matter in training and scoring."""
     rng = np.random.default_rng(1)
 
@@ -140,7 +140,7 @@ def test_errors_are_halves_of_reconstruction_and_prediction(trained, others):
         np.testing.assert_allclose(found.image[w].item(), np.mean(halves), rtol=1e-4)
 
 
-def test_what_was_never_seen_leaves_the_other_half_and_nothing_gives_nothing(trained):
+def test_undetected_halves_of_a_window_have_no_weight(trained):
     seen = torch.zeros(3, 12, 5, dtype=torch.bool)
     seen[0, :2] = True
     seen[1, 0, 0] = seen[1, 9:] = True
@@ -151,7 +151,7 @@ def test_what_was_never_seen_leaves_the_other_half_and_nothing_gives_nothing(tra
     assert not weight[~seen].any()
 
 
-def test_spreads_and_centers_are_quantiles_of_what_was_seen(trained, walkers):
+def test_spreads_and_centers_are_quantiles_of_detected_joints(trained, walkers):
     windows = trained.pipeline_.windows(walkers, SHORT["stride"])
     windows = windows.subset(~windows.padded)
     table, rows = windows.table, windows.rows().ravel()
@@ -171,7 +171,7 @@ def test_a_whole_clip_is_one_window(walkers):
     assert len(model.decision_function(walkers)) == people
 
 
-def test_positions_in_pixels_where_image_sizes_are_unknown(walkers):
+def test_training_without_image_sizes_uses_pixels(walkers):
     nowhere = walkers.with_(image_size=np.full_like(walkers.image_size, np.nan))
     options = Options(budget=200, score_stride=12)
     model = SkeletonTrajectories(options).fit(nowhere, device="cpu")
@@ -204,12 +204,17 @@ def flat_poses(joints: int, dims: int, points: np.ndarray) -> PoseTracks:
     )
 
 
-def test_poses_it_is_not_made_for_are_refused():
+def test_poses_and_options_it_cannot_use_are_refused():
     rng = np.random.default_rng(0)
     model = SkeletonTrajectories(Options(budget=100))
-    with pytest.raises(InputError, match="poses must have 2 coordinates .*, got 3"):
+    with pytest.raises(
+        InputError, match="poses must have 2 coordinates for the skeleton-trajectory model, got 3"
+    ):
         model.fit(flat_poses(4, 3, rng.normal(size=(30, 4, 3))))
-    with pytest.raises(InputError, match="median width and height .* must be more than 0, got 0"):
+    with pytest.raises(
+        InputError,
+        match="median width and height of the boxes of training poses must be more than 0, got 0",
+    ):
         model.fit(flat_poses(1, 2, rng.normal(size=(30, 1, 2))))
     with pytest.raises(InputError, match="must give at least 2 windows of 12 frames, got 0"):
         model.fit(flat_poses(4, 2, rng.normal(size=(5, 4, 2))))
@@ -217,9 +222,13 @@ def test_poses_it_is_not_made_for_are_refused():
         SkeletonTrajectories(Options(lr=-1.0)).fit(flat_poses(4, 2, rng.normal(size=(30, 4, 2))))
 
 
-def test_a_loss_that_is_no_number_is_an_error(walkers):
+def test_a_loss_that_is_not_finite_is_refused(walkers):
     model = SkeletonTrajectories(Options(budget=1000, lr=1e38))
-    with pytest.raises(InputError, match="must be finite, got .* .lower the learning rate 1e.38"):
+    with pytest.raises(
+        InputError,
+        match="^the loss must be finite, "
+        r"got (nan|inf) at step \d+ \(lower the learning rate 1e\+38\)$",
+    ):
         model.fit(walkers, device="cpu")
 
 

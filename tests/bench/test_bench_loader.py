@@ -18,7 +18,7 @@ def test_rates_are_windows_in_the_time_of_all_batches(monkeypatch):
         return [10.0, 20.0]
 
     monkeypatch.setattr(loader, "milliseconds", milliseconds)
-    rows = loader._rates(3000, torch.device("cpu"))
+    rows = loader.measure_rates(3000, torch.device("cpu"))
     assert [row["where"] for row in rows] == ["batch 512, in order", "batch 512, shuffled"]
     # 30 people of 100 frames, and 2,048 of their windows.
     assert batches == [(6, 4)] * 2
@@ -28,6 +28,6 @@ def test_rates_are_windows_in_the_time_of_all_batches(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_a_data_set_takes_about_its_tracks_memory():
-    held, most = loader._memory(300_000)
+def test_windows_and_loader_take_about_the_memory_of_the_tracks():
+    held, most = loader.measure_memory(300_000)
     assert held["ratio"] < 1.5 and most["ours"] >= held["ours"]

@@ -20,8 +20,8 @@ def test_the_plain_readers_read_the_same_poses(tmp_path):
         np.testing.assert_allclose(tracks.confidence, points[order, :, 2], rtol=1e-6)
 
 
-def test_rows(programs, tmp_path):
-    rows = [*readers._alphapose(200, tmp_path), *readers._native(2000, tmp_path)]
+def test_readers_are_measured_in_seconds_and_megabytes(programs, tmp_path):
+    rows = [*readers.measure_alphapose(200, tmp_path), *readers.measure_native(2000, tmp_path)]
     assert [words[1] for words, _ in programs] == ["0", "1"]
     assert [row["unit"] for row in rows] == ["s", "s", "s", "MB", "MB", "s", "MB", "MB"]
     assert all(row["suite"] == "readers" and row["ours"] is not None for row in rows)

@@ -26,11 +26,11 @@ def detector(walkers) -> GEPC:
 
 
 @pytest.mark.parametrize("mode", ["assignment", "nearest"])
-def test_the_ordinary_parts_give_our_frame_scores(detector, monkeypatch, mode):
+def test_the_ordinary_scorer_gives_our_frame_scores(detector, monkeypatch, mode):
     some = simulate_crowd("test", num_clips=5, frames_per_clip=40, random_state=2)
     # Both use scikit-learn's score, which is not normalised.
     monkeypatch.setattr(
-        DirichletProcessMixture, "_log_density", DirichletProcessMixture.score_samples
+        DirichletProcessMixture, "unchecked_log_density", DirichletProcessMixture.score_samples
     )
     found = score.ordinary_scorer(detector, mode)(some)
     expected = score_table(detector, some, "frame", ScoreOptions(mode=mode))["score"]
@@ -38,13 +38,13 @@ def test_the_ordinary_parts_give_our_frame_scores(detector, monkeypatch, mode):
     assert np.std(expected) > 0.1
 
 
-def test_the_loop_aggregates_to_the_same_numbers():
-    row = score._aggregation(2000, CPU)
+def test_the_plain_loop_gives_our_frame_scores():
+    row = score.measure_aggregation(2000, CPU)
     assert row["difference"] < 1e-12
     assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"])
 
 
-def test_processes_take_turns_and_compare_with_the_ordinary_one(programs, monkeypatch):
+def test_rows_of_alternating_processes_compare_with_the_ordinary_scorer(programs, monkeypatch):
     monkeypatch.setattr(score, "VARIANTS", (score.VARIANTS[0], *score.VARIANTS[2::2]))
     small = NETWORK | {"lengths": ["12", "18"], "score_stride": 4}
     monkeypatch.setattr(score, "GEPC", partial(GEPC, **small))

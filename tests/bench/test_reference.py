@@ -17,7 +17,7 @@ SUBSETS = [c for n in (1, 2, 3) for c in combinations(BRANCHES, n)]
 
 @pytest.mark.parametrize("channels", [2, 4, 6])
 @pytest.mark.parametrize("branches", SUBSETS, ids="+".join)
-def test_layers_are_the_same_operator(channels, branches):
+def test_the_ordinary_layer_equals_ours(channels, branches):
     torch.manual_seed(0)
     for norm in (True, False):
         layer = DenseSpatialAttentionConv(4, channels, 5, branches=branches, norm=norm)
@@ -29,7 +29,7 @@ def test_layers_are_the_same_operator(channels, branches):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_networks_are_the_same_function_and_have_the_same_gradients(training):
+def test_the_ordinary_network_has_our_outputs_and_gradients(training):
     torch.manual_seed(0)
     skeleton = SKELETONS["coco18"]
     ours = STGCAE(3, 18, 12, adj=skeleton.adjacency(), hidden=2, dropout=0.0).double()

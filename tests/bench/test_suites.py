@@ -15,7 +15,7 @@ from gepc_geo.cli import main
 CPU = torch.device("cpu")
 
 
-def test_medians_of_alternating_calls(monkeypatch):
+def test_times_are_medians_of_alternating_calls_without_the_first(monkeypatch):
     now, order = [0.0], []
     monkeypatch.setattr(measure.time, "perf_counter", lambda: now[0])
 
@@ -45,7 +45,7 @@ def test_peak_memory_counts_what_is_held_at_once():
     assert 11.9 < measure.peak_megabytes(work, CPU) < 13
 
 
-def test_roofline_is_what_is_done_in_the_time_it_takes(monkeypatch):
+def test_the_roofline_is_the_measured_rate_of_products_and_copies(monkeypatch):
     products = []
 
     def two_milliseconds(work, *, seconds, device):
@@ -85,7 +85,7 @@ def test_model_rows_come_from_processes_of_their_own(programs, monkeypatch):
     by = {(row["where"], row["name"]): row for row in rows}
     assert len(by) == 5
     kinds = [[who, "fp32", "cpu", "2", "0.05"] for who in ("ordinary", "gepc_geo")]
-    assert programs == [(kind, more) for more in ({}, model._TUNED) for kind in kinds]
+    assert programs == [(kind, more) for more in ({}, model.TUNED) for kind in kinds]
     train, ours = by["train, batch 2", "ordinary, fp32"], by["train, batch 2", "gepc_geo, fp32"]
     assert train["ratio"] == 1 and ours["ratio"] == ours["rate"] / train["rate"]
     flops = model.ordinary_flops()["train"]
@@ -113,7 +113,7 @@ def test_traffic_counts_what_operators_read_and_write():
     assert traffic.total == 4 * (20 + 20 + 25 + 25 + 25)
 
 
-def test_a_step_is_shared_out_among_operators(monkeypatch):
+def test_shares_of_operators_in_a_step_sum_to_one(monkeypatch):
     monkeypatch.setattr(kernels, "variants", lambda device: model.VARIANTS[:2])
     rows = kernels.run(CPU, batch=2, steps=1, most=3)
     for who in ("ordinary, fp32", "gepc_geo, fp32"):
@@ -126,7 +126,7 @@ def test_a_step_is_shared_out_among_operators(monkeypatch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_on_a_gpu_a_step_is_shared_out_among_kernels():
+def test_on_a_gpu_shares_are_those_of_kernels():
     """All variants, including compiled steps."""
     device = torch.device("cuda")
     rows = kernels.run(device, batch=64, steps=2, most=3)
@@ -152,7 +152,7 @@ def test_mixtures_agree_at_equal_iterations_from_one_start():
     assert row["ratio"] == row["theirs"] / row["ours"] > 0
 
 
-def test_fits_take_turns_and_compare_with_the_ordinary_one(programs, monkeypatch):
+def test_rows_of_alternating_fits_compare_with_the_ordinary_network(programs, monkeypatch):
     monkeypatch.setattr(fit, "VARIANTS", fit.VARIANTS[::2])
     rows = fit.run(CPU, clips=2, budget=64, rounds=1, hidden=1)
     for who, (words, _) in zip(fit.VARIANTS, programs, strict=True):

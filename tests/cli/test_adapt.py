@@ -45,7 +45,7 @@ def run(*arguments: object, **options):
     return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False, **options)
 
 
-def test_false_alarms_of_watch_stop_firing(folder, tmp_path):
+def test_marked_alerts_of_watch_do_not_come_again(folder, tmp_path):
     """Watch, mark the first alert, adapt, watch again: the other alerts go on."""
     old = (folder / "run" / "model.pt").read_bytes()
     text = "\n".join(lines_of(simulate_from(folder))) + "\n"
@@ -111,7 +111,7 @@ def simulate_from(folder: Path):
     return PoseTracks.load(folder / "today.npz")
 
 
-def test_a_new_camera(folder, tmp_path):
+def test_adapting_to_a_new_camera_stores_its_windows(folder, tmp_path):
     out = tmp_path / "adapted"
     result = run("adapt", folder / "run", folder / "new.npz", "--out", out)
     assert result.exit_code == 0, result.output
@@ -146,7 +146,7 @@ def test_a_new_camera(folder, tmp_path):
     assert again.exit_code == 2 and "must be a new folder, got an existing run" in again.output
 
 
-def test_refuses_in_one_sentence(folder, tmp_path):
+def test_bad_input_is_one_sentence(folder, tmp_path):
     for arguments, said in (
         (["--normal-events", tmp_path / "none.jsonl"], "none.jsonl does not exist"),
         (["--labels", tmp_path], "--labels must be given with --anomalies, got"),
@@ -172,7 +172,7 @@ def test_refuses_in_one_sentence(folder, tmp_path):
     )
 
 
-def test_the_end_of_an_alert_replaces_its_beginning(tmp_path):
+def test_a_closed_alert_replaces_its_open_line(tmp_path):
     lines = [
         Alert("a", "open", 5, 5, 5, 1, 2.0),
         Alert("b", "open", 5, 6, 7, 1, 2.0),

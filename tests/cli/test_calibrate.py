@@ -41,7 +41,7 @@ def run(*arguments: object):
     return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
 
 
-def test_stores_the_threshold_and_prints_what_it_is_worth(folder):
+def test_stores_the_threshold_and_prints_its_held_out_false_alarms(folder):
     hours = 6 * 96 / 24 / 3600
     result = run("calibrate", folder / "run", folder / "normal.npz", "--false-alarms-per-hour", 450)
     assert result.exit_code == 0, result.output
@@ -65,7 +65,7 @@ def test_stores_the_threshold_and_prints_what_it_is_worth(folder):
     assert printed[0] in shown
 
 
-def test_models_without_an_alarm_say_so(folder, tmp_path):
+def test_info_shows_that_a_model_has_no_alarm_threshold(folder, tmp_path):
     detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
     detector.alarm_ = None
     detector.save(tmp_path / "model.pt")
@@ -82,7 +82,7 @@ def test_models_without_an_alarm_say_so(folder, tmp_path):
         ("test.npz", 450, "test.npz must have normal frames only, got"),
     ],
 )
-def test_refuses_in_one_sentence(data, rate, said, folder):
+def test_bad_input_is_one_sentence(data, rate, said, folder):
     before = (folder / "run" / "model.pt").read_bytes()
     result = run("calibrate", folder / "run", folder / data, "--false-alarms-per-hour", rate)
     assert result.exit_code == 2
@@ -118,7 +118,7 @@ def test_warns_of_the_poses_that_the_run_was_trained_on(folder, tmp_path):
     assert not detector.was_trained_on(simulate_crowd("train", num_clips=1, random_state=1))
 
 
-def test_fps_from_the_command_line(folder):
+def test_the_command_line_sets_the_frame_rate(folder):
     arguments = ("--false-alarms-per-hour", 450, "--fps", 24)
     result = run("calibrate", folder / "run", folder / "no_fps.npz", *arguments)
     assert result.exit_code == 0, result.output

@@ -121,7 +121,7 @@ def test_every_option_is_a_flag():
         assert f"--{name.replace('_', '-')}" in text, name
 
 
-def test_training_leaves_a_run(files):
+def test_training_writes_configuration_model_losses_and_checkpoint(files):
     run_folder = files / "run"
     assert {p.name for p in run_folder.iterdir()} == {
         "config.yaml",
@@ -155,7 +155,7 @@ def test_modes_of_a_network_are_refused_by_runs_without_one(files, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_runs_without_a_network_have_the_modes_of_windows(files, tmp_path):
+def test_runs_without_a_network_have_the_window_modes(files, tmp_path):
     out = tmp_path / "m.json"
     data = (files / "plain", files / "test", "--labels", files / "test_masks")
     good("evaluate", *data, "--out", out, "--no-plots")
@@ -226,7 +226,7 @@ def test_known_labels_become_a_column(files, classes, tmp_path):
     assert [r["label"] for r in table] == ["0", "0", "0", "1"][2:] + ["0", "0", "0", "1"]
 
 
-def test_evaluating_frames(files, tmp_path):
+def test_evaluate_measures_frames(files, tmp_path):
     out = tmp_path / "metrics.json"
     data = (files / "run", files / "test", "--labels", files / "test_masks", "--out", out)
     text = good("evaluate", *data, "--smooth", 3)
@@ -247,11 +247,14 @@ def test_evaluating_frames(files, tmp_path):
     assert set(metrics["auc_by_mode"]) == set(MODES)
     assert metrics["auc"] == metrics["auc_by_mode"][metrics["mode"]]
     assert metrics["auc"] == metrics["auc_people_uncorrected"] == metrics["auc_padded_dropped"]
-    for name in ("metrics_roc.png", "metrics_timelines.png"):
-        assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
+    plots = [tmp_path / name for name in ("metrics_roc.png", "metrics_timelines.png")]
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in plots)
+    assert text.splitlines()[-1] == f"plots:   {plots[0]}, {plots[1]}"
+    help_ = " ".join(good("evaluate", "--help").split())
+    assert all(path.name in help_ for path in plots)
 
 
-def test_clips_without_a_mask_are_told_of(files, tmp_path):
+def test_clips_without_a_mask_are_warned_of(files, tmp_path):
     masks = sorted((files / "test_masks").glob("*.npy"))
     few = tmp_path / "few"
     few.mkdir()
@@ -282,7 +285,7 @@ def test_metrics_come_from_the_scores_that_score_writes(files, tmp_path):
     assert not (tmp_path / "m_roc.png").exists()
 
 
-def test_evaluating_clips(classes, tmp_path):
+def test_evaluate_measures_clips(classes, tmp_path):
     out = tmp_path / "m.json"
     data = (classes / "run", classes / "c.npz", "--split", "test", "--normal", "walk")
     good("evaluate", *data, "--out", out)
@@ -378,7 +381,7 @@ def test_interrupted_run_is_resumable(files, tmp_path):
     assert GEPC.load(folder / "model.pt").budget == 3200
 
 
-def test_wrong_input_is_one_sentence(files, classes, tmp_path):
+def test_bad_input_is_one_sentence(files, classes, tmp_path):
     out, run_folder, test = tmp_path / "o.csv", files / "run", files / "test"
     masks, json_ = files / "test_masks", tmp_path / "m.json"
     cases = {
@@ -563,7 +566,7 @@ def test_wrong_input_is_one_sentence(files, classes, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_former_flags_name_what_to_use_instead(files, tmp_path):
+def test_removed_flags_name_what_replaces_them(files, tmp_path):
     line = refused("train", files / "train", "--out", tmp_path / "r", "--covariance", "diag")
     assert line.endswith("--covariance must not be given: Gaussians have full covariances")
     assert not (tmp_path / "r").exists()
@@ -588,7 +591,7 @@ def test_configuration_files_that_cannot_be_used(files, tmp_path):
 
 
 @pytest.mark.slow
-def test_numbers_without_a_point_are_numbers_in_configuration_files(files, tmp_path):
+def test_configuration_files_take_exponents_without_a_point(files, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("lr: 2e-3\nweight_decay: 1e-6\n")
     good("train", files / "train", "--out", tmp_path / "r", *TINY, "--config", config)
@@ -598,7 +601,7 @@ def test_numbers_without_a_point_are_numbers_in_configuration_files(files, tmp_p
     good("train", files / "train", "--out", tmp_path / "s", "--config", again)
 
 
-def test_a_refused_run_takes_back_its_own_files_only(files, tmp_path):
+def test_a_refused_training_removes_its_own_files_and_no_others(files, tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "config.yaml").write_text("budget: 640\n")
@@ -651,7 +654,7 @@ def test_without_matplotlib_there_are_metrics_and_a_note(files, tmp_path, monkey
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_poses_with_a_bad_file_among_them(files, tmp_path):
+def test_one_bad_file_among_the_poses_is_named(files, tmp_path):
     folder = tmp_path / "poses"
     folder.mkdir()
     for path in (files / "test").iterdir():
@@ -663,7 +666,7 @@ def test_poses_with_a_bad_file_among_them(files, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_runs_model_stands_for_the_run(files, tmp_path):
+def test_the_model_file_of_a_run_stands_for_the_run(files, tmp_path):
     """RUN/model.pt is RUN, as info takes it; a copy of another name is a model without a run."""
     folder = tmp_path / "run"
     shutil.copytree(files / "run", folder)
@@ -710,7 +713,7 @@ def test_refusals_about_classes_name_the_data(classes, tmp_path):
         ("report", run_folder, data, "--out", tmp_path / "r.html"),
         ("calibrate", run_folder, data, "--false-alarms-per-hour", 1),
         ("adapt", run_folder, data, "--out", tmp_path / "new"),
-        ("render", data, "--scores", tmp_path / "s.csv", "--out", tmp_path / "f.gif"),
+        ("render", data, "--scores", data, "--out", tmp_path / "f.gif"),
         ("convert", data, "--out", tmp_path / "c.npz"),
     ):
         said = refused(*words, "--normal", "swim")
@@ -718,7 +721,7 @@ def test_refusals_about_classes_name_the_data(classes, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_corrupt_model(files, tmp_path):
+def test_corrupt_models_are_refused(files, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     content = (files / "run" / "model.pt").read_bytes()
@@ -736,6 +739,8 @@ def test_demo_at_a_small_size(tmp_path, monkeypatch):
     assert "untrained" in text and "mixture on the input" in text
     for kind in ("running", "falling", "jumping", "cycling", "waving", "fighting", "loitering"):
         assert kind in text
+    (why,) = re.findall(r"^loitering and fighting are left out, as a window shows .*$", text, re.M)
+    assert text.index("mixture on the input") < text.index(why) < text.index("by kind of anomaly")
     for name in (
         "scores.csv",
         "metrics.json",

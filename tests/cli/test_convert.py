@@ -41,7 +41,7 @@ def poses(walkers, tmp_path_factory):
     return folder / "coco18.npz"
 
 
-def test_the_ending_of_the_one_file_is_that_of_the_format(walkers, tmp_path):
+def test_the_suffix_of_the_output_must_be_that_of_the_format(walkers, tmp_path):
     walkers.select(clips=[0]).with_(fps=[20]).save(tmp_path / "a.npz")
     before = (tmp_path / "a.npz").read_bytes()
     words = ["convert", str(tmp_path / "a.npz"), "--to", "csv", "--out"]
@@ -58,7 +58,7 @@ def test_the_ending_of_the_one_file_is_that_of_the_format(walkers, tmp_path):
 
 
 @pytest.mark.parametrize("to", WRITABLE)
-def test_there_and_back(to, walkers, tmp_path):
+def test_every_format_is_converted_back_to_the_same_poses(to, walkers, tmp_path):
     """The way of every format: native, the format, native again."""
     poses = tmp_path / "poses.npz"
     poses_for(to, walkers.select(clips=[0, 1])).save(poses)
@@ -83,7 +83,7 @@ def test_there_and_back(to, walkers, tmp_path):
     assert f"format          {to} (" in good("info", there, *joints)
 
 
-def test_frame_labels_that_a_format_has_no_room_for(walkers, tmp_path):
+def test_lost_frame_labels_are_noted(walkers, tmp_path):
     tracks = walkers.select(clips=[0])
     labels = np.zeros(int(tracks.clip_length.sum()), dtype=np.int8)
     tracks.with_(frame_labels=labels).save(tmp_path / "a.npz")
@@ -94,7 +94,7 @@ def test_frame_labels_that_a_format_has_no_room_for(walkers, tmp_path):
     assert "note" not in good(*to, tmp_path / "b.npz")
 
 
-def test_what_cannot_be_written(poses, tmp_path):
+def test_poses_that_a_format_cannot_store_are_refused(poses, tmp_path):
     message = refused(
         *("convert", poses.with_name("coco17.npz"), "--to", "openpose", "--out", tmp_path / "x")
     )
@@ -114,7 +114,7 @@ def test_what_cannot_be_written(poses, tmp_path):
     assert run("convert", poses, "--to", "ntu", "--out", tmp_path / "x")[0] == 2
 
 
-def test_names_of_clips_that_files_cannot_have(poses, tmp_path):
+def test_clip_names_become_file_names_or_are_refused(poses, tmp_path):
     tracks = PoseTracks.load(poses)
     tracks.with_(clip_names=["x/a", "b"]).save(tmp_path / "folders.npz")
     out = ("--to", "openpose", "--out", tmp_path / "out")
@@ -131,7 +131,7 @@ def test_names_of_clips_that_files_cannot_have(poses, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-def test_info_of_another_tools_files(tmp_path):
+def test_info_notes_shares_of_the_image_and_ids_that_jump(tmp_path):
     """Labels of an Ultralytics run: shares of the image, an id that jumps."""
     for frame in range(30):
         x = 0.2 + frame / 1000 if frame < 20 else 0.9
@@ -179,7 +179,7 @@ def test_info_draws_a_pose(poses, tmp_path):
     assert "--picture must be given with poses only, got" in message
 
 
-def test_people_without_ids_can_be_scored_straight_away(tmp_path):
+def test_people_without_ids_get_tracks_that_can_be_scored(tmp_path):
     """COCO results of another tool give tracks that are long enough for windows."""
     rng = np.random.default_rng(0)
     figure = rng.uniform(0, 80, (17, 2))

@@ -81,7 +81,7 @@ def test_a_byte_at_the_very_end_of_poses_changes_nothing(folder, tmp_path):
 @pytest.mark.parametrize("name", ["poses.npz", "a_alphapose_tracked_person.json"])
 @FUZZ
 @given(data=st.data())
-def test_damaged_poses(name, folder, tmp_path, data):
+def test_damaged_poses_are_refused_in_one_sentence(name, folder, tmp_path, data):
     path = tmp_path / name
     path.write_bytes(damaged((folder / name).read_bytes(), data))
     if name.endswith(".npz") and same_poses(path, folder / name):
@@ -97,7 +97,7 @@ def test_damaged_poses(name, folder, tmp_path, data):
 @pytest.mark.slow
 @FUZZ
 @given(data=st.data())
-def test_damaged_models(folder, tmp_path, data):
+def test_damaged_models_are_refused_in_one_sentence(folder, tmp_path, data):
     path = tmp_path / "model.pt"
     path.write_bytes(damaged((folder / "run" / "model.pt").read_bytes(), data))
     poses, out = folder / "poses.npz", tmp_path / "s.csv"
@@ -116,7 +116,7 @@ def test_damaged_models(folder, tmp_path, data):
 @pytest.mark.slow
 @FUZZ
 @given(data=st.data())
-def test_damaged_configurations(folder, tmp_path, data):
+def test_damaged_configurations_are_refused_in_one_sentence(folder, tmp_path, data):
     """A file cut short may still be a configuration: here only what is no text is put in."""
     content = (folder / "run" / "config.yaml").read_bytes()
     at = data.draw(st.integers(0, len(content)))
@@ -130,7 +130,7 @@ def test_damaged_configurations(folder, tmp_path, data):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_damaged_masks(folder, tmp_path):
+def test_damaged_masks_are_refused_in_one_sentence(folder, tmp_path):
     masks, out = tmp_path / "masks", tmp_path / "o.npz"
     masks.mkdir()
     path = masks / f"{PoseTracks.load(folder / 'poses.npz').clip_names[0]}.npy"

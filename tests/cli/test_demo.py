@@ -32,7 +32,7 @@ def finished(tmp_path_factory):
     return folder, demo(folder)
 
 
-def test_a_finished_demo_shows_the_same_again_without_training(finished, monkeypatch):
+def test_a_finished_demo_prints_its_results_without_training(finished, monkeypatch):
     folder, first = finished
     (folder / "poses" / "train").rename(folder.parent / "away")
     monkeypatch.setattr(Run, "train", None)
@@ -41,7 +41,7 @@ def test_a_finished_demo_shows_the_same_again_without_training(finished, monkeyp
     np.testing.assert_array_equal(again.evaluation.scores, first.evaluation.scores)
 
 
-def test_an_interrupted_demo_goes_on_from_its_checkpoint(finished, tmp_path, monkeypatch):
+def test_an_interrupted_demo_resumes_from_its_checkpoint(finished, tmp_path, monkeypatch):
     folder, first = finished
     save = state_file.save
 
@@ -68,7 +68,7 @@ def test_a_demo_interrupted_before_its_first_checkpoint_starts_anew(finished, tm
 
 
 @pytest.mark.slow
-def test_the_default_has_no_checkpoint_to_go_on_from(tmp_path):
+def test_the_default_demo_has_no_checkpoint_and_starts_anew(tmp_path):
     options = Options(lengths=["12", "18"], score_stride=6)
     first = demo(tmp_path, options)
     assert {name: tuple(row) for name, row in first.table.items()} == {
@@ -83,7 +83,7 @@ def test_the_default_has_no_checkpoint_to_go_on_from(tmp_path):
 def test_other_runs_and_other_options_are_refused(finished, tmp_path):
     folder, _ = finished
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    with pytest.raises(InputError, match=r"hidden must be 1 as in .*config.yaml, got 2"):
+    with pytest.raises(InputError, match=r"^hidden must be 1 as in .*config\.yaml, got 2$"):
         demo(folder, Options(**SMALL.to_dict() | {"hidden": 2}))
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     run = Run(tmp_path)

@@ -81,7 +81,7 @@ def test_coarse_from_poses_to_tables(given, tmp_path):
     values = [float(table["gepc"][name]) for name in splits]
     assert len(values) == 3
     assert float(table["gepc"]["few-vs-many mean"]) == pytest.approx(np.mean(values), abs=1e-5)
-    assert "Splits, few-vs-many" in text and "the best unsupervised competitor" in text
+    assert "Splits, few-vs-many" in text and "the best unsupervised baseline" in text
     config = yaml.safe_load((out / "config.yaml").read_text())
     assert set(config["splits"]) == {"upright", "moving", "random_1"}
     assert (config["options"]["budget"], config["options"]["hidden"]) == (64, NETWORK["hidden"])
@@ -99,7 +99,7 @@ def test_coarse_from_poses_to_tables(given, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--budget=converge", "--set=budget=converge"])
-def test_training_to_convergence(given, tmp_path, flag):
+def test_converge_is_a_budget_of_experiments(given, tmp_path, flag):
     given = [one for one in given if one not in ("--budget", 64)]
     names = ["--methods", "nearest_neighbour", "--directions", "few-vs-many"]
     good("coarse", *given, *names, flag)
@@ -107,7 +107,7 @@ def test_training_to_convergence(given, tmp_path, flag):
     assert config["options"]["budget"] is None
 
 
-def test_noise_has_its_curve(given, tmp_path):
+def test_noise_draws_its_curve_of_losses(given, tmp_path):
     text = good("noise", *given, "--methods", "nearest_neighbour", "--seeds", "0,1")
     assert "Loss of AUC" in text
     assert (tmp_path / "out" / "loss.png").exists()
@@ -115,7 +115,7 @@ def test_noise_has_its_curve(given, tmp_path):
 
 
 @pytest.mark.slow
-def test_noise_of_other_shares(given, tmp_path):
+def test_noise_takes_other_shares_and_refuses_impossible_ones(given, tmp_path):
     methods = ("--methods", "nearest_neighbour")
     assert "for a share of 90 %, got" in refused("noise", *given, *methods, "--shares", "0,90")
     assert not (tmp_path / "out").exists()
@@ -124,7 +124,7 @@ def test_noise_of_other_shares(given, tmp_path):
     assert "few-vs-many, noise=30, loss" in text and "noise=20" not in text
 
 
-def test_a_seed_in_the_file_of_options_is_that_of_training(given, files, tmp_path):
+def test_the_seed_of_the_configuration_is_the_training_seed(given, files, tmp_path):
     network = yaml.safe_load((files / "tiny.yaml").read_text())
     (tmp_path / "seeded.yaml").write_text(yaml.safe_dump({**network, "seed": 7}))
     names = ["--methods", "nearest_neighbour", "--directions", "few-vs-many"]
@@ -177,12 +177,12 @@ def test_streams_and_fine_on_real_data(real_data, tmp_path):
     assert float(row["AUC mean"]) > 0.7 and float(row["AUC smoothed mean"]) > 0.7
 
 
-def test_numbers_of_set_are_written_as_in_a_file(given, tmp_path):
+def test_set_takes_numbers_as_a_configuration_file_does(given, tmp_path):
     good("coarse", *given, "--methods", "nearest_neighbour", "--set", "lr=1e-3")
     assert yaml.safe_load((tmp_path / "out" / "config.yaml").read_text())["options"]["lr"] == 0.001
 
 
-def test_interrupted_it_says_how_to_go_on(given, monkeypatch, tmp_path):
+def test_an_interrupted_experiment_tells_how_to_resume(given, monkeypatch, tmp_path):
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -200,7 +200,7 @@ def test_interrupted_it_says_how_to_go_on(given, monkeypatch, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0, 1, 5])
-def test_workers_end_with_the_command(seconds, given, tmp_path):
+def test_ctrl_c_ends_the_workers_too(seconds, given, tmp_path):
     """Ctrl-C with two jobs: exit code 130, and cells that are whole."""
     arguments = [*given, "--methods", "gepc", "--budget", 10_000_000, "--jobs", 2]
     command = [sys.executable, "-m", "gepc_geo", "experiment", "coarse", *map(str, arguments)]
@@ -275,12 +275,14 @@ def test_workers_end_with_the_command(seconds, given, tmp_path):
         ),
     ],
 )
-def test_what_it_refuses(arguments, message, given, tmp_path):
+def test_bad_arguments_are_refused_before_anything_is_written(arguments, message, given, tmp_path):
     assert message in refused("coarse", *given, *arguments)
     assert not (tmp_path / "out").exists()
 
 
-def test_data_without_halves_and_data_that_is_missing(files, given, actions, tmp_path, monkeypatch):
+def test_data_without_halves_and_missing_data_are_refused(
+    files, given, actions, tmp_path, monkeypatch
+):
     actions.with_(clip_split=None).save(tmp_path / "whole.npz")
     line = refused("coarse", *given, "--dataset", tmp_path / "whole.npz")
     wanted = "the data must have clips of splits train and test"
@@ -306,7 +308,7 @@ def test_data_without_halves_and_data_that_is_missing(files, given, actions, tmp
     assert not (tmp_path / "out").exists()
 
 
-def test_help_lists_the_methods_that_are_taken(given):
+def test_help_lists_the_methods_of_each_experiment(given):
     listed = {}
     for name in ("coarse", "fine", "streams", "noise"):
         text = " ".join(good(name, "--help").split())

@@ -75,7 +75,9 @@ def content(folder: Path) -> dict[Path, bytes]:
         (1_000_000, "export run --format torch --out new.pt2", "new.pt2"),
     ],
 )
-def test_commands_refuse_and_leave_nothing(folder, monkeypatch, room, command, written):
+def test_commands_on_a_full_disk_end_in_one_sentence_and_leave_no_file(
+    folder, monkeypatch, room, command, written
+):
     for extra, modules in (
         ("report", ["plotly"]),
         ("info", ["matplotlib"]),
@@ -98,7 +100,7 @@ def test_commands_refuse_and_leave_nothing(folder, monkeypatch, room, command, w
     assert not (folder / "new").exists()
 
 
-def test_training_goes_on_when_there_is_room_again(folder, tmp_path):
+def test_training_resumes_when_the_disk_has_room_again(folder, tmp_path):
     words = ["train", str(folder / "train.npz"), "--out", str(tmp_path / "new"), *FLAGS]
     with full_disk(300_000):
         result = CliRunner().invoke(main, words, catch_exceptions=False)
@@ -124,7 +126,7 @@ def test_an_adaptation_is_not_saved_without_its_record(folder, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
-def test_saving_in_python(folder, tmp_path):
+def test_saving_on_a_full_disk_keeps_the_old_model(folder, tmp_path):
     detector = GEPC.load(folder / "run" / "model.pt")
     path = tmp_path / "model.pt"
     path.write_text("old")

@@ -50,6 +50,32 @@ def test_help_of_every_command_imports_nothing_heavy():
     assert found == {words: [] for words in found}
 
 
+def test_paths_that_do_not_exist_are_refused_without_anything_heavy():
+    paths = {
+        "score": ["none", "none", "--out", "s.csv"],
+        "train": ["none", "--out", "run"],
+        "info": ["none"],
+        "evaluate": [".", ".", "--labels", "none", "--out", "m.json"],
+        "render": [".", "--scores", "none", "--out", "v.gif"],
+        "merge": ["none", "--out", "s.csv"],
+        "watch": ["none"],
+    }
+    code = f"""
+import sys
+from click.testing import CliRunner
+from gepc_geo.cli import main
+
+for name, words in {paths}.items():
+    result = CliRunner().invoke(main, [name, *words])
+    assert result.exit_code == 2, name
+    assert result.output.startswith("Error: none does not exist"), result.output
+    assert result.output.count("\\n") == 1, result.output
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_list_has_every_command():
     assert set(COMMANDS) == {module.name for module in pkgutil.iter_modules(commands.__path__)}
     text = CliRunner().invoke(main, ["--help"]).output

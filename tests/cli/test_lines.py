@@ -48,8 +48,8 @@ def test_lines_come_in_order_however_slowly_they_are_read(pipe):
     assert b"".join(taken).decode().splitlines() == expected
 
 
-def test_what_nobody_reads_is_counted_and_waited_for_in_vain(monkeypatch, pipe):
-    monkeypatch.setattr(lines, "_PATIENCE", 0.2)
+def test_unread_lines_are_counted_after_a_limited_wait(monkeypatch, pipe):
+    monkeypatch.setattr(lines, "PATIENCE", 0.2)
     reader, stream = pipe
     writer = LineWriter(stream, 5)
     # One that fills the pipe, and is being written for ever, and four that wait.
@@ -63,7 +63,7 @@ def test_what_nobody_reads_is_counted_and_waited_for_in_vain(monkeypatch, pipe):
     writer._thread.join()
 
 
-def test_a_pipe_that_does_not_wait_is_waited_for(pipe):
+def test_lines_to_a_full_non_blocking_pipe_are_written_later(pipe):
     reader, stream = pipe
     os.set_blocking(stream.fileno(), False)
     writer = LineWriter(stream, 10)
@@ -79,7 +79,7 @@ def test_a_pipe_that_does_not_wait_is_waited_for(pipe):
     assert text == [line + "\n"]
 
 
-def test_a_reader_that_is_gone_is_noticed(pipe):
+def test_a_closed_reader_is_noticed(pipe):
     reader, stream = pipe
     os.close(reader)
     writer = LineWriter(stream, 2)
@@ -89,7 +89,7 @@ def test_a_reader_that_is_gone_is_noticed(pipe):
     assert writer.finish() == 0 and writer.gone
 
 
-def test_warnings_of_a_kind_come_every_ten_seconds(monkeypatch):
+def test_warnings_of_one_kind_come_at_most_every_ten_seconds(monkeypatch):
     times = iter([0.0, 1.0, 2.0, 9.9, 10.0])
     monkeypatch.setattr(lines.time, "monotonic", lambda: next(times))
     stream = io.StringIO()
@@ -104,7 +104,7 @@ def test_warnings_of_a_kind_come_every_ten_seconds(monkeypatch):
 
 
 def test_lost_warnings_are_counted(monkeypatch, pipe):
-    monkeypatch.setattr(lines, "_WARNINGS", 3)
+    monkeypatch.setattr(lines, "MOST_WARNINGS", 3)
     reader, stream = pipe
     log = Log(stream)
     log.warn("x" * 200_000)

@@ -73,7 +73,7 @@ def parts_of(files: Path, folder: Path, count: int, *options: object) -> list[Pa
         (12, ("--level", "frame", "--smooth", 3)),
     ],
 )
-def test_merged_shards_are_the_file_of_one_command(files, tmp_path, count, options):
+def test_merged_parts_equal_the_file_of_one_command(files, tmp_path, count, options):
     paths = parts_of(files, tmp_path, count, *options)
     for suffix in ("csv", "npz"):
         whole, merged = tmp_path / f"whole.{suffix}", tmp_path / f"merged.{suffix}"
@@ -95,7 +95,7 @@ def test_parts_are_whole_clips_in_order(files, tmp_path):
     ]
 
 
-def test_parts_that_do_not_fit_together_are_refused(files, tmp_path, walkers):
+def test_parts_of_different_tables_are_refused(files, tmp_path, walkers):
     one, two, three = parts_of(files, tmp_path, 3)
     out = tmp_path / "o.csv"
     data = (files / "run", files / "c.npz", "--device", "cpu")
@@ -131,7 +131,7 @@ def test_parts_that_do_not_fit_together_are_refused(files, tmp_path, walkers):
     assert not out.exists()
 
 
-def test_files_that_are_no_parts_are_refused(files, tmp_path):
+def test_files_that_are_not_parts_are_refused(files, tmp_path):
     (one,) = parts_of(files, tmp_path, 1)
     out = tmp_path / "o.npz"
     kind = "must be a part of a score table"

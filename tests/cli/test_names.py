@@ -60,14 +60,14 @@ def clips(path: Path) -> list[str]:
 NAMES = ["caf\\xe9", "café", "fighting_00"]
 
 
-def test_names_become_text():
+def test_names_that_are_not_text_are_printed_with_escapes():
     assert as_text("plain é") == "plain é"
     assert as_text(os.fsdecode(LATIN)) == "caf\\xe9"
     assert as_text("caf\udcc3\udca9") == "café"
     assert as_text("half \ud800") == "half \\ud800"
 
 
-def test_tables_hold_escapes(folder, tmp_path):
+def test_score_tables_hold_names_with_escapes(folder, tmp_path):
     run, poses = folder / "run", folder / "test"
     said = good("score", run, poses, "--out", folder / "s.csv")
     assert said == f"144 rows (frame level) in {as_text(str(folder))}/s.csv\n"
@@ -91,7 +91,7 @@ def test_clips_are_found_again_by_their_names(folder):
         (folder / "film.gif").unlink()
 
 
-def test_everything_else_that_is_written(folder):
+def test_evaluate_info_and_report_write_names_with_escapes(folder):
     poses, masks = folder / "test", folder / "test_masks"
     out = folder / "metrics.json"
     good("evaluate", folder / "run", poses, "--labels", masks, "--out", out)
@@ -104,7 +104,7 @@ def test_everything_else_that_is_written(folder):
     assert '"caf\\udce9"' in (folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_run_in_such_a_folder(folder):
+def test_a_run_in_a_folder_with_such_a_name_resumes_and_finds_its_poses(folder):
     flags = [f"--{name.replace('_', '-')}" for name in TRAINED if name != "holdout"]
     values = [
         ",".join(map(str, value)) if isinstance(value, list) else value
@@ -136,7 +136,7 @@ def test_files_that_cannot_hold_such_names_are_refused(folder, form):
     assert not out.exists()
 
 
-def test_a_locale_without_letters(folder):
+def test_an_ascii_locale_changes_no_table_and_no_path(folder):
     """As in a container without locales: the same table, names and paths printed as they are."""
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "OMP_NUM_THREADS": "1"}
     target = folder.parent / "é"
@@ -163,12 +163,14 @@ def test_a_destination_that_the_locale_has_no_name_for_is_refused(tmp_path, monk
 
     monkeypatch.setattr(os, "fsencode", ascii_only)
     check_destination(tmp_path / "caf\udce9.csv")
-    with pytest.raises(InputError, match="could not write .*: the name needs a UTF-8 locale"):
+    with pytest.raises(
+        InputError, match=r"^could not write .*café\.csv: the name needs a UTF-8 locale$"
+    ):
         write_table({"clip": np.array(["a"])}, tmp_path / "café.csv")
     assert not list(tmp_path.iterdir())
 
 
-def test_live_warnings_hold_any_text(tmp_path):
+def test_live_warnings_print_any_camera_name(tmp_path):
     with (tmp_path / "log").open("w", encoding="utf-8") as stream:
         log = Log(stream)
         log.warn("camera \udce9")

@@ -71,7 +71,7 @@ def test_the_published_method_takes_poses_of_every_kind(name, scale, warning, fi
     assert again.exit_code == 0, again.output
 
 
-def test_what_is_asked_for_is_not_overridden(files, tmp_path):
+def test_presets_do_not_override_a_given_scale(files, tmp_path):
     result = train(files / "solid.npz", tmp_path / "run", *FLAGS, "--scale", "rms")
     assert result.exit_code == 0, result.output
     assert "must have an image size" not in result.stderr
@@ -85,7 +85,7 @@ def test_what_is_asked_for_is_not_overridden(files, tmp_path):
     assert "must have an image size for scale 'image', got none" in result.stderr
 
 
-def test_few_windows_are_refused_with_what_fits(files, tmp_path):
+def test_too_few_windows_are_refused_with_the_largest_numbers_that_fit(files, tmp_path):
     result = train(files / "few.npz", tmp_path / "run", "--stride", 12)
     assert result.exit_code == 2
     message = "clusters and components must be at most "

@@ -45,7 +45,7 @@ def files(tmp_path_factory, walkers) -> Path:
     return folder
 
 
-def test_a_page_with_the_runs_own_training_poses(files, tmp_path):
+def test_the_report_finds_the_training_poses_of_the_run(files, tmp_path):
     page = tmp_path / "page.html"
     result = run("report", files / "run", files / "test.npz", "--out", page, "--mode", "max")
     assert result.exit_code == 0, result.output
@@ -57,7 +57,7 @@ def test_a_page_with_the_runs_own_training_poses(files, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_lost_training_poses_are_said_to_be_lost(files, tmp_path):
+def test_missing_training_poses_are_noted_in_the_report(files, tmp_path):
     run_folder, page = tmp_path / "moved", tmp_path / "page.html"
     run_folder.mkdir()
     (run_folder / "model.pt").write_bytes((files / "run" / "model.pt").read_bytes())
@@ -78,13 +78,14 @@ def test_lost_training_poses_are_said_to_be_lost(files, tmp_path):
         (["--out", "page.html", "--train", "nowhere"], "nowhere does not exist"),
         (["--out", "page.html", "--smooth", "-1"], "smooth must be 0 or more frames, got -1.0"),
         (
-            ["--out", "page.html", "--labels", "masks", "--normal", "a"],
-            "only one of --labels (of frames) and --normal (of clips) must be given, "
-            "got masks and a",
+            ["--out", "page.html", "--labels", ".", "--normal", "a"],
+            "only one of --labels (of frames) and --normal (of clips) must be given, got . and a",
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused(files, tmp_path, monkeypatch, arguments, message):
+def test_bad_arguments_are_refused_before_anything_is_written(
+    files, tmp_path, monkeypatch, arguments, message
+):
     monkeypatch.chdir(tmp_path)
     result = run("report", files / "run", files / "test.npz", *arguments)
     assert result.exit_code == 2 and message in result.output

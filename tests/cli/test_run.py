@@ -48,7 +48,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
         Run(tmp_path / "run").start(resume=False)
 
 
-def test_forgetting_takes_back_what_began_here_and_nothing_else(tmp_path):
+def test_forget_removes_the_files_of_this_start_and_no_others(tmp_path):
     for folder in (tmp_path / "new", tmp_path / "old"):
         (tmp_path / "old").mkdir(exist_ok=True)
         run = begun(folder)
@@ -64,11 +64,13 @@ def test_forgetting_takes_back_what_began_here_and_nothing_else(tmp_path):
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["notes.txt"]
 
 
-def test_forgetting_leaves_runs_that_can_go_on(tmp_path, walkers):
+def test_forget_keeps_runs_that_can_be_resumed(tmp_path, walkers):
     run = begun(tmp_path / "run")
     other = Run(tmp_path / "run")
     other.start(resume=True)
-    with pytest.raises(InputError, match="clusters must be at most .*, got 99999"):
+    with pytest.raises(
+        InputError, match="clusters must be at most 677, the number of training windows, got 99999"
+    ):
         other.train(walkers, Options(**SMALL | {"clusters": 99999}), resume=True, quiet=True)
     assert run.config.exists()
     run.checkpoint.write_text("")
@@ -82,16 +84,20 @@ def test_resuming_compares_options_and_data(tmp_path):
     assert Run(tmp_path).start(resume=True)["data"]["split"] == "train"
     run.check_resumed(Options(**SMALL), {"split": "train", "normal": ["walk"]})
     for options, data, message in (
-        ({"lr": 0.5}, {}, r"lr must be 0.001 as in .*config.yaml, got 0.5"),
-        ({}, {"split": None}, "split must be 'train' as in .*, got None"),
-        ({}, {"normal": ["run"]}, r"normal must be \['walk'\] as in .*, got \['run'\]"),
+        ({"lr": 0.5}, {}, r"^lr must be 0\.001 as in .*config\.yaml, got 0\.5$"),
+        ({}, {"split": None}, r"^split must be 'train' as in .*config\.yaml, got None$"),
+        (
+            {},
+            {"normal": ["run"]},
+            r"^normal must be \['walk'\] as in .*config\.yaml, got \['run'\]$",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             run.check_resumed(Options(**SMALL | options), data)
     assert run.config.read_text() == content
 
 
-def test_a_run_without_a_checkpoint_is_resumed_too(tmp_path, walkers):
+def test_a_run_without_a_network_is_resumed_from_its_beginning(tmp_path, walkers):
     """Without a network there is none; what began is not finished before its model is there."""
     options = Options(lengths=["12", "20"], score_stride=4)
     run = Run(tmp_path)
@@ -118,17 +124,20 @@ def test_a_run_without_a_checkpoint_is_resumed_too(tmp_path, walkers):
         ({"data": {}}, "must be a run's configuration with options by name, got None"),
         ({"options": {}}, "must be a run's configuration with data by name, got None"),
         ({"options": 3, "data": {}}, "must be a run's configuration with options by name, got 3"),
-        ({"options": {"ln": 3}, "data": {}}, "must have only the options lengths, .*, got 'ln'"),
+        (
+            {"options": {"ln": 3}, "data": {}},
+            f"must have only the options {', '.join(Options().written())}, got 'ln'",
+        ),
         ([], "must be a run's configuration with values by name, got a list"),
     ],
 )
-def test_configurations_that_are_none(content, message, tmp_path):
+def test_files_that_are_not_configurations_are_refused(content, message, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=f"config.yaml {message}"):
         Run(tmp_path).start(resume=True)
 
 
-def test_auto_precision_is_what_the_run_began_with(tmp_path, monkeypatch):
+def test_a_resumed_run_keeps_the_precision_that_auto_chose(tmp_path, monkeypatch):
     """So that the very command that began a run goes on with it, on whatever machine."""
     run, cpu = Run(tmp_path), torch.device("cpu")
     monkeypatch.setattr("gepc_geo.training.precision.native_bf16", lambda device: True)

@@ -26,7 +26,7 @@ def test_a_command_takes_half_of_the_cores(
     cores: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(computing, "_cores", lambda: cores)
+    monkeypatch.setattr(computing, "num_cores", lambda: cores)
     # The second command of a process takes no fewer.
     for _ in range(2):
         CliRunner().invoke(main, ["bench", "--out", "nowhere"])
@@ -34,7 +34,7 @@ def test_a_command_takes_half_of_the_cores(
         assert {one["num_threads"] for one in threadpool_info()} <= set(range(1, expected + 1))
 
 
-def test_a_command_that_computes_keeps_memory_and_only_such_a_one(
+def test_only_commands_that_compute_keep_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kept: list[str] = []
@@ -46,7 +46,7 @@ def test_a_command_that_computes_keeps_memory_and_only_such_a_one(
     assert kept == ["kept"]
 
 
-def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_omp_num_threads_sets_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     torch.set_num_threads(3)
     CliRunner().invoke(main, ["bench", "--out", "nowhere"])

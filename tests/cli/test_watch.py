@@ -133,7 +133,7 @@ def test_alerts_are_the_same_however_many_lines_are_scored_together(folder, monk
     lines = [one for pair in zip(jumping("a", 20), jumping("b", 20), strict=True) for one in pair]
     found = []
     for together in (1, 64):
-        monkeypatch.setattr(watch_module, "_BATCH", together)
+        monkeypatch.setattr(watch_module, "BATCH", together)
         alerts = alerts_of(watch(folder, "\n".join(lines)).stdout)
         found.append(
             [
@@ -146,20 +146,20 @@ def test_alerts_are_the_same_however_many_lines_are_scored_together(folder, monk
     assert found[0] == found[1] and len(found[0]) == 4
 
 
-def test_dropped_frames_are_said_when_they_come(folder):
+def test_dropped_frames_are_warned_of_when_they_come(folder):
     lines = jumping("gate", 2)
     result = watch(folder, "\n".join([*lines, lines[1], lines[0]]))
     assert result.stderr.splitlines()[1:] == [
         "warning: duplicate: 2 person-frames so far, the last in frame 0 of camera 'gate'",
         "warning: duplicate: 2 person-frames",
     ]
-    assert set(watch_module._UNITS) == set(REASONS)
+    assert set(watch_module.UNITS) == set(REASONS)
 
 
 @pytest.mark.parametrize(
     ("given", "said"), [([], "(as in training)"), (["--fps", "24"], "(--fps)")]
 )
-def test_the_threshold_it_took_is_said_first(given, said, folder):
+def test_the_first_line_is_a_note_of_threshold_and_frame_rate(given, said, folder):
     from gepc_geo import GEPC
 
     alarm = GEPC.load(folder / "run" / "model.pt", device="cpu").alarm_
@@ -189,7 +189,7 @@ def test_ids_and_numbers_are_read_as_in_files(folder):
         assert told == [f"{said} so far, the last in frame 19 of camera 'gate'", said]
 
 
-def test_somebody_twice_and_joints_at_the_origin_are_read_as_in_files(folder):
+def test_duplicate_people_and_joints_at_the_origin_are_read_as_in_files(folder):
     """The better pose counts, whichever comes first; an id of -1 is none."""
     plain = jumping("gate", 20)
     expected = watch(folder, "\n".join(plain))
@@ -205,7 +205,7 @@ def test_somebody_twice_and_joints_at_the_origin_are_read_as_in_files(folder):
     assert "warning: duplicate: 20 person-frames" in result.stderr.splitlines()
 
 
-def test_a_file_that_is_no_stream_is_refused(folder):
+def test_a_file_that_is_not_a_stream_is_refused(folder):
     """The first broken lines are told of, the others counted."""
     result = watch(folder, "frame,x,y\n" * 1000)
     assert result.exit_code == 2
@@ -220,13 +220,13 @@ def test_a_file_that_is_no_stream_is_refused(folder):
     assert "warning: 27 lines are ignored" in good.stderr.splitlines()
 
 
-def test_a_byte_order_mark_before_the_first_line(folder):
+def test_a_byte_order_mark_before_the_first_line_is_skipped(folder):
     plain = "\n".join(jumping("gate", 20))
     marked = watch(folder, "\ufeff" + plain)
     assert marked.stdout == watch(folder, plain).stdout and "warning" not in marked.stderr
 
 
-def test_broken_lines_are_told_of_in_words_of_json(folder):
+def test_warnings_of_broken_lines_use_words_of_json(folder):
     """No word of Python's or NumPy's types."""
     person = {"id": 1, "keypoints": [[1, 2, 1]] * 17}
     lines = [
@@ -258,7 +258,7 @@ def test_silent_cameras_are_closed(folder, monkeypatch):
     """A clock that goes on by four minutes with every line."""
     clock = itertools.count(0, 240)
     monkeypatch.setattr(watch_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    monkeypatch.setattr(watch_module, "_BATCH", 1)
+    monkeypatch.setattr(watch_module, "BATCH", 1)
     closed = []
 
     class Scorer(OnlineScorer):
@@ -273,13 +273,13 @@ def test_silent_cameras_are_closed(folder, monkeypatch):
     assert [alert.state for alert in alerts_of(result.stdout)] == ["open", "closed"]
 
 
-def test_lines_that_come_too_fast_are_said(monkeypatch, capsys):
-    monkeypatch.setattr(watch_module, "_LINES", 2)
-    monkeypatch.setattr(watch_module, "_BATCH", 1)
+def test_a_full_queue_of_lines_is_warned_of(monkeypatch, capsys):
+    monkeypatch.setattr(watch_module, "LINES", 2)
+    monkeypatch.setattr(watch_module, "BATCH", 1)
     stream = io.TextIOWrapper(io.BytesIO(b"{}\n" * 100))
     taken = []
     log = Log(sys.stderr)
-    for batch in watch_module._batches(stream, log, watch_module._Stop()):
+    for batch in watch_module.line_batches(stream, log, watch_module.Stop()):
         taken += batch
         time.sleep(0.01)
     log.finish()
@@ -287,10 +287,10 @@ def test_lines_that_come_too_fast_are_said(monkeypatch, capsys):
     assert capsys.readouterr().err == ("warning: 2 lines wait: the input is faster than scoring\n")
 
 
-def test_the_first_request_to_end_waits_for_what_is_being_scored_the_second_does_not():
+def test_the_first_sigterm_lets_scoring_finish_and_the_second_does_not():
     before = signal.getsignal(signal.SIGTERM)
     done = []
-    with watch_module._Stop() as stop:
+    with watch_module.Stop() as stop:
         with stop.interruptible():
             done.append("waited")
         os.kill(os.getpid(), signal.SIGTERM)
@@ -302,7 +302,7 @@ def test_the_first_request_to_end_waits_for_what_is_being_scored_the_second_does
     assert done == ["waited", "scored"] and signal.getsignal(signal.SIGTERM) == before
     with (
         pytest.raises(KeyboardInterrupt),
-        watch_module._Stop() as stop,
+        watch_module.Stop() as stop,
         stop.interruptible(),
     ):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -327,7 +327,7 @@ def test_missing_joints_may_be_null(folder):
         scorer.check(watch_module.parse_frame(json.dumps(values), detector))
 
 
-def test_without_calibration_a_threshold_is_taken_and_said(folder, tmp_path):
+def test_without_calibration_the_default_threshold_is_used_and_noted(folder, tmp_path):
     from gepc_geo import GEPC
 
     detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
@@ -389,7 +389,7 @@ def test_ctrl_c_closes_open_alerts(folder):
 
 
 @pytest.mark.slow
-def test_a_consumer_that_does_not_read_holds_nothing_up(folder):
+def test_a_consumer_that_does_not_read_alerts_does_not_stop_scoring(folder):
     """More alerts than a pipe holds: all frames are taken; the alerts are there when it reads."""
     process = start(folder)
     rng = np.random.default_rng(0)
@@ -410,7 +410,7 @@ def test_a_consumer_that_does_not_read_holds_nothing_up(folder):
 
 
 @pytest.mark.slow
-def test_warnings_that_nobody_reads_hold_nothing_up(folder):
+def test_unread_warnings_do_not_stop_alerts(folder):
     """More of them than a pipe holds: alerts come all the same."""
     process = start(folder)
     broken = "\n".join(["nonsense"] * 3000)
@@ -424,7 +424,7 @@ def test_warnings_that_nobody_reads_hold_nothing_up(folder):
 
 
 @pytest.mark.slow
-def test_whoever_does_not_take_warnings_does_not_end_it_but_sigterm_does(folder):
+def test_a_closed_standard_error_does_not_end_watch_but_sigterm_does(folder):
     process = start(folder)
     process.stderr.close()
     process.stderr = None
@@ -437,13 +437,13 @@ def test_whoever_does_not_take_warnings_does_not_end_it_but_sigterm_does(folder)
     assert [one.state for one in alerts_of(opened + out.decode())] == ["open", "closed"]
 
 
-def test_another_frame_rate_than_in_training_is_said(folder):
+def test_another_frame_rate_than_in_training_is_warned_of(folder):
     _, told = watch(folder, "", "--fps", "5").stderr.splitlines()
     assert told == "warning: the poses have 5 frames a second, training had 24"
 
 
 @pytest.mark.slow
-def test_a_consumer_that_is_gone_ends_it(folder):
+def test_a_closed_standard_output_ends_watch(folder):
     process = start(folder)
     process.stdout.close()
     text = "\n".join(lines_of(crowd())) + "\n"
@@ -455,7 +455,7 @@ def test_a_consumer_that_is_gone_ends_it(folder):
     assert "standard output was closed" in err and "Traceback" not in err
 
 
-def test_lines_of_the_help_are_lines_it_takes(folder):
+def test_the_help_shows_all_keys_of_frames_and_alerts(folder):
     """The format that the help shows has the keys that are read and written."""
     text = CliRunner().invoke(main, ["watch", "--help"]).output
     for key in json.loads(Alert("a", "open", 0, 0, 0, 0, 0.0).to_json()):

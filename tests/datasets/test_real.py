@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from gepc_geo.datasets import NWUCLA, PennAction, ShanghaiTech
 from gepc_geo.errors import InputError
 
 
-def test_penn_action(real_data):
+def test_penn_action_has_all_clips_splits_and_classes(real_data):
     tracks = PennAction(real_data("penn_action")).tracks()
     assert (tracks.num_clips, tracks.num_frames) == (2326, 163_841)
     assert [tracks.clip_split.count(split) for split in ("train", "test")] == [1258, 1068]
@@ -19,14 +21,14 @@ def test_penn_action(real_data):
     assert (np.abs(seen).max(1) >= 2).all(), "placeholders are no positions"
 
 
-def test_nw_ucla(real_data):
+def test_nw_ucla_has_all_clips_splits_and_classes(real_data):
     tracks = NWUCLA(real_data("nw_ucla")).tracks()
     assert (tracks.num_clips, tracks.num_frames) == (1484, 58_534)
     assert [tracks.clip_split.count(split) for split in ("train", "test")] == [1020, 464]
     assert set(tracks.clip_label) == {"1", "2", "3", "4", "5", "6", "8", "9", "11", "12"}
 
 
-def test_shanghaitech(real_data):
+def test_shanghaitech_has_all_clips_people_and_frame_labels(real_data):
     data = ShanghaiTech(real_data("shanghaitech_boxes"))
     train, test = data.tracks("train"), data.tracks("test")
     assert (train.num_clips, train.num_frames, train.num_tracks) == (330, 825_982, 5646)
@@ -46,16 +48,36 @@ def test_shanghaitech(real_data):
         data.tracks("val")
 
 
-@pytest.mark.parametrize("kind", [PennAction, NWUCLA, ShanghaiTech])
-def test_missing_files_say_where_they_come_from(kind, tmp_path):
-    missing = r"none does not exist: put the \.\w+ files of .* into "
-    with pytest.raises(InputError, match=missing):
-        kind(tmp_path / "none")
-    with pytest.raises(InputError, match=r"does not exist: put the \.\w+ files of .* into"):
-        kind(tmp_path)
-    for name in ("labels", "all_sqe", "train_txt"):
-        (tmp_path / name).mkdir()
-    with pytest.raises(
-        InputError, match=r"must have the \.\w+ files of .*, got none: put them into"
-    ):
+@pytest.mark.parametrize(
+    ("kind", "name", "files"),
+    [
+        (
+            PennAction,
+            "labels",
+            ".mat files of Penn Action (the archive Penn_Action.tar.gz from Weiyu Zhang's page at "
+            "the University of Pennsylvania)",
+        ),
+        (
+            NWUCLA,
+            "all_sqe",
+            ".json files of Northwestern-UCLA Multiview Action 3D (the skeletons as JSON, all_sqe, "
+            "as skeleton action recognition projects such as CTR-GCN link them)",
+        ),
+        (
+            ShanghaiTech,
+            "train_txt",
+            ".txt files of ShanghaiTech Campus person box tracks (published with trajectory-based "
+            "anomaly detection, arXiv 2207.02279) and the official frame masks (ShanghaiTech "
+            "Campus data set)",
+        ),
+    ],
+)
+def test_missing_files_say_where_they_come_from(kind, name, files, tmp_path):
+    for root, missing in ((tmp_path / "none", tmp_path / "none"), (tmp_path, tmp_path / name)):
+        message = f"{missing} does not exist: put the {files} into {root / name}"
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+            kind(root)
+    (tmp_path / name).mkdir()
+    message = f"{tmp_path / name} must have the {files}, got none: put them into {tmp_path / name}"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         kind(tmp_path)

@@ -110,7 +110,7 @@ def test_people_look_smaller_farther_away(test_crowd):
     assert np.corrcoef(feet, size)[0, 1] > 0.6
 
 
-def test_what_goes_wrong_in_tracking_is_there(test_crowd):
+def test_the_crowd_has_missing_joints_and_gaps_in_tracks(test_crowd):
     assert 0.02 < (test_crowd.confidence == 0).mean() < 0.25
     same = (np.diff(test_crowd.clip) == 0) & (np.diff(test_crowd.track) == 0)
     gap = np.diff(test_crowd.frame)[same] - 1
@@ -118,7 +118,7 @@ def test_what_goes_wrong_in_tracking_is_there(test_crowd):
     assert (test_crowd.keypoints[test_crowd.confidence == 0] == 0).all()
 
 
-def test_every_kind_is_there_and_labelled(test_crowd):
+def test_every_kind_of_anomaly_has_clips_and_frame_labels(test_crowd):
     labels = test_crowd.frame_labels.reshape(test_crowd.num_clips, -1)
     for kind in KINDS:
         clips = [i for i, label in enumerate(test_crowd.clip_label) if label == kind]
@@ -135,7 +135,7 @@ def test_training_clips_are_all_normal():
     assert set(tracks.clip_label) == {"normal"}
 
 
-def test_people_are_sometimes_short_and_jumpers_leave_the_ground():
+def test_a_lifted_body_is_above_the_ground():
     still = Motion.still(2)
     still.lift[1] = 0.3
     body = joints_3d(still, 1.2)
@@ -161,7 +161,7 @@ def test_written_crowd_goes_through_the_reader(tmp_path):
     assert read(tmp_path / "train").num_clips == 2
 
 
-def test_arguments_that_make_no_crowd():
+def test_arguments_of_no_crowd_are_refused():
     for arguments in ({"split": "val"}, {"num_clips": 0}, {"frames_per_clip": 3}):
         with pytest.raises(InputError):
             simulate_crowd(**arguments)

@@ -22,14 +22,14 @@ from gepc_geo.windows.pipeline import InputPipeline, Inputs
 NAMES = ["velocity x", "velocity y", "log speed", "growth"]
 
 
-STEPS = alterations_module._STEPS
+STEPS = alterations_module.STEPS
 
 
 @pytest.fixture(scope="module", autouse=True)
 def in_full(quick_classifiers) -> Iterator[None]:
     """Classifiers train as long as outside of tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(alterations_module, "_STEPS", STEPS)
+        patch.setattr(alterations_module, "STEPS", STEPS)
         yield
 
 
@@ -52,7 +52,7 @@ def unscaled(pipeline: InputPipeline, inputs: Inputs) -> tuple[torch.Tensor, tor
     )
 
 
-def test_the_first_copy_is_the_window_read_backwards(pipeline, walkers):
+def test_the_first_copy_is_the_window_reversed_in_time(pipeline, walkers):
     batch = batch_of(pipeline, walkers)
     backwards = copy.copy(batch)
     backwards.x = batch.x.flip(1)
@@ -103,7 +103,7 @@ def told() -> tuple[AlterationClassifier, torch.Tensor]:
     return AlterationClassifier(3).fit(one_way(240, 0), person), person
 
 
-def test_the_score_is_that_of_its_definition(told):
+def test_the_score_equals_its_definition(told):
     """In NumPy, float64."""
     points = one_way(9, 1)
     state = {name: value.double().numpy() for name, value in told[0].state_dict().items()}
@@ -118,7 +118,7 @@ def test_the_score_is_that_of_its_definition(told):
     np.testing.assert_allclose(told[0](points).numpy(), scores.mean(0), rtol=1e-4, atol=1e-5)
 
 
-def test_what_was_never_seen_is_told_less_well(told):
+def test_unseen_behaviour_scores_higher(told):
     """Reversed or slow rows, which look like the copies."""
     usual = told[0](one_way(200, 1))
     for altered in (one_way(200, 2).flip(2), 0.4 * one_way(200, 2)):
@@ -138,7 +138,7 @@ def test_each_person_is_scored_by_the_network_that_has_not_seen_them(told):
     assert torch.bincount(part).tolist() == [80, 80, 80]
 
 
-def test_people_who_were_not_learned_from_are_scored_by_all(told):
+def test_new_people_are_scored_by_all_networks(told):
     classifier, _ = told
     points, strangers = one_way(8, 5), torch.tensor([1, 3, 5, 8, 100, 1000, 2, 4])
     assert torch.equal(classifier(points, strangers), classifier(points))
@@ -170,7 +170,7 @@ def test_a_score_does_not_depend_on_the_rows_beside_it(columns):
 
 
 @pytest.mark.parametrize("people", [1, 2])
-def test_of_few_people_there_are_fewer_networks(people):
+def test_few_people_have_fewer_networks(people):
     person = torch.arange(20) % people
     classifier = AlterationClassifier(0).fit(one_way(20, 0), person)
     assert len(classifier.weights[0]) == people
@@ -178,7 +178,7 @@ def test_of_few_people_there_are_fewer_networks(people):
     assert scores.isfinite().all() and scores.dtype == torch.float64
 
 
-def test_more_windows_become_normal_and_the_old_ones_stay_so(told):
+def test_an_update_makes_new_windows_normal_and_keeps_old_ones_normal(told):
     """The update also trains on stored windows."""
     classifier, _ = told
     backwards = one_way(80, 2).flip(2)
@@ -200,7 +200,7 @@ def test_many_windows_are_thinned_before_they_are_kept():
     assert classifier.people == 90
 
 
-def test_state_comes_back(told):
+def test_a_restored_state_scores_the_same(told):
     again = AlterationClassifier(0)
     again.load_state_dict(told[0].state_dict())
     points = one_way(5, 1)

@@ -31,7 +31,7 @@ def test_finds_well_separated_blobs():
     assert adjusted_rand_score(truth, result.labels.numpy()) == 1.0
 
 
-def test_is_as_good_as_scikit_learn_on_its_own():
+def test_own_starts_are_as_good_as_those_of_scikit_learn():
     x = np.random.default_rng(0).normal(size=(800, 6))
     ours = kmeans(torch.as_tensor(x), 10, n_init=8, max_iter=300).inertia
     theirs = KMeans(10, n_init=8, random_state=0).fit(x).inertia_
@@ -56,14 +56,14 @@ def test_same_seed_same_answer_and_other_seeds_differ():
     assert not torch.equal(runs[0], runs[2])
 
 
-def test_fewer_different_rows_than_clusters():
+def test_fewer_distinct_rows_than_clusters_are_handled():
     x = torch.tensor([[0.0, 0.0]] * 5 + [[1.0, 1.0]] * 5)
     result = kmeans(x, 4)
     assert result.inertia == 0
     assert result.centers.isfinite().all()
 
 
-def test_a_centre_without_rows_finds_new_ones():
+def test_an_empty_cluster_gets_new_rows():
     x = torch.cat([torch.zeros(10, 2), torch.ones(10, 2) * 5, torch.ones(10, 2) * 10])
     start = torch.tensor([[0.0, 0.0], [5.0, 5.0], [1000.0, 1000.0]])
     assert kmeans(x, 3, init=start).inertia == pytest.approx(0)

@@ -53,7 +53,7 @@ def test_equals_the_definition(people):
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
-def test_one_person_alone_is_told_from_what_is_far_at_any_scale(scale):
+def test_with_one_person_distant_rows_score_higher_at_any_scale(scale):
     """Without other people the spacing is the distance to the mean."""
     x = scale * rows(60, 5, 0)
     nearest = learned(x, torch.zeros(60, dtype=torch.long))
@@ -66,7 +66,7 @@ def test_one_person_alone_is_told_from_what_is_far_at_any_scale(scale):
     assert far - unit > np.log(10)
 
 
-def test_a_persons_own_rows_are_left_out():
+def test_rows_of_the_same_person_do_not_count():
     """Scores equal those of a detector without the person, except for the spacing."""
     x, person = rows(80, 5, 0), torch.arange(80) // 2
     nearest = learned(x, 3 * person)
@@ -83,14 +83,14 @@ def test_a_persons_own_rows_are_left_out():
     assert torch.equal(nearest(points, 3 * person + 1), nearest(points))
 
 
-def test_the_only_person_there_is_counts():
+def test_with_one_person_their_own_rows_count():
     x = rows(12, 3, 0)
     nearest = learned(x, torch.zeros(12, dtype=torch.long))
     points = nearest.project(x + 1)
     assert torch.equal(nearest(points, torch.zeros(12, dtype=torch.long)), nearest(points))
 
 
-def test_one_abnormal_person_makes_no_other_one_normal():
+def test_one_abnormal_training_person_makes_no_similar_person_normal():
     """An abnormal person among 60 people hardly changes scores of similar behaviour."""
     x = rows(60, 4, 0)
     odd = torch.tensor([[20.0, 0, 0, 0]])
@@ -100,7 +100,7 @@ def test_one_abnormal_person_makes_no_other_one_normal():
     assert far[0] > normal[0] and far[1] > normal[1]
 
 
-def test_a_row_at_the_same_distance_counts_more_beside_dense_rows():
+def test_at_equal_distance_a_row_near_dense_rows_scores_higher():
     dense, sparse = rows(40, 3, 0) * 0.1, rows(40, 3, 1) + torch.tensor([50.0, 0, 0])
     nearest = learned(torch.cat([dense, sparse]), torch.arange(80))
     away = torch.stack([dense.mean(0), sparse.mean(0)]) + torch.tensor([0, 20.0, 0])
@@ -109,7 +109,7 @@ def test_a_row_at_the_same_distance_counts_more_beside_dense_rows():
 
 
 def test_only_principal_components_count(monkeypatch):
-    monkeypatch.setattr(neighbours, "_DIMS", 2)
+    monkeypatch.setattr(neighbours, "MOST_DIMS", 2)
     x = rows(50, 4, 0) * torch.tensor([1.0, 1, 1e-4, 1e-4])
     nearest = learned(x, torch.arange(50))
     kept = x[:, :2].double().numpy()
@@ -140,20 +140,20 @@ def test_rows_of_one_person_and_equal_rows_are_taken(count):
     assert near < far
 
 
-def test_of_many_rows_some_are_kept(monkeypatch):
-    monkeypatch.setattr(neighbours, "_ROWS", 20)
+def test_at_most_10_000_evenly_spaced_rows_are_kept(monkeypatch):
+    monkeypatch.setattr(neighbours, "MOST_ROWS", 20)
     x = rows(50, 4, 0)
     nearest = learned(x, torch.arange(50))
     even = np.linspace(0, 49, 20).round().astype(int)
     assert torch.equal(nearest.points, nearest.project(x)[even])
 
 
-def test_many_rows_are_scored_some_at_a_time(monkeypatch):
+def test_many_rows_are_scored_in_blocks(monkeypatch):
     x = rows(50, 4, 0)
     nearest = learned(x, torch.arange(50))
     query = nearest.project(rows(45, 4, 1))
     whole, none = nearest(query), nearest(query[:0])
-    monkeypatch.setattr(neighbours, "_BLOCK", 10)
+    monkeypatch.setattr(neighbours, "BLOCK", 10)
     sizes, inner = [], nearest.score
     monkeypatch.setattr(nearest, "score", lambda a, *b: sizes.append(len(a)) or inner(a, *b))
     torch.testing.assert_close(nearest(query), whole)
@@ -171,7 +171,7 @@ def held(entry):
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.search(rf"{entry}:\\s+(\\d+) kB", status)[1]) / 1024
 
-x = torch.randn(neighbours._ROWS, 8, generator=torch.Generator().manual_seed(0))
+x = torch.randn(neighbours.MOST_ROWS, 8, generator=torch.Generator().manual_seed(0))
 nearest = neighbours.NearestDistance().measure(x[:64], 0)
 nearest.fit(nearest.project(x[:64]), torch.arange(64))
 state = nearest.state_dict()
@@ -180,7 +180,7 @@ times = len(x) // 64 + 1
 for name in ("log_scale", "person"):
     state[name] = state[name].repeat(times)[: len(x)]
 nearest.load_state_dict(state)
-query = nearest.points[: 16 * neighbours._BLOCK]
+query = nearest.points[: 16 * neighbours.BLOCK]
 nearest(query[:1])
 before = held("VmRSS")
 Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
@@ -195,11 +195,11 @@ def test_many_rows_are_scored_in_little_memory():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     grown, count, scored = map(float, done.stdout.split())
     # A few blocks of distances to the reference rows; without blocks 16 and more.
-    assert grown < 6 * neighbours._BLOCK * neighbours._ROWS * 8 / 2**20
-    assert scored == count == 16 * neighbours._BLOCK
+    assert grown < 6 * neighbours.BLOCK * neighbours.MOST_ROWS * 8 / 2**20
+    assert scored == count == 16 * neighbours.BLOCK
 
 
-def test_what_is_only_measured_can_be_moved():
+def test_components_can_be_moved_before_the_fit():
     x = rows(40, 4, 0)
     moved = NearestDistance().measure(x, 0).to(torch.device("cpu"))
     again = moved.fit(moved.project(x), torch.arange(40))
@@ -230,7 +230,7 @@ def test_moves_to_cuda_with_everything():
     torch.testing.assert_close(there, here, atol=1e-4, rtol=1e-4)
 
 
-def test_more_rows_are_learned_beside_the_old_ones():
+def test_an_update_adds_rows_to_the_old_ones():
     generator = torch.Generator().manual_seed(0)
     old = torch.randn(300, 4, generator=generator, dtype=torch.float64)
     nearest = NearestDistance().measure(old.float(), 0)
@@ -254,8 +254,8 @@ def test_more_rows_are_learned_beside_the_old_ones():
         assert torch.equal(value, before[name])
 
 
-def test_rows_are_bounded_and_new_ones_come_first(monkeypatch):
-    monkeypatch.setattr("gepc_geo.density.neighbours._ROWS", 50)
+def test_an_update_keeps_at_most_20_000_rows_and_prefers_new_ones(monkeypatch):
+    monkeypatch.setattr("gepc_geo.density.neighbours.MOST_ROWS", 50)
     rows = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
     nearest = NearestDistance().measure(rows, 0)
     nearest.fit(nearest.project(rows), torch.arange(50))
@@ -268,7 +268,7 @@ def test_rows_are_bounded_and_new_ones_come_first(monkeypatch):
     assert len(nearest.points) == 100
 
 
-def test_rows_just_over_the_most_lose_only_what_is_too_many():
+def test_one_row_over_the_limit_costs_one_row():
     """Of 10,001 rows, 10,000 are stored, from the first to the last, not every second row."""
     points = torch.arange(10_001, dtype=torch.float32)[:, None]
     kept = NearestDistance().fit(points, torch.arange(10_001)).points

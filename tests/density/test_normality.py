@@ -34,7 +34,7 @@ def encoded(count: int = 300, seed: int = 0) -> Parts:
     }
 
 
-def test_views_are_averaged_but_the_nearest_one_counts():
+def test_views_are_averaged_and_nearest_takes_the_lowest():
     scores = torch.tensor([[1.0, 5.0], [3.0, 2.0]])
     assert combine_views("nearest", scores).tolist() == [1.0, 2.0]
     for mode in ("altered", *NETWORK_MODES):
@@ -73,7 +73,7 @@ def whitened_by_scikit_learn(x: torch.Tensor, dims: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("count", [300, 9])
-def test_whitening_is_scikit_learns(count):
+def test_whitening_equals_scikit_learn(count):
     """Of tall and of wide data (12 columns)."""
     x = encoded(count)["latent"]
     ours = Whitening(5).fit(x)(x).numpy()
@@ -90,7 +90,7 @@ def test_whitening_drops_directions_without_variance():
     assert Whitening(64).fit(x)(x).shape == (50, 2)
 
 
-def test_what_sticks_out_of_the_subspace_is_seen():
+def test_whitening_keeps_the_distance_from_the_subspace():
     """Two rows alike in the components kept, one of them off the subspace."""
     whitening = Whitening(5).fit(encoded()["latent"])
     row = encoded(1, seed=5)["latent"].double()
@@ -102,7 +102,7 @@ def test_what_sticks_out_of_the_subspace_is_seen():
     assert outside[0, -1] > inside[0, -1] + 3
 
 
-def test_modes_by_their_definitions(fitted):
+def test_scores_of_all_modes_equal_their_definitions(fitted):
     other = encoded(40, seed=2)
     scores = scores_of(fitted, other)
     assert set(scores) == {*WINDOW_MODES, *NETWORK_MODES}
@@ -123,7 +123,7 @@ def test_modes_by_their_definitions(fitted):
     )
 
 
-def test_only_what_parts_are_there_for_is_scored(fitted):
+def test_only_modes_whose_parts_are_given_are_scored(fitted):
     parts = encoded(9, seed=2)
     alone = scores_of(fitted, {"window": parts["window"]})
     assert set(alone) == {"nearest"}
@@ -132,7 +132,7 @@ def test_only_what_parts_are_there_for_is_scored(fitted):
     assert not without.mixtures and not without.whitening
 
 
-def test_only_scores_of_windows_themselves_know_whose_they_are(fitted):
+def test_only_window_modes_leave_out_the_own_person(fitted):
     points = fitted.project(encoded())
     plain, apart = fitted.scores(points), fitted.scores(points, people())
     for mode in NETWORK_MODES:
@@ -142,7 +142,7 @@ def test_only_scores_of_windows_themselves_know_whose_they_are(fitted):
     assert plain["altered"].mean() < apart["altered"].mean()
 
 
-def test_a_noisy_direction_does_not_drown_a_quiet_one(fitted):
+def test_errors_count_relative_to_their_spread_in_training(fitted):
     """The same absolute error is more telling where training had less of it."""
     usual = encoded(1, seed=6)["residual"]
     quiet, noisy = usual.clone(), usual.clone()
@@ -155,14 +155,14 @@ def test_a_noisy_direction_does_not_drown_a_quiet_one(fitted):
     assert score[0] > score[1] + 3
 
 
-def test_tails_are_of_the_calibration(fitted):
+def test_tail_probabilities_of_new_normal_windows_are_calibrated(fitted):
     """Of windows like those it was calibrated on every tail probability occurs as often."""
     tails = fitted.tails(scores_of(fitted, encoded(1000, seed=3)))
     for mode in ("assignment", "latent", "reconstruction"):
         assert float((tails[mode] > -math.log(0.1)).double().mean()) == pytest.approx(0.1, abs=0.05)
 
 
-def test_state_comes_back(fitted):
+def test_a_restored_state_scores_the_same(fitted):
     again = Normality.from_state_dict(fitted.state_dict(), fitted.options, fitted.modes)
     other = encoded(30, seed=4)
     ours, theirs = scores_of(fitted, other), scores_of(again, other)

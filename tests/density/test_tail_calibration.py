@@ -50,13 +50,13 @@ def test_tail_falls_with_the_score(scores, asked):
     assert (tail.diff() <= 1e-12).all()
 
 
-def test_no_ties_beyond_the_largest_known_score():
+def test_tails_fall_strictly_beyond_the_largest_known_score():
     calibrator = TailCalibrator().fit(normal(500, 0))
     assert (calibrator.log_tail(torch.linspace(4, 100, 50)).diff() < 0).all()
 
 
 @pytest.mark.parametrize("level", [0.01, 0.3, 0.5, 0.9, 0.95, 0.999])
-def test_quantile_is_the_inverse(level):
+def test_quantile_is_the_inverse_of_the_tail(level):
     calibrator = TailCalibrator().fit(normal(3000, 0))
     score = torch.tensor([calibrator.quantile(level)], dtype=torch.float64)
     assert calibrator.log_tail(score).item() == pytest.approx(math.log(1 - level), rel=1e-6)
@@ -78,14 +78,14 @@ def test_state_survives_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("scores", [[], [1.0, float("nan")]])
-def test_scores_that_cannot_calibrate(scores):
+def test_no_scores_and_scores_that_are_not_finite_are_refused(scores):
     with pytest.raises(InputError, match="must have at least one score, all finite"):
         TailCalibrator().fit(torch.tensor(scores))
     with pytest.raises(InputError, match="quantile level must be between 0 and 1, got 1"):
         TailCalibrator().fit(normal(10, 0)).quantile(1)
 
 
-def test_people_correction_is_the_closed_form_and_what_chance_does():
+def test_people_correction_equals_the_closed_form_and_a_simulation():
     p, n = 0.02, 7
     log_tail = torch.tensor([math.log(p)], dtype=torch.float64)
     corrected = correct_for_people(log_tail, torch.tensor([n])).exp().item()
@@ -98,7 +98,7 @@ def test_people_correction_is_the_closed_form_and_what_chance_does():
     torch.testing.assert_close(correct_for_people(one, torch.ones(3, dtype=torch.long)), one)
 
 
-def test_correction_takes_away_what_crowding_alone_gives():
+def test_people_correction_removes_the_effect_of_crowding():
     """Random scores with more people in abnormal frames: without correction, AUC is too high."""
     rng = np.random.default_rng(0)
     label = rng.uniform(size=20_000) < 0.4
@@ -125,7 +125,7 @@ def test_new_scores_make_nothing_less_probable():
 
 
 @pytest.mark.parametrize("count", [1, 2, 6, 9, 10, 40])
-def test_a_tail_of_few_scores_is_no_cliff(count):
+def test_few_scores_still_give_a_slow_tail(count):
     """A score far above the largest of a few scores is unlikely, not impossible."""
     scores = torch.randn(count, generator=torch.Generator().manual_seed(count))
     spread = float(scores.max() - scores.min())

@@ -83,7 +83,11 @@ def test_the_default_has_lengths_in_seconds_and_no_network(default, crowd):
     alone = default.window_scores(crowd, ("combined",)).scores
     assert list(alone) == ["combined"] and np.array_equal(alone["combined"], scores["combined"])
     for ask in (default.embed, default.soft_assignment):
-        with pytest.raises(InputError, match=r"must be fitted .*, got one without a network$"):
+        with pytest.raises(
+            InputError,
+            match=r"must be fitted with a mode of assignment, max, latent, reconstruction \(on "
+            r"the command line train --preset gepc\), got one without a network$",
+        ):
             ask(crowd)
     with pytest.raises(InputError, match=r"got 'assignment', which needs a network"):
         default.score_samples(crowd)
@@ -159,8 +163,17 @@ def test_a_length_of_few_people_does_not_drown_the_others(longer):
     """One long track among short ones; one person alone; few windows to calibrate by."""
     short = longer.frame < 30
     one = (longer.clip == 0) & (longer.track == longer.track[longer.clip == 0][0])
-    for rows, kept in ((short | one, (12, 24)), (one, (12,))):
-        with pytest.warns(InputWarning, match="too few windows or people for .* frames"):
+    few = "there are too few windows or people for"
+    for rows, kept, said in (
+        (short | one, (12, 24), rf"12 and 24 frames are scored: {few} 48 frames \(13 windows\)"),
+        (
+            one,
+            (12,),
+            rf"12 frames are scored: {few} 24 frames \(19 windows\) and 48 frames "
+            r"\(13 windows\)",
+        ),
+    ):
+        with pytest.warns(InputWarning, match=f"^only windows of {said}$"):
             scores = normal_scores(longer.rows(rows))
         assert tuple(scores) == kept
     for train in (longer, simulate_crowd("train", num_clips=4, frames_per_clip=60, random_state=3)):
@@ -171,7 +184,7 @@ def test_a_length_of_few_people_does_not_drown_the_others(longer):
             assert 0.3 < values.mean() < 5 and values.max() < 60
 
 
-def test_the_chain_works_on_several_lengths(walkers, crowd):
+def test_the_graph_network_scores_windows_of_several_lengths(walkers, crowd):
     detector = GEPC(**{**SMALL, "lengths": ["12", "24"], "budget": 96}).fit(walkers, device="cpu")
     scored = detector.window_scores(crowd)
     assert set(scored.windows.lengths) == {12, 24} and set(scored.scores) == set(MODES)
@@ -189,7 +202,7 @@ def test_every_mode_scores_every_window(mode, detector, crowd):
 
 def test_scores_do_not_depend_on_the_batch(detector, crowd, monkeypatch):
     expected = detector.window_scores(crowd).scores
-    monkeypatch.setattr("gepc_geo.scoring.scorer._BATCH", {"cpu": 7})
+    monkeypatch.setattr("gepc_geo.scoring.scorer.BATCH", {"cpu": 7})
     for mode, score in detector.window_scores(crowd).scores.items():
         np.testing.assert_allclose(score, expected[mode], rtol=1e-3, atol=1e-3)
 
@@ -247,7 +260,7 @@ def plain_nearest(detector, windows, choice, person) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("holdout", [0.2, 0.0])
-def test_nobody_is_their_own_neighbour_in_calibration(walkers, holdout):
+def test_calibration_leaves_out_the_own_person(walkers, holdout):
     """Threshold and most normal score are those of neighbours of all other people."""
     detector = GEPC(lengths=["12"], augment="flip", stride=4, holdout=holdout, score_stride=3)
     detector.fit(walkers, device="cpu")
@@ -290,13 +303,13 @@ def test_held_out_clips_are_never_trained_on(detector, walkers):
     assert train.num_frames + held_out.num_frames == walkers.num_frames
 
 
-def test_labels_are_not_looked_at(detector, walkers, crowd):
+def test_labels_do_not_change_training(detector, walkers, crowd):
     labelled = walkers.with_(clip_label=["x"] * walkers.num_clips, frame_labels=None)
     again = GEPC(**SMALL).fit(labelled, device="cpu")
     np.testing.assert_array_equal(again.decision_function(crowd), detector.decision_function(crowd))
 
 
-def test_mapped_tracks_give_the_same(detector, walkers, crowd, tmp_path):
+def test_mapped_tracks_give_the_same_scores(detector, walkers, crowd, tmp_path):
     """Training, and scores, from tracks that stay in their file."""
     walkers.save(tmp_path / "train.npz")
     crowd.save(tmp_path / "test.npz")
@@ -304,6 +317,15 @@ def test_mapped_tracks_give_the_same(detector, walkers, crowd, tmp_path):
     again = GEPC(**SMALL).fit(mapped, device="cpu")
     other = PoseTracks.load(tmp_path / "test.npz", mmap=True)
     np.testing.assert_array_equal(again.decision_function(other), detector.decision_function(crowd))
+
+
+def test_the_folder_of_a_run_stands_for_its_file(detector, tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(InputError, match=r"run/model\.pt does not exist"):
+        GEPC.load(tmp_path / "run")
+    detector.save(tmp_path / "run" / "model.pt")
+    for path in (tmp_path / "run", str(tmp_path / "run")):
+        assert GEPC.load(path, device="cpu").get_params() == detector.get_params()
 
 
 @pytest.mark.parametrize("mode", ["combined", "nearest", "altered"])
@@ -345,7 +367,7 @@ def test_saved_model_scores_the_same(which, crowd, tmp_path, request):
         np.testing.assert_array_equal(score, expected[mode])
 
 
-def test_numpy_numbers_are_options_like_any_other(walkers, tmp_path):
+def test_options_take_numpy_numbers(walkers, tmp_path):
     options = {**SMALL, "batch_size": np.int64(32), "lr": np.float64(1e-3), "budget": np.int64(128)}
     GEPC(**options).fit(walkers, run=tmp_path, device="cpu").save(tmp_path / "model.pt")
     assert type(GEPC.load(tmp_path / "model.pt", device="cpu").batch_size) is int
@@ -486,7 +508,7 @@ def test_joint_scores_belong_to_the_window_itself_whatever_its_augmentation(dete
     assert not np.isclose(ours, theirs, atol=2e-3).all(1).any()
 
 
-def test_joint_scores_without_a_gradient_are_even(detector, crowd):
+def test_joint_scores_without_a_gradient_are_equal(detector, crowd):
     dead = copy.deepcopy(detector)
     for parameter in dead.network_.model.parameters():
         torch.nn.init.zeros_(parameter)
@@ -494,7 +516,7 @@ def test_joint_scores_without_a_gradient_are_even(detector, crowd):
     np.testing.assert_allclose(shares, 1 / 17, rtol=1e-4)
 
 
-def test_a_score_that_is_no_number_names_the_window(detector, crowd):
+def test_a_score_that_is_not_finite_is_refused_with_its_window(detector, crowd):
     broken = copy.deepcopy(detector)
     broken.scorer_.normality[12].mixtures["assignment"].components_.means[:] = torch.nan
     first = detector.windows(crowd)
@@ -511,7 +533,7 @@ def test_poses_without_a_window_give_no_scores(detector, crowd):
     assert detector.joint_scores(nobody).shape == (0, 17)
 
 
-def test_clips_without_people_are_never_what_is_trained_on(walkers):
+def test_clips_without_people_do_not_count_in_the_holdout(walkers):
     """Eleven empty clips and one with people: people are held out, not the one clip."""
     empty = walkers.rows(walkers.clip == 3)
     for seed in range(8):
@@ -521,7 +543,7 @@ def test_clips_without_people_are_never_what_is_trained_on(walkers):
 
 def test_a_large_set_is_whitened_on_a_sample(detector, walkers, crowd, monkeypatch):
     """With the sample as large as the set nothing changes; a smaller one is near."""
-    monkeypatch.setattr("gepc_geo.scoring.learning._SAMPLE", 200)
+    monkeypatch.setattr("gepc_geo.scoring.learning.SAMPLE", 200)
     part = GEPC(**SMALL).fit(walkers, device="cpu")
     assert torch.equal(detector.network_.assignment.theta, part.network_.assignment.theta)
     ours, theirs = (one.decision_function(crowd, "latent") for one in (detector, part))
@@ -541,18 +563,27 @@ def test_poses_that_do_not_fit_are_refused(detector, crowd):
     with pytest.raises(InputError, match=r"must give at least 2 windows of 12 frames, got 0"):
         GEPC(**SMALL).fit(crowd.rows(np.zeros(crowd.num_frames, dtype=bool)))
     with pytest.raises(
-        InputError, match=r"clusters must be at most \d+, the number of .*, got 9999"
+        InputError, match="clusters must be at most 257, the number of training windows, got 9999"
     ):
         GEPC(**{**SMALL, "clusters": 9999}).fit(crowd)
-    both = r"clusters and components must be at most \d+, .*, got 9999 and 8888"
+    both = (
+        "clusters and components must be at most 257, the number of training windows, "
+        "got 9999 and 8888"
+    )
     with pytest.raises(InputError, match=both):
         GEPC(**{**SMALL, "clusters": 9999, "components": 8888}).fit(crowd)
     with pytest.raises(InputError, match=r"not fitted"):
         GEPC().decision_function(crowd)
-    with pytest.raises(InputError, match=r"lengths must be a multiple of 6, .*, got 13"):
+    with pytest.raises(
+        InputError, match="lengths must be a multiple of 6, the product of the strides, got 13"
+    ):
         GEPC(lengths=["13"], coefficients=0, mode="latent").fit(crowd)
     for ask in (GEPC(**SMALL).fit, detector.training_windows, detector.decision_function):
-        with pytest.raises(InputError, match=r"the poses must be PoseTracks .*, got ndarray"):
+        with pytest.raises(
+            InputError,
+            match=r"the poses must be PoseTracks \(gepc_geo\.io\.read of files, PoseTracks\.build "
+            r"of arrays\), got ndarray",
+        ):
             ask(crowd.keypoints)
     with pytest.raises(InputError, match="device must be auto, cpu or cuda, got 'tpu9'"):
         GEPC(**SMALL).fit(crowd, device="tpu9")
@@ -573,7 +604,7 @@ def test_features_join_the_channels(detector, walkers):
         more.decision_function(walkers)
 
 
-def test_clip_level_detector_scores_a_window_a_person(walkers):
+def test_a_detector_of_clips_scores_one_window_for_each_person(walkers):
     detector = GEPC(**{**SMALL, "frames": 24, "budget": 128}).fit(walkers, device="cpu")
     windows = detector.windows(walkers)
     people = len(np.unique(np.stack([walkers.clip, walkers.track]), axis=1).T)
@@ -593,7 +624,7 @@ def test_paper_preset_runs(walkers, crowd):
     assert np.isfinite(detector.decision_function(crowd)).all()
 
 
-def test_fps_mismatch_is_told(detector, crowd):
+def test_fps_mismatch_names_both_frame_rates(detector, crowd):
     assert detector.fps_mismatch(crowd) == ""
     slow = crowd.with_(fps=[12.0] * crowd.num_clips)
     assert detector.fps_mismatch(slow) == "the poses have 12 frames a second, training had 24"

@@ -75,7 +75,7 @@ OTHER = {
 def small_batches():
     """Batches are filled up, and there are few windows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gepc_geo.scoring.scorer._BATCH", {"cpu": 64})
+        patch.setattr("gepc_geo.scoring.scorer.BATCH", {"cpu": 64})
         yield
 
 
@@ -149,7 +149,7 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
         np.testing.assert_array_equal(value, other[name], err_msg=name)
 
 
-def test_every_option_has_another_value():
+def test_these_tests_change_every_option():
     assert set(OTHER) | {"mode"} == set(NAMES)
     for option in fields(Options):
         if option.name != "mode":
@@ -177,14 +177,12 @@ def test_an_option_set_after_the_fit_changes_nothing_but_the_next_fit(
     assert loaded.get_params() == made_with
 
 
-def test_all_options_set_after_the_fit_change_nothing_that_is_said_of_poses(
-    fitted, expected, crowd, walkers
-):
+def test_options_set_after_the_fit_change_no_result(fitted, expected, crowd, walkers):
     fitted.set_params(**OTHER)
     same(everything(fitted, crowd, walkers), expected)
 
 
-def test_an_option_set_before_the_next_fit_counts_in_it(detector, walkers, crowd):
+def test_an_option_set_before_a_fit_counts_in_it(detector, walkers, crowd):
     changed = {"center": "window", "augment": "none", "clusters": 4}
     again = (
         GEPC(**SMALL).fit(walkers, device="cpu").set_params(**changed).fit(walkers, device="cpu")
@@ -196,7 +194,7 @@ def test_an_option_set_before_the_next_fit_counts_in_it(detector, walkers, crowd
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_another_mode_brings_its_own_threshold(mode, fitted, walkers, crowd, tmp_path):
+def test_the_threshold_is_that_of_the_present_mode(mode, fitted, walkers, crowd, tmp_path):
     """That of a detector fitted in this mode."""
     afresh = GEPC(**SMALL | {"mode": mode}).fit(walkers, device="cpu")
     fitted.set_params(mode=mode)
@@ -219,7 +217,7 @@ def test_an_adapted_detector_has_a_threshold_for_every_mode(fitted, crowd):
     assert other.threshold_ == adapted.calibration_.thresholds["latent"]
 
 
-def test_a_threshold_that_is_set_is_that_of_the_present_mode(detector, crowd, tmp_path):
+def test_a_threshold_that_is_set_counts_for_the_present_mode(detector, crowd, tmp_path):
     own = copy.copy(detector).set_params(mode="latent")
     own.threshold_ = -1e9
     thresholds = own.calibration_.thresholds
@@ -239,7 +237,11 @@ def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, c
         lambda: alarm_threshold(fitted),
         lambda: evaluate(fitted, crowd),
     ):
-        with pytest.raises(InputError, match="mode must be combined or nearest or .*, got 'best'"):
+        with pytest.raises(
+            InputError,
+            match="mode must be combined or nearest or altered or assignment or max or latent or "
+            "reconstruction, got 'best'",
+        ):
             ask()
     assert not (tmp_path / "model.pt").exists()
 
@@ -259,7 +261,7 @@ def test_an_unknown_mode_is_refused_before_anything_is_scored_or_saved(fitted, c
         ({"center": "window"}, "solid", KeyboardInterrupt),
     ],
 )
-def test_a_fit_that_ends_early_leaves_the_detector_whole(
+def test_a_failed_fit_leaves_the_detector_as_it_was(
     changes, poses, error, fitted, expected, crowd, walkers, monkeypatch
 ):
     tracks = {
@@ -288,9 +290,11 @@ def test_a_fit_that_ends_early_leaves_the_detector_whole(
     same(everything(fitted, crowd, walkers), expected)
 
 
-def test_a_first_fit_that_is_refused_leaves_nothing(walkers, crowd):
+def test_a_failed_first_fit_leaves_no_fitted_attributes(walkers, crowd):
     detector = GEPC(**{**SMALL, "clusters": 9999})
-    with pytest.raises(InputError, match="clusters must be at most .*, got 9999"):
+    with pytest.raises(
+        InputError, match="clusters must be at most 118, the number of training windows, got 9999"
+    ):
         detector.fit(walkers, device="cpu")
     assert not [name for name in vars(detector) if name.endswith("_")]
     with pytest.raises(InputError, match="not fitted"):

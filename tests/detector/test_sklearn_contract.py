@@ -67,7 +67,7 @@ def test_clones_have_the_parameters_and_nothing_fitted(fitted):
 @pytest.mark.parametrize(
     "copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"]
 )
-def test_copies_of_a_fitted_one_score_the_same_and_are_its_own(copied, fitted, crowd):
+def test_copies_of_a_fitted_detector_are_independent_and_score_the_same(copied, fitted, crowd):
     again = copied(fitted)
     assert again.get_params() == fitted.get_params()
     ours, theirs = again.window_scores(crowd).scores, fitted.window_scores(crowd).scores
@@ -86,7 +86,7 @@ def test_unfitted_estimators_raise_the_exception_of_scikit_learn(crowd):
                 estimator.decision_function(crowd)
 
 
-def test_errors_alone_do_not_import_scikit_learn():
+def test_importing_the_errors_does_not_import_scikit_learn():
     """The command line's help is fast."""
     code = "import sys, gepc_geo.errors; print(any(n.startswith('sklearn.') for n in sys.modules))"
     # Not the package's own __init__, which imports the estimators.
@@ -97,13 +97,21 @@ def test_errors_alone_do_not_import_scikit_learn():
     assert done.stdout.strip() == "False"
 
 
-def test_signs_and_labels_are_those_of_pyod(fitted, crowd):
+def test_fit_checks_the_values_of_parameters(walkers):
+    """As scikit-learn asks: the constructor takes every value."""
+    detector = GEPC(budget="5")
+    assert clone(detector).get_params()["budget"] == "5"
+    with pytest.raises(InputError, match="^budget must be a whole number, got '5'$"):
+        detector.fit(walkers)
+
+
+def test_signs_and_labels_follow_pyod(fitted, crowd):
     score, label = fitted.decision_function(crowd), fitted.predict(crowd)
     assert set(label.tolist()) == {0, 1} and label.dtype == np.int64
     assert score[label == 1].min() > fitted.threshold_ >= score[label == 0].max()
 
 
-def test_poses_are_no_array_for_cross_validation(walkers):
+def test_poses_are_refused_as_an_array_in_cross_validation(walkers):
     message = r"^PoseTracks must not be made an array: PoseTracks.select\(clips=...\)"
     with pytest.raises(InputError, match=message):
         cross_val_score(GEPC(), walkers, scoring=lambda detector, tracks: 0.0)

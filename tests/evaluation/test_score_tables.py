@@ -48,7 +48,11 @@ def test_options_that_a_level_does_not_use_are_refused(detector, walkers, level,
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_unknown_modes_are_refused(detector, walkers, level):
-    with pytest.raises(InputError, match="mode must be combined or nearest.*, got 'foo'"):
+    with pytest.raises(
+        InputError,
+        match="mode must be combined or nearest or altered or assignment or max or latent or "
+        "reconstruction, got 'foo'",
+    ):
         score_table(detector, walkers, level, ScoreOptions(mode="foo"))
 
 
@@ -67,7 +71,7 @@ def test_joint_shares_take_no_scoring_pass(detector, walkers, monkeypatch):
     np.testing.assert_allclose(shares.sum(0), 1, rtol=1e-5)
 
 
-def test_the_detectors_own_calibrators_stay_where_they_are(detector, walkers, monkeypatch):
+def test_scoring_does_not_move_the_calibrators_of_the_detector(detector, walkers, monkeypatch):
     """Moving one to the CPU moves it for good: a detector on a GPU could not score again."""
     moved = []
     move = TailCalibrator.to
@@ -81,7 +85,7 @@ def test_the_detectors_own_calibrators_stay_where_they_are(detector, walkers, mo
     assert not any(one is other for one in moved for other in own)
 
 
-def test_each_mode_is_its_own_score(detector, walkers):
+def test_a_table_has_the_scores_of_its_mode(detector, walkers):
     scored = detector.window_scores(walkers)
     for mode in ("max", None):
         name = detector.mode if mode is None else mode
@@ -99,7 +103,10 @@ def test_each_mode_is_its_own_score(detector, walkers):
 @pytest.mark.parametrize("level", LEVELS)
 def test_modes_that_need_a_network_are_refused_without_one(plain, walkers, level, monkeypatch):
     monkeypatch.setattr(GEPC, "window_scores", None)
-    with pytest.raises(InputError, match="mode must be .*, got 'latent', which needs a network"):
+    with pytest.raises(
+        InputError,
+        match="mode must be combined or nearest or altered, got 'latent', which needs a network",
+    ):
         score_table(plain, walkers, level, ScoreOptions(mode="latent"))
 
 
@@ -137,7 +144,7 @@ def test_people_and_clips_are_means_of_lengths_as_frames_are(plain, walkers):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_what_is_scored_with_a_clip_changes_no_row_of_it(plain, walkers, level):
+def test_rows_of_a_clip_do_not_depend_on_other_clips(plain, walkers, level):
     whole = score_table(plain, walkers, level, ScoreOptions())
     parts = [
         score_table(plain, walkers.select(clips=clips), level, ScoreOptions())

@@ -10,7 +10,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.experiments import compare
 
 
-def test_against_scipy():
+def test_difference_interval_and_p_value_equal_scipy():
     rng = np.random.default_rng(1)
     ours, other = rng.normal(0.9, 0.05, 14), rng.normal(0.87, 0.05, 14)
     found = compare(ours, other)
@@ -43,14 +43,14 @@ def test_few_pairs_have_no_test_and_equal_ones_no_difference():
     assert (one.low, one.high, one.pairs) == (0.25, 0.25, 1)
 
 
-def test_as_text():
+def test_comparisons_print_interval_and_p_value():
     assert str(compare([0.75], [0.5])) == "+0.250 (ahead in 1 of 1 pair)"
     five = compare([0.5, 0.9, 0.9, 0.5, 0.8], [0.5] * 5, "split")
     assert str(five) == "+0.220 (ahead in 3 of 5 splits)"
     assert str(compare([0.5] * 8, [0.75] * 8)) == ("-0.250 [-0.250, -0.250], p = 0.0078 (8 pairs)")
 
 
-def test_pairs_that_are_none():
+def test_values_that_are_not_pairs_are_refused():
     with pytest.raises(InputError, match="must be pairs, at least one, got 2 and 3 values"):
         compare([1, 2], [1, 2, 3])
     with pytest.raises(InputError, match="must be pairs, at least one, got 0"):

@@ -28,7 +28,7 @@ from gepc_geo.options.presets import preset_changes
 CLIPS = Options(**NETWORK, frames=12, batch_size=8, budget=64)
 
 
-def test_which_methods_there_are():
+def test_methods_are_chosen_by_name_level_and_classes():
     assert list(METHODS)[:3] == ["combined", "gepc", "paper"] and set(COMPETITORS) < set(METHODS)
     chosen = choose_methods("default", "clip", 2)
     assert {"combined", "nearest_neighbour"} < set(chosen)
@@ -41,11 +41,18 @@ def test_which_methods_there_are():
     assert not any(METHODS[n].supervised for n in choose_methods("all", "frame", 2, classes=False))
     assert choose_methods("latent_svm, gepc,gepc", "clip", 3) == ["latent_svm", "gepc"]
     with pytest.raises(
-        InputError, match="--methods must be default, all or some of com.*, got 'knn'"
+        InputError,
+        match="^--methods must be default, all or some of combined, gepc, paper, "
+        "nearest_neighbour, gaussian_mixture, isolation_forest, one_class_svm, "
+        "reconstruction, latent_svm, softmax, softmax_dirichlet, trajectory, got 'knn'$",
     ):
         choose_methods("gepc,knn", "clip", 2)
     with pytest.raises(
-        InputError, match="--methods must be .*, got 'softmax', which is not for these"
+        InputError,
+        match="^--methods must be default, all or some of combined, gepc, paper, "
+        "nearest_neighbour, gaussian_mixture, isolation_forest, one_class_svm, "
+        "motion_mixture, reconstruction, latent_svm, trajectory, "
+        "got 'softmax', which is not for these poses or this experiment$",
     ):
         choose_methods("softmax", "frame", 2, classes=False)
 
@@ -103,7 +110,7 @@ def test_a_classifier_has_two_scores(actions):
     assert all(len(one.score) == test.num_clips for one in found.scored.values())
 
 
-def test_frames_are_those_of_the_detectors_own_protocol(walkers):
+def test_frame_scores_equal_those_of_the_detector(walkers):
     options = Options(**NETWORK, budget=0, score_stride=2)
     detector = GEPC(**options.to_dict()).fit(walkers, device="cpu")
     late = walkers.rows(walkers.frame >= 5)
@@ -117,7 +124,7 @@ def test_frames_are_those_of_the_detectors_own_protocol(walkers):
     assert (ours[~people] == scored.scores["latent"][full].min()).all()
 
 
-def test_clips_with_nobody_are_as_normal_as_any(actions):
+def test_clips_without_people_have_the_lowest_score(actions):
     some = actions.rows(actions.clip != 2)
     model = NearestNeighbour(CLIPS).fit(some)
     scored = Scored(model.windows(some), model.decision_function(some))
@@ -125,7 +132,7 @@ def test_clips_with_nobody_are_as_normal_as_any(actions):
     assert len(score) == actions.num_clips and score[2] == scored.score.min()
 
 
-def test_the_published_method_with_this_experiments_windows(actions):
+def test_the_published_method_takes_only_windows_and_training_of_the_experiment(actions):
     given = replace(CLIPS, clusters=7, precision="bf16", random_state=3)
     found = published(given, actions)
     paper = {**Options().to_dict(), **preset_changes("paper")}
@@ -138,7 +145,7 @@ def test_the_published_method_with_this_experiments_windows(actions):
     assert (converged.budget, converged.patience) == (None, 40)
 
 
-def test_the_published_method_is_trained_as_such(actions, monkeypatch):
+def test_the_published_method_is_trained_with_its_own_options(actions, monkeypatch):
     train, test = (actions.select(split=split) for split in ("train", "test"))
     train = train.select(labels=["walk", "stand"])
     # But for its network, which takes a minute.
@@ -151,6 +158,6 @@ def test_the_published_method_is_trained_as_such(actions, monkeypatch):
     np.testing.assert_array_equal(found.scored["paper"].score, expected)
 
 
-def test_competitors_of_every_name_can_be_trained():
-    assert set(methods._SHARING) <= set(COMPETITORS)
+def test_every_name_of_a_shared_training_is_a_baseline():
+    assert set(methods.SHARING) <= set(COMPETITORS)
     assert {METHODS[name].unit for name in METHODS} <= set(METHODS)

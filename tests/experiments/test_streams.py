@@ -25,7 +25,7 @@ def streams(actions, seed=0, count=3) -> Streams:
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 30), st.integers(1, 30), st.integers(0, 99))
-def test_every_clip_is_dealt_once_and_every_stream_gets_its_share(count, normal, abnormal, seed):
+def test_every_clip_is_in_one_stream_and_streams_have_equal_shares(count, normal, abnormal, seed):
     kinds = [np.arange(normal), normal + np.arange(abnormal)]
     dealt = deal(kinds, count, seed)
     assert sorted(np.concatenate(dealt).tolist()) == list(range(normal + abnormal))
@@ -81,7 +81,7 @@ def test_all_clips_of_the_test_half_are_in_the_streams(actions):
             assert 0 < one.sum() < len(one)
 
 
-def test_the_composition_is_the_seeds(actions):
+def test_the_seed_decides_the_composition_of_streams(actions):
     def names(seed: int, training: int) -> list[float]:
         protocol = streams(actions, seed)
         return protocol.task(protocol.conditions()[0], training).test.keypoints.sum((1, 2)).tolist()
@@ -115,7 +115,7 @@ def normalized(tracks):
     return pipeline.normalize(batch).x.numpy()
 
 
-def test_clips_that_cannot_be_composed(actions):
+def test_clips_that_make_no_streams_are_refused(actions):
     with pytest.raises(
         InputError,
         match=r"must be 2D poses with image sizes, got 2D poses and \d+ clips without image size",

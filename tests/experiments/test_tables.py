@@ -9,7 +9,7 @@ import pytest
 
 from gepc_geo.experiments import Ablation, Coarse, Noise, Split, Study, write_summary
 from gepc_geo.experiments.results import Condition, Result
-from gepc_geo.experiments.tables import Table, best_competitor, comparison, comparison_lines, means
+from gepc_geo.experiments.tables import Table, best_baseline, comparison, comparison_lines, means
 from gepc_geo.options import Options
 
 FEW, MANY = "few-vs-many", "many-vs-few"
@@ -80,15 +80,15 @@ def test_comparisons_pair_splits_after_the_mean_over_seeds():
     assert (found.unit, by_seed.unit, by_seed.pairs) == ("split", "seed", 2)
 
 
-def test_the_best_competitor_is_neither_ours_nor_a_mode(protocol):
-    assert best_competitor(SOME) == "nearest_neighbour"
+def test_the_best_baseline_is_neither_ours_nor_a_mode(protocol):
+    assert best_baseline(SOME) == "nearest_neighbour"
     (line,) = comparison_lines(SOME, protocol.column)
     assert line == (
-        "few-vs-many: combined minus nearest_neighbour, the best unsupervised competitor: "
+        "few-vs-many: combined minus nearest_neighbour, the best unsupervised baseline: "
         "+0.050 (ahead in 1 of 2 splits)"
     )
     ours = [one for one in SOME if one.row in ("combined", "gepc:max")]
-    assert best_competitor(ours) is None and comparison_lines(ours, protocol.column) == []
+    assert best_baseline(ours) is None and comparison_lines(ours, protocol.column) == []
 
 
 def test_tables_of_means_modes_and_splits(protocol):
@@ -100,7 +100,7 @@ def test_tables_of_means_modes_and_splits(protocol):
     assert "gepc:max" not in splits.rows
 
 
-def test_who_learns_from_classes_is_marked(protocol):
+def test_supervised_methods_are_marked(protocol):
     given = results(
         {name: {("a", FEW, 0): 0.5, ("b", FEW, 0): 0.6} for name in ("combined", "softmax")}
     )
@@ -138,7 +138,7 @@ def test_a_variant_is_compared_with_the_default_over_splits_and_directions(actio
     ]
 
 
-def test_curves_of_loss_start_at_nothing(actions):
+def test_curves_of_loss_start_at_zero(actions):
     noise = Noise(
         actions, [Split("a", ("run", "bow"))], [FEW], Options(frames=12), shares=(0, 5, 20)
     )
@@ -158,7 +158,7 @@ def test_curves_of_loss_start_at_nothing(actions):
     assert noise.tables(given)[0].rows["combined"] == ["0.020 ± 0.000", "0.100 ± 0.000"]
 
 
-def test_text_and_markdown():
+def test_tables_print_as_text_and_markdown():
     table = Table("Means", "method", ["few"], {"combined": ["0.9"], "other": ["0.85"]})
     assert table.lines() == ["method     few", "combined   0.9", "other     0.85"]
     assert table.markdown().splitlines() == [
@@ -171,13 +171,13 @@ def test_text_and_markdown():
     ]
 
 
-def test_rows_without_a_number_in_a_column():
+def test_rows_may_lack_a_number_in_a_column():
     given = [*SOME, Result("one_class_svm", Condition("c", MANY), 0, "AUC", 0.5)]
     found = means(given, lambda one: one.row, lambda one: one.condition.direction)
     assert set(found["one_class_svm"]) == {MANY}
 
 
-def test_files_of_a_study(protocol, tmp_path, monkeypatch):
+def test_a_summary_writes_markdown_and_csv(protocol, tmp_path, monkeypatch):
     study = Study(tmp_path, protocol, {"dataset": "actions"}, ["combined"], [0, 1])
     study.start("gepc-geo experiment coarse", "cpu")
     monkeypatch.setattr(study, "results", lambda: SOME)

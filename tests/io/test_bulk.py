@@ -22,8 +22,8 @@ FUZZ = settings(
 )
 PATH = Path("some.json")
 WAYS = {
-    "results": (alphapose._bulk_results, alphapose._careful_results),
-    "tracks": (alphapose._bulk_tracks, alphapose._careful_tracks),
+    "results": (alphapose.bulk_results, alphapose.careful_results),
+    "tracks": (alphapose.bulk_tracks, alphapose.careful_tracks),
 }
 POINTS = [1.5, 2, -3e2] * 17
 
@@ -105,14 +105,14 @@ def test_unusual_result_lists_are_left_to_the_careful_reader(changes):
     assert not assert_bulk_is_careful("results", results(**changes))
 
 
-def test_usual_and_unusual_tracked_persons():
+def test_usual_tracked_persons_are_read_in_bulk_and_unusual_ones_carefully():
     assert assert_bulk_is_careful("tracks", tracks())
     assert assert_bulk_is_careful("tracks", tracks().replace('"02"', '"x"'))
     for points in (POINTS[:50], [*POINTS, 1, 2, 3], [], None, ["1.5", *POINTS[1:]]):
         assert not assert_bulk_is_careful("tracks", tracks(points))
 
 
-def test_names_twice_count_once():
+def test_of_repeated_names_in_an_object_the_last_counts():
     pose = json.dumps({"keypoints": POINTS})
     other = json.dumps({"keypoints": [9] * 51})
     text = f'{{"1": {{"5": {other}}}, "1": {{"0": {other}, "0": {pose}}}}}'
@@ -121,8 +121,8 @@ def test_names_twice_count_once():
     assert assert_bulk_is_careful("results", text)
 
 
-def test_more_poses_than_a_batch(tmp_path):
-    count = 2 * bulk._BATCH + 3
+def test_files_of_several_batches_are_read_in_bulk(tmp_path):
+    count = 2 * bulk.BATCH + 3
     poses = [[float(i)] * 51 for i in range(count)]
     entries = [{"image_id": i, "idx": 0, "keypoints": pose} for i, pose in enumerate(poses)]
     assert assert_bulk_is_careful("results", json.dumps(entries))
@@ -141,7 +141,7 @@ def test_more_poses_than_a_batch(tmp_path):
 
 @FUZZ
 @given(numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=51, max_size=51))
-def test_numbers_are_rounded_alike(numbers):
+def test_both_readers_round_numbers_alike(numbers):
     assert assert_bulk_is_careful("tracks", tracks(numbers))
 
 
@@ -159,19 +159,25 @@ def test_damaged_files_are_not_read_in_bulk(form, data):
 
 
 @pytest.mark.parametrize("value", ["[" * 100_000 + "]" * 100_000, '{"a":' * 100_000])
-def test_deep_nesting_in_fields_that_nobody_reads(value, tmp_path):
+def test_deep_nesting_in_unused_fields_is_refused(value, tmp_path):
     (tmp_path / "a.json").write_text(results().replace('"é"', value))
-    with pytest.raises(InputError, match="a.json must be .*, got invalid JSON"):
+    with pytest.raises(
+        InputError, match="a.json must be an AlphaPose result list, got invalid JSON"
+    ):
         read(tmp_path / "a.json")
 
 
-def test_bytes_that_are_no_text_in_fields_that_nobody_reads(tmp_path):
+def test_invalid_utf_8_in_unused_fields_is_refused(tmp_path):
     (tmp_path / "a.json").write_bytes(results().encode().replace("é".encode(), b"\xff"))
-    with pytest.raises(InputError, match=r"a.json must be .* in UTF-8, .*, got byte 0xff"):
+    with pytest.raises(
+        InputError,
+        match="a.json must be an AlphaPose result list in UTF-8, or in UTF-16 with a byte order "
+        "mark, got byte 0xff at position 1068, which",
+    ):
         read(tmp_path / "a.json")
 
 
-def test_numbers_too_long_for_python_in_fields_that_nobody_reads(tmp_path):
+def test_too_long_numbers_in_unused_fields_are_skipped(tmp_path):
     """These alone are read now and were not: Python refuses to make a number of so many digits."""
     (tmp_path / "a.json").write_text(results().replace('"é"', "9" * 5000))
     # The second entry is a copy of the first one's body.

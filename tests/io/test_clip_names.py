@@ -40,7 +40,7 @@ def frames(folder, *names):
 # -- names -----------------------------------------------------------------------------------------
 
 
-def test_cameras_of_several_trials(tmp_path):
+def test_cameras_of_several_trials_have_the_trial_in_their_names(tmp_path):
     """The same names in two folders: the nearest folder that differs is part of the name."""
     for trial in ("trial_a", "trial_b"):
         for camera in ("cam01", "cam02"):
@@ -56,7 +56,7 @@ def test_cameras_of_several_trials(tmp_path):
     assert read(tmp_path / "trial_b").clip_names == ("cam01", "cam02")
 
 
-def test_folders_that_tools_make_name_nothing_unless_nothing_else_does(tmp_path):
+def test_folders_of_tools_are_in_names_only_if_nothing_else_differs(tmp_path):
     for place in ("front/sep-json", "back/sep-json", "side/labels"):
         frames(tmp_path / "a" / place, *(f"{i}" for i in range(3)))
     assert read(tmp_path / "a").clip_names == ("back", "front", "side")
@@ -69,7 +69,7 @@ def test_folders_that_tools_make_name_nothing_unless_nothing_else_does(tmp_path)
     assert read(tmp_path / "c").clip_names == ("n/1", "2", "s/1")
 
 
-def test_sequences_of_one_result_list_and_of_several(tmp_path):
+def test_sequences_of_several_result_lists_have_the_folder_in_their_names(tmp_path):
     both = [f"cam{c}_{i:04d}.jpg" for c in (1, 2) for i in range(3)]
     results(tmp_path / "mon" / "alphapose-results.json", *both)
     assert read(tmp_path).clip_names == ("cam1", "cam2")
@@ -93,7 +93,7 @@ def test_result_lists_of_one_picture_each_are_one_clip(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["-forvis", "-forvis-tracked"])
-def test_poseflow(ending, tmp_path):
+def test_poseflow_files_have_ids_only_with_the_tracker(ending, tmp_path):
     """A dict of pictures; without the tracker there are no ids."""
     people = {
         f"frame_{i:06d}.png": [
@@ -117,7 +117,7 @@ def test_poseflow(ending, tmp_path):
     assert found.tracks.frame.tolist() == [0, 1, 2] * 2
 
 
-def test_native_files_with_the_same_names(tmp_path):
+def test_clips_of_equal_names_in_native_files_get_the_names_of_folders(tmp_path):
     frames(tmp_path / "in", "gate_0", "gate_1")
     for day in ("mon", "tue"):
         read(tmp_path / "in").save(tmp_path / "days" / f"{day}.npz")
@@ -131,7 +131,9 @@ def test_native_files_with_the_same_names(tmp_path):
     # The same poses in another format beside them are no other clip.
     read(tmp_path / "in").save(tmp_path / "in" / "all.npz")
     with pytest.raises(
-        InputError, match=r"clips of different names, got 'gate' in .*all\.npz and .*gate_0\.json"
+        InputError,
+        match="must have one file a clip and clips of different names, "
+        r"got 'gate' in .*all\.npz and .*gate_0\.json$",
     ):
         read(tmp_path / "in")
 
@@ -146,12 +148,13 @@ def test_views_of_openpose_are_clips(tmp_path):
 
 
 @pytest.mark.parametrize("copy", ["{} - Copy", "{} (1)", "{} copy", "{}(2)"])
-def test_copies_of_files_are_named(copy, tmp_path):
+def test_copies_of_a_file_are_refused_by_name(copy, tmp_path):
     name = "gate_000000000001_keypoints"
     frames(tmp_path, "gate_000000000000_keypoints", name, copy.format(name))
     with pytest.raises(
         InputError,
-        match=r"hold each file once, got .*gate_000000000001_keypoints\.json and its copy",
+        match="^a folder must hold each file once, "
+        r"got .*gate_000000000001_keypoints\.json and its copy ",
     ):
         read(tmp_path)
 
@@ -159,7 +162,7 @@ def test_copies_of_files_are_named(copy, tmp_path):
 @pytest.mark.parametrize(
     ("people", "pose"), [("people", "pose_keypoints_2d"), ("bodies", "joints")]
 )
-def test_alphapose_as_it_leaves_its_folder(people, pose, tmp_path):
+def test_the_output_folder_of_alphapose_is_one_clip(people, pose, tmp_path):
     """``--format open`` and ``cmu``: a file for each picture, and one file of all pictures."""
     values = [v for j in range(18) for v in (100.0 + j, 50.0 + 4 * j, 0.75)]
     content = {
@@ -181,7 +184,7 @@ def test_alphapose_as_it_leaves_its_folder(people, pose, tmp_path):
     np.testing.assert_array_equal(alone.keypoints, found.tracks.keypoints)
 
 
-def test_how_names_were_understood_is_told(tmp_path):
+def test_reading_reports_how_names_of_pictures_were_understood(tmp_path):
     frames(tmp_path / "a", "gate_1", "gate_2")
     (told,) = read_all(tmp_path).names
     assert told == (
@@ -231,7 +234,7 @@ def test_videos_of_openpose_are_counted_from_0(tmp_path):
     assert read(tmp_path).frame.tolist() == [4, 5]
 
 
-def test_lists_without_empty_frames_are_counted_as_the_others_are(tmp_path):
+def test_lists_without_frame_0_are_counted_like_their_neighbours(tmp_path):
     """The second clip has no people in frame 0."""
     results(tmp_path / "a" / "alphapose-results.json", "0.jpg", "1.jpg")
     results(tmp_path / "b" / "alphapose-results.json", "3.jpg", "4.jpg")
@@ -262,9 +265,11 @@ def test_one_mask_decides_for_all_clips_of_a_list(tmp_path):
     assert tracks.frame.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3]
 
 
-def test_masks_that_are_too_short_for_both_are_refused(tmp_path):
+def test_masks_shorter_than_the_clip_are_refused(tmp_path):
     frames(tmp_path / "poses", *(f"gate_{i}" for i in range(1, 6)))
-    with pytest.raises(InputError, match=r"gate\.npy must have at least 5 frames, .*, got 4"):
+    with pytest.raises(
+        InputError, match=r"gate\.npy must have at least 5 frames, as clip 'gate' has, got 4"
+    ):
         read(tmp_path / "poses", labels=masks(tmp_path / "masks", gate=4))
 
 
@@ -275,7 +280,9 @@ def test_masks_that_are_too_short_for_both_are_refused(tmp_path):
     ("frames_with_people", "length", "warns"),
     [(50, 75, False), (50, 76, True), (300, 330, False), (300, 331, True), (54, 548, True)],
 )
-def test_masks_that_go_on_after_the_last_pose(frames_with_people, length, warns, tmp_path, recwarn):
+def test_masks_much_longer_than_the_poses_are_warned_of(
+    frames_with_people, length, warns, tmp_path, recwarn
+):
     results(tmp_path / "gate.json", *(f"{i}.jpg" for i in range(frames_with_people)))
     read_frame_labels(masks(tmp_path / "masks", gate=length), read(tmp_path / "gate.json"))
     found = [str(one.message) for one in recwarn if one.category is InputWarning]
@@ -290,16 +297,24 @@ def test_masks_that_end_before_the_clip_are_warned_of(tmp_path):
     frames(tmp_path / "poses", *(f"gate_{i}" for i in range(6)))
     for i in range(6, 12):
         (tmp_path / "poses" / f"gate_{i}.json").write_text('{"people": []}')
-    with pytest.warns(InputWarning, match="'gate' .* has 7 frames and the clip 12"):
+    with pytest.warns(
+        InputWarning,
+        match="^the mask of clip 'gate' in .*masks has 7 frames and the clip 12, the last of "
+        "them without people",
+    ):
         tracks = read(tmp_path / "poses", labels=masks(tmp_path / "masks", gate=7))
     assert tracks.clip_length.tolist() == [7]
 
 
-def test_masks_that_fit_no_clip_are_named_where_clips_have_none(tmp_path):
+def test_masks_of_no_clip_are_named_if_clips_lack_masks(tmp_path):
     for clip in ("gate", "hall"):
         results(tmp_path / "poses" / f"{clip}.json", "0.jpg", "1.jpg", "2.jpg")
     folder = masks(tmp_path / "masks", gate=3, Hall=3)
-    with pytest.warns(InputWarning, match=r"1 of 2 clips have no mask .*'hall'.*Hall\.npy"):
+    with pytest.warns(
+        InputWarning,
+        match=r"^1 of 2 clips have no mask in .*masks \('hall' is the first\), and 1 masks match "
+        r"no clip \(Hall\.npy is the first\)",
+    ):
         read(tmp_path / "poses", labels=folder)
     with warnings.catch_warnings():
         warnings.simplefilter("error", InputWarning)
@@ -309,7 +324,7 @@ def test_masks_that_fit_no_clip_are_named_where_clips_have_none(tmp_path):
 # -- links -----------------------------------------------------------------------------------------
 
 
-def test_folders_behind_links_are_read_once_and_lost_links_are_named(tmp_path):
+def test_linked_folders_are_read_once_and_dangling_links_are_named(tmp_path):
     frames(tmp_path / "store" / "north", "north_0", "north_1")
     frames(tmp_path / "store" / "south", "south_0")
     root = tmp_path / "poses"
@@ -342,7 +357,7 @@ def test_folders_behind_links_are_read_once_and_lost_links_are_named(tmp_path):
         (b"", "utf-16-be"),
     ],
 )
-def test_byte_order_marks(mark, encoding, tmp_path):
+def test_text_files_are_read_in_utf_8_16_and_32(mark, encoding, tmp_path):
     results(tmp_path / "a.json", "0.jpg", "1.jpg")
     text = (tmp_path / "a.json").read_text()
     (tmp_path / "a.json").write_bytes(mark + text.encode(encoding))
@@ -353,16 +368,18 @@ def test_byte_order_marks(mark, encoding, tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_skeletons_with_byte_order_marks(encoding, tmp_path):
+def test_skeleton_files_with_byte_order_marks_are_read(encoding, tmp_path):
     own = {"name": "wand", "joints": list("abc"), "bones": [[0, 1], [1, 2]], "center": 1}
     (tmp_path / "wand.json").write_text(json.dumps(own), encoding=encoding)
     assert Skeleton.get(tmp_path / "wand.json").joints == ("a", "b", "c")
 
 
-def test_other_encodings_are_named(tmp_path):
+def test_files_in_other_encodings_are_refused_by_name(tmp_path):
     text = json.dumps([{**result("0.jpg"), "note": "Zürich"}], ensure_ascii=False)
     (tmp_path / "a.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(
-        InputError, match=r"a\.json must be .* in UTF-8, .*, got byte 0xfc at position \d+"
+        InputError,
+        match=r"a\.json must be an AlphaPose result list in UTF-8, or in UTF-16 with a byte "
+        r"order mark, got byte 0xfc at position \d+",
     ):
         read(tmp_path / "a.json")

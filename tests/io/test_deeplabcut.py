@@ -44,7 +44,7 @@ def mouse(tmp_path):
     return path
 
 
-def test_one_animal(tmp_path, mouse):
+def test_a_table_of_one_animal_is_one_track(tmp_path, mouse):
     path = tmp_path / "box" / "cage1DLC_resnet50_mouseMay1shuffle1_100000.csv"
     path.parent.mkdir()
     path.write_text(ONE)
@@ -58,7 +58,7 @@ def test_one_animal(tmp_path, mouse):
     assert read_all(path.parent, skeleton=mouse).formats == {"deeplabcut": 1}
 
 
-def test_parts_that_a_built_in_skeleton_lacks_are_counted(tmp_path):
+def test_body_parts_that_a_built_in_skeleton_lacks_are_counted(tmp_path):
     parts = [*SKELETONS["coco17"].joints, "tail"]
     names = [[part] * 3 for part in parts]
     rows = [
@@ -84,21 +84,24 @@ def test_many_body_parts_are_named_and_counted(tmp_path, mouse):
     ]
     (tmp_path / "a.csv").write_text("\n".join(",".join(row) for row in rows) + "\n")
     with pytest.raises(
-        InputError, match="of a built-in skeleton, or .*, got .*finger8, finger9 and 23 more"
+        InputError,
+        match=r"of a built-in skeleton, or a skeleton of its own \(--skeleton\), got finger0, "
+        "finger1, finger2, finger3, finger4, finger5, finger6, finger7, finger8, "
+        "finger9 and 23 more",
     ):
         read(tmp_path / "a.csv")
     with pytest.warns(InputWarning, match="30 of 33 joints are ignored, as mouse has none of them"):
         read(tmp_path / "a.csv", skeleton=mouse)
 
 
-def test_likelihoods_of_zero_are_none(tmp_path, mouse):
+def test_joints_of_likelihood_zero_are_missing(tmp_path, mouse):
     (tmp_path / "a.csv").write_text(re.sub(r"0\.\d", "0.0", ONE))
     with pytest.warns(InputWarning, match="no joint of 2 poses has a score above 0"):
         assert (read(tmp_path / "a.csv", skeleton=mouse).confidence.max(1) == 1).all()
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 4), (1, 2, 3)])
-def test_rows_that_are_pictures(numbers, tmp_path, mouse):
+def test_rows_of_pictures_have_the_frames_of_their_names(numbers, tmp_path, mouse):
     """``analyze_time_lapse_frames`` indexes by picture: one is missing, or names start at 1."""
     lines = ONE.splitlines()
     rows = [line.split(",", 1) for line in lines[3:]]
@@ -108,7 +111,7 @@ def test_rows_that_are_pictures(numbers, tmp_path, mouse):
     assert tracks.frame.tolist() == list(numbers[:2])
 
 
-def test_several_animals(tmp_path):
+def test_a_table_of_several_animals_has_a_track_for_each(tmp_path):
     (tmp_path / "a.csv").write_text(SEVERAL)
     rod = {"name": "rod", "joints": ["nose", "tail"], "bones": [[0, 1]], "center": 0}
     (tmp_path / "rod.json").write_text(json.dumps(rod))
@@ -128,9 +131,12 @@ def test_the_same_table_in_hdf5_is_read_once(tmp_path, mouse):
         read(tmp_path, skeleton=mouse)
 
 
-def test_the_skeleton_is_the_users(tmp_path):
+def test_body_parts_without_a_skeleton_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text(ONE)
-    message = r"body parts of a built-in skeleton, .*\(--skeleton\), got tail, nose, spine, lamp"
+    message = (
+        r"body parts of a built-in skeleton, or a skeleton of its own \(--skeleton\), "
+        "got tail, nose, spine, lamp"
+    )
     with pytest.raises(InputError, match=message):
         read(tmp_path / "a.csv")
     with pytest.raises(InputError, match="must have x of 'left_eye' for skeleton 'coco17', got"):
@@ -143,7 +149,7 @@ def test_the_skeleton_is_the_users(tmp_path):
 
 @pytest.mark.parametrize(("separator", "sign"), [(";", ","), ("\t", ","), ("\t", "."), (";", ".")])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_tables_from_spreadsheets(separator, sign, encoding, tmp_path, mouse):
+def test_tables_saved_by_spreadsheets_are_read(separator, sign, encoding, tmp_path, mouse):
     (tmp_path / "plain.csv").write_text(ONE)
     content = ONE.replace(",", separator).replace(".", sign)
     (tmp_path / "sheet.csv").write_text(content, encoding=encoding)
@@ -154,13 +160,13 @@ def test_tables_from_spreadsheets(separator, sign, encoding, tmp_path, mouse):
     assert read_all(tmp_path / "sheet.csv", skeleton=mouse).formats == {"deeplabcut": 1}
 
 
-def test_nan_is_an_empty_cell_and_a_place_without_likelihood_counts(tmp_path, mouse):
+def test_nan_is_missing_and_an_empty_likelihood_is_1(tmp_path, mouse):
     (tmp_path / "a.csv").write_text(ONE.replace("3.5,", "NaN,", 1).replace("0.7,", ",", 1))
     tracks = read(tmp_path / "a.csv", skeleton=mouse)
     np.testing.assert_allclose(tracks.confidence[0], [0, 1, 0.9])
 
 
-def test_joints_of_a_built_in_skeleton_need_no_other(tmp_path):
+def test_body_parts_named_as_built_in_joints_need_no_skeleton(tmp_path):
     joints = SKELETONS["coco17"].joints
     columns = [(joint.title(), one) for joint in reversed(joints) for one in "xyz"]
     values = [str(100 + i) for i in range(51)]
@@ -181,7 +187,7 @@ def test_a_frame_twice_keeps_one_pose(tmp_path, mouse):
     np.testing.assert_allclose(tracks.confidence, [[0.8, 0.7, 0.9]])
 
 
-def test_real_table_of_a_german_spreadsheet(real_data, mouse):
+def test_a_real_table_of_a_german_spreadsheet_is_read(real_data, mouse):
     (path,) = (real_data("cases") / "24_dlc_excel_de").glob("*.csv")
     tracks = read(path, skeleton=mouse)
     assert tracks.clip_names == ("cage",) and tracks.num_frames == 114
@@ -195,7 +201,10 @@ def test_real_table_of_a_german_spreadsheet(real_data, mouse):
         (ONE[:90], "must have 13 values in row 2, got 7"),
         (ONE[:-20], "must have 13 values in row 6, got 3"),
         (ONE.replace("3.5,", "x,", 1), "'nose x' in row 4 must be a number, got 'x'"),
-        (ONE.replace("3.5,", "inf,", 1), "'nose x' in row 4 must be from .*, got inf"),
+        (
+            ONE.replace("3.5,", "inf,", 1),
+            r"'nose x' in row 4 must be from -1e\+09 to 1e\+09, got inf",
+        ),
         (ONE.replace("\n1,", "\n1.5,", 1), "frame in row 5 must be a whole number, got '1.5'"),
         (ONE.replace("\n1,", "\n,", 1), "frame in row 5 must be a whole number, got ''"),
         (ONE.replace("lamp", "nose"), "must have different column names, got 'nose x' twice"),

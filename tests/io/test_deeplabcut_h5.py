@@ -72,7 +72,7 @@ def read(path: Path) -> Clips:
 
 
 @pytest.mark.parametrize("write", [table, fixed])
-def test_both_formats_of_pandas(write, tmp_path):
+def test_the_formats_table_and_fixed_are_read(write, tmp_path):
     clips = read(write(tmp_path / "cageDLC_resnet50_1.h5"))
     tracks = clips.tracks
     assert clips.parts == [("cage",)] and clips.first_frame is None and clips.complete
@@ -92,7 +92,7 @@ def test_one_animal_has_three_levels_of_names(tmp_path):
     np.testing.assert_allclose(tracks.keypoints[0, 1], VALUES[0, 6:8], rtol=1e-6)
 
 
-def test_compressed(tmp_path):
+def test_compressed_tables_are_read(tmp_path):
     plain = read(table(tmp_path / "a.h5")).tracks
     packed = read(table(tmp_path / "b.h5", compression="gzip", chunks=(2,))).tracks
     np.testing.assert_array_equal(packed.keypoints, plain.keypoints)
@@ -108,10 +108,12 @@ class Evil:
         return self.path.touch, ()
 
 
-def test_nothing_in_attributes_is_run(tmp_path):
+def test_pickles_in_attributes_are_not_run(tmp_path):
     ran = tmp_path / "ran"
     kind = pickle.dumps([Evil(ran)], protocol=0)
-    with pytest.raises(InputError, match="a.h5 holds the name .*, expected a DeepLabCut table"):
+    with pytest.raises(
+        InputError, match=r"a.h5 holds the name '__builtin__\.getattr', expected a DeepLabCut table"
+    ):
         read(table(tmp_path / "a.h5", kind=kind))
     assert not ran.exists()
 
@@ -123,7 +125,9 @@ def test_links_to_other_files_are_refused(tmp_path):
         with h5py.File(path, "a") as file:
             del file["df_with_missing/table"]
             file["df_with_missing/table"] = link
-        with pytest.raises(InputError, match="b.h5 must be .*, got a link called 'table'"):
+        with pytest.raises(
+            InputError, match="b.h5 must be a DeepLabCut table in HDF5, got a link called 'table'"
+        ):
             read(path)
 
 
@@ -138,17 +142,21 @@ def test_values_in_other_files_are_refused(tmp_path):
             "f8",
             external=[(str(tmp_path / "raw"), 0, VALUES.nbytes)],
         )
-    with pytest.raises(InputError, match="a.h5 must be .*, got values in other files"):
+    with pytest.raises(
+        InputError, match="a.h5 must be a DeepLabCut table in HDF5, got values in other files"
+    ):
         read(path)
 
 
-def test_sizes_are_bounded(tmp_path):
+def test_claimed_sizes_beyond_a_limit_are_refused(tmp_path):
     path = fixed(tmp_path / "a.h5")
     with h5py.File(path, "a") as file:
         del file["df_with_missing/block0_values"]
         # Nothing of it is in the file.
         file["df_with_missing"].create_dataset("block0_values", (10**7, 100), "f8", chunks=(10, 10))
-    with pytest.raises(InputError, match="a.h5 must be .*, got arrays of 8000000000 bytes"):
+    with pytest.raises(
+        InputError, match="a.h5 must be a DeepLabCut table in HDF5, got arrays of 8000000000 bytes"
+    ):
         read(path)
 
 
@@ -159,8 +167,8 @@ def test_sizes_are_bounded(tmp_path):
             {"index": np.array([b"img1", b"img2", b"img3"])},
             "frame in row 1 must be a whole number, got 'img1'",
         ),
-        ({"index": [-1, 0, 1]}, "frame number of clip 'a' must be from .*, got -1"),
-        ({"index": [0, 1, 10**9]}, "frame number must be less than .*, got 1000000000"),
+        ({"index": [-1, 0, 1]}, "frame number of clip 'a' must be from 0 to 1, got -1"),
+        ({"index": [0, 1, 10**9]}, "frame number must be less than 100000000, got 1000000000"),
         ({"names": NAMES[:-1]}, "12 columns for 11 names"),
         ({"names": "x"}, "columns of unknown names"),
         ({"names": [("x", "y")] * 12}, "columns of unknown names"),
@@ -175,22 +183,25 @@ def test_broken_tables_are_named(change, message, tmp_path):
     assert "a.h5" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_other_files_in_hdf5(tmp_path):
+def test_other_hdf5_files_are_refused(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["tracks"] = np.zeros((2, 3))
     with pytest.raises(InputError, match="a.h5 must be a DeepLabCut table in HDF5, got 0 tables"):
         read(tmp_path / "a.h5")
     (tmp_path / "b.h5").write_bytes(b"text")
     assert not deeplabcut_h5.detect(tmp_path / "b.h5")
-    with pytest.raises(InputError, match="could not read .*b.h5 as a DeepLabCut table"):
+    with pytest.raises(
+        InputError, match=r"^could not read .*b\.h5 as a DeepLabCut table in HDF5: "
+    ):
         deeplabcut_h5.read_deeplabcut_h5(tmp_path / "b.h5", ROD)
 
 
-def test_without_h5py_it_is_said_what_to_install(tmp_path, monkeypatch):
+def test_without_h5py_the_error_names_what_to_install(tmp_path, monkeypatch):
     path = table(tmp_path / "a.h5")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(
-        InputError, match=r"h5py must be installed .*pip install 'gepc_geo\[hdf5\]'"
+        InputError,
+        match=r"^h5py must be installed to read .*a\.h5 \(pip install 'gepc_geo\[hdf5\]'\)",
     ):
         read(path)
 
@@ -202,7 +213,7 @@ def test_without_h5py_it_is_said_what_to_install(tmp_path, monkeypatch):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_damage_is_an_error(write, tmp_path, data):
+def test_damaged_files_are_refused_or_read_as_finite_numbers(write, tmp_path, data):
     path = write(tmp_path / "a.h5")
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
@@ -224,7 +235,7 @@ def test_damage_is_an_error(write, tmp_path, data):
         assert np.isfinite(tracks.keypoints).all()
 
 
-def test_real_table(real_data):
+def test_a_real_table_is_read(real_data):
     path = real_data("tool_output") / "deeplabcut_h5" / "reachingDEMO_2D.h5"
     hand = Skeleton("hand", ("nose", "Left_wrist", "left_backofhand"), ((0, 1), (1, 2)), 1)
     tracks = deeplabcut_h5.read_deeplabcut_h5(path, hand).tracks

@@ -12,7 +12,7 @@ from gepc_geo.poses.tracker import pose_similarity
 
 @settings(deadline=None, max_examples=150)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 25), st.sampled_from([2, 3]))
-def test_what_stays_is_what_a_plain_comparison_keeps(seed, count, dims):
+def test_the_poses_kept_equal_those_of_a_plain_loop(seed, count, dims):
     rng = np.random.default_rng(seed)
     bodies = rng.uniform(0, 100, (3, 6, dims)).round(1)
     keypoints = bodies[rng.integers(0, 3, count)] + rng.choice([0.0, 0.5, 30.0], (count, 1, 1))

@@ -43,7 +43,7 @@ def test_formats_may_be_mixed_and_none_is_dropped(tmp_path):
     assert read(tmp_path).clip_names == ("a", "b", "c")
 
 
-def test_endings_in_upper_case_are_data_too(tmp_path):
+def test_suffixes_in_upper_case_are_read(tmp_path):
     fill(tmp_path, a_json=people(), b_JSON=people(), c_Json=results())
     assert read(tmp_path).clip_names == ("a", "b", "c")
     fill(tmp_path, d_JSON="{")
@@ -51,7 +51,7 @@ def test_endings_in_upper_case_are_data_too(tmp_path):
         read(tmp_path)
 
 
-def test_data_sets_and_masks_may_end_in_upper_case(tmp_path):
+def test_data_sets_and_masks_may_have_suffixes_in_upper_case(tmp_path):
     row = HEADER + "0 1 2 1 2 3 4 0\n"
     fill(tmp_path, train_txt__01_001_TXT=row, test_txt__01_0014_TXT=row)
     (tmp_path / "test_frame_mask").mkdir()
@@ -85,21 +85,29 @@ def test_broken_files_among_good_ones_are_errors(first, content, tmp_path):
 @pytest.mark.parametrize("content", ["", "Frame_Num", "0 1 2 1 2 3 4 0\n"])
 def test_broken_box_files_are_errors(content, tmp_path):
     fill(tmp_path, m_txt=HEADER, a_txt=content)
-    with pytest.raises(InputError, match=r"a\.txt must be .*, got header"):
+    header = repr(content.strip())
+    with pytest.raises(
+        InputError, match=rf"a\.txt must be a ShanghaiTech box file, got header {header}$"
+    ):
         read(tmp_path)
 
 
 def test_files_of_no_known_format_beside_others_are_counted(tmp_path):
     fill(tmp_path, gate_json=people(), notes_txt="x", other_txt="y")
     with pytest.warns(
-        InputWarning, match=r"2 of 3 files have no known format .*the first is .*notes\.txt"
+        InputWarning,
+        match=r"^2 of 3 files have no known format and are left out \(the first is "
+        r".*notes\.txt\)$",
     ):
         assert read(tmp_path).clip_names == ("gate",)
 
 
-def test_folders_with_nothing_to_read(tmp_path):
+def test_folders_without_pose_files_are_refused(tmp_path):
+    with pytest.raises(InputError, match="must have files of poses .*, got none: the folder is"):
+        read(tmp_path)
     fill(tmp_path, README_txt="About")
-    with pytest.raises(InputError, match="must have files of poses .*, got none"):
+    there = r"must have files of poses .*, got none: other files, such as README\.txt"
+    with pytest.raises(InputError, match=there):
         read(tmp_path)
     fill(tmp_path, other_txt="About")
     with pytest.raises(InputError, match=r"other.txt must be .*, got no known format"):
@@ -115,14 +123,19 @@ def test_clips_that_nothing_tells_apart_are_refused_with_both_files(tmp_path):
     fill(tmp_path, x__a_json=people())
     read(tmp_path / "x" / "a.json").save(tmp_path / "x" / "a.npz")
     with pytest.raises(
-        InputError, match=r"clips of different names, got 'a' in .*x.a\.json and .*x.a\.npz"
+        InputError,
+        match="must have one file a clip and clips of different names, "
+        r"got 'a' in .*x.a\.json and .*x.a\.npz$",
     ):
         read(tmp_path)
 
 
 def test_poses_of_different_kinds_are_refused_with_both_files(tmp_path):
     fill(tmp_path, a_json=people(17), b_json=people(18))
-    message = r"b\.json must have poses of 17 joints .* as in .*a\.json, got 18 \(coco18\)"
+    message = (
+        r"b\.json must have poses of 17 joints \(coco17\) in 2 dimensions as in .*a\.json, "
+        r"got 18 \(coco18\) in 2$"
+    )
     with pytest.raises(InputError, match=message):
         read(tmp_path)
     # Asked for 18, the file of 17 gets its neck.
@@ -144,14 +157,16 @@ def test_own_skeletons_of_any_number_of_joints(tmp_path):
     path.write_text(json.dumps(own))
     fill(tmp_path, poses__a_json=people(3), poses__b_json="{}")
     assert read(tmp_path / "poses", skeleton=path).skeleton.name == "wand"
-    with pytest.raises(InputError, match=r"a\.json must have poses of 13 joints .*, got 3"):
+    with pytest.raises(
+        InputError, match=r"a\.json must have poses of 13 joints \(skeleton 'penn13'\), got 3"
+    ):
         read(tmp_path / "poses", skeleton="penn13")
     fill(tmp_path, seventeen__c_json=people(17))
     with pytest.raises(InputError, match=r"c\.json must have 3 joints \(skeleton 'wand'\), got 17"):
         read(tmp_path / "seventeen", skeleton=path)
 
 
-def test_frames_a_second_fill_only_what_is_unknown(tmp_path):
+def test_the_given_frame_rate_fills_unknown_ones_only(tmp_path):
     fill(tmp_path, a_json=people())
     tracks = read(tmp_path, fps=30)
     np.testing.assert_array_equal(tracks.fps, [30])

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from pages import parse
 
-from gepc_geo.cli import main
 from gepc_geo.io import FORMATS, WRITABLE, read
 from gepc_geo.poses.skeleton import SKELETONS, Skeleton
 
@@ -32,19 +32,19 @@ def test_every_format_says_where_its_values_come_from():
     assert sorted(named) == sorted(FORMATS)
 
 
-def test_the_joints_are_built_in_skeletons():
+def test_the_page_names_all_built_in_skeletons():
     named = {name for _, _, joints in ROWS for name in re.findall(r"`(\w+)`", joints)}
     assert named == set(SKELETONS)
 
 
-def test_the_commands_parse():
+def test_the_commands_on_the_page_parse():
     lines = re.findall(r"^gepc-geo (\w+) (.*)$", PAGE, re.MULTILINE)
     assert len(lines) == 9
     for name, rest in lines:
-        main.commands[name].make_context(name, rest.split())
+        assert parse(name, *rest.split())
 
 
-def test_the_layouts_are_read(tmp_path):
+def test_the_layouts_on_the_page_are_read(tmp_path):
     layout = json.loads(re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])
     (person,) = layout["frames"][0]["pose_landmarks"]
     person *= 33
@@ -85,7 +85,7 @@ class YOLO:
         return [one, one]
 
 
-def test_python_for_ultralytics_makes_files_that_are_read(tmp_path, monkeypatch):
+def test_code_for_ultralytics_writes_files_that_are_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "ultralytics", SimpleNamespace(YOLO=YOLO))
     whole, frames = (block for block in BLOCKS if "ultralytics" in block)
@@ -108,7 +108,7 @@ class Landmark:
     presence: float = 0.9
 
 
-def test_python_for_mediapipe_makes_a_file_that_is_read(tmp_path, monkeypatch):
+def test_code_for_mediapipe_writes_a_file_that_is_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     marks = [Landmark(0.25 + joint / 100, 0.5) for joint in range(33)]
     times = []

@@ -40,7 +40,7 @@ def test_numbers_equal_scipys(data, kind, compressed, tmp_path_factory):
 
 
 @pytest.mark.parametrize("text", ["x", "baseball_swing", "Übung", ""])
-def test_texts(text, tmp_path):
+def test_texts_are_read(text, tmp_path):
     path = tmp_path / "a.mat"
     path.write_bytes(saved({"a": text}, True))
     assert read_matlab(path, ["a"], "a file") == {"a": text}
@@ -70,7 +70,7 @@ def parts_of(content: bytes, array: bytes) -> int:
 
 
 @pytest.mark.parametrize("code", [0, 8, 10, 11, 14, 15, 19, 20, 4000])
-def test_type_codes_that_end_scipys_reader(code, tmp_path):
+def test_type_codes_that_crash_scipys_reader_are_refused(code, tmp_path):
     """An undefined type code, with which scipy follows an invalid pointer."""
     content = bytearray(saved({"values": np.arange(6.0)[None]}, False))
     at = parts_of(content, b"values\0\0")
@@ -105,7 +105,7 @@ def test_every_cut_is_noticed(compressed, tmp_path):
     ("shape", "message"),
     [((2, 2), "has 48 bytes for size"), ((-2, -3), "has 48 bytes"), ((2**31 - 1,) * 2, "has 48")],
 )
-def test_sizes_that_do_not_fit_the_values(shape, message, tmp_path):
+def test_sizes_that_do_not_fit_the_values_are_refused(shape, message, tmp_path):
     content = bytearray(saved({"values": np.arange(6.0)[None]}, False))
     at = content.index(struct.pack("<IIii", 5, 8, 1, 6)) + 8
     struct.pack_into("<ii", content, at, *shape)
@@ -114,7 +114,7 @@ def test_sizes_that_do_not_fit_the_values(shape, message, tmp_path):
         read_matlab(tmp_path / "a.mat", ["values"], "a file")
 
 
-def test_compressed_arrays_do_not_fill_the_memory(tmp_path):
+def test_compressed_arrays_that_grow_too_large_are_refused(tmp_path):
     bomb = zlib.compress(bytes(1 << 27))
     header = saved({}, False)[:128]
     (tmp_path / "a.mat").write_bytes(header + struct.pack("<II", 15, len(bomb)) + bomb)
@@ -122,7 +122,7 @@ def test_compressed_arrays_do_not_fill_the_memory(tmp_path):
         read_matlab(tmp_path / "a.mat", ["values"], "a file")
 
 
-def test_files_that_are_none(tmp_path):
+def test_missing_files_and_other_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read, expected a file"):
         read_matlab(tmp_path / "none.mat", ["a"], "a file")
     (tmp_path / "zeros.mat").write_bytes(bytes(200))

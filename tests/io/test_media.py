@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from gepc_geo.cli import main
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.errors import InputError
+from gepc_geo.io import FORMATS, read
 from gepc_geo.io._common.media import media_kind
 
 
@@ -28,7 +32,7 @@ from gepc_geo.io._common.media import media_kind
         (b"", ""),
     ],
 )
-def test_by_the_first_bytes(start, kind, tmp_path):
+def test_pictures_and_videos_are_known_by_their_first_bytes(start, kind, tmp_path):
     for name in ("file", "file.json", "file.csv"):
         path = tmp_path / name
         path.write_bytes(start)
@@ -47,13 +51,13 @@ def test_by_the_first_bytes(start, kind, tmp_path):
         ("mp4", ""),
     ],
 )
-def test_damaged_ones_by_their_ending(name, kind, tmp_path):
+def test_damaged_pictures_and_videos_are_known_by_their_suffix(name, kind, tmp_path):
     path = tmp_path / name
     path.write_bytes(b"\0" * 16)
     assert media_kind(path) == kind
 
 
-def test_no_poses_and_nothing_that_cannot_be_read(tmp_path):
+def test_poses_and_missing_files_are_no_media(tmp_path):
     simulate_crowd("test", num_clips=1, frames_per_clip=48, random_state=0).save(
         tmp_path / "poses.npz"
     )
@@ -62,7 +66,30 @@ def test_no_poses_and_nothing_that_cannot_be_read(tmp_path):
         assert media_kind(tmp_path / name) == ""
 
 
-def test_real_files(real_data, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("a.mp4", b"\0\0\0\x20ftypisom", "a video: its poses must be estimated first "),
+        ("a.json", b"\x89PNG\r\n\x1a\n", "a picture: its poses must be estimated first "),
+        ("a.json", b"", "one that is empty "),
+        ("a.json", b'{"a": 1}', "no known format "),
+    ],
+)
+def test_what_is_there_in_place_of_poses_is_said_shortly(name, content, found, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    for given in (path, tmp_path):
+        with pytest.raises(InputError) as caught:
+            read(given)
+        assert str(caught.value).startswith(f"{path} must be a file of poses, got {found}(")
+        assert "docs/formats.md" in str(caught.value)
+        assert len(str(caught.value)) < len(str(path)) + 150
+    # The help lists what the message does not.
+    text = CliRunner().invoke(main, ["convert", "--help"]).output
+    assert all(form in text.replace("\n", "").replace(" ", "") for form in FORMATS)
+
+
+def test_real_pictures_and_videos_are_known(real_data, tmp_path):
     assert media_kind(real_data("video") / "vtest.avi") == "a video"
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     for ending in ("png", "jpeg", "bmp", "tiff", "gif", "webp"):

@@ -52,19 +52,19 @@ def assert_poses(clips: Clips) -> None:
     np.testing.assert_array_equal(tracks.track, [0, 0])
 
 
-def test_pictures(tmp_path):
+def test_files_of_pictures_are_read(tmp_path):
     assert_poses(pictures(tmp_path, [person(100)], [], [person(101)]))
     (path,) = tmp_path.glob("*001*")
     assert openpifpaf.detect(path) and not openpifpaf.detect_video(path)
 
 
-def test_video(tmp_path):
+def test_files_of_videos_are_read(tmp_path):
     assert_poses(video(tmp_path, line(1, person(100)), line(2), "", line(3, person(101))))
     (path,) = tmp_path.iterdir()
     assert openpifpaf.detect_video(path) and not openpifpaf.detect(path)
 
 
-def test_frames_of_a_clip_in_a_folder(tmp_path):
+def test_pictures_in_a_folder_are_frames_of_a_clip(tmp_path):
     pictures(tmp_path, [person(100)], [], [person(101)])
     reading = read_all(tmp_path)
     assert reading.formats == {"openpifpaf": 3} and reading.tracks.clip_names == ("gate",)
@@ -72,7 +72,7 @@ def test_frames_of_a_clip_in_a_folder(tmp_path):
     np.testing.assert_array_equal(reading.tracks.clip_length, [3])
 
 
-def test_frames_of_a_video(tmp_path):
+def test_frames_of_a_video_have_their_numbers(tmp_path):
     video(tmp_path, line(1, person(100)), line(2), line(3, person(101)))
     reading = read_all(tmp_path)
     assert reading.formats == {"openpifpaf-video": 1}
@@ -80,7 +80,7 @@ def test_frames_of_a_video(tmp_path):
     np.testing.assert_array_equal(reading.tracks.frame, [0, 2])
 
 
-def test_ids_of_its_tracker(tmp_path):
+def test_ids_of_the_tracker_are_kept(tmp_path):
     people = [person(100, id_=7), person(400, id_=4)]
     np.testing.assert_array_equal(video(tmp_path, line(1, *people)).tracks.track, [4, 7])
 
@@ -101,7 +101,10 @@ def test_coco_results_are_another_format(tmp_path):
             "a prediction in frame 2 must have keypoints",
         ),
         ([person(1) | {"keypoints": [1.0] * 50}], "must be 3 values for each joint, got 50 values"),
-        ([person(1) | {"keypoints": [1.0] * 48}], "must have poses of 17 joints .*, got 16"),
+        (
+            [person(1) | {"keypoints": [1.0] * 48}],
+            "must have poses of 17 joints as in the poses before, got 16",
+        ),
         ([person(1) | {"keypoints": [None] * 51}], "must be lists of numbers, got"),
         ([person(1) | {"score": "high"}], 'score must be a number, got "high"'),
         ([person(1, id_=0.5)], "id_ must be a whole number, got 0.5"),
@@ -120,7 +123,7 @@ def test_broken_pictures_are_named(people, message, tmp_path):
         ("[]", "with a list of predictions in line 2, got none"),
         ('{"frame":2}', "with a list of predictions in line 2, got none"),
         (line("two"), "frame in line 2 must be a whole number, got 'two'"),
-        (line(-1, person(1)), "frame number of clip 'gate' must be from .*, got -1"),
+        (line(-1, person(1)), "frame number of clip 'gate' must be from 0 to 1, got -1"),
     ],
 )
 def test_broken_videos_are_named(second, message, tmp_path):
@@ -129,7 +132,7 @@ def test_broken_videos_are_named(second, message, tmp_path):
     assert "gate.mp4" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_real_picture(real_data):
+def test_a_real_file_of_a_picture_is_read(real_data):
     (path,) = (real_data("tool_output") / "openpifpaf").glob("*.json")
     assert openpifpaf.detect(path)
     tracks = openpifpaf.read_openpifpaf(FrameFiles([path], [81988], ("coco",)), None).tracks
@@ -138,7 +141,7 @@ def test_real_picture(real_data):
     np.testing.assert_allclose(tracks.keypoints[0, 3], [387.92, 149.78], rtol=1e-6)
 
 
-def test_old_versions_without_a_category(tmp_path):
+def test_files_of_old_versions_without_a_category_are_read(tmp_path):
     """``NAME.jpg.pifpaf.json``."""
     for i in range(2):
         one = person(100.0 + i)

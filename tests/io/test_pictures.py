@@ -144,7 +144,7 @@ def second(i: int) -> str:
         ([f"VID_20210304_120000_{i:05d}.jpg" for i in R], {("VID_20210304_120000",): list(R)}),
     ],
 )
-def test_clips_and_frames(names, clips):
+def test_names_of_pictures_give_clips_and_frames(names, clips):
     assert understood(names) == clips
     # Whatever the order of the names.
     assert understood(names[::-1]) == clips
@@ -187,7 +187,7 @@ def test_clips_and_frames(names, clips):
         lambda i: ("23-59-" if i < 25 else "00-00-") + f"{59 if i < 25 else 0:02d}{second(i)[2:]}",
     ],
 )
-def test_times_give_order_and_rate(name):
+def test_times_in_names_give_order_and_frame_rate(name):
     names = [name(i) for i in R]
     (one,) = series_of(names[::-1], lambda i: names[::-1][i])
     assert one.frames == list(R)
@@ -195,20 +195,20 @@ def test_times_give_order_and_rate(name):
     assert one.fps == pytest.approx(25, rel=1e-6)
 
 
-def test_cameras_with_times(tmp_path):
+def test_names_of_cameras_and_times_are_told_apart(tmp_path):
     names = [f"cam{c}_12-00-{second(i)}.jpg" for i in R for c in (1, 2)]
     assert understood(names) == {("cam1",): list(R), ("cam2",): list(R)}
     names = [f"cam{c}_{i:04d}_12-00-{second(i)}.jpg" for i in R for c in (1, 2)]
     assert understood(names) == {("cam1",): list(R), ("cam2",): list(R)}
 
 
-def test_pictures_that_are_counted_anew_each_second():
+def test_pictures_numbered_within_each_second_are_in_order():
     names = [f"2021-03-04 12.00.{s:02d}_{i}.jpg" for s in range(4) for i in range(1, 26)]
     (one,) = series_of(names, lambda i: names[i])
     assert (one.frames, one.fps) == (list(range(100)), 25)
 
 
-def test_minutes_that_change_are_no_hours():
+def test_times_of_minutes_and_seconds_are_not_taken_for_hours():
     names = [
         f"image21-03-04_12-{i // 1500:02d}-{i // 25 % 60:02d}-{i % 25 * 4:02d}.jpg"
         for i in range(1480, 1540)
@@ -235,19 +235,19 @@ def test_times_without_gaps_are_told_from_numbers_of_frames():
         assert (one.frames, one.fps) == (list(numbers), None) or numbers == [115958, 115959, 120001]
 
 
-def test_time_codes_without_a_date():
+def test_times_without_a_date_are_understood():
     names = [f"gate_00-00-{i // 25:02d}-{i % 25:02d}.jpg" for i in range(100)]
     (one,) = series_of(names, lambda i: names[i])
     assert (one.parts, one.frames, one.fps) == (("gate",), list(range(100)), 25)
 
 
-def test_names_are_bounded():
+def test_names_over_4096_characters_are_refused():
     names = ["_" * 100_000 + f"{i}.jpg" for i in range(5)]
     with pytest.raises(InputError, match="must have a name of at most 4096 characters, got 100005"):
         series_of(names, lambda i: f"position {i}")
 
 
-def test_parts_of_seconds_at_the_ends():
+def test_recordings_may_begin_and_end_within_a_second():
     """Motion's names: the number of the picture in its second; the recording begins within one."""
     places = [(0, q) for q in range(4, 10)] + [(s, q) for s in (1, 2) for q in range(10)]
     places += [(3, q) for q in range(3)]
@@ -257,7 +257,7 @@ def test_parts_of_seconds_at_the_ends():
 
 
 @pytest.mark.parametrize("rate", [24, 30, 30000 / 1001, 60])
-def test_times_that_are_rounded_to_milliseconds(rate):
+def test_times_rounded_to_milliseconds_do_not_drift(rate):
     """Of the rounded gaps the median is off by up to 3 %, which long gaps would add up."""
     numbers = [*range(150), *range(1950, 2100)]
     micros = np.array([round(n * 1000 / rate) * 1000 for n in numbers])
@@ -300,7 +300,7 @@ def test_regular_times_with_jitter_give_the_frames_back(numbers, gap, random):
         (["1" * 30 + ".jpg"], "must have a frame number"),
     ],
 )
-def test_pictures_that_cannot_be_told_apart(names, message):
+def test_pictures_without_different_frame_numbers_are_refused(names, message):
     with pytest.raises(InputError, match=message):
         series_of(names, lambda i: names[i])
 

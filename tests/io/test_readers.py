@@ -32,7 +32,7 @@ def write(path, content) -> None:
     path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
-def test_alphapose_results(tmp_path):
+def test_alphapose_result_lists_are_read(tmp_path):
     path = tmp_path / "cam" / "alphapose-results.json"
     write(
         path,
@@ -45,7 +45,9 @@ def test_alphapose_results(tmp_path):
         ],
     )
     with pytest.warns(
-        InputWarning, match=r"alphapose-results\.json: a person .* 2 of 5 poses are left out"
+        InputWarning,
+        match=r"alphapose-results\.json: a person has several poses in a frame: the best is "
+        "used, 2 of 5 poses are left out",
     ):
         tracks = read(path)
     assert tracks.clip_names == ("cam",)
@@ -92,17 +94,18 @@ def test_one_person_of_alphapose_keeps_its_id(tmp_path):
 @pytest.mark.parametrize(
     ("start", "idx", "message"),
     [
-        (1e300, 0, "key points.* must be from .*, got (nan|inf|1e|2e)"),
-        (2e9, 0, "key points.* must be from .*, got (nan|inf|1e|2e)"),
+        (1e300, 0, r"key points in frame 0 must be from -1e\+09 to 1e\+09, got inf"),
+        (2e9, 0, r"key points in frame 0 must be from -1e\+09 to 1e\+09, got 2e\+09"),
         (1.0, [0.5], "idx must be a whole number, got 0.5"),
         (
             1.0,
             None,
-            r"must have a person id \(idx\) at position 1, as AlphaPose writes .*, got none",
+            r"must have a person id \(idx\) at position 1, as AlphaPose writes with and without "
+            "tracking, got none",
         ),
     ],
 )
-def test_broken_lists_of_alphapose_without_tracking(start, idx, message, tmp_path):
+def test_broken_alphapose_lists_without_tracking_are_refused(start, idx, message, tmp_path):
     write(tmp_path / "a.json", [untracked(0, 1.0, 0), untracked(0, start, idx)])
     with pytest.raises(InputError, match=message) as caught:
         read(tmp_path / "a.json")
@@ -121,7 +124,7 @@ def test_alphapose_results_without_ids_are_refused(tmp_path):
 
 @pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize("as_list", [True, False])
-def test_alphapose_tracks(padded, as_list, tmp_path):
+def test_alphapose_tracked_persons_are_read(padded, as_list, tmp_path):
     def key(frame: int) -> str:
         return f"{frame:04d}" if padded else str(frame)
 
@@ -143,7 +146,7 @@ def test_alphapose_joints_at_the_origin_are_missing(tmp_path):
     assert read(tmp_path / "a.json").confidence[0, 0] == 0
 
 
-def test_alphapose_18_joints_and_the_neck(tmp_path):
+def test_alphapose_files_with_17_joints_get_a_neck_for_coco18(tmp_path):
     write(tmp_path / "a.json", {"0": {"0": {"keypoints": points(18)}}})
     assert read(tmp_path / "a.json").skeleton.name == "coco18"
     write(tmp_path / "b.json", {"0": {"0": {"keypoints": points(17)}}})
@@ -164,7 +167,7 @@ def test_alphapose_round_trip(walkers, tmp_path):
     np.testing.assert_allclose(again.keypoints[seen], walkers.keypoints[seen], atol=6e-3)
 
 
-def test_penn_action(tmp_path):
+def test_penn_action_files_are_read(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.uniform(20, 300, (2, 5, 13))
     visibility = np.ones((5, 13))
@@ -188,7 +191,7 @@ def test_penn_action(tmp_path):
     np.testing.assert_allclose(tracks.keypoints[0], np.stack([x[0], y[0]], 1), rtol=1e-6)
 
 
-def test_nw_ucla(tmp_path):
+def test_nw_ucla_files_are_read(tmp_path):
     skeletons = np.random.default_rng(0).normal(size=(4, 20, 3))
     content = {"file_name": "a04_s02_e01_v03", "skeletons": skeletons.tolist(), "label": 4}
     write(tmp_path / "x.json", content)
@@ -201,7 +204,7 @@ def test_nw_ucla(tmp_path):
 HEADER = "Frame_Number Person_ID State BB_tl_0 BB_tl_1 BB_br_0 BB_br_1 abnormal_ped abnormal_gt"
 
 
-def test_shanghaitech_boxes(tmp_path):
+def test_shanghaitech_boxes_are_read(tmp_path):
     write(tmp_path / "03_0001.txt", f"{HEADER}\n5 2 2 10 20 30 60 0 0\n6 2 2 11 21 31 61 0 1\n")
     tracks = read(tmp_path / "03_0001.txt")
     assert tracks.camera == ("03",)
@@ -221,7 +224,10 @@ def test_masks_label_frames_and_lengthen_clips(walkers, tmp_path):
     np.testing.assert_array_equal(tracks.frame_labels[start : start + length + 8], mask)
     assert (tracks.frame_labels[:start] == -1).all()
     np.save(tmp_path / f"{name}.npy", mask[:4])
-    with pytest.raises(InputError, match=rf"{name}.npy must have at least .* frames, .*, got 4"):
+    with pytest.raises(
+        InputError,
+        match=rf"{name}\.npy must have at least {length} frames, as clip '{name}' has, got 4$",
+    ):
         read_frame_labels(tmp_path, walkers)
     np.save(tmp_path / f"{name}.npy", mask * 3)
     with pytest.raises(InputError, match=r"must have values 0 and 1 \(abnormal frames\), got 3"):
@@ -230,7 +236,9 @@ def test_masks_label_frames_and_lengthen_clips(walkers, tmp_path):
     with pytest.raises(InputError, match=r"must be a frame mask \(.npy\), got Python objects"):
         read_frame_labels(tmp_path, walkers)
     (tmp_path / f"{name}.npy").unlink()
-    with pytest.raises(InputError, match="must have masks of clips, .*, got none"):
+    with pytest.raises(
+        InputError, match=r"must have masks of clips, such as train_00\.npy, got none"
+    ):
         read_frame_labels(tmp_path, walkers)
 
 
@@ -240,11 +248,15 @@ def test_folder_of_one_format_leaves_other_files_alone(walkers, tmp_path):
     np.save(tmp_path / "poses" / "mask.npy", np.zeros(3))
     assert read(tmp_path).num_clips == walkers.num_clips
     (tmp_path / "poses" / "broken_alphapose_tracked_person.json").write_text('{"1": {"0":')
-    with pytest.raises(InputError, match=r"broken_.*json must be .*, got invalid JSON"):
+    with pytest.raises(
+        InputError,
+        match=r"broken_alphapose_tracked_person\.json must be an AlphaPose tracked-person file, "
+        "got invalid JSON",
+    ):
         read(tmp_path)
 
 
-def test_native_and_skeleton_and_fps(walkers, tmp_path):
+def test_native_files_take_a_skeleton_and_a_missing_frame_rate(walkers, tmp_path):
     walkers.with_(fps=None).save(tmp_path / "a.npz")
     tracks = read(tmp_path / "a.npz", fps=30)
     assert (tracks.fps == 30).all()
@@ -280,7 +292,8 @@ def test_every_format_is_detected_as_itself(real_data):
         (
             "a.json",
             '{"1": {"0": {"keypoints": [1, 2, 3]}}}',
-            "must have poses of 17 \\(coco17\\) or 18 .*, got 1",
+            r"must have poses of 17 \(coco17\) or 18 \(coco18\) or 26 \(halpe26\) joints, or a "
+            r"skeleton of them \(--skeleton\), got 1",
         ),
         (
             "a.json",
@@ -289,7 +302,12 @@ def test_every_format_is_detected_as_itself(real_data):
         ),
         ("a.json", '{"1": [3]}', "person 1 must be frames by number, got a number"),
         ("a.json", "[]", None),
-        ("a.json", '[{"image_id": "none"}]', "image_id at position 0 must be .*, got 'none'"),
+        (
+            "a.json",
+            '[{"image_id": "none"}]',
+            "image_id at position 0 must be a number, or a name with a number as in "
+            r"clip_12\.jpg, got 'none'",
+        ),
         ("a.json", "hello", "must be .*, got no known format"),
         ("a.txt", HEADER + "\n1 2 3\n", "row '1 2 3' must have 9 values, got 3"),
         # Two wrong rows that hold as many values as two right ones.
@@ -297,12 +315,12 @@ def test_every_format_is_detected_as_itself(real_data):
         (
             "a.json",
             '{"1": {"100000000": {"keypoints": %s}}}' % ([5] * 51),
-            "frame number must be less than .*, got 100000000",
+            "frame number must be less than 100000000, got 100000000",
         ),
         (
             "a.json",
             json.dumps({"1": {str(2**63 - 1): {"keypoints": [5] * 51}}}),
-            "frame number must be less than .*, got 9223372036854775807",
+            "frame number must be less than 100000000, got 9223372036854775807",
         ),
         (
             "a.txt",
@@ -313,7 +331,7 @@ def test_every_format_is_detected_as_itself(real_data):
         (
             "a.txt",
             HEADER + "\n-1 1 2 10 20 30 60 0 0\n",
-            "frame number of clip 'a' must be from .*, got -1",
+            "frame number of clip 'a' must be from 0 to -1, got -1",
         ),
         (
             "a.json",
@@ -322,10 +340,10 @@ def test_every_format_is_detected_as_itself(real_data):
         ),
         ("a.mat", "MATLAB 5.0 MAT-file and then nothing", "expected a Penn Action label file"),
         ("a.npz", "PK", "must be .*, got no known format"),
-        ("a.json", "", "must be .*, got no known format"),
+        ("a.json", "", "must be a file of poses, got one that is empty"),
     ],
 )
-def test_malformed_files(name, content, message, tmp_path):
+def test_malformed_files_are_refused(name, content, message, tmp_path):
     write(tmp_path / name, content)
     if message is None:
         assert read(tmp_path / name).num_frames == 0
@@ -342,12 +360,13 @@ def test_nan_key_points_are_refused(tmp_path):
         tmp_path / "a.json", json.dumps({"4": {"2": {"keypoints": values}}}).replace("17.0", "NaN")
     )
     with pytest.raises(
-        InputError, match="key points of person 4 in frame 2 must be from .*, got nan"
+        InputError,
+        match=r"key points of person 4 in frame 2 must be from -1e\+09 to 1e\+09, got nan",
     ):
         read(tmp_path / "a.json")
 
 
-def test_paths_and_formats_that_do_not_exist(tmp_path):
+def test_missing_paths_and_unknown_formats_are_refused(tmp_path):
     with pytest.raises(InputError, match="nowhere does not exist"):
         read(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"must have files of poses \(.*\), got none"):
@@ -356,7 +375,7 @@ def test_paths_and_formats_that_do_not_exist(tmp_path):
         read(tmp_path, format="bvh")
 
 
-def test_frame_numbers_are_not_taken_from_endings(tmp_path):
+def test_digits_in_suffixes_are_not_frame_numbers(tmp_path):
     names = ["0000.jp2", "0001.jp2", "clip7_0002.mp4", "frame.3", "00004"]
     write(tmp_path / "a.json", [result(name, 1) for name in names])
     tracks = read(tmp_path / "a.json")
@@ -372,12 +391,14 @@ def test_result_lists_are_named_after_their_folder_from_within_it(tmp_path, monk
     assert read("south_alphapose-results.json").clip_names == ("south",)
 
 
-def test_scores_that_are_no_numbers_and_broken_worse_poses(tmp_path):
+def test_scores_that_are_not_numbers_and_broken_duplicates_are_refused(tmp_path):
     write(tmp_path / "a.json", [result(1, 1, score=float("nan"))])
     with pytest.raises(InputError, match="score at position 0 must be a number, got nan"):
         read(tmp_path / "a.json")
     write(tmp_path / "b.json", [result(1, 1), {**result(1, 1, score=0.1), "keypoints": "x"}])
-    with pytest.raises(InputError, match="key points at position 1 must be .*, got a string"):
+    with pytest.raises(
+        InputError, match="key points at position 1 must be x, y, score of each joint, got a string"
+    ):
         read(tmp_path / "b.json")
 
 
@@ -412,21 +433,29 @@ def test_written_joints_are_read_again_however_small(data, joints, tmp_path_fact
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train": [[0]]}, r"train must be 1 or -1, got \[0.0\]"),
-        ({"dimensions": [[270]]}, "dimensions must be height and width, got"),
-        ({"x": np.full((5, 12), 9.0)}, "must be frames by 13 joints, got"),
-        ({"x": np.full((5, 13), np.nan)}, "must be finite .*, got NaN"),
-        ({"y": "text"}, "y must be an array of numbers"),
-        ({"action": [[3.0]]}, "action must be text, got"),
-        ({"visibility": None}, "must be .*, got no 'visibility'"),
+        ({"train": [[0]]}, r": train must be 1 or -1, got \[0\.0\]"),
+        ({"dimensions": [[270]]}, r": dimensions must be height and width, got \[270\.0\]"),
+        (
+            {"x": np.full((5, 12), 9.0)},
+            r": x, y and visibility must be frames by 13 joints, got \[5, 12\], \[5, 13\] and "
+            r"\[5, 13\]",
+        ),
+        (
+            {"x": np.full((5, 13), np.nan)},
+            r": keypoints must be finite \(confidence 0 marks a missing joint\), "
+            r"got NaN or infinity \(joint head of row 0\)",
+        ),
+        ({"y": "text"}, ": y must be an array of numbers, got other values"),
+        ({"action": [[3.0]]}, ": action must be text, got ndarray"),
+        ({"visibility": None}, " must be a Penn Action label file, got no 'visibility'"),
     ],
 )
-def test_malformed_penn_action_files(change, message, tmp_path):
+def test_malformed_penn_action_files_are_refused(change, message, tmp_path):
     ones = np.full((5, 13), 40.0)
     content = {"action": "squat", "x": ones, "y": ones, "visibility": ones / 40}
     content |= {"dimensions": [[270, 480, 5]], "train": [[1]], **change}
     savemat(tmp_path / "a.mat", {k: v for k, v in content.items() if v is not None})
-    with pytest.raises(InputError, match=rf"a\.mat.*{message}"):
+    with pytest.raises(InputError, match=rf"a\.mat{message}$"):
         read(tmp_path / "a.mat")
 
 

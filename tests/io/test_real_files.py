@@ -53,7 +53,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("case", "clips", "frames", "people", "poses", "told"), CASES)
-def test_faults_that_people_reported(case, clips, frames, people, poses, told, real_data):
+def test_reported_files_have_their_clips_people_and_warnings(
+    case, clips, frames, people, poses, told, real_data
+):
     folder = real_data("cases") / case
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InputWarning)
@@ -64,21 +66,23 @@ def test_faults_that_people_reported(case, clips, frames, people, poses, told, r
     assert len(said) == (told is not None) and all(told in one for one in said)
 
 
-def test_shares_become_pixels_and_names_those_of_the_outer_folder(real_data):
+def test_openpose_shares_become_pixels_and_clips_are_named_by_outer_folders(real_data):
     tracks = read(real_data("cases") / "04_openpose_shares", image_size=(1280, 720))
     assert tracks.keypoints.max() > 400 and tracks.image_size.tolist() == [[1280, 720]]
     assert read(real_data("cases") / "05_alphapose_open").clip_names == ("back", "front")
     assert read(real_data("cases") / "54_alphapose_sep").clip_names == ("v",)
 
 
-def test_masks_decide(real_data):
+def test_masks_decide_the_length_of_a_clip(real_data):
     case = real_data("cases") / "25_mmpose_demo"
     tracks = read(case / "poses", labels=case / "masks")
     assert tracks.clip_length.tolist() == [40] and (tracks.frame_labels >= 0).all()
 
 
-def test_what_is_refused(real_data, tmp_path):
-    with pytest.raises(InputError, match=r"clip 'v000': keypoint must be .*, got a list"):
+def test_files_that_need_a_skeleton_or_arrays_are_refused(real_data, tmp_path):
+    with pytest.raises(
+        InputError, match="clip 'v000': keypoint must be an array of 4 dimensions, got a list"
+    ):
         read(real_data("cases") / "31_pyskl_list")
     case = real_data("cases") / "24_dlc_excel_de"
     with pytest.raises(InputError, match=r"\(--skeleton\), got nose, spine, tail, cornerTL"):
@@ -90,24 +94,24 @@ def test_what_is_refused(real_data, tmp_path):
     np.testing.assert_allclose(tracks.keypoints[0, 0], [100.6981, 98.9273], rtol=1e-6)
 
 
-def test_openpose_of_a_project_with_several_trials(real_data):
+def test_openpose_clips_of_several_trials_are_named_by_trial_and_camera(real_data):
     tracks = read(real_data("tool_output") / "openpose")
     assert tracks.clip_names == ("trial_a/cam01", "trial_b/cam01")
     assert tracks.skeleton.name == "body25b" and tracks.clip_length.tolist() == [20, 20]
 
 
-def test_alphapose_of_pictures_named_by_the_time(real_data):
+def test_alphapose_pictures_named_by_time_are_in_order(real_data):
     tracks = read(real_data("tool_output") / "alphapose_timestamps")
     assert tracks.num_frames == 240 and len(np.unique(tracks.frame)) == 192
     assert tracks.fps[0] == pytest.approx(21.0, abs=0.05)
     assert tracks.num_tracks < 10 and tracks.clip_length[0] == 204
 
 
-def test_mmpose_lifted_to_3d(real_data):
+def test_mmpose_files_lifted_to_3d_are_read(real_data):
     tracks = read(real_data("tool_output") / "mmpose_3d")
     assert (tracks.skeleton.name, tracks.dims, tracks.clip_length[0]) == ("h36m17", 3, 5)
 
 
-def test_openpifpaf_and_labels_of_one_picture(real_data):
+def test_openpifpaf_files_and_labels_of_one_picture_are_read(real_data):
     assert read(real_data("tool_output") / "openpifpaf").num_frames == 5
     assert read(real_data("tool_output") / "yolo_pose_txt").num_frames == 12

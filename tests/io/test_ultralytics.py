@@ -26,7 +26,7 @@ def fill(folder, frames: dict[str, str]) -> None:
         (folder / f"{name}.txt").write_text(content)
 
 
-def test_labels_of_a_tracked_video(tmp_path):
+def test_labels_of_a_tracked_video_are_read(tmp_path):
     """``yolo pose track save_txt=True save_conf=True`` of gate.mp4: box score, then id."""
     fill(
         tmp_path / "track" / "labels",
@@ -64,7 +64,7 @@ def test_an_image_size_makes_pixels_of_shares(tmp_path):
         ([(), (8,)], [9, 8]),
     ],
 )
-def test_scores_and_ids_behind_the_key_points(tails, people, tmp_path):
+def test_scores_and_ids_after_the_key_points_are_read(tails, people, tmp_path):
     fill(tmp_path, {f"a_{i}": line(*tail) for i, tail in enumerate(tails)})
     tracks = read(tmp_path)
     assert dict(zip(tracks.frame.tolist(), tracks.track.tolist(), strict=True)) == dict(
@@ -84,7 +84,7 @@ def test_images_named_by_numbers_are_of_the_runs_clip(tmp_path):
     assert read(tmp_path / "gate" / "labels").clip_names == ("gate",)
 
 
-def test_other_joints(tmp_path):
+def test_other_numbers_of_joints_need_a_skeleton(tmp_path):
     own = {"name": "dog", "joints": list("abcde"), "center": 0}
     own["bones"] = [[0, i] for i in range(1, 5)]
     (tmp_path / "dog.json").write_text(json.dumps(own))
@@ -95,7 +95,9 @@ def test_other_joints(tmp_path):
         assert (tracks.num_joints, tracks.track[0]) == (5, 7)
     assert tracks.confidence[0, 0] == 1
     with pytest.raises(
-        InputError, match="lines of 56 to 58 values for 17 joints, or .*, got 22 values"
+        InputError,
+        match="lines of 56 to 58 values for 17 joints, or a skeleton of another number "
+        r"\(--skeleton\), got 22 values",
     ):
         read(tmp_path / "three")
     assert read(tmp_path / "three", skeleton=tmp_path / "dog.json").skeleton.name == "dog"
@@ -113,8 +115,16 @@ def test_joints_at_the_origin_are_missing(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (line(0.9, 4)[:90], "must have lines of 56 to 58 values for .*, got .* values"),
-        (line(0.9, 4, joints=14), "must have lines of 56 to 58 values for .*, got 49 values"),
+        (
+            line(0.9, 4)[:90],
+            "must have lines of 56 to 58 values for 17 joints, or a skeleton of another number "
+            r"\(--skeleton\), got 18 values",
+        ),
+        (
+            line(0.9, 4, joints=14),
+            "must have lines of 56 to 58 values for 17 joints, or a skeleton of another number "
+            r"\(--skeleton\), got 49 values",
+        ),
         (line(0.9, 4).replace("0.875", "nan", 1), "values must be finite, got NaN"),
         (line(0.9, 4).replace("0.875", "x", 1), "must have numbers only, got"),
         (line(0.9, 4.5), "track id must be a whole number, got 4.5"),
@@ -143,7 +153,7 @@ def summary(track: int | None = None, x: float = 10.0, joints: int = 17) -> dict
     return one if track is None else {**one, "track_id": track}
 
 
-def test_json_of_a_video(tmp_path):
+def test_json_files_of_a_video_are_read(tmp_path):
     path = tmp_path / "gate.json"
     path.write_text(json.dumps([[], [summary(5), summary(2, x=400)], [summary(5, x=12)], []]))
     tracks = read(path)
@@ -158,7 +168,7 @@ def test_json_of_a_video(tmp_path):
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_json_of_a_list_of_strings(indent, tmp_path):
+def test_json_files_with_a_list_of_strings_are_read(indent, tmp_path):
     """The text of ``Results.to_json()`` for each frame; older versions indent it."""
     people = [[], [summary(5), summary(2, x=400)], [summary(5, x=12)], []]
     path = tmp_path / "gate.json"
@@ -171,7 +181,7 @@ def test_json_of_a_list_of_strings(indent, tmp_path):
     np.testing.assert_array_equal(tracks.clip_length, [4])
 
 
-def test_json_of_a_file_a_frame(tmp_path):
+def test_json_files_of_one_frame_each_are_read(tmp_path):
     people = {12: [summary(5)], 9: [summary(5, x=400), summary(2)], 10: [], 13: []}
     for number, frame in people.items():
         (tmp_path / f"gate_{number}.json").write_text(json.dumps(frame, indent=2))
@@ -193,17 +203,27 @@ def test_json_of_a_file_a_frame(tmp_path):
     ("name", "content", "message"),
     [
         ("gate", [summary(5)], r"gate\.json must have a frame number in its name"),
-        ("gate_2", {"x": 1}, r"gate_2\.json must be the people of a frame as .*, got an object"),
+        (
+            "gate_2",
+            {"x": 1},
+            r"gate_2\.json must be the people of a frame as Ultralytics' "
+            r"to_json\(\) gives them, got an object",
+        ),
         ("gate_2", [summary(5), 3], r"gate_2\.json: a person in frame 2 must have keypoints"),
         (
             "gate_2",
             [summary(1, joints=11)],
-            r"must have poses of 17 joints as in .*gate_1\.json, got 11",
+            r"gate_2\.json must have poses of 17 joints as in .*gate_1\.json, got 11$",
         ),
-        ("gate_02", [summary(5)], "one picture a frame, got .* for frame 2"),
+        (
+            "gate_02",
+            [summary(5)],
+            "^a clip must have one picture a frame, "
+            r"got .*gate_02\.json and .*gate_2\.json for frame 2$",
+        ),
     ],
 )
-def test_broken_json_of_a_frame_is_named(name, content, message, tmp_path):
+def test_broken_json_files_of_a_frame_are_named(name, content, message, tmp_path):
     for number in (1, 2):
         (tmp_path / f"gate_{number}.json").write_text(json.dumps([summary(5)]))
     (tmp_path / f"{name}.json").write_text(json.dumps(content))
@@ -212,9 +232,12 @@ def test_broken_json_of_a_frame_is_named(name, content, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_the_json_of_one_frame_read_as_that_of_a_video(tmp_path):
+def test_json_of_one_frame_is_refused_as_json_of_a_video(tmp_path):
     (tmp_path / "gate.json").write_text(json.dumps([summary(5)]))
-    message = "frame 0 must be a list of people, got an object .* frame is ultralytics-frames"
+    message = (
+        "frame 0 must be a list of people, "
+        r"got an object \(a file for each frame is ultralytics-frames"
+    )
     with pytest.raises(InputError, match=message):
         read(tmp_path / "gate.json", format="ultralytics-json")
 
@@ -225,26 +248,30 @@ JSON = json.dumps([[summary(5)], [summary(5)]])
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (JSON[:300], "must be .*, got invalid JSON"),
+        (JSON[:300], "must be a list of Ultralytics results, one a frame, got invalid JSON"),
         (json.dumps([[summary(5)], None]), "frame 1 must be a list of people, got null"),
-        (json.dumps([[], "[{"]), "as to_json.* gives frame 1, got invalid JSON"),
+        (json.dumps([[], "[{"]), r"as to_json\(\) gives frame 1, got invalid JSON"),
         (json.dumps(["[]", "{}"]), "frame 1 must be a list of people, got an object"),
         (JSON.replace('"x": [10.0, ', '"x": [', 1), "must have x, y and visible of one length"),
-        (JSON.replace("10.0", "NaN", 1), "must be from .*, got nan"),
+        (JSON.replace("10.0", "NaN", 1), r"must be from -1e\+09 to 1e\+09, got nan"),
         (JSON.replace("10.0", "null", 1), "must be lists of numbers, got"),
         (JSON.replace('"keypoints"', '"masks"', 1), "a person in frame 0 must have keypoints"),
         (
             JSON.replace('"track_id": 5', '"track_id": "a"', 1),
             "track_id must be a whole number, got 'a'",
         ),
-        (json.dumps([[summary(1, joints=11)]]), r"must have poses of 17 \(coco17\) or .*, got 11"),
+        (
+            json.dumps([[summary(1, joints=11)]]),
+            r"must have poses of 17 \(coco17\) or 18 \(coco18\) or 26 \(halpe26\) joints, or a "
+            r"skeleton of them \(--skeleton\), got 11",
+        ),
         (
             json.dumps([[summary(1)], [summary(1, joints=11)]]),
             "must have poses of 17 joints as in the poses before, got 11",
         ),
     ],
 )
-def test_broken_json_is_named(content, message, tmp_path):
+def test_broken_json_files_of_a_video_are_named(content, message, tmp_path):
     path = tmp_path / "gate.json"
     path.write_text(content)
     with pytest.raises(InputError, match=message) as caught:

@@ -30,7 +30,7 @@ FORMS = [DotProductAttention, ScaledDotProductAttention, AdditiveAttention, Acti
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_pairs_are_scored_as_one_by_one(form):
+def test_all_pairs_are_scored_like_single_pairs(form):
     attention = form(3, 4, 2)
     source, target = (y.permute(0, 3, 2, 1, 4) for y in attention(torch.randn(2, 3, 5, 3)))
     pairs = attention.score_pairs(source, target)
@@ -43,7 +43,7 @@ def test_pairs_are_scored_as_one_by_one(form):
 
 @pytest.mark.parametrize("scope", ["all", "edges"])
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_serves_both_layers(form, scope):
+def test_every_form_gives_equal_sparse_and_dense_layers(form, scope):
     sparse = SpatialAttentionConv(
         3, 4, None, 2, ("inferred",), scope=scope, attention=form(3, 4, 2)
     )
@@ -57,13 +57,13 @@ def test_every_form_serves_both_layers(form, scope):
     torch.testing.assert_close(sparse(*g.sparse), out, rtol=1e-10, atol=1e-10)
 
 
-def test_scaled_logits_do_not_grow_with_frames_and_channels():
+def test_scaled_logits_have_unit_spread_for_many_frames_and_channels():
     torch.manual_seed(0)
     source, target = torch.randn(2, 1000, 64, 16)
     assert 0.8 < ScaledDotProductAttention(3, 16, 1).score(source, target).std() < 1.2
 
 
-def test_repr_and_reset():
+def test_repr_shows_the_options_and_reset_draws_anew():
     attention = DotProductAttention(3, 4, 2)
     assert repr(attention) == "DotProductAttention(3, 4, num_relations=2)"
     before = attention.theta.weight.clone()
@@ -71,8 +71,11 @@ def test_repr_and_reset():
     assert not torch.equal(attention.theta.weight, before)
 
 
-def test_forms_that_do_not_fit():
-    with pytest.raises(InputError, match="attention must be dot, scaled_dot, add.*, got 'cosine'"):
+def test_unknown_or_unfitting_forms_are_refused():
+    with pytest.raises(
+        InputError,
+        match="attention must be dot, scaled_dot, additive or an Attention, got 'cosine'",
+    ):
         SpatialAttentionConv(3, 4, 5, attention="cosine")
     with pytest.raises(
         InputError, match="attention must have 3 channels and 3 relations, got 3 and 1"

@@ -39,7 +39,7 @@ def test_start_agrees_with_k_means(form, offset):
         assert (top[:, 0] - top[:, 1]).mean().item() == pytest.approx(2, rel=1e-3)
 
 
-def test_softmax_form_is_equation_one():
+def test_the_softmax_assignment_is_equation_one():
     layer = SoftAssignment(3, 2)
     z = torch.randn(5, 2)
     augmented = torch.cat([(z - layer.mean) / layer.scale, torch.ones(5, 1)], 1)
@@ -47,7 +47,7 @@ def test_softmax_form_is_equation_one():
     torch.testing.assert_close(layer.soft_assignment(z), weights / weights.sum(1, keepdim=True))
 
 
-def test_student_form_is_the_student_kernel():
+def test_the_student_assignment_is_the_student_kernel():
     layer = SoftAssignment(3, 2, "student")
     z = torch.randn(5, 2)
     kernel = 1 / (1 + torch.cdist(z, layer.theta).square())
@@ -81,7 +81,7 @@ def test_equal_frequencies_leave_the_papers_targets_alone():
     assert target_distribution(p.log(), "dec").max() > 0.8
 
 
-def test_losses_by_hand():
+def test_losses_equal_hand_worked_values():
     p, q = torch.tensor([[0.5, 0.5], [0.9, 0.1]]), torch.tensor([[1.0, 0.0], [0.9, 0.1]])
     assert clustering_loss(p.log(), q).item() == pytest.approx(np.log(2) / 2)
     x = torch.zeros(1, 1, 2, 2)

@@ -98,7 +98,7 @@ def test_sparse_and_dense_agree_forward_and_backward(
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * scale, msg=name)
 
 
-def test_a_shared_adjacency_is_that_of_every_graph():
+def test_one_adjacency_serves_all_graphs():
     layer = trained(DenseSpatialAttentionConv(3, 4, 4, 2, scope="edges"))
     g = random_graphs(torch.ones(3, 4, dtype=torch.bool))
     adj = g.adj[0]
@@ -108,7 +108,7 @@ def test_a_shared_adjacency_is_that_of_every_graph():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_graphs_without_nodes(training):
+def test_graphs_without_nodes_give_zeros_and_change_no_state(training):
     layer = DenseSpatialAttentionConv(3, 4, 4, 2).train(training)
     before = {k: v.clone() for k, v in layer.state_dict().items()}
     x = torch.randn(2, 3, 4, 3, requires_grad=True)
@@ -121,7 +121,7 @@ def test_graphs_without_nodes(training):
 
 
 @pytest.mark.parametrize("scope", ["all", "edges"])
-def test_compiles_whole_for_any_size(scope):
+def test_compiles_without_graph_breaks_for_any_size(scope):
     torch._dynamo.reset()
     layer = DenseSpatialAttentionConv(3, 4, 4, 2, scope=scope).double()
     compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend="eager")
@@ -163,7 +163,7 @@ def test_exports_for_any_batch_size(masked):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_stays_close(dtype):
+def test_autocast_is_close_to_float32(dtype):
     layer = DenseSpatialAttentionConv(8, 16, 17).eval()
     x, adj = torch.randn(4, 12, 17, 8), SKELETONS["coco17"].adjacency()
     exact = layer(x, adj)
@@ -172,7 +172,7 @@ def test_autocast_stays_close(dtype):
     assert (rough.float() - exact).abs().mean() < 0.02 * exact.abs().mean()
 
 
-def test_gradients_are_right():
+def test_gradients_equal_finite_differences():
     layer = trained(DenseSpatialAttentionConv(2, 3, 4, 2))
     g = random_graphs(RAGGED[:3], 2)
     inputs = (g.dense.requires_grad_(), g.adj.requires_grad_())
@@ -182,26 +182,41 @@ def test_gradients_are_right():
 @pytest.mark.parametrize(
     ("x", "adj", "mask", "message"),
     [
-        ((2, 3, 5, 1), (2, 5, 5), None, r"x must be \[B, V, C\] or .*, got \[2, 3, 5, 1\]"),
-        ((2, 4, 3), (2, 4, 4), None, "x must have 5 nodes in each graph .*, got 4"),
+        (
+            (2, 3, 5, 1),
+            (2, 5, 5),
+            None,
+            r"x must be \[B, V, C\] or \[B, T, V, C\] with C = 3, got \[2, 3, 5, 1\]",
+        ),
+        (
+            (2, 4, 3),
+            (2, 4, 4),
+            None,
+            "x must have 5 nodes in each graph for the global adjacency, got 4",
+        ),
         (
             (2, 5, 3),
             (3, 5, 5),
             None,
-            r"adj must be \[2, 5, 5\] or \[2, 2, 5, 5\] .*, got \[3, 5, 5\]",
+            r"adj must be \[2, 5, 5\] or \[2, 2, 5, 5\] \(S, V, V\), got \[3, 5, 5\]",
         ),
-        ((2, 5, 3), (1, 2, 5, 5), None, r"adj must be .*, got \[1, 2, 5, 5\]"),
+        (
+            (2, 5, 3),
+            (1, 2, 5, 5),
+            None,
+            r"adj must be \[2, 5, 5\] or \[2, 2, 5, 5\] \(S, V, V\), got \[1, 2, 5, 5\]",
+        ),
         ((2, 5, 3), (2, 5, 5), (2, 4), r"mask must be \[2, 5\] of torch.bool, got \[2, 4\]"),
     ],
 )
-def test_input_that_does_not_fit(x, adj, mask, message):
+def test_wrong_input_is_refused(x, adj, mask, message):
     layer = DenseSpatialAttentionConv(3, 4, 5, 2)
     mask = None if mask is None else torch.ones(mask, dtype=torch.bool)
     with pytest.raises(InputError, match=message):
         layer(torch.zeros(x), torch.zeros(adj), mask)
 
 
-def test_input_that_is_no_tensor_or_of_other_numbers():
+def test_wrong_types_are_refused():
     layer = DenseSpatialAttentionConv(3, 4, 5, 2)
     x, adj = torch.zeros(2, 5, 3), torch.zeros(2, 5, 5)
     with pytest.raises(InputError, match="adj must be a tensor, got list"):
@@ -214,7 +229,7 @@ def test_input_that_is_no_tensor_or_of_other_numbers():
         DenseSpatialAttentionConv(3, 4.0, 5, 2)
 
 
-def test_what_pyg_makes_dense_gives_what_the_sparse_layer_gives():
+def test_dense_batches_of_pyg_give_the_output_of_the_sparse_layer():
     sparse = trained(SpatialAttentionConv(3, 4, None, 1, ("static", "inferred")))
     dense = DenseSpatialAttentionConv(3, 4, None, 1, ("static", "inferred")).double().eval()
     dense.load_state_dict(sparse.state_dict())

@@ -7,7 +7,7 @@ import torch
 from gepc_geo.nn.norm import ChannelNorm
 
 
-def test_masked_statistics_leave_missing_nodes_out():
+def test_statistics_leave_masked_nodes_out():
     torch.manual_seed(0)
     x, mask = torch.randn(4, 3, 5, 2), torch.rand(4, 5) < 0.6
     masked, plain = ChannelNorm(2), ChannelNorm(2)
@@ -19,7 +19,7 @@ def test_masked_statistics_leave_missing_nodes_out():
         torch.testing.assert_close(a, b)
 
 
-def test_one_value_is_normalised_by_running_statistics():
+def test_a_single_value_is_normalised_by_running_statistics():
     norm = ChannelNorm(2)
     norm.running_mean.fill_(1.0)
     x, mask = torch.full((2, 1, 3, 2), 3.0), torch.zeros(2, 3, dtype=torch.bool)
@@ -37,7 +37,7 @@ def test_half_precision_keeps_its_dtype():
     assert out.float().mean().abs() < 0.05
 
 
-def test_folded_into_a_linear_map_it_is_the_same_map():
+def test_a_norm_folded_into_a_linear_map_gives_the_same_output():
     torch.manual_seed(0)
     norm = ChannelNorm(4).double()
     norm(torch.randn(5, 3, 2, 4, dtype=torch.float64) * 3 + 1)
@@ -52,7 +52,7 @@ def test_folded_into_a_linear_map_it_is_the_same_map():
         torch.testing.assert_close(x @ folded + shift, norm(plain.view(1, 1, 6, 4)).view(6, 4))
 
 
-def test_without_momentum_every_batch_counts_the_same():
+def test_without_momentum_all_batches_weigh_the_same():
     """A momentum of None, as torch.optim.swa_utils.update_bn sets it."""
     torch.manual_seed(0)
     masked, plain = ChannelNorm(2), ChannelNorm(2)

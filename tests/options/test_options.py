@@ -18,7 +18,7 @@ from gepc_geo.options.presets import preset_changes
 from gepc_geo.options.reading import read_options
 
 
-def test_names_of_the_network_are_those_of_its_modules():
+def test_names_of_attentions_and_branches_equal_those_of_the_network():
     assert tuple(attention.ATTENTIONS) == ATTENTIONS
     assert spatial.BRANCHES == BRANCHES
 
@@ -53,7 +53,7 @@ def test_paper_preset_divides_by_the_image_where_there_is_one(walkers):
     size[2] = np.nan
     message = (
         "poses must have an image size for preset paper, got none in clip "
-        f"'{walkers.clip_names[2]}': they are divided by .*scale rms"
+        rf"'{walkers.clip_names[2]}': they are divided by their RMS size instead \(scale rms\)$"
     )
     with pytest.warns(InputWarning, match=message):
         changes = preset_changes("paper", walkers.with_(image_size=size))
@@ -75,11 +75,23 @@ def test_every_option_has_help():
             {"lengths": ["1"]},
             r"lengths must be frames, at least 2 \(12\), or seconds \(0.5s\), got '1'",
         ),
-        ({"lengths": ["-1s"]}, "lengths must be frames, at least 2 .*, got '-1s'"),
-        ({"lengths": ["12f"]}, "lengths must be frames, at least 2 .*, got '12f'"),
-        ({"lengths": ["infs"]}, "lengths must be frames, .*, got 'infs'"),
+        (
+            {"lengths": ["-1s"]},
+            r"lengths must be frames, at least 2 \(12\), or seconds \(0\.5s\), got '-1s'",
+        ),
+        (
+            {"lengths": ["12f"]},
+            r"lengths must be frames, at least 2 \(12\), or seconds \(0\.5s\), got '12f'",
+        ),
+        (
+            {"lengths": ["infs"]},
+            r"lengths must be frames, at least 2 \(12\), or seconds \(0\.5s\), got 'infs'",
+        ),
         ({"lengths": []}, "lengths must have at least one entry, got none"),
-        ({"lengths": [1]}, "lengths must be frames, at least 2 .*, got 1$"),
+        (
+            {"lengths": [1]},
+            r"lengths must be frames, at least 2 \(12\), or seconds \(0\.5s\), got 1$",
+        ),
         ({"lengths": [12.0]}, "lengths must be a word, got 12.0"),
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"stride": 12.0}, "stride must be a whole number, got 12.0"),
@@ -95,31 +107,37 @@ def test_every_option_has_help():
         ({"budget": True}, "budget must be a whole number, got True"),
         ({"dropout": 1}, "dropout must be at most 0.95, got 1"),
         ({"dropout": "0.3"}, "dropout must be a number, got '0.3'"),
-        ({"contamination": 0}, "contamination must be at least 1e-06, got 0"),
-        ({"contamination": -1.0}, "contamination must be at least 1e-06, got -1.0"),
-        ({"stride": np.float64(12)}, r"stride must be a whole number, got .*12.0.*"),
-        ({"budget": np.bool_(True)}, r"budget must be a whole number, got .*True.*"),
+        ({"clip_norm": 0}, "clip_norm must be at least 1e-06, got 0"),
+        ({"clip_norm": -1.0}, "clip_norm must be at least 1e-06, got -1.0"),
+        (
+            {"stride": np.float64(12)},
+            r"stride must be a whole number, got (np\.float64\()?12\.0\)?$",
+        ),
+        ({"budget": np.bool_(True)}, r"budget must be a whole number, got (np\.)?True_?$"),
         ({"lr": True}, "lr must be a number, got True"),
         ({"align": 1}, "align must be true or false, got 1"),
-        ({"branches": []}, "branches must be some of static, .*, got none"),
+        ({"branches": []}, "branches must be some of static, global, inferred, got none"),
         ({"branches": "static"}, "branches must be a list, got 'static'"),
         ({"attention": "cosine"}, "attention must be dot or scaled_dot or additive, got 'cosine'"),
-        ({"strides": [2, 3]}, "strides must have 9 entries, one for each of the .*, got 2"),
+        (
+            {"strides": [2, 3]},
+            "strides must have 9 entries, one for each of the encoder_channels, got 2",
+        ),
         ({"decoder_channels": []}, "decoder_channels must have at least one block, got none"),
         ({"kernel_size": 4}, "kernel_size must be an odd number, got 4"),
         (
             {"frames": 20, "coefficients": 0, "mode": "latent"},
-            "frames must be a multiple of 6, .*, got 20",
+            "frames must be a multiple of 6, the product of the strides, got 20",
         ),
         ({"scale": "knee"}, "scale must be rms or image, got 'knee'"),
     ],
 )
-def test_values_that_are_not_allowed(change, message):
+def test_values_that_are_not_allowed_are_refused(change, message):
     with pytest.raises(InputError, match=message):
         Options(**change).check()
 
 
-def test_numbers_of_numpy_are_numbers():
+def test_options_take_numpy_numbers():
     values = {
         "stride": np.int64(6),
         "encoder_channels": [np.int32(4)] * 9,
@@ -136,7 +154,10 @@ def test_numbers_of_numpy_are_numbers():
 
 def test_reading_checks_names_and_values():
     assert read_options({"lr": 1}, "x.yaml") == {"lr": 1}
-    with pytest.raises(InputError, match="x.yaml must have only the options lengths, .*, got 'ln'"):
+    known = ", ".join(Options().written())
+    with pytest.raises(
+        InputError, match=rf"^x\.yaml must have only the options {known}, got 'ln'$"
+    ):
         read_options({"ln": 1}, "x.yaml")
     with pytest.raises(InputError, match=r"x.yaml: lr must be at least 0, got -1"):
         read_options({"lr": -1}, "x.yaml")
@@ -144,7 +165,7 @@ def test_reading_checks_names_and_values():
         read_options([], "x.yaml")
 
 
-def test_files_and_the_command_line_say_seed_and_python_random_state():
+def test_seed_in_files_is_random_state_in_python():
     assert Options(random_state=3).written()["seed"] == 3
     assert "random_state" not in Options().written() and "seed" not in Options().to_dict()
     for name in ("seed", "random_state"):
@@ -161,11 +182,34 @@ def test_files_and_the_command_line_say_seed_and_python_random_state():
             kind(seed=3)
 
 
+@pytest.mark.parametrize("kind", [Options, GEPC])
+def test_parameters_have_names_that_exist(kind):
+    name = kind.__name__
+    for options, message in (
+        ({"lenghts": ["1s"]}, f"{name} has no parameter lenghts: did you mean lengths?"),
+        ({"clusters": 4, "bugdet": 1}, f"{name} has no parameter bugdet: did you mean budget?"),
+        ({"xyz": 1}, f"{name} has no parameter xyz: help({name}) lists them"),
+    ):
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+            kind(**options)
+    with pytest.raises(InputError, match=f"^parameters of {name} must have names, got 1$"):
+        kind(1)
+
+
+def test_a_subclass_may_have_further_parameters():
+    class Mine(GEPC):
+        def __init__(self, extra=1, clusters=10):
+            super().__init__(clusters=clusters)
+            self.extra = extra
+
+    assert (Mine(2).extra, Mine(extra=3, clusters=5).clusters) == (2, 5)
+
+
 def test_to_dict_has_every_option():
     assert tuple(Options().to_dict()) == NAMES
 
 
-def test_lengths_in_seconds_and_frames():
+def test_lengths_are_given_in_seconds_or_frames():
     assert Options().frames_of(24.0) == Options().frames_of(float("nan")) == (12, 24, 48)
     assert Options().frames_of(30.0) == (15, 30, 60)
     # No fewer frames than coefficients.
@@ -188,7 +232,7 @@ def test_lengths_in_seconds_and_frames():
         ("clip_norm", 1.0, 9.0, "the gradient of each loss has a norm of at most 1"),
     ],
 )
-def test_former_options_name_what_to_use_instead(name, in_effect, other, instead):
+def test_removed_options_name_what_replaces_them(name, in_effect, other, instead):
     # Files of models and runs have the value that is in effect.
     assert read_options({name: in_effect, "clusters": 4}, "x.yaml") == {"clusters": 4}
     message = f"x.yaml must not have option {name}: {instead}, got {other}; train again without it"

@@ -28,7 +28,7 @@ def test_good_poses_have_no_faults(walkers, actions):
     assert find_faults(nobody) == []
 
 
-def test_people_who_do_not_stand_along_y(walkers):
+def test_people_who_do_not_stand_along_y_are_a_fault(walkers):
     """Tools differ in the vertical axis; rotation about another axis turns people upside down."""
     flat = walkers.keypoints.astype(np.float64) / 100
     depth = np.zeros_like(flat[..., :1])
@@ -39,7 +39,7 @@ def test_people_who_do_not_stand_along_y(walkers):
     assert fault.startswith("people must stand along y, got z in 100% of the poses")
 
 
-def test_hips_swapped(walkers):
+def test_swapped_hips_are_a_fault(walkers):
     (fault,) = find_faults(reordered(walkers, ("left_hip", "right_hip")))
     assert fault.startswith(
         "left_hip and right_hip must be in the same order as the shoulders, got"
@@ -48,7 +48,7 @@ def test_hips_swapped(walkers):
     assert share > 90
 
 
-def test_another_skeletons_order(walkers):
+def test_joints_in_the_order_of_another_skeleton_are_a_fault(walkers):
     """17 joints as Human3.6M orders them (hips first), taken for COCO's."""
     order = [11, 12, 14, 16, 11, 13, 15, 5, 6, 0, 0, 5, 7, 9, 6, 8, 10]
     wrong = walkers.with_(
@@ -70,7 +70,7 @@ def faces(mirrored: bool, confidence: float = 0.9) -> PoseTracks:
     return PoseTracks.build(keypoints, trust, np.arange(40), [1] * 40, [0] * 40, skeleton, ["a"])
 
 
-def test_faces_as_in_a_mirror():
+def test_mirrored_faces_are_a_fault():
     assert find_faults(faces(mirrored=False)) == []
     (fault,) = find_faults(faces(mirrored=True))
     assert fault.startswith("the left eye of a visible face must be right of the right eye, got")
@@ -78,7 +78,7 @@ def test_faces_as_in_a_mirror():
     assert find_faults(faces(mirrored=True, confidence=0.4)) == []
 
 
-def test_units(walkers):
+def test_coordinates_that_are_not_pixels_are_a_fault(walkers):
     shares = walkers.keypoints / walkers.image_size[walkers.clip][:, None]
     assert find_faults(walkers.with_(keypoints=shares)) == [
         "coordinates must be in pixels, got values from 0 to 1"
@@ -91,7 +91,7 @@ def test_units(walkers):
     assert find_faults(walkers.with_(image_size=None)) == []
 
 
-def test_ids_that_jump(walkers):
+def test_ids_that_jump_are_a_fault(walkers):
     """Two people exchange their ids for the rest of a clip."""
     one, other = (
         int(walkers.track[r])

@@ -1,4 +1,4 @@
-"""Parts of whole clips: even, in order, and scored to the bit as in the whole."""
+"""Shards of whole clips: even, in order, and scored to the bit as all clips together."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tracks_of(sizes: list[int]) -> PoseTracks:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 30), max_size=12), st.integers(1, 15))
-def test_every_clip_is_in_one_part_and_no_part_is_much_larger(sizes, count):
+def test_every_clip_is_in_one_shard_and_no_shard_is_much_larger(sizes, count):
     borders = split_clips(tracks_of(sizes), count)
     assert len(borders) == count + 1
     assert borders[0] == 0 and borders[-1] == len(sizes) and (np.diff(borders) >= 0).all()
@@ -46,7 +46,7 @@ def test_every_clip_is_in_one_part_and_no_part_is_much_larger(sizes, count):
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 30), max_size=12), st.integers(1, 5), st.integers(1, 5))
-def test_the_parts_of_a_shard_are_that_shard(sizes, count, parts):
+def test_a_divided_shard_keeps_its_clips(sizes, count, parts):
     tracks = tracks_of(sizes)
     for number in range(1, count + 1):
         shard = Shard(number, count)
@@ -55,7 +55,7 @@ def test_the_parts_of_a_shard_are_that_shard(sizes, count, parts):
         assert all(one[1] == other[0] for one, other in pairwise(ranges))
 
 
-def test_a_part_is_what_selecting_its_clips_gives(walkers):
+def test_a_range_of_clips_equals_their_selection(walkers):
     part, chosen = clip_range(walkers, 3, 7), walkers.select(clips=np.arange(3, 7))
     assert part.keypoints.base is not None
     for name in ("keypoints", "confidence", "frame", "track", "clip", "clip_length", "fps"):
@@ -91,7 +91,7 @@ def test_a_windows_score_does_not_depend_on_its_batch(detector, walkers, count):
         np.testing.assert_array_equal(np.concatenate([one[mode] for one in scored]), expected)
 
 
-def test_filled_batches_score_as_unfilled_ones(detector, walkers):
+def test_filled_batches_give_the_scores_of_unfilled_ones(detector, walkers):
     windows = detector.windows(walkers).subset(slice(5, 12))
     expected, normality = detector.scorer_.raw(windows), detector.scorer_.normality[12]
     batch = next(iter(scoring_loader(windows, torch.device("cpu"))))
@@ -114,7 +114,7 @@ def test_filled_batches_score_as_unfilled_ones(detector, walkers):
         )
 
 
-def test_tables_do_not_depend_on_how_many_clips_are_held(detector, walkers, monkeypatch):
+def test_tables_do_not_depend_on_how_many_clips_are_scored_at_once(detector, walkers, monkeypatch):
     some = clip_range(walkers, 0, 5)
     # Of frames those that are smoothed, across clips.
     across = {"frame": ScoreOptions(protocol="reference", smooth=4.0)}
@@ -125,7 +125,7 @@ def test_tables_do_not_depend_on_how_many_clips_are_held(detector, walkers, monk
     monkeypatch.setattr(
         GEPC, "windows", lambda self, t: held.append(t.num_frames) or inner(self, t)
     )
-    monkeypatch.setattr(levels, "_BLOCK", 500)
+    monkeypatch.setattr(levels, "BLOCK", 500)
     for case, expected in zip(cases, whole, strict=True):
         table = score_table(detector, some, *case)
         for name, column in expected.items():

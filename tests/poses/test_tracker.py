@@ -91,14 +91,14 @@ def test_nobody_is_twice_in_a_frame():
 
 
 @pytest.mark.parametrize(("gap", "people"), [(1, 1), (15, 1), (16, 2), (40, 2)])
-def test_people_are_known_again_after_short_gaps_only(gap, people):
+def test_people_keep_their_ids_over_short_gaps_only(gap, people):
     keypoints, confidence, frame, _ = walk([straight(0, 0, 5, 0)], 100)
     keep = (frame < 30) | (frame >= 30 + gap)
     found = track_poses(keypoints[keep], confidence[keep], frame[keep], max_gap=15)
     assert len(np.unique(found)) == people
 
 
-def test_people_far_apart_are_not_one():
+def test_people_far_apart_get_different_ids():
     keypoints, confidence, frame, _ = walk([straight(0, 0, 0, 0)], 2)
     keypoints[frame == 1] += 500
     assert len(np.unique(track_poses(keypoints, confidence, frame))) == 2
@@ -106,14 +106,14 @@ def test_people_far_apart_are_not_one():
     assert track_poses(keypoints, confidence, frame).tolist() == frame.tolist()
 
 
-def test_no_poses_and_poses_without_joints():
+def test_no_poses_and_poses_without_joints_are_handled():
     none = track_poses(np.zeros((0, 5, 2)), np.zeros((0, 5)), np.zeros(0, dtype=int))
     assert none.shape == (0,) and none.dtype == np.int64
     hidden = track_poses(np.zeros((2, 5, 2)), np.zeros((2, 5)), np.array([0, 1]))
     assert hidden.tolist() == [0, 1]
 
 
-def test_similarity_by_hand():
+def test_similarity_equals_a_hand_worked_value():
     one = np.array([[[0.0, 0.0], [30.0, 40.0]]])
     other = one + [3.0, 4.0]
     seen = np.ones((1, 2), dtype=bool)
@@ -125,7 +125,7 @@ def test_similarity_by_hand():
     assert pose_similarity(one, half, other, ~half) == 0
 
 
-def test_idf1_by_hand():
+def test_idf1_equals_a_hand_worked_value():
     assert idf1([1, 1, 2, 2], [7, 7, 5, 5]) == 1
     # One person in two pieces: the longer piece counts.
     assert idf1([1, 1, 1, 1], [0, 0, 0, 4]) == 0.75

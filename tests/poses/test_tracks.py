@@ -47,7 +47,8 @@ def test_rows_are_sorted_and_lengths_filled_in():
         ({"keypoints": np.zeros((4, 5, 4))}, "must have 2 or 3 coordinates a joint, got 4"),
         (
             {"keypoints": np.full((4, 5, 2), np.nan)},
-            "keypoints must be finite .*, got NaN .*center of row 0",
+            r"keypoints must be finite \(confidence 0 marks a missing joint\), "
+            r"got NaN or infinity \(joint center of row 0",
         ),
         (
             {"keypoints": np.full((4, 5, 2), -1e30)},
@@ -55,7 +56,7 @@ def test_rows_are_sorted_and_lengths_filled_in():
         ),
         (
             {"features": np.full((4, 5, 1), 2e9)},
-            r"features must be .*, got 2e\+09 \(joint center of row",
+            r"features must be from -1e\+09 to 1e\+09, got 2e\+09 \(joint center of row",
         ),
         ({"keypoints": np.zeros((4, 5))}, "keypoints must have 3 dimensions, got 2"),
         ({"confidence": np.full((4, 5), 1.5)}, "confidence must be from 0 to 1, got 1.5"),
@@ -68,8 +69,14 @@ def test_rows_are_sorted_and_lengths_filled_in():
         ),
         ({"frame": [3, 0, -1, 7]}, "frame number of clip 'a' must be from 0 to 3, got -1"),
         ({"frame": [3, 0, 10**8, 7]}, "frame number must be less than 100000000, got 100000000"),
-        ({"frame": [3, 0, 2**63 - 1, 7]}, "frame number must be less .*, got 9223372036854775807"),
-        ({"clip_length": [4, 2**62]}, "frame number must be less .*, got 4611686018427387903"),
+        (
+            {"frame": [3, 0, 2**63 - 1, 7]},
+            "frame number must be less than 100000000, got 9223372036854775807",
+        ),
+        (
+            {"clip_length": [4, 2**62]},
+            "frame number must be less than 100000000, got 4611686018427387903",
+        ),
         ({"frame": [3, 0, 1.5, 7]}, "frame must be an array of int64, got"),
         ({"clip_length": [2, 8]}, "frame number of clip 'a' must be from 0 to 1, got 3"),
         ({"clip": [0, 0, 0, 2]}, "clip must be from 0 to 1, got 2"),
@@ -77,7 +84,7 @@ def test_rows_are_sorted_and_lengths_filled_in():
         ({"clip_names": ["a"]}, "clip must be from 0 to 0, got 1|must have 1 entries"),
         ({"clip_label": ["walk"]}, "clip_label must have 2 entries, got 1"),
         ({"frame_labels": [0] * 11}, "frame_labels must have 12 entries, got 11"),
-        ({"frame_labels": [2] * 12}, "frame_labels must be 1, 0 or -1 .*, got 2"),
+        ({"frame_labels": [2] * 12}, r"frame_labels must be 1, 0 or -1 \(unknown\), got 2"),
         ({"fps": [0, 24]}, "fps must be finite and more than 0, got 0.0"),
         ({"fps": [24, np.inf]}, "fps must be finite and more than 0, got inf"),
         (
@@ -88,13 +95,13 @@ def test_rows_are_sorted_and_lengths_filled_in():
         ({"track": ["x", 1, 1, 1]}, "track must be an array of int64, got"),
     ],
 )
-def test_what_does_not_fit_is_refused(change, message):
+def test_arrays_that_do_not_fit_are_refused(change, message):
     with pytest.raises(InputError, match=message) as caught:
         build(**change, origin="some.npz")
     assert str(caught.value).startswith("some.npz")
 
 
-def test_places_of_unseen_joints_mean_nothing():
+def test_positions_of_undetected_joints_are_not_checked():
     keypoints, confidence = np.ones((4, 5, 2)), np.ones((4, 5))
     keypoints[1, 2], confidence[1, 2] = -1e30, 0
     assert build(keypoints=keypoints, confidence=confidence).num_frames == 4
@@ -102,7 +109,7 @@ def test_places_of_unseen_joints_mean_nothing():
     assert build(keypoints=keypoints, confidence=confidence).keypoints.max() == 1e9
 
 
-def test_selecting():
+def test_clips_are_selected_by_split_class_and_position():
     tracks = build(frame_labels=[0, 0, 0, 1] + [1] * 8)
     test = tracks.select(split="test")
     assert test.clip_names == ("b",) and test.clip.tolist() == [0] and test.num_frames == 1
@@ -133,7 +140,9 @@ def test_joining_is_the_inverse_of_selecting():
     with pytest.raises(InputError, match="must have different clip names, got"):
         PoseTracks.concat([tracks, tracks])
     other = build(keypoints=np.zeros((4, 13, 2)), confidence=np.ones((4, 13)), skeleton="penn13")
-    with pytest.raises(InputError, match="must have one skeleton, got 'box5' .* and 'penn13' in 2"):
+    with pytest.raises(
+        InputError, match="must have one skeleton, got 'box5' in 2 dimensions and 'penn13' in 2"
+    ):
         PoseTracks.concat([tracks, other])
     wide = build(features=np.ones((4, 5, 3)), clip_names=["e", "f"])
     message = r"same number of features a joint, got {} \(clip 'a'\) and 3 \(clip 'e'\)"
@@ -172,7 +181,7 @@ def test_native_file_round_trip(full, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["clip_names", "camera", "clip_label", "clip_split"])
-def test_names_that_are_no_text_are_not_saved(name, tmp_path):
+def test_names_that_are_not_text_are_not_saved(name, tmp_path):
     """As Python gives for a file name in another encoding; such names could not be read again."""
     tracks = build(**{name: ["caf\udce9", "b"]})
     with pytest.raises(InputError, match=rf"{name} must be text in UTF-8, got 'caf\\udce9'"):
@@ -180,7 +189,7 @@ def test_names_that_are_no_text_are_not_saved(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_native_files_of_other_versions_and_contents(tmp_path):
+def test_native_files_of_other_versions_and_contents_are_refused(tmp_path):
     path = tmp_path / "a.npz"
     build().save(path)
     with np.load(path) as archive:
@@ -188,7 +197,12 @@ def test_native_files_of_other_versions_and_contents(tmp_path):
     for change, message in (
         ({"format_version": np.array(99)}, "must have format version 1, got 99"),
         ({"keypoints": None}, "must have array 'keypoints', got"),
-        ({"extra": np.zeros(2)}, "must have only the arrays .*, got 'extra'"),
+        (
+            {"extra": np.zeros(2)},
+            "must have only the arrays camera, clip, clip_label, clip_length, clip_names, "
+            "clip_split, confidence, features, fps, frame, frame_labels, image_size, keypoints, "
+            "skeleton, track, got 'extra'",
+        ),
         ({"skeleton": np.array("{")}, "skeleton must be JSON, got"),
         ({"clip_names": np.zeros(2)}, "clip_names must be a list of strings, one a clip, got"),
     ):
@@ -199,12 +213,15 @@ def test_native_files_of_other_versions_and_contents(tmp_path):
     with single.open("wb") as stream:
         np.save(stream, np.zeros(3))
     with pytest.raises(
-        InputError, match="must be a pose file .* with named arrays, got one without"
+        InputError, match=r"must be a pose file \(\.npz\) with named arrays, got one without"
     ):
         PoseTracks.load(single)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("keypoints.npy", b"no array")
-    with pytest.raises(InputError, match="must be .* of arrays, got other content in 'keypoints'"):
+    with pytest.raises(
+        InputError,
+        match=r"must be a pose file \(\.npz\) of arrays, got other content in 'keypoints'",
+    ):
         PoseTracks.load(path)
     for code in (0x110000, 0xD800, 0xFFFFFFFF):
         damaged = np.array([code, 98], dtype="<u4").view("<U1")
@@ -257,7 +274,10 @@ def test_mapped_files_are_checked(tmp_path):
         assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
 
     for change, message in (
-        ({"keypoints": np.full((4, 5, 2), np.nan, np.float32)}, "must be finite .*, got NaN"),
+        (
+            {"keypoints": np.full((4, 5, 2), np.nan, np.float32)},
+            r"must be finite \(confidence 0 marks a missing joint\), got NaN",
+        ),
         ({"confidence": np.full((4, 5), 2, np.float32)}, "confidence must be from 0 to 1, got 2.0"),
         (
             {"frame": np.array([0, 0, 3, 7])},
@@ -282,7 +302,7 @@ def test_mapped_files_are_checked(tmp_path):
         PoseTracks.load(tmp_path / "missing.npz", mmap=True)
 
 
-def test_mapped_rows_in_any_order_and_of_any_type(tmp_path):
+def test_mapped_rows_may_have_any_order_and_type(tmp_path):
     path = tmp_path / "a.npz"
     build().save(path)
     with np.load(path) as archive:
@@ -305,7 +325,7 @@ def test_sorted_arrays_are_not_copied():
     assert not np.shares_memory(turned.keypoints, tracks.keypoints)
 
 
-def test_empty_tracks_are_fine(tmp_path):
+def test_tracks_without_people_are_valid(tmp_path):
     empty = PoseTracks.build(np.zeros((0, 5, 2)), np.zeros((0, 5)), [], [], [], "box5", ["a"])
     assert empty.num_frames == empty.num_tracks == 0
     assert empty.clip_length.tolist() == [0]

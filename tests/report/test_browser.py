@@ -84,7 +84,7 @@ def url(content, tmp_path_factory) -> str:
 
 
 @pytest.mark.parametrize(("name", "screen"), [("desktop", DESKTOP), ("phone", PHONE)])
-def test_it_loads_without_a_word_and_fits(browser, url, shots, name, screen):
+def test_the_page_loads_without_errors_and_fits_the_screen(browser, url, shots, name, screen):
     open_page(browser, url, screen)
     assert browser.get_log("browser") == []
     # The malicious name is shown as text and has no effect.
@@ -98,7 +98,7 @@ def test_it_loads_without_a_word_and_fits(browser, url, shots, name, screen):
     assert browser.get_log("browser") == []
 
 
-def test_it_asks_no_network(browser, url):
+def test_the_page_makes_no_network_request(browser, url):
     open_page(browser, url)
     asked = browser.execute_script(
         "return performance.getEntriesByType('resource').map((one) => one.name)"
@@ -161,7 +161,7 @@ def test_a_peaks_button_plays_and_the_player_pauses(browser, url, content):
 
 
 @pytest.mark.slow
-def test_the_keyboard_is_enough(browser, url):
+def test_everything_works_by_keyboard(browser, url):
     open_page(browser, url)
     active = lambda: browser.switch_to.active_element  # noqa: E731
     press = lambda *keys: ActionChains(browser).send_keys(*keys).perform()  # noqa: E731
@@ -202,7 +202,7 @@ def test_the_keyboard_is_enough(browser, url):
 
 
 @pytest.mark.slow
-def test_words_move_and_can_be_stopped(browser, url):
+def test_action_words_move_and_can_be_stopped(browser, url):
     open_page(browser, url)
     picture = browser.find_element(By.CSS_SELECTOR, ".word canvas")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", picture)
@@ -213,7 +213,7 @@ def test_words_move_and_can_be_stopped(browser, url):
 
 
 @pytest.mark.slow
-def test_labels_bring_curves(browser, url, content):
+def test_with_labels_the_page_has_roc_and_precision_curves(browser, url, content):
     open_page(browser, url)
     for name, area in (("roc", "auc"), ("pr", "ap")):
         (plot,) = browser.find_elements(By.CSS_SELECTOR, f"#{name} .main-svg:first-of-type")
@@ -226,7 +226,7 @@ def test_labels_bring_curves(browser, url, content):
 
 
 @pytest.mark.slow
-def test_options_are_those_of_the_run(browser, url, content):
+def test_the_page_shows_the_options_of_the_run(browser, url, content):
     open_page(browser, url)
     assert browser.find_element(By.CSS_SELECTOR, "#options table").is_displayed()
     told = dict(
@@ -252,7 +252,7 @@ def test_options_are_those_of_the_run(browser, url, content):
 
 
 @pytest.mark.slow
-def test_words_say_what_they_are(browser, url, plain_content, tmp_path):
+def test_the_page_explains_action_words(browser, url, plain_content, tmp_path):
     open_page(browser, url)
     assert "in 3 words learned in training" in text(browser, "words-note")
     write_page(plain_content, tmp_path / "plain.html")
@@ -264,7 +264,7 @@ def test_words_say_what_they_are(browser, url, plain_content, tmp_path):
 
 
 @pytest.mark.slow
-def test_words_say_how_often_they_are_there(browser, url, content):
+def test_action_words_show_their_shares(browser, url, content):
     open_page(browser, url)
     cards = browser.find_elements(By.CSS_SELECTOR, ".word")
     assert len(cards) == len(content["words"]) == 3
@@ -280,7 +280,7 @@ def test_words_say_how_often_they_are_there(browser, url, content):
 
 
 @pytest.mark.slow
-def test_finding_a_clip(browser, url):
+def test_the_search_finds_a_clip(browser, url):
     open_page(browser, url)
     browser.find_element(By.ID, "find").send_keys("jumping")
     shown = [e for e in browser.find_elements(By.CSS_SELECTOR, "#list li") if e.is_displayed()]

@@ -14,9 +14,9 @@ matplotlib_image = pytest.importorskip("matplotlib.image")
 
 def test_the_pose_with_most_joints_is_drawn(walkers, tmp_path, monkeypatch):
     figures = []
-    save = picture._save
+    save = picture.save_figure
     monkeypatch.setattr(
-        picture, "_save", lambda figure, path: figures.append(figure) or save(figure, path)
+        picture, "save_figure", lambda figure, path: figures.append(figure) or save(figure, path)
     )
     seen = (walkers.confidence > 0).sum(1)
     picture.draw_pose(walkers, tmp_path / "pose.png")
@@ -32,7 +32,7 @@ def test_the_pose_with_most_joints_is_drawn(walkers, tmp_path, monkeypatch):
     assert pixels.shape[0] > 500 and np.ptp(pixels[..., 0]) == 1
 
 
-def test_3d_and_nobody(tmp_path):
+def test_poses_in_3d_are_drawn_and_no_poses_are_refused(tmp_path):
     poses = np.random.default_rng(0).normal(size=(2, 20, 3))
     tracks = PoseTracks.build(poses, np.ones((2, 20)), [0, 1], [0, 0], [0, 0], "kinect20", ["a"])
     picture.draw_pose(tracks, tmp_path / "pose.png")

@@ -26,7 +26,7 @@ def test_plots_are_pngs(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_without_matplotlib_plots_say_so(tmp_path, monkeypatch):
+def test_without_matplotlib_the_error_names_the_extra(tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *args, **kwargs):

@@ -16,7 +16,7 @@ from gepc_geo.evaluation.evaluator import evaluate
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.tables import frame_level, score_table
 from gepc_geo.report import gather, make_page, write_page
-from gepc_geo.report.content import _alarms
+from gepc_geo.report.content import count_alarms
 from gepc_geo.report.curves import histogram, quality
 from gepc_geo.report.encode import evenly_spaced, merge_close, pack_poses, thin
 from gepc_geo.report.plane import to_plane
@@ -58,7 +58,7 @@ def test_spans_that_are_near_one_another_are_joined():
     assert len(merge_close(spans[:0], 4)) == 0
 
 
-def test_even_choices():
+def test_evenly_spaced_positions_include_both_ends():
     assert evenly_spaced(0, 5).tolist() == []
     assert evenly_spaced(3, 5).tolist() == [0, 1, 2]
     assert evenly_spaced(101, 5).tolist() == [0, 25, 50, 75, 100]
@@ -97,7 +97,7 @@ def test_poses_in_space_are_drawn_upright():
 # -- peaks -----------------------------------------------------------------------------------------
 
 
-def test_peaks_worked_by_hand():
+def test_peaks_equal_hand_worked_ones():
     #                 0  1  2  3  4  5  6  7  8  9  10 11
     score = np.array([5, 1, 2, 8, 2, 1, 1, 4, 1, 9, 9, 3], dtype=float)
     person = np.array([1, 1, 1, 2, 1, 1, 1, 3, 1, -1, -1, 4])
@@ -117,7 +117,7 @@ def test_peaks_worked_by_hand():
     assert frames(apart=2, most=9, threshold=100.0) == [3]  # the highest always
 
 
-def test_peaks_of_flat_and_empty_lines():
+def test_empty_lines_have_no_peaks_and_flat_ones_have_one():
     assert find_peaks(np.zeros(0), np.zeros(0, int), 0, 5, 3, None) == []
     assert find_peaks(np.ones(9), np.full(9, -1), 0, 5, 3, None) == []
     assert len(find_peaks(np.ones(9), np.zeros(9, int), 0, 5, 3, None)) == 1
@@ -138,7 +138,7 @@ def test_histograms_count_everything_once():
     assert histogram(scores[:0], labels[:0])["counts"] == {}
 
 
-def test_curves_worked_by_hand():
+def test_curves_equal_hand_worked_ones():
     labels = np.array([0, 0, 1, 1, -1])
     scores = np.array([1.0, 3.0, 2.0, 4.0, 9.0])
     found = quality(scores, labels, 2.5)
@@ -201,7 +201,7 @@ def test_scores_and_metrics_are_the_detectors(detector, crowd, content):
         assert best["people"][0]["id"] == who
 
 
-def test_options_are_those_it_was_made_with(detector, content):
+def test_the_report_has_the_options_of_scoring_and_detector(detector, content):
     assert content["options"]["scoring"] == {
         "level": "frame",
         "mode": "assignment",
@@ -214,7 +214,7 @@ def test_options_are_those_it_was_made_with(detector, content):
 
 
 @pytest.mark.parametrize("what", ["detector", "plain"])
-def test_people_of_a_moment_have_their_own_windows_and_shares(what, crowd, request):
+def test_people_in_a_scene_have_their_own_windows_and_shares(what, crowd, request):
     """Windows have the middle length, or the shortest for tracks without it."""
     detector = request.getfixturevalue(what)
     content = request.getfixturevalue("content" if what == "detector" else "plain_content")
@@ -284,7 +284,7 @@ def test_a_training_window_is_its_own_neighbour(detector, walkers):
     np.testing.assert_array_equal(nearest_normal(normal, normal.places[:20])[:, 0], np.arange(20))
 
 
-def test_places_are_soft_assignments_and_neighbours_coordinates(detector, walkers):
+def test_places_are_soft_assignments_and_coordinates_of_nearest(detector, walkers):
     windows = detector.windows(walkers)
     assignment, places = detector.scorer_.coordinates(windows)
     np.testing.assert_allclose(assignment, detector.soft_assignment(walkers), atol=1e-5)
@@ -293,7 +293,7 @@ def test_places_are_soft_assignments_and_neighbours_coordinates(detector, walker
     assert [one.shape[0] for one in empty] == [0, 0]
 
 
-def test_words_add_up_and_are_typical(detector, walkers):
+def test_shares_of_words_sum_to_one_and_their_windows_are_typical(detector, walkers):
     normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     words = action_words(normal, normal.assignment[:50])
     assert sum(word["share"] for word in words) == pytest.approx(1, abs=1e-3)
@@ -344,21 +344,21 @@ def test_without_training_poses_words_come_from_the_data(detector, crowd):
     assert not any("normal" in scene for scene in found["scenes"])
 
 
-def test_clips_of_a_clip_detector(whole_clips):
+def test_a_detector_of_clips_gives_one_peak_for_each_clip(whole_clips):
     assert whole_clips["level"] == "clip" and whole_clips["threshold"] is None
     assert [len(clip["peaks"]) for clip in whole_clips["clips"]] == [1] * 12
     assert whole_clips["scenes"][0]["poses"]["shape"][1] == 16
 
 
-def test_words_without_room_keep_their_shares(detector, walkers, monkeypatch):
-    monkeypatch.setattr("gepc_geo.report.words._CHARACTERS", 1)
+def test_words_beyond_the_size_limit_keep_their_shares(detector, walkers, monkeypatch):
+    monkeypatch.setattr("gepc_geo.report.words.MOST_CHARACTERS", 1)
     normal = PlacedWindows.of(detector, detector.pipeline_.training_windows(walkers))
     words = action_words(normal, None)
     assert [word["poses"] is None for word in words] == [False, True, True]
     assert sum(word["share"] for word in words) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_calibrated_threshold_is_taken(detector, crowd, monkeypatch):
+def test_a_calibrated_threshold_is_used(detector, crowd, monkeypatch):
     alarm = Alarm(threshold=1.25, mode=detector.mode, per_hour=2.0, hours=1.0)
     monkeypatch.setattr(detector, "alarm_", alarm.to_dict())
     found = gather(detector, crowd)
@@ -375,13 +375,13 @@ def test_alarms_less_than_a_second_apart_are_one(crowd):
     assert crowd.clip_length[0] > 40
     known = dataclasses.replace(crowd, fps=np.full(crowd.num_clips, 25, dtype=np.float32))
     unknown = dataclasses.replace(crowd, fps=np.full(crowd.num_clips, np.nan, dtype=np.float32))
-    assert _alarms(known, score, 1.0) == 2 and _alarms(unknown, score, 1.0) == 3
+    assert count_alarms(known, score, 1.0) == 2 and count_alarms(unknown, score, 1.0) == 3
 
 
 # -- the page --------------------------------------------------------------------------------------
 
 
-def test_names_cannot_leave_the_data(content):
+def test_names_in_the_data_cannot_run_as_code(content):
     page = make_page(content)
     data = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)[1]
     assert json.loads(data) == content
@@ -399,7 +399,7 @@ def test_a_page_of_a_hundred_clips_is_small(hundred, tmp_path):
     assert all(clip["peaks"] for clip in hundred["clips"])
 
 
-def test_a_page_of_days_is_small_too(crowded, tmp_path):
+def test_a_page_of_many_long_clips_is_small(crowded, tmp_path):
     assert len(crowded["clips"]) == 200 and crowded["totals"]["clips"] == 210
     assert max(len(clip["abnormal"]) for clip in crowded["clips"]) <= 800
     path = tmp_path / "page.html"
@@ -407,10 +407,10 @@ def test_a_page_of_days_is_small_too(crowded, tmp_path):
     assert path.stat().st_size < 20e6
 
 
-def test_scenes_stop_where_the_room_does(detector, crowd, walkers, content, monkeypatch):
+def test_scenes_end_at_the_size_limit(detector, crowd, walkers, content, monkeypatch):
     whole = content
     size = sum(len(json.dumps(scene)) for scene in whole["scenes"])
-    monkeypatch.setattr("gepc_geo.report.content._CHARACTERS", size // 2)
+    monkeypatch.setattr("gepc_geo.report.content.MOST_CHARACTERS", size // 2)
     half = gather(detector, crowd, train=walkers)
     assert 0 < len(half["scenes"]) < len(whole["scenes"])
     left = len(whole["scenes"]) - len(half["scenes"])
@@ -418,7 +418,7 @@ def test_scenes_stop_where_the_room_does(detector, crowd, walkers, content, monk
     assert sum(len(json.dumps(scene)) for scene in half["scenes"]) <= size // 2
 
 
-def test_without_plotly_a_report_says_so(content, tmp_path, monkeypatch):
+def test_without_plotly_the_error_names_the_extra(content, tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *args, **kwargs):
@@ -427,6 +427,8 @@ def test_without_plotly_a_report_says_so(content, tmp_path, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"plotly must be installed.*gepc_geo\[report\]"):
+    with pytest.raises(
+        InputError, match=r"plotly must be installed for reports: pip install 'gepc_geo\[report\]"
+    ):
         write_page(content, tmp_path / "page.html")
     assert not list(tmp_path.iterdir())

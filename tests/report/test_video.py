@@ -39,25 +39,25 @@ def table(**columns) -> dict[str, np.ndarray]:
     return {"clip": np.array(["only"] * count), **{k: np.array(v) for k, v in columns.items()}}
 
 
-def test_scores_of_frames_belong_to_who_decided(pair):
+def test_frame_scores_belong_to_the_person_who_decided(pair):
     given = table(frame=range(6), score=[0, 1, 2, 3, 4, 5.0], person=[3, 3, 8, 8, -1, 3])
     found = person_scores(pair, given).reshape(2, 6)
     nan = np.nan
     np.testing.assert_array_equal(found, [[0, 1, nan, nan, nan, 5], [nan, nan, 2, 3, nan, nan]])
 
 
-def test_scores_of_windows_hold_until_the_next(pair):
+def test_window_scores_hold_until_the_next_window(pair):
     given = table(first_frame=[1, 3, 0], person=[3, 3, 8], score=[5.0, 7.0, 1.0])
     found = person_scores(pair, given).reshape(2, 6)
     np.testing.assert_array_equal(found, [[np.nan, 5, 5, 7, 7, 7], [1, 1, 1, 1, 1, 1]])
 
 
-def test_scores_of_people_and_clips_hold_throughout(pair):
+def test_scores_of_people_and_clips_hold_for_the_whole_clip(pair):
     found = person_scores(pair, table(person=[8], score=[2.0])).reshape(2, 6)
     np.testing.assert_array_equal(found, [[np.nan] * 6, [2.0] * 6])
 
 
-def test_other_clips_do_not_count(pair):
+def test_scores_of_other_clips_do_not_count(pair):
     given = table(person=[8, 3], score=[2.0, 4.0])
     given["clip"] = np.array(["other", "only"])
     np.testing.assert_array_equal(
@@ -121,7 +121,7 @@ def test_frames_lie_under_the_skeletons(pair, tmp_path):
         assert np.abs(np.array(frame.getpixel((140, 80))) - RED).max() < 60
 
 
-def test_an_mp4_is_a_film_of_that_many_frames(pair, tmp_path):
+def test_an_mp4_has_as_many_frames_as_the_clip(pair, tmp_path):
     imageio = pytest.importorskip("imageio.v2")
     pytest.importorskip("imageio_ffmpeg")
     out = tmp_path / "film.mp4"
@@ -144,7 +144,7 @@ def test_poses_without_a_picture_size_are_fitted(pair, tmp_path):
     assert red[:-40].any()
 
 
-def test_colours():
+def test_colours_go_from_normal_to_red():
     assert colours(np.array(1.0)).tolist() == list(RED) == colours(np.array(7.0)).tolist()
     assert colours(np.array(np.nan)).tolist() == colours(np.array(0.0)).tolist()
     np.testing.assert_allclose(share_colours(np.array([1.0, 0, 0, 0, 0]))[0], RED)
@@ -159,7 +159,7 @@ def test_colours():
         ({"frames_dir": "."}, "must have 6 pictures, one for each frame of the clip, got 0"),
     ],
 )
-def test_what_cannot_be_filmed_is_refused(pair, tmp_path, monkeypatch, change, message):
+def test_clips_that_cannot_be_rendered_are_refused(pair, tmp_path, monkeypatch, change, message):
     monkeypatch.chdir(tmp_path)
     options = {"out": "film.gif", **change}
     with pytest.raises(InputError, match=message):
@@ -167,13 +167,15 @@ def test_what_cannot_be_filmed_is_refused(pair, tmp_path, monkeypatch, change, m
     assert not list(tmp_path.iterdir())
 
 
-def test_a_broken_picture_leaves_no_film(pair, tmp_path):
+def test_a_broken_picture_leaves_no_video(pair, tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()
     for i in range(6):
         Image.new("RGB", (100, 80)).save(folder / f"{i}.png")
     (folder / "4.png").write_bytes((folder / "3.png").read_bytes()[:60])
-    with pytest.raises(InputError, match=r"could not read picture .*4\.png"):
+    with pytest.raises(
+        InputError, match=r"^could not read picture .*4\.png: image file is truncated"
+    ):
         render(pair, table(person=[8], score=[9.0]), tmp_path / "f.gif", frames_dir=folder)
     assert [path.name for path in tmp_path.iterdir()] == ["frames"]
 
@@ -182,9 +184,20 @@ def test_a_broken_picture_leaves_no_film(pair, tmp_path):
     ("content", "message"),
     [
         ("clip,person\na,1\n", "must have column 'score' .a table of scores"),
-        ("clip,person,score\na,1,x\n", "column 'score' of .* must have a value in each row"),
-        ("clip,person,score\na,1\n", "column 'score' of .* must have a value in each row"),
-        ("clip,person,score\na,nan,1\n", "column 'person' of .* must be finite in each row"),
+        (
+            "clip,person,score\na,1,x\n",
+            r"^column 'score' of .*scores\.csv must have a value in each row: could not convert "
+            "string to float: 'x'$",
+        ),
+        (
+            "clip,person,score\na,1\n",
+            r"^column 'score' of .*scores\.csv must have a value in each row: "
+            "list index out of range$",
+        ),
+        (
+            "clip,person,score\na,nan,1\n",
+            r"^column 'person' of .*scores\.csv must be finite in each row, got NaN or infinity$",
+        ),
         ("", "must have column 'clip'"),
     ],
 )

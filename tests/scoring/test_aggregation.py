@@ -75,7 +75,7 @@ def test_the_centre_of_an_even_window_is_the_later_middle_frame():
     np.testing.assert_allclose(scores, [np.nan, np.nan, 1, 3, np.nan, np.nan])
 
 
-def test_what_frames_cannot_be_made_by():
+def test_unknown_protocols_and_missing_calibrators_are_refused():
     with pytest.raises(InputError, match="protocol must be corrected or reference, got 'public'"):
         frames(protocol="public")
     with pytest.raises(
@@ -140,7 +140,7 @@ def test_smoothing_is_a_gaussian():
     )
 
 
-def test_persons_and_clips_by_hand():
+def test_scores_of_people_and_clips_equal_hand_worked_ones():
     score = torch.tensor([1.0, 3.0, 2.5, 9.0])
     clip = torch.tensor([0, 0, 0, 2])
     track = torch.tensor([4, 4, 1, 4])

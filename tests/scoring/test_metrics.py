@@ -58,7 +58,7 @@ def test_perfect_and_reversed_scores():
     assert equal_error_rate(labels, np.zeros(4)) == 0.5
 
 
-def test_frame_metrics():
+def test_frame_metrics_equal_scikit_learn():
     labels = [np.array([0, 1, 1, 0]), np.array([0, 0]), np.array([-1, -1, -1])]
     scores = [np.array([0.1, 0.9, 0.2, 0.3]), np.array([0.0, 0.5]), np.ones(3)]
     result = frame_metrics(labels, scores)
@@ -81,12 +81,12 @@ def test_one_kind_of_labels_is_refused():
         auc(np.array([0, 1, 1]), np.array([0.0, 1.0]))
 
 
-def test_runs():
+def test_runs_are_starts_and_ends():
     np.testing.assert_array_equal(runs(np.array([1, 1, 0, 1, 0, 0, 1])), [[0, 2], [3, 4], [6, 7]])
     assert runs(np.zeros(4)).shape == (0, 2)
 
 
-def test_events_by_hand():
+def test_event_metrics_equal_hand_worked_ones():
     #        event A: 2-6             event B: 8-10
     labels = np.array([0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0])
     alarms = np.array([0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1])
@@ -114,6 +114,6 @@ def test_events_of_different_clips_do_not_meet():
     assert (nothing["precision"], nothing["recall"]) == (0, 0)
 
 
-def test_alarms_where_nobody_knows_do_not_count():
+def test_alarms_in_unlabelled_frames_do_not_count():
     labels, scores = np.array([-1, -1, 0, 1]), np.array([1.0, 1.0, 0.0, 1.0])
     assert event_metrics([labels], [scores], 0.5, 0.5)["precision"] == 1

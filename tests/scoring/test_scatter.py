@@ -21,14 +21,14 @@ def way(request, monkeypatch):
     return request.param
 
 
-def test_by_hand(way):
+def test_the_largest_value_and_its_first_position_are_found(way):
     src = torch.tensor([1.0, 5.0, -2.0, 5.0, -7.0])
     value, position = scatter_max_arg(src, torch.tensor([0, 1, 0, 1, 3]), 4)
     assert value.tolist() == [1.0, 5.0, -torch.inf, -7.0]
     assert position.tolist() == [0, 1, -1, 4], "of equal values the first"
 
 
-def test_nothing_at_all(way):
+def test_without_values_maxima_are_minus_infinity(way):
     value, position = scatter_max_arg(torch.zeros(0), torch.zeros(0, dtype=torch.long), 2)
     assert value.tolist() == [-torch.inf] * 2
     assert position.tolist() == [-1, -1]

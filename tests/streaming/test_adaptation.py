@@ -14,11 +14,11 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.options import MODES
 from gepc_geo.scoring.scorer import WindowScorer, own_modes
 from gepc_geo.streaming.adaptation import (
-    _additions,
-    _held_out_scores,
     adapt_to_events,
     adapt_to_poses,
+    additions_by_length,
     count_raised,
+    held_out_scores,
     recall,
 )
 from gepc_geo.streaming.alerts import Alert
@@ -92,7 +92,7 @@ def state(detector: GEPC) -> dict[str, torch.Tensor]:
     }
 
 
-def test_marked_false_alarms_do_not_fire_any_more(detector, crowd, tmp_path):
+def test_marked_false_alarms_raise_no_alarm_after_adaptation(detector, crowd, tmp_path):
     before, fired = state(detector), alerts(detector, crowd)
     assert len(fired) >= 3
     marked = fired[:2]
@@ -187,12 +187,12 @@ def varied(request) -> GEPC:
 
 
 @pytest.mark.parametrize("clips", [1, 3])
-def test_new_poses_are_scored_by_what_is_unrelated(clips, varied):
+def test_new_poses_are_scored_with_unrelated_reference_windows(clips, varied):
     """As by detectors that learned that alone, window for window, learned or not."""
     new = tilted(clips, 9)
     learned = varied.pipeline_.windows(new, varied.stride).without_padded()
-    news = _additions(varied.scorer_, learned)
-    found, raw = _held_out_scores(varied, new, news)
+    news = additions_by_length(varied.scorer_, learned)
+    found, raw = held_out_scores(varied, new, news)
     # Nobody is left out, nobody is scored twice.
     every = varied.windows(new).without_padded()
     order = np.lexsort((found.first, found.size))
@@ -244,7 +244,7 @@ def span(windows) -> np.ndarray:
     return windows.frame[:, None] + np.arange(windows.length)
 
 
-def test_what_has_no_windows_does_not_count_as_a_half(one):
+def test_frames_without_windows_do_not_count_in_halves(one):
     """An empty tail, or clips of people who are gone at once, are no other half to be judged by."""
     more = tilted(2, 9)
     clip = more.select(clips=[0])
@@ -255,7 +255,7 @@ def test_what_has_no_windows_does_not_count_as_a_half(one):
     assert adapt_to_poses(one, brief).threshold_ == threshold
 
 
-def test_short_clips_are_judged_by_their_halves(detector):
+def test_short_clips_are_scored_by_halves(detector):
     """Not by the few windows that are far from the middle, by which everybody were abnormal."""
     new = tilted(1, 9)
     unseen = np.quantile(detector.decision_function(new), 0.95)
@@ -265,7 +265,7 @@ def test_short_clips_are_judged_by_their_halves(detector):
     assert adapted.threshold_ < (detector.threshold_ + unseen) / 2
 
 
-def test_adapting_to_a_clip_too_short_to_be_halved(detector):
+def test_a_clip_too_short_for_halves_is_learned(detector):
     new = tilted(1, 9)
     short = new.rows(new.frame < 18).with_(clip_length=np.array([18]), frame_labels=None)
     adapted = adapt_to_poses(detector, short)
@@ -291,11 +291,15 @@ def test_recall_counts_events_with_an_alarmed_frame(detector):
     assert f"({expected} of {events} events)" in str(found)
 
 
-def test_refuses_in_one_sentence(detector, crowd):
+def test_bad_input_is_refused_in_one_sentence(detector, crowd):
     event = Alert(crowd.clip_names[0], "closed", 0, 0, 10, 0, 0.0)
     with pytest.raises(InputError, match="events must be lines of gepc-geo watch, got none"):
         adapt_to_events(detector, crowd, [])
-    with pytest.raises(InputError, match="camera of an event must be a clip .*, got 'elsewhere'"):
+    with pytest.raises(
+        InputError,
+        match="camera of an event must be a clip of the poses, one of normal_00, running_00, "
+        "falling_00, jumping_00, cycling_00, got 'elsewhere'",
+    ):
         adapt_to_events(detector, crowd, [Alert("elsewhere", "closed", 0, 0, 1, 0, 0.0)])
     # Everybody has left the clip by then.
     emptied = crowd.rows((crowd.clip != 0) | (crowd.frame < 16))
@@ -311,13 +315,24 @@ def test_refuses_in_one_sentence(detector, crowd):
             adapt_to_events(
                 detector, crowd, [Alert(crowd.clip_names[0], "closed", start, start, end, 0, 0.0)]
             )
-    with pytest.raises(InputError, match="must have a frame rate .*, got none"):
+    with pytest.raises(
+        InputError, match=r"must have a frame rate \(--fps\) to count alarms an hour, got none"
+    ):
         adapt_to_poses(detector, crowd.with_(fps=None))
-    with pytest.raises(InputError, match="must have a window of .*, got shorter tracks"):
+    shortest = min(detector.lengths_)
+    with pytest.raises(
+        InputError, match=f"must have a window of {shortest} frames, got shorter tracks"
+    ):
         adapt_to_poses(detector, crowd.rows(crowd.frame < 5))
-    with pytest.raises(InputError, match="must have frames with label abnormal .*, got none"):
+    with pytest.raises(
+        InputError, match=r"must have frames with label abnormal \(--labels\), got none"
+    ):
         recall(detector, crowd.with_(frame_labels=None))
-    with pytest.raises(InputError, match="the poses must be PoseTracks .*, got ndarray"):
+    with pytest.raises(
+        InputError,
+        match=r"the poses must be PoseTracks \(gepc_geo\.io\.read of files, PoseTracks\.build of "
+        r"arrays\), got ndarray",
+    ):
         recall(detector, crowd.keypoints)
     plain = copy.copy(detector)
     plain.alarm_ = None

@@ -107,7 +107,7 @@ def test_an_ended_session_closes_its_alert():
     assert tracker.add(OnlineScores()) == []
 
 
-def test_frames_without_a_window_cost_nothing_and_raise_nothing():
+def test_frames_without_a_window_raise_no_alert():
     """Windows that are all still to come, and frame numbers far apart."""
     tracker = AlertTracker(5.0, 4.0, "max")
     assert tracker.add(windows("a", [8], [9], 5)) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -39,13 +40,13 @@ def test_runs_merge_gaps_under_a_second(fps):
             assert alarm_runs(Series(scores, fps), threshold).tolist() == expected
 
 
-def test_runs_by_hand():
+def test_runs_equal_hand_worked_ones():
     scores = np.array([0, 9, 0, 0, 0, 9, 0, 0, 0, 0, 9, 0])
     # At 4 frames a second three frames between are under a second, four are one.
     assert alarm_runs(Series(scores, 4.0), 5).tolist() == [[1, 6], [10, 11]]
 
 
-def test_threshold_is_the_lowest_with_few_enough_alarms_from_there_on():
+def test_the_threshold_is_the_lowest_above_which_alarms_stay_few_enough():
     rng = np.random.default_rng(1)
     for _ in range(20):
         series = [Series(rng.normal(size=n).round(1), 3.0) for n in (50, 80, 7)]
@@ -60,7 +61,7 @@ def test_threshold_is_the_lowest_with_few_enough_alarms_from_there_on():
                 assert max(bad) < threshold <= min(levels[levels > max(bad)], default=math.inf)
 
 
-def test_calibration_measures_on_the_other_half():
+def test_each_half_measures_the_threshold_of_the_other():
     """Two kinds of clips in turn: the quiet half's threshold is too low for the loud one."""
     rng = np.random.default_rng(2)
     quiet, loud = ([Series(k + rng.uniform(size=3600), 10.0) for _ in range(3)] for k in (0, 5))
@@ -75,7 +76,7 @@ def test_calibration_measures_on_the_other_half():
     assert false_alarms(series, found.threshold) <= 12
 
 
-def test_calibration_keeps_its_promise_on_data_of_one_kind():
+def test_calibration_keeps_the_rate_on_new_data_of_the_same_kind():
     rng = np.random.default_rng(3)
     series = [Series(rng.normal(size=5000), 10.0) for _ in range(20)]
     found = choose_alarm(series, "nearest", 30)
@@ -87,7 +88,7 @@ def test_calibration_keeps_its_promise_on_data_of_one_kind():
         assert 20 < rate < 42
 
 
-def test_one_clip_is_halved():
+def test_a_single_clip_is_divided_into_halves():
     rng = np.random.default_rng(4)
     whole = rng.normal(size=7200)
     found = choose_alarm([Series(whole, 10.0)], "max", 50)
@@ -97,8 +98,10 @@ def test_one_clip_is_halved():
     )
 
 
-def test_refuses_what_no_rate_can_come_of():
-    with pytest.raises(InputError, match="at least 0.5 hours long .*, got 0.0278 hours"):
+def test_too_short_clips_and_wrong_rates_are_refused():
+    with pytest.raises(
+        InputError, match="at least 0.5 hours long for 2 false alarms an hour, got 0.0278 hours"
+    ):
         choose_alarm([Series(np.zeros(1000), 10.0)], "max", 2)
     for rate in (0, -1, math.nan, math.inf):
         with pytest.raises(InputError, match="false alarms per hour must be more than 0, got"):
@@ -129,5 +132,9 @@ def test_stored_alarms_are_checked():
         {**alarm.to_dict(), "threshold": math.nan},
     ):
         Model.alarm_ = broken
-        with pytest.raises(InputError, match="the alarm of the model must have .*, got"):
+        message = (
+            "the alarm of the model must have the values that gepc-geo calibrate stores, "
+            f"got {broken}"
+        )
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
             Alarm.of(Model)

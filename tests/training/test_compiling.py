@@ -38,7 +38,7 @@ def test_auto_compiles_long_training_on_one_gpu(monkeypatch):
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_trying_leaves_the_network_as_it_was(monkeypatch, works):
+def test_trying_to_compile_leaves_the_network_as_it_was(monkeypatch, works):
     """Norm statistics, weights, gradients and random numbers, with and without a compiler."""
     model, x = network(), torch.randn(3, 4, 5, 3)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -60,7 +60,8 @@ def test_trying_leaves_the_network_as_it_was(monkeypatch, works):
         torch.testing.assert_close(fast.eval()(x), model.eval()(x))
     else:
         with pytest.warns(
-            UserWarning, match="could not compile the network, .*: no compiler here$"
+            UserWarning,
+            match="could not compile the network, training is slower: no compiler here$",
         ):
             fast = compiled_if_possible(model, x, "fp32")
         assert fast is model
@@ -71,7 +72,7 @@ def test_trying_leaves_the_network_as_it_was(monkeypatch, works):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_training_goes_on_where_nothing_can_be_compiled(walkers, monkeypatch):
+def test_training_works_without_a_compiler(walkers, monkeypatch):
     from gepc_geo import GEPC
     from gepc_geo.training import compiling
 

@@ -58,7 +58,7 @@ def whole(walkers, tmp_path_factory) -> tuple[GEPC, Path]:
     return GEPC(**SMALL).fit(walkers, run=folder, device="cpu"), folder
 
 
-def test_it_ends_by_patience_and_keeps_the_best(whole):
+def test_training_ends_by_patience_and_keeps_the_best_weights(whole):
     detector, folder = whole
     looks = [row for row in rows(folder) if row["held_out"]]
     *looks, end = looks
@@ -157,7 +157,7 @@ def share_in_numpy(detector: GEPC, tracks: PoseTracks) -> float:
 
 
 @pytest.mark.parametrize("holdout", [0.2, 0.0])
-def test_the_share_is_that_of_an_independent_computation(walkers, holdout):
+def test_the_reconstruction_share_equals_one_in_numpy(walkers, holdout):
     # Without a second stage the weights are still those that were measured.
     options = {**SMALL, "cluster_share": 0.0, "holdout": holdout}
     detector = GEPC(**options).fit(walkers, device="cpu")
@@ -167,7 +167,7 @@ def test_the_share_is_that_of_an_independent_computation(walkers, holdout):
     assert detector.reconstruction_share_ < 1
 
 
-def test_a_poor_autoencoder_is_warned_of(walkers):
+def test_a_poor_reconstruction_is_warned_of(walkers):
     options = {**SMALL, "budget": 64}
     message = r"held-out windows must be at most 0.5 of the error of the mean pose, got \d\.\d\d"
     with pytest.warns(
@@ -180,22 +180,24 @@ def test_a_poor_autoencoder_is_warned_of(walkers):
         GEPC(**{**options, "budget": None, "lr": 1e-6}).fit(walkers, device="cpu")
 
 
-def test_nothing_is_said_where_nothing_is_trained(walkers):
+def test_without_training_there_is_no_warning_of_reconstruction(walkers):
     with warnings.catch_warnings():
         warnings.simplefilter("error", InputWarning)
         detector = GEPC(**{**SMALL, "budget": 0}).fit(walkers, device="cpu")
     assert detector.reconstruction_share_ > 0.5
 
 
-def test_the_loss_of_held_out_windows_must_be_a_number(walkers):
+def test_a_held_out_loss_that_is_not_finite_is_refused(walkers):
     options = {**SMALL, "lr": 1e30, "checkpoint_seconds": 1e9}
     with pytest.raises(
-        InputError, match=r"reconstruction loss .*must be finite, got (nan|inf) at step \d+"
+        InputError,
+        match="reconstruction loss of held-out windows must be finite, "
+        r"got (nan|inf) at step \d+",
     ):
         GEPC(**options).fit(walkers, device="cpu")
 
 
-def test_the_share_is_saved(whole, tmp_path):
+def test_the_reconstruction_share_is_saved(whole, tmp_path):
     detector, _ = whole
     detector.save(tmp_path / "model.pt")
     loaded = GEPC.load(tmp_path / "model.pt", device="cpu")

@@ -11,7 +11,7 @@ def parameters() -> list[torch.nn.Parameter]:
     return [torch.nn.Parameter(torch.tensor(value)) for value in (1.0, 2.0, 3.0, 4.0)]
 
 
-def test_a_hand_computed_case():
+def test_gradients_equal_a_hand_worked_case():
     """Encoder, decoder, clusters: gradients (3, 4, -) and (12, -, 5), and one that none reaches."""
     encoder, decoder, clusters, other = parameters()
     hidden = 2 * encoder
@@ -24,7 +24,7 @@ def test_a_hand_computed_case():
     assert other.grad is None
 
 
-def test_a_large_loss_takes_nothing_from_another():
+def test_a_large_loss_does_not_shrink_gradients_of_another():
     for factor in (1.0, 1e6):
         encoder, decoder, clusters, _ = parameters()
         hidden = encoder.square()
@@ -35,7 +35,7 @@ def test_a_large_loss_takes_nothing_from_another():
         torch.testing.assert_close(decoder.grad, torch.tensor(-0.1))
 
 
-def test_small_gradients_stay_and_old_ones_go():
+def test_small_gradients_are_not_clipped_and_old_ones_are_replaced():
     encoder, decoder, _, _ = parameters()
     encoder.grad = torch.tensor(99.0)
     clipped_gradients([0.1 * encoder], [encoder, decoder])

@@ -31,7 +31,7 @@ def alone(crowd):
     return one
 
 
-def test_of_one_person_the_last_frames_are_held_out(alone):
+def test_with_one_person_the_last_frames_are_held_out(alone):
     train, held_out = hold_out(alone, Options(holdout=0.1))
     assert held_out.num_frames == round(0.1 * alone.num_frames)
     np.testing.assert_array_equal(np.r_[train.frame, held_out.frame], alone.frame)
@@ -41,7 +41,7 @@ def test_of_one_person_the_last_frames_are_held_out(alone):
     assert hold_out(alone, Options(holdout=0.1, frames=24))[0].num_frames == alone.num_frames
 
 
-def test_of_one_person_thresholds_are_of_what_they_do_later(alone):
+def test_with_one_person_thresholds_come_from_their_later_frames(alone):
     """Before, windows were compared with themselves, and nearly all of new ones were abnormal."""
     with pytest.warns(
         InputWarning, match="training poses must have full windows of at least 2 people, got 1"
@@ -61,7 +61,7 @@ def test_one_person_of_a_few_frames_is_trained_on_with_a_warning(alone):
         GEPC(**SMALL).fit(few, device="cpu")
 
 
-def test_people_too_short_to_be_held_out_are_told(crowd):
+def test_held_out_people_without_a_full_window_are_warned_of(crowd):
     """Whoever the seed holds out is there for four frames."""
     person = [
         1000 * tracks.clip + tracks.track for tracks in (crowd, hold_out(crowd, Options())[1])
@@ -76,7 +76,7 @@ def test_people_too_short_to_be_held_out_are_told(crowd):
         GEPC(**SMALL).fit(brief, device="cpu")
 
 
-def test_nothing_is_said_of_people_enough(crowd):
+def test_enough_people_give_no_warning(crowd):
     with warnings.catch_warnings():
         warnings.simplefilter("error", InputWarning)
         # So short a training has a warning of its own.

@@ -56,12 +56,12 @@ def test_auto_takes_bfloat16_from_a_compute_capability_on(monkeypatch, capabilit
     assert precision.decide("auto", torch.device("cuda:0")) == decided
 
 
-def test_auto_takes_float32_on_devices_that_nobody_knows():
+def test_auto_takes_float32_on_unknown_devices():
     assert precision.decide("auto", torch.device("mps")) == "fp32"
 
 
 @pytest.mark.parametrize(("flag", "decided"), [("avx512_bf16", "bf16"), ("avx512f", "fp32")])
-def test_linux_tells_where_pytorch_does_not(monkeypatch, tmp_path, flag, decided):
+def test_cpu_features_come_from_linux_if_pytorch_has_no_list(monkeypatch, tmp_path, flag, decided):
     """PyTorch 2.4 has no list of what a CPU can do."""
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     text = f"processor\t: 0\nmodel name\t: Some\nflags\t\t: fpu avx2 {flag} sse\nbugs\t: amx_bf16\n"
@@ -72,14 +72,14 @@ def test_linux_tells_where_pytorch_does_not(monkeypatch, tmp_path, flag, decided
     assert precision.decide("auto", CPU) == "fp32"
 
 
-def test_deciding_draws_no_random_numbers_and_answers_the_same():
+def test_deciding_the_precision_is_repeatable_and_draws_no_random_numbers():
     state = torch.get_rng_state()
     assert len({precision.decide("auto", CPU) for _ in range(5)}) == 1
     assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(("name", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)])
-def test_tensor_float_is_what_was_asked_for_and_only_inside(name, allowed):
+def test_tensorfloat_32_is_on_only_inside_the_context_of_tf32(name, allowed):
     """For convolutions and matrix products alike, which PyTorch has different defaults for."""
     backends = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [one.allow_tf32 for one in backends]
@@ -116,7 +116,7 @@ def tracks():
     return simulate_crowd("train", random_state=0, num_clips=3, frames_per_clip=48)
 
 
-def test_a_resumed_run_and_a_saved_model_keep_what_was_decided(cpu, tracks, tmp_path):
+def test_a_resumed_run_and_a_saved_model_keep_the_chosen_precision(cpu, tracks, tmp_path):
     cpu("avx512_bf16")
     detector = GEPC(**OPTIONS).fit(tracks, run=tmp_path, device="cpu")
     assert detector.network_.precision == "bf16" and detector.precision == "auto"

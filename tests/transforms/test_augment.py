@@ -69,7 +69,7 @@ BODIES = [(PENN, 2), (KINECT, 3)]
 
 
 @pytest.mark.parametrize(("skeleton", "dims"), BODIES)
-def test_a_batch_is_many_windows(skeleton, dims):
+def test_a_batch_is_transformed_like_its_windows(skeleton, dims):
     many = [window(seed, skeleton, dims, holes=0.3 * seed) for seed in range(4)]
     assert not many[3].x[..., dims].all()
     batch = Batch.from_data_list(many)
@@ -79,7 +79,7 @@ def test_a_batch_is_many_windows(skeleton, dims):
 
 
 @pytest.mark.parametrize(("skeleton", "dims"), BODIES)
-def test_nothing_but_coordinates_changes_and_the_input_stays(skeleton, dims):
+def test_only_coordinates_change_and_the_input_is_not_modified(skeleton, dims):
     data = window(1, skeleton, dims)
     before = data.x.clone()
     augment = Augment(skeleton, dims, "paper")
@@ -93,7 +93,7 @@ def test_nothing_but_coordinates_changes_and_the_input_stays(skeleton, dims):
     assert torch.equal(data.x, before)
 
 
-def test_scale_by_image_by_hand():
+def test_scale_by_image_equals_a_hand_worked_case():
     data = Data(
         x=torch.tensor([[[0.0, 0, 1]], [[320, 480, 0]]]), image_size=torch.tensor([[640.0, 480]])
     )
@@ -101,7 +101,7 @@ def test_scale_by_image_by_hand():
     assert x[:, 0].tolist() == [[-1, -1, 1], [0, 1, 0]]
 
 
-def test_center_by_hand():
+def test_center_equals_a_hand_worked_case():
     """Joint a at 0 and 10 (confidence 1 and 0.5), joint b at 4 and 99 (confidence 1 and 0)."""
     x = torch.tensor([[[0.0, 0, 1], [10, 0, 0.5]], [[4, 0, 1], [99, 0, 0]]])
     by_window = Center(POINT, 2)(Data(x=x)).x
@@ -147,7 +147,7 @@ def sizes_by_hand(data: Data, by: str) -> float:
 
 @pytest.mark.parametrize("by", SIZES)
 @pytest.mark.parametrize("seed", range(5))
-def test_body_size_by_hand(by, seed):
+def test_body_sizes_equal_hand_worked_ones(by, seed):
     data = window(seed, holes=0.15)
     scaled = ScaleByBody(PENN, 2, by=by)(data)
     ratio = data.x[..., :2] / scaled.x[..., :2]
@@ -192,7 +192,7 @@ def test_a_window_in_which_one_joint_is_seen_keeps_its_size(scale):
 @pytest.mark.parametrize(("skeleton", "dims"), BODIES)
 @pytest.mark.parametrize("scale", SIZES)
 @pytest.mark.parametrize("center", ["window", "frame"])
-def test_normalisation_forgets_place_and_size(skeleton, dims, scale, center):
+def test_normalisation_removes_place_and_size(skeleton, dims, scale, center):
     data = window(3, skeleton, dims)
     transform = normalize(skeleton, dims, scale=scale, center=center)
     shift = torch.tensor([70.0, -30, 12], dtype=torch.float64)[:dims]
@@ -216,7 +216,7 @@ def turned(coordinates: Tensor, degrees: float) -> Tensor:
     return coordinates @ rotation.T
 
 
-def test_alignment_forgets_the_heading_and_keeps_the_motion():
+def test_alignment_removes_the_heading_and_keeps_the_motion():
     data = window(5, KINECT, 3)
     transform = normalize(KINECT, 3, scale="rms")
     other = moved(data, turned(data.x[..., :3], 77))
@@ -241,7 +241,7 @@ def test_alignment_lays_the_shoulders_along_x_and_keeps_shape_and_place():
     torch.testing.assert_close(torch.cdist(flat[0], flat[0]), torch.cdist(flat[1], flat[1]))
 
 
-def test_alignment_of_a_vertical_shoulder_line_and_of_2d_is_nothing():
+def test_alignment_leaves_2d_poses_and_vertical_shoulder_lines_as_they_are():
     data = window(7, KINECT, 3)
     left, right = KINECT.shoulders
     data.x[right, :, [0, 2]] = data.x[left, :, [0, 2]]
@@ -250,7 +250,7 @@ def test_alignment_of_a_vertical_shoulder_line_and_of_2d_is_nothing():
     assert torch.equal(AlignRoot(PENN, 2)(flat).x, flat.x)
 
 
-def test_motion_by_hand():
+def test_motion_equals_a_hand_worked_case():
     """Two joints 2 apart (RMS size 1), at x = 0, 1, 4, 9, then twice as large in the last frame."""
     center = torch.tensor([0.0, 1, 4, 9])
     half = torch.tensor([1.0, 1, 1, 2])
@@ -267,13 +267,13 @@ def test_motion_by_hand():
     torch.testing.assert_close(motion[0, :, 3], growth - math.log(2) / 4)
 
 
-def test_motion_of_a_single_frame_is_none():
+def test_motion_of_a_single_frame_is_zero():
     motion = AddMotion(PENN, 2)(window(0, frames=1)).x[..., -4:]
     assert not motion[..., :2].any() and not motion[..., 3].any()
 
 
 @pytest.mark.parametrize(("skeleton", "dims"), BODIES)
-def test_mirroring_twice_is_nothing(skeleton, dims):
+def test_mirroring_twice_restores_the_window(skeleton, dims):
     augment = Augment(skeleton, dims, "flip")
     data = window(8, skeleton, dims)
     once = augment.apply(data, torch.tensor([1]))
@@ -281,7 +281,7 @@ def test_mirroring_twice_is_nothing(skeleton, dims):
     torch.testing.assert_close(augment.apply(once, torch.tensor([1])).x, data.x)
 
 
-def test_mirroring_by_hand():
+def test_mirroring_equals_a_hand_worked_case():
     data = window(9)
     x = Augment(PENN, 2, "flip").apply(data, torch.tensor([1])).x
     keypoints, confidence = data.x[..., :2].numpy(), data.x[..., 2].numpy()
@@ -296,7 +296,7 @@ def test_mirroring_by_hand():
 
 
 @pytest.mark.parametrize(("skeleton", "dims"), BODIES)
-def test_rotations(skeleton, dims):
+def test_rotations_turn_by_their_angle(skeleton, dims):
     augment = Augment(skeleton, dims, "paper")
     data = window(10, skeleton, dims)
 
@@ -332,7 +332,7 @@ def at_times(x: Tensor, times: list[float]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("skeleton", "dims"), BODIES)
-def test_small_turns_and_changes_of_speed(skeleton, dims):
+def test_vary_has_small_turns_and_changes_of_speed(skeleton, dims):
     augment = Augment(skeleton, dims, "vary")
     data = window(12, skeleton, dims)
     assert (augment.num_choices, augment.num_scored) == (64, 2)
@@ -379,7 +379,7 @@ def test_few_windows_are_learned_from_in_more_copies(name, count, copies):
 
 
 @pytest.mark.parametrize("name", ["flip", "vary"])
-def test_values_are_given_back_to_the_frames_and_joints_they_were_read_at(name):
+def test_to_source_returns_values_to_their_frames_and_joints(name):
     augment = Augment(PENN, 2, name)
     data = window(7)
     frames = data.x.size(1)
@@ -434,21 +434,31 @@ def test_reference_protocol_is_image_then_window_mean():
         (lambda: normalize(POINT, 2), "'pair2' must have shoulders and hips"),
         (
             lambda: ScaleByBody(PENN, 2, by="width"),
-            "body size must be one of torso, .* got 'width'",
+            "body size must be one of torso, height, rms, got 'width'",
         ),
-        (lambda: AddMotion(PENN, 2, by="image"), "body size must be .* got 'image'"),
+        (
+            lambda: AddMotion(PENN, 2, by="image"),
+            "body size must be one of torso, height, rms, got 'image'",
+        ),
         (lambda: Center(PENN, 2, by="joint"), "center must be window or frame, got 'joint'"),
         (lambda: AlignRoot(POINT, 3), "'pair2' must have shoulders"),
         (
             lambda: ScaleByImage(KINECT, 3),
-            "scale must be one of torso, .* for 3D poses, .* got 'image'",
+            "scale must be one of torso, height, rms for 3D poses, which have no image size, "
+            "got 'image'",
         ),
-        (lambda: Augment(PENN, 2, "rotate"), "augment must be one of none, flip, .* got 'rotate'"),
-        (lambda: normalize(PENN, 2, scale="width"), "scale must be one of torso, .* got 'width'"),
+        (
+            lambda: Augment(PENN, 2, "rotate"),
+            "augment must be one of none, flip, vary, paper, got 'rotate'",
+        ),
+        (
+            lambda: normalize(PENN, 2, scale="width"),
+            "scale must be one of torso, height, rms, image, got 'width'",
+        ),
         (lambda: Center(PENN, 4), "dims must be 2 or 3 coordinates, got 4"),
     ],
 )
-def test_options_that_make_no_sense(make: Any, message: str):
+def test_wrong_options_are_refused(make: Any, message: str):
     with pytest.raises(InputError, match=message):
         make()
 
@@ -459,7 +469,7 @@ def test_repr_names_the_options():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("skeleton", "dims"), BODIES)
-def test_on_the_device_without_a_host_round_trip(skeleton, dims):
+def test_transforms_make_no_copy_between_device_and_host(skeleton, dims):
     batch = Batch.from_data_list([window(seed, skeleton, dims) for seed in range(3)])
     device = batch.clone().to("cuda")
     choice = torch.arange(3, device="cuda")

@@ -29,7 +29,7 @@ def spectrum(x: Tensor, num_coefficients: int, constant: bool = True) -> Tensor:
 
 @pytest.mark.parametrize(("frames", "count"), [(2, 1), (12, 4), (24, 23), (48, 8)])
 @pytest.mark.parametrize("constant", [True, False])
-def test_coefficients_are_those_of_scipy(frames, count, constant):
+def test_coefficients_equal_scipy(frames, count, constant):
     data = window(frames)
     before = data.x.clone()
     expected = fft.dct(before.numpy(), type=2, norm="ortho", axis=1) / np.sqrt(frames)
@@ -41,7 +41,7 @@ def test_coefficients_are_those_of_scipy(frames, count, constant):
 
 
 @pytest.mark.parametrize("constant", [True, False])
-def test_low_pass(constant):
+def test_few_coefficients_give_scipys_low_pass(constant):
     """Back from few coefficients: SciPy's with all others set to 0."""
     x = window(24).x
     low = fft.dct(x.numpy(), type=2, norm="ortho", axis=1)
@@ -54,7 +54,7 @@ def test_low_pass(constant):
 
 
 @given(frames=st.integers(1, 60), seed=st.integers(0, 1000), single=st.booleans())
-def test_round_trip_and_parseval(frames, seed, single):
+def test_all_coefficients_restore_the_window_and_its_energy(frames, seed, single):
     x = window(frames, seed, torch.float32 if single else torch.float64).x
     coefficients = spectrum(x, frames)
     assert coefficients.dtype == x.dtype
@@ -64,7 +64,7 @@ def test_round_trip_and_parseval(frames, seed, single):
     )
 
 
-def test_a_batch_is_many_windows():
+def test_a_batch_is_transformed_like_its_windows():
     many = [window(24, seed) for seed in range(3)]
     batch = Batch.from_data_list(many)
     for transform in (ToSpectrum(6), ToSpectrum(6, constant=False), FromSpectrum(30)):
@@ -80,7 +80,7 @@ def test_a_trend_is_in_the_first_coefficients():
     assert energy[:6].sum() / energy.sum() > 0.999
 
 
-def test_without_the_constant_the_place_is_forgotten():
+def test_without_the_constant_coefficients_do_not_depend_on_the_place():
     x = window(24).x
     torch.testing.assert_close(spectrum(x + 300, 5, False), spectrum(x, 5, False))
     torch.testing.assert_close(spectrum(x, 6)[:, 0], x.mean(1))
@@ -99,13 +99,13 @@ def test_a_movement_has_the_same_numbers_in_longer_windows():
     torch.testing.assert_close(stretched, movement(48), rtol=0, atol=0.03)
 
 
-def test_gradients():
+def test_gradients_equal_finite_differences():
     x = window(7).x.requires_grad_()
     assert torch.autograd.gradcheck(lambda x: spectrum(x, 3, False), x)
     assert torch.autograd.gradcheck(lambda x: FromSpectrum(9, False)(Data(x=x)).x, x)
 
 
-def test_the_basis_is_made_once_and_serves_gradients_later():
+def test_the_cached_basis_allows_later_gradients():
     dct_matrix.cache_clear()
     with torch.inference_mode():
         spectrum(window(11).x, 4)
@@ -115,13 +115,13 @@ def test_the_basis_is_made_once_and_serves_gradients_later():
     torch.testing.assert_close(basis @ basis.T, torch.eye(4, dtype=torch.float64))
 
 
-def test_representations():
+def test_repr_shows_the_options():
     transform = ToSpectrum(4, constant=False)
     assert repr(transform) == "ToSpectrum(4, constant=False)"
     assert repr(FromSpectrum(12)) == "FromSpectrum(12, constant=True)"
 
 
-def test_refusals():
+def test_wrong_numbers_of_coefficients_and_frames_are_refused():
     with pytest.raises(InputError, match="num_coefficients must be at least 1, got 0"):
         ToSpectrum(0)
     with pytest.raises(InputError, match="window length must be at least 1 frame, got 0"):

@@ -15,7 +15,7 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 
 
-def test_two_joints_over_three_frames_by_hand():
+def test_two_joints_over_three_frames_equal_a_hand_worked_graph():
     data = Data(
         x=torch.tensor([[[0.0], [1], [2]], [[10], [11], [12]]]),  # [V, T, C]
         edge_index=torch.tensor([[0], [1]]),
@@ -48,7 +48,7 @@ def test_a_batch_is_what_pyg_collates(walkers):
             assert torch.equal(one[name], alone[name]), name
 
 
-def test_every_joint_hears_of_its_neighbours_in_time(walkers):
+def test_every_joint_reaches_its_neighbours_in_time(walkers):
     data = ToSpatioTemporalGraph()(PoseWindows(walkers, 12, 30)[0])
     assert not contains_isolated_nodes(data.edge_index, data.num_nodes)
     along = data.edge_index[:, data.edge_type >= 3]

@@ -77,7 +77,7 @@ def in_double(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Network, "of", build_double)
     patch.setattr(torch.Tensor, "float", torch.Tensor.double)
     # Other processes know nothing of the tests' own setting.
-    patch.setattr(alterations, "_STEPS", 100)
+    patch.setattr(alterations, "STEPS", 100)
 
 
 def stopped_fit(tracks: PoseTracks, run: Path, steps: int) -> None:
@@ -337,12 +337,12 @@ def test_norm_statistics_and_gradients_are_those_of_the_whole_batch(two, batch):
 
 
 @pytest.mark.slow
-def test_networks_communicate_where_ranks_train_together_and_nowhere_else(two):
+def test_networks_communicate_only_in_training(two):
     assert [result["totals"] for result in two] == [[1, WORLD]] * WORLD
 
 
 @pytest.mark.slow
-def test_dropout_masks_are_each_ranks_own(two):
+def test_ranks_have_different_dropout_masks(two):
     assert not torch.equal(two[0]["dropout"], two[1]["dropout"])
 
 
@@ -352,7 +352,7 @@ def test_the_first_rank_decides_on_the_precision_of_all(two):
 
 
 @pytest.mark.slow
-def test_input_that_one_rank_refuses_all_refuse(two):
+def test_all_ranks_refuse_what_one_rank_refuses(two):
     for name, message in {
         "other poses": "or options must be the same on all ranks, got others on rank 1",
         "other options": "or options must be the same on all ranks, got others on rank 1",
@@ -452,7 +452,7 @@ def test_two_ranks_write_the_scores_of_one_process(files, trained, two, one_thre
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < WORLD, reason="fewer than two CUDA devices")
-def test_two_gpus_train_what_one_does(files):
+def test_two_gpus_train_as_one_does(files):
     """Over NCCL, in float32: the first steps, before rounding has grown."""
     losses = []
     for world in (1, WORLD):
@@ -465,7 +465,7 @@ def test_two_gpus_train_what_one_does(files):
     assert losses[1][:4] == pytest.approx(losses[0][:4], rel=1e-3)
 
 
-def test_numbers_without_an_address_are_not_torchruns(monkeypatch):
+def test_rank_variables_without_an_address_start_no_group(monkeypatch):
     """As some schedulers leave them: nobody to join."""
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "4")
@@ -474,24 +474,24 @@ def test_numbers_without_an_address_are_not_torchruns(monkeypatch):
         assert distributed.world() == 1 and distributed.is_first()
 
 
-def test_a_gpu_has_one_rank_by_whatever_number(monkeypatch):
+def test_one_gpu_on_two_ranks_is_refused_whatever_its_number(monkeypatch):
     mine = SimpleNamespace(uuid="b")
     others = [("cuda:0", "a"), ("cpu", None), ("cpu", None)]
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: mine)
-    monkeypatch.setattr(distributed, "_all_objects", lambda own: [*others, own])
-    distributed._check_different(torch.device("cuda:0"))
-    distributed._check_different(torch.device("cpu"))
+    monkeypatch.setattr(distributed, "all_objects", lambda own: [*others, own])
+    distributed.check_different_gpus(torch.device("cuda:0"))
+    distributed.check_different_gpus(torch.device("cpu"))
     mine.uuid = "a"
     with pytest.raises(InputError, match="got 'cuda:1' on rank 3, which is the GPU of rank 0"):
-        distributed._check_different(torch.device("cuda:1"))
+        distributed.check_different_gpus(torch.device("cuda:1"))
 
 
 def test_shares_are_all_rows_in_order(monkeypatch):
-    monkeypatch.setattr(distributed, "_world", 4)
+    monkeypatch.setattr(distributed, "world", lambda: 4)
     for count in (0, 3, 4, 10):
         parts = []
         for rank in range(4):
-            monkeypatch.setattr(distributed, "_rank", rank)
+            monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
             parts.append(list(range(count))[distributed.share(count)])
         assert [row for part in parts for row in part] == list(range(count))
         assert max(map(len, parts)) - min(map(len, parts)) <= 1

@@ -11,7 +11,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.utils.journal import COLUMNS, Journal
 
 
-def test_rows_are_on_disk_at_once(tmp_path):
+def test_rows_are_written_at_once(tmp_path):
     journal = Journal(tmp_path)
     journal.add(stage="reconstruction", step=1, passes=64, loss="0.5")
     with (tmp_path / "losses.csv").open(newline="") as stream:
@@ -20,7 +20,7 @@ def test_rows_are_on_disk_at_once(tmp_path):
     assert (row["passes"], row["loss"], row["label_change"]) == ("64", "0.5", "")
 
 
-def test_a_resumed_run_drops_what_it_will_repeat_and_a_torn_row(tmp_path):
+def test_a_resumed_run_drops_later_rows_and_an_incomplete_row(tmp_path):
     journal = Journal(tmp_path)
     for step in (1, 2, 3):
         journal.add(stage="reconstruction", step=step, passes=64 * step, loss="0.5")
@@ -33,7 +33,7 @@ def test_a_resumed_run_drops_what_it_will_repeat_and_a_torn_row(tmp_path):
         assert [row["step"] for row in csv.DictReader(stream)] == ["1", "2", "3"]
 
 
-def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+def test_a_journal_without_a_folder_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     journal = Journal(None)
     journal.add(stage="clustering", step=1, passes=64)

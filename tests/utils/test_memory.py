@@ -32,7 +32,7 @@ print(before, stock, kept, again)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
-def test_freed_tensors_stay():
+def test_the_memory_of_freed_tensors_is_reused():
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
     command = [sys.executable, "-c", SCRIPT]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
@@ -51,13 +51,13 @@ def loaded(monkeypatch) -> list:
     return found
 
 
-def test_settings_of_the_environment_stay(monkeypatch, loaded):
+def test_settings_in_the_environment_are_not_overridden(monkeypatch, loaded):
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
     keep_memory()
     assert loaded == []
 
 
-def test_does_nothing_with_another_c_library(monkeypatch, loaded):
+def test_another_c_library_is_left_alone(monkeypatch, loaded):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     keep_memory()
     assert loaded == []

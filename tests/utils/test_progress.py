@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_plain_lines_on_a_file(monkeypatch):
+def test_progress_to_a_file_is_plain_lines(monkeypatch):
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     stream = io.StringIO()
     with progress_bar("train", 1000, "windows", stream=stream) as bar:
@@ -28,7 +28,7 @@ def test_plain_lines_on_a_file(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [0.0, 100.0])
-def test_the_end_is_said_once(seconds, monkeypatch):
+def test_the_end_is_printed_once(seconds, monkeypatch):
     """Whether or not a line was due with the last unit; and where there was nothing to do."""
     monkeypatch.setattr(progress, "LINE_SECONDS", seconds)
     stream = io.StringIO()
@@ -43,14 +43,14 @@ def test_the_end_is_said_once(seconds, monkeypatch):
     ]
 
 
-def test_a_bar_on_a_terminal():
+def test_progress_on_a_terminal_is_a_bar():
     stream = Terminal()
     with progress_bar("train", 10, "windows", start=3, stream=stream) as bar:
         bar.update(7)
     assert "10/10" in stream.getvalue() and "\r" in stream.getvalue()
 
 
-def test_where_the_end_is_not_known_only_the_count_is_shown():
+def test_without_a_known_end_only_the_count_is_shown():
     line, bar_ = io.StringIO(), Terminal()
     for stream in (line, bar_):
         with progress_bar("train", None, "windows", stream=stream) as bar:
@@ -59,7 +59,7 @@ def test_where_the_end_is_not_known_only_the_count_is_shown():
     assert "1234 windows" in bar_.getvalue() and "/1234" not in bar_.getvalue()
 
 
-def test_of_bars_within_others_the_outermost_stays():
+def test_of_nested_bars_only_the_outermost_stays():
     stream = Terminal()
     with progress_bar("study", 2, "cells", stream=stream) as outer:
         outer.set_postfix_str("at the first")
@@ -72,7 +72,7 @@ def test_of_bars_within_others_the_outermost_stays():
 
 
 @pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
-def test_quiet_is_quiet(stream):
+def test_quiet_prints_nothing(stream):
     with progress_bar("train", 10, "windows", quiet=True, stream=stream) as bar:
         bar.update(10)
     assert stream.getvalue() == ""

@@ -16,7 +16,7 @@ class Evil:
         return print, ("unpickled",)
 
 
-def test_contents_come_back(tmp_path):
+def test_saved_contents_are_loaded(tmp_path):
     content = {"weights": torch.arange(4.0), "options": {"lr": 0.1, "names": ["a"], "none": None}}
     state_file.save(content, tmp_path / "c.pt", kind="thing", version=3)
     again = state_file.load(tmp_path / "c.pt", kind="thing", version=3)
@@ -40,7 +40,7 @@ def test_other_files_are_refused_in_one_sentence(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.95])
-def test_cut_files_are_refused(share, tmp_path):
+def test_truncated_files_are_refused(share, tmp_path):
     path = tmp_path / "c.pt"
     state_file.save({"weights": torch.randn(1000)}, path, kind="thing", version=1)
     whole = path.read_bytes()

@@ -63,7 +63,7 @@ def test_equals_pygs_collation_field_by_field(windows):
         assert_same_batch(one, other)
 
 
-def test_batches_come_apart_again(windows):
+def test_batches_are_separated_into_their_windows(windows):
     batch = WindowLoader(windows, batch_size=5).gather(torch.tensor([3, 0, 8]))
     parts = batch.to_data_list()
     assert len(parts) == 3
@@ -84,7 +84,7 @@ def test_gather_takes_any_order_and_repetition(windows):
     assert WindowLoader(windows, batch_size=2).gather(index[:0]).num_graphs == 0
 
 
-def test_subsets_are_loaded_as_such(windows):
+def test_subsets_load_only_their_windows(windows):
     part = windows.subset(windows.padded)
     for one, other in zip(WindowLoader(part, 2), DataLoader(part, 2), strict=True):
         assert_same_batch(one, other)
@@ -125,14 +125,14 @@ def test_transform_takes_whole_batches(windows):
     torch.testing.assert_close(x, 2 * torch.cat([data.x for data in windows]))
 
 
-def test_a_batch_that_is_changed_leaves_the_table_alone(windows):
+def test_changing_a_batch_does_not_change_the_table(windows):
     loader = WindowLoader(windows, batch_size=4)
     before = loader.gather(torch.arange(4)).x.clone()
     loader.gather(torch.arange(4)).x.zero_()
     assert torch.equal(loader.gather(torch.arange(4)).x, before)
 
 
-def test_many_batch_sizes(windows):
+def test_many_batch_sizes_give_correct_edges(windows):
     """More sizes than the loader keeps edges for, twice each."""
     loader = WindowLoader(windows, batch_size=4)
     for size in [*range(1, 12), *range(1, 12)]:
@@ -151,18 +151,18 @@ def test_on_the_host_the_loader_shares_the_memory_of_its_windows(windows):
         assert np.shares_memory(ours.numpy(), theirs)
 
 
-def test_no_windows(windows):
+def test_a_loader_without_windows_is_empty(windows):
     loader = WindowLoader(windows[[]], batch_size=4)
     assert len(loader) == 0 and list(loader) == []
 
 
-def test_batch_size_zero(windows):
+def test_batch_size_zero_is_refused(windows):
     with pytest.raises(InputError, match="batch_size must be at least 1 window, got 0"):
         WindowLoader(windows, batch_size=0)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_the_device_without_a_host_round_trip(windows):
+def test_batches_are_made_on_the_device_without_the_host(windows):
     index = torch.arange(6, device="cuda")
     loader = WindowLoader(windows, batch_size=6, device="cuda")
     loader.gather(index)

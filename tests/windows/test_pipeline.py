@@ -61,7 +61,7 @@ def test_no_batch_waits_for_the_host(walkers, augment):
     assert x.shape == (50, 6, 17, 7) and x.device.type == "meta"
 
 
-def test_a_copy_to_the_device_is_seen():
+def test_the_guard_against_uploads_notices_one():
     with pytest.raises(AssertionError), NoUpload():
         torch.zeros(3).to("meta")
 
@@ -94,7 +94,7 @@ def test_rows_are_the_same_numbers_as_the_networks_input(fitted):
     torch.testing.assert_close(torch.pdist(rows), torch.pdist(x), rtol=1e-4, atol=1e-4)
 
 
-def test_coefficients_are_scipys_of_the_frames(walkers):
+def test_coefficients_equal_scipys_of_the_frames(walkers):
     """Before statistics; scaled by the root of the length."""
     frames, low = (pipeline_for(walkers, coefficients=count) for count in (0, 6))
     batch = next(iter(WindowLoader(low.windows(walkers, 4), batch_size=9)))
@@ -182,7 +182,7 @@ def test_mirroring_swaps_left_and_right_and_turns_x(fitted, walkers):
 
 
 @pytest.mark.parametrize("align", [True, False])
-def test_alignment_does_not_undo_a_turn(align):
+def test_alignment_does_not_undo_a_rotation(align):
     """A person turned by 90 degrees about y has x where z was, with or without alignment."""
     skeleton = SKELETONS["kinect20"]
     rng = np.random.default_rng(0)

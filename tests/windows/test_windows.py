@@ -107,7 +107,7 @@ def test_fill_is_interpolation_of_what_was_seen(tracks, max_gap):
 
 @settings(max_examples=60, deadline=None)
 @given(holey_tracks(), st.integers(1, 9), st.integers(1, 5), st.integers(0, 3))
-def test_windows_are_those_of_plain_python(tracks, length, stride, max_gap):
+def test_windows_equal_a_plain_loop(tracks, length, stride, max_gap):
     windows = PoseWindows(tracks, length=length, stride=stride, max_gap=max_gap)
     table = windows.table
     expected = []
@@ -207,7 +207,7 @@ def test_missing_joints_never_influence_anything(tracks, seed):
     np.testing.assert_array_equal(stretched[0].keypoints, stretched[1].keypoints)
 
 
-def test_a_person_without_any_confidence_is_nobody():
+def test_people_without_any_confidence_have_no_windows():
     tracks = tracks_of({(0, 1): [0, 1, 2], (0, 2): [0, 1, 2]})
     confidence = np.where(tracks.track[:, None] == 1, 0, tracks.confidence)
     tracks = tracks.with_(confidence=confidence)
@@ -216,7 +216,7 @@ def test_a_person_without_any_confidence_is_nobody():
 
 
 @pytest.mark.parametrize("people", [{}, {(0, 1): [3]}])
-def test_nothing_and_next_to_nothing(people):
+def test_no_people_and_one_frame_are_handled(people):
     windows = PoseWindows(tracks_of(people), length=4)
     assert len(windows) == len(people)
     assert len(windows.table.piece) == len(people) + 1
@@ -241,7 +241,7 @@ def test_people_have_the_same_numbers_in_all_windows_of_their_tracks():
     assert PoseWindows(tracks_of({}), length=4).person.tolist() == []
 
 
-def test_subsets():
+def test_subsets_hold_the_chosen_windows():
     windows = PoseWindows(tracks_of({(0, 1): list(range(9)), (1, 2): [0, 1]}), length=4)
     assert windows.padded.tolist() == [False] * 6 + [True]
     mask = ~windows.padded
@@ -263,7 +263,7 @@ def test_subsets():
     assert back[0].image_size.tolist() == [[641, 480]]
 
 
-def test_the_graph_is_the_skeletons():
+def test_the_graph_of_a_window_is_that_of_the_skeleton():
     data = PoseWindows(tracks_of({(0, 1): [0, 1]}), length=2)[0]
     edge_index, edge_type, edge_weight = CHAIN.partition()
     assert torch.equal(data.edge_index, edge_index)
@@ -333,11 +333,11 @@ def test_resampling_stretches_a_short_track_and_forgets_frame_labels():
         ({"max_gap": -1}, "max_gap must be 0 or more frames, got -1"),
     ],
 )
-def test_options_that_make_no_sense(options, message):
+def test_wrong_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         PoseWindows(tracks_of({(0, 1): [0]}), **options)
 
 
-def test_resampling_to_no_frames():
+def test_resampling_to_no_frames_is_refused():
     with pytest.raises(InputError, match="frames must be at least 1, got 0"):
         resample_clips(tracks_of({(0, 1): [0]}), 0)

@@ -7,29 +7,27 @@ from pathlib import Path
 import click
 
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import data_options, device_option
+from gepc_geo.cli.data import InputPath, data_options, device_option, run_argument
 from gepc_geo.errors import InputError
 
 
 @click.command(cls=Computing)
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @data_options
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the adapted run."
 )
 @click.option(
     "--normal-events",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     help="False alarms, lines of gepc-geo watch; a camera is the clip of DATA of that name.",
 )
 @click.option(
     "--anomalies",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     help="Labelled poses; prints the recall of abnormal events, before and after.",
 )
-@click.option(
-    "--labels", type=click.Path(path_type=Path), help="Folder of frame masks of --anomalies (.npy)."
-)
+@click.option("--labels", type=InputPath(), help="Folder of frame masks of --anomalies (.npy).")
 @device_option
 def adapt(
     run: Path,

@@ -8,13 +8,13 @@ import click
 import numpy as np
 
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import data_options, device_option
+from gepc_geo.cli.data import data_options, device_option, run_argument
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES
 
 
 @click.command(cls=Computing)
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @data_options
 @click.option(
     "--false-alarms-per-hour",

@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from gepc_geo.cli.choices import WRITABLE
-from gepc_geo.cli.data import data_options
+from gepc_geo.cli.data import InputPath, data_options
 from gepc_geo.errors import InputError
 
 # Suffixes of the formats that are one file.
@@ -17,7 +17,7 @@ _SUFFIXES = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
 
 @click.command()
 @data_options
-@click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
+@click.option("--labels", type=InputPath(), help="Folder of frame masks (.npy).")
 @click.option(
     "--to",
     type=click.Choice(WRITABLE),
@@ -51,8 +51,7 @@ def convert(
     """
     from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
-    from gepc_geo.io import IN_ONE_FILE, write
-    from gepc_geo.io._common.file_names import file_names
+    from gepc_geo.io import IN_ONE_FILE, file_names, write
     from gepc_geo.utils.files import check_destination
 
     if to in IN_ONE_FILE:

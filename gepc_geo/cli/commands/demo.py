@@ -38,17 +38,21 @@ def demo(out: Path, device: str, **flags: Any) -> None:
     except KeyboardInterrupt:
         click.echo(f"interrupted; the same command resumes (run: {out})", err=True)
         raise SystemExit(130) from None
-    click.echo("\nframe AUC without clips of " + " and ".join(NOT_COUNTED))
+    excluded = " and ".join(NOT_COUNTED)
+    click.echo(f"\nframe AUC without clips of {excluded}")
     for name, row in result.table.items():
         text = "  ".join(f"{mode} {value:.3f}" for mode, value in row.items())
         click.echo(f"  {name:22s}{text}")
+    click.echo(
+        f"{excluded} are left out, as a window shows one person for a short time: not how long "
+        "somebody stays, nor what two people do to each other"
+    )
     click.echo("frame AUC by kind of anomaly (clips of the kind and normal clips)")
     for kind, value in result.by_kind.items():
         note = "  (not counted)" if kind in NOT_COUNTED else ""
         click.echo(f"  {kind:22s}{value:.3f}{note}")
     written = write_evaluation(result.evaluation, result.test, out / "metrics.json", plots=True)
     over_all = result.evaluation.metrics
-    excluded = " and ".join(NOT_COUNTED)
     click.echo(f"\nAUC {result.auc:.3f} ({over_all['mode']}; without {excluded})")
     click.echo(f"AUC {over_all['auc']:.3f} over all clips, as in the files:")
     click.echo(f"scores:  {out / 'scores.csv'}")

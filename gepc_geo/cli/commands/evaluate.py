@@ -9,19 +9,29 @@ import numpy as np
 
 from gepc_geo.cli.commands.score import score_options
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import check_one_kind_of_labels, data_options, device_option
+from gepc_geo.cli.data import (
+    InputPath,
+    check_one_kind_of_labels,
+    data_options,
+    device_option,
+    run_argument,
+)
 from gepc_geo.errors import InputError
 
 
 @click.command(cls=Computing)
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @data_options
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Metrics to write (.json)."
 )
-@click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
+@click.option("--labels", type=InputPath(), help="Folder of frame masks (.npy).")
 @click.option(
-    "--plots/--no-plots", default=True, show_default=True, help="PNG plots beside the metrics."
+    "--plots/--no-plots",
+    default=True,
+    show_default=True,
+    help="Plots beside the metrics: for metrics.json metrics_roc.png and, of frames, "
+    "metrics_timelines.png.",
 )
 @score_options
 @device_option
@@ -83,6 +93,8 @@ def evaluate(
             )
     options = ScoreOptions(mode, protocol, smooth, people_correction, padded, faults)
     result = measure(detector, tracks, normal=names, options=options, quiet=False)
-    write_evaluation(result, tracks, out, plots)
+    written = write_evaluation(result, tracks, out, plots)
     show(result.metrics)
     click.echo(f"metrics: {out}")
+    if written[1:]:
+        click.echo(f"plots:   {', '.join(map(str, written[1:]))}")

@@ -10,7 +10,7 @@ import click
 
 from gepc_geo.cli.choices import DIRECTIONS, METHODS, PACKAGED, SHARES
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import device_option
+from gepc_geo.cli.data import InputPath, device_option
 from gepc_geo.cli.refusal import Group
 from gepc_geo.cli.settings import CountOr, ListOf
 
@@ -98,7 +98,7 @@ def _study_options(experiment: str | None = None) -> Callable[[Callable[..., Any
                 metavar="NAME=VALUE",
                 help="An option of the detector, as for train; may be repeated.",
             ),
-            click.option("--config", type=click.Path(path_type=Path), help="YAML file of options."),
+            click.option("--config", type=InputPath(), help="YAML file of options."),
             click.option(
                 "--budget",
                 type=CountOr("converge"),

@@ -9,11 +9,12 @@ import click
 
 from gepc_geo.cli.choices import GRAPHS
 from gepc_geo.cli.computing import Computing
+from gepc_geo.cli.data import run_argument
 from gepc_geo.options import MODES
 
 
 @click.command(cls=Computing)
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.option("--format", "format_", type=click.Choice(GRAPHS), default="onnx", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="File to write (.onnx or .pt2)."

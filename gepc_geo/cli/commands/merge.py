@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 
+from gepc_geo.cli.data import InputPath
 from gepc_geo.errors import InputError
 
 
 @click.command()
-@click.argument(
-    "parts", metavar="PART...", type=click.Path(path_type=Path), nargs=-1, required=True
-)
+@click.argument("parts", metavar="PART...", type=InputPath(), nargs=-1, required=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Table to write (.csv or .npz)."
 )

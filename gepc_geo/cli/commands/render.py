@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.cli.data import data_options
+from gepc_geo.cli.data import InputPath, data_options
 
 
 @click.command()
 @data_options
 @click.option(
     "--scores",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     required=True,
     help="Table of gepc-geo score of level window, person, frame or clip (.csv or .npz).",
 )
@@ -23,7 +23,7 @@ from gepc_geo.cli.data import data_options
 @click.option("--clip", help="Clip to draw.  [default: the clip with the highest score]")
 @click.option(
     "--frames-dir",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     help="Folder of background images, one per frame, sorted by name.  [default: blank]",
 )
 def render(

@@ -8,20 +8,26 @@ import click
 
 from gepc_geo.cli.commands.score import score_options
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import check_one_kind_of_labels, data_options, device_option
+from gepc_geo.cli.data import (
+    InputPath,
+    check_one_kind_of_labels,
+    data_options,
+    device_option,
+    run_argument,
+)
 from gepc_geo.errors import InputError
 
 
 @click.command(cls=Computing)
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @data_options
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Page to write (.html)."
 )
-@click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
+@click.option("--labels", type=InputPath(), help="Folder of frame masks (.npy).")
 @click.option(
     "--train",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     help="Normal poses for comparison (of split train, if there is one).  [default: the training "
     "poses, if they still exist]",
 )

@@ -11,7 +11,7 @@ import click
 
 from gepc_geo.cli.choices import LEVELS, PROTOCOLS
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import data_options, device_option
+from gepc_geo.cli.data import InputPath, data_options, device_option, run_argument
 from gepc_geo.errors import InputError
 from gepc_geo.options import MODES
 
@@ -58,7 +58,7 @@ def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(cls=Computing)
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @data_options
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Table to write (.csv or .npz)."
@@ -69,7 +69,7 @@ def score_options(command: Callable[..., Any]) -> Callable[..., Any]:
     default=None,
     help="Kind of rows.  [default: frame; for clip-level runs clip]",
 )
-@click.option("--labels", type=click.Path(path_type=Path), help="Folder of frame masks (.npy).")
+@click.option("--labels", type=InputPath(), help="Folder of frame masks (.npy).")
 @click.option(
     "--shard",
     metavar="I/N",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import class_names, data_options, device_option
+from gepc_geo.cli.data import InputPath, class_names, data_options, device_option
 from gepc_geo.cli.settings import resolve, setting_options
 from gepc_geo.options import NETWORK_OPTIONS, Options
 from gepc_geo.options.presets import PRESETS
@@ -18,7 +18,7 @@ from gepc_geo.options.presets import PRESETS
 @click.command(cls=Computing)
 @data_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--config", type=click.Path(path_type=Path), help="YAML file of options.")
+@click.option("--config", type=InputPath(), help="YAML file of options.")
 @click.option(
     "--preset",
     type=click.Choice(tuple(PRESETS)),
@@ -27,7 +27,11 @@ from gepc_geo.options.presets import PRESETS
     help="gepc: the paper's autoencoder, clusters and mixture on the default input; paper: the "
     "published method with the public implementation's settings.",
 )
-@click.option("--resume", is_flag=True, help="Resume from the last checkpoint of the run.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Resume from the last checkpoint of the run; a finished run stays as it is.",
+)
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard events into the run.")
 @device_option
 @setting_options()
@@ -86,6 +90,9 @@ def train(
             if saved is not None and distributed.is_first():
                 # The path may have changed; the checkpoint compares the poses themselves.
                 run.check_resumed(options, reading)
+        if saved is not None and distributed.from_first(lambda: run.is_finished(tracks)):
+            click.echo(f"{out} is finished: nothing is left to train, and the run stays as it is")
+            return
         click.echo(f"{tracks!r}")
         if distributed.is_first():
             _echo_training(options, flags, tracks.usual_fps)

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from gepc_geo.cli.computing import Computing
-from gepc_geo.cli.data import device_option
+from gepc_geo.cli.data import device_option, run_argument
 
 
 @click.command(cls=Computing)
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.option("--fps", type=float, help="Frames per second.  [default: as in training]")
 @device_option
 def watch(run: Path, fps: float | None, device: str) -> None:

@@ -26,13 +26,13 @@ from gepc_geo.streaming.frames import Frame
 from gepc_geo.streaming.scorer import OnlineScorer
 from gepc_geo.streaming.thresholds import Alarm, alarm_threshold
 
-# Largest numbers of lines that wait to be scored, of lines in one pass, and of alerts that wait to
-# be written.
-_LINES, _BATCH, _ALERTS = 1024, 64, 10_000
+#: Largest numbers of lines that wait to be scored, of lines in one pass, and of alerts that wait to
+#: be written.
+LINES, BATCH, _ALERTS = 1024, 64, 10_000
 # Unusable lines with a warning each; further ones are counted.
 _BROKEN_WARNINGS = 20
-# Units of the scorer's counts, by reason.
-_UNITS = {
+#: Units of the scorer's counts, by reason.
+UNITS = {
     "late": "person-frames",
     "duplicate": "person-frames",
     "unnamed": "person-frames without an id",
@@ -81,8 +81,8 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
     last_frame: dict[str, float] = {}
     broken = _Broken()
     try:
-        with _Stop() as stop:
-            for lines in _batches(sys.stdin, log, stop):
+        with Stop() as stop:
+            for lines in line_batches(sys.stdin, log, stop):
                 frames = _frames(lines, scorer, log, broken)
                 dropped = dict(scorer.dropped)
                 if frames:
@@ -92,7 +92,7 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
                         camera, number = scorer.last_dropped[reason]
                         log.rarely(
                             reason,
-                            f"{reason}: {count} {_UNITS[reason]} so far, "
+                            f"{reason}: {count} {UNITS[reason]} so far, "
                             f"the last in frame {number} of camera {camera!r}",
                         )
                 now = time.monotonic()
@@ -107,7 +107,7 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
     send(tracker.add(scorer.close()))
     for reason, count in scorer.dropped.items():
         if count:
-            log.warn(f"{reason}: {count} {_UNITS[reason]}")
+            log.warn(f"{reason}: {count} {UNITS[reason]}")
     if unread := writer.finish():
         log.warn(f"standard output is not read, the last {unread} alerts are lost")
     if writer.gone:
@@ -118,7 +118,7 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
         log.finish()
 
 
-class _Stop:
+class Stop:
     """A context in which the first Ctrl-C or SIGTERM ends the wait for lines, but not scoring.
 
     The second one ends scoring, too.
@@ -128,7 +128,7 @@ class _Stop:
         self._requested = self._waiting = False
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> _Stop:
+    def __enter__(self) -> Stop:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._request)
         return self
@@ -288,13 +288,13 @@ def _confidence(joint: list[Any]) -> Any:
     return float(any(value is not None for value in joint))
 
 
-def _batches(stream: TextIO, log: Log, stop: _Stop) -> Iterator[list[tuple[int, str]]]:
+def line_batches(stream: TextIO, log: Log, stop: Stop) -> Iterator[list[tuple[int, str]]]:
     """Batches of numbered lines: those that are there; a thread reads while they are scored.
 
     A batch is empty after ten minutes without a line.
     """
     live = not _is_file(stream)
-    lines: queue.Queue[tuple[int, str] | None] = queue.Queue(_LINES)
+    lines: queue.Queue[tuple[int, str] | None] = queue.Queue(LINES)
 
     def read() -> None:
         try:
@@ -309,14 +309,14 @@ def _batches(stream: TextIO, log: Log, stop: _Stop) -> Iterator[list[tuple[int, 
     ended = False
     while not ended:
         if live and lines.full():
-            log.rarely("full", f"{_LINES} lines wait: the input is faster than scoring")
+            log.rarely("full", f"{LINES} lines wait: the input is faster than scoring")
         try:
             with stop.interruptible():
                 batch = [lines.get(timeout=_SILENT)]
         except queue.Empty:
             yield []
             continue
-        while len(batch) < _BATCH and not lines.empty():
+        while len(batch) < BATCH and not lines.empty():
             batch.append(lines.get())
         ended = batch[-1] is None
         yield [line for line in batch if line is not None]

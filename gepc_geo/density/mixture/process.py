@@ -8,9 +8,30 @@ import torch
 from torch import Tensor
 
 from gepc_geo.density.kmeans import kmeans
+from gepc_geo.density.mixture.checks import check_parameters, checked_rows
 from gepc_geo.density.mixture.dirichlet import DirichletComponents
 from gepc_geo.density.mixture.gaussian import GaussianComponents
+from gepc_geo.density.mixture.sticks import (
+    expected_log_weights,
+    expected_weights,
+    stick_penalty,
+    stick_posterior,
+)
 from gepc_geo.errors import InputError
+
+# Arguments of the constructor, in the order of a state dict.
+_PARAMETERS = (
+    "n_components",
+    "components",
+    "covariance_type",
+    "weight_concentration_prior",
+    "mean_precision_prior",
+    "reg_covar",
+    "max_iter",
+    "tol",
+    "n_init",
+    "random_state",
+)
 
 
 class DirichletProcessMixture:
@@ -69,27 +90,8 @@ class DirichletProcessMixture:
         self.n_init = n_init
         self.random_state = random_state
 
-    def _check_parameters(self) -> None:
-        for name, allowed in (
-            ("components", ("gaussian", "dirichlet")),
-            ("covariance_type", ("full", "diag")),
-        ):
-            if getattr(self, name) not in allowed:
-                value = getattr(self, name)
-                raise InputError(f"{name} must be {' or '.join(allowed)}, got {value!r}")
-        for name in ("n_components", "max_iter", "n_init"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("reg_covar", "tol"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
-        gamma = self.weight_concentration_prior
-        for name, value in (
-            ("mean_precision_prior", self.mean_precision_prior),
-            ("weight_concentration_prior", 1.0 if gamma is None else gamma),
-        ):
-            if not value > 0:
-                raise InputError(f"{name} must be more than 0, got {value}")
+    def _parameters(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _PARAMETERS}
 
     # -- fitting -------------------------------------------------------------------------------
 
@@ -108,7 +110,7 @@ class DirichletProcessMixture:
             InputError: ``x`` has NaN or infinite values, fewer rows than components, or rows that
                 are not proportions; a parameter or ``responsibilities`` is invalid.
         """
-        self._check_parameters()
+        check_parameters(self._parameters())
         self.__dict__.pop("components_", None)
         x = self._check(x)
         if len(x) < self.n_components:
@@ -152,7 +154,7 @@ class DirichletProcessMixture:
             weighted = self._weighted(x)
             norm = weighted.logsumexp(1)
             responsibilities = (weighted - norm.unsqueeze(1)).exp()
-            bound = norm.sum() - self._stick_penalty()
+            bound = norm.sum() - stick_penalty(self.weight_concentration_, self._gamma)
             bound = bound - self.components_.penalty(responsibilities.sum(0))
             self.lower_bounds_.append(float(bound))
             self._maximize(x, responsibilities)
@@ -166,8 +168,7 @@ class DirichletProcessMixture:
         if self.components == "gaussian":
             # Same as in the Gaussian components, so that no component has zero weight.
             count = count + 10 * torch.finfo(x.dtype).eps
-        later = count.flip(0).cumsum(0).flip(0) - count
-        self.weight_concentration_ = (1 + count, self._gamma + later)
+        self.weight_concentration_ = stick_posterior(count, self._gamma)
         self.components_.maximize(x, responsibilities)
 
     @property
@@ -180,30 +181,10 @@ class DirichletProcessMixture:
             return DirichletComponents()
         return GaussianComponents(self.covariance_type, self.mean_precision_prior, self.reg_covar)
 
-    def _log_weights(self) -> Tensor:
-        """Expected log weights."""
-        a, b = self.weight_concentration_
-        total = torch.digamma(a + b)
-        rest = (torch.digamma(b) - total).cumsum(0)
-        return torch.digamma(a) - total + torch.cat([torch.zeros_like(rest[:1]), rest[:-1]])
-
-    def _stick_penalty(self) -> Tensor:
-        r"""KL divergence of the stick posteriors from :math:`Beta(1, \gamma)`."""
-        a, b = self.weight_concentration_
-        gamma = torch.full_like(b, self._gamma)
-        log_beta = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
-        total = torch.digamma(a + b)
-        divergence = -gamma.log() - log_beta
-        divergence = divergence + (a - 1) * (torch.digamma(a) - total)
-        return (divergence + (b - gamma) * (torch.digamma(b) - total)).sum()
-
     @property
     def weights_(self) -> Tensor:
         r"""Expected weights :math:`(K)`; they sum to one."""
-        a, b = self.weight_concentration_
-        rest = (b / (a + b)).cumprod(0)
-        weights = a / (a + b) * torch.cat([torch.ones_like(rest[:1]), rest[:-1]])
-        return weights / weights.sum()
+        return expected_weights(self.weight_concentration_)
 
     # -- use -----------------------------------------------------------------------------------
 
@@ -224,9 +205,9 @@ class DirichletProcessMixture:
         Raises:
             InputError: Same as :meth:`score_samples`.
         """
-        return self._log_density(self._check(x))
+        return self.unchecked_log_density(self._check(x))
 
-    def _log_density(self, x: Tensor) -> Tensor:
+    def unchecked_log_density(self, x: Tensor) -> Tensor:
         """:meth:`log_density` of checked float64 rows; does not synchronise the GPU."""
         weighted: Tensor = self.weights_.log() + self.components_.log_predictive(x)
         return weighted.logsumexp(1)
@@ -266,29 +247,14 @@ class DirichletProcessMixture:
         return self.components_.sample(chosen, generator), chosen
 
     def _weighted(self, x: Tensor) -> Tensor:
-        weighted: Tensor = self._log_weights() + self.components_.log_likelihood(x)
+        log_weights = expected_log_weights(self.weight_concentration_)
+        weighted: Tensor = log_weights + self.components_.log_likelihood(x)
         return weighted
 
     def _check(self, x: Tensor) -> Tensor:
-        """Checks rows with one read from the device; returns them in float64."""
-        if x.dim() != 2:
-            raise InputError(f"x must have 2 dimensions (rows, columns), got {x.dim()}")
-        fitted = getattr(self, "components_", None)
-        if fitted is not None and x.size(1) != self._size:
-            raise InputError(f"x must have {self._size} columns, got {x.size(1)}")
-        x = x.double()
-        rows = x.detach()
-        checks = [rows.isfinite().all()]
-        if self.components == "dirichlet":
-            checks.append(((rows.sum(1) - 1).abs() <= 1e-4).all() & (rows >= 0).all())
-        finite, *proportions = torch.stack(checks).tolist()
-        if not finite:
-            raise InputError("x must be finite, got NaN or infinity")
-        if not all(proportions):
-            raise InputError(
-                "rows of x must be proportions (at least 0, sum 1) with components dirichlet"
-            )
-        return x
+        """Checks rows; returns them in float64."""
+        columns = self._size if hasattr(self, "components_") else None
+        return checked_rows(x, columns, proportions=self.components == "dirichlet")
 
     @property
     def _size(self) -> int:
@@ -311,20 +277,8 @@ class DirichletProcessMixture:
 
     def state_dict(self) -> dict[str, Any]:
         """Returns parameters and fitted tensors, as tensors, numbers and strings."""
-        names = (
-            "n_components",
-            "components",
-            "covariance_type",
-            "weight_concentration_prior",
-            "mean_precision_prior",
-            "reg_covar",
-            "max_iter",
-            "tol",
-            "n_init",
-            "random_state",
-        )
         return {
-            "parameters": {name: getattr(self, name) for name in names},
+            "parameters": self._parameters(),
             "sticks": torch.stack(self.weight_concentration_),
             "components": self.components_.state_dict(),
             "converged": self.converged_,
@@ -336,7 +290,7 @@ class DirichletProcessMixture:
     def from_state_dict(cls, state: dict[str, Any]) -> DirichletProcessMixture:
         """Rebuilds a mixture from the result of :meth:`state_dict`."""
         self = cls(**state["parameters"])
-        self._check_parameters()
+        check_parameters(self._parameters())
         a, b = state["sticks"]
         self.weight_concentration_ = (a, b)
         self.components_ = self._new_components()

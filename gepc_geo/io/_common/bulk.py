@@ -12,8 +12,8 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-# The numbers of a batch this small stay in the processor's cache.
-_BATCH = 64
+#: The numbers of a batch this small stay in the processor's cache.
+BATCH = 64
 
 
 class Pose(msgspec.Struct, gc=False):
@@ -51,8 +51,8 @@ def decode_poses(
     """
     poses: list[P] = []
     values = np.empty((len(pieces), 0), dtype=np.float32)
-    for start in range(0, len(pieces), _BATCH):
-        batch = decode(decoder, b"[" + b",".join(pieces[start : start + _BATCH]) + b"]")
+    for start in range(0, len(pieces), BATCH):
+        batch = decode(decoder, b"[" + b",".join(pieces[start : start + BATCH]) + b"]")
         if batch is None:
             return None
         width = len(batch[0].keypoints)
@@ -61,7 +61,7 @@ def decode_poses(
         if width % 3 or {len(pose.keypoints) for pose in batch} != {values.shape[1]}:
             return None
         with np.errstate(over="ignore"):
-            values[start : start + _BATCH] = [pose.keypoints for pose in batch]
+            values[start : start + BATCH] = [pose.keypoints for pose in batch]
         for pose in batch:
             pose.keypoints = _NO_KEYPOINTS
         poses += batch

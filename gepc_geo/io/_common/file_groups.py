@@ -17,6 +17,9 @@ from gepc_geo.io._common.text import head, json_keys
 from gepc_geo.io.formats.mmpose import is_nested
 from gepc_geo.io.registry import FORMATS, REGISTRY, Format
 
+# Where the formats are listed.
+_LISTED = "gepc-geo convert --help and docs/formats.md list the formats"
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -145,8 +148,10 @@ def _forms_in(folder: Path, format: str) -> list[tuple[Path, Format]]:
         media = next((file for file in found if media_kind(file)), None)
         if media is not None:
             raise _unknown(media)
+        there = f"other files, such as {found[0].name}" if found else "the folder is empty"
         raise InputError(
-            f"{folder} must have files of poses ({', '.join(sorted(suffixes))}), got none"
+            f"{folder} must have files of poses ({', '.join(sorted(suffixes))}), got none: {there} "
+            f"({_LISTED})"
         )
     if format != "auto":
         return [(file, forms[0]) for file in files]
@@ -202,18 +207,18 @@ def _with_short_videos(chosen: list[tuple[Path, Format]]) -> list[tuple[Path, Fo
 
 
 def _unknown(path: Path) -> InputError:
+    wanted = f"{path} must be a file of poses"
     kind = media_kind(path)
     if kind:
         return InputError(
-            f"{path} must be a file of poses, got {kind}: run a pose estimator on it "
-            "(docs/formats.md lists some)"
+            f"{wanted}, got {kind}: its poses must be estimated first (docs/formats.md lists pose "
+            "estimators)"
         )
-    table = (
-        "a table with a header as in clip, person, frame, nose_x, nose_y, or "
-        if path.suffix.lower() in (".csv", ".tsv", ".txt")
-        else ""
-    )
-    return InputError(f"{path} must be {table}one of {', '.join(FORMATS)}, got no known format")
+    if path.is_file() and not path.stat().st_size:
+        return InputError(f"{wanted}, got one that is empty ({_LISTED})")
+    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        wanted += " or a table with a header as in clip, person, frame, nose_x, nose_y"
+    return InputError(f"{wanted}, got no known format ({_LISTED})")
 
 
 def _form_of(path: Path, format: str) -> Format:

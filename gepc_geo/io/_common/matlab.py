@@ -1,7 +1,7 @@
-"""MATLAB version 5 files: numbers and text, with every length checked.
+"""Reads numbers and text from MATLAB version 5 files, and checks every length.
 
-Not ``scipy.io.loadmat``: it does not check type codes, and one flipped bit of a file can end the
-process with a segmentation fault (SciPy 1.17). Format: "MAT-File Format", The MathWorks, chapter 1.
+``scipy.io.loadmat`` does not check type codes: one flipped bit of a file can end the process with a
+segmentation fault (SciPy 1.17). The format is in "MAT-File Format", The MathWorks, chapter 1.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 
+# Type codes of elements: arrays, compressed elements, numbers, texts.
 _MATRIX, _COMPRESSED = 14, 15
 _NUMBERS = {
     1: "i1",
@@ -30,22 +31,23 @@ _NUMBERS = {
     13: "u8",
 }
 _TEXTS = {1: "latin-1", 2: "utf-8", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
+# Classes of arrays of text and of numbers, and the flag of complex numbers.
 _CHAR_CLASS, _NUMBER_CLASSES = 4, range(6, 16)
 _COMPLEX = 0x0800
-# What one compressed array may grow to; a label file's is some kilobytes.
+# Largest size of an array after decompression; in label files it is a few kilobytes.
 _MAX_BYTES = 1 << 26
 
 
 def read_matlab(path: Path, names: Collection[str], kind: str) -> dict[str, np.ndarray | str]:
-    """Arrays (as stored, column-major order undone) and texts of a file by name.
+    """Reads arrays and texts of a file, by name; arrays have the shape that they have in MATLAB.
 
     Args:
         path: The file.
-        names: What to read; other variables are passed over, and so are structs and cells.
-        kind: What errors say was expected.
+        names: Variables to read. Others are skipped, and so are structs, cells and complex numbers.
+        kind: The expected kind of file, for errors.
 
     Raises:
-        InputError: No such file, or a damaged one.
+        InputError: The file cannot be read or is damaged.
     """
     try:
         content = path.read_bytes()
@@ -69,19 +71,19 @@ def read_matlab(path: Path, names: Collection[str], kind: str) -> dict[str, np.n
 
 
 def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """Type and data of one element after the other."""
+    """Type code and data of each element."""
     at = 0
     while at < len(content):
         code, size = struct.unpack_from(f"{order}II", content, at)
         if code >> 16:
-            # Up to four bytes stand in the tag itself, their number beside the type.
+            # A short element: the tag itself holds up to four bytes of data, and their number.
             code, size, start, end = code & 0xFFFF, code >> 16, at + 4, at + 8
             if size > 4:
                 raise ValueError(f"short element of {size} bytes")
         else:
             start = at + 8
             end = start + size
-            # Compressed elements are the only ones that are not filled up to eight bytes.
+            # All but compressed elements are padded to a multiple of eight bytes.
             end += 0 if code == _COMPRESSED else -size % 8
         if start + size > len(content):
             raise ValueError(f"{start + size - len(content)} bytes are missing")
@@ -94,14 +96,15 @@ def _inflate(data: bytes) -> bytes:
     content = stream.decompress(data, _MAX_BYTES)
     if stream.unconsumed_tail:
         raise ValueError(f"compressed array of more than {_MAX_BYTES} bytes")
-    # MATLAB leaves the end mark out of some streams; a cut one lacks bytes that its tag counts.
+    # The end mark is not checked: MATLAB leaves it out of some streams. A stream that was cut is
+    # shorter than its tag says.
     return content
 
 
 def _variable(
     data: bytes, order: str, names: Collection[str]
 ) -> tuple[str, np.ndarray | str | None]:
-    """Name and value; ``None`` where it is not wanted or no plain array."""
+    """Name and value; ``None`` for one not in ``names``, or neither real numbers nor text."""
     parts = _elements(data, order)
     head = [content for _, (_, content) in zip(range(3), parts, strict=False)]
     if len(head) < 3 or len(head[0]) != 8 or len(head[1]) % 4:

@@ -1,11 +1,11 @@
-"""Pickles of numbers, text, plain containers and NumPy arrays, read without running their code.
+"""Reads pickles of numbers, text, plain containers and NumPy arrays without running their code.
 
-A pickle is a program: it names functions and calls them. Here every name but those by which NumPy
-pickles its arrays is refused, and these do not call NumPy either, which trusts what it is given
-(sizes, types, flags): they call the few lines below, which check it.
+A pickle is a program that names functions and calls them. This reader accepts only the names in
+pickles of NumPy arrays and plain containers. It does not call NumPy's functions for them, which
+trust sizes, types and flags in the file, but the functions below, which check these.
 
-Not ``pickle.Unpickler`` with ``find_class``, which checks names alone: a file of 9 bytes makes it
-fill 16 GB with the memo that the file claims, and nothing checks the keys that it hashes.
+``pickle.Unpickler`` with a ``find_class`` of its own would check names alone: a file of 9 bytes can
+claim a memo that takes 16 GB, and keys are hashed without a check.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ _TYPES = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[SU]\d{1,4})")
 
 
 class _Type:
-    """``numpy.dtype``: numbers, truth values and text; nothing that holds objects."""
+    """Stands for ``numpy.dtype``, with types of numbers, truth values and text, not of objects."""
 
     def __init__(self, name: Any, *rest: Any) -> None:
         if not isinstance(name, str) or not _TYPES.fullmatch(name):
-            raise pickle.UnpicklingError("an array of another type than numbers and text")
+            raise pickle.UnpicklingError("an array of something other than numbers and text")
         self.dtype = np.dtype(name)
 
     def restore(self, state: Any) -> None:
-        # (version, byte order, and what only types of other types have)
+        # NumPy's state: version, byte order, and fields that these types do not use.
         if not (isinstance(state, tuple) and len(state) > 2 and state[1] in ("<", ">", "|", "=")):
             raise pickle.UnpicklingError("an array of an unknown type")
         self.dtype = self.dtype.newbyteorder(state[1])
 
 
 class Array:
-    """``numpy.ndarray``: its values are in ``value`` when it has been read."""
+    """Stands for ``numpy.ndarray``; ``value`` is the array, once its state has been read."""
 
     def __init__(self, value: np.ndarray | None = None) -> None:
         self.value = value
 
     def restore(self, state: Any) -> None:
-        """Takes NumPy's state: version, shape, type, column order, bytes."""
+        """Sets ``value`` from NumPy's state: version, shape, type, column order, bytes."""
         if not isinstance(state, tuple) or len(state) != 5:
             raise pickle.UnpicklingError("an array of an unknown form")
         _, shape, dtype, by_columns, content = state
@@ -55,14 +55,14 @@ class Array:
 
 
 class _Class:
-    """What stands for ``numpy.ndarray`` where it is named as an argument."""
+    """Stands for the class ``numpy.ndarray`` as an argument of a call."""
 
 
 def _array(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
     if not isinstance(content, (bytes, bytearray)) or not isinstance(dtype, _Type):
         raise pickle.UnpicklingError("an array of an unknown form")
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise pickle.UnpicklingError("an array of a shape that is no whole numbers")
+        raise pickle.UnpicklingError("an array whose shape is not a tuple of sizes")
     if order not in ("C", "F") or len(shape) > 32:
         raise pickle.UnpicklingError("an array of an unknown form")
     if math.prod(shape) * dtype.dtype.itemsize != len(content):
@@ -83,19 +83,19 @@ def _scalar(dtype: Any, content: Any) -> Any:
 
 
 def _encode(text: Any, encoding: Any) -> bytes:
-    # Bytes in pickles of the old protocols.
+    # Bytes, in pickles of protocols before 3.
     if not isinstance(text, str) or encoding != "latin1":
         raise pickle.UnpicklingError("bytes of an unknown form")
     return text.encode("latin1")
 
 
 def _no_bytes() -> bytes:
-    # An empty array's, in pickles of the old protocols.
+    # Empty bytes, in pickles of protocols before 3.
     return b""
 
 
 def _set(items: Any) -> set[Any]:
-    # Sets, in pickles of the old protocols.
+    # Sets, in pickles of protocols before 4.
     if not isinstance(items, list):
         raise pickle.UnpicklingError("a set of an unknown form")
     _check_keys(items)
@@ -103,30 +103,32 @@ def _set(items: Any) -> set[Any]:
 
 
 def _check_keys(keys: list[Any]) -> None:
-    # Hashing visits all nested parts: a short file can make that endless, or overflow the stack.
+    # A hash visits all nested parts. In a short file these can be so many that it never ends, or
+    # so deep that the stack overflows.
     for key in keys:
         if isinstance(key, tuple) and any(isinstance(part, tuple) for part in key):
             raise pickle.UnpicklingError("a key of nested tuples")
 
 
 _NAMES: dict[str, Any] = {"numpy.ndarray": _Class, "numpy.dtype": _Type, "_codecs.encode": _encode}
-# NumPy 1 and 2 call the same module differently.
+# NumPy 1 and NumPy 2 have different names of the same module.
 for _core in ("numpy.core", "numpy._core"):
     _NAMES |= {
         f"{_core}.multiarray._reconstruct": _reconstruct,
         f"{_core}.multiarray.scalar": _scalar,
         f"{_core}.numeric._frombuffer": _from_buffer,
     }
-# So do Python 2 and 3.
+# So have Python 2 and Python 3.
 for _builtins in ("__builtin__", "builtins"):
     _NAMES |= {f"{_builtins}.bytes": _no_bytes, f"{_builtins}.set": _set}
+# The functions that a pickle may call.
 _CALLED = (_Type, _reconstruct, _scalar, _from_buffer, _encode, _no_bytes, _set)
 
 
 class _Unpickler(pickle._Unpickler):
-    """Python's own in Python: of the operations that call something, only those below are left."""
+    """Python's unpickler, in the version in Python; it calls no function but ``_CALLED``."""
 
-    # What each operation of the pickle machine does, by its code.
+    # The method of each operation, by the code of the operation.
     dispatch: ClassVar[dict[int, Callable[[Any], None]]]
     stack: list[Any]
     read: Callable[[int], bytes]
@@ -151,14 +153,14 @@ class _Unpickler(pickle._Unpickler):
         self.stack[-1].restore(state)
 
     def load_bytearray8(self) -> None:
-        # Python's own makes room for as much as the file claims to hold.
+        # Python's method allocates as many bytes as the file claims to hold.
         self.stack.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
     def refuse(self) -> None:
         raise pickle.UnpicklingError("an object")
 
 
-# Where each operation that hashes has its keys on the stack.
+# The places on the stack of the keys that an operation hashes.
 _KEYS = {
     pickle.SETITEM: slice(-2, -1),
     pickle.SETITEMS: slice(None, None, 2),
@@ -198,11 +200,15 @@ _Unpickler.dispatch = {
 
 
 def read_pickle(path: Path, kind: str) -> Any:
-    """What is pickled in a file; arrays are :class:`Array`.
+    """Reads the pickle in a file; arrays become :class:`Array`.
+
+    Args:
+        path: The file.
+        kind: The expected kind of file, for errors.
 
     Raises:
-        InputError: No such file, a damaged one, or one that holds anything but numbers, text,
-            lists, tuples, dicts, sets and arrays; ``kind`` says what was expected.
+        InputError: The file cannot be read, is damaged, or holds anything but numbers, text, lists,
+            tuples, dicts, sets and arrays.
     """
     try:
         content = path.read_bytes()
@@ -212,7 +218,7 @@ def read_pickle(path: Path, kind: str) -> Any:
 
 
 def parse_pickle(content: bytes, path: Path, kind: str) -> Any:
-    """What is pickled in some bytes of a file; as :func:`read_pickle`."""
+    """Reads a pickle in bytes of the file ``path``; otherwise as :func:`read_pickle`."""
     try:
         return _Unpickler(io.BytesIO(content)).load()
     except pickle.UnpicklingError as error:
@@ -221,7 +227,7 @@ def parse_pickle(content: bytes, path: Path, kind: str) -> Any:
             "plain containers"
         ) from None
     except Exception as error:
-        # A damaged program fails anywhere in the machine that runs it.
+        # A damaged pickle can raise any error in the unpickler.
         raise InputError(
             f"{path} is no readable pickle, expected {kind}: {type(error).__name__}"
         ) from None

@@ -64,7 +64,7 @@ def read_alphapose_tracks(path: Path, skeleton: Skeleton | None = None) -> Clips
         InputError: Another kind of file, or values out of range.
     """
     text = read_text(path, _TRACKS_KIND)
-    people, frames, points = _in_bulk(_bulk_tracks, text, path) or _careful_tracks(text, path)
+    people, frames, points = _in_bulk(bulk_tracks, text, path) or careful_tracks(text, path)
     named, values = _named(points, skeleton, path)
     name = path.stem.removesuffix(_TRACKED) or path.stem
     clips = build_clip((name,), values, frames, people, named, path, counted=True, keep_unseen=True)
@@ -87,7 +87,7 @@ def read_alphapose_results(path: Path, skeleton: Skeleton | None = None) -> Clip
         InputError: Another kind of file, or values out of range.
     """
     text = read_text(path, _RESULTS_KIND)
-    people, images, points, scores = _in_bulk(_bulk_results, text, path) or _careful_results(
+    people, images, points, scores = _in_bulk(bulk_results, text, path) or careful_results(
         text, path
     )
     named, values = _named(points, skeleton, path)
@@ -178,7 +178,7 @@ def _in_bulk(read: Callable[[str, Path], _R | None], text: str, path: Path) -> _
         return None
 
 
-def _bulk_tracks(text: str, path: Path) -> _Rows | None:
+def bulk_tracks(text: str, path: Path) -> _Rows | None:
     """Reads a tracked-person file of plain poses; ``None`` for any other."""
     people, frames = [], []
     pieces: list[msgspec.Raw] = []
@@ -192,7 +192,7 @@ def _bulk_tracks(text: str, path: Path) -> _Rows | None:
     return None if found is None else (people, frames, found[1])
 
 
-def _careful_tracks(text: str, path: Path) -> _Rows:
+def careful_tracks(text: str, path: Path) -> _Rows:
     """Reads any tracked-person file and reports errors."""
     content = parse_json(text, path, _TRACKS_KIND)
     if not isinstance(content, dict):
@@ -212,7 +212,7 @@ def _careful_tracks(text: str, path: Path) -> _Rows:
     return people, frames, numbers_of(points, path)
 
 
-def _bulk_results(text: str, path: Path) -> _ScoredRows | None:
+def bulk_results(text: str, path: Path) -> _ScoredRows | None:
     """Reads a result list of plain poses; ``None`` for any other."""
     pieces = decode(_PIECES_DECODER, text)
     found = None if pieces is None else decode_poses(pieces, _RESULTS_DECODER)
@@ -230,7 +230,7 @@ def _bulk_results(text: str, path: Path) -> _ScoredRows | None:
     return people, images, points, [pose.score for pose in poses]
 
 
-def _careful_results(text: str, path: Path) -> _ScoredRows:
+def careful_results(text: str, path: Path) -> _ScoredRows:
     """Reads any result list and reports errors."""
     content = parse_json(text, path, _RESULTS_KIND)
     if not isinstance(content, list):
