@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
+
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.datasets.faults import Fault, inject_faults
@@ -23,9 +24,6 @@ from gepc_geo.evaluation.states import usable_windows
 from gepc_geo.scoring.aggregation import FAULT, JUDGED, person_frame_states, person_frames
 from gepc_geo.scoring.metrics import auc, runs
 from gepc_geo.windows.filling import FilledTracks
-
-# Seconds around a fault in which an event counts as caused by it.
-_MARGIN = 48
 
 
 @dataclass
@@ -113,8 +111,8 @@ def measure(seed: int, skip: bool) -> dict[str, float]:
         not is_real
         and any(
             (at.clip, at.track) == (clip, track)
-            and first <= at.last + _MARGIN
-            and last >= at.first - _MARGIN
+            # An exchange of ids lies between two frames.
+            and min(last, at.last) - max(first, at.first) >= 1
             for at in faults
         )
         for _, clip, track, first, last, is_real in ranked[:10]
@@ -125,9 +123,7 @@ def measure(seed: int, skip: bool) -> dict[str, float]:
         "faults_in_ten_highest": float(sum(caused)),
         "anomalies_marked": float((of_anomalies[judged] == FAULT).mean()),
         "faults_marked": float((of_faults == FAULT).mean()),
-        "auc_frames": auc(
-            np.asarray(test.frame_labels), frame_scores(detector, test)
-        ),
+        "auc_frames": auc(np.asarray(test.frame_labels), frame_scores(detector, test)),
     }
 
 

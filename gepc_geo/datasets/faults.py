@@ -159,7 +159,9 @@ def _switch(poses: _Poses) -> Fault:
     rows, other = poses.pair()
     # The ids exchange, so each id jumps to the place of the other person.
     poses.track[rows], poses.track[other] = poses.track[other[0]], poses.track[rows[0]]
-    return poses.fault("switch", rows[:2])
+    frame = int(poses.source.frame[rows[0]])
+    fault = poses.fault("switch", rows[:1])
+    return replace(fault, first=frame - 1, last=frame)
 
 
 def _duplicate(poses: _Poses) -> Fault:

@@ -131,7 +131,8 @@ def test_people_and_clips_are_means_of_lengths_as_frames_are(plain, walkers):
     clips = score_table(plain, walkers, "clip", ScoreOptions())
     several = 0
     means: dict[str, list[float]] = {}
-    for clip, person, score, mean in zip(*(people[name] for name in people), strict=True):
+    own = (people[name] for name in ("clip", "person", "score", "mean"))
+    for clip, person, score, mean in zip(*own, strict=True):
         own = (windows["clip"] == clip) & (windows["person"] == person)
         lengths = np.unique(windows["length"][own])
         several += len(lengths) == 3
