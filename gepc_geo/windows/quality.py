@@ -33,7 +33,7 @@ from gepc_geo.windows.filling import FilledTracks
 # previous pose is no sign of exchanged sides below 1.
 _FACTOR = {
     "confidence": 10.0,
-    "bones": 15.0,
+    "bones": 8.0,
     "jump": 25.0,
     "overlap": 30.0,
     "outside": 10.0,
