@@ -255,7 +255,7 @@ def test_faults_of_every_kind_are_found_and_sound_windows_are_not(judge):
             )
             if (of_person & with_it).any():
                 marked.append(found[of_person & with_it].mean())
-        # Legs of a person nearby are hardly stretched; sides of a person seen from the side look alike.
+        # Legs of a person nearby are hardly stretched; from the side, both sides look alike.
         least = {"swap": 0.6, "stretch": 0.7}.get(kind, 0.8)
         assert np.mean(marked) > least, kind
 
