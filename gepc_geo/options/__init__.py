@@ -76,6 +76,7 @@ class Options:
         "rms",
         "Size that a pose is divided by: RMS distance of joints to their centre, or image size.",
         choices=("rms", "image"),
+        removed=dict.fromkeys(("torso", "height"), "train again with scale rms"),
     )
     center: str = option(
         "frame",

@@ -572,6 +572,15 @@ def test_removed_flags_name_what_replaces_them(files, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+def test_removed_values_of_flags_name_what_replaces_them(files, tmp_path):
+    line = refused("train", files / "train", "--out", tmp_path / "r", "--scale", "torso")
+    message = "'--scale': must be rms or image, got 'torso': train again with scale rms"
+    assert message in line
+    line = refused("train", files / "train", "--out", tmp_path / "r", "--scale", "knee")
+    assert "'knee' is not one of 'rms', 'image'" in line
+    assert not (tmp_path / "r").exists()
+
+
 def test_configuration_files_that_cannot_be_used(files, tmp_path):
     config = tmp_path / "c.yaml"
     for text, expected in (

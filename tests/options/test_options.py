@@ -240,3 +240,13 @@ def test_removed_options_name_what_replaces_them(name, in_effect, other, instead
         message = f"{kind.__name__} has no parameter {name}: {instead}"
         with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
             kind(**{name: other})
+
+
+@pytest.mark.parametrize("value", ["torso", "height"])
+def test_removed_values_name_what_replaces_them(value):
+    message = f"scale must be rms or image, got '{value}': train again with scale rms"
+    with pytest.raises(InputError, match=f"^x.yaml: {message}$"):
+        read_options({"scale": value}, "x.yaml")
+    for kind in (Options, GEPC):
+        with pytest.raises(InputError, match=f"^{message}$"):
+            kind(scale=value).check()

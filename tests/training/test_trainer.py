@@ -215,6 +215,8 @@ def test_former_options_of_a_checkpoint(whole, walkers, tmp_path):
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         resume(clip_norm=9)
+    with pytest.raises(InputError, match="got 'torso': train again with scale rms$"):
+        resume(scale="torso")
 
 
 def test_checkpoint_of_another_model_is_refused(whole, walkers, tmp_path):
