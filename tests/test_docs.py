@@ -143,6 +143,13 @@ def test_the_glossary_has_every_kind_of_threshold():
     assert set(kinds) <= set(re.findall(r"^\| ([^|]+) \|", text["glossary"], re.M))
 
 
+def test_the_glossary_has_each_word_once_and_in_a_row_of_its_own():
+    words = re.findall(r"^\| ([^|]+) \|", PAGE["glossary"].read_text(encoding="utf-8"), re.M)
+    words = [word for word in words if word != "word"]
+    assert len(words) == len(set(words)) > 50
+    assert not [word for word in words if "," in word]
+
+
 def test_torchrun_commands_of_the_page_are_train_and_score():
     several = [shlex.split(line) for line in lines(PAGE["scale"]) if line.startswith("torchrun ")]
     assert [words[words.index("gepc_geo") + 1] for words in several] == ["train", "score"]
