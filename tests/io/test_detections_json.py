@@ -466,7 +466,7 @@ KINETICS = json.dumps(kinetics([skeleton18()]))
         ),
         (
             KINETICS.replace('"frame_index": 1', '"frame_index": -1'),
-            "frame number of clip 'gate' must be from 0 to -1, got -1",
+            "frame number of clip 'gate' must be 0 or more, got -1",
         ),
         (
             kinetics([{"pose": [0.5] * 34, "score": [0.5] * 17}]),

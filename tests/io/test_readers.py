@@ -331,14 +331,18 @@ def test_every_format_is_detected_as_itself(real_data):
         (
             "a.txt",
             HEADER + "\n-1 1 2 10 20 30 60 0 0\n",
-            "frame number of clip 'a' must be from 0 to -1, got -1",
+            "frame number of clip 'a' must be 0 or more, got -1$",
         ),
         (
             "a.json",
             '{"file_name": "x", "skeletons": []}',
             "file_name must be aAA_sSS_eEE_vVV, got 'x'",
         ),
-        ("a.mat", "MATLAB 5.0 MAT-file and then nothing", "expected a Penn Action label file"),
+        (
+            "a.mat",
+            "MATLAB 5.0 MAT-file and then nothing",
+            "must be a Penn Action label file, got an error: ",
+        ),
         ("a.npz", "PK", "must be .*, got no known format"),
         ("a.json", "", "must be a file of poses, got one that is empty"),
     ],
