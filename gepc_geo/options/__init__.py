@@ -207,7 +207,7 @@ class Options:
     )
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
-        """Refuses ``seed``, which is ``random_state``, former and unknown names, and no name."""
+        """Refuses removed and unknown parameters, ``seed``, and positional values."""
         if "seed" in options:
             raise InputError(f"{cls.__name__} has no parameter seed: use random_state")
         for name in REMOVED.keys() & options.keys():

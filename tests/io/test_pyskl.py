@@ -259,8 +259,8 @@ def test_broken_files_are_named(tmp_path):
     for content, message in (
         (
             whole[: len(whole) // 2],
-            "must be an annotation file of PYSKL, got a damaged pickle: pickle exhausted before end "
-            "of frame",
+            "must be an annotation file of PYSKL, got a damaged pickle: pickle exhausted before "
+            "end of frame",
         ),
         (
             b"\x80\x04",
