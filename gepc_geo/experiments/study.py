@@ -198,10 +198,11 @@ class Study:
             InputError: The file is missing, or is not a study's configuration.
         """
         content = read_yaml(self.config, "study's configuration")
-        if not all(isinstance(content.get(part), dict) for part in ("options", "splits")):
+        missing = [p for p in ("options", "splits") if not isinstance(content.get(p), dict)]
+        if missing:
             raise InputError(
                 f"{self.config} must be a study's configuration with options and splits by name, "
-                f"got {', '.join(map(str, content)) or 'no values'}"
+                f"got no {' and no '.join(missing)} by name"
             )
         return content
 

@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from gepc_geo.errors import InputError
 
 _KINDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
@@ -112,7 +114,8 @@ def check_value(option: Field[Any], value: Any, name: str) -> None:
             # A length in frames may be a number.
             continue
         if not isinstance(entry, accepted) or isinstance(entry, bool) != (kind is bool):
-            raise InputError(f"{name} must be {_KINDS[kind]}, got {entry!r}")
+            shown = entry.item() if isinstance(entry, np.generic) else entry
+            raise InputError(f"{name} must be {_KINDS[kind]}, got {shown!r}")
         if meta["choices"] and entry not in meta["choices"]:
             raise InputError(f"{name} must be {not_chosen(option, entry)}")
         # These comparisons refuse NaN.

@@ -109,7 +109,7 @@ def checked(frame: Frame, pipeline: InputPipeline) -> CheckedFrame:
         if array.shape != shape:
             raise InputError(
                 f"{where}: {name} must have shape {list(shape)}, "
-                f"{len(ids)} people with the {joints} joints of {pipeline.skeleton.name}"
+                f"{len(ids)} {'person' if len(ids) == 1 else 'people'} with the {joints} joints of {pipeline.skeleton.name}"
                 + (f" and {shape[2]} {_JOINT_VALUES[name]} each" if len(shape) > 2 else "")
                 + f", got {list(array.shape)}"
             )

@@ -149,7 +149,7 @@ def test_other_settings_are_refused(actions, tmp_path, calls):
     with pytest.raises(
         InputError,
         match="config.yaml must be a study's configuration with options "
-        "and splits by name, got options",
+        "and splits by name, got no splits by name$",
     ):
         begun(tmp_path / "s", coarse(actions))
     (tmp_path / "mine").mkdir()

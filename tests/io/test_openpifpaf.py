@@ -105,7 +105,7 @@ def test_coco_results_are_another_format(tmp_path):
             [person(1) | {"keypoints": [1.0] * 48}],
             "must have poses of 17 joints as in the poses before, got 16",
         ),
-        ([person(1) | {"keypoints": [None] * 51}], "must be lists of numbers, got"),
+        ([person(1) | {"keypoints": [None] * 51}], "must be lists of numbers, got null$"),
         ([person(1) | {"score": "high"}], 'score must be a number, got "high"'),
         ([person(1, id_=0.5)], "id_ must be a whole number, got 0.5"),
     ],

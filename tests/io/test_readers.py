@@ -449,7 +449,7 @@ def test_written_joints_are_read_again_however_small(data, joints, tmp_path_fact
             r": keypoints must be finite \(confidence 0 marks a missing joint\), "
             r"got NaN or infinity \(joint head of row 0\)",
         ),
-        ({"y": "text"}, ": y must be an array of numbers, got other values"),
+        ({"y": "text"}, ": y must be an array of numbers, got 'text'$"),
         ({"action": [[3.0]]}, ": action must be text, got ndarray"),
         ({"visibility": None}, " must be a Penn Action label file, got no 'visibility'"),
     ],

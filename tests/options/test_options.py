@@ -107,11 +107,8 @@ def test_every_option_has_help():
         ({"budget": True}, "budget must be a whole number, got True"),
         ({"dropout": 1}, "dropout must be at most 0.95, got 1"),
         ({"dropout": "0.3"}, "dropout must be a number, got '0.3'"),
-        (
-            {"stride": np.float64(12)},
-            r"stride must be a whole number, got (np\.float64\()?12\.0\)?$",
-        ),
-        ({"budget": np.bool_(True)}, r"budget must be a whole number, got (np\.)?True_?$"),
+        ({"stride": np.float64(12)}, r"stride must be a whole number, got 12\.0$"),
+        ({"budget": np.bool_(True)}, "budget must be a whole number, got True$"),
         ({"lr": True}, "lr must be a number, got True"),
         ({"align": 1}, "align must be true or false, got 1"),
         ({"branches": []}, "branches must be some of static, global, inferred, got none"),
