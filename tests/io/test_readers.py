@@ -339,6 +339,11 @@ def test_every_format_is_detected_as_itself(real_data):
             "file_name must be aAA_sSS_eEE_vVV, got 'x'",
         ),
         (
+            "a.json",
+            '{"file_name": "a01_s01_e01_v01", "skeletons": [[[0, {}, "x"]]]}',
+            "skeletons must be an array of numbers, got an object$",
+        ),
+        (
             "a.mat",
             "MATLAB 5.0 MAT-file and then nothing",
             "must be a Penn Action label file, got an error: ",
