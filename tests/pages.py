@@ -110,5 +110,5 @@ def parse(name: str, *words: str) -> dict[str, object]:
         command = command.commands[name]
     with MonkeyPatch.context() as patch:
         # The paths of the pages lie elsewhere.
-        patch.setattr(data, "_check_readable", lambda path, note: None)
+        patch.setattr(data, "check_readable", lambda path, note: None)
         return command.make_context(name, list(words)).params

@@ -143,6 +143,24 @@ def test_the_glossary_has_every_kind_of_threshold():
     assert set(kinds) <= set(re.findall(r"^\| ([^|]+) \|", text["glossary"], re.M))
 
 
+def test_the_glossary_has_each_word_once_and_in_a_row_of_its_own():
+    words = re.findall(r"^\| ([^|]+) \|", PAGE["glossary"].read_text(encoding="utf-8"), re.M)
+    words = [word for word in words if word != "word"]
+    assert len(words) == len(set(words)) > 50
+    assert not [word for word in words if "," in word]
+
+
+def test_the_list_of_results_has_every_file():
+    folder = ROOT / "benchmarks" / "results"
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    for day in sorted(folder.glob("20*")):
+        (entries,) = re.findall(rf"^- `{day.name}`.*\n((?:    .*\n)+)", text, re.M)
+        names = re.findall(r"^    - (`[^:]+`):", entries, re.M)
+        patterns = [one for name in names for one in re.findall(r"`([^`]+)`", name)]
+        missing = [f.name for f in day.iterdir() if not any(map(f.match, patterns))]
+        assert patterns and not missing, day.name
+
+
 def test_torchrun_commands_of_the_page_are_train_and_score():
     several = [shlex.split(line) for line in lines(PAGE["scale"]) if line.startswith("torchrun ")]
     assert [words[words.index("gepc_geo") + 1] for words in several] == ["train", "score"]

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from gepc_geo.baselines import COMPETITORS, FlatCompetitor, WindowCompetitor, flatten
+from gepc_geo.baselines import BASELINES, FlatBaseline, WindowBaseline, flatten
 from gepc_geo.density.kmeans import kmeans
 from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.nn import STGCAE, DenseSpatialAttentionConv, SpatialAttentionConv
@@ -29,11 +29,11 @@ def documented(thing: object) -> dict[str, str]:
     [
         DenseSpatialAttentionConv,
         DirichletProcessMixture,
-        FlatCompetitor,
+        FlatBaseline,
         STGCAE,
         SpatialAttentionConv,
-        WindowCompetitor,
-        *(kind for kind in COMPETITORS.values() if "Args:" in inspect.getdoc(kind)),
+        WindowBaseline,
+        *(kind for kind in BASELINES.values() if "Args:" in inspect.getdoc(kind)),
         flatten,
         frame_scores,
         kmeans,

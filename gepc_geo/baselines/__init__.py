@@ -1,16 +1,16 @@
 """Baselines of a detector on the same windows, with one interface and one registry.
 
-:data:`COMPETITORS` maps names to classes. ``COMPETITORS[name](options)`` takes the options of a
+:data:`BASELINES` maps names to classes. ``BASELINES[name](options)`` takes the options of a
 detector. ``supervised`` tells whether a baseline needs training clips of at least two classes,
 ``levels`` which scores it is made for. A baseline has the methods of :class:`~gepc_geo.GEPC`::
 
     fit(tracks)  windows(tracks)  decision_function(tracks)
 """
 
-from gepc_geo.baselines.autoencoder import AutoencoderCompetitor, LatentSVM, ReconstructionLoss
-from gepc_geo.baselines.base import WindowCompetitor
+from gepc_geo.baselines.autoencoder import AutoencoderBaseline, LatentSVM, ReconstructionLoss
+from gepc_geo.baselines.base import WindowBaseline
 from gepc_geo.baselines.flat import (
-    FlatCompetitor,
+    FlatBaseline,
     IsolationForest,
     Mixture,
     NearestNeighbour,
@@ -22,7 +22,7 @@ from gepc_geo.baselines.supervised import ActionClassifier, SoftmaxDirichlet
 from gepc_geo.baselines.trajectory import SkeletonTrajectories
 
 #: All baselines by their names in tables.
-COMPETITORS: dict[str, type[WindowCompetitor] | type[SkeletonTrajectories]] = {
+BASELINES: dict[str, type[WindowBaseline] | type[SkeletonTrajectories]] = {
     "nearest_neighbour": NearestNeighbour,
     "gaussian_mixture": Mixture,
     "isolation_forest": IsolationForest,
@@ -36,10 +36,10 @@ COMPETITORS: dict[str, type[WindowCompetitor] | type[SkeletonTrajectories]] = {
 }
 
 __all__ = [
-    "COMPETITORS",
+    "BASELINES",
     "ActionClassifier",
-    "AutoencoderCompetitor",
-    "FlatCompetitor",
+    "AutoencoderBaseline",
+    "FlatBaseline",
     "IsolationForest",
     "LatentSVM",
     "Mixture",
@@ -49,7 +49,7 @@ __all__ = [
     "ReconstructionLoss",
     "SkeletonTrajectories",
     "SoftmaxDirichlet",
-    "WindowCompetitor",
+    "WindowBaseline",
     "flatten",
     "motion_features",
 ]

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from gepc_geo.baselines.base import WindowCompetitor, inputs, view_scores
+from gepc_geo.baselines.base import WindowBaseline, inputs, view_scores
 from gepc_geo.baselines.flat import SVM_ROWS, one_class_svm
 from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.errors import InputError
@@ -21,10 +21,10 @@ from gepc_geo.utils.refitting import refitted
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.pipeline import Inputs
 
-_Encoder = TypeVar("_Encoder", bound="AutoencoderCompetitor")
+_Encoder = TypeVar("_Encoder", bound="AutoencoderBaseline")
 
 
-class AutoencoderCompetitor(WindowCompetitor):
+class AutoencoderBaseline(WindowBaseline):
     r"""Base class of baselines that score with a trained ST-GCAE.
 
     The score of a window is the mean over its views.
@@ -91,7 +91,7 @@ class AutoencoderCompetitor(WindowCompetitor):
         """Anomaly scores [B] of one batch."""
 
 
-class ReconstructionLoss(AutoencoderCompetitor):
+class ReconstructionLoss(AutoencoderBaseline):
     """Mean squared error of the reconstruction of a window, over detected joints.
 
     It is the loss of the first training stage (section 3.5 of the paper) for each window.
@@ -110,7 +110,7 @@ class ReconstructionLoss(AutoencoderCompetitor):
         return score
 
 
-class LatentSVM(AutoencoderCompetitor):
+class LatentSVM(AutoencoderBaseline):
     r"""One-class SVM on latents :math:`z` (:func:`~gepc_geo.baselines.flat.one_class_svm`).
 
     It is fitted to as many views of each training window as the flat baselines, but to at most

@@ -67,7 +67,7 @@ def view_scores(
     )
 
 
-_Window = TypeVar("_Window", bound="WindowCompetitor")
+_Window = TypeVar("_Window", bound="WindowBaseline")
 
 
 class OptionsEstimator(Estimator):
@@ -118,7 +118,7 @@ class OptionsEstimator(Estimator):
         return _PASSES if budget is None else budget
 
 
-class WindowCompetitor(OptionsEstimator):
+class WindowBaseline(OptionsEstimator):
     r"""Base class of baselines on the windows of a detector.
 
     With several lengths of windows, one copy is fitted to each length, on nine tenths of the

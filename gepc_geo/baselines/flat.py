@@ -8,7 +8,7 @@ import numpy as np
 from sklearn import ensemble, mixture, neighbors, svm
 from sklearn.decomposition import PCA
 
-from gepc_geo.baselines.base import WindowCompetitor, inputs
+from gepc_geo.baselines.base import WindowBaseline, inputs
 from gepc_geo.options import Options
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.pipeline import InputPipeline, Inputs
@@ -42,14 +42,14 @@ def _copies(pipeline: InputPipeline, windows: PoseWindows) -> np.ndarray:
     return np.concatenate([flatten(pipeline, windows, choice) for choice in choices])
 
 
-class FlatCompetitor(WindowCompetitor):
+class FlatBaseline(WindowBaseline):
     r"""Base class of baselines on principal components of flattened windows.
 
     Training windows have as many views (:meth:`~gepc_geo.transforms.augment.Augment.copies`) as the
     neighbours of the detector. Scored windows have one view.
 
     Args:
-        options: As in :class:`~gepc_geo.baselines.base.WindowCompetitor`.
+        options: As in :class:`~gepc_geo.baselines.base.WindowBaseline`.
             (default: all defaults)
         dims: Largest number of principal components. (default: :obj:`64`)
 
@@ -83,7 +83,7 @@ class FlatCompetitor(WindowCompetitor):
         """Anomaly scores [N] of components [N, d]."""
 
 
-class NearestNeighbour(FlatCompetitor):
+class NearestNeighbour(FlatBaseline):
     """Distance to the nearest training window (1-NN)."""
 
     def _fit_model(self, x: np.ndarray) -> None:
@@ -94,11 +94,11 @@ class NearestNeighbour(FlatCompetitor):
         return distance
 
 
-class Mixture(FlatCompetitor):
+class Mixture(FlatBaseline):
     """Minus the log density of a Gaussian mixture with full covariances.
 
     Args:
-        options: As in :class:`~gepc_geo.baselines.base.WindowCompetitor`.
+        options: As in :class:`~gepc_geo.baselines.base.WindowBaseline`.
             (default: all defaults)
         dims: Largest number of principal components. (default: :obj:`64`)
         components: Number of Gaussians, at most one for each training row. (default: :obj:`15`)
@@ -124,7 +124,7 @@ class Mixture(FlatCompetitor):
         return score
 
 
-class IsolationForest(FlatCompetitor):
+class IsolationForest(FlatBaseline):
     """Isolation forest of 100 trees (Liu, Ting and Zhou, ICDM 2008)."""
 
     def _fit_model(self, x: np.ndarray) -> None:
@@ -135,7 +135,7 @@ class IsolationForest(FlatCompetitor):
         return score
 
 
-class OneClassSVM(FlatCompetitor):
+class OneClassSVM(FlatBaseline):
     """Distance outside the boundary of a one-class SVM (:func:`one_class_svm`)."""
 
     def _fit_model(self, x: np.ndarray) -> None:

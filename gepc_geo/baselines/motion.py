@@ -9,7 +9,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gepc_geo.baselines.base import WindowCompetitor
+from gepc_geo.baselines.base import WindowBaseline
 from gepc_geo.options import Options
 from gepc_geo.windows.dataset import PoseWindows
 
@@ -79,13 +79,13 @@ def _features(boxes: np.ndarray) -> np.ndarray:
     )
 
 
-class MotionMixture(WindowCompetitor):
+class MotionMixture(WindowBaseline):
     r"""Minus the log density of standardised :func:`motion_features` under a Gaussian mixture.
 
     It uses boxes only, so it works on any skeleton (also ``box5``).
 
     Args:
-        options: As in :class:`~gepc_geo.baselines.base.WindowCompetitor`.
+        options: As in :class:`~gepc_geo.baselines.base.WindowBaseline`.
             (default: all defaults)
         components: Number of Gaussians, at most one for each training window. (default: :obj:`20`)
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gepc_geo.baselines.base import WindowCompetitor, inputs
+from gepc_geo.baselines.base import WindowBaseline, inputs
 from gepc_geo.density.mixture import DirichletProcessMixture
 from gepc_geo.errors import InputError
 from gepc_geo.nn import STGCNBlock
@@ -75,7 +75,7 @@ class ActionNetwork(nn.Module):
         return logits
 
 
-class ActionClassifier(WindowCompetitor):
+class ActionClassifier(WindowBaseline):
     r"""One minus the largest softmax output of a classifier of the normal classes.
 
     An :class:`ActionNetwork` classifies windows by the class of their clip (``clip_label``). It is
@@ -168,7 +168,7 @@ class ActionClassifier(WindowCompetitor):
         return score
 
 
-class SoftmaxDirichlet(WindowCompetitor):
+class SoftmaxDirichlet(WindowBaseline):
     r"""Normality score of section 3.4 of the paper on the softmax of a classifier.
 
     The score is minus the log density of a Dirichlet process mixture with Dirichlet components,

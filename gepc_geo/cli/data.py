@@ -30,11 +30,12 @@ class InputPath(click.Path):
         """Refuses a path that does not exist or cannot be read."""
         # Ranks of torchrun refuse a path together, when they read it: one of them prints.
         if os.environ.get("WORLD_SIZE", "1") == "1":
-            _check_readable(Path(value), self._note)
+            check_readable(Path(value), self._note)
         return super().convert(value, param, ctx)
 
 
-def _check_readable(path: Path, note: str) -> None:
+def check_readable(path: Path, note: str) -> None:
+    """Refuses a path that does not exist or cannot be read; the message of the first has a note."""
     try:
         os.stat(path)
         if not os.access(path, os.R_OK):
@@ -45,8 +46,10 @@ def _check_readable(path: Path, note: str) -> None:
         raise InputError(f"could not read {path}: {error.strerror}") from None
 
 
+#: What a message says of a ``RUN`` that does not exist.
+RUN_MUST_BE = "RUN must be the folder of a run or its model.pt"
 #: Adds ``RUN``.
-run_argument = click.argument("run", type=InputPath("RUN must be the folder of a run"))
+run_argument = click.argument("run", type=InputPath(RUN_MUST_BE))
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:

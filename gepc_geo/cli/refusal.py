@@ -1,6 +1,6 @@
-"""Bad input ends a command with one sentence and exit code 2, Ctrl-C with one word and 130.
+"""Bad input ends a command with one line and exit code 2, Ctrl-C with one line and exit code 130.
 
-Doubtful input gives a warning.
+Ctrl-C is the usual end of ``watch``, whose exit code is 0. Doubtful input gives a warning.
 """
 
 from __future__ import annotations
@@ -109,11 +109,21 @@ def _one_line_usage() -> Iterator[None]:
         # The help of a group without a command is an error that shows itself.
         if type(error).show is not click.UsageError.show:
             raise
-        # Click writes the choices of a missing option in several lines.
-        sentence = " ".join(error.format_message().split()).removesuffix(".")
-        sentence = re.sub(r"\. \(?Did (you mean .*\?)\)?$", r": did \1", sentence)
         help_ = "" if error.ctx is None else f" ({error.ctx.command_path} --help)"
-        raise Refused(sentence + help_) from None
+        raise Refused(_one_line(error) + help_) from None
+
+
+def _one_line(error: click.UsageError) -> str:
+    """The message of an error, with the names that may be meant; the same for each click."""
+    # A command has similar names since click 8.4.
+    similar = getattr(error, "possibilities", None)
+    if isinstance(error, click.NoSuchOption):
+        sentence = f"No such option {error.option_name!r}"
+    else:
+        sentence = error.message if similar else error.format_message()
+        # Click writes the choices of a missing option in several lines.
+        sentence = re.sub(r"\s*\n\s*", " ", sentence).removesuffix(".")
+    return f"{sentence}: did you mean {' or '.join(similar)}?" if similar else sentence
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from gepc_geo._version import __version__
+from gepc_geo.cli.data import RUN_MUST_BE
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options
@@ -129,7 +130,7 @@ class Run:
         """
         if not self.model.exists():
             return False
-        # Not only the path: alarm threshold and scores are those of these poses.
+        # Compares the poses, not only their path.
         if not self.load("cpu").was_trained_on(tracks):
             raise InputError(
                 f"{self.model} must be of the poses to train on, got a model of other poses: train "
@@ -287,7 +288,7 @@ class Run:
             InputError: The run is missing or not finished.
         """
         if not self.folder.exists():
-            raise InputError(f"{self.folder} does not exist: RUN must be the folder of a run")
+            raise InputError(f"{self.folder} does not exist: {RUN_MUST_BE}")
         if not self.model.exists() and (self.checkpoint.exists() or self.config.exists()):
             raise InputError(
                 f"{self.folder} must be a finished run (train --resume), got an unfinished one"

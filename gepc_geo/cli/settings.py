@@ -11,7 +11,7 @@ import click
 
 from gepc_geo.errors import InputError
 from gepc_geo.options import REMOVED, Options
-from gepc_geo.options.metadata import default_of, written_name
+from gepc_geo.options.metadata import default_of, not_chosen, written_name
 from gepc_geo.options.presets import preset_changes
 from gepc_geo.options.reading import read_options
 from gepc_geo.utils.files import parse_yaml, read_yaml
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from gepc_geo.poses.tracks import PoseTracks
 
     _ParamType = click.ParamType[Any]
+    _Choice = click.Choice[Any]
 else:
-    # click 8.1 has no generic ParamType.
+    # These are not generic in click 8.1.
     _ParamType = click.ParamType
+    _Choice = click.Choice
 
 
 class ListOf(_ParamType):
@@ -45,6 +47,24 @@ class ListOf(_ParamType):
             return [self.kind(text.strip()) for text in value.split(",")]
         except ValueError:
             self.fail(f"must be a list of {self.kind.__name__}, got {value!r}", param, ctx)
+
+
+class OneOf(_Choice):
+    """The choices of an option; a former one is refused with what to use instead.
+
+    Args:
+        option: The dataclass field of the option.
+    """
+
+    def __init__(self, option: Field[Any]) -> None:
+        super().__init__(option.metadata["choices"])
+        self.option = option
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Checks a text."""
+        if value in self.option.metadata["removed"]:
+            self.fail(f"must be {not_chosen(self.option, value)}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class CountOr(_ParamType):
@@ -105,7 +125,7 @@ def _setting(option: Field[Any], base: dict[str, Any]) -> Callable[[Callable[...
     elif isinstance(default, list):
         kind = ListOf(type(default[0]))
     elif meta["choices"]:
-        kind = click.Choice(meta["choices"])
+        kind = OneOf(option)
     elif meta["none"]:
         kind = CountOr(meta["none"])
     else:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gepc_geo.baselines import COMPETITORS, SoftmaxDirichlet
+from gepc_geo.baselines import BASELINES, SoftmaxDirichlet
 from gepc_geo.detector.estimator import Estimator
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
@@ -75,7 +75,7 @@ METHODS: dict[str, Method] = {
             (2,) if name in _PLANAR else (2, 3),
             default=not kind.supervised and name not in _SLOW,
         )
-        for name, kind in COMPETITORS.items()
+        for name, kind in BASELINES.items()
     },
 }
 
@@ -192,7 +192,7 @@ def train_and_score(
             scored |= {f"{unit}:{mode}": Scored(windows, score) for mode, score in scores.items()}
         trained: Any = detector
     else:
-        trained = COMPETITORS[unit](options).fit(train, device=device)
+        trained = BASELINES[unit](options).fit(train, device=device)
         fitted = time.perf_counter()
         scored = {unit: _score(trained, test)}
     end = time.perf_counter()
@@ -205,7 +205,7 @@ def train_and_score(
 def _sharing(name: str, trained: Any) -> Estimator:
     """A baseline that uses the training of another method."""
     if SHARING[name] == CHAIN:
-        kind: Any = COMPETITORS[name]
+        kind: Any = BASELINES[name]
         return kind.from_detector(trained)
     return SoftmaxDirichlet.from_classifier(trained)
 

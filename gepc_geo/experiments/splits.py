@@ -188,8 +188,10 @@ def random_splits(
         taken.add(frozenset(names))
         splits.append(Split(f"random_{len(splits) + 1}", names))
     if len(splits) < count:
-        raise InputError(
-            f"--random must be at most {len(splits)} for data with {len(classes)} classes, "
-            f"got {count}"
-        )
+        data = f"data with {len(classes)} class{'es' * (len(classes) != 1)}"
+        if not splits:
+            raise InputError(
+                f"--random must be 0 for {data}, as no split can be drawn, got {count}"
+            )
+        raise InputError(f"--random must be at most {len(splits)} for {data}, got {count}")
     return splits

@@ -16,6 +16,7 @@ from gepc_geo.experiments.methods import METHODS
 from gepc_geo.experiments.pool import outcomes
 from gepc_geo.experiments.protocol import Protocol
 from gepc_geo.experiments.results import Result
+from gepc_geo.options.reading import read_options
 from gepc_geo.training.precision import decide
 from gepc_geo.utils.device import pick_device
 from gepc_geo.utils.files import atomic_path, check_destination, read_yaml
@@ -197,10 +198,11 @@ class Study:
             InputError: The file is missing, or is not a study's configuration.
         """
         content = read_yaml(self.config, "study's configuration")
-        if not all(isinstance(content.get(part), dict) for part in ("options", "splits")):
+        missing = [p for p in ("options", "splits") if not isinstance(content.get(p), dict)]
+        if missing:
             raise InputError(
                 f"{self.config} must be a study's configuration with options and splits by name, "
-                f"got {', '.join(map(str, content)) or 'no values'}"
+                f"got no {' and no '.join(missing)} by name"
             )
         return content
 
@@ -211,16 +213,18 @@ class Study:
 
 def _check_same(settings: dict[str, Any], saved: dict[str, Any], path: Path) -> None:
     """Refuses settings that differ from those of the finished cells."""
+    if saved.get("version") != settings["version"]:
+        raise InputError(
+            f"{path} must be of a study of version {settings['version']}, got version "
+            f"{saved.get('version') or 1}: scores of methods changed, use another folder (--out)"
+        )
+    # Former options with another value than the one in effect are refused here.
+    read_options(saved["options"], str(path))
     current = {k: v for k, v in settings.items() if k not in ("data", "methods", "seeds", "splits")}
     for name, value in (current | settings["options"]).items():
         before = {**saved["options"], **saved}.get(name)
         if name == "options" or value == before:
             continue
-        if name == "version":
-            raise InputError(
-                f"{path} must be of a study of version {value}, got version {before or 1}: scores "
-                "of methods changed, use another folder (--out)"
-            )
         if name == "checksum":
             raise InputError(
                 f"the poses must have checksum {before} as in {path}, got {value}: use the same "

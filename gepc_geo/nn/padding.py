@@ -94,7 +94,8 @@ def make_padding(
         batch_size: Number of graphs.
         max_num_nodes: Nodes of the largest graph.
         width: Nodes of each graph in the global adjacency; ``None`` without one.
-        trusted: Whether only shapes are checked, without reads from the device.
+        trusted: Whether only shapes are checked. Sizes that are not given are still read from the
+            device.
 
     Raises:
         InputError: Sizes or values do not match each other.

@@ -81,6 +81,7 @@ class Options:
         "rms",
         "Size that a pose is divided by: RMS distance of joints to their centre, or image size.",
         choices=("rms", "image"),
+        removed=dict.fromkeys(("torso", "height"), "train again with scale rms"),
     )
     center: str = option(
         "frame",
@@ -211,7 +212,7 @@ class Options:
     )
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
-        """Refuses ``seed``, which is ``random_state``, former and unknown names, and no name."""
+        """Refuses removed and unknown parameters, ``seed``, and positional values."""
         if "seed" in options:
             raise InputError(f"{cls.__name__} has no parameter seed: use random_state")
         for name in REMOVED.keys() & options.keys():

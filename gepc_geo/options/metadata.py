@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from gepc_geo.errors import InputError
 
@@ -20,6 +22,7 @@ def option(
     help: str,
     *,
     choices: tuple[str, ...] | None = None,
+    removed: Mapping[str, str] | None = None,
     low: float | None = None,
     high: float | None = None,
     none: str | None = None,
@@ -31,13 +34,14 @@ def option(
         default: The default value; a list is copied.
         help: What the option does.
         choices: The allowed values. (default: ``None``, any)
+        removed: Former choices, and what to use instead. (default: ``None``, none)
         low: The smallest allowed value. (default: ``None``, any)
         high: The largest allowed value. (default: ``None``, any)
         none: The word for ``None`` on the command line. (default: ``None``, no word)
         written: The name on the command line and in files. (default: ``None``, the field's name)
     """
-    metadata = {"help": help, "choices": choices, "low": low, "high": high, "none": none}
-    metadata["written"] = written
+    metadata = {"help": help, "choices": choices, "removed": removed or {}, "low": low}
+    metadata |= {"high": high, "none": none, "written": written}
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -76,6 +80,13 @@ def check_given(
             raise InputError(f"{owner} has no parameter {name}: {instead}")
 
 
+def not_chosen(option: Field[Any], value: Any) -> str:
+    """The choices of an option, a value that is none of them, and what replaces a former one."""
+    instead = option.metadata["removed"].get(value)
+    text = f"{' or '.join(option.metadata['choices'])}, got {value!r}"
+    return f"{text}: {instead}" if instead else text
+
+
 def check_value(option: Field[Any], value: Any, name: str) -> None:
     """Checks a value of an option.
 
@@ -103,9 +114,10 @@ def check_value(option: Field[Any], value: Any, name: str) -> None:
             # A length in frames may be a number.
             continue
         if not isinstance(entry, accepted) or isinstance(entry, bool) != (kind is bool):
-            raise InputError(f"{name} must be {_KINDS[kind]}, got {entry!r}")
+            shown = entry.item() if isinstance(entry, np.generic) else entry
+            raise InputError(f"{name} must be {_KINDS[kind]}, got {shown!r}")
         if meta["choices"] and entry not in meta["choices"]:
-            raise InputError(f"{name} must be {' or '.join(meta['choices'])}, got {entry!r}")
+            raise InputError(f"{name} must be {not_chosen(option, entry)}")
         # These comparisons refuse NaN.
         if meta["low"] is not None and not entry >= meta["low"]:
             raise InputError(f"{name} must be at least {meta['low']}, got {entry}")

@@ -113,12 +113,13 @@ def _check_frames(fields: Mapping[str, Any], origin: str) -> None:
         raise InputError(f"{origin}: frame number must be less than {MAX_FRAMES}, got {longest}")
     if (length < 0).any():
         raise InputError(f"{origin}: clip_length must be 0 or more frames, got {length.min()}")
-    outside = (frame < 0) | (frame >= length[clip])
+    outside = frame < 0 if (frame < 0).any() else frame >= length[clip]
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
+        allowed = "0 or more" if frame[row] < 0 else f"from 0 to {length[clip[row]] - 1}"
         raise InputError(
-            f"{origin}: frame number of clip {fields['clip_names'][clip[row]]!r} must be from "
-            f"0 to {length[clip[row]] - 1}, got {frame[row]}"
+            f"{origin}: frame number of clip {fields['clip_names'][clip[row]]!r} must be "
+            f"{allowed}, got {frame[row]}"
         )
 
 

@@ -75,18 +75,26 @@ def _read_csv(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"could not read {path}: {error}") from None
+    for number, row in enumerate(rows, start=2):
+        if len(row) < len(header):
+            raise InputError(
+                f"row {number} of {path} must have {len(header)} values, got {len(row)}"
+            )
     columns = {}
     for index, name in enumerate(header):
+        values = [row[index] for row in rows]
+        if name not in _NUMBERS:
+            columns[name] = np.array(values, dtype=np.str_)
+            continue
+        numbers: list[float] = []
         try:
-            values = [row[index] for row in rows]
-            columns[name] = np.array(
-                [float(v) for v in values] if name in _NUMBERS else values,
-                dtype=np.float64 if name in _NUMBERS else np.str_,
-            )
-        except (IndexError, ValueError) as error:
+            for text in values:
+                numbers.append(float(text))
+        except ValueError:
             raise InputError(
-                f"column {name!r} of {path} must have a value in each row: {error}"
+                f"{name!r} in row {len(numbers) + 2} of {path} must be a number, got {text!r:.40}"
             ) from None
+        columns[name] = np.array(numbers, dtype=np.float64)
     return columns
 
 

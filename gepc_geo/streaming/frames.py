@@ -107,9 +107,10 @@ def checked(frame: Frame, pipeline: InputPipeline) -> CheckedFrame:
         if not len(ids) and not array.size:
             array = array.reshape(shape)
         if array.shape != shape:
+            people = "1 person" if len(ids) == 1 else f"{len(ids)} people"
             raise InputError(
                 f"{where}: {name} must have shape {list(shape)}, "
-                f"{len(ids)} people with the {joints} joints of {pipeline.skeleton.name}"
+                f"{people} with the {joints} joints of {pipeline.skeleton.name}"
                 + (f" and {shape[2]} {_JOINT_VALUES[name]} each" if len(shape) > 2 else "")
                 + f", got {list(array.shape)}"
             )

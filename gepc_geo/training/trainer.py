@@ -39,7 +39,7 @@ from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader
 from gepc_geo.windows.pipeline import InputPipeline
 
-#: Clustering stops when a smaller share of the labels changes (DEC, Xie et al. 2016, section 3.2).
+#: Clustering stops when a smaller share of the labels changes, as in DEC (Xie et al. 2016).
 LABEL_TOLERANCE = 0.001
 # Steps between two reads of the loss: each read synchronises the GPU.
 _LOG_STEPS = 50

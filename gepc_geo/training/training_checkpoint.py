@@ -12,6 +12,7 @@ from torch import nn
 
 from gepc_geo.errors import InputError
 from gepc_geo.options import Options
+from gepc_geo.options.reading import read_options
 from gepc_geo.utils import distributed, state_file
 from gepc_geo.windows.dataset import PoseWindows
 
@@ -78,7 +79,8 @@ class TrainingCheckpoint:
         """Reads the state; ``None`` if there is no file.
 
         Raises:
-            InputError: The file is damaged, or has another version, other data or other options.
+            InputError: The file is damaged, or has another version, other data or other or former
+                options.
         """
         if self.path is None or not self.exists:
             return None
@@ -90,6 +92,8 @@ class TrainingCheckpoint:
                 f"{own['checksum']:08x}, got {stored['windows']} windows with checksum "
                 f"{stored['checksum']:08x}: train on other data in another folder"
             )
+        # Former options with another value than the one in effect are refused here.
+        read_options(state["options"], str(self.path))
         for name, value in self._options.items():
             if state["options"].get(name) != value:
                 raise InputError(

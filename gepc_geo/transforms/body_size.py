@@ -9,7 +9,8 @@ from gepc_geo.errors import InputError
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.transforms.base import mean_position, weighted
 
-#: The names of sizes; see :class:`ScaleByBody`.
+#: The names of sizes; see :class:`ScaleByBody`. A detector uses ``"rms"``, the others are for
+#: pipelines of your own.
 SIZES = ("torso", "height", "rms")
 
 # The smallest size: a thousandth of a pixel, or a millimetre.

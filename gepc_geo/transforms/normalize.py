@@ -33,8 +33,7 @@ class ScaleByImage(PoseTransform):
         super().__init__(skeleton, dims)
         if dims != 2:
             raise InputError(
-                f"scale must be one of {', '.join(SIZES)} for 3D poses, which have no image size, "
-                "got 'image'"
+                "scale must be rms for 3D poses, which have no image size, got 'image'"
             )
 
     def forward(self, data: Data) -> Data:
@@ -78,6 +77,8 @@ class Center(PoseTransform):
 class ScaleByBody(PoseTransform):
     r"""Divides a window by one size of the body.
 
+    A detector divides by ``"rms"``. ``"torso"`` and ``"height"`` are for pipelines of your own.
+
     Args:
         skeleton: The joints.
         dims: Coordinates of a joint.
@@ -93,7 +94,7 @@ class ScaleByBody(PoseTransform):
         InputError: Another ``by``, or a torso that the skeleton does not have.
     """
 
-    def __init__(self, skeleton: Skeleton, dims: int, by: str = "torso") -> None:
+    def __init__(self, skeleton: Skeleton, dims: int, by: str = "rms") -> None:
         super().__init__(skeleton, dims)
         check_size(skeleton, by)
         self.by = by
@@ -157,12 +158,15 @@ class AlignRoot(PoseTransform):
 def normalize(
     skeleton: Skeleton,
     dims: int,
-    scale: str = "torso",
+    scale: str = "rms",
     center: str = "window",
     align: bool = True,
     motion: bool = True,
 ) -> Compose:
     """The normalisation of windows.
+
+    A detector has ``scale`` ``"rms"`` or ``"image"``. ``"torso"`` and ``"height"`` are for
+    pipelines of your own.
 
     Args:
         skeleton: The joints.

@@ -8,7 +8,7 @@ from helpers import NETWORK
 from sklearn.base import clone
 
 from gepc_geo import GEPC
-from gepc_geo.baselines import COMPETITORS, NearestNeighbour, ReconstructionLoss, SoftmaxDirichlet
+from gepc_geo.baselines import BASELINES, NearestNeighbour, ReconstructionLoss, SoftmaxDirichlet
 from gepc_geo.errors import InputError
 from gepc_geo.options import NAMES, Options
 
@@ -21,9 +21,9 @@ def classes(walkers):
     return walkers.with_(clip_label=["a", "b"] * (walkers.num_clips // 2))
 
 
-@pytest.mark.parametrize("name", COMPETITORS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_every_baseline_has_levels_and_refuses_to_score_before_a_fit(name, walkers):
-    kind = COMPETITORS[name]
+    kind = BASELINES[name]
     assert isinstance(kind.supervised, bool)
     assert kind.levels and set(kind.levels) <= {"clip", "frame"}
     for ask in (kind(Options()).windows, kind(Options()).decision_function):
@@ -31,27 +31,27 @@ def test_every_baseline_has_levels_and_refuses_to_score_before_a_fit(name, walke
             ask(walkers)
 
 
-@pytest.mark.parametrize("name", COMPETITORS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_every_baseline_is_an_estimator(name):
     """Default construction and clone work as in scikit-learn."""
-    kind, options = COMPETITORS[name], Options(random_state=3)
+    kind, options = BASELINES[name], Options(random_state=3)
     assert kind().get_params()["options"] is None
     copy = clone(kind(options))
     assert type(copy) is kind and copy.get_params()["options"] == options
 
 
-@pytest.mark.parametrize("name", COMPETITORS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_short_tracks_and_wrong_options_are_refused(name, walkers):
     with pytest.raises(InputError, match="must give at least 2 windows of 120 frames, got 0"):
-        COMPETITORS[name](Options(lengths=["120"])).fit(walkers, device="cpu")
+        BASELINES[name](Options(lengths=["120"])).fit(walkers, device="cpu")
     with pytest.raises(InputError, match="random_state must be at least 0, got -1"):
-        COMPETITORS[name](Options(random_state=-1)).fit(walkers, device="cpu")
+        BASELINES[name](Options(random_state=-1)).fit(walkers, device="cpu")
     with pytest.raises(
         InputError,
         match=r"the poses must be PoseTracks \(gepc_geo\.io\.read of files, PoseTracks\.build of "
         r"arrays\), got ndarray",
     ):
-        COMPETITORS[name]().fit(walkers.keypoints, device="cpu")
+        BASELINES[name]().fit(walkers.keypoints, device="cpu")
 
 
 def test_poses_of_another_kind_are_refused(walkers):
@@ -67,9 +67,9 @@ def test_poses_of_another_kind_are_refused(walkers):
         model.decision_function(walkers.keypoints)
 
 
-@pytest.mark.parametrize("name", COMPETITORS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_unknown_keywords_and_wrong_options_are_refused(name, walkers):
-    kind = COMPETITORS[name]
+    kind = BASELINES[name]
     known = ", ".join(sorted(kind().get_params()))
     with pytest.raises(
         InputError,
@@ -87,10 +87,10 @@ def test_unknown_keywords_and_wrong_options_are_refused(name, walkers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", COMPETITORS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_a_failed_fit_leaves_a_baseline_as_it_was(name, classes, monkeypatch):
     """After a failed fit, it is not fitted, or has its previous scores."""
-    kind = COMPETITORS[name]
+    kind = BASELINES[name]
     baseline = kind(SMALL)
 
     def stop(*args, **kwargs):
@@ -116,10 +116,10 @@ def test_a_failed_fit_leaves_a_baseline_as_it_was(name, classes, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, kind in COMPETITORS.items() if hasattr(kind, "score_windows")]
+    "name", [name for name, kind in BASELINES.items() if hasattr(kind, "score_windows")]
 )
 def test_no_baseline_scores_windows_before_it_is_fitted(name, walkers):
-    baseline = COMPETITORS[name](SMALL)
+    baseline = BASELINES[name](SMALL)
     windows = NearestNeighbour(SMALL).fit(walkers, device="cpu").windows(walkers)
     with pytest.raises(InputError, match="must be fitted with fit\\(\\)"):
         baseline.score_windows(windows)
@@ -137,7 +137,7 @@ def test_a_fit_uses_the_present_options_of_a_detector(walkers):
 def test_a_shared_detector_or_classifier_must_be_fitted(walkers, classes):
     for kind, unfitted in (
         (ReconstructionLoss, GEPC()),
-        (SoftmaxDirichlet, COMPETITORS["softmax"]()),
+        (SoftmaxDirichlet, BASELINES["softmax"]()),
     ):
         baseline = kind(SMALL, unfitted)
         with pytest.raises(InputError, match="must be fitted with fit"):

@@ -503,7 +503,7 @@ def test_bad_input_is_one_sentence(files, classes, tmp_path):
             test,
             "--out",
             out,
-        ): "none does not exist: RUN must be the folder of a run",
+        ): "none does not exist: RUN must be the folder of a run or its model.pt",
         (
             "score",
             run_folder,
@@ -569,6 +569,15 @@ def test_bad_input_is_one_sentence(files, classes, tmp_path):
 def test_removed_flags_name_what_replaces_them(files, tmp_path):
     line = refused("train", files / "train", "--out", tmp_path / "r", "--covariance", "diag")
     assert line.endswith("--covariance must not be given: Gaussians have full covariances")
+    assert not (tmp_path / "r").exists()
+
+
+def test_removed_values_of_flags_name_what_replaces_them(files, tmp_path):
+    line = refused("train", files / "train", "--out", tmp_path / "r", "--scale", "torso")
+    message = "'--scale': must be rms or image, got 'torso': train again with scale rms"
+    assert message in line
+    line = refused("train", files / "train", "--out", tmp_path / "r", "--scale", "knee")
+    assert "'knee' is not one of 'rms', 'image'" in line
     assert not (tmp_path / "r").exists()
 
 
@@ -739,7 +748,10 @@ def test_demo_at_a_small_size(tmp_path, monkeypatch):
     assert "untrained" in text and "mixture on the input" in text
     for kind in ("running", "falling", "jumping", "cycling", "waving", "fighting", "loitering"):
         assert kind in text
-    (why,) = re.findall(r"^loitering and fighting are left out, as a window shows .*$", text, re.M)
+    why = (
+        "loitering and fighting are left out. A window shows one person for a short time, and does "
+        "not show how long somebody stays or what two people do to each other.\n"
+    )
     assert text.index("mixture on the input") < text.index(why) < text.index("by kind of anomaly")
     for name in (
         "scores.csv",
@@ -771,7 +783,7 @@ def test_the_demo_of_the_default_has_no_network(tmp_path, monkeypatch):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_interrupted_demo_says_how_to_go_on(tmp_path, monkeypatch):
+def test_an_interrupted_demo_prints_that_the_same_command_resumes(tmp_path, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from streams import small_run
 
 from gepc_geo.cli import COMMANDS, main
+from gepc_geo.cli.refusal import Command
 from gepc_geo.datasets import simulate_crowd
 
 
@@ -70,8 +73,8 @@ def test_ctrl_c_ends_with_one_line_and_leaves_nothing(command, where, files, tmp
     assert contents(tmp_path) == before and not (tmp_path / "new").exists()
 
 
-def test_ctrl_c_from_a_terminal(files, tmp_path):
-    """In a process of its own, which reads from a pipe when the signal comes."""
+def test_ctrl_c_ends_a_process_that_reads_from_a_pipe(files, tmp_path):
+    """In a process of its own."""
     os.mkfifo(tmp_path / "pipe.json")
     process = subprocess.Popen(
         [sys.executable, "-m", "gepc_geo", "info", str(tmp_path / "pipe.json")],
@@ -95,10 +98,13 @@ def test_ctrl_c_from_a_terminal(files, tmp_path):
         (["convert", "."], "Missing option '--out' (main convert --help)"),
         (["nonsense"], "No such command 'nonsense' (main --help)"),
         (["experiment", "nonsense"], "No such command 'nonsense'"),
-        (["train", ".", "--lenghts", "1s"], "No such option '--lenghts': did you mean "),
-        (["--quack"], "No such option '--quack'"),
+        (
+            ["train", ".", "--lenghts", "1s"],
+            "Error: No such option '--lenghts': did you mean --lengths?",
+        ),
+        (["--quack"], "Error: No such option '--quack'"),
         (["bench", "--suite", "all", "more"], "unexpected extra argument"),
-        (["train", ".", "--out", "r", "--hidden", "x"], "'x' is not a valid integer"),
+        (["train", ".", "--out", "r", "--hidden", "x  y"], "'x  y' is not a valid integer"),
         (["train", ".", "--out", "r", "--mode", "x"], "'x' is not one of 'combined', 'nearest'"),
         (["train", ".", "--out", "r", "--branches"], "Option '--branches' requires an argument"),
     ],
@@ -111,7 +117,21 @@ def test_wrong_flags_are_refused_in_one_line(words, line):
     assert ". " not in result.output
 
 
-def test_help_is_as_ever():
+@pytest.mark.parametrize("wording", [None, "no such option: --modes"])
+def test_the_line_does_not_depend_on_the_wording_of_click(wording):
+    @click.command(cls=Command)
+    @click.option("--mode", type=click.Choice(["nearest", "altered"]), required=True)
+    def command(mode: str) -> None:
+        raise click.NoSuchOption("--modes", wording, ["--mode"])
+
+    line = CliRunner().invoke(command, ["--mode", "nearest"]).output
+    assert line.startswith("Error: No such option '--modes': did you mean --mode?")
+    missing = CliRunner().invoke(command).output
+    assert re.match(r"Error: Missing option '--mode'\. Choose from: ?nearest, altered", missing)
+    assert line.count("\n") == missing.count("\n") == 1
+
+
+def test_help_begins_with_the_usage_and_lists_the_commands():
     for words in ([], ["experiment"], ["--help"], ["score", "--help"]):
         assert run(*words).output.startswith("Usage: main")
     assert all(name in run().output for name in COMMANDS)

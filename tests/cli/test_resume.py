@@ -58,7 +58,7 @@ def test_a_finished_run_stays_as_it_is(finished):
     assert GEPC.load(folder / "run").alarm_["threshold"] == 3.5
 
 
-def test_other_options_and_other_poses_are_refused_as_before(finished):
+def test_other_options_and_other_poses_are_refused_for_a_finished_run(finished):
     folder, flags, _ = finished
     before = {path: path.read_bytes() for path in (folder / "run").iterdir()}
     for data, more, message in (

@@ -391,6 +391,10 @@ def test_other_files_and_versions_are_refused(detector, tmp_path):
         InputError, match=rf"version {VERSION}, got {VERSION - 1}: train again with"
     ):
         GEPC.load(path)
+    state_file.save({"options": {"scale": "torso"}}, path, kind=KIND, version=VERSION)
+    message = "got 'torso': train again with scale rms"
+    with pytest.raises(InputError, match=f"^{path}: scale must be rms or image, {message}$"):
+        GEPC.load(path)
     state_file.save({"options": {}}, path, kind=KIND, version=VERSION)
     with pytest.raises(InputError, match=r"must be a complete gepc_geo model, got an error"):
         GEPC.load(path)

@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold, cross_val_score
 
 from gepc_geo import GEPC, InputError
-from gepc_geo.baselines import COMPETITORS
+from gepc_geo.baselines import BASELINES
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.detector.estimator import NotFittedError
 from gepc_geo.evaluation.evaluator import evaluate
@@ -80,7 +80,7 @@ def test_copies_of_a_fitted_detector_are_independent_and_score_the_same(copied, 
 
 
 def test_unfitted_estimators_raise_the_exception_of_scikit_learn(crowd):
-    for estimator in (GEPC(), COMPETITORS["nearest_neighbour"]()):
+    for estimator in (GEPC(), BASELINES["nearest_neighbour"]()):
         for kind in (NotFittedError, InputError, sklearn.exceptions.NotFittedError):
             with pytest.raises(kind, match="must be fitted with fit"):
                 estimator.decision_function(crowd)

@@ -10,7 +10,7 @@ import torch
 from helpers import NETWORK
 
 from gepc_geo import GEPC, InputError, OnlineScorer
-from gepc_geo.baselines import COMPETITORS, MotionMixture, NearestNeighbour
+from gepc_geo.baselines import BASELINES, MotionMixture, NearestNeighbour
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.evaluation.evaluator import clip_labels, evaluate
@@ -275,15 +275,15 @@ def test_a_baseline_is_evaluated_as_in_experiments(walkers, crowd):
     assert clips.metrics["n_clips"] == 9
 
 
-@pytest.mark.parametrize("name", COMPETITORS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_every_baseline_is_evaluated(name, walkers, crowd):
     classes = walkers.with_(clip_label=["a", "b"] * (walkers.num_clips // 2))
     options = Options(
         **NETWORK | {"lengths": ["12"], "budget": 64, "batch_size": 32, "score_stride": 6}
     )
     with pytest.raises(InputError, match="must be fitted with fit"):
-        evaluate(COMPETITORS[name](options), crowd)
-    baseline = COMPETITORS[name](options).fit(classes, device="cpu")
+        evaluate(BASELINES[name](options), crowd)
+    baseline = BASELINES[name](options).fit(classes, device="cpu")
     assert 0 <= evaluate(baseline, crowd).metrics["auc"] <= 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from helpers import NETWORK
 
 from gepc_geo import GEPC
-from gepc_geo.baselines import COMPETITORS, ActionClassifier, LatentSVM, NearestNeighbour
+from gepc_geo.baselines import BASELINES, ActionClassifier, LatentSVM, NearestNeighbour
 from gepc_geo.errors import InputError, InputWarning
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.tables import clip_level as clips_of_detector
@@ -29,7 +29,7 @@ CLIPS = Options(**NETWORK, frames=12, batch_size=8, budget=64)
 
 
 def test_methods_are_chosen_by_name_level_and_classes():
-    assert list(METHODS)[:3] == ["combined", "gepc", "paper"] and set(COMPETITORS) < set(METHODS)
+    assert list(METHODS)[:3] == ["combined", "gepc", "paper"] and set(BASELINES) < set(METHODS)
     chosen = choose_methods("default", "clip", 2)
     assert {"combined", "nearest_neighbour"} < set(chosen)
     assert not {"gepc", "paper", "reconstruction"} & set(chosen)
@@ -159,5 +159,5 @@ def test_the_published_method_is_trained_with_its_own_options(actions, monkeypat
 
 
 def test_every_name_of_a_shared_training_is_a_baseline():
-    assert set(methods.SHARING) <= set(COMPETITORS)
+    assert set(methods.SHARING) <= set(BASELINES)
     assert {METHODS[name].unit for name in METHODS} <= set(METHODS)

@@ -260,8 +260,9 @@ def test_drawn_splits_are_within_bounds_and_all_different(data):
     # Sizes take turns: the first that is short ends the drawing.
     most = min((free[n] * len(sizes) + turn for turn, n in enumerate(sizes)), default=0)
     if count > most:
-        message = f"^--random must be at most {most} for data with {len(classes)} classes, "
-        with pytest.raises(InputError, match=f"{message}got {count}$"):
+        data = "data with 1 class" if len(classes) == 1 else f"data with {len(classes)} classes"
+        limit = f"at most {most} for {data}" if most else f"0 for {data}, as no split can be drawn"
+        with pytest.raises(InputError, match=f"^--random must be {limit}, got {count}$"):
             random_splits(classes, count, seed, packaged)
         return
     drawn = random_splits(classes, count, seed, packaged)
@@ -283,6 +284,7 @@ def test_more_drawn_splits_than_exist_are_refused():
     ):
         random_splits(["a", "b", "c"], 4, 0)
     with pytest.raises(
-        InputError, match="--random must be at most 0 for data with 2 classes, got 1"
+        InputError,
+        match="^--random must be 0 for data with 2 classes, as no split can be drawn, got 1$",
     ):
         random_splits(["a", "b"], 1, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -147,13 +149,33 @@ def test_other_settings_are_refused(actions, tmp_path, calls):
     with pytest.raises(
         InputError,
         match="config.yaml must be a study's configuration with options "
-        "and splits by name, got options",
+        "and splits by name, got no splits by name$",
     ):
         begun(tmp_path / "s", coarse(actions))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(InputError, match="mine must be a new folder or a study's, got other files"):
         begun(tmp_path / "mine", coarse(actions))
+
+
+def test_former_options_of_a_study(actions, tmp_path, calls):
+    """The value in effect passes, another one is refused with what replaces it."""
+    one = begun(tmp_path / "s", coarse(actions))
+    one.run("cpu", quiet=True)
+
+    def resume(**former: object) -> None:
+        content = yaml.safe_load(one.config.read_text())
+        content["options"] |= former
+        one.config.write_text(yaml.safe_dump(content))
+        begun(tmp_path / "s", coarse(actions))
+
+    resume(clip_norm=1.0, covariance="full", whitened_dims=64, label_tolerance=0.001)
+    message = (
+        f"{one.config} must not have option clip_norm: the gradient of each loss has a norm of at "
+        "most 1, got 9; train again without it"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        resume(clip_norm=9)
 
 
 def test_a_study_keeps_the_precision_that_auto_chose(actions, tmp_path, calls, monkeypatch):

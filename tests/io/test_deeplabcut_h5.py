@@ -112,7 +112,8 @@ def test_pickles_in_attributes_are_not_run(tmp_path):
     ran = tmp_path / "ran"
     kind = pickle.dumps([Evil(ran)], protocol=0)
     with pytest.raises(
-        InputError, match=r"a.h5 holds the name '__builtin__\.getattr', expected a DeepLabCut table"
+        InputError,
+        match=r"a\.h5 must be a DeepLabCut table .*, got the name '__builtin__\.getattr'$",
     ):
         read(table(tmp_path / "a.h5", kind=kind))
     assert not ran.exists()
@@ -167,7 +168,7 @@ def test_claimed_sizes_beyond_a_limit_are_refused(tmp_path):
             {"index": np.array([b"img1", b"img2", b"img3"])},
             "frame in row 1 must be a whole number, got 'img1'",
         ),
-        ({"index": [-1, 0, 1]}, "frame number of clip 'a' must be from 0 to 1, got -1"),
+        ({"index": [-1, 0, 1]}, "frame number of clip 'a' must be 0 or more, got -1"),
         ({"index": [0, 1, 10**9]}, "frame number must be less than 100000000, got 1000000000"),
         ({"names": NAMES[:-1]}, "12 columns for 11 names"),
         ({"names": "x"}, "columns of unknown names"),

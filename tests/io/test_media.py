@@ -75,7 +75,7 @@ def test_poses_and_missing_files_are_no_media(tmp_path):
         ("a.json", b'{"a": 1}', "no known format "),
     ],
 )
-def test_what_is_there_in_place_of_poses_is_said_shortly(name, content, found, tmp_path):
+def test_a_refusal_says_what_was_found_in_place_of_poses(name, content, found, tmp_path):
     path = tmp_path / name
     path.write_bytes(content)
     for given in (path, tmp_path):

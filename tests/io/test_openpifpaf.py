@@ -105,7 +105,7 @@ def test_coco_results_are_another_format(tmp_path):
             [person(1) | {"keypoints": [1.0] * 48}],
             "must have poses of 17 joints as in the poses before, got 16",
         ),
-        ([person(1) | {"keypoints": [None] * 51}], "must be lists of numbers, got"),
+        ([person(1) | {"keypoints": [None] * 51}], "must be lists of numbers, got null$"),
         ([person(1) | {"score": "high"}], 'score must be a number, got "high"'),
         ([person(1, id_=0.5)], "id_ must be a whole number, got 0.5"),
     ],
@@ -123,7 +123,7 @@ def test_broken_pictures_are_named(people, message, tmp_path):
         ("[]", "with a list of predictions in line 2, got none"),
         ('{"frame":2}', "with a list of predictions in line 2, got none"),
         (line("two"), "frame in line 2 must be a whole number, got 'two'"),
-        (line(-1, person(1)), "frame number of clip 'gate' must be from 0 to 1, got -1"),
+        (line(-1, person(1)), "frame number of clip 'gate' must be 0 or more, got -1"),
     ],
 )
 def test_broken_videos_are_named(second, message, tmp_path):

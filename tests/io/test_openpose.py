@@ -171,7 +171,7 @@ GOOD = json.dumps({"version": 1.3, "people": [person()]})
             "numbered after them, got 9223372036854775807",
         ),
         (GOOD.replace("100.0", "NaN", 1), r"must be from -1e\+09 to 1e\+09, got nan"),
-        (GOOD.replace("100.0", '"x"', 1), "must be lists of numbers, got"),
+        (GOOD.replace("100.0", '"x"', 1), "must be lists of numbers, got 'x'$"),
         (GOOD.replace("[-1]", '"x"', 1), "person_id must be a whole number, got 'x'"),
         (
             json.dumps({"people": [person(24)]}),

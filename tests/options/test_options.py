@@ -107,13 +107,8 @@ def test_every_option_has_help():
         ({"budget": True}, "budget must be a whole number, got True"),
         ({"dropout": 1}, "dropout must be at most 0.95, got 1"),
         ({"dropout": "0.3"}, "dropout must be a number, got '0.3'"),
-        ({"clip_norm": 0}, "clip_norm must be at least 1e-06, got 0"),
-        ({"clip_norm": -1.0}, "clip_norm must be at least 1e-06, got -1.0"),
-        (
-            {"stride": np.float64(12)},
-            r"stride must be a whole number, got (np\.float64\()?12\.0\)?$",
-        ),
-        ({"budget": np.bool_(True)}, r"budget must be a whole number, got (np\.)?True_?$"),
+        ({"stride": np.float64(12)}, r"stride must be a whole number, got 12\.0$"),
+        ({"budget": np.bool_(True)}, "budget must be a whole number, got True$"),
         ({"lr": True}, "lr must be a number, got True"),
         ({"align": 1}, "align must be true or false, got 1"),
         ({"branches": []}, "branches must be some of static, global, inferred, got none"),
@@ -242,3 +237,13 @@ def test_removed_options_name_what_replaces_them(name, in_effect, other, instead
         message = f"{kind.__name__} has no parameter {name}: {instead}"
         with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
             kind(**{name: other})
+
+
+@pytest.mark.parametrize("value", ["torso", "height"])
+def test_removed_values_name_what_replaces_them(value):
+    message = f"scale must be rms or image, got '{value}': train again with scale rms"
+    with pytest.raises(InputError, match=f"^x.yaml: {message}$"):
+        read_options({"scale": value}, "x.yaml")
+    for kind in (Options, GEPC):
+        with pytest.raises(InputError, match=f"^{message}$"):
+            kind(scale=value).check()

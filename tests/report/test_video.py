@@ -185,14 +185,12 @@ def test_a_broken_picture_leaves_no_video(pair, tmp_path):
     [
         ("clip,person\na,1\n", "must have column 'score' .a table of scores"),
         (
-            "clip,person,score\na,1,x\n",
-            r"^column 'score' of .*scores\.csv must have a value in each row: could not convert "
-            "string to float: 'x'$",
+            "clip,person,score\na,1,1\na,2,x\n",
+            r"^'score' in row 3 of .*scores\.csv must be a number, got 'x'$",
         ),
         (
             "clip,person,score\na,1\n",
-            r"^column 'score' of .*scores\.csv must have a value in each row: "
-            "list index out of range$",
+            r"^row 2 of .*scores\.csv must have 3 values, got 2$",
         ),
         (
             "clip,person,score\na,nan,1\n",

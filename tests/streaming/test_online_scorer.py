@@ -422,7 +422,7 @@ def test_cameras_do_not_mix(detector, crowd):
         ({"ids": [1.5, 2.0]}, r"person id must be a whole number, got 1\.5"),
         (
             {"ids": [1]},
-            r"shape \[1, 17, 2\], 1 people with the 17 joints of coco17 and 2 coordinates each, "
+            r"shape \[1, 17, 2\], 1 person with the 17 joints of coco17 and 2 coordinates each, "
             r"got \[2, 17, 2\]",
         ),
         ({"keypoints": np.full((2, 17, 2), np.nan)}, "must be finite and at most"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from helpers import NETWORK
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.errors import InputWarning
 from gepc_geo.scoring.scorer import scoring_loader
+from gepc_geo.training import trainer
 from gepc_geo.training.holdout import hold_out
 from gepc_geo.training.trainer import Trainer
 from gepc_geo.training.training_checkpoint import KIND, VERSION
@@ -49,6 +51,14 @@ def weights(detector: GEPC) -> dict[str, torch.Tensor]:
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "losses.csv").open(newline="") as stream:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_steps_of_clustering() -> Iterator[None]:
+    """Clustering takes all its steps, even if no label changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "LABEL_TOLERANCE", 0)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -195,6 +196,27 @@ def test_checkpoint_of_other_data_or_options_is_refused(whole, walkers):
         GEPC(**SMALL).fit(moved, run=folder, resume=True, device="cpu")
     with pytest.raises(InputError, match=r"must have lr 0.1, got 0.001"):
         GEPC(**{**SMALL, "lr": 0.1}).fit(walkers, run=folder, resume=True, device="cpu")
+
+
+def test_former_options_of_a_checkpoint(whole, walkers, tmp_path):
+    """The value in effect passes, another one is refused with what replaces it."""
+    state = state_file.load(whole[1] / "checkpoint.pt", kind=KIND, version=VERSION)
+    path = tmp_path / "checkpoint.pt"
+
+    def resume(**former: object) -> None:
+        content = {**state, "options": {**state["options"], **former}}
+        state_file.save(content, path, kind=KIND, version=VERSION)
+        GEPC(**SMALL).fit(walkers, run=tmp_path, resume=True, device="cpu")
+
+    resume(clip_norm=1.0, covariance="full", whitened_dims=64, label_tolerance=0.001)
+    message = (
+        f"{path} must not have option clip_norm: the gradient of each loss has a norm of at most "
+        "1, got 9; train again without it"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        resume(clip_norm=9)
+    with pytest.raises(InputError, match="got 'torso': train again with scale rms$"):
+        resume(scale="torso")
 
 
 def test_checkpoint_of_another_model_is_refused(whole, walkers, tmp_path):

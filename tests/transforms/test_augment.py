@@ -13,6 +13,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
 from gepc_geo.errors import InputError
+from gepc_geo.options import Options
 from gepc_geo.poses.skeleton import SKELETONS, Skeleton
 from gepc_geo.transforms.augment import Augment
 from gepc_geo.transforms.motion import AddMotion
@@ -427,11 +428,17 @@ def test_reference_protocol_is_image_then_window_mean():
     assert torch.equal(x[..., 2:], data.x[..., 2:])
 
 
+def test_the_default_size_is_the_one_of_a_detector():
+    """It needs no shoulders and hips."""
+    assert ScaleByBody(POINT, 2).by == AddMotion(POINT, 2).by == Options().scale == "rms"
+    assert repr(normalize(POINT, 2)) == repr(normalize(POINT, 2, scale="rms"))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: ScaleByBody(POINT, 2, by="torso"), "'pair2' must have shoulders and hips"),
-        (lambda: normalize(POINT, 2), "'pair2' must have shoulders and hips"),
+        (lambda: normalize(POINT, 2, scale="torso"), "'pair2' must have shoulders and hips"),
         (
             lambda: ScaleByBody(PENN, 2, by="width"),
             "body size must be one of torso, height, rms, got 'width'",
@@ -444,8 +451,7 @@ def test_reference_protocol_is_image_then_window_mean():
         (lambda: AlignRoot(POINT, 3), "'pair2' must have shoulders"),
         (
             lambda: ScaleByImage(KINECT, 3),
-            "scale must be one of torso, height, rms for 3D poses, which have no image size, "
-            "got 'image'",
+            "^scale must be rms for 3D poses, which have no image size, got 'image'$",
         ),
         (
             lambda: Augment(PENN, 2, "rotate"),

@@ -30,6 +30,7 @@ from gepc_geo.density import alterations
 from gepc_geo.nn import reduce
 from gepc_geo.nn.norm import ChannelNorm, RowNorm
 from gepc_geo.options import Options
+from gepc_geo.training import trainer
 from gepc_geo.training.network import Network
 from gepc_geo.utils import distributed
 
@@ -48,7 +49,7 @@ SMALL = {
     "holdout": 0.2,
     "checkpoint_seconds": 0.0,
 }
-# To convergence, until labels stop changing: how long that takes all ranks have to agree on.
+# To convergence: how long that takes all ranks have to agree on.
 CONVERGED = SMALL | {"budget": None, "patience": 4, "lr": 0.02}
 FLAGS = [
     f"--{name.replace('_', '-')}={','.join(map(str, value)) if isinstance(value, list) else value}"
@@ -66,6 +67,7 @@ class Stopped(Exception):
 
 
 def in_double(patch: pytest.MonkeyPatch) -> None:
+    """Networks in float64; clustering takes all its steps, even if no label changes."""
     build = Network.of
 
     def build_double(*arguments: Any) -> Network:
@@ -76,6 +78,7 @@ def in_double(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(Network, "of", build_double)
     patch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    patch.setattr(trainer, "LABEL_TOLERANCE", 0)
     # Other processes know nothing of the tests' own setting.
     patch.setattr(alterations, "STEPS", 100)
 

@@ -54,13 +54,13 @@ def test_arrays_come_back_and_objects_do_not(tmp_path):
     np.savez(tmp_path / "b.npz", x=np.arange(3), names=np.array(["a", "ö"]))
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
     assert read_npy(tmp_path / "a.npy", "mask").tolist() == [0, 1, 2]
-    assert read_npz(tmp_path / "b.npz", "archive")["names"].tolist() == ["a", "ö"]
+    assert read_npz(tmp_path / "b.npz", "pose file")["names"].tolist() == ["a", "ö"]
     with pytest.raises(InputError, match="Python objects, which are never loaded"):
         read_npy(tmp_path / "objects.npy", "mask")
     with pytest.raises(InputError, match="must be a mask with one array, got an archive of arrays"):
         read_npy(tmp_path / "b.npz", "mask")
-    with pytest.raises(InputError, match="must be a archive with named arrays, got one without"):
-        read_npz(tmp_path / "a.npy", "archive")
+    with pytest.raises(InputError, match="must be a pose file with named arrays, got one without"):
+        read_npz(tmp_path / "a.npy", "pose file")
     with pytest.raises(InputError, match="none.npy does not exist$"):
         read_npy(tmp_path / "none.npy", "mask")
 

@@ -44,8 +44,8 @@ def demo(out: Path, device: str, **flags: Any) -> None:
         text = "  ".join(f"{mode} {value:.3f}" for mode, value in row.items())
         click.echo(f"  {name:22s}{text}")
     click.echo(
-        f"{excluded} are left out, as a window shows one person for a short time: not how long "
-        "somebody stays, nor what two people do to each other"
+        f"{excluded} are left out. A window shows one person for a short time, and does not show "
+        "how long somebody stays or what two people do to each other."
     )
     click.echo("frame AUC by kind of anomaly (clips of the kind and normal clips)")
     for kind, value in result.by_kind.items():

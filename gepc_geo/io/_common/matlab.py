@@ -51,6 +51,9 @@ def read_matlab(path: Path, names: Collection[str], kind: str) -> dict[str, np.n
     """
     try:
         content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"could not read {path} as {kind}: {error}") from None
+    try:
         order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
         if order is None:
             raise ValueError("no MATLAB 5 header")
@@ -64,9 +67,9 @@ def read_matlab(path: Path, names: Collection[str], kind: str) -> dict[str, np.n
             name, value = _variable(data, order, names)
             if value is not None:
                 found[name] = value
-    except (OSError, ValueError, struct.error, zlib.error) as error:
+    except (ValueError, struct.error, zlib.error) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} cannot be read, expected {kind}: {reason}") from None
+        raise InputError(f"{path} must be {kind}, got an error: {reason}") from None
     return found
 
 

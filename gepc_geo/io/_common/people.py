@@ -24,6 +24,21 @@ def kind_of(value: Any) -> str:
     return "null" if value is None else names.get(type(value), "a number")
 
 
+def no_number(values: Any) -> str:
+    """The first value in nested lists that is no number, for errors."""
+    # Not recursive, as lists may be nested deeply.
+    rest = [values]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, (list, tuple)):
+            rest += reversed(value)
+        elif isinstance(value, str):
+            return f"{value!r:.40}"
+        elif type(value) not in (int, float):
+            return kind_of(value)
+    return "lists of unequal lengths, or numbers that are too large"
+
+
 def lists_of(files: FrameFiles, kind: str) -> list[tuple[int, list[Any], Path]]:
     """Frame numbers, people and files of a clip with a JSON list in a file for each frame.
 
@@ -125,7 +140,7 @@ def finite_array(values: Any, path: Path) -> np.ndarray:
     except (TypeError, ValueError, OverflowError):
         array = np.array(None)
     if array.dtype.kind not in "iuf" and array.size:
-        raise InputError(f"{path}: key points must be lists of numbers, got other values")
+        raise InputError(f"{path}: key points must be lists of numbers, got {no_number(values)}")
     array = array.astype(np.float64)
     # The tracker runs before PoseTracks checks the range, and larger values would overflow there.
     outside = array[~(np.abs(array) <= MAX_VALUE)]

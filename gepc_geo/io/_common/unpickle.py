@@ -25,18 +25,22 @@ from gepc_geo.errors import InputError
 _TYPES = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[SU]\d{1,4})")
 
 
+class _Refused(Exception):
+    """What a pickle has in place of arrays and plain containers."""
+
+
 class _Type:
     """Stands for ``numpy.dtype``, with types of numbers, truth values and text, not of objects."""
 
     def __init__(self, name: Any, *rest: Any) -> None:
         if not isinstance(name, str) or not _TYPES.fullmatch(name):
-            raise pickle.UnpicklingError("an array of something other than numbers and text")
+            raise _Refused("an array of something other than numbers and text")
         self.dtype = np.dtype(name)
 
     def restore(self, state: Any) -> None:
         # NumPy's state: version, byte order, and fields that these types do not use.
         if not (isinstance(state, tuple) and len(state) > 2 and state[1] in ("<", ">", "|", "=")):
-            raise pickle.UnpicklingError("an array of an unknown type")
+            raise _Refused("an array of an unknown type")
         self.dtype = self.dtype.newbyteorder(state[1])
 
 
@@ -49,7 +53,7 @@ class Array:
     def restore(self, state: Any) -> None:
         """Sets ``value`` from NumPy's state: version, shape, type, column order, bytes."""
         if not isinstance(state, tuple) or len(state) != 5:
-            raise pickle.UnpicklingError("an array of an unknown form")
+            raise _Refused("an array of an unknown form")
         _, shape, dtype, by_columns, content = state
         self.value = _array(content, dtype, shape, "F" if by_columns else "C")
 
@@ -60,13 +64,13 @@ class _Class:
 
 def _array(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
     if not isinstance(content, (bytes, bytearray)) or not isinstance(dtype, _Type):
-        raise pickle.UnpicklingError("an array of an unknown form")
+        raise _Refused("an array of an unknown form")
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise pickle.UnpicklingError("an array whose shape is not a tuple of sizes")
+        raise _Refused("an array whose shape is not a tuple of sizes")
     if order not in ("C", "F") or len(shape) > 32:
-        raise pickle.UnpicklingError("an array of an unknown form")
+        raise _Refused("an array of an unknown form")
     if math.prod(shape) * dtype.dtype.itemsize != len(content):
-        raise pickle.UnpicklingError(f"an array of shape {shape!r:.40} in {len(content)} bytes")
+        raise _Refused(f"an array of shape {shape!r:.40} in {len(content)} bytes")
     return np.frombuffer(bytes(content), dtype.dtype).reshape(shape, order=order)
 
 
@@ -85,7 +89,7 @@ def _scalar(dtype: Any, content: Any) -> Any:
 def _encode(text: Any, encoding: Any) -> bytes:
     # Bytes, in pickles of protocols before 3.
     if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError("bytes of an unknown form")
+        raise _Refused("bytes of an unknown form")
     return text.encode("latin1")
 
 
@@ -97,7 +101,7 @@ def _no_bytes() -> bytes:
 def _set(items: Any) -> set[Any]:
     # Sets, in pickles of protocols before 4.
     if not isinstance(items, list):
-        raise pickle.UnpicklingError("a set of an unknown form")
+        raise _Refused("a set of an unknown form")
     _check_keys(items)
     return set(items)
 
@@ -107,7 +111,7 @@ def _check_keys(keys: list[Any]) -> None:
     # so deep that the stack overflows.
     for key in keys:
         if isinstance(key, tuple) and any(isinstance(part, tuple) for part in key):
-            raise pickle.UnpicklingError("a key of nested tuples")
+            raise _Refused("a key of nested tuples")
 
 
 _NAMES: dict[str, Any] = {"numpy.ndarray": _Class, "numpy.dtype": _Type, "_codecs.encode": _encode}
@@ -126,7 +130,7 @@ _CALLED = (_Type, _reconstruct, _scalar, _from_buffer, _encode, _no_bytes, _set)
 
 
 class _Unpickler(pickle._Unpickler):
-    """Python's unpickler, in the version in Python; it calls no function but ``_CALLED``."""
+    """The pure-Python unpickler of the standard library; it calls only functions in ``_CALLED``."""
 
     # The method of each operation, by the code of the operation.
     dispatch: ClassVar[dict[int, Callable[[Any], None]]]
@@ -136,20 +140,20 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
         if full not in _NAMES:
-            raise pickle.UnpicklingError(f"the name {full!r:.60}")
+            raise _Refused(f"the name {full!r:.60}")
         return _NAMES[full]
 
     def load_reduce(self) -> None:
         arguments = self.stack.pop()
         function = self.stack[-1]
         if not any(function is one for one in _CALLED) or not isinstance(arguments, tuple):
-            raise pickle.UnpicklingError("a call")
+            raise _Refused("a call")
         self.stack[-1] = function(*arguments)
 
     def load_build(self) -> None:
         state = self.stack.pop()
         if not isinstance(self.stack[-1], (_Type, Array)):
-            raise pickle.UnpicklingError("an object")
+            raise _Refused("an object")
         self.stack[-1].restore(state)
 
     def load_bytearray8(self) -> None:
@@ -157,7 +161,7 @@ class _Unpickler(pickle._Unpickler):
         self.stack.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
     def refuse(self) -> None:
-        raise pickle.UnpicklingError("an object")
+        raise _Refused("an object")
 
 
 # The places on the stack of the keys that an operation hashes.
@@ -213,7 +217,7 @@ def read_pickle(path: Path, kind: str) -> Any:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path} cannot be read, expected {kind}: {error}") from None
+        raise InputError(f"could not read {path} as {kind}: {error}") from None
     return parse_pickle(content, path, kind)
 
 
@@ -221,13 +225,13 @@ def parse_pickle(content: bytes, path: Path, kind: str) -> Any:
     """Reads a pickle in bytes of the file ``path``; otherwise as :func:`read_pickle`."""
     try:
         return _Unpickler(io.BytesIO(content)).load()
-    except pickle.UnpicklingError as error:
+    except _Refused as error:
         raise InputError(
-            f"{path} holds {str(error) or 'no pickle'}, expected {kind} of nothing but arrays and "
-            "plain containers"
+            f"{path} must be {kind} of nothing but arrays and plain containers, got {error}"
         ) from None
     except Exception as error:
-        # A damaged pickle can raise any error in the unpickler.
+        # A damaged pickle can raise any error in the unpickler; few have a message about it.
+        reason = str(error) if isinstance(error, pickle.UnpicklingError) else ""
         raise InputError(
-            f"{path} is no readable pickle, expected {kind}: {type(error).__name__}"
+            f"{path} must be {kind}, got a damaged pickle: {reason or type(error).__name__}"
         ) from None

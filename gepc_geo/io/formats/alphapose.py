@@ -24,7 +24,7 @@ from gepc_geo.io._common.bulk import Pose, decode, decode_poses
 from gepc_geo.io._common.clip import Clips, build_clip
 from gepc_geo.io._common.file_names import file_names
 from gepc_geo.io._common.image_lists import clips_of_images, image_name
-from gepc_geo.io._common.people import COCO, kind_of, skeleton_of
+from gepc_geo.io._common.people import COCO, kind_of, no_number, skeleton_of
 from gepc_geo.io._common.text import head, parse_json, read_text, whole_number
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.poses.tracks import PoseTracks
@@ -277,7 +277,7 @@ def numbers_of(points: list[list[Any]], path: Path) -> np.ndarray:
     try:
         values = np.array(points, dtype=np.float64).reshape(len(points), *(lengths or {0}))
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{path}: key points must be numbers, got other values") from None
+        raise InputError(f"{path}: key points must be numbers, got {no_number(points)}") from None
     with np.errstate(over="ignore"):
         return values.astype(np.float32)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from gepc_geo.errors import InputError
 from gepc_geo.io._common.clip import Clips
+from gepc_geo.io._common.people import no_number
 from gepc_geo.io._common.text import head, read_json
 from gepc_geo.poses.tracks import PoseTracks
 
@@ -44,9 +45,8 @@ def read_nw_ucla(path: Path) -> Clips:
     try:
         keypoints = np.array(content["skeletons"], dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(
-            f"{path}: skeletons must be an array of numbers, got other values"
-        ) from None
+        found = no_number(content["skeletons"])
+        raise InputError(f"{path}: skeletons must be an array of numbers, got {found}") from None
     if keypoints.ndim != 3 or keypoints.shape[1:] != (20, 3):
         raise InputError(
             f"{path}: skeletons must be frames by 20 joints by 3 coordinates, "

@@ -77,4 +77,4 @@ def _numbers(value: Any, path: Path, name: str) -> np.ndarray:
     try:
         return np.asarray(value).astype(np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{path}: {name} must be an array of numbers, got other values") from None
+        raise InputError(f"{path}: {name} must be an array of numbers, got {value!r:.40}") from None

@@ -271,9 +271,10 @@ def _points(one: Any, path: Path, frame: int) -> list[tuple[float, float, float]
         seen = [1.0] * len(x)
     lists = [x, y, seen]
     if not all(isinstance(values, list) and len(values) == len(x) for values in lists):
+        found = [f"{len(one)} values" if isinstance(one, list) else kind_of(one) for one in lists]
         raise InputError(
             f"{path}: keypoints in frame {frame} must have x, y and visible of one length, got "
-            "other values"
+            f"{', '.join(found)}"
         )
     finite_array(list(chain.from_iterable(lists)), path)
     return list(zip(*lists, strict=True))
