@@ -150,10 +150,10 @@
   }
 
   // A person in the middle of an area; marks on the ground move instead.
-  function portrait(context, area, sequence, who, frame, look) {
+  function portrait(context, area, sequence, who, frame, look, size = extent(sequence, who)) {
     const about = box(sequence, who, frame);
     if (!about) return;
-    const size = extent(sequence, who), step = Math.max(size.width, size.height) / 2;
+    const step = Math.max(size.width, size.height) / 2;
     const scale = Math.min((area.width - 16) / size.width, (area.height - 28) / size.height);
     const at = { x: area.x + area.width / 2 - scale * about.x, y: area.y + area.height / 2 - 4 - scale * about.y, scale };
     context.fillStyle = "#b9c3cc";
@@ -725,17 +725,18 @@
 
   const charts = () => document.querySelectorAll(".js-plotly-plot");
   window.addEventListener("beforeprint", () => {
-    for (const one of charts()) Plotly.relayout(one, { width: one === chart ? 700 : 340, autosize: false });
+    for (const one of charts()) Plotly.relayout(one, { width: one === chart ? 660 : 320, height: one.clientHeight, autosize: false });
     for (const button of document.querySelectorAll(".moments button")) {
-      const peak = data.scenes[button.dataset.scene], still = button.querySelector("canvas"), context = still.getContext("2d");
+      const peak = data.scenes[button.dataset.scene], shown = poses(peak.poses), at = peak.frame - peak.start;
+      const still = button.querySelector("canvas"), context = still.getContext("2d");
       context.clearRect(0, 0, still.width, still.height);
-      portrait(context, { x: 0, y: 0, width: still.width, height: still.height }, poses(peak.poses), 0, Math.max(peak.frame - peak.start, 0),
-        { alpha: 1, shares: peak.people[0].shares, line: 8, dot: 5 });
+      portrait(context, { x: 0, y: 0, width: still.width, height: still.height }, shown, 0, at,
+        { alpha: 1, shares: peak.people[0].shares, line: 8, dot: 5 }, box(shown, 0, at) || undefined);
     }
-    draw();
+    for (const one of walkers.values()) one.draw();
   });
   window.addEventListener("afterprint", () => {
-    for (const one of charts()) Plotly.relayout(one, { width: null, autosize: true });
+    for (const one of charts()) Plotly.relayout(one, { width: null, height: null, autosize: true });
   });
   let waiting = null;
   window.addEventListener("resize", () => {
