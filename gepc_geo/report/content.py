@@ -156,7 +156,7 @@ def gather(
                 "smooth": options.smooth,
                 "people_correction": options.people_correction,
                 "padded": options.padded,
-                "faults": options.faults,
+                "judge_faults": options.faults,
             },
             "detector": {**detector.options_.written(), "mode": detector.mode},
         },

@@ -354,11 +354,11 @@
     });
     const score = Array.from(line.y, (y) => Number.isFinite(y) ? y : null), when = Array.from(line.x, (f) => moment(clip, f));
     // A judged frame between gaps is a point.
-    const alone = score.map((y, i) => y !== null && (score[i - 1] ?? null) === null && (score[i + 1] ?? null) === null);
+    const alone = [...score.keys()].filter((i) => score[i] !== null && (score[i - 1] ?? null) === null && (score[i + 1] ?? null) === null);
     Plotly.react(chart, [
       ...bands,
-      { x: Array.from(line.x), y: score, customdata: when, mode: "lines+markers", line: { color: "#1f5f99", width: 1.8 },
-        marker: { color: "#1f5f99", size: alone.map((one) => one ? 4 : 0) }, hovertemplate: "score %{y:.2f}<br>%{customdata}<extra></extra>" },
+      { x: Array.from(line.x), y: score, customdata: when, mode: "lines", line: { color: "#1f5f99", width: 1.8 }, hovertemplate: "score %{y:.2f}<br>%{customdata}<extra></extra>" },
+      { x: alone.map((i) => line.x[i]), y: alone.map((i) => score[i]), customdata: alone.map((i) => when[i]), mode: "markers", marker: { color: "#1f5f99", size: 4 }, hovertemplate: "score %{y:.2f}<br>%{customdata}<extra></extra>" },
       { x: marked.map((one) => one.frame), y: marked.map((one) => one.value), customdata: marked.map((one) => `${moment(clip, one.frame)} · person ${one.people[0].id}`), mode: "markers", cliponaxis: false,
         marker: { opacity: 1, size: marked.map((_, i) => i === current ? 17 : 12), color: marked.map((one) => data.threshold !== null && one.value >= data.threshold ? "#c92a3c" : "#e08a00"), line: { color: marked.map((_, i) => i === current ? "#1c2733" : "#fff"), width: 2 } },
         hovertemplate: "peak %{y:.2f}: click to see it<br>%{customdata}<extra></extra>" },
