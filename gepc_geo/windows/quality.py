@@ -33,7 +33,7 @@ from gepc_geo.windows.filling import FilledTracks
 # previous pose is no sign of exchanged sides below 1.
 _FACTOR = {
     "confidence": 10.0,
-    "bones": 15.0,
+    "bones": 8.0,
     "jump": 25.0,
     "overlap": 30.0,
     "outside": 10.0,
@@ -246,7 +246,7 @@ def _block_signs(
         length = _lengths(points, seen, skeleton) / bones
         longest = np.nanmax(np.where(np.isnan(length), -np.inf, length), axis=1, initial=-np.inf)
         size = source.image_size[table.clip[rows]][:, None]
-        beyond = (points[..., :2] < 0) | (points[..., :2] > size)
+        beyond = ((points[..., :2] < 0) | (points[..., :2] > size)) & ~np.isnan(size)
         outside = (beyond.any(-1) & seen).sum(1) / joints if source.dims == 2 else 0.0 * number
         moved = points - points[before]
         both = known & known[before]

@@ -70,6 +70,7 @@ def evaluate(
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.evaluator import evaluate as measure
     from gepc_geo.evaluation.score_options import ScoreOptions
+    from gepc_geo.evaluation.states import describe_states
     from gepc_geo.utils.files import check_destination
 
     if out.suffix != ".json":
@@ -98,3 +99,5 @@ def evaluate(
     click.echo(f"metrics: {out}")
     if written[1:]:
         click.echo(f"plots:   {', '.join(map(str, written[1:]))}")
+    for sentence in describe_states(result.metrics["states"], f"{result.metrics['level']}s"):
+        click.echo(f"note: {sentence}", err=True)
