@@ -92,7 +92,8 @@ def gather(
         threshold, meaning = None, ""
     if labels is None:
         labels = np.full(len(score), -1, dtype=np.int8)
-    judged = state == JUDGED
+    # Protocol "reference" gives no score to the first and last frames of judged people.
+    judged = (state == JUDGED) & (person >= 0)
     drawn = np.where(judged, score, np.nan)
     builder = _scene_builder(detector, scored, options, mode, level)
     clips, peaks = _clips(tracks, drawn, person, labels, state, level, threshold, builder)
@@ -248,7 +249,7 @@ def _clips(
                 "fps": None if np.isnan(fps) else round(fps, 4),
                 "top": round(float(top[clip]), 4) if np.isfinite(top[clip]) else None,
                 "state": STATES[present[clip]] if len(states) else "",
-                "judged": int((states == JUDGED).sum()),
+                "judged": int(np.isfinite(line).sum()),
                 "nobody": int((states == NOBODY).sum()),
                 "alarmed": int((line >= threshold).sum()) if threshold is not None else None,
                 "label": int(label[0]) if level == "clip" else None,

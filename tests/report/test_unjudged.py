@@ -116,6 +116,14 @@ def test_frames_that_were_not_judged_have_no_score(strict, gaps):
         assert clip["alarmed"] == (line[:30] >= content["threshold"]).sum()
 
 
+def test_the_reference_protocol_draws_no_line_without_a_score(strict, gaps):
+    content = gather(strict, gaps, options=ScoreOptions(protocol="reference"))
+    line = unpack(content["clips"][0]["y"])
+    # The centre of the first window of 12 frames is frame 6, of the last one frame 24.
+    assert np.flatnonzero(np.isfinite(line)).tolist() == list(range(6, 25))
+    assert content["clips"][0]["judged"] == 19
+
+
 def test_when_all_were_judged_the_sentence_is_short(strict, walkers):
     one = walkers.select(clips=[0])
     scored = strict.window_scores(one)
