@@ -256,6 +256,9 @@ def test_site_builds_strictly(tmp_path):
             f'id="gepc_geo.{part}{name}"' in pages["api/streaming.html"]
             for part in ("", "streaming.")
         )
+    # The search works without a server: its index is a script, and so is its worker.
+    assert (site / "search" / "search_index.js").read_text().startswith("var __index = {")
+    assert 'src="javascripts/iframe-worker.js"' in pages["index.html"]
     for name, page in pages.items():
         # Formulas are MathML, references are links or code: nothing is left of LaTeX and reST.
         left = re.findall(

@@ -36,11 +36,14 @@ class Evaluation:
         metrics: Plain numbers and strings, as in ``metrics.json``.
         labels: Label of each frame (or clip), :math:`[N]` int8: 1 abnormal, 0 normal, -1 unknown.
         scores: Anomaly score of each frame (or clip), :math:`[N]` float.
+        states: What was judged in each frame (or clip), :math:`[N]`: positions in
+            :data:`~gepc_geo.scoring.aggregation.STATES`; ``None`` for a baseline.
     """
 
     metrics: dict[str, Any]
     labels: np.ndarray
     scores: np.ndarray
+    states: np.ndarray | None = None
 
 
 def clip_labels(tracks: PoseTracks, normal: Sequence[str]) -> np.ndarray:
@@ -150,24 +153,26 @@ def evaluate(
         metrics["auc_by_mode"] = {
             name: auc(labels, score_of(replace(options, mode=name))) for name in detector.modes_
         }
+    states = None
     if isinstance(detector, GEPC):
-        metrics["states"] = states_of(options)
+        states = states_of(options)
+        metrics["states"] = count_states(states)
     metrics |= {"level": level, "mode": mode, "protocol": protocol, "smooth": options.smooth}
-    return Evaluation(metrics, labels, scores)
+    return Evaluation(metrics, labels, scores, states)
 
 
 def _of_detector(
     detector: GEPC, tracks: PoseTracks, level: str, scored: WindowScores
-) -> tuple[Callable[[ScoreOptions], np.ndarray], Callable[[ScoreOptions], dict[str, int]]]:
-    """Functions from options to the scores of frames or clips, and to the number in each state."""
+) -> tuple[Callable[[ScoreOptions], np.ndarray], Callable[[ScoreOptions], np.ndarray]]:
+    """Functions from options to the scores of frames or clips, and to their states."""
     if level == "clip":
         return (
             lambda options: clip_level(detector, scored, tracks, options)[0],
-            lambda options: count_states(clip_states_of(scored, tracks, options)),
+            lambda options: clip_states_of(scored, tracks, options),
         )
     return (
         lambda options: frame_level(detector, scored, tracks, options).score.numpy(),
-        lambda options: count_states(frame_level(detector, scored, tracks, options).state.numpy()),
+        lambda options: frame_level(detector, scored, tracks, options).state.numpy(),
     )
 
 

@@ -105,3 +105,17 @@ def describe_states(counts: dict[str, int], unit: str) -> list[str]:
         for state, help_ in _HELP.items()
         if counts[STATES[state]]
     ]
+
+
+def describe_people(counts: dict[str, int]) -> list[str]:
+    """Sentences about people who were not judged, and what helps.
+
+    Args:
+        counts: Counts of people from :func:`count_states`.
+    """
+    total = sum(counts.values())
+    return [
+        f"{counts[STATES[state]]:,} of {total:,} people were not judged ({STATES[state]}): {help_}"
+        for state, help_ in _HELP.items()
+        if counts[STATES[state]]
+    ]

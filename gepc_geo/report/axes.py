@@ -12,6 +12,7 @@ from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.paint import share_colours
 from gepc_geo.report.plane import to_plane
+from gepc_geo.report.plots import draw_scores
 from gepc_geo.report.scenes import PlacedWindows, centred, scene_length, whole_windows
 from gepc_geo.report.words import typical_windows
 from gepc_geo.scoring.metrics import runs
@@ -106,34 +107,42 @@ def plot_timeline(
     labels: np.ndarray | None = None,
     threshold: float | None = None,
     fps: float | None = None,
+    states: np.ndarray | None = None,
     ax: Any = None,
 ) -> Any:
     r"""Draws the frame scores of a clip over time, with abnormal frames shaded.
 
+    The line has gaps where scores are NaN, or nobody was judged. Frames with people who were not
+    judged are hatched: grey if the tracks are too short, orange for tracking faults.
+
     Args:
-        score: Frame scores, :math:`[N]`; higher is more abnormal.
+        score: Frame scores, :math:`[N]`; higher is more abnormal, NaN without a score.
         labels: Frame labels, :math:`[N]`; 1 abnormal, 0 normal, -1 unknown. (default: no shading)
         threshold: Alarm threshold, drawn as a line. (default: no line)
         fps: Frames a second, for an axis in seconds. (default: an axis in frames)
+        states: What was judged in each frame, :math:`[N]`: the column ``state`` of
+            :func:`~gepc_geo.evaluation.tables.score_table`, or positions in
+            :data:`~gepc_geo.scoring.aggregation.STATES`. (default: all frames with a score)
         ax: matplotlib axes to draw into. (default: new axes)
 
     Returns:
         The axes.
 
     Raises:
-        InputError: ``labels`` and ``score`` differ in length, ``fps`` is not above 0, or matplotlib
-            is not installed.
+        InputError: ``labels`` or ``states`` and ``score`` differ in length, ``fps`` is not above 0,
+            or matplotlib is not installed.
     """
     score = np.asarray(score)
-    if labels is not None and np.shape(labels) != score.shape:
-        raise InputError(f"labels must have shape {score.shape}, got {np.shape(labels)}")
+    for name, given in (("labels", labels), ("states", states)):
+        if given is not None and np.shape(given) != score.shape:
+            raise InputError(f"{name} must have shape {score.shape}, got {np.shape(given)}")
     if fps is not None and not fps > 0:
         raise InputError(f"fps must be more than 0, got {fps}")
     ax = _subplots(1, 1, 9, 2.6)[0, 0] if ax is None else ax
     rate = 1.0 if fps is None else fps
     for start, end in [] if labels is None else runs(np.asarray(labels) == 1):
         ax.axvspan((start - 0.5) / rate, (end - 0.5) / rate, color="tab:red", alpha=0.2, lw=0)
-    ax.plot(np.arange(len(score)) / rate, score, color="tab:blue", linewidth=1.2)
+    draw_scores(ax, np.arange(len(score)) / rate, score, states, 1.2)
     if threshold is not None:
         ax.axhline(threshold, color="0.4", linewidth=1, linestyle="--")
     ax.set(xlabel="frame" if fps is None else "seconds", ylabel="anomaly score")

@@ -13,10 +13,11 @@ from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.evaluation.evaluator import clip_labels, frame_threshold
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
+from gepc_geo.evaluation.states import clip_states_of, usable_windows
 from gepc_geo.evaluation.tables import clip_level, frame_level
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.curves import histogram, quality
-from gepc_geo.report.encode import merge_close, pack, thin
+from gepc_geo.report.encode import merge_close, pack, state_spans, thin
 from gepc_geo.report.scenes import (
     Peak,
     PlacedWindows,
@@ -25,7 +26,9 @@ from gepc_geo.report.scenes import (
     scene_length,
     whole_windows,
 )
+from gepc_geo.report.unjudged import fault_peaks, state_summary
 from gepc_geo.report.words import action_words
+from gepc_geo.scoring.aggregation import FAULT, JUDGED, NOBODY, SHORT, STATES
 from gepc_geo.scoring.metrics import runs
 from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.streaming.thresholds import Alarm, Series, alarm_runs
@@ -47,7 +50,8 @@ def gather(
     """Scores poses and gathers the content of :func:`~gepc_geo.report.page.write_page`.
 
     The report scores frames. With ``normal``, or with a detector of clips (option ``frames``), it
-    scores whole clips.
+    scores whole clips. Frames and clips that were not judged have no score. Peaks of tracking
+    faults are apart from the peaks of judged people.
 
     Args:
         detector: A fitted detector.
@@ -80,18 +84,29 @@ def gather(
     if level == "frame":
         frames = frame_level(detector, scored, tracks, options)
         score, person = frames.score.numpy(), frames.person.numpy()
+        state = frames.state.numpy()
         threshold, meaning = _threshold(detector, mode, options)
     else:
         score, person = clip_level(detector, scored, tracks, options)
+        state = clip_states_of(scored, tracks, options)
         threshold, meaning = None, ""
     if labels is None:
         labels = np.full(len(score), -1, dtype=np.int8)
+    # Protocol "reference" gives no score to the first and last frames of judged people.
+    judged = (state == JUDGED) & (person >= 0)
+    drawn = np.where(judged, score, np.nan)
     builder = _scene_builder(detector, scored, options, mode, level)
-    clips, peaks = _clips(tracks, score, person, labels, level, threshold, builder)
+    clips, peaks = _clips(tracks, drawn, person, labels, state, level, threshold, builder)
+    if threshold is not None:
+        raw = detector.frame_threshold(mode) if options.people_correction else threshold
+        shown = {clip["number"] for clip in clips}
+        faults = fault_peaks(scored, tracks, options, mode, raw, scene_length(detector), _PEAKS)
+        peaks += [peak for peak in faults if peak.clip in shown]
     length = scene_length(detector)
     references = {} if train is None else _references(detector, train)
     reference = references.get(length)
-    placed = PlacedWindows.of(detector, whole_windows(scored.windows, length), reference)
+    sound = builder.windows.subset(~builder.fault)
+    placed = PlacedWindows.of(detector, whole_windows(sound, length), reference)
     if reference is None:
         words = action_words(placed, None)
     else:
@@ -99,8 +114,13 @@ def gather(
     scenes = _scenes(builder, peaks, references)
     for number, (peak, scene) in enumerate(scenes):
         index = next(i for i, clip in enumerate(clips) if clip["number"] == peak.clip)
-        clips[index]["peaks"].append(number)
-        scene |= {"clip": index, "frame": peak.frame, "value": round(peak.score, 4)}
+        clips[index]["faults" if peak.fault else "peaks"].append(number)
+        scene |= {
+            "clip": index,
+            "frame": peak.frame,
+            "value": round(peak.score, 4),
+            "fault": peak.fault,
+        }
     return {
         "about": {"version": __version__, **(about or {})},
         "level": level,
@@ -116,7 +136,7 @@ def gather(
             "clips": tracks.num_clips,
             "people": tracks.num_tracks,
             "frames": int(tracks.clip_length.sum()),
-            "alarms": None if threshold is None else count_alarms(tracks, score, threshold),
+            "alarms": None if threshold is None else count_alarms(tracks, drawn, threshold),
             "abnormal": int((labels == 1).sum()) if (labels >= 0).any() else None,
             "peaks_left_out": len(peaks) - len(scenes),
         },
@@ -126,7 +146,8 @@ def gather(
         "words_from": "training" if references else "data",
         "words_by": "distance" if detector.network_ is None else "network",
         "words_length": length,
-        "histogram": histogram(score, labels),
+        "states": state_summary(scored, tracks, options, level, state),
+        "histogram": histogram(score[judged], labels[judged]),
         "quality": quality(score, labels, threshold),
         "options": {
             "scoring": {
@@ -136,6 +157,7 @@ def gather(
                 "smooth": options.smooth,
                 "people_correction": options.people_correction,
                 "padded": options.padded,
+                "judge_faults": options.faults,
             },
             "detector": {**detector.options_.written(), "mode": detector.mode},
         },
@@ -161,8 +183,14 @@ def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float 
 
 
 def count_alarms(tracks: PoseTracks, score: np.ndarray, threshold: float) -> int:
-    """Number of alarms in all clips; with known fps, gaps under a second do not split an alarm."""
-    clips = np.split(score, tracks.frame_offset[1:-1])
+    """Number of alarms in all clips; with known fps, gaps under a second do not split an alarm.
+
+    Args:
+        tracks: The poses.
+        score: Scores of all frames; NaN where nobody was judged.
+        threshold: The lowest score of an alarm.
+    """
+    clips = np.split(np.where(np.isnan(score), -np.inf, score), tracks.frame_offset[1:-1])
     return sum(
         len(runs(clip >= threshold) if np.isnan(fps) else alarm_runs(Series(clip, fps), threshold))
         for clip, fps in zip(clips, tracks.fps.tolist(), strict=True)
@@ -172,10 +200,12 @@ def count_alarms(tracks: PoseTracks, score: np.ndarray, threshold: float) -> int
 def _scene_builder(
     detector: GEPC, scored: WindowScores, options: ScoreOptions, mode: str, level: str
 ) -> SceneBuilder:
-    """Scene builder of all windows that count; padded windows only if they count."""
+    """Scene builder of all windows that count, and of those with tracking faults."""
     padded = options.padded is not False if level == "clip" else bool(options.padded)
-    keep = np.flatnonzero(~scored.windows.padded | padded)
-    return SceneBuilder(detector, scored.windows.subset(keep), scored.scores[mode][keep], mode)
+    used, fault = usable_windows(scored.windows, scored.quality, options, padded)
+    keep = np.flatnonzero(used | fault)
+    windows, scores = scored.windows.subset(keep), scored.scores[mode][keep]
+    return SceneBuilder(detector, windows, scores, mode, fault[keep])
 
 
 def _clips(
@@ -183,23 +213,27 @@ def _clips(
     score: np.ndarray,
     person: np.ndarray,
     labels: np.ndarray,
+    state: np.ndarray,
     level: str,
     threshold: float | None,
     builder: SceneBuilder,
 ) -> tuple[list[dict[str, Any]], list[Peak]]:
-    """Clips by highest score, and their peaks by priority."""
+    """Clips by highest score, and their peaks by priority; scores are NaN where not judged."""
     offset = tracks.frame_offset if level == "frame" else np.arange(tracks.num_clips + 1)
-    split = [np.split(array, offset[1:-1]) for array in (score, person, labels)]
-    top = np.array([scores.max() if len(scores) else -np.inf for scores in split[0]])
-    order = np.argsort(-top, kind="stable")[:MOST_CLIPS].tolist()
+    split = [np.split(array, offset[1:-1]) for array in (score, person, labels, state)]
+    top = np.array([np.nanmax(part, initial=-np.inf) for part in split[0]])
+    # Of the clips that were not judged, those with people come first.
+    present = np.array([part.max(initial=-1) for part in split[3]], dtype=np.int64)
+    order = np.lexsort((-present, -top))[:MOST_CLIPS].tolist()
     clips, peaks = [], []
     for clip in order:
-        line, people, label = (arrays[clip] for arrays in split)
+        line, people, label, states = (arrays[clip] for arrays in split)
+        people = np.where(np.isnan(line), -1, people)
         found: list[Peak] = []
         if level == "frame":
             apart = scene_length(builder.detector)
             found = find_peaks(line, people, clip, apart, _PEAKS, threshold)
-        elif people[0] >= 0:
+        elif len(people) and people[0] >= 0:
             found = [_clip_peak(builder, clip, float(line[0]), int(people[0]))]
         peaks.append(found)
         # Peaks are marked on the line, so they must be points of it.
@@ -213,14 +247,21 @@ def _clips(
                 "class": tracks.clip_label[clip],
                 "length": int(tracks.clip_length[clip]),
                 "fps": None if np.isnan(fps) else round(fps, 4),
-                "top": round(float(top[clip]), 4) if len(line) else None,
+                "top": round(float(top[clip]), 4) if np.isfinite(top[clip]) else None,
+                "state": STATES[present[clip]] if len(states) else "",
+                "judged": int(np.isfinite(line).sum()),
+                "nobody": int((states == NOBODY).sum()),
                 "alarmed": int((line >= threshold).sum()) if threshold is not None else None,
                 "label": int(label[0]) if level == "clip" else None,
                 "x": pack(keep.astype(np.float32)),
                 "y": pack(line[keep]),
+                "unjudged": state_spans(states, (SHORT, FAULT), _POINTS)
+                if level == "frame"
+                else [],
                 "abnormal": _abnormal(label).tolist() if level == "frame" else [],
                 "labelled": bool((label >= 0).any()),
                 "peaks": [],
+                "faults": [],
             }
         )
     # The highest peaks of all clips come before the second peaks.
@@ -236,15 +277,16 @@ def _abnormal(label: np.ndarray) -> np.ndarray:
 def _clip_peak(builder: SceneBuilder, clip: int, score: float, person: int) -> Peak:
     """Middle of the most abnormal window of the person with the clip score."""
     windows = builder.windows
-    own = np.flatnonzero((windows.clip == clip) & (windows.track == person))
+    own = np.flatnonzero((windows.clip == clip) & (windows.track == person) & ~builder.fault)
     window = own[builder.scores[own].argmax()]
     rows = windows.rows(window)
     return Peak(clip, int(windows.table.frame[rows[len(rows) // 2]]), score, person)
 
 
 def _references(detector: GEPC, tracks: PoseTracks) -> dict[int, PlacedWindows]:
-    """Training windows of each length that scenes use."""
-    windows = detector.pipeline_.windows(tracks, detector.options_.stride)
+    """Training windows without tracking faults, of each length that scenes use."""
+    pipeline = detector.pipeline_
+    windows = pipeline.sound(pipeline.windows(tracks, detector.options_.stride))
     lengths = {detector.lengths_[0], scene_length(detector)}
     return {
         length: PlacedWindows.of(detector, whole_windows(windows, length)) for length in lengths

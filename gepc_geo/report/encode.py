@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ _ABSENT = -32768
 def thin(score: np.ndarray, most: int) -> np.ndarray:
     """Positions of the lowest and highest value in each of many equal parts, and both ends.
 
-    The drawn line keeps the heights of peaks.
+    The drawn line keeps the heights of peaks. A part with NaN keeps a position of it, so that the
+    line also keeps its gaps.
 
     Args:
-        score: Series, :math:`(N)`.
-        most: Largest number of positions; at least 4.
+        score: Series, :math:`(N)`; NaN where there is no value.
+        most: Largest number of positions; at least 5.
 
     Returns:
         Rising positions.
@@ -28,17 +30,47 @@ def thin(score: np.ndarray, most: int) -> np.ndarray:
     count = len(score)
     if count <= most:
         return np.arange(count)
-    parts = (most - 2) // 2
+    gaps = np.isnan(score)
+    parts = (most - 2) // (3 if gaps.any() else 2)
     border = np.linspace(0, count, parts + 1).astype(np.int64)
     # Shorter parts repeat their last position, so all parts form one table.
     index = border[:-1, None] + np.arange(int(np.diff(border).max()))
     index = np.minimum(index, border[1:, None] - 1)
-    table = score[index]
     rows = np.arange(parts)
-    ends = np.array([0, count - 1])
-    return np.unique(
-        np.concatenate([ends, index[rows, table.argmin(1)], index[rows, table.argmax(1)]])
-    )
+    chosen = [np.array([0, count - 1])]
+    for table in (
+        np.where(gaps, np.inf, score)[index],
+        np.where(gaps, np.inf, -score)[index],
+        np.where(gaps, 0.0, 1.0)[index],
+    ):
+        chosen.append(index[rows, table.argmin(1)])
+    # Without gaps, the third table has no lowest value.
+    return np.unique(np.concatenate(chosen if gaps.any() else chosen[:-1]))
+
+
+def state_spans(state: np.ndarray, shown: Sequence[int], most: int) -> list[list[int]]:
+    """Runs of frames with the same state.
+
+    Of a long clip, equal parts of several frames have the largest state of their frames.
+
+    Args:
+        state: States, :math:`(N)`.
+        shown: States whose runs are wanted.
+        most: Largest number of parts.
+
+    Returns:
+        First frame, frame after the last, and state of each run, rising.
+    """
+    count = len(state)
+    if not count:
+        return []
+    border = np.unique(np.linspace(0, count, min(count, most) + 1).astype(np.int64))
+    part = np.maximum.reduceat(state, border[:-1])
+    start = np.flatnonzero(np.diff(part, prepend=-1))
+    first, end = border[start], border[np.append(start[1:], len(part))]
+    spans = np.stack([first, end, part[start]], axis=1)
+    chosen: list[list[int]] = spans[np.isin(part[start], list(shown))].tolist()
+    return chosen
 
 
 def merge_close(spans: np.ndarray, gap: int) -> np.ndarray:

@@ -10,7 +10,12 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from gepc_geo.errors import InputError
+from gepc_geo.scoring.aggregation import FAULT, SHORT, STATES
+from gepc_geo.scoring.metrics import runs
 from gepc_geo.utils.files import as_text, atomic_path
+
+# Bands of frames with people of whom none was judged: colour and hatch.
+_BANDS = {SHORT: ("0.55", "///"), FAULT: ("tab:orange", "\\\\\\")}
 
 
 def can_plot() -> bool:
@@ -40,6 +45,45 @@ def save_figure(figure: Any, path: Path) -> None:
     """Writes a figure as a PNG file, whole or not at all."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
+
+
+def draw_scores(
+    axes: Any, x: np.ndarray, score: np.ndarray, states: np.ndarray | None, width: float
+) -> None:
+    r"""Draws frame scores as a line with gaps, and bands where people were not judged.
+
+    Args:
+        axes: matplotlib axes.
+        x: Place of each frame, :math:`[N]`, evenly spaced.
+        score: Frame scores, :math:`[N]`; NaN where there is no score.
+        states: What was judged in each frame, :math:`[N]`: names of
+            :data:`~gepc_geo.scoring.aggregation.STATES` or positions in it. Frames that were not
+            judged have no score. ``None``: all were judged where there is a score.
+        width: Width of the line.
+    """
+    score = np.asarray(score, dtype=np.float64)
+    if states is not None:
+        states = np.asarray(states)
+        names = states if states.dtype.kind == "U" else np.array(STATES)[states]
+        score = np.where(names == STATES[-1], score, np.nan)
+        half = (x[1] - x[0]) / 2 if len(x) > 1 else 0.5
+        for state, (colour, hatch) in _BANDS.items():
+            for start, end in runs(names == STATES[state]):
+                axes.axvspan(
+                    x[start] - half,
+                    x[end - 1] + half,
+                    facecolor="none",
+                    edgecolor=colour,
+                    hatch=hatch,
+                    linewidth=0,
+                    label=STATES[state],
+                )
+    axes.plot(x, score, color="tab:blue", linewidth=width)
+    # A frame between gaps is no line.
+    known = np.isfinite(np.concatenate([[np.nan], score, [np.nan]]))
+    alone = known[1:-1] & ~known[:-2] & ~known[2:]
+    if alone.any():
+        axes.plot(x[alone], score[alone], ".", color="tab:blue", markersize=2 * width)
 
 
 def plot_roc(labels: np.ndarray, scores: np.ndarray, path: str | Path) -> None:
@@ -75,8 +119,12 @@ def plot_timelines(
     *,
     threshold: float | None = None,
     most: int = 12,
+    states: Sequence[np.ndarray] | None = None,
 ) -> None:
     """Draws frame scores over time, one row for each clip, with abnormal frames shaded.
+
+    Lines have gaps where scores are NaN, or nobody was judged. Frames with people who were not
+    judged are hatched: grey if the tracks are too short, orange for tracking faults.
 
     Args:
         names: Names of clips.
@@ -85,6 +133,9 @@ def plot_timelines(
         path: PNG file to write.
         threshold: Alarm threshold, drawn as a line. (default: no line)
         most: Largest number of clips to draw, evenly spaced. (default: 12)
+        states: What was judged in each frame of each clip: names of
+            :data:`~gepc_geo.scoring.aggregation.STATES` or positions in it.
+            (default: ``None``, all frames with a score)
     """
     order = np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int))
     figure = new_figure(9, 1.1 * max(len(order), 1) + 0.6)
@@ -101,7 +152,8 @@ def plot_timelines(
             step="mid",
             linewidth=0,
         )
-        axes.plot(scores[i], color="tab:blue", linewidth=1)
+        own = None if states is None else states[i]
+        draw_scores(axes, np.arange(len(scores[i])), scores[i], own, 1)
         if threshold is not None:
             axes.axhline(threshold, color="0.5", linewidth=0.8, linestyle="--")
         name = as_text(names[i])
@@ -111,7 +163,12 @@ def plot_timelines(
     rows[-1].set_xlabel("frame")
     shown = f"{len(order)} of {len(names)} clips" if len(order) < len(names) else "all clips"
     dashed = "" if threshold is None else ", dashed: threshold"
-    figure.suptitle(f"anomaly score ({shown}); red: labelled abnormal{dashed}", fontsize=10)
+    hatched = ""
+    if states is not None:
+        hatched = "\nhatched: not judged (grey: too short, orange: tracking fault), gap: nobody"
+    figure.suptitle(
+        f"anomaly score ({shown}); red: labelled abnormal{dashed}{hatched}", fontsize=10
+    )
     save_figure(figure, Path(path))
 
 

@@ -34,12 +34,15 @@ class Peak:
         frame: Frame number in the clip.
         score: Score of the frame or the clip.
         person: Track of the person; -1 without a person.
+        fault: Sign of the tracking fault that gives the score; "" for a judged person.
+            (default: ``""``)
     """
 
     clip: int
     frame: int
     score: float
     person: int
+    fault: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +130,7 @@ def find_peaks(
     A peak has a prominence of at least a twentieth of the range of scores in the clip.
 
     Args:
-        score: Frame scores, :math:`(N)`.
+        score: Frame scores, :math:`(N)`; frames without a person may have NaN.
         person: Track of the person with each score, :math:`(N)`; -1 without a person. Frames
             without a person are no peaks.
         clip: Index of the clip.
@@ -139,7 +142,7 @@ def find_peaks(
     occupied = np.flatnonzero(person >= 0)
     if not len(occupied):
         return []
-    line = np.where(person >= 0, score, score.min())
+    line = np.where(person >= 0, score, score[occupied].min())
     # With lower values at both ends, the first and the last frame can be peaks.
     edge = [line.min() - 1]
     frames, _ = signal.find_peaks(
@@ -167,18 +170,29 @@ class SceneBuilder:
         windows: Scored windows.
         scores: Scores of windows, :math:`[W]`.
         mode: Scoring mode.
+        fault: Windows that are not judged because of tracking faults, :math:`[W]` bool.
+            (default: ``None``, none)
 
     Attributes:
         windows: Windows of the lengths in use, sorted by clip.
         scores: Scores of these windows.
+        fault: Whether these windows have tracking faults.
     """
 
-    def __init__(self, detector: GEPC, windows: PoseWindows, scores: np.ndarray, mode: str) -> None:
+    def __init__(
+        self,
+        detector: GEPC,
+        windows: PoseWindows,
+        scores: np.ndarray,
+        mode: str,
+        fault: np.ndarray | None = None,
+    ) -> None:
         middle = windows.size == scene_length(detector)
         short = ~np.isin(windows.piece, windows.piece[middle])
         index = np.flatnonzero(middle | (short & (windows.size == detector.lengths_[0])))
         index = index[np.argsort(windows.piece[index], kind="stable")]
         self.windows, self.scores = windows.subset(index), scores[index]
+        self.fault = np.zeros(len(index), dtype=bool) if fault is None else fault[index]
         self.detector, self.mode = detector, mode
         windows, table = self.windows, windows.table
         self.plane = to_plane(table.keypoints, windows.skeleton)
@@ -191,12 +205,13 @@ class SceneBuilder:
     def windows_at(self, peak: Peak) -> np.ndarray:
         """Indices [P] of the most abnormal window of each person at a peak, most abnormal first.
 
-        The first window is that of the person with the score of the peak.
+        The first window is that of the person with the score of the peak. Windows with tracking
+        faults come last, and only of people without other windows.
         """
         first, last = self._window_offset[peak.clip : peak.clip + 2]
         index = np.arange(first, last)
         index = index[(self._start[index] <= peak.frame) & (self._end[index] >= peak.frame)]
-        index = index[np.argsort(-self.scores[index], kind="stable")]
+        index = index[np.lexsort((-self.scores[index], self.fault[index]))]
         _, best = np.unique(self.windows.track[index], return_index=True)
         chosen = index[np.sort(best)]
         # The score of a frame is a mean over windows, so another person may have a higher window.
@@ -266,6 +281,7 @@ class SceneBuilder:
                 {
                     "id": int(windows.track[w]),
                     "score": round(float(self.scores[w]), 4),
+                    "fault": bool(self.fault[w]),
                     "from": int(self._start[w]) - start,
                     "to": int(self._end[w]) - start,
                     "shares": [round(float(s), 4) for s in share],

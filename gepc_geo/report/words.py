@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gepc_geo.report.naming import name_windows
 from gepc_geo.report.scenes import PlacedWindows
 
 #: Sequences of a word, and limits of words and of characters of all sequences.
@@ -30,8 +31,9 @@ def action_words(placed: PlacedWindows, scored: np.ndarray | None) -> list[dict[
         scored: Assignments of the scored windows, :math:`[W, K]`, if ``placed`` are other windows.
 
     Returns:
-        For each word its ``cluster``, its ``share`` of ``placed``, its share ``seen`` in the scored
-        windows (or ``None``), and ``poses``, or ``None`` without windows or above the size limit.
+        For each word its ``cluster``, its ``name``, its ``share`` of ``placed``, its share ``seen``
+        in the scored windows (or ``None``), and ``poses``, or ``None`` without windows or above the
+        size limit.
     """
     clusters = placed.assignment.shape[1]
     if not clusters:
@@ -50,6 +52,7 @@ def action_words(placed: PlacedWindows, scored: np.ndarray | None) -> list[dict[
         words.append(
             {
                 "cluster": int(cluster),
+                "name": name_windows(placed, np.flatnonzero(word == cluster)),
                 "share": round(float(share[cluster]), 5),
                 "seen": None if seen is None else round(float(seen[cluster]), 5),
                 "poses": poses,

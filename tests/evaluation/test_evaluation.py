@@ -15,10 +15,12 @@ from gepc_geo.datasets import simulate_crowd
 from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.evaluation.evaluator import clip_labels, evaluate
 from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.states import count_states
 from gepc_geo.evaluation.tables import clip_level, frame_level, score_table, write_table
 from gepc_geo.experiments import methods
 from gepc_geo.export import export
 from gepc_geo.options import MODES, Options
+from gepc_geo.scoring.aggregation import STATES
 from gepc_geo.scoring.metrics import auc
 from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.streaming.adaptation import adapt_to_poses
@@ -235,6 +237,16 @@ def test_every_mode_is_evaluated(detector, plain, crowd, monkeypatch):
         match="mode must be combined or nearest or altered, got 'max', which needs a network",
     ):
         evaluate(plain, crowd, options=ScoreOptions(mode="max"))
+
+
+def test_an_evaluation_has_the_states_of_the_table(plain, crowd):
+    few = crowd.rows(crowd.frame % 24 < 14)
+    frames = evaluate(plain, few)
+    table = score_table(plain, few, "frame", ScoreOptions())
+    assert np.array(STATES)[frames.states].tolist() == table["state"].tolist()
+    assert frames.metrics["states"] == count_states(table["state"])
+    assert frames.metrics["states"]["nobody"] > 0
+    assert len(evaluate(plain, few, normal=["normal"]).states) == few.num_clips
 
 
 def test_clips_have_no_frame_protocol(detector, crowd):

@@ -14,6 +14,7 @@ from helpers import NETWORK
 
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.datasets.faults import inject_faults
 from gepc_geo.report import gather
 
 
@@ -78,6 +79,23 @@ def crowded(detector, walkers) -> dict[str, Any]:
         frame_labels=rng.integers(0, 2, clips * frames),
     )
     return gather(detector, tracks, train=walkers)
+
+
+@pytest.fixture(scope="session")
+def faults(plain) -> dict[str, Any]:
+    """Content of clips where ids change between people."""
+    crowd = simulate_crowd("train", num_clips=4, frames_per_clip=96, random_state=7)
+    return gather(plain, inject_faults(crowd, 6, kinds=("switch",), random_state=0)[0])
+
+
+@pytest.fixture(scope="session")
+def alone(plain, walkers) -> dict[str, Any]:
+    """Content of one clip with a gap without people and one with people who are not judged."""
+    one = walkers.select(clips=[0])
+    people, count = np.unique(one.track, return_counts=True)
+    one = one.rows(one.track == people[count.argmax()])
+    one = one.rows((one.frame < 30) | ((one.frame >= 36) & (one.frame < 40)))
+    return gather(plain, one, train=walkers)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from gepc_geo import InputError, Skeleton
 from gepc_geo.report import plot_clusters, plot_skeleton, plot_timeline
+from gepc_geo.scoring.aggregation import STATES
 
 matplotlib.use("Agg")
 
@@ -91,6 +92,28 @@ def test_a_timeline_has_line_threshold_and_shade(ax):
         plot_timeline(score, labels=labels[:3])
     with pytest.raises(InputError, match="fps must be more than 0, got 0"):
         plot_timeline(score, fps=0)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_timeline_has_gaps_and_bands_where_nobody_was_judged(ax, named):
+    score = np.array([1.0, 2, 9, 9, 9, 3, 9, 9])
+    states = np.array([3, 3, 1, 1, 0, 3, 2, 0])
+    plot_timeline(score, states=np.array(STATES)[states] if named else states, ax=ax)
+    line, alone = ax.lines
+    np.testing.assert_array_equal(
+        line.get_ydata(), [1, 2, np.nan, np.nan, np.nan, 3, np.nan, np.nan]
+    )
+    # A judged frame between gaps is a point.
+    np.testing.assert_array_equal(alone.get_xydata(), [[5, 3]])
+    bands = {
+        band.get_label(): band.get_extents().transformed(ax.transData.inverted())
+        for band in ax.patches
+    }
+    np.testing.assert_allclose([bands["too short"].x0, bands["too short"].x1], [1.5, 3.5])
+    np.testing.assert_allclose([bands["tracking fault"].x0, bands["tracking fault"].x1], [5.5, 6.5])
+    assert len(bands) == 2 and all(band.get_hatch() for band in ax.patches)
+    with pytest.raises(InputError, match=r"states must have shape \(8,\), got \(3,\)"):
+        plot_timeline(score, states=states[:3])
 
 
 def test_clusters_have_a_row_each_with_their_share(detector, walkers):

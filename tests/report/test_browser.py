@@ -160,6 +160,83 @@ def test_a_peaks_button_plays_and_the_player_pauses(browser, url, content):
     assert f"Person {first['people'][1]['id']} is in the scene" in text(browser, "caption")
 
 
+def test_gaps_and_people_who_were_not_judged_are_marked(browser, alone, tmp_path, shots):
+    write_page(alone, tmp_path / "alone.html")
+    open_page(browser, (tmp_path / "alone.html").as_uri())
+    assert "were judged" in text(browser, "judged") and "too short" in text(browser, "judged-help")
+    key = text(browser, "key")
+    assert "somebody is there, not judged: too short" in key and "gap: nobody is there" in key
+    assert "tracking fault" not in key and "threshold" in key
+    # No line is drawn after frame 29; frames 36 to 39 have a band.
+    drawn = browser.execute_script(
+        "return document.getElementById('timeline').data.map((one) => [one.type, one.x, one.y])"
+    )
+    kind, x, y = drawn[2]
+    assert kind is None and [at for at, value in zip(x, y, strict=True) if value is None] == [
+        *range(30, len(x))
+    ]
+    assert drawn[0][:2] == ["bar", [37.5]] and drawn[1][:2] == ["bar", []]
+    assert "above the threshold" in text(browser, "clip-note")
+    assert "Scores of the 30 of 48 frames that were judged" in text(browser, "histogram-note")
+    # A list of one clip is left out, and the tick labels have time and frame number.
+    assert not browser.find_element(By.CSS_SELECTOR, ".browser nav").is_displayed()
+    lines = browser.find_elements(By.CSS_SELECTOR, "#timeline .xtick:first-child text tspan")
+    assert [line.text for line in lines] == ["0:00.0", "0"]
+    assert browser.get_log("browser") == []
+    keep(browser, shots, "report_alone", DESKTOP)
+
+
+def test_buttons_of_peaks_have_time_frame_and_person(browser, url, content):
+    open_page(browser, url)
+    clip = content["clips"][0]
+    buttons = browser.find_elements(By.CSS_SELECTOR, "button.peak")
+    for button, number in zip(buttons, clip["peaks"], strict=True):
+        peak = content["scenes"][number]
+        when, score, main = button.text.split("\n")
+        seconds = peak["frame"] / clip["fps"]
+        person = peak["people"][0]["id"]
+        assert when == f"0:{seconds:04.1f} · frame {peak['frame']} · person {person}"
+        assert float(score) == pytest.approx(peak["value"], abs=0.05) and main.startswith("mainly ")
+
+
+def test_tracking_faults_are_listed_apart_and_can_be_played(browser, faults, tmp_path):
+    write_page(faults, tmp_path / "faults.html")
+    open_page(browser, (tmp_path / "faults.html").as_uri())
+    index = next(i for i, clip in enumerate(faults["clips"]) if clip["faults"])
+    browser.find_elements(By.CSS_SELECTOR, "#list button")[index].click()
+    first = faults["scenes"][faults["clips"][index]["faults"][0]]
+    buttons = browser.find_elements(By.CSS_SELECTOR, "#faults button")
+    assert len(buttons) == len(faults["clips"][index]["faults"])
+    assert f"tracking fault: {first['fault']}" in buttons[0].text
+    assert "no alarms" in text(browser, "faulty")
+    browser.execute_script("arguments[0].click()", buttons[0])
+    assert moves(browser)
+    assert (
+        f"Person {first['people'][0]['id']} was not judged (tracking fault: {first['fault']})"
+        in text(browser, "caption")
+    )
+    assert browser.get_log("browser") == []
+
+
+def test_a_print_has_peaks_with_pictures_and_no_buttons(browser, url):
+    open_page(browser, url)
+    browser.execute_cdp_cmd("Page.printToPDF", {})
+    # The event comes before the page is laid out for paper.
+    colours = browser.execute_script(
+        "return [...document.querySelectorAll('.peak .still')].map((one) => new Set("
+        "one.getContext('2d').getImageData(0, 0, one.width, one.height).data).size)"
+    )
+    assert colours and min(colours) > 2
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    shown = lambda name: browser.find_element(By.CSS_SELECTOR, name).is_displayed()  # noqa: E731
+    assert shown(".peak .still") and shown("#key") and shown("#player")
+    assert not any(map(shown, (".browser nav", ".controls", "#people", "#pause", "details")))
+    paper = browser.find_element(By.TAG_NAME, "body").value_of_css_property("background-color")
+    assert paper in ("rgb(255, 255, 255)", "rgba(255, 255, 255, 1)")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert browser.get_log("browser") == []
+
+
 @pytest.mark.slow
 def test_everything_works_by_keyboard(browser, url):
     open_page(browser, url)

@@ -18,12 +18,14 @@ def test_plots_are_pngs(tmp_path):
     clips = [np.zeros(20, dtype=int), np.repeat([0, 1], 10), np.zeros(0, dtype=int)]
     scores = [rng.normal(size=len(clip)) for clip in clips]
     plot_timelines(["a", "b", "c"], clips, scores, tmp_path / "t.png", threshold=1.0, most=2)
+    states = [rng.integers(0, 4, len(clip)) for clip in clips]
+    plot_timelines(["a", "b", "c"], clips, scores, tmp_path / "s.png", states=states)
     plot_lines([1, 2], {"a": [3, 4], "b": [5, 6]}, tmp_path / "l.png", xlabel="x", ylabel="y")
     bars = {"ours": {"few": (0.9, 0.1), "many": (0.8, np.nan)}, "other": {"many": (0.7, 0.1)}}
     plot_bars(bars, tmp_path / "b.png", xlabel="AUC")
-    for name in ("roc.png", "t.png", "l.png", "b.png"):
+    for name in ("roc.png", "t.png", "s.png", "l.png", "b.png"):
         assert (tmp_path / name).read_bytes()[:4] == b"\x89PNG"
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_without_matplotlib_the_error_names_the_extra(tmp_path, monkeypatch):

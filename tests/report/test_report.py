@@ -209,6 +209,7 @@ def test_the_report_has_the_options_of_scoring_and_detector(detector, content):
         "smooth": 0.0,
         "people_correction": False,
         "padded": None,
+        "judge_faults": False,
     }
     assert content["options"]["detector"] == detector.options_.written()
 

@@ -98,3 +98,5 @@ def report(
     click.echo(
         f"{len(content['clips'])} clips, {len(content['scenes'])} peaks in {out} ({size:.1f} MB)"
     )
+    for sentence in content["states"]["help"]:
+        click.echo(f"note: {sentence}", err=True)

@@ -40,7 +40,7 @@ def write_evaluation(result: Evaluation, tracks: PoseTracks, out: Path, plots: b
         written.append(out.with_name(f"{out.stem}_roc.png"))
         plot_roc(result.labels, result.scores, written[-1])
         if result.metrics["level"] == "frame":
-            borders = tracks.frame_offset[1:-1]
+            borders, states = tracks.frame_offset[1:-1], result.states
             written.append(out.with_name(f"{out.stem}_timelines.png"))
             plot_timelines(
                 tracks.clip_names,
@@ -48,6 +48,7 @@ def write_evaluation(result: Evaluation, tracks: PoseTracks, out: Path, plots: b
                 np.split(result.scores, borders),
                 written[-1],
                 threshold=result.metrics["events"]["threshold"],
+                states=None if states is None else np.split(states, borders),
             )
     return written
 

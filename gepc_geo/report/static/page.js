@@ -34,11 +34,14 @@
   };
   const count = (number) => number.toLocaleString("en");
   const many = (number, one, more) => `${count(number)} ${number === 1 ? one : more}`;
-  function moment(clip, frame) {
-    if (!clip.fps) return `frame ${frame}`;
-    const seconds = frame / clip.fps, minutes = Math.floor(seconds / 60);
-    return `${minutes}:${(seconds - 60 * minutes).toFixed(1).padStart(4, "0")}`;
+  function time(seconds, digits = 1) {
+    const unit = 10 ** digits, parts = Math.round(seconds * unit), minutes = Math.floor(parts / (60 * unit));
+    return `${minutes}:${((parts - 60 * unit * minutes) / unit).toFixed(digits).padStart(digits ? 3 + digits : 2, "0")}`;
   }
+  // Time and frame number of a moment, or of the moments from one to another.
+  const moment = (clip, frame) => clip.fps ? `${time(frame / clip.fps)} · frame ${frame}` : `frame ${frame}`;
+  const between = (clip, from, to) => clip.fps
+    ? `${time(from / clip.fps)} to ${time(to / clip.fps)}, frames ${from} to ${to}` : `frames ${from} to ${to}`;
 
   // -- drawing ---------------------------------------------------------------------------------
 
@@ -134,13 +137,39 @@
     return { x: (left + right) / 2, y: (top + bottom) / 2, width: right - left, height: bottom - top };
   }
 
+  // Largest width and height of a person: one scale for all frames, so a person who falls does not grow.
+  function extent(sequence, who) {
+    const largest = { width: 1, height: 1 };
+    for (let t = 0; t < sequence.frames; t++) {
+      const about = box(sequence, who, t);
+      if (!about) continue;
+      largest.width = Math.max(largest.width, about.width);
+      largest.height = Math.max(largest.height, about.height);
+    }
+    return largest;
+  }
+
+  // A person in the middle of an area; marks on the ground move instead.
+  function portrait(context, area, sequence, who, frame, look, size = extent(sequence, who)) {
+    const about = box(sequence, who, frame);
+    if (!about) return;
+    const step = Math.max(size.width, size.height) / 2;
+    const scale = Math.min((area.width - 16) / size.width, (area.height - 28) / size.height);
+    const at = { x: area.x + area.width / 2 - scale * about.x, y: area.y + area.height / 2 - 4 - scale * about.y, scale };
+    context.fillStyle = "#b9c3cc";
+    for (let k = Math.ceil((area.x + 6 - at.x) / (scale * step)); at.x + k * scale * step < area.x + area.width - 6; k++) {
+      context.fillRect(at.x + k * scale * step - 4, area.y + area.height - 7, 8, 2);
+    }
+    person(context, sequence, who, frame, at, look);
+  }
+
   // Sequences of one person each, side by side, with the same clock.
   function parade(canvas, sequence, only, frame) {
     const { context, width, height } = fit(canvas);
     const shown = only === null ? [...Array(sequence.people).keys()] : [only];
     shown.forEach((who, i) => {
-      const place = inside(sequence, i * width / shown.length, 0, width / shown.length, height, 12);
-      person(context, sequence, who, frame, place, { alpha: 1, colour: "#1f5f99", line: 3, dot: 2.4 });
+      const area = { x: i * width / shown.length, y: 0, width: width / shown.length, height };
+      portrait(context, area, sequence, who, frame, { alpha: 1, colour: "#1f5f99", line: 3, dot: 2.4 });
     });
   }
 
@@ -172,20 +201,29 @@
     : seconds < 120 ? `${seconds.toFixed(0)} s` : seconds < 7200 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
   for (const [name, value, kind] of [
     ["clips", count(totals.clips), ""],
-    ["tracks", count(totals.people), ""],
+    ["people", count(totals.people), ""],
     ["length", length || `${count(totals.frames)} frames`, ""],
     ["alarms", totals.alarms === null ? null : count(totals.alarms), "alarm"],
     ["labelled abnormal", totals.abnormal === null ? null : percent(totals.abnormal / (data.level === "frame" ? totals.frames : totals.clips)), ""],
     ["AUC", data.quality ? data.quality.auc.toFixed(3) : null, ""],
   ]) if (value !== null) $("totals").append(make("div", { class: kind }, make("dt", {}, name), make("dd", {}, value)));
 
+  $("judged").textContent = data.states.sentence;
+  $("judged-help").append(...data.states.help.map((sentence) => make("li", {}, sentence)));
+
   // -- clips -------------------------------------------------------------------------------------
 
   let chosen = null, scene = null, sequence = null, neighbours = null, focus = 0, frame = 0, clock = 0, closeup = null;
   const frames = data.level === "frame";
   const lines = data.clips.map((clip) => ({ x: floats(clip.x), y: floats(clip.y) }));
-  const finite = lines.flatMap((line) => [Math.min(...line.y), Math.max(...line.y)]).filter(Number.isFinite);
-  const lowest = Math.min(...finite), highest = Math.max(...finite, data.threshold === null ? -Infinity : data.threshold);
+  const levels = lines.map((line) => line.y.filter(Number.isFinite)).filter((known) => known.length);
+  const lowest = Math.min(...levels.map((known) => Math.min(...known)), levels.length ? Infinity : 0);
+  const highest = Math.max(...levels.map((known) => Math.max(...known)), data.threshold === null ? lowest : data.threshold);
+  // Why somebody who is there was not judged, by the number of the state.
+  const UNJUDGED = {
+    1: { name: "too short to be judged", paint: "#8794a1", shape: "/" },
+    2: { name: "tracking fault", paint: "#e08a00", shape: "\\" },
+  };
 
   function spark(number) {
     const NS = "http://www.w3.org/2000/svg", line = lines[number], clip = data.clips[number];
@@ -194,21 +232,30 @@
     svg.setAttribute("aria-hidden", "true");
     const across = (f) => 72 * f / Math.max(clip.length - 1, 1);
     const up = (s) => 21 - 20 * (s - lowest) / Math.max(highest - lowest, 1e-9);
-    // Shaded pixel by pixel: there may be more labelled spans than pixels.
-    const shaded = new Set();
-    for (const [from, to] of clip.abnormal) for (let x = Math.floor(across(from)); x < Math.max(across(to), across(from) + 1); x++) shaded.add(x);
-    const shade = document.createElementNS(NS, "path");
-    shade.setAttribute("d", [...shaded].map((x) => `M${x} 0h1v22h-1z`).join(""));
-    shade.setAttribute("fill", "#f6ccd1");
-    svg.append(shade);
-    const path = document.createElementNS(NS, "polyline");
-    // The highest point of each pixel.
+    // Shaded pixel by pixel: there may be more spans than pixels.
+    function shade(spans, paint, top, height) {
+      const shaded = new Set();
+      for (const [from, to] of spans) for (let x = Math.floor(across(from)); x < Math.max(across(to), across(from) + 1); x++) shaded.add(x);
+      const area = document.createElementNS(NS, "path");
+      area.setAttribute("d", [...shaded].map((x) => `M${x} ${top}h1v${height}h-1z`).join(""));
+      area.setAttribute("fill", paint);
+      svg.append(area);
+    }
+    shade(clip.abnormal, "#f6ccd1", 0, 22);
+    for (const [state, look] of Object.entries(UNJUDGED)) shade(clip.unjudged.filter((span) => span[2] === Number(state)), look.paint, 18, 4);
+    const path = document.createElementNS(NS, "path");
+    // The highest point of each pixel; the line begins anew after a gap.
     const pixels = new Map();
+    let broken = true;
     line.x.forEach((x, i) => {
-      const pixel = Math.round(across(x));
-      pixels.set(pixel, Math.max(pixels.has(pixel) ? pixels.get(pixel) : -Infinity, line.y[i]));
+      const pixel = Math.round(across(x)), y = line.y[i];
+      if (Number.isFinite(y)) {
+        const before = pixels.get(pixel);
+        pixels.set(pixel, { y: Math.max(before ? before.y : -Infinity, y), broken: before ? before.broken : broken });
+      }
+      broken = !Number.isFinite(y);
     });
-    path.setAttribute("points", [...pixels].map(([x, y]) => `${x},${up(y).toFixed(1)}`).join(" "));
+    path.setAttribute("d", [...pixels].map(([x, one]) => `${one.broken ? `M${x} ${up(one.y).toFixed(1)}h.5` : ""}L${x} ${up(one.y).toFixed(1)}`).join(""));
     path.setAttribute("fill", "none");
     path.setAttribute("stroke", "#1f5f99");
     svg.append(path);
@@ -220,7 +267,7 @@
     const picture = frames ? spark(number) : make("span", {}, clip.class);
     const button = make("button", { type: "button", class: over ? "over" : "", title: clip.name },
       make("span", { class: "name" }, clip.name), picture,
-      make("span", { class: "top" }, clip.top === null ? "–" : fixed(clip.top)));
+      make("span", { class: clip.top === null ? "top none" : "top" }, clip.top === null ? clip.state || "no frames" : fixed(clip.top)));
     button.addEventListener("click", () => choose(number));
     const row = make("li", {}, button);
     $("list").append(row);
@@ -256,32 +303,73 @@
   const chart = $("timeline");
   let bound = false;
 
+  // Round times, each with its frame number, in a part of a clip.
+  const SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+  function ticks(clip, from, to) {
+    const rate = clip.fps || 1, wanted = (to - from) / rate / (narrow() ? 4 : 9);
+    const decade = 10 ** Math.max(Math.floor(Math.log10(wanted)), 0);
+    const steps = clip.fps ? SECONDS : [1, 2, 5, 10].map((one) => one * decade);
+    const step = steps.find((one) => one >= wanted) || steps[steps.length - 1];
+    const values = [];
+    for (let k = Math.ceil(from / rate / step); k * step * rate <= to + 1e-6; k++) values.push(k * step);
+    return {
+      tickvals: values.map((value) => value * rate),
+      ticktext: values.map((value) => clip.fps ? `${time(value, step < 1 ? 1 : 0)}<br>${Math.round(value * rate)}` : `${value}`),
+    };
+  }
+
+  // Explains the marks that the line of a clip has.
+  function key(clip) {
+    const item = (kind, text) => make("li", {}, make("i", { class: kind, "aria-hidden": "true" }), text);
+    const present = new Set(clip.unjudged.map((span) => span[2]));
+    const high = clip.peaks.map((number) => data.threshold === null || data.scenes[number].value < data.threshold);
+    $("key").replaceChildren(...[
+      data.threshold !== null && item("dashed", `threshold ${fixed(data.threshold)}`),
+      high.includes(false) && item("dot over", "peak at or above the threshold"),
+      high.includes(true) && item("dot", data.threshold === null ? "peak" : "peak below the threshold"),
+      clip.abnormal.length && item("abnormal", "labelled abnormal"),
+      present.has(1) && item("short", "somebody is there, not judged: too short"),
+      present.has(2) && item("fault", "somebody is there, not judged: tracking fault"),
+      clip.nobody && item("gap", "gap: nobody is there"),
+    ].filter(Boolean));
+  }
+
   function timeline() {
-    const clip = data.clips[chosen], line = lines[chosen], rate = clip.fps || 1;
+    const clip = data.clips[chosen], line = lines[chosen], end = Math.max(clip.length - 1, 1);
     const marked = clip.peaks.map((number) => data.scenes[number]);
     const current = clip.peaks.indexOf(scene);
     const shapes = clip.abnormal.map(([from, to]) => ({
-      type: "rect", xref: "x", yref: "paper", x0: from / rate, x1: to / rate, y0: 0, y1: 1,
+      type: "rect", xref: "x", yref: "paper", x0: from - 0.5, x1: to - 0.5, y0: 0, y1: 1,
       fillcolor: "#f6ccd1", opacity: 0.75, line: { width: 0 }, layer: "below",
     }));
-    const annotations = [];
-    if (data.threshold !== null) {
-      shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: data.threshold, y1: data.threshold, line: { color: "#5a6875", width: 1.5, dash: "dash" } });
-      annotations.push({ xref: "paper", x: 1, y: data.threshold, xanchor: "right", yanchor: "bottom", text: "threshold", showarrow: false, font: { size: 12, color: "#5a6875" } });
-    }
+    if (data.threshold !== null) shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: data.threshold, y1: data.threshold, line: { color: "#5a6875", width: 1.5, dash: "dash" } });
     const pad = 0.08 * Math.max(highest - lowest, 1e-9);
+    const bands = Object.entries(UNJUDGED).map(([state, look]) => {
+      const spans = clip.unjudged.filter((span) => span[2] === Number(state));
+      return {
+        type: "bar", yaxis: "y2", x: spans.map(([from, to]) => (from + to - 1) / 2), width: spans.map(([from, to]) => to - from), y: spans.map(() => 1),
+        marker: { color: look.paint, opacity: 0.45, line: { width: 0 }, pattern: { shape: look.shape, fgcolor: look.paint, bgcolor: "#fff", size: 7, solidity: 0.35 } },
+        customdata: spans.map(([from, to]) => between(clip, from, to - 1)), hovertemplate: `not judged: ${look.name}<br>%{customdata}<extra></extra>`,
+      };
+    });
+    const score = Array.from(line.y, (y) => Number.isFinite(y) ? y : null), when = Array.from(line.x, (f) => moment(clip, f));
+    // A judged frame between gaps is a point.
+    const alone = [...score.keys()].filter((i) => score[i] !== null && (score[i - 1] ?? null) === null && (score[i + 1] ?? null) === null);
     Plotly.react(chart, [
-      { x: Array.from(line.x, (f) => f / rate), y: Array.from(line.y), customdata: Array.from(line.x), mode: "lines",
-        line: { color: "#1f5f99", width: 1.8 }, hovertemplate: "score %{y:.2f}<br>frame %{customdata}<extra></extra>" },
-      { x: marked.map((one) => one.frame / rate), y: marked.map((one) => one.value), mode: "markers", cliponaxis: false,
+      ...bands,
+      { x: Array.from(line.x), y: score, customdata: when, mode: "lines", line: { color: "#1f5f99", width: 1.8 }, hovertemplate: "score %{y:.2f}<br>%{customdata}<extra></extra>" },
+      { x: alone.map((i) => line.x[i]), y: alone.map((i) => score[i]), customdata: alone.map((i) => when[i]), mode: "markers", marker: { color: "#1f5f99", size: 4 }, hovertemplate: "score %{y:.2f}<br>%{customdata}<extra></extra>" },
+      { x: marked.map((one) => one.frame), y: marked.map((one) => one.value), customdata: marked.map((one) => `${moment(clip, one.frame)} · person ${one.people[0].id}`), mode: "markers", cliponaxis: false,
         marker: { opacity: 1, size: marked.map((_, i) => i === current ? 17 : 12), color: marked.map((one) => data.threshold !== null && one.value >= data.threshold ? "#c92a3c" : "#e08a00"), line: { color: marked.map((_, i) => i === current ? "#1c2733" : "#fff"), width: 2 } },
-        hovertemplate: "peak %{y:.2f}: click to see it<extra></extra>" },
+        hovertemplate: "peak %{y:.2f}: click to see it<br>%{customdata}<extra></extra>" },
     ], layout({
-      xaxis: axis(clip.fps ? "seconds" : "frame", { range: [0, Math.max(clip.length - 1, 1) / rate] }),
-      yaxis: axis("score", { range: [lowest - pad, highest + 2 * pad] }), shapes, annotations, hovermode: "closest",
+      xaxis: axis(clip.fps ? "minutes:seconds, and frame" : "frame", { range: [0, end], ...ticks(clip, 0, end), tickangle: 0 }),
+      yaxis: axis("score", { range: [lowest - pad, highest + 2 * pad], overlaying: "y2", tickmode: "auto" }),
+      yaxis2: { visible: false, range: [0, 1], fixedrange: true }, bargap: 0, barmode: "overlay", shapes, hovermode: "closest",
     }), BASE);
-    bind((point) => nearest(point.x * rate));
+    bind((point) => nearest(point.x));
     chart.setAttribute("aria-label", `Score of the clip ${clip.name} over time, ${many(marked.length, "peak", "peaks")} marked`);
+    key(clip);
   }
 
   function bars() {
@@ -296,7 +384,15 @@
   }
 
   function bind(act) {
-    if (!bound) chart.on("plotly_click", (event) => chart.act(event.points[0]));
+    if (!bound) {
+      chart.on("plotly_click", (event) => chart.act(event.points[0]));
+      // Ticks of the part that a drag selects.
+      chart.on("plotly_relayout", (change) => {
+        if (!frames || !("xaxis.range[0]" in change || "xaxis.autorange" in change)) return;
+        const clip = data.clips[chosen], shown = ticks(clip, ...chart.layout.xaxis.range);
+        Plotly.relayout(chart, { "xaxis.tickvals": shown.tickvals, "xaxis.ticktext": shown.ticktext });
+      });
+    }
     bound = true;
     chart.act = act;
   }
@@ -333,30 +429,44 @@
     const row = rows[number], list = $("list");
     if (row.offsetTop < list.scrollTop || row.offsetTop + row.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = row.offsetTop - list.clientHeight / 2;
     $("clip-name").textContent = clip.name;
-    const parts = [clip.fps ? `${(clip.length / clip.fps).toFixed(1)} s at ${+clip.fps.toFixed(2)} frames a second` : `${count(clip.length)} frames, unknown rate`];
+    const parts = [clip.fps ? `${time(clip.length / clip.fps)} long, ${many(clip.length, "frame", "frames")}, ${+clip.fps.toFixed(2)} a second` : `${many(clip.length, "frame", "frames")}, unknown rate`];
     if (clip.class) parts.push(`class ${clip.class}`);
-    if (clip.alarmed !== null) parts.push(clip.alarmed ? `above the threshold in ${percent(clip.alarmed / clip.length)} of the time` : "never above the threshold");
-    if (frames) parts.push(clip.labelled ? (clip.abnormal.length ? "shaded: labelled abnormal" : "all frames labelled normal") : "without labels");
+    if (frames) parts.push(clip.judged === clip.length ? "all judged" : `${count(clip.judged)} judged`);
+    else if (clip.top === null) parts.push(clip.state === "nobody" ? "nobody is there" : `not judged: ${clip.state}`);
+    if (clip.alarmed !== null && clip.judged) parts.push(clip.alarmed ? `above the threshold in ${percent(clip.alarmed / clip.judged)} of the judged frames` : "never above the threshold");
+    if (frames) parts.push(!clip.labelled ? "without labels" : clip.abnormal.length ? "labelled" : "all frames labelled normal");
     else if (clip.label >= 0) parts.push(clip.label ? "labelled abnormal" : "labelled normal");
     $("clip-note").textContent = parts.join(" · ");
-    const box = $("peaks");
-    box.replaceChildren();
-    for (const one of clip.peaks) {
-      const peak = data.scenes[one], over = data.threshold !== null && peak.value >= data.threshold;
-      const button = make("button", { type: "button", class: over ? "peak over" : "peak", "data-scene": one },
-        frames ? moment(clip, peak.frame) + " · score " : "play · score ", make("b", {}, fixed(peak.value)));
-      button.addEventListener("click", () => show(one, true));
-      box.append(button);
-    }
+    $("peaks").replaceChildren(...clip.peaks.map(card));
+    $("faults").replaceChildren(...clip.faults.map(card));
+    $("faulty").hidden = !clip.faults.length;
     $("timeline-help").textContent = !frames ? "Click a bar to see that clip. Red: labelled abnormal." : clip.peaks.length
       ? "Click a marked peak to see its people."
-      : clip.top === null || !Number.isFinite(clip.top) ? "This clip has no frames." : "This clip has no scored person, or its peaks are left out to limit the size of the page.";
-    show(clip.peaks.length ? clip.peaks[0] : null, go);
+      : !clip.length ? "This clip has no frames." : !clip.judged ? "Nobody was judged in this clip." : "The peaks of this clip are left out to limit the size of the page.";
+    show([...clip.peaks, ...clip.faults, null][0], go);
+  }
+
+  // Button of a peak: when, who, what; in print it has a picture.
+  function card(number) {
+    const peak = data.scenes[number], first = peak.people[0], clip = data.clips[peak.clip];
+    const over = !peak.fault && data.threshold !== null && peak.value >= data.threshold;
+    const button = make("button", { type: "button", class: `${peak.fault ? "faulty" : "peak"}${over ? " over" : ""}`, "data-scene": number },
+      make("canvas", { class: "still", width: 320, height: 320, "aria-hidden": "true" }),
+      make("span", { class: "when" }, `${frames ? `${moment(clip, peak.frame)} · ` : ""}person ${first.id}`, make("b", {}, fixed(peak.value))),
+      make("small", {}, peak.fault ? `tracking fault: ${peak.fault}` : `mainly ${main(first).map((v) => spoken(joints[v])).join(", ")}`));
+    button.addEventListener("click", () => {
+      show(number, true);
+      canvas.scrollIntoView({ block: "nearest" });
+    });
+    return button;
   }
 
   // -- the scene ---------------------------------------------------------------------------------
 
   const canvas = $("player");
+  const spoken = (name) => name.replace(/_/g, " ");
+  // The three joints with the largest shares.
+  const main = (each) => joints.map((_, v) => v).sort((a, b) => each.shares[b] - each.shares[a]).slice(0, 3);
   const advance = (passed) => {
     if (!sequence) return;
     const rate = (data.clips[chosen].fps || 12) * Number($("speed").value);
@@ -378,7 +488,7 @@
 
   function show(number, go) {
     scene = number;
-    for (const button of $("peaks").children) button.setAttribute("aria-pressed", String(Number(button.dataset.scene) === number));
+    for (const button of document.querySelectorAll(".moments button")) button.setAttribute("aria-pressed", String(Number(button.dataset.scene) === number));
     if (frames) timeline();
     else bars();
     const none = number === null;
@@ -396,7 +506,7 @@
     const people = $("people");
     people.replaceChildren();
     one.people.forEach((each, i) => {
-      const button = make("button", { type: "button" }, `person ${each.id} · ${fixed(each.score)}`);
+      const button = make("button", { type: "button" }, `person ${each.id} · ${each.fault ? "tracking fault" : fixed(each.score)}`);
       button.addEventListener("click", () => look(i));
       people.append(button);
     });
@@ -411,20 +521,13 @@
 
   function look(who) {
     focus = who;
-    // One scale for the whole scene, so a person who falls does not grow.
-    closeup = { width: 1, height: 1 };
-    for (let t = 0; t < sequence.frames; t++) {
-      const about = box(sequence, who, t);
-      if (!about) continue;
-      closeup.width = Math.max(closeup.width, about.width);
-      closeup.height = Math.max(closeup.height, about.height);
-    }
+    closeup = extent(sequence, who);
     [...$("people").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === who)));
     const one = data.scenes[scene], each = one.people[who], clip = data.clips[chosen];
-    const order = joints.map((_, v) => v).sort((a, b) => each.shares[b] - each.shares[a]).slice(0, 3);
-    const parts = order.map((v) => `${joints[v].replace(/_/g, " ")} ${percent(each.shares[v])}`).join(", ");
-    const when = frames ? `${moment(clip, one.start + each.from)} to ${moment(clip, one.start + each.to)}` : "the whole clip";
-    const role = who === 0 ? (frames ? "has the score of this frame" : "has the score of this clip") : "is in the scene";
+    const parts = main(each).map((v) => `${spoken(joints[v])} ${percent(each.shares[v])}`).join(", ");
+    const when = frames ? between(clip, one.start + each.from, one.start + each.to) : "the whole clip";
+    const role = each.fault ? `was not judged (tracking fault${who === 0 && one.fault ? `: ${one.fault}` : ""})`
+      : who === 0 ? (frames ? "has the score of this frame" : "has the score of this clip") : "is in the scene";
     $("caption").textContent = `Person ${each.id} ${role}; window score ${fixed(each.score)} (${when}). Largest shares: ${parts}.`;
     canvas.setAttribute("aria-label", `Skeletons of ${many(one.people.length, "person", "people")}, moving. ${$("caption").textContent}`);
     draw();
@@ -437,17 +540,14 @@
     const wide = width > 560;
     const [left, top] = wide ? [0.62 * width, height] : [width, 0.42 * height];
     const place = inside(sequence, 0, wide ? 0 : height - top, left, top - 10, 26);
-    const order = one.people.map((_, i) => i).filter((i) => i !== focus).concat(focus);
+    const order = one.people.map((_, i) => i).filter((i) => i !== focus).concat(focus), heads = [];
     for (const who of order) {
       const each = one.people[who], own = who === focus;
       const head = person(context, sequence, who, frame, place, own
         ? { alpha: 1, shares: each.shares, line: 3.5, dot: 2.4 } : { alpha: 0.65, colour: "#9fb0bf", line: 2.2, dot: 1.6 });
-      if (!head) continue;
-      context.font = `${own ? "600 " : ""}13px system-ui, sans-serif`;
-      context.textAlign = "center";
-      context.fillStyle = own ? "#1c2733" : "#7a8793";
-      context.fillText(`${each.id}`, Math.min(Math.max(head[0], 12), left - 12), Math.max(head[1] - 10, 14));
+      if (head) heads.unshift({ head, own, text: `${each.id}` });
     }
+    names(context, heads, left);
     const near = wide ? { x: left, y: 0, width: width - left, height: height - 14 } : { x: 0, y: 0, width, height: height - top };
     context.fillStyle = "#fff";
     context.fillRect(near.x, near.y, near.width, near.height);
@@ -479,6 +579,33 @@
     if (neighbours) [...$("normal").children].forEach((small, i) => parade(small, neighbours, i, frame % neighbours.frames));
   }
 
+  // Ids above or beside heads. The first ones come first; an id without a free place is left out.
+  function names(context, heads, width) {
+    const taken = [];
+    context.textAlign = "center";
+    context.lineJoin = "round";
+    for (const { head, own, text } of heads) {
+      context.font = `${own ? "600 " : ""}13px system-ui, sans-serif`;
+      const half = context.measureText(text).width / 2 + 2;
+      for (const [across, up] of [[0, 10], [half + 8, 2], [-half - 8, 2], [0, 25], [half + 8, 17], [-half - 8, 17], [0, 40]]) {
+        const x = Math.min(Math.max(head[0] + across, half), width - half), y = Math.max(head[1] - up, 14);
+        const here = [x - half, y - 11, x + half, y + 3];
+        if (taken.some((one) => here[0] < one[2] && one[0] < here[2] && here[1] < one[3] && one[1] < here[3])) continue;
+        taken.push(here);
+        if (up > 20) {
+          context.fillStyle = "#b9c3cc";
+          context.fillRect(head[0] - 0.5, y + 4, 1, Math.max(head[1] - y - 8, 0));
+        }
+        context.strokeStyle = "#fff";
+        context.lineWidth = 3;
+        context.strokeText(text, x, y);
+        context.fillStyle = own ? "#1c2733" : "#5a6875";
+        context.fillText(text, x, y);
+        break;
+      }
+    }
+  }
+
   $("play").addEventListener("click", () => play(!playing()));
   canvas.addEventListener("click", () => play(!playing()));
   $("time").addEventListener("input", () => {
@@ -506,7 +633,7 @@
   });
   data.words.forEach((word, number) => {
     const ratio = word.seen !== null && word.share ? word.seen / word.share : null;
-    const title = make("h3", {}, `Word ${number + 1}`);
+    const title = make("h3", {}, word.name ? `${number + 1}: ${word.name}` : `Word ${number + 1}`);
     if (ratio !== null && ratio >= 1.5 && word.seen >= 0.01) title.append(make("span", {}, `${ratio.toFixed(1)} × as often here`));
     const entries = make("dl");
     for (const [name, share, kind] of [[trained ? "training" : "these clips", word.share, ""], ["these clips", word.seen, "here"]]) {
@@ -517,7 +644,7 @@
     }
     const card = make("article", { class: "word" }, title);
     if (word.poses) {
-      const picture = make("canvas", { role: "img", "aria-label": `${many(word.poses.shape[0], "typical sequence", "typical sequences")} of word ${number + 1}, moving` });
+      const picture = make("canvas", { role: "img", "aria-label": `${many(word.poses.shape[0], "typical sequence", "typical sequences")} of word ${number + 1}${word.name ? ` (${word.name})` : ""}, moving` });
       const shown = poses(word.poses), one = { clock: 0, frame: 0, visible: false };
       one.draw = () => parade(picture, shown, null, one.frame);
       one.advance = (passed) => {
@@ -558,14 +685,15 @@
     return { type: "bar", name: kind, x: middle, y: counts.map((c) => c / total), width: scale.edges[1] - scale.edges[0], opacity: 0.6, marker: { color: paint[kind] }, hovertemplate: "%{y:.1%} near %{x:.2f}" };
   }), layout({ barmode: "overlay", bargap: 0, shapes, showlegend: kinds.length > 1, legend: { x: 1, xanchor: "right", y: 1 }, xaxis: axis("score"), yaxis: axis("share", { tickformat: ".0%" }) }), BASE);
   const things = frames ? "frames" : "clips";
-  $("histogram-note").textContent = `Scores of all ${things}` + (kinds.length > 1 ? ", each kind adding up to 100 %" : "") + "; the last bar includes higher scores." + (data.threshold === null ? "" : " Dashed: the threshold.");
+  const states = data.states.counts, known = states.judged, everything = Object.values(states).reduce((a, b) => a + b, 0);
+  $("histogram-note").textContent = (known === everything ? `Scores of all ${things}, which were all judged` : `Scores of the ${count(known)} of ${count(everything)} ${things} that were judged`) + (kinds.length > 1 ? ", each kind adding up to 100 %" : "") + "; the last bar includes higher scores." + (data.threshold === null ? "" : " Dashed: the threshold.");
   const quality = data.quality;
   document.querySelectorAll(".labelled").forEach((figure) => { figure.hidden = !quality; });
   document.querySelector(".charts").classList.toggle("alone", !quality);
   const meaning = data.threshold === null ? "" : ` The threshold, ${fixed(data.threshold)}, is ${data.threshold_meaning}.`;
   if (!quality) $("quality-note").textContent = `Without labels of both kinds, the page shows the distribution of scores only.${meaning}`;
   else {
-    $("quality-note").textContent = `Compared with the labels of ${things}: AUC ${quality.auc.toFixed(3)} (0.5 is chance, 1 is perfect), equal error rate ${percent(quality.eer)}.${meaning}`;
+    $("quality-note").textContent = `Compared with the labels of ${things}: AUC ${quality.auc.toFixed(3)} (0.5 is chance, 1 is perfect), equal error rate ${percent(quality.eer)}.` + (known === everything ? "" : ` The other ${things} count as most normal.`) + meaning;
     const at = quality.at;
     const point = (x, y) => x === null || y === null ? [] : [{ x: [x], y: [y], mode: "markers", marker: { size: 11, color: "#c92a3c", line: { color: "#fff", width: 2 } }, hovertemplate: "the threshold<extra></extra>" }];
     const curve = (pair, text) => ({ x: Array.from(floats(pair[0])), y: Array.from(floats(pair[1])), mode: "lines", line: { color: "#1f5f99", width: 2 }, hovertemplate: text });
@@ -589,8 +717,27 @@
   table("Detector", own.slice(0, half));
   table("Detector, continued", own.slice(half));
 
+  document.querySelector(".browser").classList.toggle("alone", data.clips.length < 2);
   if (data.clips.length) choose(0);
   else document.querySelector(".browser").hidden = true;
+
+  // -- print: charts as wide as paper, and a picture of each peak ---------------------------------
+
+  const charts = () => document.querySelectorAll(".js-plotly-plot");
+  window.addEventListener("beforeprint", () => {
+    for (const one of charts()) Plotly.relayout(one, { width: one === chart ? 660 : 320, height: one.clientHeight, autosize: false });
+    for (const button of document.querySelectorAll(".moments button")) {
+      const peak = data.scenes[button.dataset.scene], shown = poses(peak.poses), at = peak.frame - peak.start;
+      const still = button.querySelector("canvas"), context = still.getContext("2d");
+      context.clearRect(0, 0, still.width, still.height);
+      portrait(context, { x: 0, y: 0, width: still.width, height: still.height }, shown, 0, at,
+        { alpha: 1, shares: peak.people[0].shares, line: 8, dot: 5 }, box(shown, 0, at) || undefined);
+    }
+    for (const one of walkers.values()) one.draw();
+  });
+  window.addEventListener("afterprint", () => {
+    for (const one of charts()) Plotly.relayout(one, { width: null, height: null, autosize: true });
+  });
   let waiting = null;
   window.addEventListener("resize", () => {
     clearTimeout(waiting);
