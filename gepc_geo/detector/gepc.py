@@ -176,8 +176,10 @@ class GEPC(FittedDetector):
         trained_on, fps = split.training.fingerprint(), tracks.usual_fps
         measures = None
         if options.frames is None:
-            # Held-out people too: they are among the others of a frame.
-            windows = pipeline.training_windows(tracks).of_lengths(pipeline.lengths)
+            windows = split.training
+            if windows.table.source.num_clips == tracks.num_clips:
+                # Held-out people are near to those in training.
+                windows = pipeline.training_windows(tracks).of_lengths(pipeline.lengths)
             measures = TrainingMeasures.of(windows, fps)
         self._take(
             SavedModel(

@@ -146,7 +146,9 @@ def read_model(path: str | Path, device: str | torch.device) -> SavedModel:
             float(state["reconstruction_share"]),
             state["alarm"],
             # Models from before explanations have no measures.
-            None if (found := state.get("measures")) is None else TrainingMeasures.from_state_dict(found),
+            None
+            if (found := state.get("measures")) is None
+            else TrainingMeasures.from_state_dict(found),
         )
     except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -13,7 +13,7 @@ from torch import Tensor
 from gepc_geo.windows.filling import FilledTracks
 from gepc_geo.windows.quality import neighbours
 
-# Rows that are processed at once.
+# Rows that are processed at once, and those that give proportions.
 _BLOCK = 1 << 14
 # Names of a head in layouts; the first that a skeleton has counts.
 _HEADS = ("nose", "head", "head_top")
@@ -21,6 +21,9 @@ _HEADS = ("nose", "head", "head_top")
 _NUM_PARTS = 4
 # Rows of whole tracks that are searched at once for the begin of a stay.
 _SEARCHED = 1 << 16
+# In a picture, the smaller of two people who may be near each other has this share of the height of
+# the other.
+_SAME_SIZE = 0.8
 
 
 @dataclass(frozen=True)
@@ -42,29 +45,23 @@ class BodyShape:
 
     @classmethod
     def of(cls, table: FilledTracks) -> BodyShape:
-        """Measures the poses of a table."""
-        blocks = [Joints(table, rows) for rows in blocks_of(len(table.frame))]
-        none = np.zeros((0, _NUM_PARTS))
-        length = np.concatenate([none, *(block.parts() for block in blocks)])
+        """Measures at most 16,384 poses of a table, evenly spaced."""
+        count = len(table.frame)
+        joints = Joints(table, np.linspace(0, count - 1, min(count, _BLOCK)).astype(np.int64))
+        length = joints.parts()
         used = ~np.isnan(length).all(0)
         # Shares come from the frames with all parts.
         full = np.nan_to_num(length[~np.isnan(length[:, used]).any(1)])
         full = full[full.sum(1) > 0]
-        share = np.median(full / full.sum(1, keepdims=True), 0) if len(full) else np.zeros(4)
-        up = np.zeros(table.source.dims)
-        for block in blocks:
-            up += np.nan_to_num(block.torso()).sum(0)
-        if len(up) == 2:
+        share = np.median(full / full.sum(1, keepdims=True), 0) if len(full) else np.zeros(_NUM_PARTS)
+        up = np.nan_to_num(joints.torso()).sum(0)
+        if table.source.dims == 2:
             up = np.array([0.0, -1.0])
         shape = cls(up / (np.linalg.norm(up) or 1.0), share / (share.sum() or 1.0), 1.0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            width = [
-                np.linalg.norm(block.shoulder_line(), axis=1) / block.height(shape.share)
-                for block in blocks
-            ]
-        known = np.concatenate([np.zeros(0), *width])
-        known = known[np.isfinite(known)]
-        return replace(shape, width=float(np.quantile(known, 0.95)) if len(known) else 1.0)
+            width = _length(joints.shoulder_line()) / joints.height(shape.share)
+        width = width[np.isfinite(width)]
+        return replace(shape, width=float(np.quantile(width, 0.95)) if len(width) else 1.0)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The state as tensors."""
@@ -92,11 +89,13 @@ class BodyFrames:
         height: :math:`[R]`, length from head to ankle along the bones.
         shoulders: :math:`[R, C]`, from the left to the right shoulder.
         upright: :math:`[R]`, height of the head above the lower ankle.
-        arms_up: :math:`[R]`, 1 if a wrist is above the head, else 0.
+        arms_up: :math:`[R]`, 1 if a wrist is above the head, upwards and in the direction of the
+            torso (of people who lie), else 0.
         knees: :math:`[R, 2]`, bend of the left and of the right knee; 0 is straight.
         elbows: :math:`[R, 2]`, the same of the elbows.
         stride: :math:`[R]`, distance of the ankles.
-        distance: :math:`[R]`, distance of the centre to that of the nearest person in the frame.
+        distance: :math:`[R]`, distance of the centre to that of the nearest person in the frame; in
+            2D, among people of nearly the same height, as others are in front or behind.
     """
 
     centre: np.ndarray
@@ -118,24 +117,24 @@ class BodyFrames:
         def rows(value: Callable[[Joints], np.ndarray]) -> np.ndarray:
             return np.concatenate([value(block) for block in blocks])
 
-        centre = rows(Joints.centre)
+        centre, height = rows(Joints.centre), rows(lambda block: block.height(shape.share))
         return cls(
             centre=centre,
-            height=rows(lambda block: block.height(shape.share)),
+            height=height,
             shoulders=rows(Joints.shoulder_line),
             upright=rows(lambda block: block.upright(shape.up)),
             arms_up=rows(lambda block: block.arms_up(shape.up)),
             knees=rows(lambda block: block.bend("hip", "knee", "ankle")),
             elbows=rows(lambda block: block.bend("shoulder", "elbow", "wrist")),
             stride=rows(Joints.stride),
-            distance=_distance(table, centre),
+            distance=_distance(table, centre, height),
         )
 
 
 class Joints:
     """The joints of some rows of a table by their names; NaN where they are not seen."""
 
-    def __init__(self, table: FilledTracks, rows: slice) -> None:
+    def __init__(self, table: FilledTracks, rows: slice | np.ndarray) -> None:
         self.skeleton = table.source.skeleton
         self.points = table.keypoints[rows].astype(np.float64)
         self.seen = table.confidence[rows] > 0
@@ -154,7 +153,10 @@ class Joints:
         return np.stack([head, _length(self.torso()), thigh, shank], 1)
 
     def height(self, share: np.ndarray) -> np.ndarray:
-        """Body height [R]: the length of the parts that are seen, divided by their share."""
+        """Body height [R]: the length of the parts that are seen, divided by their share.
+
+        Without a torso in training: the largest side of the pose.
+        """
         if not share[1]:
             points = np.where(self.seen[..., None], self.points, np.nan)
             low, high = np.fmin.reduce(points, axis=1), np.fmax.reduce(points, axis=1)
@@ -171,10 +173,8 @@ class Joints:
         return self._sides("shoulder").mean(1) - self._sides("hip").mean(1)
 
     def shoulder_line(self) -> np.ndarray:
-        """From the left to the right shoulder [R, C]."""
-        sides = self._sides("shoulder")
-        line: np.ndarray = sides[:, 1] - sides[:, 0]
-        return line
+        """From the left to the right shoulder [R, C]; a box has none."""
+        return self._joint("right_shoulder") - self._joint("left_shoulder")
 
     def upright(self, up: np.ndarray) -> np.ndarray:
         """Height of the head above the lower ankle [R]."""
@@ -182,10 +182,12 @@ class Joints:
         return value if up.any() else np.full_like(value, np.nan)
 
     def arms_up(self, up: np.ndarray) -> np.ndarray:
-        """Whether a wrist is above the head [R]."""
-        above = np.fmax(*_along(self._sides("wrist"), up).T) - _along(self._head(), up)
-        known = ~np.isnan(above) & up.any()
-        return np.where(known, above > 0, np.nan)
+        """Whether a wrist is above the head, upwards and along the torso [R]."""
+        reach = self._sides("wrist") - self._head()[:, None]
+        above = np.minimum(_along(reach, up), _along(reach, self.torso()[:, None]))
+        highest = np.fmax(*above.T)
+        known = ~np.isnan(highest) & up.any()
+        return np.where(known, highest > 0, np.nan)
 
     def bend(self, *names: str) -> np.ndarray:
         """Bend at the second of three joints on both sides [R, 2] in degrees."""
@@ -215,12 +217,11 @@ class Joints:
 
     def _sides(self, name: str) -> np.ndarray:
         """Places of a left and a right joint [R, 2, C]."""
-        # Human3.6M calls the ankles feet. Boxes have shoulders and hips by other names.
-        names = ("ankle", "foot") if name == "ankle" else (name,)
+        # Boxes have shoulders and hips by other names. Human3.6M calls the ankles feet.
         pair = {"shoulder": self.skeleton.shoulders, "hip": self.skeleton.hips}.get(name)
         if pair is not None:
-            names, sides = (), [self.skeleton.joints[joint] for joint in pair]
-            return np.stack([self._joint(side) for side in sides], 1)
+            return np.stack([self._joint(self.skeleton.joints[joint]) for joint in pair], 1)
+        names = ("ankle", "foot") if name == "ankle" else (name,)
         return np.stack(
             [self._joint(*(f"{side}_{joint}" for joint in names)) for side in ("left", "right")], 1
         )
@@ -255,9 +256,7 @@ def stay(table: FilledTracks, centre: np.ndarray, row: np.ndarray, reach: np.nda
     return found
 
 
-def _begin(
-    centre: np.ndarray, row: np.ndarray, start: np.ndarray, reach: np.ndarray
-) -> np.ndarray:
+def _begin(centre: np.ndarray, row: np.ndarray, start: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """First row of the stay that lasts until ``row``, not before ``start``."""
     # Bounds of the 2 ** k rows that end at a row, for each k.
     bounds, size = [(centre, centre)], 1
@@ -277,11 +276,17 @@ def _begin(
     return found
 
 
-def _distance(table: FilledTracks, centre: np.ndarray) -> np.ndarray:
+def _distance(table: FilledTracks, centre: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Distance of the centres to the nearest other person in the frame [R]."""
+    flat = centre.shape[1] == 2
     found = np.full(len(centre), np.inf)
-    for left, right in neighbours(table, (table.confidence > 0).any(1)):
+    real = np.asarray((table.confidence > 0).any(axis=1))
+    for left, right in neighbours(table, real):
         distance = _length(centre[left] - centre[right])
+        if flat:
+            tall = height[left], height[right]
+            same = np.fmin(*tall) >= _SAME_SIZE * np.fmax(*tall)
+            left, right, distance = left[same], right[same], distance[same]
         np.minimum.at(found, left, distance)
         np.minimum.at(found, right, distance)
     return np.where(np.isinf(found), np.nan, found)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gepc_geo.scoring.body_frames import BodyShape
 from gepc_geo.scoring.measures import UNITS, measure
@@ -16,7 +16,7 @@ from gepc_geo.windows.quality import Quality, quantile
 #: Words for windows in which no measure is in the tails of training.
 NOTHING = "no single measure is unusual"
 # Windows of each length that give quantiles, and the least of them with a known measure.
-_SAMPLE, _FEWEST = 10_000, 20
+_SAMPLE, _FEWEST = 5000, 20
 # Quantiles of a measure: each percent, the least and the largest value among them.
 _KNOTS = 101
 # Measures are named outside of the percentiles 2.5 and 97.5, at most so many.
@@ -24,30 +24,36 @@ _TAIL, _MOST = 0.95, 3
 # Quantile of the extremeness of an event's windows: a measure is named if it is unusual in a
 # quarter of them.
 _EVENT = 0.75
-# Words for low and high values; ``{than}`` is "than 98 % of training". None: not unusual.
-_PHRASES: dict[str, tuple[str | None, str | None]] = {
-    "speed": ("slower {than}", "faster {than}"),
-    "acceleration": (None, "changed speed more suddenly {than}"),
-    "across": ("moved to the left faster {than}", "moved to the right faster {than}"),
-    "approach": ("moved away from the camera faster {than}", "came closer faster {than}"),
-    "sideways": (None, "moved sideways"),
-    "turn": (None, "turned round by {value:.0f} degrees"),
-    "posture": ("body lower {than}", None),
-    "arms_up": (None, "arms above the head"),
-    "knee_bend": (None, "legs bent more {than}"),
-    "knee_range": ("knees moved less {than}", "knees moved more {than}"),
-    "elbow_range": (None, "arms moved more {than}"),
-    "stride_range": ("strides smaller {than}", "strides larger {than}"),
-    "dwell": (None, "stood in one place for {value:.0f} {time}"),
-    "distance": ("two people closer than usual ({value:.1f} body heights)", None),
-}
-# Measures that say nearly the same: only the most extreme of a group is named.
-_GROUPS = (
-    ("speed", "across", "approach"),
-    ("knee_bend", "knee_range", "stride_range"),
-    ("arms_up", "elbow_range"),
+# Measure, whether low (-1) or high values (1) are meant, and words; ``{than}`` is "than 98 % of
+# training". Lines of a block say nearly the same: only the first of them that is unusual is named.
+_BLOCKS: tuple[tuple[tuple[str, int, str], ...], ...] = (
+    (
+        ("speed", -1, "slower {than}"),
+        ("speed", 1, "faster {than}"),
+        ("across", -1, "moved to the left faster {than}"),
+        ("across", 1, "moved to the right faster {than}"),
+        ("approach", -1, "moved away from the camera faster {than}"),
+        ("approach", 1, "came closer faster {than}"),
+        ("sideways", 1, "moved sideways"),
+    ),
+    (("acceleration", 1, "changed speed more suddenly {than}"),),
+    (("turn", 1, "changed direction by {value:.0f} degrees"),),
+    (("posture", -1, "body lower {than}"),),
+    (("arms_up", 1, "arms above the head"), ("elbow_range", 1, "arms moved more {than}")),
+    (
+        ("knee_bend", 1, "legs bent more {than}"),
+        ("knee_range", -1, "knees moved less {than}"),
+        ("knee_range", 1, "knees moved more {than}"),
+        ("stride_range", -1, "strides smaller {than}"),
+        ("stride_range", 1, "strides larger {than}"),
+    ),
+    (("dwell", 1, "stood in one place for {value:.0f} {time}"),),
+    (("distance", -1, "two people closer than usual ({value:.1f} body heights)"),),
 )
-_GROUP = {name: group[0] for group in _GROUPS for name in group}
+_PHRASES = tuple(phrase for block in _BLOCKS for phrase in block)
+_GROUP = np.repeat(np.arange(len(_BLOCKS)), [len(block) for block in _BLOCKS])
+_AT = np.array([list(UNITS).index(name) for name, _, _ in _PHRASES])
+_SIGN = np.array([sign for _, sign, _ in _PHRASES])
 
 
 class TrainingMeasures:
@@ -68,7 +74,7 @@ class TrainingMeasures:
 
     @classmethod
     def of(cls, windows: PoseWindows, fps: float) -> TrainingMeasures:
-        """Measures at most 10,000 windows of each length, evenly spaced.
+        """Measures at most 5,000 windows of each length, evenly spaced.
 
         Args:
             windows: Windows of normal poses.
@@ -77,8 +83,7 @@ class TrainingMeasures:
         shape, lengths = BodyShape.of(windows.table), windows.lengths
         chosen = [np.flatnonzero(windows.size == length) for length in lengths]
         chosen = [
-            at[np.linspace(0, len(at) - 1, min(len(at), _SAMPLE)).astype(np.int64)]
-            for at in chosen
+            at[np.linspace(0, len(at) - 1, min(len(at), _SAMPLE)).astype(np.int64)] for at in chosen
         ]
         self = cls(shape, lengths, np.full((len(lengths), len(UNITS), _KNOTS), np.nan), fps)
         sample = windows.subset(np.concatenate(chosen))
@@ -119,7 +124,7 @@ class TrainingMeasures:
         rate = windows.table.source.fps.astype(np.float64)[windows.clip]
         return np.where(np.isnan(rate), self.fps, rate)
 
-    def state_dict(self) -> dict[str, object]:
+    def state_dict(self) -> dict[str, Any]:
         """The state as tensors and plain values."""
         return {
             "shape": self.shape.state_dict(),
@@ -130,7 +135,7 @@ class TrainingMeasures:
         }
 
     @classmethod
-    def from_state_dict(cls, state: dict[str, object]) -> TrainingMeasures | None:
+    def from_state_dict(cls, state: dict[str, Any]) -> TrainingMeasures | None:
         """Restores the state of :meth:`state_dict`; ``None`` if it has other measures."""
         if state["names"] != list(UNITS):
             return None
@@ -203,43 +208,51 @@ class Explanation:
         chosen = (middle >= first) & (middle <= last)
         if not chosen.any():
             chosen = (start <= last) & (start + size > first)
-        return self._say(self._order[low:high][chosen])
+        index = self._order[low:high][chosen]
+        index = index[~np.isnan(self.extremeness[:, index]).all(0)]
+        if not len(index):
+            return ""
+        parts = []
+        for at, sign, name in zip(_AT, _SIGN, (phrase[0] for phrase in _PHRASES), strict=True):
+            extreme = quantile(sign * self.extremeness[at, index], _EVENT, 0)
+            # The stay is known at its end.
+            level = 1.0 if name == "dwell" else _EVENT
+            parts.append((extreme, sign * quantile(sign * self.measures[name][index], level, 0)))
+        extreme, value = np.array(parts).T
+        return str(self._texts(extreme[:, None], value[:, None])[0])
 
     def window_words(self) -> np.ndarray:
         r"""The words of each window, :math:`[W]` text; as :meth:`words`."""
-        text = np.full(len(self.windows), NOTHING, dtype=object)
-        text[np.isnan(self.extremeness).all(0)] = ""
-        for window in np.flatnonzero((np.abs(self.extremeness) > _TAIL).any(0)).tolist():
-            text[window] = self._say(np.array([window]))
+        values = np.stack([self.measures[name] for name in UNITS])
+        parts = [(self.extremeness[at], values[at]) for at in _AT]
+        extreme, value = (np.stack(part) for part in zip(*parts, strict=True))
+        return self._texts(_SIGN[:, None] * extreme, value)
+
+    def _texts(self, extreme: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """Words of :math:`N` events from the extremeness and values of phrases, [P, N]."""
+        known = ~np.isnan(extreme).all(0)
+        strength = np.where(extreme > _TAIL, extreme, 0.0)
+        for at in range(1, len(strength)):
+            same = np.flatnonzero(_GROUP[:at] == _GROUP[at])
+            strength[at, strength[same].any(0)] = 0
+        order = np.argsort(-strength, axis=0, kind="stable")[:_MOST]
+        text = np.where(known, NOTHING, "").astype(object)
+        for event in np.flatnonzero(strength.any(0)).tolist():
+            text[event] = "; ".join(
+                self._phrase(int(at), extreme[at, event], value[at, event])
+                for at in order[:, event]
+                if strength[at, event]
+            )
         return text.astype(np.str_)
 
-    def _say(self, index: np.ndarray) -> str:
-        """The words of windows together."""
-        part = self.extremeness[:, index]
-        if np.isnan(part).all():
-            return ""
-        found: dict[str, tuple[float, str]] = {}
-        for number, (name, phrases) in enumerate(_PHRASES.items()):
-            for phrase, sign in zip(phrases, (-1, 1), strict=True):
-                if phrase is None:
-                    continue
-                extreme = float(quantile(sign * part[number], _EVENT, 0))
-                group = _GROUP.get(name, name)
-                if extreme > _TAIL and extreme > found.get(group, (0.0, ""))[0]:
-                    found[group] = extreme, self._phrase(phrase, name, sign, extreme, index)
-        ranked = sorted(found.values(), key=lambda one: -one[0])
-        return "; ".join(text for _, text in ranked[:_MOST]) or NOTHING
-
-    def _phrase(self, phrase: str, name: str, sign: int, extreme: float, index: np.ndarray) -> str:
+    def _phrase(self, at: int, extreme: float, value: float) -> str:
+        """One phrase in words."""
         than = "than ever seen in training"
         if extreme <= 1:
             # Not rounded up to 100 %.
             than = f"than {int(50 + 50 * extreme)} % of training"
-        value = sign * float(quantile(sign * self.measures[name][index], _EVENT, 0))
-        if name == "dwell":
-            value = float(np.nanmax(self.measures[name][index]))
         time = "s" if self.unit == "second" else "frames"
-        return phrase.format(than=than, value=value, time=time)
+        return _PHRASES[at][2].format(than=than, value=value, time=time)
 
 
 def _extremeness(value: np.ndarray, knots: np.ndarray) -> np.ndarray:

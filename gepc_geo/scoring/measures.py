@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from gepc_geo.scoring.body_frames import BodyFrames, BodyShape, blocks_of, stay
@@ -27,7 +29,7 @@ UNITS = {
 }
 # Parts of a window, whose mean places give its movement: places in single frames are noisy.
 _PARTS = 4
-# Least movement between two parts that has a direction, in body heights.
+# Least movement in a quarter of a window that has a direction, in body heights.
 _LEAST_STEP = 0.05
 # The window's body height is this quantile of those of its frames, as bones that point to the
 # camera look short.
@@ -50,12 +52,13 @@ def measure(
     of a window give its movement. In 2D all lengths and angles are those in the picture.
 
     - ``speed``: median of the speeds between quarters.
-    - ``acceleration``: largest change of velocity between quarters, divided by their distance in
-      time.
+    - ``acceleration``: change of velocity from the first two to the last two quarters, by time.
     - ``across``: velocity to the right in the picture, negative to the left; only in 2D.
     - ``approach``: growth of the body height, positive towards the camera; only in 2D.
-    - ``sideways``: speed along the line of the shoulders; in 2D along the part that is seen.
-    - ``turn``: angle between the first and the last movement; NaN for people who stand.
+    - ``sideways``: speed along the line of the shoulders; in 2D times the squared part of the line
+      that is seen.
+    - ``turn``: angle between the movement in a quarter at the begin, or the last one before if the
+      person stands, and the last one; NaN for people who stand from begin to end.
     - ``posture``: height of the head above the lower ankle, median; about 1 upright, 0 lying.
     - ``arms_up``: share of the frames with a wrist above the head.
     - ``knee_bend``: bend of the knees, median over the frames, mean of both; 0 is straight.
@@ -64,7 +67,8 @@ def measure(
     - ``stride_range``: the same of the distance between the ankles.
     - ``dwell``: time up to the window's last frame in which the person, within the track, was never
       farther than one body height in any coordinate from the place in that frame.
-    - ``distance``: distance to the nearest other person of the frame, median.
+    - ``distance``: distance to the nearest other person of the frame, in 2D of nearly the same
+      height; it is less in nine tenths of the frames, as people who pass are near for a moment.
 
     A measure is NaN for padded windows, for skeletons without its joints, and if less than half of
     the window's frames show its joints (of ``distance``: another person).
@@ -84,6 +88,7 @@ def measure(
     rate = np.ones(len(windows)) if fps is None else fps
     for length in windows.lengths:
         chosen = np.flatnonzero((windows.size == length) & ~windows.padded)
+        found["turn"][chosen] = _turn(frames, windows.subset(chosen))
         for part in blocks_of(len(chosen)):
             index = chosen[part]
             rows = windows.rows(index)
@@ -107,32 +112,50 @@ def _movement(
     if parts < 2:
         return {}
     edges = np.linspace(0, length, parts + 1).round().astype(np.int64)
-    spans = [slice(*edge) for edge in zip(edges[:-1], edges[1:], strict=True)]
+    spans = [slice(*edge) for edge in pairwise(edges)]
     place = np.stack([frames.centre[rows[:, span]].mean(1) for span in spans], 1)
     time = np.array([(span.start + span.stop - 1) / 2 for span in spans]) / rate[:, None]
     step = np.diff(place, axis=1) / height[:, None, None]
-    duration = np.diff(time, axis=1)
-    velocity = step / duration[..., None]
+    velocity = step / np.diff(time, axis=1)[..., None]
     total = (place[:, -1] - place[:, 0]) / (height * (time[:, -1] - time[:, 0]))[:, None]
     line = _known_mean(frames.shoulders[rows]) / (height * width)[:, None]
+    if place.shape[-1] == 2:
+        # The line of people who walk forwards and towards the camera has a part in the picture.
+        line *= np.linalg.norm(line, axis=1, keepdims=True)
     found = {
         "speed": np.median(np.linalg.norm(velocity, axis=-1), axis=1),
         "sideways": np.abs((total * line).sum(1)),
     }
     if parts > 2:
-        change = np.linalg.norm(np.diff(velocity, axis=1), axis=-1)
-        found["acceleration"] = (change / ((duration[:, 1:] + duration[:, :-1]) / 2)).max(1)
-        first, last = step[:, 0], step[:, -1]
-        sizes = np.linalg.norm(first, axis=1), np.linalg.norm(last, axis=1)
-        cosine = (first * last).sum(1) / (sizes[0] * sizes[1])
-        moves = np.minimum(*sizes) >= _LEAST_STEP
-        angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-        found["turn"] = np.where(moves, angle, np.nan)
+        change = np.linalg.norm(velocity[:, -1] - velocity[:, 0], axis=1)
+        middle = (time[:, 1:] + time[:, :-1]) / 2
+        found["acceleration"] = change / (middle[:, -1] - middle[:, 0])
     if place.shape[-1] == 2:
         found["across"] = total[:, 0]
         tall = [_known_mean(frames.height[rows[:, span]]) for span in (spans[0], spans[-1])]
         found["approach"] = np.log(tall[1] / tall[0]) / (time[:, -1] - time[:, 0])
     return found
+
+
+def _turn(frames: BodyFrames, windows: PoseWindows) -> np.ndarray:
+    """Measure ``turn`` of windows of one length."""
+    if not len(windows):
+        return np.zeros(0)
+    lag = max(int(windows.size[0]) // _PARTS, 1)
+    number = np.arange(len(frames.centre))
+    piece = windows.table.piece
+    start = np.repeat(piece[:-1], np.diff(piece))
+    step = frames.centre - frames.centre[np.maximum(number - lag, 0)]
+    moves = np.linalg.norm(step, axis=1) >= _LEAST_STEP * frames.height
+    latest = np.maximum.accumulate(np.where(moves & (number - lag >= start), number, -1))
+    last = windows.first + windows.size - 1
+    now, before = latest[last], latest[np.minimum(windows.first + lag, last)]
+    a, b = step[now], step[before]
+    cosine = (a * b).sum(1) / np.maximum(
+        np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-12
+    )
+    known = (before >= windows.low) & (now > before)
+    return np.where(known, np.degrees(np.arccos(np.clip(cosine, -1, 1))), np.nan)
 
 
 def _pose(frames: BodyFrames, rows: np.ndarray, height: np.ndarray) -> dict[str, np.ndarray]:
@@ -146,7 +169,7 @@ def _pose(frames: BodyFrames, rows: np.ndarray, height: np.ndarray) -> dict[str,
         "knee_range": _mean_of_both(_range(knees)),
         "elbow_range": np.fmax(*_range(elbows).T),
         "stride_range": _range(frames.stride[rows]) / height,
-        "distance": _known_quantile(frames.distance[rows], 0.5) / height,
+        "distance": _known_quantile(frames.distance[rows], 1 - _TENTH) / height,
     }
 
 

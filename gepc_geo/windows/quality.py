@@ -307,9 +307,7 @@ def _nearness(table: FilledTracks, body: Bodies) -> np.ndarray:
     return found
 
 
-def neighbours(
-    table: FilledTracks, real: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def neighbours(table: FilledTracks, real: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of rows of different people in one frame, each pair once, many pairs at a time.
 
     Args:
