@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gepc_geo.windows.filling import FilledTracks
+from gepc_geo.windows.filling import FilledTracks, fill_joints
 from gepc_geo.windows.quality import neighbours
 
 # Rows that are processed at once, and those that give proportions.
@@ -86,7 +86,8 @@ class BodyFrames:
     Attributes:
         centre: :math:`[R, C]`, middle of shoulders and hips, or the mean of all joints for
             skeletons without them; interpolated if not seen.
-        height: :math:`[R]`, length from head to ankle along the bones.
+        height: :math:`[R]`, length from head to ankle along the bones; interpolated if not seen,
+            NaN for people who are never seen.
         shoulders: :math:`[R, C]`, from the left to the right shoulder.
         upright: :math:`[R]`, height of the head above the lower ankle.
         arms_up: :math:`[R]`, 1 if a wrist is above the head, upwards and in the direction of the
@@ -117,7 +118,8 @@ class BodyFrames:
         def rows(value: Callable[[Joints], np.ndarray]) -> np.ndarray:
             return np.concatenate([value(block) for block in blocks])
 
-        centre, height = rows(Joints.centre), rows(lambda block: block.height(shape.share))
+        centre = rows(Joints.centre)
+        height = _filled(table, rows(lambda block: block.height(shape.share)))
         return cls(
             centre=centre,
             height=height,
@@ -274,6 +276,15 @@ def _begin(centre: np.ndarray, row: np.ndarray, start: np.ndarray, reach: np.nda
         near = (least[before] >= low).all(1) & (most[before] <= high).all(1)
         found -= np.where(near & (found - 2**power >= start), 2**power, 0)
     return found
+
+
+def _filled(table: FilledTracks, value: np.ndarray) -> np.ndarray:
+    """Values [R] with those that are unknown interpolated within their piece."""
+    known = ~np.isnan(value)
+    filled = np.where(known, value, 0.0)[:, None, None]
+    fill_joints(filled, known[:, None], table.frame, table.piece)
+    any_known = np.logical_or.reduceat(known, table.piece[:-1]) if len(known) else known
+    return np.where(np.repeat(any_known, np.diff(table.piece)), filled[:, 0, 0], np.nan)
 
 
 def _distance(table: FilledTracks, centre: np.ndarray, height: np.ndarray) -> np.ndarray:
