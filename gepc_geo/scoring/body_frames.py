@@ -53,7 +53,9 @@ class BodyShape:
         # Shares come from the frames with all parts.
         full = np.nan_to_num(length[~np.isnan(length[:, used]).any(1)])
         full = full[full.sum(1) > 0]
-        share = np.median(full / full.sum(1, keepdims=True), 0) if len(full) else np.zeros(_NUM_PARTS)
+        share = (
+            np.median(full / full.sum(1, keepdims=True), 0) if len(full) else np.zeros(_NUM_PARTS)
+        )
         up = np.nan_to_num(joints.torso()).sum(0)
         if table.source.dims == 2:
             up = np.array([0.0, -1.0])

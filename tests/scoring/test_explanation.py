@@ -143,7 +143,10 @@ def by_hand(extremeness: dict[str, float]) -> str:
         ({"distance": -0.97}, "two people closer than usual (0.4 body heights)"),
         ({"distance": 0.97}, NOTHING),
         # One of those that say the same; the most extreme first.
-        ({"speed": 0.96, "across": 1.5, "turn": 1.2}, "changed direction by 0 degrees; faster than"),
+        (
+            {"speed": 0.96, "across": 1.5, "turn": 1.2},
+            "changed direction by 0 degrees; faster than",
+        ),
         ({"arms_up": 0.96, "elbow_range": 2.0}, "arms above the head"),
         # At most three.
         (

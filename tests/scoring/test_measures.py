@@ -255,7 +255,8 @@ def test_distances_are_those_of_loops():
         others = [
             float(np.linalg.norm(frames.centre[row] - frames.centre[other]))
             for other in range(24)
-            if table.frame[other] == table.frame[row] and table.track[other] != table.track[row]
+            if table.frame[other] == table.frame[row]
+            and table.track[other] != table.track[row]
             # Somebody of half the height is far behind.
             and (table.track[other] < 3) == (table.track[row] < 3)
         ]
