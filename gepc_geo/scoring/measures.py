@@ -48,9 +48,9 @@ def measure(
     The body height of a frame is the length from head to ankle along the bones. Parts that are
     hidden are completed by ``shape``; if the torso is hidden, the height is interpolated in time.
     Without shoulders and hips it is the larger side of the pose. A window has the third quartile of
-    its frames. The place of a person is the middle of shoulders and hips, or the mean of all joints;
-    the mean places in the quarters of a window give its movement. In 2D all lengths and angles are
-    those in the picture.
+    its frames. The place of a person is the middle of shoulders and hips, or the mean of all
+    joints; the mean places in the quarters of a window give its movement. In 2D all lengths and
+    angles are those in the picture.
 
     - ``speed``: median of the speeds between quarters.
     - ``acceleration``: change of velocity from the first two to the last two quarters, by time.
