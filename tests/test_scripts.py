@@ -19,6 +19,7 @@ from helpers import NETWORK, ROOT, script
 
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.datasets import NWUCLA, PennAction, simulate_crowd
+from gepc_geo.datasets.simulate import KINDS
 from gepc_geo.experiments.protocol import Task
 from gepc_geo.options import Options
 
@@ -218,6 +219,26 @@ def test_validation_halves_hold_nothing_of_a_test_half(real_data):
             assert turned.clip_names == halves["test"].clip_names
             for view in "12":
                 assert set(make(folder, f"view{view}").select(split="train").camera) == {f"v{view}"}
+
+
+def test_words_of_anomalies_are_counted(output, monkeypatch):
+    """A crowd with a clip of each kind."""
+    small = functools.partial(simulate_crowd, frames_per_clip=72)
+
+    def crowd(split: str, random_state: int) -> PoseTracks:
+        return small(split, num_clips=12 if split == "train" else 9, random_state=random_state)
+
+    monkeypatch.setattr("gepc_geo.datasets.simulate_crowd", crowd)
+    lines = output("benchmarks/why.py", "--seed", 3, "--each").splitlines()
+    header = lines.index("crowds 3")
+    assert lines[header + 1].split()[:4] == ["kind", "events", "right", "nothing"]
+    kinds = [line.split()[0] for line in lines[header + 2 :]]
+    assert kinds == [*KINDS, "normal"]
+    (waving,) = (line.split() for line in lines if line.startswith("waving"))
+    words = [line for line in lines if line.startswith("3 waving")]
+    right = ["arms above the head" in line for line in words if not line.endswith(": ")]
+    assert int(waving[1]) == len(right)
+    assert not right or float(waving[2]) == round(np.mean(right), 2)
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from gepc_geo.options import MODES, NETWORK_MODES, Options
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.scoring.calibration import Calibration
+from gepc_geo.scoring.explanation import Explanation, TrainingMeasures
 from gepc_geo.scoring.joint_shares import joint_shares
 from gepc_geo.scoring.scorer import WindowScorer, WindowScores, scoring_loader
 from gepc_geo.training.holdout import hold_out
@@ -45,6 +46,7 @@ class FittedDetector(Estimator, Options):
     trained_on_: dict[str, int]
     fps_: float
     alarm_: dict[str, Any] | None
+    measures_: TrainingMeasures | None
 
     def check_fitted(self) -> None:
         """Raises a ``NotFittedError`` if neither :meth:`fit` nor :meth:`load` was called."""
@@ -236,6 +238,26 @@ class FittedDetector(Estimator, Options):
         """
         windows, mode = self.windows(tracks), self.scoring_mode(mode)
         return joint_shares(self.scorer_, windows, mode)
+
+    def explain(self, tracks: PoseTracks, scored: WindowScores | None = None) -> Explanation | None:
+        """Measures of :meth:`windows` as percentiles of training, and in words.
+
+        They explain scores but do not change them.
+
+        Args:
+            tracks: Poses.
+            scored: Window scores of ``tracks`` if they are known; their windows are explained.
+                (default: ``None``)
+
+        Returns:
+            The explanation; ``None`` for detectors of whole clips (option ``frames``) and for files
+            of older versions.
+        """
+        windows = self.windows(tracks) if scored is None else scored.windows
+        if self.measures_ is None:
+            return None
+        quality = self.pipeline_.quality_of(windows) if scored is None else scored.quality
+        return self.measures_.explain(windows, quality)
 
     def _latents(self, tracks: PoseTracks) -> Tensor:
         windows, network = self.windows(tracks), self._trained_network()

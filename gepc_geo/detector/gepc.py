@@ -16,6 +16,7 @@ from gepc_geo.options.metadata import documented
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.scoring.calibration import Calibration
 from gepc_geo.scoring.encoder import Encoder
+from gepc_geo.scoring.explanation import TrainingMeasures
 from gepc_geo.scoring.learning import learn
 from gepc_geo.scoring.scorer import WindowScorer, scoring_loader
 from gepc_geo.training.holdout import split_windows
@@ -80,6 +81,9 @@ class GEPC(FittedDetector):
         fps\_: Median frames a second of the training clips; NaN if unknown.
         alarm\_: The alarm threshold (:class:`gepc_geo.streaming.thresholds.Alarm`) as plain values;
             ``None`` before it is chosen.
+        measures\_: Measures of the training windows
+            (:class:`~gepc_geo.scoring.explanation.TrainingMeasures`); ``None`` for whole clips
+            (option ``frames``) and for files of older versions.
 
     Example:
         >>> detector = GEPC().fit(train_tracks)  # doctest: +SKIP
@@ -170,7 +174,24 @@ class GEPC(FittedDetector):
             scorer, learned, split.calibration, options.contamination, quiet
         )
         trained_on, fps = split.training.fingerprint(), tracks.usual_fps
-        self._take(SavedModel(options, scorer, calibration, trained_on, fps, reconstruction_share))
+        measures = None
+        if options.frames is None:
+            windows = split.training
+            if windows.table.source.num_clips == tracks.num_clips:
+                # Held-out people are near to those in training.
+                windows = pipeline.training_windows(tracks).of_lengths(pipeline.lengths)
+            measures = TrainingMeasures.of(windows, fps)
+        self._take(
+            SavedModel(
+                options,
+                scorer,
+                calibration,
+                trained_on,
+                fps,
+                reconstruction_share,
+                measures=measures,
+            )
+        )
 
     def _take(self, fitted: SavedModel) -> None:
         """Sets the fitted attributes."""
@@ -180,7 +201,7 @@ class GEPC(FittedDetector):
             fitted.calibration,
         )
         self.trained_on_, self.fps_, self.alarm_ = fitted.trained_on, fitted.fps, fitted.alarm
-        self.reconstruction_share_ = fitted.reconstruction_share
+        self.reconstruction_share_, self.measures_ = fitted.reconstruction_share, fitted.measures
         self.modes_ = fitted.scorer.modes
         self.network_, self.pipeline_ = (
             fitted.scorer.encoder.network,
@@ -215,6 +236,7 @@ class GEPC(FittedDetector):
             self.fps_,
             self.reconstruction_share_,
             self.alarm_,
+            self.measures_,
         )
         write_model(path, fitted, mode)
 

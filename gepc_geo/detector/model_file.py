@@ -16,6 +16,7 @@ from gepc_geo.options.reading import read_options
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.scoring.calibration import Calibration
 from gepc_geo.scoring.encoder import Encoder
+from gepc_geo.scoring.explanation import TrainingMeasures
 from gepc_geo.scoring.scorer import WindowScorer, own_modes
 from gepc_geo.training.network import Network
 from gepc_geo.training.precision import PRECISIONS
@@ -40,6 +41,7 @@ class SavedModel:
         fps: Median frames a second of the training clips; NaN if unknown.
         reconstruction_share: Reconstruction error divided by the error of predicting the mean.
         alarm: The alarm threshold as plain values; ``None`` before it is chosen.
+        measures: Measures of the training windows, for explanations; ``None`` for whole clips.
     """
 
     options: Options
@@ -49,6 +51,7 @@ class SavedModel:
     fps: float
     reconstruction_share: float
     alarm: dict[str, Any] | None = None
+    measures: TrainingMeasures | None = None
 
 
 def write_model(path: str | Path, fitted: SavedModel, mode: str) -> None:
@@ -88,6 +91,7 @@ def write_model(path: str | Path, fitted: SavedModel, mode: str) -> None:
             "normality": {str(n): model.state_dict() for n, model in scorer.normality.items()},
             "calibration": fitted.calibration.state_dict(),
             "alarm": fitted.alarm,
+            "measures": None if fitted.measures is None else fitted.measures.state_dict(),
         },
         path,
         kind=KIND,
@@ -141,6 +145,10 @@ def read_model(path: str | Path, device: str | torch.device) -> SavedModel:
             float(state["fps"]),
             float(state["reconstruction_share"]),
             state["alarm"],
+            # Models from before explanations have no measures.
+            None
+            if (found := state.get("measures")) is None
+            else TrainingMeasures.from_state_dict(found),
         )
     except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -13,6 +13,7 @@ import torch
 from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.evaluation.columns import why_columns
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
 from gepc_geo.evaluation.states import (
     blank_unjudged,
@@ -197,7 +198,8 @@ def score_table(
 
     People, frames and clips have a ``state``: ``judged``, ``tracking fault``, ``too short`` (all
     windows of the people there are too short to be judged), or ``nobody``. Windows have a
-    ``quality`` from 0 to 1 and the worst sign of a ``fault``.
+    ``quality`` from 0 to 1 and the worst sign of a ``fault``, a ``_percentile`` of training of each
+    measure, and words that say ``why``.
 
     Args:
         detector: A fitted detector.
@@ -291,7 +293,7 @@ def _table(
     if level == "window":
         columns, keep = _window_columns(tracks, windows, options, scored.quality)
         columns["score"] = score[keep]
-        return columns
+        return columns | why_columns(detector, tracks, scored, keep)
     if level == "person":
         return _person_columns(tracks, windows, score, options, scored.quality)
     if level == "frame":

@@ -103,7 +103,7 @@ class PoseQuality:
         length = _bone_lengths(table)
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = length / _median(length, 1)[:, None]
-        bones = np.nan_to_num(_quantile(ratio, 0.9, 0), nan=1.0)
+        bones = np.nan_to_num(quantile(ratio, 0.9, 0), nan=1.0)
         body = Bodies.of(table, bones)
         signs = _own_signs(table, body, bones)
         signs["overlap"] = _nearness(table, body)
@@ -196,7 +196,7 @@ def overlaps(table: FilledTracks, body: Bodies) -> np.ndarray:
     """
     found = np.zeros(len(body.real))
     confidence = table.confidence.mean(1)
-    for left, right in _neighbours(table, body):
+    for left, right in neighbours(table, body.real):
         scale = np.minimum(body.scale[left], body.scale[right])
         with np.errstate(invalid="ignore"):
             distance = np.linalg.norm(body.centre[left] - body.centre[right], axis=1)
@@ -296,7 +296,7 @@ def _swapped(
 def _nearness(table: FilledTracks, body: Bodies) -> np.ndarray:
     """One bone length divided by the distance of the centres to the nearest other person."""
     found = np.zeros(len(body.real))
-    for left, right in _neighbours(table, body):
+    for left, right in neighbours(table, body.real):
         with np.errstate(invalid="ignore", divide="ignore"):
             distance = np.linalg.norm(body.centre[left] - body.centre[right], axis=1)
             value = np.nan_to_num(
@@ -307,9 +307,14 @@ def _nearness(table: FilledTracks, body: Bodies) -> np.ndarray:
     return found
 
 
-def _neighbours(table: FilledTracks, body: Bodies) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of rows of different people in one frame, each pair once."""
-    rows = np.flatnonzero(body.real)
+def neighbours(table: FilledTracks, real: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of rows of different people in one frame, each pair once, many pairs at a time.
+
+    Args:
+        table: The poses.
+        real: Whether each row counts, :math:`[R]`; inserted rows may not.
+    """
+    rows = np.flatnonzero(real)
     rows = rows[np.lexsort((table.frame[rows], table.clip[rows]))]
     place = np.stack([table.clip[rows], table.frame[rows]])
     group = np.cumsum((np.diff(place, axis=1, prepend=-1) != 0).any(0))
@@ -340,12 +345,18 @@ def _lengths(points: np.ndarray, seen: np.ndarray, skeleton: Skeleton) -> np.nda
 
 def _median(values: np.ndarray, axis: int) -> np.ndarray:
     """The median of the known values; NaN with fewer than three."""
-    middle = _quantile(values, 0.5, axis)
+    middle = quantile(values, 0.5, axis)
     return np.where((~np.isnan(values)).sum(axis) >= _FEWEST, middle, np.nan)
 
 
-def _quantile(values: np.ndarray, level: float, axis: int) -> np.ndarray:
-    """A quantile of the known values, without interpolation; NaN without any."""
+def quantile(values: np.ndarray, level: float, axis: int) -> np.ndarray:
+    """A quantile of the known values, without interpolation; NaN without any.
+
+    Args:
+        values: Numbers, some NaN.
+        level: The quantile, from 0 to 1.
+        axis: The axis to take it over.
+    """
     values = np.moveaxis(values, axis, -1)
     count = (~np.isnan(values)).sum(-1)
     if not values.shape[-1]:
