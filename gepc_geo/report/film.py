@@ -27,7 +27,7 @@ _WHY = {NOBODY: "nobody in view", SHORT: "not judged", FAULT: "tracking fault"}
 def amounts(score: np.ndarray, scores: np.ndarray, threshold: float | None) -> np.ndarray:
     """Amounts of red, from 0 (normal) to 1; NaN without a score.
 
-    They rise from the median of ``scores`` to their 99 % quantile; a score at the threshold is amber.
+    They rise from the median of ``scores`` to their 99 % quantile; the threshold is amber.
 
     Args:
         score: Scores.
