@@ -45,8 +45,8 @@ def check_pictures(detector: GEPC, tracks: PoseTracks, footage: Footage) -> None
             f"clips to {detector.frames} frames"
         )
     for clip, frames in footage.of_clips(tracks.clip_names).items():
-        pixels_of(tracks, clip, frames.size)
         frames.check_count(int(tracks.clip_length[clip]))
+        pixels_of(tracks, clip, frames.size)
 
 
 def add_pictures(

@@ -13,8 +13,8 @@ _HEAD = re.compile(r"nose|eye|head|face|mouth|chin|jaw|(^|[^a-z])[lr]?ears?([^a-
 # Radius of a head: shares of the pose's larger side, of the torso, and of the shoulders' width, and
 # the multiple of the distance of the head's joints. The largest counts.
 _OF_POSE, _OF_TORSO, _OF_SHOULDERS, _OF_JOINTS = 0.11, 0.32, 0.45, 2.0
-# From the middle of the shoulders to the middle of the head, in torsos.
-_NECK = 0.5
+# From the middle of the shoulders to the middle of the head, in torsos and in widths of shoulders.
+_NECK, _NECK_OF_WIDTH = 0.5, 0.65
 # A head whose joints were not detected is larger by this factor.
 _GUESSED = 1.3
 # A pose without head and shoulders: part of its height, from the top, that is the head, and least
@@ -86,7 +86,10 @@ def head_circles(points: np.ndarray, seen: np.ndarray, skeleton: Skeleton) -> np
     head = points[:, [v for v, name in enumerate(skeleton.joints) if _HEAD.search(name)]]
     middle = _mean(head)
     low, high = np.fmin.reduce(points, axis=1), np.fmax.reduce(points, axis=1)
-    shoulders, hips = _joints(points, skeleton.shoulders), _joints(points, skeleton.hips)
+    # The upper corners of a box are no shoulders.
+    corners = skeleton.shoulders and "top" in skeleton.joints[skeleton.shoulders[0]]
+    shoulders = _joints(points, None if corners else skeleton.shoulders)
+    hips = _joints(points, skeleton.hips)
     torso = _mean(shoulders) - _mean(hips)
     width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=1)
     spread = np.linalg.norm(head - middle[:, None], axis=2)
@@ -98,7 +101,7 @@ def head_circles(points: np.ndarray, seen: np.ndarray, skeleton: Skeleton) -> np
             _OF_JOINTS * np.fmax.reduce(spread, axis=1, initial=0.0),
         ]
     )
-    upright = np.stack([np.zeros(len(points)), -width], axis=1)
+    upright = np.stack([np.zeros(len(points)), -_NECK_OF_WIDTH * width], axis=1)
     above = _mean(shoulders) + np.where(np.isnan(torso), upright, _NECK * torso)
     top = np.stack([(low + high)[:, 0] / 2, low[:, 1] + _TOP / 2 * (high - low)[:, 1]], axis=1)
     for guess, least in ((above, _GUESSED * radius), (top, _WIDTH * (high - low)[:, 0])):

@@ -144,16 +144,12 @@ class VideoFrames(Frames):
     def check_count(self, count: int) -> None:
         """As :meth:`Frames.check_count`.
 
-        Frames are counted only if the length in the file's header is too short.
+        Frames are counted only if there may be too few by the header of the file: :meth:`read`
+        refuses a video that ends earlier.
         """
-        from imageio_ffmpeg import count_frames_and_secs
-
         # 1: rounded durations.
-        if self._meta["duration"] * self._meta["fps"] >= count + 1:
-            return
-        found, _ = count_frames_and_secs(str(self.path.resolve()))
-        if found < count:
-            raise self._too_short(count, found)
+        if self._meta["duration"] * self._meta["fps"] < count + 1 and self._counted() < count:
+            raise self._too_short(count)
 
     def read(self, numbers: Sequence[int]) -> Iterator[Any]:
         """As :meth:`Frames.read`."""
@@ -166,15 +162,21 @@ class VideoFrames(Frames):
                 yield Image.frombytes("RGB", size, data)
                 count += 1
         if count < len(numbers):
-            raise self._too_short(numbers[-1] + 1, None)
+            raise self._too_short(numbers[-1] + 1)
 
     def _decoded(self, numbers: Sequence[int] | None = None) -> _Stream:
         return _Stream(self.path, numbers)
 
-    def _too_short(self, count: int, found: int | None) -> InputError:
-        got = "fewer" if found is None else f"{found:,}"
+    def _counted(self) -> int:
+        from imageio_ffmpeg import count_frames_and_secs
+
+        found: int = count_frames_and_secs(str(self.path.resolve()))[0]
+        return found
+
+    def _too_short(self, count: int) -> InputError:
         return InputError(
-            f"{self.path} must have {count:,} frames, as many as the clip of the poses, got {got}"
+            f"{self.path} must have {count:,} frames, as many as the clip of the poses, got "
+            f"{self._counted():,}"
         )
 
 

@@ -7,8 +7,8 @@ import re
 
 from gepc_geo.errors import InputError
 
-_FRAME = re.compile(r"(\d{1,9})f")
-_TIME = re.compile(r"(?:(\d{1,6}):)?(\d{1,9}(?:\.\d*)?)")
+_FRAME = re.compile(r"(\d{1,9})f", re.ASCII)
+_TIME = re.compile(r"(?:(\d{1,6}):)?(\d{1,9}(?:\.\d*)?)", re.ASCII)
 
 
 def time_text(frame: int, fps: float) -> str:

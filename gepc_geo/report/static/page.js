@@ -478,7 +478,7 @@
       if (!head) continue;
       context.font = `${own ? "600 " : ""}13px system-ui, sans-serif`;
       context.textAlign = "center";
-      context.fillStyle = own ? "#1c2733" : "#7a8793";
+      context.fillStyle = own || one.picture ? "#1c2733" : "#7a8793";
       const spot = [Math.min(Math.max(head[0], 12), left - 12), Math.max(head[1] - 10, 14)];
       if (one.picture) halo(context, `${each.id}`, ...spot);
       context.fillText(`${each.id}`, ...spot);
