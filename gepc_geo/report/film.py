@@ -99,7 +99,7 @@ class Painter:
         self.clip, self._first, self._end = clip, first, end
         width, height = clip.size
         self.size = (width, height + STRIP)
-        self._thick = max(2, round(max(clip.size) / 300)) * _FINER  # of boxes and large people
+        self._thick = max(2, round(max(clip.size) / 300)) * _FINER
         self._paint = colours(clip.amount).round().astype(int)
         # The most abnormal person is drawn last, on top.
         self._order = np.lexsort((np.nan_to_num(clip.amount, nan=-1), clip.frame))
@@ -153,7 +153,8 @@ class Painter:
         clip, colour = self.clip, self._colour(row)
         box = (self._box(row) * _FINER).tolist()
         # Bones of small people are thin: the person stays visible.
-        thick = round(min(self._thick, max(_FINER, (box[3] - box[1]) / 60)))
+        longer = max(box[2] - box[0], box[3] - box[1])
+        thick = round(min(self._thick, max(_FINER, longer / 45)))
         joints = [(x * _FINER, y * _FINER) for x, y in clip.points[row].tolist()]
         bones = [
             [joints[a], joints[b]] for a, b in clip.bones if clip.seen[row, a] and clip.seen[row, b]
