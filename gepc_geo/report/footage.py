@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -203,6 +204,10 @@ class _Stream:
         from imageio_ffmpeg import read_frames
 
         self._reader = read_frames(str(self._path.resolve()), output_params=self._output)
+        # It warns of rotated videos, which it reads rightly.
+        logger = logging.getLogger("imageio_ffmpeg")
+        level = logger.level
+        logger.setLevel(logging.ERROR)
         try:
             self.meta = next(self._reader)
         except (OSError, IndexError, AttributeError):
@@ -210,6 +215,8 @@ class _Stream:
             raise InputError(
                 f"{self._path} must be a video, got a file without frames that FFmpeg can decode"
             ) from None
+        finally:
+            logger.setLevel(level)
         self.frames = self._read()
         return self
 
