@@ -363,7 +363,7 @@ def _quality_columns(quality: Quality, keep: np.ndarray) -> dict[str, np.ndarray
 
 
 def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:
-    """Writes columns as ``.csv`` (scores with 6 significant digits) or ``.npz`` (arrays by name).
+    """Writes columns as ``.csv`` (numbers with 6 significant digits, NaN as an empty cell) or ``.npz`` (arrays by name).
 
     Text is written as :func:`gepc_geo.utils.files.as_text`.
 
@@ -388,7 +388,7 @@ def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:
             np.savez_compressed(stream, **columns)  # type: ignore[arg-type]
         return
     cells = [
-        [f"{value:.6g}" for value in column.tolist()]
+        ["" if value != value else f"{value:.6g}" for value in column.tolist()]
         if column.dtype.kind == "f"
         else column.tolist()
         for column in columns.values()

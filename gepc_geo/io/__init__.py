@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gepc_geo.io._common.file_names import file_names
+from gepc_geo.io._common.media import media_kind
 from gepc_geo.io.reading import Reading, read, read_all
 from gepc_geo.io.registry import FORMATS, IN_ONE_FILE, WRITABLE
 from gepc_geo.io.writers import write
@@ -13,6 +14,7 @@ __all__ = [
     "WRITABLE",
     "Reading",
     "file_names",
+    "media_kind",
     "read",
     "read_all",
     "write",

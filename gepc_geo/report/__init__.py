@@ -2,6 +2,7 @@
 
 from gepc_geo.report.axes import plot_clusters, plot_skeleton, plot_timeline
 from gepc_geo.report.content import gather
+from gepc_geo.report.footage import Footage
 from gepc_geo.report.page import make_page, plotting_script, write_page
 from gepc_geo.report.plots import (
     can_plot,
@@ -13,6 +14,7 @@ from gepc_geo.report.plots import (
 )
 
 __all__ = [
+    "Footage",
     "can_plot",
     "gather",
     "make_page",

@@ -16,8 +16,10 @@ from gepc_geo.evaluation.score_options import ScoreOptions, check_level
 from gepc_geo.evaluation.states import clip_states_of, usable_windows
 from gepc_geo.evaluation.tables import clip_level, frame_level
 from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.report.backdrops import add_pictures, check_pictures
 from gepc_geo.report.curves import histogram, quality
 from gepc_geo.report.encode import merge_close, pack, state_spans, thin
+from gepc_geo.report.footage import Footage
 from gepc_geo.report.scenes import (
     Peak,
     PlacedWindows,
@@ -45,6 +47,8 @@ def gather(
     normal: Sequence[str] | None = None,
     options: ScoreOptions | None = None,
     about: dict[str, Any] | None = None,
+    footage: Footage | None = None,
+    blur_faces: bool = False,
     quiet: bool = True,
 ) -> dict[str, Any]:
     """Scores poses and gathers the content of :func:`~gepc_geo.report.page.write_page`.
@@ -62,19 +66,25 @@ def gather(
         options: Options of frame and clip scores. (default: :class:`ScoreOptions` without changes)
         about: Texts of the page: ``run`` and ``data``, their names, and ``train``, the reason for
             missing training poses. (default: ``None``)
+        footage: Real frames to show behind the people of each peak; without them, the page has no
+            pictures of people. (default: ``None``)
+        blur_faces: Whether to blur the heads of all people with poses. (default: ``False``)
         quiet: Whether to hide the progress. (default: ``True``)
 
     Returns:
         Content of the page, as values for JSON.
 
     Raises:
-        InputError: The poses have another skeleton, or an option does not apply.
+        InputError: The poses have another skeleton, an option does not apply, or there are too few
+            real frames.
     """
     options = ScoreOptions() if options is None else options
     check_detector(detector)
     level = "frame" if detector.options_.frames is None and normal is None else "clip"
     check_level(detector, level, options)
     mode = options.mode_of(detector)
+    if footage is not None:
+        check_pictures(detector, tracks, footage)
     if train is not None:
         detector.pipeline_.check(train)
     labels = tracks.frame_labels if level == "frame" else None
@@ -112,6 +122,8 @@ def gather(
     else:
         words = action_words(reference, placed.assignment)
     scenes = _scenes(builder, peaks, references)
+    if footage is not None:
+        add_pictures(scenes, tracks, footage, blur_faces=blur_faces, quiet=quiet)
     for number, (peak, scene) in enumerate(scenes):
         index = next(i for i, clip in enumerate(clips) if clip["number"] == peak.clip)
         clips[index]["faults" if peak.fault else "peaks"].append(number)

@@ -103,12 +103,14 @@ def pack_poses(plane: np.ndarray, seen: np.ndarray, present: np.ndarray) -> dict
         present: Whether each person is in the frame, :math:`[P, T]` bool.
 
     Returns:
-        ``shape`` :math:`[P, T, V]`, ``width`` and ``height`` in steps, and ``xy``.
+        ``shape`` :math:`[P, T, V]`, ``width`` and ``height`` in steps, ``xy``, and what turns steps
+        back into the plane: ``origin``, the place of the step 0, and ``step``, the size of a step.
     """
     shape = list(plane.shape[:3])
     points = plane[present]
     if not len(points):
-        return {"shape": shape, "width": 0, "height": 0, "xy": pack(np.zeros(0, np.int16))}
+        empty: dict[str, Any] = {"width": 0, "height": 0, "xy": pack(np.zeros(0, np.int16))}
+        return {"shape": shape, **empty, "origin": [0.0, 0.0], "step": 1.0}
     low, high = points.min((0, 1)), points.max((0, 1))
     extent = max(float((high - low).max()), 1e-9)
     steps = np.zeros(plane.shape, dtype=np.int64)
@@ -116,4 +118,11 @@ def pack_poses(plane: np.ndarray, seen: np.ndarray, present: np.ndarray) -> dict
     steps[..., 0] = np.where(seen, steps[..., 0], -1 - steps[..., 0])
     steps[~present] = _ABSENT
     width, height = np.rint((high - low) / extent * _STEPS).astype(int).tolist()
-    return {"shape": shape, "width": width, "height": height, "xy": pack(steps)}
+    return {
+        "shape": shape,
+        "width": width,
+        "height": height,
+        "xy": pack(steps),
+        "origin": [float(f"{value:.7g}") for value in low],
+        "step": float(f"{extent / _STEPS:.7g}"),
+    }

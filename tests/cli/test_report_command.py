@@ -71,6 +71,24 @@ def test_missing_training_poses_are_noted_in_the_report(files, tmp_path):
     assert given.exit_code == 0 and data_of(page)["words_from"] == "training"
 
 
+def test_a_video_gives_pictures_and_its_frame_rate(files, tmp_path):
+    pytest.importorskip("imageio_ffmpeg")
+    tracks = simulate_crowd("test", num_clips=1, frames_per_clip=36, random_state=3)
+    free = tracks.with_(fps=None, image_size=None)
+    free.save(tmp_path / "poses.npz")
+    (tmp_path / "scores.csv").write_text(f"clip,frame,score,person\n{tracks.clip_names[0]},3,1,0\n")
+    render = ("render", tmp_path / "poses.npz", "--scores", tmp_path / "scores.csv", "--fps", 12)
+    assert run(*render, "--out", tmp_path / "video.mp4").exit_code == 0
+    command = ("report", files / "run", tmp_path / "poses.npz", "--out", tmp_path / "page.html")
+    result = run(*command, "--video", tmp_path / "video.mp4", "--blur-faces")
+    assert result.exit_code == 0, result.output
+    found = data_of(tmp_path / "page.html")
+    assert found["clips"][0]["fps"] == 12 and found["scenes"]
+    assert all(s["picture"]["src"].startswith("data:image/jpeg;") for s in found["scenes"])
+    result = run(*command, "--blur-faces")
+    assert result.exit_code == 2 and "--video or --frames-dir must be given for" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -398,3 +398,36 @@ def test_whole_clips_have_bars_that_can_be_clicked(browser, whole_clips, tmp_pat
         assert not browser.find_element(By.ID, name).find_element(By.XPATH, "..").is_displayed()
     assert browser.get_log("browser") == []
     keep(browser, shots, "report_clips", DESKTOP)
+
+
+def test_the_real_picture_is_behind_the_people_of_the_peak(browser, content, tmp_path, shots):
+    from PIL import Image
+
+    from gepc_geo.report.backdrops import _encoded
+
+    blue = _encoded(Image.new("RGB", (64, 48), (0, 0, 255)), 10_000)
+    about = {"src": blue, "x": 0, "y": 0, "width": 4000, "height": 4000, "frame": 3}
+    scenes = [scene | {"picture": about} for scene in content["scenes"]]
+    write_page(content | {"scenes": scenes}, tmp_path / "page.html")
+    open_page(browser, (tmp_path / "page.html").as_uri())
+    # The share of blue pixels at the peak's frame, where the scene starts, and at another one.
+    blues = """
+      const time = document.getElementById("time"), canvas = document.getElementById("player");
+      if (arguments[0] !== null) {
+        time.value = arguments[0];
+        time.dispatchEvent(new Event("input"));
+      }
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      let strong = 0;
+      for (let i = 0; i < data.length; i += 4) {
+        const share = (data[i + 2] - data[i]) / 255;
+        if (data[i + 3] > 200 && share > 0.7) strong++;
+      }
+      return [time.value, strong / data.length * 4];"""
+    time.sleep(0.5)
+    assert browser.get_log("browser") == []
+    at, strong = browser.execute_script(blues, None)
+    assert at == "3" and strong > 0.2
+    _, strong = browser.execute_script(blues, 4)
+    assert strong < 0.01
+    keep(browser, shots, "report_pictures", DESKTOP)

@@ -15,6 +15,7 @@ from gepc_geo.cli.data import (
     device_option,
     run_argument,
 )
+from gepc_geo.cli.footage import footage_options
 from gepc_geo.errors import InputError
 
 
@@ -31,6 +32,7 @@ from gepc_geo.errors import InputError
     help="Normal poses for comparison (of split train, if there is one).  [default: the training "
     "poses, if they still exist]",
 )
+@footage_options
 @score_options
 @device_option
 def report(
@@ -45,6 +47,9 @@ def report(
     out: Path,
     labels: Path | None,
     train: Path | None,
+    video: Path | None,
+    frames_dir: Path | None,
+    blur_faces: bool,
     mode: str | None,
     protocol: str,
     smooth: float,
@@ -57,13 +62,15 @@ def report(
     """Write one HTML file that explains the scores of DATA by the detector of RUN.
 
     The page works offline. It shows timelines, the people at each peak as moving skeletons next to
-    similar normal movements, the clusters and, with labels, metrics.
+    similar normal movements, the clusters and, with labels, metrics. Only with --video or
+    --frames-dir it has pictures of people.
 
     For example:
 
         gepc-geo report runs/mine poses/test --labels poses/masks --out report.html
     """
     from gepc_geo.cli.classes import checked_classes
+    from gepc_geo.cli.footage import read_footage, with_rates
     from gepc_geo.cli.jobs.report import training_poses
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
@@ -76,8 +83,10 @@ def report(
     check_one_kind_of_labels(labels, normal)
     check_destination(out)
     plotting_script()
+    footage = read_footage(video, frames_dir, blur_faces)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
+    tracks = with_rates(tracks, footage)
     names = checked_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
     training, reason = training_poses(Run.of(run), train, skeleton, image_size, detector)
@@ -91,6 +100,8 @@ def report(
         normal=names,
         options=ScoreOptions(mode, protocol, smooth, people_correction, padded, faults),
         about={"run": folder.name or str(folder), "data": data.name or str(data), "train": reason},
+        footage=footage,
+        blur_faces=blur_faces,
         quiet=False,
     )
     write_page(content, out)

@@ -173,6 +173,38 @@
     });
   }
 
+  // -- pictures of peaks ---------------------------------------------------------------------------
+
+  const pictures = new Map();
+  // Draws the picture of a scene into an area; it is faint while the people are at other moments.
+  function backdrop(context, one, frame, place, area) {
+    const about = one.picture;
+    if (!about) return;
+    let picture = pictures.get(one);
+    if (!picture) {
+      picture = new Image();
+      pictures.set(one, picture);
+      picture.addEventListener("load", () => draw());
+      picture.src = about.src;
+    }
+    if (!picture.complete || !picture.naturalWidth) return;
+    context.save();
+    context.beginPath();
+    context.rect(area.x, area.y, area.width, area.height);
+    context.clip();
+    context.globalAlpha = frame === about.frame ? 0.85 : 0.25;
+    context.drawImage(picture, place.x + place.scale * about.x, place.y + place.scale * about.y, place.scale * about.width, place.scale * about.height);
+    context.restore();
+  }
+
+  // A light edge, so that text can be read on a picture.
+  function halo(context, text, x, y) {
+    context.strokeStyle = "rgba(255, 255, 255, 0.85)";
+    context.lineWidth = 3.5;
+    context.lineJoin = "round";
+    context.strokeText(text, x, y);
+  }
+
   // -- animation: one clock, and only for visible canvases ---------------------------------------
 
   const moving = new Set();
@@ -515,7 +547,7 @@
     clock = 0;
     frame = 0;
     look(0);
-    seek(Math.min(one.people[0].from, sequence.frames - 1));
+    seek(Math.min(one.picture ? one.picture.frame : one.people[0].from, sequence.frames - 1));
     play(go);
   }
 
@@ -540,11 +572,12 @@
     const wide = width > 560;
     const [left, top] = wide ? [0.62 * width, height] : [width, 0.42 * height];
     const place = inside(sequence, 0, wide ? 0 : height - top, left, top - 10, 26);
+    backdrop(context, one, frame, place, { x: 0, y: wide ? 0 : height - top, width: left, height: top });
     const order = one.people.map((_, i) => i).filter((i) => i !== focus).concat(focus), heads = [];
     for (const who of order) {
       const each = one.people[who], own = who === focus;
       const head = person(context, sequence, who, frame, place, own
-        ? { alpha: 1, shares: each.shares, line: 3.5, dot: 2.4 } : { alpha: 0.65, colour: "#9fb0bf", line: 2.2, dot: 1.6 });
+        ? { alpha: 1, shares: each.shares, line: 3.5, dot: 2.4 } : { alpha: 0.65, colour: one.picture ? "#1f5f99" : "#9fb0bf", line: 2.2, dot: 1.6 });
       if (head) heads.unshift({ head, own, text: `${each.id}` });
     }
     names(context, heads, left);
@@ -554,16 +587,19 @@
     context.fillStyle = "#d9e0e6";
     if (wide) context.fillRect(left, 0, 1, near.height);
     else context.fillRect(0, near.height, width, 1);
-    context.fillStyle = "#5a6875";
-    context.font = "13px system-ui, sans-serif";
-    context.textAlign = "left";
     const about = box(sequence, focus, frame);
-    context.fillText(`person ${one.people[focus].id}${about ? "" : ": not in view"}`, near.x + 10, 20);
     if (about) {
       const scale = Math.min((near.width - 40) / closeup.width, (near.height - 64) / closeup.height);
       const at = { x: near.x + near.width / 2 - scale * about.x, y: near.y + near.height / 2 + 10 - scale * about.y, scale };
+      backdrop(context, one, frame, at, near);
       person(context, sequence, focus, frame, at, { alpha: 1, shares: one.people[focus].shares, line: 6, dot: 4 });
     }
+    const who = `person ${one.people[focus].id}${about ? "" : ": not in view"}`;
+    context.fillStyle = "#5a6875";
+    context.font = "13px system-ui, sans-serif";
+    context.textAlign = "left";
+    if (one.picture) halo(context, who, near.x + 10, 20);
+    context.fillText(who, near.x + 10, 20);
     // Marks the scored window on the time line.
     const each = one.people[focus], step = (width - 24) / Math.max(sequence.frames - 1, 1);
     context.fillStyle = "#d9e0e6";
