@@ -363,9 +363,9 @@ def _quality_columns(quality: Quality, keep: np.ndarray) -> dict[str, np.ndarray
 
 
 def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:
-    """Writes columns as ``.csv`` (numbers with 6 significant digits, NaN as an empty cell) or ``.npz`` (arrays by name).
+    """Writes columns as ``.csv`` or as ``.npz`` (arrays by name).
 
-    Text is written as :func:`gepc_geo.utils.files.as_text`.
+    In ``.csv``, numbers have 6 significant digits, and NaN is an empty cell. Text is written as :func:`gepc_geo.utils.files.as_text`.
 
     Args:
         columns: Arrays of one length by name.
