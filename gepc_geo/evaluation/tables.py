@@ -365,7 +365,8 @@ def _quality_columns(quality: Quality, keep: np.ndarray) -> dict[str, np.ndarray
 def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:
     """Writes columns as ``.csv`` or as ``.npz`` (arrays by name).
 
-    In ``.csv``, numbers have 6 significant digits, and NaN is an empty cell. Text is written as :func:`gepc_geo.utils.files.as_text`.
+    In ``.csv``, numbers have 6 significant digits, and NaN is an empty cell. Text is written as
+    :func:`gepc_geo.utils.files.as_text`.
 
     Args:
         columns: Arrays of one length by name.
