@@ -13,6 +13,7 @@ import torch
 from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.evaluation.events import event_table, sort_events
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
 from gepc_geo.evaluation.states import (
     blank_unjudged,
@@ -204,7 +205,7 @@ def score_table(
         tracks: The poses.
         level: The table has one row per window (``"joint"``: with each joint's share in the
             window's score; ``"window"``), per person of a clip (``"person"``), per frame
-            (``"frame"``) or per clip (``"clip"``).
+            (``"frame"``), per clip (``"clip"``), or per event (``"event"``).
         options: Aggregation of window scores.
         labels: For levels ``"frame"`` and ``"clip"``: labels of the rows, which become a column.
             (default: :obj:`None`)
@@ -227,6 +228,8 @@ def score_table(
         smooth_frames(columns, options)
     if blank:
         blank_unjudged(columns)
+    if level == "event":
+        columns = sort_events(columns)
     if labels is not None and level in ("frame", "clip"):
         columns["label"] = labels
     return columns
@@ -286,6 +289,8 @@ def _table(
         )
         shares = detector.joint_scores(tracks, options.mode)[keep]
         return columns | {name: shares[:, v] for v, name in enumerate(detector.skeleton_.joints)}
+    if level == "event":
+        return event_table(detector, scored, tracks, options)
     names = np.array(tracks.clip_names, dtype=np.str_)
     windows, score = scored.windows, scored.scores[options.mode_of(detector)]
     if level == "window":

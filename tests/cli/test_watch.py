@@ -24,9 +24,10 @@ from gepc_geo.cli import main
 from gepc_geo.cli.jobs import watch as watch_module
 from gepc_geo.cli.lines import Log
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.evaluation.alarms import alarm_runs
 from gepc_geo.streaming.alerts import Alert
 from gepc_geo.streaming.scorer import REASONS
-from gepc_geo.streaming.thresholds import alarm_runs, clip_series
+from gepc_geo.streaming.thresholds import clip_series
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,12 @@ from streams import SEVERAL, SMALL, all_joints
 
 from gepc_geo import GEPC, Frame, InputError, OnlineScorer
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.evaluation.alarms import alarm_runs
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.tables import frame_level
 from gepc_geo.streaming.alerts import Alert, AlertTracker
 from gepc_geo.streaming.scorer import OnlineScores
-from gepc_geo.streaming.thresholds import alarm_runs, clip_series
+from gepc_geo.streaming.thresholds import clip_series
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ from gepc_geo.cli.lines import LineWriter, Log, when_ready
 from gepc_geo.cli.run import load_run
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.evaluation.alarms import Alarm, alarm_threshold
 from gepc_geo.streaming.alerts import Alert, AlertTracker
 from gepc_geo.streaming.frames import Frame
 from gepc_geo.streaming.scorer import OnlineScorer
-from gepc_geo.streaming.thresholds import Alarm, alarm_threshold
 
 #: Largest numbers of lines that wait to be scored, of lines in one pass, and of alerts that wait to
 #: be written.
