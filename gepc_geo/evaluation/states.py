@@ -11,8 +11,8 @@ from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.quality import Quality
 
-# What helps where somebody was not judged.
-_HELP = {
+#: What helps where somebody was not judged, by state.
+HELP = {
     SHORT: "use a tracker that keeps ids longer, or train with shorter --lengths",
     FAULT: "use a better tracker, or judge them with --judge-faults",
 }
@@ -102,6 +102,6 @@ def describe_states(counts: dict[str, int], unit: str) -> list[str]:
     return [
         f"{counts[STATES[state]]:,} of {total:,} {unit} have people, but none was judged "
         f"({STATES[state]}): {help_}"
-        for state, help_ in _HELP.items()
+        for state, help_ in HELP.items()
         if counts[STATES[state]]
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -198,8 +198,7 @@ class AlertTracker:
             at = np.flatnonzero((camera == key[0]) & (scores.session == key[1]))
             if len(at):
                 stream.take(_Windows.of(scores, at, self.mode, self.faults))
-            for event, state in stream.judge(settled, self.threshold, self.counts):
-                alerts.append(Alert.of(event, state))
+            alerts += stream.judge(settled, self.threshold, self.counts)
             if settled is None:
                 del self._streams[key]
         return alerts
@@ -266,15 +265,9 @@ class _Stream:
     def take(self, windows: _Windows) -> None:
         self.windows = windows if self.windows is None else self.windows.joined(windows)
 
-    def judge(
-        self, settled: int | None, threshold: float, counts: dict[str, int]
-    ) -> list[tuple[Event, str]]:
-        """Judges frames up to ``settled`` (``None``: all) and counts their people.
-
-        Returns:
-            Events that open or close, and their states.
-        """
-        found: list[tuple[Event, str]] = []
+    def judge(self, settled: int | None, threshold: float, counts: dict[str, int]) -> list[Alert]:
+        """Judges frames up to ``settled`` (``None``: all) and counts their people."""
+        alerts: list[Alert] = []
         until = -1
         if self.windows is not None:
             first, length, _ = self.windows.place
@@ -287,28 +280,21 @@ class _Stream:
             alarmed = np.flatnonzero(score >= threshold).tolist()
             for number, group in groupby(alarmed, key=lambda at: int(frame[at])):
                 at = list(group)
-                found += self._alarmed(number, person[at].tolist(), score[at].tolist())
+                alerts += self._alarmed(number, person[at].tolist(), score[at].tolist())
             self.judged = until
             self.windows = self.windows.subset(first + length - 1 > until)
         ended = self._joiner.end(None if settled is None else settled + 1)
-        return found if ended is None else [*found, (ended, "closed")]
+        return alerts if ended is None else [*alerts, Alert.of(ended, "closed")]
 
-    def _alarmed(
-        self, frame: int, people: list[int], scores: list[float]
-    ) -> list[tuple[Event, str]]:
-        joiner, found = self._joiner, []
-        before = joiner.event
-        ended = joiner.add(frame, people, scores)
-        event = joiner.event
+    def _alarmed(self, frame: int, people: list[int], scores: list[float]) -> list[Alert]:
+        before = self._joiner.event
+        ended = self._joiner.add(frame, people, scores)
+        event = self._joiner.event
         assert event is not None and self.windows is not None
-        if ended is not None:
-            found.append((ended, "closed"))
         if event.peak == frame:
             self._describe(event, self.windows)
-        if event is not before:
-            # A copy, as the event goes on.
-            found.append((replace(event, runs=[replace(run) for run in event.runs]), "open"))
-        return found
+        alerts = [] if ended is None else [Alert.of(ended, "closed")]
+        return alerts if event is before else [*alerts, Alert.of(event, "open")]
 
     def _describe(self, event: Event, windows: _Windows) -> None:
         """Sets joints, quality and fault of an event from the windows at its peak."""
