@@ -81,10 +81,10 @@ def convert(
     else:
         written = write(tracks, out, to)
     rates = np.unique(tracks.fps[~np.isnan(tracks.fps)])
-    if to in ("csv", _STREAM) and len(rates):
+    needed = {"csv": "read this one with", _STREAM: "give gepc-geo watch"}
+    if to in needed and len(rates):
         click.echo(
-            f"note: {to} files have no frame rate: read this one with --fps {rates[0]:g}",
-            err=True,
+            f"note: {to} files have no frame rate: {needed[to]} --fps {rates[0]:g}", err=True
         )
     if to != "native" and tracks.frame_labels is not None:
         click.echo(f"note: {to} files have no frame labels, which are lost", err=True)
