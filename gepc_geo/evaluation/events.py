@@ -203,7 +203,7 @@ def events_of(
         options: ``mode``, ``padded`` and ``faults`` are used; scores are neither smoothed nor
             corrected.
         words: Explains an event from the position of its clip, the person at the peak, and first
-            and last frame of the person's most abnormal window there. (default: ``None``)
+            and last frame of the person's run there. (default: ``None``)
 
     Raises:
         InputError: The detector lacks the mode.
@@ -279,12 +279,16 @@ def _describe(
     """Sets joints and words of the events of a clip from the most abnormal windows at the peaks."""
     best = np.array([at[score[at].argmax()] for at in _at_peaks(windows, events)])
     part = windows.subset(best)
-    shares, last = joint_shares(detector.scorer_, part, mode), _last_frames(part)
+    shares = joint_shares(detector.scorer_, part, mode)
     for number, event in enumerate(events):
         event.joints = main_joints(shares[number], windows.skeleton.joints)
         if words is not None:
-            place = (part.clip[number], event.person, part.frame[number], last[number])
-            event.why = words(*map(int, place))
+            run = next(
+                run
+                for run in event.runs
+                if run.person == event.person and run.start <= event.peak <= run.end
+            )
+            event.why = words(int(part.clip[number]), event.person, run.start, run.end)
 
 
 def _judge(
@@ -298,17 +302,11 @@ def _judge(
 
 def _at_peaks(windows: PoseWindows, events: list[Event]) -> list[np.ndarray]:
     """Positions of the windows of the person at each peak that contain the peak."""
-    track, first, last = windows.track, windows.frame, _last_frames(windows)
+    track, first = windows.track, windows.frame
+    last = windows.table.frame[np.minimum(windows.first + windows.size - 1, windows.high)]
     return [
         np.flatnonzero((track == e.person) & (first <= e.peak) & (last >= e.peak)) for e in events
     ]
-
-
-def _last_frames(windows: PoseWindows) -> np.ndarray:
-    last: np.ndarray = windows.table.frame[
-        np.minimum(windows.first + windows.size - 1, windows.high)
-    ]
-    return last
 
 
 def _texts(texts: Iterable[str]) -> np.ndarray:

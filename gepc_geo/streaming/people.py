@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.filling import fill_pieces
 from gepc_geo.windows.pipeline import InputPipeline
+from gepc_geo.windows.quality import Bodies, overlaps
 
 # A stream restarts when frame numbers jump back by this many frames.
 _RESTART = 250
@@ -88,22 +89,21 @@ class Camera:
         """
         if pipeline.quality is None:
             return
-        frames: dict[int, list[tuple[int, Person, int, int]]] = {}
-        for number, person in self.people.items():
-            for at, start in person.settle(horizon, max_gap):
-                frames.setdefault(person.frames[at], []).append((number, person, at, start))
-        for people in frames.values():
-            if len(people) > 1:
-                rows = np.stack([person.rows[at] for _, person, at, _ in people])
-                signs = pipeline.quality.overlap(
-                    rows[..., : pipeline.dims],
-                    rows[..., -1],
-                    np.array([number for number, *_ in people]),
-                    np.array([start for *_, start in people]),
-                    pipeline.skeleton,
-                )
-                for (_, person, at, _), sign in zip(people, signs.tolist(), strict=True):
-                    person.overlap[at] = sign
+        due = [
+            (person.frames[at], number, person, at, start)
+            for number, person in self.people.items()
+            for at, start in person.settle(horizon, max_gap)
+        ]
+        if len(due) < 2:
+            return
+        frame, number, people, places, starts = zip(*due, strict=True)
+        rows = np.stack([person.rows[at] for _, _, person, at, _ in due])
+        clip, size = np.zeros(len(due), np.int64), self.image_size[None]
+        one = _tracks(rows, np.array(frame), np.array(number), clip, size, pipeline)
+        table = fill_pieces(one, *[np.zeros(len(due) - 1, dtype=bool)] * 2)
+        body = replace(Bodies.of(table, pipeline.quality.bones), start=np.array(starts))
+        for person, at, sign in zip(people, places, overlaps(table, body).tolist(), strict=True):
+            person.overlap[at] = sign
 
     def take(
         self, horizon: int | None, lengths: Sequence[int], stride: int, max_gap: int
@@ -248,22 +248,14 @@ def windows_of(pieces: Sequence[Piece], pipeline: InputPipeline) -> tuple[PoseWi
     position = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
     joined = position[1:] > 0
     inserted = joined & (position[1:] >= np.repeat([piece.sparse for piece in pieces], size)[1:])
-    dims, count = pipeline.dims, len(pieces)
-    tracks = PoseTracks(
-        keypoints=rows[..., :dims].copy(),
-        confidence=rows[..., -1].copy(),
-        features=rows[..., dims:-1].copy() if pipeline.num_features else None,
-        frame=np.array([frame for piece in pieces for frame in piece.frames]),
-        track=np.repeat([piece.person for piece in pieces], size),
-        clip=np.repeat(np.arange(count), size),
-        skeleton=pipeline.skeleton,
-        clip_names=tuple(map(str, range(count))),
-        clip_length=np.array([piece.frames[-1] + 1 for piece in pieces]),
-        image_size=np.stack([piece.image_size for piece in pieces]),
-        fps=np.full(count, np.nan, np.float32),
-        camera=("",) * count,
-        clip_label=("",) * count,
-        clip_split=("",) * count,
+    count = len(pieces)
+    tracks = _tracks(
+        rows,
+        np.array([frame for piece in pieces for frame in piece.frames]),
+        np.repeat([piece.person for piece in pieces], size),
+        np.repeat(np.arange(count), size),
+        np.stack([piece.image_size for piece in pieces]),
+        pipeline,
     )
     table = fill_pieces(tracks, joined, inserted)
     number = np.repeat(np.arange(count), [len(piece.windows) for piece in pieces])
@@ -275,3 +267,33 @@ def windows_of(pieces: Sequence[Piece], pipeline: InputPipeline) -> tuple[PoseWi
     # Inserted rows have no seen joint.
     overlap[(table.confidence > 0).any(1)] = [sign for piece in pieces for sign in piece.overlap]
     return PoseWindows.of_table(table, number, row, length), overlap
+
+
+def _tracks(
+    rows: np.ndarray,
+    frame: np.ndarray,
+    person: np.ndarray,
+    clip: np.ndarray,
+    image_size: np.ndarray,
+    pipeline: InputPipeline,
+) -> PoseTracks:
+    """Tracks of rows :math:`[F, V, C']` in clips of given image sizes :math:`[N, 2]`."""
+    dims, count = pipeline.dims, len(image_size)
+    length = np.zeros(count, np.int64)
+    np.maximum.at(length, clip, frame + 1)
+    return PoseTracks(
+        keypoints=rows[..., :dims].copy(),
+        confidence=rows[..., -1].copy(),
+        features=rows[..., dims:-1].copy() if pipeline.num_features else None,
+        frame=frame,
+        track=person,
+        clip=clip,
+        skeleton=pipeline.skeleton,
+        clip_names=tuple(map(str, range(count))),
+        clip_length=length,
+        image_size=image_size,
+        fps=np.full(count, np.nan, np.float32),
+        camera=("",) * count,
+        clip_label=("",) * count,
+        clip_split=("",) * count,
+    )

@@ -136,30 +136,6 @@ class PoseQuality:
             np.stack([_maxima(signs[name], first + _BEFORE.get(name, 0), end) for name in SIGNS])
         )
 
-    def overlap(
-        self,
-        keypoints: np.ndarray,
-        confidence: np.ndarray,
-        person: np.ndarray,
-        start: np.ndarray,
-        skeleton: Skeleton,
-    ) -> np.ndarray:
-        r"""Sign ``overlap`` of the :math:`n` people in one frame, as :func:`overlaps`.
-
-        Args:
-            keypoints: :math:`[n, V, C]`.
-            confidence: :math:`[n, V]`.
-            person: :math:`[n]`, different ids.
-            start: :math:`[n]`, the first frame of the piece of each person.
-            skeleton: The skeleton.
-        """
-        found = np.zeros(len(person))
-        body = Bodies.of_poses(keypoints, confidence, start, skeleton, self.bones)
-        left, right = np.triu_indices(len(person), 1)
-        later, value = _overlap(keypoints, confidence, person, body, left, right)
-        np.maximum.at(found, later, value)
-        return found
-
     def _signs(self, table: FilledTracks, overlap: np.ndarray | None) -> dict[str, np.ndarray]:
         body = Bodies.of(table, self.bones)
         signs = _own_signs(table, body, self.bones)
@@ -203,26 +179,13 @@ class Bodies:
     @classmethod
     def of(cls, table: FilledTracks, bones: np.ndarray) -> Bodies:
         """Measures the poses of a table."""
-        start = np.repeat(table.frame[table.piece[:-1]], np.diff(table.piece))
-        return cls.of_poses(table.keypoints, table.confidence, start, table.source.skeleton, bones)
-
-    @classmethod
-    def of_poses(
-        cls,
-        keypoints: np.ndarray,
-        confidence: np.ndarray,
-        start: np.ndarray,
-        skeleton: Skeleton,
-        bones: np.ndarray,
-    ) -> Bodies:
-        """Measures poses; ``start`` is the first frame of the piece of each."""
-        seen = confidence > 0
+        seen = table.confidence > 0
         count = seen.sum(1)
-        total = (keypoints * seen[..., None]).sum(1, dtype=np.float64)
+        total = (table.keypoints * seen[..., None]).sum(1, dtype=np.float64)
         with np.errstate(invalid="ignore"):
             centre = total / np.where(count, count, np.nan)[:, None]
-        scale = _median(_lengths(keypoints, seen, skeleton) / bones, 1)
-        return cls(count > 0, centre, scale, start)
+        start = np.repeat(table.frame[table.piece[:-1]], np.diff(table.piece))
+        return cls(count > 0, centre, _median(_bone_lengths(table) / bones, 1), start)
 
 
 def overlaps(table: FilledTracks, body: Bodies) -> np.ndarray:
@@ -232,38 +195,26 @@ def overlaps(table: FilledTracks, body: Bodies) -> np.ndarray:
     with the larger id.
     """
     found = np.zeros(len(body.real))
+    confidence = table.confidence.mean(1)
     for left, right in _neighbours(table, body):
-        later, value = _overlap(table.keypoints, table.confidence, table.track, body, left, right)
-        np.maximum.at(found, later, value)
+        scale = np.minimum(body.scale[left], body.scale[right])
+        with np.errstate(invalid="ignore"):
+            distance = np.linalg.norm(body.centre[left] - body.centre[right], axis=1)
+            near = distance < _NEAR * scale
+        left, right, scale = left[near], right[near], scale[near]
+        both = (table.confidence[left] > 0) & (table.confidence[right] > 0)
+        gap = np.linalg.norm(
+            table.keypoints[left].astype(np.float64) - table.keypoints[right], axis=-1
+        )
+        middle = _median(np.where(both, gap, np.nan), 1)
+        value = scale / np.maximum(middle, 1e-6 * scale)
+        order = [(body.start[row], -confidence[row], table.track[row]) for row in (left, right)]
+        later = np.where(_greater(order[0], order[1]), left, right)
+        np.maximum.at(found, later, np.nan_to_num(value))
     return found
 
 
 # -- inner -----------------------------------------------------------------------------------------
-
-
-def _overlap(
-    keypoints: np.ndarray,
-    confidence: np.ndarray,
-    person: np.ndarray,
-    body: Bodies,
-    left: np.ndarray,
-    right: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The person of each pair of near rows who was found later, and the sign ``overlap``."""
-    scale = np.minimum(body.scale[left], body.scale[right])
-    with np.errstate(invalid="ignore"):
-        distance = np.linalg.norm(body.centre[left] - body.centre[right], axis=1)
-        near = distance < _NEAR * scale
-    left, right, scale = left[near], right[near], scale[near]
-    if not len(left):
-        return left, scale
-    both = (confidence[left] > 0) & (confidence[right] > 0)
-    gap = np.linalg.norm(keypoints[left].astype(np.float64) - keypoints[right], axis=-1)
-    middle = _median(np.where(both, gap, np.nan), 1)
-    value = scale / np.maximum(middle, 1e-6 * scale)
-    order = [(body.start[rows], -confidence[rows].mean(1), person[rows]) for rows in (left, right)]
-    later = np.where(_greater(order[0], order[1]), left, right)
-    return later, np.nan_to_num(value)
 
 
 def _own_signs(table: FilledTracks, body: Bodies, bones: np.ndarray) -> dict[str, np.ndarray]:

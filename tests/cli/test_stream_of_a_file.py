@@ -131,7 +131,7 @@ def test_lines_hold_the_poses_bit_for_bit(folder):
 def test_features_unseen_joints_and_unknown_sizes():
     """A joint at the origin is moved, as the origin marks a missing one."""
     tracks = PoseTracks.build(
-        keypoints=np.array([[[0, 0, 0], [1, 2, np.nan]], [[4, 5, 6], [7, 8, 9.5]]], np.float32),
+        keypoints=np.array([[[0, 0, 0], [1, 2, 3]], [[4, 5, 6], [7, 8, 9.5]]], np.float32),
         confidence=np.array([[1, 0], [0, 0]], np.float32),
         features=np.array([[[0.5], [1]], [[2], [3]]], np.float32),
         frame=np.array([1, 1]),

@@ -159,15 +159,13 @@ def test_joints_quality_and_words_are_those_of_the_windows_at_the_peak(detector,
         own = (windows.clip == clip) & (windows.track == person) & (windows.frame <= event.peak)
         own = np.flatnonzero(own & (windows.frame + windows.size > event.peak))
         best = own[value[own].argmax()]
-        assert (first, last) == (
-            windows.frame[best],
-            windows.frame[best] + windows.size[best] - 1,
-        )
+        (run,) = (r for r in event.runs if r.person == person and r.start <= event.peak <= r.end)
+        assert (first, last) == (run.start, run.end)
         assert event.quality == scored.quality.value[own].min()
         (row,) = np.flatnonzero(
             (every.clip == clip)
             & (every.track == person)
-            & (every.frame == first)
+            & (every.frame == windows.frame[best])
             & (every.size == windows.size[best])
             & ~every.padded
         )

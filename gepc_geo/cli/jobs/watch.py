@@ -22,8 +22,7 @@ from gepc_geo.cli.run import load_run
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.alarms import Alarm, alarm_threshold
-from gepc_geo.evaluation.states import HELP
-from gepc_geo.scoring.aggregation import STATES
+from gepc_geo.evaluation.states import describe_person_frames
 from gepc_geo.streaming.alerts import Alert, AlertTracker
 from gepc_geo.streaming.frames import Frame
 from gepc_geo.streaming.scorer import OnlineScorer
@@ -98,7 +97,7 @@ def watch_input(run: Path, fps: float | None, device: str, faults: bool = False)
                             f"{reason}: {count} {UNITS[reason]} so far, "
                             f"the last in frame {number} of camera {camera!r}",
                         )
-                for state, text in _unjudged(tracker).items():
+                for state, text in describe_person_frames(tracker.counts).items():
                     if tracker.counts[state] > counts[state]:
                         log.rarely(state, f"so far {text}")
                 now = time.monotonic()
@@ -114,7 +113,7 @@ def watch_input(run: Path, fps: float | None, device: str, faults: bool = False)
     for reason, count in scorer.dropped.items():
         if count:
             log.warn(f"{reason}: {count} {UNITS[reason]}")
-    for text in _unjudged(tracker).values():
+    for text in describe_person_frames(tracker.counts).values():
         log.warn(text)
     if unread := writer.finish():
         log.warn(f"standard output is not read, the last {unread} alerts are lost")
@@ -176,17 +175,6 @@ def _log_threshold(log: Log, detector: GEPC, mode: str, threshold: float, rate: 
             f"threshold {threshold:.6g} ({mode}) for {alarm.per_hour:g} "
             f"false alarms an hour, on held-out clips {alarm.held_out}; {rate}"
         )
-
-
-def _unjudged(tracker: AlertTracker) -> dict[str, str]:
-    """Sentences about person-frames that were not judged, by state."""
-    total = sum(tracker.counts.values())
-    return {
-        STATES[state]: f"{tracker.counts[STATES[state]]:,} of {total:,} person-frames were not "
-        f"judged ({STATES[state]}): {help_}"
-        for state, help_ in HELP.items()
-        if tracker.counts[STATES[state]]
-    }
 
 
 def _frames(
