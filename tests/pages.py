@@ -90,8 +90,16 @@ def small(block: str) -> str:
 
 
 def run(name: str, *words: str) -> None:
-    """A command at its small size, in the working directory; ``<`` feeds it a file."""
+    """A command at its small size, in the working directory.
+
+    ``<`` feeds it a file; ``|`` feeds its output to another command.
+    """
     text = None
+    if "|" in words:
+        place = words.index("|")
+        first = CliRunner().invoke(main, [name, *words[:place]], catch_exceptions=False)
+        assert first.exit_code == 0, (name, words, first.output)
+        (_, name, *words), text = words[place + 1 :], first.stdout
     if "<" in words:
         place = words.index("<")
         words, text = words[:place], Path(words[place + 1]).read_text(encoding="utf-8")

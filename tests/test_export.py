@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from gepc_geo import GEPC, InputError
 from gepc_geo.cli import main
 from gepc_geo.datasets.simulate import simulate_crowd
+from gepc_geo.evaluation.alarms import Alarm
 from gepc_geo.export import ScoringGraph, example, export, save_onnx, trace
 from gepc_geo.options import MODES
 from gepc_geo.scoring.scorer import own_modes
-from gepc_geo.streaming.thresholds import Alarm
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.loader import WindowLoader, to_dense
 

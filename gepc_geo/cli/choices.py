@@ -18,7 +18,7 @@ WRITABLE = (
     *("mediapipe", "kinetics-skeleton", "ntu", "pyskl", "deeplabcut", "csv"),
 )
 #: Kinds of rows of a score table (:data:`gepc_geo.evaluation.score_options.LEVELS`).
-LEVELS = ("joint", "window", "person", "frame", "clip")
+LEVELS = ("joint", "window", "person", "frame", "clip", "event")
 #: Aggregations of window scores to frames (:data:`gepc_geo.scoring.aggregation.PROTOCOLS`).
 PROTOCOLS = ("corrected", "reference")
 #: Kinds of exported graphs (:data:`gepc_geo.export.FORMATS`).

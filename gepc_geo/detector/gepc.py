@@ -79,7 +79,7 @@ class GEPC(FittedDetector):
             if that error is 0, or without a network.
         trained_on\_: Number and checksum of the training windows (:meth:`was_trained_on`).
         fps\_: Median frames a second of the training clips; NaN if unknown.
-        alarm\_: The alarm threshold (:class:`gepc_geo.streaming.thresholds.Alarm`) as plain values;
+        alarm\_: The alarm threshold (:class:`gepc_geo.evaluation.alarms.Alarm`) as plain values;
             ``None`` before it is chosen.
         measures\_: Measures of the training windows
             (:class:`~gepc_geo.scoring.explanation.TrainingMeasures`); ``None`` for whole clips

@@ -1,12 +1,69 @@
-"""Columns of tables of windows that explain their scores."""
+"""Columns of tables of people and windows."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from gepc_geo.detector.gepc import GEPC
+from gepc_geo.evaluation.score_options import ScoreOptions
+from gepc_geo.evaluation.states import person_states, usable_windows
 from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.scoring.aggregation import JUDGED, STATES, track_scores
 from gepc_geo.scoring.scorer import WindowScores
+from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.quality import SIGNS, Quality
+
+
+def person_columns(
+    tracks: PoseTracks,
+    windows: PoseWindows,
+    score: np.ndarray,
+    options: ScoreOptions,
+    quality: Quality | None,
+) -> dict[str, np.ndarray]:
+    """Scores of all people; NaN for those who were not judged."""
+    used, fault = usable_windows(windows, quality, options, options.padded is not False)
+    state = person_states(tracks, windows, used, fault)
+    people = track_scores(
+        torch.as_tensor(score[used]),
+        torch.as_tensor(windows.clip[used]),
+        torch.as_tensor(windows.track[used]),
+        torch.as_tensor(windows.size[used]),
+    )
+    scores = np.full((2, len(state)), np.nan)
+    # People are sorted by clip and track, as the rows of tracks are.
+    scores[:, state == JUDGED] = people.max.numpy(), people.mean.numpy()
+    start = tracks.track_starts
+    return {
+        "clip": np.array(tracks.clip_names, dtype=np.str_)[tracks.clip[start]],
+        "person": tracks.track[start],
+        "score": scores[0],
+        "mean": scores[1],
+        "state": np.array(STATES)[state],
+    }
+
+
+def window_columns(
+    tracks: PoseTracks, windows: PoseWindows, options: ScoreOptions, quality: Quality | None
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Columns that name the window of each row, and the positions of those windows."""
+    keep = np.flatnonzero(~windows.padded | (options.padded is not False))
+    # A clip's rows are in the same order however many clips are scored at once.
+    keep = keep[np.argsort(windows.piece[keep], kind="stable")]
+    return {
+        "clip": np.array(tracks.clip_names, dtype=np.str_)[windows.clip[keep]],
+        "person": windows.track[keep],
+        "first_frame": windows.frame[keep],
+        "length": windows.size[keep],
+        "padded": windows.padded[keep].astype(np.int64),
+        **({} if quality is None else _quality_columns(quality, keep)),
+    }, keep
+
+
+def _quality_columns(quality: Quality, keep: np.ndarray) -> dict[str, np.ndarray]:
+    # The last entry is the name of no fault.
+    return {"quality": quality.value[keep], "fault": np.array([*SIGNS, ""])[quality.sign[keep]]}
 
 
 def why_columns(

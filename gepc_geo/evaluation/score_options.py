@@ -10,7 +10,7 @@ from gepc_geo.options import MODES, Options
 from gepc_geo.scoring.aggregation import PROTOCOLS
 
 #: Kinds of rows of a score table.
-LEVELS = ("joint", "window", "person", "frame", "clip")
+LEVELS = ("joint", "window", "person", "frame", "clip", "event")
 # Options that apply to scores of frames only.
 _FRAME_OPTIONS = ("protocol", "smooth", "people_correction")
 
@@ -29,7 +29,7 @@ class ScoreOptions:
         people_correction: Account for the number of people in a frame: the largest of many scores
             is larger than the largest of few by chance alone. (default: :obj:`False`)
         padded: Whether windows of tracks shorter than the shortest window count; ``None``: for
-            levels other than ``"frame"``. (default: :obj:`None`)
+            levels other than ``"frame"`` and ``"event"``. (default: :obj:`None`)
         faults: Judge windows with tracking faults like all others; else they give no scores to
             people, frames and clips. (default: :obj:`False`)
     """
@@ -75,9 +75,9 @@ def check_level(detector: GEPC, level: str, options: ScoreOptions) -> None:
     """Checks that a detector gives scores of a level, before any pose is scored.
 
     Raises:
-        InputError: The detector is none or not fitted; the level is unknown, or is ``"frame"`` of a
-            detector that scores whole clips; an option does not apply to the level; the detector
-            does not have the mode.
+        InputError: The detector is none or not fitted; the level is unknown, or is ``"frame"`` or
+            ``"event"`` of a detector that scores whole clips; an option does not apply to the
+            level; the detector does not have the mode.
     """
     check_detector(detector)
     check_options(detector.options_, level, options)
@@ -89,8 +89,8 @@ def check_options(fitted: Options, level: str, options: ScoreOptions) -> None:
     if level not in LEVELS:
         raise InputError(f"level must be {' or '.join(LEVELS)}, got {level!r}")
     options.check(level)
-    if level == "frame" and fitted.frames is not None:
+    if level in ("frame", "event") and fitted.frames is not None:
         raise InputError(
             "level must be joint, window, person or clip for a detector of whole clips "
-            f"(frames {fitted.frames}), got frame"
+            f"(frames {fitted.frames}), got {level}"
         )

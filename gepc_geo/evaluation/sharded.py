@@ -14,6 +14,7 @@ import numpy as np
 from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.evaluation.events import sort_events
 from gepc_geo.evaluation.score_options import LEVELS, ScoreOptions, check_level
 from gepc_geo.evaluation.states import blank_unjudged
 from gepc_geo.evaluation.tables import join_tables, score_table, smooth_frames, write_table
@@ -126,7 +127,8 @@ def score_all(
 ) -> dict[str, np.ndarray]:
     """:func:`~gepc_geo.evaluation.tables.score_table` on all ranks, bit for bit as on one.
 
-    The first rank gets the table, each other rank gets its own rows.
+    The first rank gets the table, each other rank gets its own rows. Events of all clips are sorted
+    (:func:`~gepc_geo.evaluation.events.sort_events`).
 
     Args:
         detector: A fitted detector.
@@ -143,7 +145,7 @@ def score_all(
     if options.smooth and distributed.is_first():
         smooth_frames(columns, options)
     blank_unjudged(columns)
-    return columns
+    return sort_events(columns) if level == "event" else columns
 
 
 def write_part(
@@ -216,7 +218,7 @@ def join_parts(paths: Sequence[str | Path]) -> dict[str, np.ndarray]:
     if options.smooth:
         smooth_frames(columns, options)
     blank_unjudged(columns)
-    return columns
+    return sort_events(columns) if first["level"] == "event" else columns
 
 
 def _read_part(path: Path) -> tuple[Shard, dict[str, Any], dict[str, np.ndarray]]:

@@ -91,6 +91,21 @@ def count_states(states: np.ndarray) -> dict[str, int]:
     return {name: int((names == name).sum()) for name in STATES}
 
 
+def describe_person_frames(counts: dict[str, int]) -> dict[str, str]:
+    """Sentences about person-frames that were not judged, and what helps, by state.
+
+    Args:
+        counts: Counts of person-frames by the name of their state.
+    """
+    total = sum(counts.values())
+    return {
+        STATES[state]: f"{counts[STATES[state]]:,} of {total:,} person-frames were not judged "
+        f"({STATES[state]}): {help_}"
+        for state, help_ in _HELP.items()
+        if counts[STATES[state]]
+    }
+
+
 def describe_states(counts: dict[str, int], unit: str) -> list[str]:
     """Sentences about rows with somebody who was not judged, and what helps.
 

@@ -13,18 +13,17 @@ import torch
 from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.evaluation.columns import why_columns
+from gepc_geo.evaluation.columns import person_columns, why_columns, window_columns
+from gepc_geo.evaluation.events import event_table, sort_events
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
 from gepc_geo.evaluation.states import (
     blank_unjudged,
     clip_states_of,
-    person_states,
     usable_windows,
 )
 from gepc_geo.poses.sharding import clip_range, split_clips
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.aggregation import (
-    JUDGED,
     STATES,
     FrameScores,
     clip_scores,
@@ -32,13 +31,12 @@ from gepc_geo.scoring.aggregation import (
     person_frame_states,
     person_frames,
     smooth,
-    track_scores,
 )
 from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.utils.files import as_text, atomic_path, write_csv
 from gepc_geo.utils.progress import progress_bar
 from gepc_geo.windows.dataset import PoseWindows
-from gepc_geo.windows.quality import SIGNS, Quality
+from gepc_geo.windows.quality import Quality
 
 #: Person-frames that are scored at once; a clip is never cut.
 BLOCK = 1 << 17
@@ -206,7 +204,7 @@ def score_table(
         tracks: The poses.
         level: The table has one row per window (``"joint"``: with each joint's share in the
             window's score; ``"window"``), per person of a clip (``"person"``), per frame
-            (``"frame"``) or per clip (``"clip"``).
+            (``"frame"``), per clip (``"clip"``), or per event (``"event"``).
         options: Aggregation of window scores.
         labels: For levels ``"frame"`` and ``"clip"``: labels of the rows, which become a column.
             (default: :obj:`None`)
@@ -229,6 +227,8 @@ def score_table(
         smooth_frames(columns, options)
     if blank:
         blank_unjudged(columns)
+    if level == "event":
+        columns = sort_events(columns)
     if labels is not None and level in ("frame", "clip"):
         columns["label"] = labels
     return columns
@@ -283,19 +283,21 @@ def _table(
     if level == "joint" or scored is None:
         # Shares come from gradients, in a pass of their own: no window scores are needed.
         windows = detector.windows(tracks)
-        columns, keep = _window_columns(
+        columns, keep = window_columns(
             tracks, windows, options, detector.pipeline_.quality_of(windows)
         )
         shares = detector.joint_scores(tracks, options.mode)[keep]
         return columns | {name: shares[:, v] for v, name in enumerate(detector.skeleton_.joints)}
+    if level == "event":
+        return event_table(detector, scored, tracks, options)
     names = np.array(tracks.clip_names, dtype=np.str_)
     windows, score = scored.windows, scored.scores[options.mode_of(detector)]
     if level == "window":
-        columns, keep = _window_columns(tracks, windows, options, scored.quality)
+        columns, keep = window_columns(tracks, windows, options, scored.quality)
         columns["score"] = score[keep]
         return columns | why_columns(detector, tracks, scored, keep)
     if level == "person":
-        return _person_columns(tracks, windows, score, options, scored.quality)
+        return person_columns(tracks, windows, score, options, scored.quality)
     if level == "frame":
         frames = frame_level(detector, scored, tracks, options)
         clip = np.repeat(np.arange(tracks.num_clips), tracks.clip_length)
@@ -309,57 +311,6 @@ def _table(
     clips, person = clip_level(detector, scored, tracks, options)
     state = clip_states_of(scored, tracks, options)
     return {"clip": names, "score": clips, "person": person, "state": np.array(STATES)[state]}
-
-
-def _person_columns(
-    tracks: PoseTracks,
-    windows: PoseWindows,
-    score: np.ndarray,
-    options: ScoreOptions,
-    quality: Quality | None,
-) -> dict[str, np.ndarray]:
-    """Scores of all people; NaN for those who were not judged."""
-    used, fault = usable_windows(windows, quality, options, options.padded is not False)
-    state = person_states(tracks, windows, used, fault)
-    people = track_scores(
-        torch.as_tensor(score[used]),
-        torch.as_tensor(windows.clip[used]),
-        torch.as_tensor(windows.track[used]),
-        torch.as_tensor(windows.size[used]),
-    )
-    scores = np.full((2, len(state)), np.nan)
-    # People are sorted by clip and track, as the rows of tracks are.
-    scores[:, state == JUDGED] = people.max.numpy(), people.mean.numpy()
-    start = tracks.track_starts
-    return {
-        "clip": np.array(tracks.clip_names, dtype=np.str_)[tracks.clip[start]],
-        "person": tracks.track[start],
-        "score": scores[0],
-        "mean": scores[1],
-        "state": np.array(STATES)[state],
-    }
-
-
-def _window_columns(
-    tracks: PoseTracks, windows: PoseWindows, options: ScoreOptions, quality: Quality | None
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Columns that name the window of each row, and the positions of those windows."""
-    keep = np.flatnonzero(~windows.padded | (options.padded is not False))
-    # A clip's rows are in the same order however many clips are scored at once.
-    keep = keep[np.argsort(windows.piece[keep], kind="stable")]
-    return {
-        "clip": np.array(tracks.clip_names, dtype=np.str_)[windows.clip[keep]],
-        "person": windows.track[keep],
-        "first_frame": windows.frame[keep],
-        "length": windows.size[keep],
-        "padded": windows.padded[keep].astype(np.int64),
-        **({} if quality is None else _quality_columns(quality, keep)),
-    }, keep
-
-
-def _quality_columns(quality: Quality, keep: np.ndarray) -> dict[str, np.ndarray]:
-    # The last entry is the name of no fault.
-    return {"quality": quality.value[keep], "fault": np.array([*SIGNS, ""])[quality.sign[keep]]}
 
 
 def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC, check_detector
+from gepc_geo.evaluation.alarms import Alarm, Series, alarm_runs
 from gepc_geo.evaluation.evaluator import clip_labels, frame_threshold
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
 from gepc_geo.evaluation.states import clip_states_of, usable_windows
@@ -33,7 +34,6 @@ from gepc_geo.report.words import action_words
 from gepc_geo.scoring.aggregation import FAULT, JUDGED, NOBODY, SHORT, STATES
 from gepc_geo.scoring.metrics import runs
 from gepc_geo.scoring.scorer import WindowScores
-from gepc_geo.streaming.thresholds import Alarm, Series, alarm_runs
 
 #: Limits of a page: clips, points of a timeline, peaks of a clip, scenes, and characters of scenes.
 MOST_CLIPS, _POINTS, _PEAKS, _SCENES, MOST_CHARACTERS = 200, 800, 6, 240, 7_000_000

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gepc_geo.errors import InputError
+from gepc_geo.evaluation.alarms import Series, alarm_runs
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.report.faces import Heads
 from gepc_geo.report.film import FilmedClip, Painter, amounts
@@ -18,7 +19,6 @@ from gepc_geo.report.plane import to_plane
 from gepc_geo.report.table import PersonScores, person_scores
 from gepc_geo.report.times import frame_of
 from gepc_geo.scoring.metrics import runs
-from gepc_geo.streaming.thresholds import Series, alarm_runs
 from gepc_geo.utils.files import as_text, atomic_path, check_destination
 from gepc_geo.utils.progress import progress_bar
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from gepc_geo.scoring.scorer import WindowScorer, own_modes, scoring_loader
 from gepc_geo.transforms.spectral import from_spectrum
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.pipeline import InputPipeline, Inputs
+
+# Main joints of a window.
+_MOST = 3
 
 
 def input_shares(
@@ -75,6 +78,18 @@ def joint_shares(scorer: WindowScorer, windows: PoseWindows, mode: str) -> np.nd
     for index, share in input_shares(scorer, windows, mode):
         shares[index.cpu().numpy()] = share.sum(1).cpu().numpy()
     return shares
+
+
+def main_joints(share: np.ndarray, names: Sequence[str]) -> tuple[str, ...]:
+    r"""The fewest joints that have half of a window's score, at most three, largest share first.
+
+    Args:
+        share: Shares of the joints, :math:`[V]`.
+        names: Names of the joints.
+    """
+    order = np.argsort(-share, kind="stable")[:_MOST]
+    count = 1 + int((np.cumsum(share[order])[:-1] < share.sum() / 2).sum())
+    return tuple(names[joint] for joint in order[:count])
 
 
 def _share(pipeline: InputPipeline, score: Tensor, views: list[Inputs], length: int) -> Tensor:

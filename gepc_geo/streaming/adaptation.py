@@ -13,18 +13,12 @@ from torch import Tensor
 from gepc_geo.density.normality import Normality
 from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.errors import InputError
+from gepc_geo.evaluation.alarms import Alarm, Series, alarm_threshold
 from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.scoring.metrics import runs
 from gepc_geo.scoring.scorer import WindowScorer, WindowScores
 from gepc_geo.streaming.alerts import Alert
-from gepc_geo.streaming.thresholds import (
-    Alarm,
-    Series,
-    alarm_threshold,
-    check_fps,
-    choose_threshold,
-    series_of,
-)
+from gepc_geo.streaming.thresholds import check_fps, choose_threshold, series_of
 from gepc_geo.windows.dataset import PoseWindows
 
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.errors import InputError
+from gepc_geo.scoring.joint_shares import joint_shares, main_joints
 from gepc_geo.streaming.frames import CheckedFrame, Frame, checked
 from gepc_geo.streaming.people import Camera, Person, Piece, windows_of
+from gepc_geo.windows.dataset import PoseWindows
 
 #: Reasons that :attr:`OnlineScorer.dropped` counts.
 REASONS = ("late", "duplicate", "unnamed", "restart", "unscored")
@@ -29,6 +31,13 @@ class OnlineScores:
         scores: Scores by mode, :math:`[W]` float64.
         settled: For each camera and session of this push, the last frame that no later window
             contains; ``None`` if the session has ended.
+        quality: Quality of each window, :math:`[W]` float64; NaN if tracking faults are not
+            skipped.
+        fault: Worst sign of a tracking fault of each window, :math:`[W]` int64, a position in
+            :data:`gepc_geo.windows.quality.SIGNS`; -1 without a fault.
+        joints: Main joints of each window that is explained
+            (:func:`gepc_geo.scoring.joint_shares.main_joints`); empty for others.
+        short: Person-frames of tracks that ended too short for a window.
     """
 
     camera: list[str] = field(default_factory=list)
@@ -38,6 +47,10 @@ class OnlineScores:
     length: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     scores: dict[str, np.ndarray] = field(default_factory=dict)
     settled: dict[tuple[str, int], int | None] = field(default_factory=dict)
+    quality: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    fault: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    joints: list[tuple[str, ...]] = field(default_factory=list)
+    short: int = 0
 
     def __len__(self) -> int:
         """The number of windows, :math:`W`."""
@@ -69,6 +82,8 @@ class OnlineScorer:
         wait: Frames between the end of a window and its scoring, 0 or more. (default: the option
             ``max_gap`` of the detector, so that gaps are filled as in batch scoring)
         modes: Scoring modes. (default: all of the detector)
+        explain: Least score in the first mode of windows whose main joints are computed.
+            (default: ``None``, of no window)
 
     Attributes:
         dropped: Counts by reason: person-frames that were ``late``, ``duplicate`` or ``unnamed``
@@ -86,7 +101,11 @@ class OnlineScorer:
     """
 
     def __init__(
-        self, detector: GEPC, wait: int | None = None, modes: Sequence[str] | None = None
+        self,
+        detector: GEPC,
+        wait: int | None = None,
+        modes: Sequence[str] | None = None,
+        explain: float | None = None,
     ) -> None:
         check_detector(detector)
         if detector.options_.frames is not None:
@@ -99,9 +118,11 @@ class OnlineScorer:
         if self.wait < 0:
             raise InputError(f"wait must be 0 or more frames, got {wait}")
         self.modes = tuple(map(detector.scoring_mode, detector.modes_ if modes is None else modes))
+        self.explain = explain
         self.dropped = dict.fromkeys(REASONS, 0)
         self.last_dropped: dict[str, tuple[str, int]] = {}
         self._cameras: dict[str, Camera] = {}
+        self._short = 0
 
     def check(self, frame: Frame) -> CheckedFrame:
         """Checks a frame.
@@ -177,16 +198,23 @@ class OnlineScorer:
 
     def _take_due(self, camera: Camera, horizon: int | None) -> list[Piece]:
         options = self.detector.options_
-        return camera.take(horizon, self.detector.lengths_, options.score_stride, options.max_gap)
+        camera.settle(horizon, options.max_gap, self.detector.pipeline_)
+        due = camera.take(horizon, self.detector.lengths_, options.score_stride, options.max_gap)
+        self._short, camera.short = self._short + camera.short, 0
+        return due
 
     def _score(
         self, pieces: Sequence[Piece], settled: dict[tuple[str, int], int | None]
     ) -> OnlineScores:
+        short, self._short = self._short, 0
         if not pieces:
             empty = {mode: np.zeros(0) for mode in self.modes}
-            return OnlineScores(scores=empty, settled=settled)
-        windows = windows_of(pieces, self.detector.pipeline_)
-        scores = self.detector.scorer_.score_few(windows, self.modes).scores
+            return OnlineScores(scores=empty, settled=settled, short=short)
+        windows, overlap = windows_of(pieces, self.detector.pipeline_)
+        scored = self.detector.scorer_.score_few(windows, self.modes, overlap)
+        scores, quality = scored.scores, scored.quality
+        value = np.full(len(windows), np.nan) if quality is None else quality.value
+        sign = np.full(len(windows), -1) if quality is None else quality.sign
         finite = np.isfinite(np.stack(list(scores.values()))).all(0)
         unscored = windows.subset(~finite)
         for piece, last in zip(unscored.piece, unscored.frame + unscored.size - 1, strict=True):
@@ -200,4 +228,18 @@ class OnlineScorer:
             length=windows.size,
             scores={mode: score[finite] for mode, score in scores.items()},
             settled=settled,
+            quality=value[finite],
+            fault=sign[finite],
+            joints=self._joints(windows, scores[self.modes[0]][finite]),
+            short=short,
         )
+
+    def _joints(self, windows: PoseWindows, score: np.ndarray) -> list[tuple[str, ...]]:
+        """Main joints of the windows with at least the score ``explain``."""
+        joints: list[tuple[str, ...]] = [()] * len(windows)
+        at = np.flatnonzero(score >= (np.inf if self.explain is None else self.explain))
+        if len(at):
+            shares = joint_shares(self.detector.scorer_, windows.subset(at), self.modes[0])
+            for number, share in zip(at.tolist(), shares, strict=True):
+                joints[number] = main_joints(share, windows.skeleton.joints)
+        return joints

@@ -1,126 +1,19 @@
-"""Alarms of frames, and the alarm threshold for an accepted rate of false alarms."""
+"""The alarm threshold for an accepted rate of false alarms."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
-from scipy.ndimage import grey_closing
 
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.evaluation.alarms import Alarm, Series, alarm_runs, closed_scores
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.tables import frame_level
-from gepc_geo.options import MODES
 from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.scoring.metrics import runs
 from gepc_geo.scoring.scorer import WindowScores
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """The alarm threshold of a detector, and how it was chosen.
-
-    Attributes:
-        threshold: The lowest score of an alarmed frame.
-        mode: Scoring mode of the threshold.
-        per_hour: Accepted false alarms an hour.
-        hours: Hours of normal poses that it was chosen on.
-        held_out_alarms: False alarms in both halves of these poses, each at a threshold that was
-            chosen on the other half; ``None`` if the detector has changed since.
-        held_out_hours: Hours of both halves; ``None`` if the detector has changed since.
-    """
-
-    threshold: float
-    mode: str
-    per_hour: float
-    hours: float
-    held_out_alarms: int | None = None
-    held_out_hours: float | None = None
-
-    @property
-    def held_out(self) -> str:
-        """The rate of false alarms on held-out clips, in words."""
-        if self.held_out_alarms is None or not self.held_out_hours:
-            return "unknown"
-        rate = self.held_out_alarms / self.held_out_hours
-        return f"{rate:.3g} an hour ({self.held_out_alarms} in {self.held_out_hours:.3g} hours)"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The values by name."""
-        return asdict(self)
-
-    @classmethod
-    def of(cls, detector: GEPC) -> Alarm | None:
-        """The alarm threshold of a detector; ``None`` if none was chosen.
-
-        Raises:
-            InputError: The stored values are not valid.
-        """
-        if detector.alarm_ is None:
-            return None
-        try:
-            stored = cls(**detector.alarm_)
-            rate = (stored.held_out_alarms, stored.held_out_hours)
-            held_out = [number for number in rate if number is not None]
-            numbers = (stored.threshold, stored.per_hour, stored.hours, *held_out)
-            valid = stored.mode in MODES and all(map(math.isfinite, numbers))
-            valid = valid and len(held_out) != 1
-        except TypeError:
-            valid = False
-        if not valid:
-            raise InputError(
-                "the alarm of the model must have the values that gepc-geo calibrate stores, got "
-                f"{detector.alarm_!r}"
-            )
-        return stored
-
-
-def alarm_threshold(detector: GEPC) -> tuple[str, float]:
-    """Scoring mode and alarm threshold of a detector.
-
-    Without a chosen alarm threshold it is the score that a share ``contamination`` of held-out
-    normal person-frames exceeds.
-
-    Raises:
-        InputError: As :meth:`Alarm.of`, or the detector lacks the mode.
-    """
-    alarm = Alarm.of(detector)
-    if alarm is not None:
-        return detector.scoring_mode(alarm.mode), alarm.threshold
-    mode = detector.scoring_mode(None)
-    return mode, detector.frame_threshold(mode)
-
-
-@dataclass(frozen=True)
-class Series:
-    """Frame scores of one clip.
-
-    Attributes:
-        scores: Scores of the frames.
-        fps: Frames a second; NaN if unknown.
-    """
-
-    scores: np.ndarray
-    fps: float
-
-    @property
-    def hours(self) -> float:
-        """Length of the clip in hours."""
-        return len(self.scores) / self.fps / 3600
-
-
-def merged_gap(fps: float) -> int:
-    """The least distance in frames of two alarmed frames of different alarms: over a second."""
-    return math.ceil(fps) + 1
-
-
-def alarm_runs(series: Series, threshold: float) -> np.ndarray:
-    """Alarms as rows (first frame, frame after the last), :math:`[N, 2]`."""
-    return runs(_closed(series) >= threshold)
 
 
 def clip_series(detector: GEPC, tracks: PoseTracks, mode: str, quiet: bool = True) -> list[Series]:
@@ -191,7 +84,7 @@ def choose_threshold(series: Sequence[Series], per_hour: float) -> float:
     allowed = math.floor(per_hour * sum(clip.hours for clip in series) + 1e-9)
     scores, peaks, valleys = [], [], []
     for clip in series:
-        closed = _closed(clip)
+        closed = closed_scores(clip)
         before = np.concatenate([[-np.inf], closed[:-1]])
         # A run begins here at thresholds above the previous score and up to this one.
         rising = closed > before
@@ -245,11 +138,3 @@ def choose_alarm(series: Sequence[Series], mode: str, per_hour: float) -> Alarm:
         for chosen_on, held_out in (halves, halves[::-1])
     )
     return Alarm(choose_threshold(series, per_hour), mode, per_hour, hours, alarms, hours)
-
-
-def _closed(series: Series) -> np.ndarray:
-    """Scores with valleys of under a second filled, so that runs above a threshold are alarms."""
-    size = math.ceil(series.fps)
-    padded = np.pad(series.scores.astype(np.float64), size, constant_values=-np.inf)
-    closed: np.ndarray = grey_closing(padded, size=size, mode="constant", cval=-np.inf)
-    return closed[size:-size]

@@ -24,9 +24,10 @@ from gepc_geo.cli import main
 from gepc_geo.cli.jobs import watch as watch_module
 from gepc_geo.cli.lines import Log
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.evaluation.alarms import alarm_runs
 from gepc_geo.streaming.alerts import Alert
 from gepc_geo.streaming.scorer import REASONS
-from gepc_geo.streaming.thresholds import alarm_runs, clip_series
+from gepc_geo.streaming.thresholds import clip_series
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +72,9 @@ def test_alerts_are_the_alarms_of_the_same_poses(options, tmp_path):
     folder, tracks = run_with_alarm(tmp_path, options), crowd()
     result = watch(folder, "\n".join(lines_of(tracks)) + "\n")
     assert result.exit_code == 0
-    (told,) = result.stderr.splitlines()
+    told, *unjudged = result.stderr.splitlines()
     assert told.startswith("note: threshold ")
+    assert all("person-frames were not judged (" in line for line in unjudged)
     detector = GEPC.load(folder / "run" / "model.pt", device="cpu")
     series = clip_series(detector, tracks, "combined")
     closed = [alert for alert in alerts_of(result.stdout) if alert.state == "closed"]
@@ -120,8 +122,12 @@ def test_broken_lines_cost_a_warning_each(folder):
     assert warned == [*(10 * n + 1 for n in range(len(broken))), len(lines) + 2]
 
 
+# Somebody without any shape is a tracking fault; judged, an alarm from the first frame on.
+JUDGED = "--judge-faults"
+
+
 def jumping(camera: str, frames: int) -> list[str]:
-    """Lines of somebody without any shape, alarmed from the first frame on."""
+    """Lines of somebody without any shape."""
     rng = np.random.default_rng(0)
     return [
         line(camera, number, [5], rng.uniform(0, 400, (1, 17, 2)).round(1), np.ones((1, 17)))
@@ -134,7 +140,7 @@ def test_alerts_are_the_same_however_many_lines_are_scored_together(folder, monk
     found = []
     for together in (1, 64):
         monkeypatch.setattr(watch_module, "BATCH", together)
-        alerts = alerts_of(watch(folder, "\n".join(lines)).stdout)
+        alerts = alerts_of(watch(folder, "\n".join(lines), JUDGED).stdout)
         found.append(
             [
                 (a.camera, a.state, a.start, a.peak, a.end, a.person)
@@ -152,6 +158,8 @@ def test_dropped_frames_are_warned_of_when_they_come(folder):
     assert result.stderr.splitlines()[1:] == [
         "warning: duplicate: 2 person-frames so far, the last in frame 0 of camera 'gate'",
         "warning: duplicate: 2 person-frames",
+        "warning: 2 of 2 person-frames were not judged (too short): use a tracker that keeps ids "
+        "longer, or train with shorter --lengths",
     ]
     assert set(watch_module.UNITS) == set(REASONS)
 
@@ -173,7 +181,7 @@ def test_the_first_line_is_a_note_of_threshold_and_frame_rate(given, said, folde
 def test_ids_and_numbers_are_read_as_in_files(folder):
     """``2.0`` and ``"2"`` are 2; whoever has no id is left out alone, and counted."""
     plain = jumping("gate", 20)
-    expected = watch(folder, "\n".join(plain))
+    expected = watch(folder, "\n".join(plain), JUDGED)
     assert len(alerts_of(expected.stdout)) == 2
     for kind in (float, str):
         lines = []
@@ -182,7 +190,7 @@ def test_ids_and_numbers_are_read_as_in_files(folder):
             nobody = {"keypoints": person["keypoints"]}
             one["people"] = [nobody, {**person, "id": kind(person["id"])}, {**nobody, "id": None}]
             lines.append(json.dumps({**one, "frame": kind(one["frame"])}))
-        result = watch(folder, "\n".join(lines))
+        result = watch(folder, "\n".join(lines), JUDGED)
         assert result.stdout == expected.stdout
         told = result.stderr.splitlines()[1:]
         said = "warning: unnamed: 40 person-frames without an id"
@@ -192,7 +200,7 @@ def test_ids_and_numbers_are_read_as_in_files(folder):
 def test_duplicate_people_and_joints_at_the_origin_are_read_as_in_files(folder):
     """The better pose counts, whichever comes first; an id of -1 is none."""
     plain = jumping("gate", 20)
-    expected = watch(folder, "\n".join(plain))
+    expected = watch(folder, "\n".join(plain), JUDGED)
     lines = []
     for one in map(json.loads, plain):
         (person,) = one["people"]
@@ -200,7 +208,7 @@ def test_duplicate_people_and_joints_at_the_origin_are_read_as_in_files(folder):
         nowhere = {"id": 7, "keypoints": [[0, 0, 0.9]] * len(worse)}
         one["people"] = [{**person, "keypoints": worse}, person, nowhere, {**person, "id": -1}]
         lines.append(json.dumps(one))
-    result = watch(folder, "\n".join(lines))
+    result = watch(folder, "\n".join(lines), JUDGED)
     assert result.stdout == expected.stdout
     assert "warning: duplicate: 20 person-frames" in result.stderr.splitlines()
 
@@ -222,8 +230,8 @@ def test_a_file_that_is_not_a_stream_is_refused(folder):
 
 def test_a_byte_order_mark_before_the_first_line_is_skipped(folder):
     plain = "\n".join(jumping("gate", 20))
-    marked = watch(folder, "\ufeff" + plain)
-    assert marked.stdout == watch(folder, plain).stdout and "warning" not in marked.stderr
+    marked = watch(folder, "\ufeff" + plain, JUDGED)
+    assert marked.stdout == watch(folder, plain, JUDGED).stdout and "warning" not in marked.stderr
 
 
 def test_warnings_of_broken_lines_use_words_of_json(folder):
@@ -268,7 +276,7 @@ def test_silent_cameras_are_closed(folder, monkeypatch):
 
     monkeypatch.setattr(watch_module, "OnlineScorer", Scorer)
     empty = [json.dumps({"camera": "gate", "frame": n, "people": []}) for n in range(5)]
-    result = watch(folder, "\n".join([*jumping("silent", 20), *empty]))
+    result = watch(folder, "\n".join([*jumping("silent", 20), *empty]), JUDGED)
     assert closed == [("silent", ["gate", "silent"]), (None, ["gate"])]
     assert [alert.state for alert in alerts_of(result.stdout)] == ["open", "closed"]
 
@@ -335,7 +343,7 @@ def test_without_calibration_the_default_threshold_is_used_and_noted(folder, tmp
     detector.save(tmp_path / "run" / "model.pt")
     result = watch(tmp_path, "\n".join(lines_of(crowd())), "--fps", "24")
     assert result.exit_code == 0 and result.stdout
-    (told,) = result.stderr.splitlines()
+    told, *_ = result.stderr.splitlines()
     assert re.match(
         r"warning: the run has no alarm threshold \(gepc-geo calibrate stores one\), using \d\S+ "
         r"\(combined\), which 5% ",
@@ -354,6 +362,7 @@ def test_without_calibration_the_default_threshold_is_used_and_noted(folder, tmp
 
 def start(folder: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "gepc_geo", "watch", str(folder / "run"), "--device", "cpu"]
+    command.append(JUDGED)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command,

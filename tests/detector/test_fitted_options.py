@@ -16,6 +16,7 @@ from gepc_geo import GEPC, Frame, InputError, OnlineScorer
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.detector.estimator import NotFittedError
 from gepc_geo.detector.fitted import FittedDetector
+from gepc_geo.evaluation.alarms import alarm_threshold
 from gepc_geo.evaluation.evaluator import evaluate
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.tables import frame_level
@@ -23,11 +24,11 @@ from gepc_geo.export import ScoringGraph, example
 from gepc_geo.options import MODES, NAMES, Options
 from gepc_geo.scoring.joint_shares import input_shares
 from gepc_geo.streaming.adaptation import adapt_to_poses
-from gepc_geo.streaming.thresholds import alarm_threshold
 
 SMALL = {**NETWORK, "budget": 64, "batch_size": 32, "score_stride": 3, "holdout": 0.2}
 #: Another value of every option; strides and encoder_channels have to fit one another.
 OTHER = {
+    "skip_faults": False,
     "lengths": ["24"],
     "stride": 7,
     "score_stride": 1,

@@ -258,7 +258,8 @@ def test_clips_have_no_frame_protocol(detector, crowd):
 
 def test_tables_and_their_files(detector, crowd, tmp_path):
     with pytest.raises(
-        InputError, match="level must be joint or window or person or frame or clip, got 'city'"
+        InputError,
+        match="level must be joint or window or person or frame or clip or event, got 'city'",
     ):
         score_table(detector, crowd, "city", ScoreOptions())
     columns = score_table(detector, crowd, "person", ScoreOptions(mode="max"))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gepc_geo import InputError, Skeleton
+from gepc_geo.evaluation.alarms import Alarm
 from gepc_geo.evaluation.evaluator import evaluate
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.tables import frame_level, score_table
@@ -22,7 +23,6 @@ from gepc_geo.report.encode import evenly_spaced, merge_close, pack_poses, thin
 from gepc_geo.report.plane import to_plane
 from gepc_geo.report.scenes import PlacedWindows, find_peaks, nearest_normal, whole_windows
 from gepc_geo.report.words import action_words
-from gepc_geo.streaming.thresholds import Alarm
 
 
 def unpack(text: str, kind: str = "<f4") -> np.ndarray:

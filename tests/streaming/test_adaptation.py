@@ -11,6 +11,7 @@ from streams import SEVERAL, SMALL, TRAINED, all_joints
 
 from gepc_geo import GEPC, InputError, PoseTracks
 from gepc_geo.datasets import simulate_crowd
+from gepc_geo.evaluation.alarms import Alarm, alarm_runs
 from gepc_geo.options import MODES
 from gepc_geo.scoring.scorer import WindowScorer, own_modes
 from gepc_geo.streaming.adaptation import (
@@ -22,7 +23,7 @@ from gepc_geo.streaming.adaptation import (
     recall,
 )
 from gepc_geo.streaming.alerts import Alert
-from gepc_geo.streaming.thresholds import Alarm, alarm_runs, clip_series, false_alarms
+from gepc_geo.streaming.thresholds import clip_series, false_alarms
 
 #: Neighbours of one length and of several, and a network.
 KINDS = {"one": SMALL, "several": SEVERAL, "network": TRAINED}

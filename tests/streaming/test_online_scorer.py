@@ -473,8 +473,8 @@ def test_scores_that_are_not_finite_are_left_out(detector, crowd, monkeypatch):
     scorer = OnlineScorer(detector)
     real = WindowScorer.score_few
 
-    def broken(self, windows, modes):
-        scored = real(self, windows, modes)
+    def broken(self, windows, modes, overlap):
+        scored = real(self, windows, modes, overlap)
         scored.scores[modes[-1]][:1] = np.nan
         return scored
 

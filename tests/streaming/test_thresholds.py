@@ -9,14 +9,8 @@ import numpy as np
 import pytest
 
 from gepc_geo import InputError
-from gepc_geo.streaming.thresholds import (
-    Alarm,
-    Series,
-    alarm_runs,
-    choose_alarm,
-    choose_threshold,
-    false_alarms,
-)
+from gepc_geo.evaluation.alarms import Alarm, Series, alarm_runs
+from gepc_geo.streaming.thresholds import choose_alarm, choose_threshold, false_alarms
 
 
 def slow_runs(scores: np.ndarray, threshold: float, fps: float) -> list[list[int]]:

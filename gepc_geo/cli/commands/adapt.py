@@ -58,9 +58,9 @@ def adapt(
     from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.cli.run import Run, load_run
+    from gepc_geo.evaluation.alarms import alarm_threshold
     from gepc_geo.streaming.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
     from gepc_geo.streaming.alerts import read_events
-    from gepc_geo.streaming.thresholds import alarm_threshold
     from gepc_geo.utils.files import check_destination
 
     target = Run(out).model

@@ -11,8 +11,10 @@ from gepc_geo.cli.choices import WRITABLE
 from gepc_geo.cli.data import InputPath, data_options
 from gepc_geo.errors import InputError
 
+# Lines of frames for gepc-geo watch.
+_STREAM = "jsonl"
 # Suffixes of the formats that are one file.
-_SUFFIXES = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
+_SUFFIXES = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv", _STREAM: ".jsonl"}
 
 
 @click.command()
@@ -20,16 +22,17 @@ _SUFFIXES = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
 @click.option("--labels", type=InputPath(), help="Folder of frame masks (.npy).")
 @click.option(
     "--to",
-    type=click.Choice(WRITABLE),
+    type=click.Choice((*WRITABLE, _STREAM)),
     default="native",
     show_default=True,
-    help="Format to write.",
+    help="Format to write; jsonl: lines of frames for gepc-geo watch.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="File to write (native: .npz, pyskl: .pkl, csv: .csv); for other formats a folder.",
+    help="File to write (native: .npz, pyskl: .pkl, csv: .csv, jsonl: .jsonl, or - for standard "
+    "output); for other formats a folder.",
 )
 def convert(
     data: Path,
@@ -48,34 +51,47 @@ def convert(
     For example:
 
         gepc-geo convert poses/test --labels poses/masks --out test.npz
+
+    The alerts of a file:
+
+        gepc-geo convert poses/test --to jsonl --out - | gepc-geo watch runs/mine
     """
     from gepc_geo.cli.classes import select_classes
     from gepc_geo.cli.reading import read_data
     from gepc_geo.io import IN_ONE_FILE, file_names, write
+    from gepc_geo.io.stream import frame_lines, write_lines
     from gepc_geo.utils.files import check_destination
 
-    if to in IN_ONE_FILE:
+    printed, in_one_file = to == _STREAM and str(out) == "-", to in (*IN_ONE_FILE, _STREAM)
+    if in_one_file and not printed:
         if out.suffix.lower() != _SUFFIXES[to]:
             raise InputError(
                 f"{out} must have suffix {_SUFFIXES[to]} with --to {to}, got {out.suffix!r}"
             )
         check_destination(out)
-    elif out.exists() and not out.is_dir():
+    elif not in_one_file and out.exists() and not out.is_dir():
         raise InputError(f"{out} must be a folder with --to {to}, got a file")
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
     tracks = select_classes(tracks, normal, data)
-    written = write(tracks, out, to)
+    if printed:
+        for line in frame_lines(tracks):
+            click.echo(line)
+    elif to == _STREAM:
+        written = write_lines(tracks, out)
+    else:
+        written = write(tracks, out, to)
     rates = np.unique(tracks.fps[~np.isnan(tracks.fps)])
-    if to == "csv" and len(rates):
+    needed = {"csv": "read this one with", _STREAM: "give gepc-geo watch"}
+    if to in needed and len(rates):
         click.echo(
-            f"note: csv files have no frame rate: read this one with --fps {rates[0]:g}",
-            err=True,
+            f"note: {to} files have no frame rate: {needed[to]} --fps {rates[0]:g}", err=True
         )
     if to != "native" and tracks.frame_labels is not None:
         click.echo(f"note: {to} files have no frame labels, which are lost", err=True)
-    if to not in IN_ONE_FILE:
+    if not in_one_file:
         for clip, name in zip(tracks.clip_names, file_names(tracks.clip_names), strict=True):
             if name != clip:
                 click.echo(f"note: clip {clip!r} is called {name!r} in the files", err=True)
-    click.echo(f"{tracks!r}")
-    click.echo(f"poses: {out}" + ("" if to in IN_ONE_FILE else f" ({len(written)} {to} files)"))
+    if not printed:
+        click.echo(f"{tracks!r}")
+        click.echo(f"poses: {out}" + ("" if in_one_file else f" ({len(written)} {to} files)"))

@@ -33,9 +33,9 @@ def export(run: Path, format_: str, out: Path, mode: str | None) -> None:
     """
     from gepc_geo import export as graphs
     from gepc_geo.cli.run import Run
+    from gepc_geo.evaluation.alarms import Alarm
     from gepc_geo.evaluation.evaluator import frame_threshold
     from gepc_geo.evaluation.score_options import ScoreOptions
-    from gepc_geo.streaming.thresholds import Alarm
 
     detector = Run.of(run).load(device="cpu")
     graph = graphs.export(detector, out, format_, mode, say=partial(click.echo, err=True))

@@ -110,7 +110,7 @@ def render(
 def _threshold(run: Path) -> float:
     """The alarm threshold of a run."""
     from gepc_geo.cli.run import load_run
-    from gepc_geo.streaming.thresholds import alarm_threshold
+    from gepc_geo.evaluation.alarms import alarm_threshold
 
     detector = load_run(run, None, "cpu")
     if detector.frames is not None:

@@ -168,6 +168,8 @@ def score(
             columns = score_shard(detector, tracks, level, options, label_column, part, quiet=False)
             distributed.from_first(lambda: write_part(columns, out, part, common()))
         click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")
+        if level == "event" and (marked := int((columns["fault"] != "").sum())):
+            click.echo(f"note: {marked:,} events are tracking faults, which come last", err=True)
         if "state" in columns:
             for sentence in describe_states(count_states(columns["state"]), f"{level}s"):
                 click.echo(f"note: {sentence}", err=True)

@@ -13,8 +13,14 @@ from gepc_geo.cli.data import device_option, run_argument
 @click.command(cls=Computing)
 @run_argument
 @click.option("--fps", type=float, help="Frames per second.  [default: as in training]")
+@click.option(
+    "--judge-faults",
+    "faults",
+    is_flag=True,
+    help="Judge windows with tracking faults like all others.",
+)
 @device_option
-def watch(run: Path, fps: float | None, device: str) -> None:
+def watch(run: Path, fps: float | None, faults: bool, device: str) -> None:
     """Score frames on standard input with the detector of RUN, and write alerts to standard output.
 
     An input line is one frame of one camera, in JSON without line breaks:
@@ -34,15 +40,19 @@ def watch(run: Path, fps: float | None, device: str) -> None:
     are counted, with a warning at most every ten seconds. A camera without frames for ten minutes
     is closed.
 
-    An output line is an alert: a series of frames of a camera whose scores reach the alarm
-    threshold of gepc-geo calibrate; gaps under a second are merged. It is written when the alert
-    opens, and again when it closes, with "state" "open" and "closed":
+    An output line is an alert of an event: a series of frames of a camera whose scores reach the
+    alarm threshold of gepc-geo calibrate; gaps under a second are merged. It is written when the
+    event opens, and again when it closes, with "state" "open" and "closed":
 
     \b
         {"camera": "gate", "state": "closed", "start": 40, "peak": 52, "end": 61,
-         "person": 3, "score": 4.2}
+         "person": 3, "score": 4.2, "people": [3, 7],
+         "start_s": 1.6, "peak_s": 2.08, "end_s": 2.44, "joints": ["left_ankle"],
+         "quality": 1.0, "fault": "", "why": "", "id": "gate-3-40"}
 
-    start, peak and end are frame numbers; person and score are those of the peak. A frame is scored
+    start, peak and end are frame numbers, and times in seconds; person and score are those of the
+    peak, people are all who reach the threshold. Windows with tracking faults are not judged,
+    without --judge-faults; people who were not judged are counted in a warning. A frame is scored
     when all windows that contain it are complete: by default 2 seconds and 6 frames later, with
     train --lengths 0.5s,1s one second and 6 frames later. Ctrl-C or SIGTERM closes open alerts and
     ends the command. Up to 10,000 alerts and 1,000 warnings wait for a slow reader; at the end,
@@ -54,4 +64,4 @@ def watch(run: Path, fps: float | None, device: str) -> None:
     """  # noqa: D301
     from gepc_geo.cli.jobs.watch import watch_input
 
-    watch_input(run, fps, device)
+    watch_input(run, fps, device, faults)

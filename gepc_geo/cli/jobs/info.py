@@ -9,12 +9,12 @@ import numpy as np
 
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.evaluation.alarms import Alarm
 from gepc_geo.io import Reading
 from gepc_geo.nn import count_flops
 from gepc_geo.options import Options
 from gepc_geo.poses.diagnostics import find_faults
 from gepc_geo.poses.tracks import PoseTracks
-from gepc_geo.streaming.thresholds import Alarm
 from gepc_geo.training.network import Network
 
 

@@ -21,10 +21,11 @@ from gepc_geo.cli.lines import LineWriter, Log, when_ready
 from gepc_geo.cli.run import load_run
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.evaluation.alarms import Alarm, alarm_threshold
+from gepc_geo.evaluation.states import describe_person_frames
 from gepc_geo.streaming.alerts import Alert, AlertTracker
 from gepc_geo.streaming.frames import Frame
 from gepc_geo.streaming.scorer import OnlineScorer
-from gepc_geo.streaming.thresholds import Alarm, alarm_threshold
 
 #: Largest numbers of lines that wait to be scored, of lines in one pass, and of alerts that wait to
 #: be written.
@@ -45,13 +46,14 @@ _SILENT = 600.0
 _LONGEST_LINE = 1 << 24
 
 
-def watch_input(run: Path, fps: float | None, device: str) -> None:
+def watch_input(run: Path, fps: float | None, device: str, faults: bool = False) -> None:
     """Scores frames on standard input and writes alerts until the input ends or Ctrl-C.
 
     Args:
         run: Folder of the run, or its ``model.pt``.
         fps: Frames per second; ``None``: as in training.
         device: Where to compute.
+        faults: Judge windows with tracking faults like all others. (default: ``False``)
 
     Raises:
         InputError: The run cannot be loaded, the frame rate is unknown, or no line of the input is
@@ -70,8 +72,8 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
     _log_threshold(log, detector, mode, threshold, f"{fps:g} frames per second ({source})")
     if mismatch := detector.fps_mismatch(fps):
         log.warn(mismatch)
-    scorer = OnlineScorer(detector, modes=(mode,))
-    tracker = AlertTracker(threshold, fps, mode)
+    scorer = OnlineScorer(detector, modes=(mode,), explain=threshold)
+    tracker = AlertTracker(threshold, fps, mode, faults)
 
     def send(alerts: list[Alert]) -> None:
         for text in (alert.to_json() for alert in alerts):
@@ -84,7 +86,7 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
         with Stop() as stop:
             for lines in line_batches(sys.stdin, log, stop):
                 frames = _frames(lines, scorer, log, broken)
-                dropped = dict(scorer.dropped)
+                dropped, counts = dict(scorer.dropped), dict(tracker.counts)
                 if frames:
                     send(tracker.add(scorer.push(*frames)))
                 for reason, count in scorer.dropped.items():
@@ -95,6 +97,9 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
                             f"{reason}: {count} {UNITS[reason]} so far, "
                             f"the last in frame {number} of camera {camera!r}",
                         )
+                for state, text in describe_person_frames(tracker.counts).items():
+                    if tracker.counts[state] > counts[state]:
+                        log.rarely(state, f"so far {text}")
                 now = time.monotonic()
                 last_frame.update({frame.camera: now for frame in frames})
                 for camera in [name for name, at in last_frame.items() if now - at > _SILENT]:
@@ -108,6 +113,8 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
     for reason, count in scorer.dropped.items():
         if count:
             log.warn(f"{reason}: {count} {UNITS[reason]}")
+    for text in describe_person_frames(tracker.counts).values():
+        log.warn(text)
     if unread := writer.finish():
         log.warn(f"standard output is not read, the last {unread} alerts are lost")
     if writer.gone:
