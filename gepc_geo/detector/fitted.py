@@ -110,9 +110,11 @@ class FittedDetector(Estimator, Options):
 
     @threshold_.setter
     def threshold_(self, value: float) -> None:
-        thresholds = self.calibration_.thresholds | {self.scoring_mode(None): value}
+        mode, calibration = self.scoring_mode(None), self.calibration_
+        intervals = {name: one for name, one in calibration.intervals.items() if name != mode}
+        thresholds = calibration.thresholds | {mode: value}
         # Copies of a detector share the calibration.
-        self.calibration_ = replace(self.calibration_, thresholds=thresholds)
+        self.calibration_ = replace(calibration, thresholds=thresholds, intervals=intervals)
 
     def frame_threshold(self, mode: str | None = None) -> float:
         """The score that a share ``contamination`` of held-out normal person-frames exceeds.

@@ -65,7 +65,7 @@ def report(
     """
     from gepc_geo.cli.classes import checked_classes
     from gepc_geo.cli.jobs.report import training_poses
-    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.reading import read_data, warn_of_faults
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.score_options import ScoreOptions
     from gepc_geo.report import gather, plotting_script, write_page
@@ -78,6 +78,7 @@ def report(
     plotting_script()
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
+    warn_of_faults(tracks, data)
     names = checked_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
     training, reason = training_poses(Run.of(run), train, skeleton, image_size, detector)

@@ -116,7 +116,7 @@ def score(
     """
     from gepc_geo.cli.classes import checked_classes
     from gepc_geo.cli.ranks import ranks
-    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.reading import read_data, warn_of_faults
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.evaluator import clip_labels
     from gepc_geo.evaluation.score_options import ScoreOptions
@@ -140,6 +140,7 @@ def score(
                 check_destination(out)
             Run.of(run).check()
             tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
+            warn_of_faults(tracks, data)
         target = distributed.own_device(device)
         with distributed.raise_on_all_ranks():
             detector = load_run(run, frames, target, tracks)

@@ -22,6 +22,7 @@ from gepc_geo.cli.run import load_run
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.streaming.alerts import Alert, AlertTracker
+from gepc_geo.streaming.first_poses import FirstPoses
 from gepc_geo.streaming.frames import Frame
 from gepc_geo.streaming.scorer import OnlineScorer
 from gepc_geo.streaming.thresholds import Alarm, alarm_threshold
@@ -79,11 +80,13 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
                 log.warn(f"standard output is not read, this alert is lost: {text}")
 
     last_frame: dict[str, float] = {}
-    broken = _Broken()
+    broken, first = _Broken(), FirstPoses(detector.pipeline_)
     try:
         with Stop() as stop:
             for lines in line_batches(sys.stdin, log, stop):
                 frames = _frames(lines, scorer, log, broken)
+                for fault in first.add(frames):
+                    log.warn(fault)
                 dropped = dict(scorer.dropped)
                 if frames:
                     send(tracker.add(scorer.push(*frames)))
@@ -104,6 +107,8 @@ def watch_input(run: Path, fps: float | None, device: str) -> None:
                     break
     except KeyboardInterrupt:
         log.warn("interrupted: open alerts are closed")
+    for fault in first.finish():
+        log.warn(fault)
     send(tracker.add(scorer.close()))
     for reason, count in scorer.dropped.items():
         if count:
