@@ -19,6 +19,7 @@ from gepc_geo.poses.tracks import PoseTracks, check_tracks
 from gepc_geo.scoring.calibration import Calibration
 from gepc_geo.scoring.joint_shares import joint_shares
 from gepc_geo.scoring.scorer import WindowScorer, WindowScores, scoring_loader
+from gepc_geo.scoring.uncertainty import Interval
 from gepc_geo.training.holdout import hold_out
 from gepc_geo.training.network import Network, latents
 from gepc_geo.windows.dataset import PoseWindows
@@ -127,6 +128,20 @@ class FittedDetector(Estimator, Options):
         """
         mode = self.scoring_mode(mode)
         return self.calibration_.frame_threshold(mode, self.options_.contamination)
+
+    def threshold_interval(self, *, frames: bool = False) -> Interval | None:
+        """The 90 % interval of the threshold in the option ``mode``, over all normal people.
+
+        Args:
+            frames: Of :meth:`frame_threshold`; else of ``threshold_``. (default: ``False``)
+
+        Returns:
+            The interval; ``None`` if it is unknown: without held-out windows, after an adaptation
+            or a change of the threshold, and in models of versions without intervals.
+        """
+        mode, calibration = self.scoring_mode(None), self.calibration_
+        found = calibration.person_intervals if frames else calibration.intervals
+        return found.get(mode)
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows that are scored: every ``score_stride`` frames, short tracks are padded."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from gepc_geo.cli.choices import WRITABLE
+from gepc_geo.cli.choices import FORMATS, WRITABLE
 from gepc_geo.cli.data import InputPath, data_options
 from gepc_geo.errors import InputError
 
@@ -15,7 +15,7 @@ from gepc_geo.errors import InputError
 _SUFFIXES = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv"}
 
 
-@click.command()
+@click.command(epilog=f"Formats to read (--format): {', '.join(FORMATS)}.")
 @data_options
 @click.option("--labels", type=InputPath(), help="Folder of frame masks (.npy).")
 @click.option(

@@ -115,6 +115,7 @@ def score(
         torchrun --nproc-per-node 4 -m gepc_geo score runs/mine poses/test --out scores.csv
     """
     from gepc_geo.cli.classes import checked_classes
+    from gepc_geo.cli.jobs.thresholds import describe_above
     from gepc_geo.cli.ranks import ranks
     from gepc_geo.cli.reading import read_data, warn_of_faults
     from gepc_geo.cli.run import Run, load_run
@@ -169,6 +170,10 @@ def score(
             columns = score_shard(detector, tracks, level, options, label_column, part, quiet=False)
             distributed.from_first(lambda: write_part(columns, out, part, common()))
         click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")
+        if part is None and level == "frame" and distributed.is_first():
+            note = describe_above(detector, tracks, columns, options)
+            if note:
+                click.echo(f"note: {note}", err=True)
         if "state" in columns:
             for sentence in describe_states(count_states(columns["state"]), f"{level}s"):
                 click.echo(f"note: {sentence}", err=True)

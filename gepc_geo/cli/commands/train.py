@@ -62,6 +62,7 @@ def train(
         torchrun --nproc-per-node 4 -m gepc_geo train poses/train --out runs/mine
     """
     from gepc_geo.cli.classes import select_classes
+    from gepc_geo.cli.jobs.thresholds import show_thresholds
     from gepc_geo.cli.ranks import ranks
     from gepc_geo.cli.reading import read_data, refuse_wrong_order, warn_of_faults
     from gepc_geo.cli.run import Run
@@ -113,7 +114,7 @@ def train(
         click.echo(f"model: {run.model}")
         if detector.network_ is not None:
             click.echo(f"precision: {detector.network_.precision}")
-        click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")
+        show_thresholds(detector, tracks)
 
 
 def _echo_training(options: Options, flags: dict[str, Any], fps: float) -> None:
