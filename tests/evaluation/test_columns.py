@@ -17,6 +17,9 @@ def test_times_are_frames_divided_by_the_rate_of_the_clip(walkers):
         add_times(columns, tracks)
         assert list(columns) == ["clip", name, "time"]
         np.testing.assert_array_equal(columns["time"], [0.5, np.nan, 0.7])
+    unknown = {"clip": np.array([first]), "frame": np.array([3])}
+    add_times(unknown, walkers.with_(fps=np.full(walkers.num_clips, np.nan)))
+    assert list(unknown) == ["clip", "frame"]
     people = {"clip": np.array([first]), "person": np.array([1])}
     add_times(people, tracks)
     assert list(people) == ["clip", "person"]
