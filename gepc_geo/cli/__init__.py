@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from typing import Any
 
 import click
 
 from gepc_geo._version import __version__
+from gepc_geo.cli.config_file import CONFIG
+from gepc_geo.cli.log_file import LOG, log_scope
 from gepc_geo.cli.refusal import Group
 
 #: The commands by name, with the line of each in the list of commands.
@@ -41,6 +44,7 @@ class _Commands(Mapping[str, click.Command]):
         if name not in COMMANDS:
             raise KeyError(name)
         command: click.Command = getattr(import_module(f"{__name__}.commands.{name}"), name)
+        _add_common_flags(command)
         return command
 
     def __iter__(self) -> Iterator[str]:
@@ -50,7 +54,22 @@ class _Commands(Mapping[str, click.Command]):
         return len(COMMANDS)
 
 
+def _add_common_flags(command: click.Command) -> None:
+    """Adds ``--config`` and ``--log`` to a command that does not have them."""
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            _add_common_flags(part)
+        return
+    names = {name for parameter in command.params for name in parameter.opts}
+    command.params += [flag for flag in (CONFIG, LOG) if flag.opts[0] not in names]
+
+
 class _Main(Group):
+    def main(self, *args: Any, **more: Any) -> Any:
+        # The log also gets the sentence of a refusal.
+        with log_scope():
+            return super().main(*args, **more)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))

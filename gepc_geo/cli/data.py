@@ -78,9 +78,11 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--format",
             "format_",
             type=click.Choice(["auto", *FORMATS]),
+            # The names would fill the help of every command.
+            metavar="NAME",
             default="auto",
             show_default=True,
-            help="File format; auto: from the content.",
+            help="File format (gepc-geo convert --help lists them); auto: from the content.",
         ),
         click.argument("data", type=InputPath()),
     ):

@@ -61,7 +61,7 @@ class LineWriter:
         while (line := self._lines.get()) is not None:
             if not self.gone:
                 try:
-                    _write(self._stream, line + "\n")
+                    write_now(self._stream, line + "\n")
                 except (OSError, ValueError):
                     self.gone = True
             self._written += 1
@@ -101,8 +101,8 @@ class Log:
         self._writer.finish()
 
 
-def _write(stream: TextIO, text: str) -> None:
-    """Writes to the file descriptor, if there is one, and not to the stream's buffer.
+def write_now(stream: TextIO, text: str) -> None:
+    """Writes a text to the file descriptor, if there is one, and not to the stream's buffer.
 
     A thread that waits in the buffer would hold a lock that Python needs to exit.
     """

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
-from gepc_geo.errors import InputError, naming
+from gepc_geo.errors import InputError, naming, warn_of_input
 from gepc_geo.io import Reading, read_all
+from gepc_geo.poses.diagnostics import find_faults, wrong_order
 from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.utils import distributed
 
 
 def read_data(
@@ -64,3 +66,36 @@ def read_whole(
         return reading
     with naming(data):
         return replace(reading, tracks=tracks.select(split=split))
+
+
+def warn_of_faults(tracks: PoseTracks, data: Path) -> None:
+    """Warns of each sign of wrong poses that ``gepc-geo info`` lists, on the first rank.
+
+    Args:
+        tracks: The poses.
+        data: Where they come from.
+    """
+    if distributed.is_first():
+        for fault in find_faults(tracks):
+            warn_of_input(f"{data}: {fault}")
+
+
+def refuse_wrong_order(tracks: PoseTracks, data: Path, skeleton: str) -> None:
+    """Refuses joints in another order than the skeleton's, unless ``--skeleton`` names it.
+
+    Args:
+        tracks: The poses.
+        data: Where they come from.
+        skeleton: Value of ``--skeleton``.
+
+    Raises:
+        InputError: The signs are sure, and ``skeleton`` is ``"auto"``.
+    """
+    found = wrong_order(tracks) if skeleton == "auto" else ""
+    if found:
+        name = tracks.skeleton.name
+        raise InputError(
+            f"{data}: joints must be in the order of skeleton {name}, got {found}: give the order "
+            "of your tool (--skeleton with a name or a JSON file; gepc-geo info --picture draws a "
+            f"pose), or --skeleton {name} to train on the poses as they are"
+        )

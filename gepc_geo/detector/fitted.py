@@ -20,6 +20,7 @@ from gepc_geo.scoring.calibration import Calibration
 from gepc_geo.scoring.explanation import Explanation, TrainingMeasures
 from gepc_geo.scoring.joint_shares import joint_shares
 from gepc_geo.scoring.scorer import WindowScorer, WindowScores, scoring_loader
+from gepc_geo.scoring.uncertainty import Interval
 from gepc_geo.training.holdout import hold_out
 from gepc_geo.training.network import Network, latents
 from gepc_geo.windows.dataset import PoseWindows
@@ -112,9 +113,11 @@ class FittedDetector(Estimator, Options):
 
     @threshold_.setter
     def threshold_(self, value: float) -> None:
-        thresholds = self.calibration_.thresholds | {self.scoring_mode(None): value}
+        mode, calibration = self.scoring_mode(None), self.calibration_
+        intervals = {name: one for name, one in calibration.intervals.items() if name != mode}
+        thresholds = calibration.thresholds | {mode: value}
         # Copies of a detector share the calibration.
-        self.calibration_ = replace(self.calibration_, thresholds=thresholds)
+        self.calibration_ = replace(calibration, thresholds=thresholds, intervals=intervals)
 
     def frame_threshold(self, mode: str | None = None) -> float:
         """The score that a share ``contamination`` of held-out normal person-frames exceeds.
@@ -127,6 +130,20 @@ class FittedDetector(Estimator, Options):
         """
         mode = self.scoring_mode(mode)
         return self.calibration_.frame_threshold(mode, self.options_.contamination)
+
+    def threshold_interval(self, *, frames: bool = False) -> Interval | None:
+        """The 90 % interval of the threshold in the option ``mode``, over all normal people.
+
+        Args:
+            frames: Of :meth:`frame_threshold`; else of ``threshold_``. (default: ``False``)
+
+        Returns:
+            The interval; ``None`` if it is unknown: without held-out windows, after an adaptation
+            or a change of the threshold, and in models of versions without intervals.
+        """
+        mode, calibration = self.scoring_mode(None), self.calibration_
+        found = calibration.person_intervals if frames else calibration.intervals
+        return found.get(mode)
 
     def windows(self, tracks: PoseTracks) -> PoseWindows:
         """The windows that are scored: every ``score_stride`` frames, short tracks are padded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from gepc_geo.scoring.learning import learn
 from gepc_geo.scoring.scorer import WindowScorer, scoring_loader
 from gepc_geo.training.holdout import split_windows
 from gepc_geo.training.network_training import train_network
-from gepc_geo.training.sufficiency import warn_of_rates
+from gepc_geo.training.sufficiency import warn_of_rates, warn_of_uncertain
 from gepc_geo.utils import distributed
 from gepc_geo.utils.checksums import checksum
 from gepc_geo.utils.refitting import refitted
@@ -173,6 +174,7 @@ class GEPC(FittedDetector):
         calibration = Calibration.of(
             scorer, learned, split.calibration, options.contamination, quiet
         )
+        self._warn_of_threshold(calibration, options)
         trained_on, fps = split.training.fingerprint(), tracks.usual_fps
         measures = None
         if options.frames is None:
@@ -192,6 +194,12 @@ class GEPC(FittedDetector):
                 measures=measures,
             )
         )
+
+    def _warn_of_threshold(self, calibration: Calibration, options: Options) -> None:
+        found = calibration.intervals.get(options.mode)
+        # A single person has a warning of its own.
+        if found is not None and found.people > 1 and distributed.is_first():
+            warn_of_uncertain(found.people, str(found), found.high < math.inf)
 
     def _take(self, fitted: SavedModel) -> None:
         """Sets the fitted attributes."""

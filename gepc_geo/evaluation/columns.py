@@ -1,4 +1,4 @@
-"""Columns of tables of people and windows."""
+"""Columns of score tables."""
 
 from __future__ import annotations
 
@@ -83,3 +83,19 @@ def why_columns(
     percentiles = explanation.percentiles
     columns = {f"{name}_percentile": value[keep] for name, value in percentiles.items()}
     return {**columns, "why": explanation.window_words()[keep]}
+
+
+def add_times(columns: dict[str, np.ndarray], tracks: PoseTracks) -> None:
+    """Adds a column ``time`` to tables of windows (of their first frame) and of frames.
+
+    It is in seconds from the start of the clip; NaN in clips without a frame rate. Without any
+    frame rate there is no such column.
+
+    Args:
+        columns: Columns with ``clip`` and ``frame`` or ``first_frame``; others stay as they are.
+        tracks: The poses, for the frame rate of each clip.
+    """
+    frame = columns.get("frame", columns.get("first_frame"))
+    if frame is not None and not np.isnan(tracks.fps).all():
+        fps = dict(zip(tracks.clip_names, tracks.fps.astype(np.float64).tolist(), strict=True))
+        columns["time"] = frame / np.array([fps[name] for name in columns["clip"].tolist()])

@@ -14,6 +14,7 @@ import numpy as np
 from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
+from gepc_geo.evaluation.columns import add_times
 from gepc_geo.evaluation.events import sort_events
 from gepc_geo.evaluation.score_options import LEVELS, ScoreOptions, check_level
 from gepc_geo.evaluation.states import blank_unjudged
@@ -114,6 +115,8 @@ def score_shard(
         plain = replace(options, smooth=0.0)
         quiet = quiet or not distributed.is_first()
         columns = score_table(detector, mine, level, plain, labels, quiet=quiet, blank=False)
+        # Also if no clip of this shard has a frame rate.
+        add_times(columns, tracks)
     return join_tables(distributed.to_first(columns))
 
 

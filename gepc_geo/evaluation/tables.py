@@ -13,7 +13,7 @@ import torch
 from gepc_geo.density.tail_calibration import TailCalibrator
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
-from gepc_geo.evaluation.columns import person_columns, why_columns, window_columns
+from gepc_geo.evaluation.columns import add_times, person_columns, why_columns, window_columns
 from gepc_geo.evaluation.events import event_table, sort_events
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
 from gepc_geo.evaluation.states import (
@@ -197,7 +197,8 @@ def score_table(
     People, frames and clips have a ``state``: ``judged``, ``tracking fault``, ``too short`` (all
     windows of the people there are too short to be judged), or ``nobody``. Windows have a
     ``quality`` from 0 to 1 and the worst sign of a ``fault``, a ``_percentile`` of training of each
-    measure, and words that say ``why``.
+    measure, and words that say ``why``. Windows and frames have a ``time`` in seconds
+    (:func:`~gepc_geo.evaluation.columns.add_times`).
 
     Args:
         detector: A fitted detector.
@@ -231,6 +232,7 @@ def score_table(
         columns = sort_events(columns)
     if labels is not None and level in ("frame", "clip"):
         columns["label"] = labels
+    add_times(columns, tracks)
     return columns
 
 
@@ -264,10 +266,8 @@ def _tables(
     ) as bar:
         for first, last in pairwise(borders.tolist()):
             block = clip_range(tracks, first, last)
-            scored = None
-            if level != "joint":
-                modes = (options.mode_of(detector),)
-                scored = detector.window_scores(block, modes, quiet=quiet or several)
+            modes = (options.mode_of(detector),)
+            scored = detector.window_scores(block, modes, quiet=quiet or several)
             yield _table(detector, block, level, options, scored)
             bar.update(block.num_frames)
 
@@ -277,25 +277,22 @@ def _table(
     tracks: PoseTracks,
     level: str,
     options: ScoreOptions,
-    scored: WindowScores | None,
+    scored: WindowScores,
 ) -> dict[str, np.ndarray]:
-    """:func:`score_table` of clips that are scored at once, without labels."""
-    if level == "joint" or scored is None:
-        # Shares come from gradients, in a pass of their own: no window scores are needed.
-        windows = detector.windows(tracks)
-        columns, keep = window_columns(
-            tracks, windows, options, detector.pipeline_.quality_of(windows)
-        )
-        shares = detector.joint_scores(tracks, options.mode)[keep]
-        return columns | {name: shares[:, v] for v, name in enumerate(detector.skeleton_.joints)}
+    """:func:`score_table` of clips that are scored at once, without labels and times."""
     if level == "event":
         return event_table(detector, scored, tracks, options)
     names = np.array(tracks.clip_names, dtype=np.str_)
     windows, score = scored.windows, scored.scores[options.mode_of(detector)]
-    if level == "window":
+    if level in ("joint", "window"):
         columns, keep = window_columns(tracks, windows, options, scored.quality)
-        columns["score"] = score[keep]
-        return columns | why_columns(detector, tracks, scored, keep)
+        if level == "window":
+            columns["score"] = score[keep]
+            return columns | why_columns(detector, tracks, scored, keep)
+        # Shares come from gradients, in a pass of their own.
+        shares = detector.joint_scores(tracks, options.mode)[keep]
+        columns |= {name: shares[:, v] for v, name in enumerate(detector.skeleton_.joints)}
+        return columns | {"score": score[keep]}
     if level == "person":
         return person_columns(tracks, windows, score, options, scored.quality)
     if level == "frame":

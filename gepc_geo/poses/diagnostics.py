@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from gepc_geo.poses.tracks import PoseTracks
@@ -15,9 +17,13 @@ _MAX_STEP = 1.0
 # Joints nearer than this share of the pose's size have no reliable order.
 _MIN_DISTANCE = 0.1
 # Shares of poses above which joints count as swapped and faces as mirrored. Arms and legs cross in
-# correct poses too, hence the margins.
-# legs cross), and in which a face may be one that the camera does not see.
+# correct poses too, and a face may be one that the camera does not see, hence the margins.
 _CROSSED, _MIRRORED = 0.7, 0.85
+# Mean length of the bones, relative to the mean distance of two joints. It is 0.25 to 0.66 in real
+# poses of 30 kinds, and over 0.75 in 97 % of the poses with joints in random order.
+_LONG_BONES = 0.75
+# Poses that suffice for the lengths of bones.
+_SAMPLE = 4000
 
 
 def find_faults(tracks: PoseTracks) -> list[str]:
@@ -27,6 +33,7 @@ def find_faults(tracks: PoseTracks) -> list[str]:
 
     - 2D coordinates in shares of the image where pixels are needed, or far outside the image;
     - 3D people who do not stand along y, the axis that 3D poses turn about;
+    - bones nearly as long as the distance of any two joints (joints in another order);
     - left and right joints in the opposite order to the shoulders in most poses;
     - faces with the left eye left of the right one (joints in another order, or mirrored images);
     - people who move by more than their own size from one frame to the next (unstable ids).
@@ -43,10 +50,38 @@ def find_faults(tracks: PoseTracks) -> list[str]:
     return [
         *_units(tracks),
         *_upright(tracks),
+        *_bones(tracks),
         *_sides(tracks, size),
         *_faces(tracks, size),
         *_jumps(tracks, size),
     ]
+
+
+def wrong_order(tracks: PoseTracks) -> str:
+    """What shows that joints are in another order than the skeleton's, without doubt.
+
+    One crossed pair of joints may be a habit of the people, two or more are not, nor are bones
+    nearly as long as the distance of any two joints.
+
+    Args:
+        tracks: The poses.
+
+    Returns:
+        What was found instead of the skeleton's order; ``""`` without a sure sign.
+    """
+    if not tracks.num_frames:
+        return ""
+    length = _bone_length(tracks)
+    crossed, worst = _crossed(tracks, _size(tracks))
+    found = []
+    if length > _LONG_BONES:
+        found.append(f"bones {length:.2f} times as long as the distance of any two joints")
+    if len(crossed) > 1:
+        found.append(
+            f"{'; '.join(crossed)} in the opposite order to the shoulders in up to {worst:.0%} of "
+            "the poses"
+        )
+    return " and ".join(found)
 
 
 # -- inner -----------------------------------------------------------------------------------------
@@ -99,10 +134,56 @@ def _upright(tracks: PoseTracks) -> list[str]:
     ]
 
 
+def _bones(tracks: PoseTracks) -> list[str]:
+    length = _bone_length(tracks)
+    if length <= _LONG_BONES:
+        return []
+    return [
+        "bones must connect neighbouring joints, got bones "
+        f"{length:.2f} times as long as the distance of any two joints (a body has 0.25 to 0.66): "
+        "check the order of the joints"
+    ]
+
+
+def _bone_length(tracks: PoseTracks) -> float:
+    """The length of bones divided by the distance of joints, both means, median over the poses.
+
+    It is 0 for skeletons without a torso, whose bones may be as long as other distances, and for
+    few poses.
+    """
+    skeleton = tracks.skeleton
+    if skeleton.shoulders is None or skeleton.hips is None:
+        return 0.0
+    rows = np.unique(np.linspace(0, tracks.num_frames - 1, _SAMPLE).astype(np.int64))
+    points, seen = tracks.keypoints[rows], tracks.confidence[rows] > 0
+    means = []
+    for pairs in (skeleton.bones, tuple(combinations(range(skeleton.num_joints), 2))):
+        a, b = np.array(pairs).T
+        both = seen[:, a] & seen[:, b]
+        distance = np.linalg.norm(points[:, a] - points[:, b], axis=-1)
+        with np.errstate(invalid="ignore"):
+            means.append((distance * both).sum(1) / both.sum(1))
+    reliable = (means[0] > 0) & (means[1] > 0) & (seen.mean(1) > 0.5)
+    if reliable.sum() < _MIN_POSES:
+        return 0.0
+    return float(np.median(means[0][reliable] / means[1][reliable]))
+
+
 def _sides(tracks: PoseTracks, size: np.ndarray) -> list[str]:
+    crossed, worst = _crossed(tracks, size)
+    if not crossed:
+        return []
+    return [
+        f"{'; '.join(crossed)} must be in the same order as the shoulders, got the opposite order "
+        f"in up to {worst:.0%} of the poses: check the order of the joints, left and right"
+    ]
+
+
+def _crossed(tracks: PoseTracks, size: np.ndarray) -> tuple[list[str], float]:
+    """Pairs in the opposite order to the shoulders, and the largest share of poses with that."""
     skeleton = tracks.skeleton
     if skeleton.shoulders is None:
-        return []
+        return [], 0.0
     shoulders = set(skeleton.shoulders)
     left, right = next((p for p in skeleton.pairs if set(p) == shoulders), skeleton.shoulders)
     across, wide = _across(tracks, left, right, size)
@@ -117,12 +198,7 @@ def _sides(tracks: PoseTracks, size: np.ndarray) -> list[str]:
         if share > _CROSSED:
             crossed.append(f"{skeleton.joints[a]} and {skeleton.joints[b]}")
             worst = max(worst, share)
-    if not crossed:
-        return []
-    return [
-        f"{'; '.join(crossed)} must be in the same order as the shoulders, got the opposite order "
-        f"in up to {worst:.0%} of the poses: check the order of the joints, left and right"
-    ]
+    return crossed, worst
 
 
 def _faces(tracks: PoseTracks, size: np.ndarray) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,14 @@ from gepc_geo.options import WINDOW_MODES
 from gepc_geo.scoring.aggregation import person_frames
 from gepc_geo.scoring.learning import Learned
 from gepc_geo.scoring.scorer import WindowScorer, WindowScores
+from gepc_geo.scoring.uncertainty import Interval
 from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
 
 #: The most held-out windows of a length for calibration; more do not improve it.
 MOST_WINDOWS = 30_000
+# The intervals in a saved model.
+_INTERVALS = ("intervals", "person_intervals")
 
 
 @dataclass
@@ -30,11 +33,16 @@ class Calibration:
         most_normal: The lowest score of training windows.
         person: Calibration of person-frame scores. They are means over windows, so they vary less
             than scores of windows.
+        intervals: Intervals of the thresholds of windows.
+        person_intervals: Intervals of the thresholds of person-frames. Both are empty where they
+            are unknown: without held-out windows, after an adaptation, and in older models.
     """
 
     thresholds: dict[str, float]
     most_normal: dict[str, float]
     person: dict[str, TailCalibrator]
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    person_intervals: dict[str, Interval] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -82,7 +90,7 @@ class Calibration:
         windows, scores = learned.windows, normal
         if len(held_out):
             windows, scores = held_out, scorer.comparable(held_out, raw)
-        return cls(
+        calibration = cls(
             thresholds={
                 # torch.quantile takes at most 16 million values.
                 mode: float(np.quantile(score.cpu().numpy(), 1 - contamination))
@@ -94,6 +102,24 @@ class Calibration:
                 for mode, score in scores.items()
             },
         )
+        if len(held_out):
+            calibration._measure_intervals(held_out, scores, contamination)
+        return calibration
+
+    def _measure_intervals(
+        self, windows: PoseWindows, scores: dict[str, Tensor], contamination: float
+    ) -> None:
+        table = windows.table
+        place = np.stack([table.clip, table.track])
+        person = np.unique(place, axis=1, return_inverse=True)[1].reshape(-1)
+        for mode, score in scores.items():
+            found = Interval.of(score.cpu().numpy(), windows.person, contamination)
+            self.intervals[mode] = found.around(self.thresholds[mode])
+            rows = person_frames(windows, score.cpu()).numpy()
+            covered = ~np.isnan(rows)
+            found = Interval.of(rows[covered], person[covered], contamination)
+            threshold = self.frame_threshold(mode, contamination)
+            self.person_intervals[mode] = found.around(threshold)
 
     def extended(self, scored: WindowScores, contamination: float) -> Calibration:
         """The calibration of old and new normal windows; no threshold falls.
@@ -129,8 +155,15 @@ class Calibration:
 
     def state_dict(self) -> dict[str, Any]:
         """The state as tensors, numbers and strings."""
-        person = {mode: tails.state_dict() for mode, tails in self.person.items()}
-        return {"thresholds": self.thresholds, "most_normal": self.most_normal, "person": person}
+        return {
+            "thresholds": self.thresholds,
+            "most_normal": self.most_normal,
+            "person": {mode: tails.state_dict() for mode, tails in self.person.items()},
+            **{
+                name: {mode: found.to_list() for mode, found in getattr(self, name).items()}
+                for name in _INTERVALS
+            },
+        }
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> Calibration:
@@ -142,6 +175,11 @@ class Calibration:
                 mode: TailCalibrator.from_state_dict(tails)
                 for mode, tails in state["person"].items()
             },
+            # Older models have no intervals.
+            *(
+                {mode: Interval.from_list(found) for mode, found in state.get(name, {}).items()}
+                for name in _INTERVALS
+            ),
         )
 
 

@@ -16,6 +16,8 @@ else:  # no generic class at run time
 
 #: Seconds between two plain lines.
 LINE_SECONDS = 10.0
+# Seconds and share of the work from which on the speed is shown: before, it says little.
+_KNOWN_SECONDS, _KNOWN_SHARE = 2.0, 0.05
 
 
 def progress_bar(
@@ -49,11 +51,12 @@ def progress_bar(
         "file": stream,
         "disable": quiet,
     }
-    if stream.isatty():
-        # Of nested bars only the outermost stays on the screen.
-        return tqdm(**options, leave=None)
     goal = "" if total is None else f" of {total:,}"
-    line = f"{{desc}}: {{n:,}}{goal}{{unit}}, {{rate_fmt}}{{postfix}}"
+    if stream.isatty():
+        count = "{n}{unit}" if total is None else "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}"
+        # Of nested bars only the outermost stays on the screen.
+        return _Bar(**options, leave=None, bar_format=f"{{desc}}: {count}{{speed}}{{postfix}}")
+    line = f"{{desc}}: {{n:,}}{goal}{{unit}}{{speed}}{{postfix}}"
     # The delay suppresses the line at the start.
     timing: dict[str, Any] = {
         "mininterval": LINE_SECONDS,
@@ -64,7 +67,25 @@ def progress_bar(
     return _Lines(**options, **timing, bar_format=line)
 
 
-class _Lines(Bar):
+class _Bar(Bar):
+    """Shows the speed and the time left when they are known."""
+
+    @property
+    def format_dict(self) -> Any:
+        values = super().format_dict
+        return {**values, "speed": self._speed(values["n"] - values["initial"], values["elapsed"])}
+
+    def _speed(self, done: int, seconds: float) -> str:
+        left = None if self.total is None else self.total - self.n
+        share = 1.0 if left is None else done / max(done + left, 1)
+        if not done or seconds < _KNOWN_SECONDS or share < _KNOWN_SHARE:
+            return ""
+        rate, unit = done / seconds, self.unit.strip()
+        text = f", {rate:,.0f} {unit}/s" if rate >= 1 else f", {60 * rate:.1f} {unit}/min"
+        return f"{text}, {self.format_interval(left / rate)} left" if left else text
+
+
+class _Lines(_Bar):
     """Writes a line at most every ``mininterval`` seconds, and one at the end if all went well."""
 
     monitor_interval = 0

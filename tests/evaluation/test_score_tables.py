@@ -57,17 +57,13 @@ def test_unknown_modes_are_refused(detector, walkers, level):
         score_table(detector, walkers, level, ScoreOptions(mode="foo"))
 
 
-def test_joint_shares_take_no_scoring_pass(detector, walkers, monkeypatch):
-    expected = score_table(detector, walkers, "window", ScoreOptions())
-
-    def never(*args, **kwargs):
-        raise AssertionError("scored every window")
-
-    monkeypatch.setattr(GEPC, "window_scores", never)
-    columns = score_table(detector, walkers, "joint", ScoreOptions(padded=False))
+def test_tables_of_joints_have_the_windows_and_scores_of_tables_of_windows(plain, walkers):
+    expected = score_table(plain, walkers, "window", ScoreOptions())
+    columns = score_table(plain, walkers, "joint", ScoreOptions(padded=False))
     keep = expected["padded"] == 0
-    for name in ("clip", "person", "first_frame", "length"):
+    for name in ("clip", "person", "first_frame", "length", "score", "time"):
         np.testing.assert_array_equal(columns[name], expected[name][keep])
+    assert list(columns)[-2:] == ["score", "time"]
     shares = np.stack([columns[joint] for joint in walkers.skeleton.joints])
     np.testing.assert_allclose(shares.sum(0), 1, rtol=1e-5)
 

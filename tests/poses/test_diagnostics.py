@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gepc_geo.poses.diagnostics import find_faults
+from gepc_geo.poses.diagnostics import find_faults, wrong_order
 from gepc_geo.poses.skeleton import SKELETONS
 from gepc_geo.poses.tracks import PoseTracks
 
@@ -55,6 +55,48 @@ def test_joints_in_the_order_of_another_skeleton_are_a_fault(walkers):
         keypoints=walkers.keypoints[:, order], confidence=walkers.confidence[:, order]
     )
     assert any("order as the shoulders" in fault for fault in find_faults(wrong))
+
+
+def test_joints_in_random_order_are_surely_wrong(walkers):
+    """Of 20 random orders, 18 or more are found; the right order and one crossed pair are not."""
+    assert wrong_order(walkers) == ""
+    assert wrong_order(reordered(walkers, ("left_hip", "right_hip"))) == ""
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(20):
+        order = rng.permutation(walkers.num_joints)
+        wrong = walkers.with_(
+            keypoints=walkers.keypoints[:, order], confidence=walkers.confidence[:, order]
+        )
+        found += bool(wrong_order(wrong))
+    assert found >= 18
+
+
+def test_bones_of_joints_in_another_order_are_long(walkers):
+    """The ratio of means of one pose, by loops."""
+    order = np.random.default_rng(3).permutation(walkers.num_joints)
+    one = walkers.rows(np.arange(walkers.num_frames) < 20)
+    pose = one.keypoints[:1, order].astype(np.float64)
+    one = one.with_(keypoints=np.repeat(pose, 20, 0), confidence=np.ones((20, 17)), image_size=None)
+    points = one.keypoints[0]
+    bones = [np.hypot(*(points[a] - points[b])) for a, b in one.skeleton.bones]
+    pairs = [np.hypot(*(points[a] - points[b])) for a in range(17) for b in range(a)]
+    ratio = np.mean(bones) / np.mean(pairs)
+    assert ratio > 0.75
+    assert wrong_order(one).startswith(
+        f"bones {ratio:.2f} times as long as the distance of any two joints"
+    )
+    assert any(
+        fault.startswith(f"bones must connect neighbouring joints, got bones {ratio:.2f} times")
+        for fault in find_faults(one)
+    )
+
+
+def test_two_crossed_pairs_are_surely_wrong(walkers):
+    crossed = reordered(walkers, ("left_hip", "right_hip"), ("left_knee", "right_knee"))
+    found = wrong_order(crossed)
+    assert found.startswith("left_hip and right_hip; left_knee and right_knee in the opposite")
+    assert wrong_order(walkers.rows(np.zeros(0, dtype=np.int64))) == ""
 
 
 def faces(mirrored: bool, confidence: float = 0.9) -> PoseTracks:

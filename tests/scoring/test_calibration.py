@@ -14,6 +14,7 @@ from gepc_geo.scoring import calibration as calibration_module
 from gepc_geo.scoring.calibration import Calibration
 from gepc_geo.scoring.learning import Learned
 from gepc_geo.scoring.scorer import WindowScores
+from gepc_geo.scoring.uncertainty import Interval
 from gepc_geo.windows.dataset import PoseWindows
 
 #: A window mode, which learns from held-out windows too, and a mode of a network.
@@ -159,3 +160,33 @@ def test_a_restored_calibration_has_the_same_thresholds(training):
     assert (again.thresholds, again.most_normal) == (found.thresholds, found.most_normal)
     for mode in MODES:
         assert again.frame_threshold(mode, 0.2) == found.frame_threshold(mode, 0.2)
+    assert again.intervals == found.intervals and set(found.intervals) == set(MODES)
+    assert again.person_intervals == found.person_intervals
+
+
+def test_thresholds_have_intervals_of_the_held_out_people(training):
+    held_out = windows_of(30, 20)
+    scorer = GivenScores(scores_of(held_out, 7))
+    found = Calibration.of(scorer, training, held_out, SHARE)
+    for mode in MODES:
+        interval = found.intervals[mode]
+        assert interval == Interval.of(scorer.given[mode].numpy(), held_out.person, SHARE)
+        assert interval.low < found.thresholds[mode] < interval.high and interval.people == 30
+        assert found.person_intervals[mode].low < found.frame_threshold(mode, SHARE)
+    nobody = windows_of(1, 4).subset([])
+    unknown = Calibration.of(
+        GivenScores({mode: torch.zeros(0, dtype=torch.float64) for mode in MODES}),
+        training,
+        nobody,
+        SHARE,
+    )
+    assert unknown.intervals == unknown.person_intervals == {}
+
+
+def test_calibrations_of_versions_without_intervals_are_read(training):
+    held_out = windows_of(5, 20)
+    state = Calibration.of(
+        GivenScores(scores_of(held_out, 6)), training, held_out, SHARE
+    ).state_dict()
+    old = {name: state[name] for name in ("thresholds", "most_normal", "person")}
+    assert Calibration.from_state_dict(old).intervals == {}

@@ -12,6 +12,7 @@ from gepc_geo import GEPC
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.errors import InputWarning
 from gepc_geo.options import Options
+from gepc_geo.training import sufficiency
 from gepc_geo.training.holdout import hold_out
 
 SMALL = {**NETWORK, "budget": 320, "batch_size": 32, "score_stride": 2}
@@ -76,7 +77,36 @@ def test_held_out_people_without_a_full_window_are_warned_of(crowd):
         GEPC(**SMALL).fit(brief, device="cpu")
 
 
-def test_enough_people_give_no_warning(crowd):
+def test_too_few_people_or_windows_are_warned_of(crowd):
+    """Two clips with 13 people in training, and one held out."""
+    with pytest.warns(
+        InputWarning,
+        match=r"training poses must have at least 20 people and \d+ windows for reliable scores, "
+        r"got 13 people and \d+ windows: new normal behaviour",
+    ):
+        GEPC(**SMALL).fit(crowd, device="cpu")
+
+
+def test_few_held_out_people_are_warned_of_with_the_interval():
+    several = simulate_crowd("train", num_clips=6, frames_per_clip=400, random_state=5)
+    held_out = hold_out(several, Options(holdout=0.2))[1].num_tracks
+    assert 1 < held_out < 20
+    with pytest.warns(
+        InputWarning,
+        match=f"held-out people must be at least 20 for reliable thresholds, got {held_out}: the "
+        r"threshold of windows has the 90% interval -?\d+\.\d\d (to|or) ",
+    ):
+        detector = GEPC(holdout=0.2, score_stride=4).fit(several, device="cpu")
+    for frames, threshold in ((False, detector.threshold_), (True, detector.frame_threshold())):
+        interval = detector.threshold_interval(frames=frames)
+        assert interval.low <= threshold <= interval.high and interval.people == held_out
+    detector.threshold_ = 9.0
+    assert detector.threshold_interval() is None
+
+
+def test_enough_people_give_no_warning(crowd, monkeypatch):
+    for name in ("LEAST_PEOPLE", "LEAST_WINDOWS", "LEAST_HELD_OUT"):
+        monkeypatch.setattr(sufficiency, name, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error", InputWarning)
         # So short a training has a warning of its own.

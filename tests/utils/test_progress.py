@@ -22,8 +22,7 @@ def test_progress_to_a_file_is_plain_lines(monkeypatch):
         bar.set_postfix_str("loss 0.5", refresh=False)
         bar.update(400)
     lines = stream.getvalue().splitlines()
-    assert lines[0].startswith("train: 400 of 1,000 windows, ")
-    assert lines[0].endswith("loss 0.5")
+    assert lines[0] == "train: 400 of 1,000 windows, loss 0.5"
     assert "\r" not in stream.getvalue()
 
 
@@ -55,7 +54,7 @@ def test_without_a_known_end_only_the_count_is_shown():
     for stream in (line, bar_):
         with progress_bar("train", None, "windows", stream=stream) as bar:
             bar.update(1234)
-    assert line.getvalue().startswith("train: 1,234 windows, ")
+    assert line.getvalue() == "train: 1,234 windows\n"
     assert "1234 windows" in bar_.getvalue() and "/1234" not in bar_.getvalue()
 
 
@@ -76,3 +75,31 @@ def test_quiet_prints_nothing(stream):
     with progress_bar("train", 10, "windows", quiet=True, stream=stream) as bar:
         bar.update(10)
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize(
+    ("done", "seconds", "speed"),
+    [
+        # Of 1,000 units after a start at 200, so 800 are to be done.
+        (400, 1.9, ""),
+        (39, 60.0, ""),
+        (400, 4.0, ", 100 windows/s, 00:04 left"),
+        (40, 400.0, ", 6.0 windows/min, 2:06:40 left"),
+        (800, 4.0, ", 200 windows/s"),
+        (0, 60.0, ""),
+    ],
+)
+def test_speed_and_time_left_are_shown_once_they_are_known(terminal, done, seconds, speed):
+    stream = Terminal() if terminal else io.StringIO()
+    with progress_bar("train", 1000, "windows", start=200, stream=stream) as bar:
+        bar.n += done
+        bar.start_t -= seconds
+        text = str(bar)
+    assert text.endswith(f"{200 + done}/1000{speed}" if terminal else f"windows{speed}")
+
+
+def test_the_speed_of_unknown_work_is_shown_without_an_end():
+    with progress_bar("train", None, "windows", stream=io.StringIO()) as bar:
+        bar.n, bar.start_t = 50, bar.start_t - 10
+        assert str(bar) == "train: 50 windows, 5 windows/s"

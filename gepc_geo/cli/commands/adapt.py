@@ -56,7 +56,7 @@ def adapt(
         gepc-geo adapt runs/mine poses/today --normal-events false.jsonl --out runs/adapted
     """
     from gepc_geo.cli.classes import select_classes
-    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.reading import read_data, warn_of_faults
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.alarms import alarm_threshold
     from gepc_geo.streaming.adaptation import adapt_to_events, adapt_to_poses, count_raised, recall
@@ -72,6 +72,7 @@ def adapt(
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
     tracks = select_classes(tracks, normal, data)
+    warn_of_faults(tracks, data)
     detector = load_run(run, None, device, tracks)
     held_out = None
     if anomalies is not None:

@@ -50,7 +50,7 @@ def calibrate(
         gepc-geo calibrate runs/mine poses/normal --false-alarms-per-hour 2
     """
     from gepc_geo.cli.classes import select_classes
-    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.reading import read_data, warn_of_faults
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.streaming import thresholds as alarms
     from gepc_geo.utils.files import check_destination
@@ -59,6 +59,7 @@ def calibrate(
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
     tracks = select_classes(tracks, normal, data)
+    warn_of_faults(tracks, data)
     alarms.check_fps(tracks)
     if tracks.frame_labels is not None and (tracks.frame_labels == 1).any():
         raise InputError(

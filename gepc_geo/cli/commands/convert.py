@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from gepc_geo.cli.choices import WRITABLE
+from gepc_geo.cli.choices import FORMATS, WRITABLE
 from gepc_geo.cli.data import InputPath, data_options
 from gepc_geo.errors import InputError
 
@@ -17,7 +17,7 @@ _STREAM = "jsonl"
 _SUFFIXES = {"native": ".npz", "pyskl": ".pkl", "csv": ".csv", _STREAM: ".jsonl"}
 
 
-@click.command()
+@click.command(epilog=f"Formats to read (--format): {', '.join(FORMATS)}.")
 @data_options
 @click.option("--labels", type=InputPath(), help="Folder of frame masks (.npy).")
 @click.option(

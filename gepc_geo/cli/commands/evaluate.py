@@ -66,7 +66,7 @@ def evaluate(
     """
     from gepc_geo.cli.classes import checked_classes
     from gepc_geo.cli.jobs.evaluate import show, write_evaluation
-    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.reading import read_data, warn_of_faults
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.evaluator import evaluate as measure
     from gepc_geo.evaluation.score_options import ScoreOptions
@@ -79,6 +79,7 @@ def evaluate(
     check_destination(out)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
+    warn_of_faults(tracks, data)
     names = checked_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)
     if labels is not None and tracks.frame_labels is not None:

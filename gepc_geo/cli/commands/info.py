@@ -21,7 +21,8 @@ def info(
 ) -> None:
     """Describe DATA: poses, or a run (its folder or model.pt).
 
-    --normal selects poses of those classes. For poses, likely faults are listed, too.
+    --normal selects poses of those classes. For poses, likely faults are listed, too. For a run,
+    the thresholds have the interval in which they are known.
 
     For example:
 

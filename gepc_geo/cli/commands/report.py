@@ -72,7 +72,7 @@ def report(
     from gepc_geo.cli.classes import checked_classes
     from gepc_geo.cli.footage import read_footage, with_rates
     from gepc_geo.cli.jobs.report import training_poses
-    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.reading import read_data, warn_of_faults
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.score_options import ScoreOptions
     from gepc_geo.report import gather, plotting_script, write_page
@@ -86,6 +86,7 @@ def report(
     footage = read_footage(video, frames_dir, blur_faces)
     Run.of(run).check()
     tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
+    warn_of_faults(tracks, data)
     tracks = with_rates(tracks, footage)
     names = checked_classes(tracks, normal, data)
     detector = load_run(run, frames, device, tracks)

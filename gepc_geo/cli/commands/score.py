@@ -115,8 +115,9 @@ def score(
         torchrun --nproc-per-node 4 -m gepc_geo score runs/mine poses/test --out scores.csv
     """
     from gepc_geo.cli.classes import checked_classes
+    from gepc_geo.cli.jobs.thresholds import describe_above
     from gepc_geo.cli.ranks import ranks
-    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.reading import read_data, warn_of_faults
     from gepc_geo.cli.run import Run, load_run
     from gepc_geo.evaluation.evaluator import clip_labels
     from gepc_geo.evaluation.score_options import ScoreOptions
@@ -140,6 +141,7 @@ def score(
                 check_destination(out)
             Run.of(run).check()
             tracks = read_data(data, format_, skeleton, split, fps, labels, image_size)
+            warn_of_faults(tracks, data)
         target = distributed.own_device(device)
         with distributed.raise_on_all_ranks():
             detector = load_run(run, frames, target, tracks)
@@ -170,6 +172,10 @@ def score(
         click.echo(f"{len(columns['clip']):,} rows ({level} level) in {out}")
         if level == "event" and (marked := int((columns["fault"] != "").sum())):
             click.echo(f"note: {marked:,} events are tracking faults, which come last", err=True)
+        if part is None and level == "frame" and distributed.is_first():
+            note = describe_above(detector, tracks, columns, options)
+            if note:
+                click.echo(f"note: {note}", err=True)
         if "state" in columns:
             for sentence in describe_states(count_states(columns["state"]), f"{level}s"):
                 click.echo(f"note: {sentence}", err=True)

@@ -62,8 +62,9 @@ def train(
         torchrun --nproc-per-node 4 -m gepc_geo train poses/train --out runs/mine
     """
     from gepc_geo.cli.classes import select_classes
+    from gepc_geo.cli.jobs.thresholds import show_thresholds
     from gepc_geo.cli.ranks import ranks
-    from gepc_geo.cli.reading import read_data
+    from gepc_geo.cli.reading import read_data, refuse_wrong_order, warn_of_faults
     from gepc_geo.cli.run import Run
     from gepc_geo.utils import distributed
     from gepc_geo.utils.device import pick_device
@@ -83,6 +84,7 @@ def train(
             reading["image_size"] = None if image_size is None else list(image_size)
             tracks = read_data(data, format_, skeleton, split, fps, image_size=image_size)
             tracks = select_classes(tracks, normal, data)
+            refuse_wrong_order(tracks, data, skeleton)
             options = resolve(flags, config, preset, base, tracks)
         # Before the comparison, as the run's configuration has the resolved precision.
         options = distributed.from_first(lambda: run.settle(options, target))
@@ -93,6 +95,7 @@ def train(
         if saved is not None and distributed.from_first(lambda: run.is_finished(tracks)):
             click.echo(f"{out} is finished: nothing is left to train, and the run stays as it is")
             return
+        warn_of_faults(tracks, data)
         click.echo(f"{tracks!r}")
         if distributed.is_first():
             _echo_training(options, flags, tracks.usual_fps)
@@ -111,7 +114,7 @@ def train(
         click.echo(f"model: {run.model}")
         if detector.network_ is not None:
             click.echo(f"precision: {detector.network_.precision}")
-        click.echo(f"threshold ({detector.mode}): {detector.threshold_:.4f}")
+        show_thresholds(detector, tracks)
 
 
 def _echo_training(options: Options, flags: dict[str, Any], fps: float) -> None:

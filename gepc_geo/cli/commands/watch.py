@@ -36,7 +36,8 @@ def watch(run: Path, fps: float | None, faults: bool, device: str) -> None:
     "image_size": [width, height]; runs with features need "features" of each person. Lines of
     several cameras may alternate.
 
-    An unusable line is ignored with a warning. People without an id, and late or repeated frames,
+    Signs of wrong poses, as gepc-geo info lists them, are warned of after 200 person-frames. An
+    unusable line is ignored with a warning. People without an id, and late or repeated frames,
     are counted, with a warning at most every ten seconds. A camera without frames for ten minutes
     is closed.
 

@@ -7,6 +7,7 @@ from itertools import zip_longest
 import click
 import numpy as np
 
+from gepc_geo.cli.jobs.thresholds import describe_interval
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.alarms import Alarm
@@ -98,7 +99,11 @@ def show_model(detector: GEPC) -> None:
     if network is not None:
         _show_network(network, detector.reconstruction_share_)
     click.echo(f"fps in training {'unknown' if np.isnan(fps) else f'{fps:g}'}")
-    click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode})")
+    interval = describe_interval(detector)
+    click.echo(f"threshold       {detector.threshold_:.4f} ({detector.mode}){interval}")
+    if options.frames is None:
+        interval = describe_interval(detector, frames=True)
+        click.echo(f"  person-frames {detector.frame_threshold():.4f} ({detector.mode}){interval}")
     alarm = Alarm.of(detector)
     if alarm is None:
         click.echo("alarm           none yet (gepc-geo calibrate sets one)")

@@ -24,6 +24,7 @@ from gepc_geo.errors import InputError
 from gepc_geo.evaluation.alarms import Alarm, alarm_threshold
 from gepc_geo.evaluation.states import describe_person_frames
 from gepc_geo.streaming.alerts import Alert, AlertTracker
+from gepc_geo.streaming.first_poses import FirstPoses
 from gepc_geo.streaming.frames import Frame
 from gepc_geo.streaming.scorer import OnlineScorer
 
@@ -81,11 +82,13 @@ def watch_input(run: Path, fps: float | None, device: str, faults: bool = False)
                 log.warn(f"standard output is not read, this alert is lost: {text}")
 
     last_frame: dict[str, float] = {}
-    broken = _Broken()
+    broken, first = _Broken(), FirstPoses(detector.pipeline_)
     try:
         with Stop() as stop:
             for lines in line_batches(sys.stdin, log, stop):
                 frames = _frames(lines, scorer, log, broken)
+                for fault in first.add(frames):
+                    log.warn(fault)
                 dropped, counts = dict(scorer.dropped), dict(tracker.counts)
                 if frames:
                     send(tracker.add(scorer.push(*frames)))
@@ -109,6 +112,8 @@ def watch_input(run: Path, fps: float | None, device: str, faults: bool = False)
                     break
     except KeyboardInterrupt:
         log.warn("interrupted: open alerts are closed")
+    for fault in first.finish():
+        log.warn(fault)
     send(tracker.add(scorer.close()))
     for reason, count in scorer.dropped.items():
         if count:
