@@ -13,6 +13,7 @@ from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.evaluation.alarms import Alarm, Series, alarm_runs
 from gepc_geo.evaluation.evaluator import clip_labels, frame_threshold
+from gepc_geo.evaluation.events import events_of
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
 from gepc_geo.evaluation.states import clip_states_of, usable_windows
 from gepc_geo.evaluation.tables import clip_level, frame_level
@@ -32,6 +33,7 @@ from gepc_geo.report.scenes import (
 from gepc_geo.report.unjudged import fault_peaks, state_summary
 from gepc_geo.report.words import action_words
 from gepc_geo.scoring.aggregation import FAULT, JUDGED, NOBODY, SHORT, STATES
+from gepc_geo.scoring.explanation import Explanation
 from gepc_geo.scoring.metrics import runs
 from gepc_geo.scoring.scorer import WindowScores
 
@@ -124,6 +126,8 @@ def gather(
     scenes = _scenes(builder, peaks, references)
     if footage is not None:
         add_pictures(scenes, tracks, footage, blur_faces=blur_faces, quiet=quiet)
+    explanation = detector.explain(tracks, scored)
+    events = _event_ids(detector, scored, tracks, options, [peak for peak, _ in scenes], level)
     for number, (peak, scene) in enumerate(scenes):
         index = next(i for i, clip in enumerate(clips) if clip["number"] == peak.clip)
         clips[index]["faults" if peak.fault else "peaks"].append(number)
@@ -132,6 +136,8 @@ def gather(
             "frame": peak.frame,
             "value": round(peak.score, 4),
             "fault": peak.fault,
+            "event": events[number],
+            "why": "" if explanation is None else _why(explanation, peak, length),
         }
     return {
         "about": {"version": __version__, **(about or {})},
@@ -174,6 +180,40 @@ def gather(
             "detector": {**detector.options_.written(), "mode": detector.mode},
         },
     }
+
+
+def _why(explanation: Explanation, peak: Peak, length: int) -> str:
+    """What is unusual about the person of a peak, within the middle length of windows."""
+    first, last = peak.frame - length // 2, peak.frame + length // 2
+    return explanation.words(peak.clip, peak.person, first, last)
+
+
+def _event_ids(
+    detector: GEPC,
+    scored: WindowScores,
+    tracks: PoseTracks,
+    options: ScoreOptions,
+    peaks: list[Peak],
+    level: str,
+) -> list[str]:
+    """The id of the event of each peak; empty below the threshold and for changed frame scores."""
+    plain = ScoreOptions(options.mode, padded=options.padded, faults=options.faults)
+    if level != "frame" or options != plain or not peaks:
+        return [""] * len(peaks)
+    events = events_of(detector, scored, tracks, options)
+    return [
+        next(
+            (
+                event.id
+                for event in events
+                if event.clip == tracks.clip_names[peak.clip]
+                and event.start <= peak.frame <= event.end
+                and bool(event.fault) == bool(peak.fault)
+            ),
+            "",
+        )
+        for peak in peaks
+    ]
 
 
 def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float | None, str]:

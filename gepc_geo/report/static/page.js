@@ -485,7 +485,7 @@
     const button = make("button", { type: "button", class: `${peak.fault ? "faulty" : "peak"}${over ? " over" : ""}`, "data-scene": number },
       make("canvas", { class: "still", width: 320, height: 320, "aria-hidden": "true" }),
       make("span", { class: "when" }, `${frames ? `${moment(clip, peak.frame)} · ` : ""}person ${first.id}`, make("b", {}, fixed(peak.value))),
-      make("small", {}, peak.fault ? `tracking fault: ${peak.fault}` : `mainly ${main(first).map((v) => spoken(joints[v])).join(", ")}`));
+      make("small", {}, peak.fault ? `tracking fault: ${peak.fault}` : peak.why || `mainly ${main(first).map((v) => spoken(joints[v])).join(", ")}`));
     button.addEventListener("click", () => {
       show(number, true);
       canvas.scrollIntoView({ block: "nearest" });
@@ -560,7 +560,7 @@
     const when = frames ? between(clip, one.start + each.from, one.start + each.to) : "the whole clip";
     const role = each.fault ? `was not judged (tracking fault${who === 0 && one.fault ? `: ${one.fault}` : ""})`
       : who === 0 ? (frames ? "has the score of this frame" : "has the score of this clip") : "is in the scene";
-    $("caption").textContent = `Person ${each.id} ${role}; window score ${fixed(each.score)} (${when}). Largest shares: ${parts}.`;
+    $("caption").textContent = `Person ${each.id} ${role}; window score ${fixed(each.score)} (${when}). ${who === 0 && one.why ? `Why: ${one.why}. ` : ""}Largest shares: ${parts}.`;
     canvas.setAttribute("aria-label", `Skeletons of ${many(one.people.length, "person", "people")}, moving. ${$("caption").textContent}`);
     draw();
   }
@@ -754,7 +754,16 @@
   table("Detector, continued", own.slice(half));
 
   document.querySelector(".browser").classList.toggle("alone", data.clips.length < 2);
-  if (data.clips.length) choose(0);
+  // A link to an event, #event-ID, opens its highest peak.
+  function follow() {
+    const linked = data.scenes.findIndex((one) => one.event && location.hash === `#event-${one.event}`);
+    if (linked < 0) return false;
+    choose(data.scenes[linked].clip);
+    show(linked, false);
+    return true;
+  }
+  window.addEventListener("hashchange", follow);
+  if (!follow() && data.clips.length) choose(0);
   else document.querySelector(".browser").hidden = true;
 
   // -- print: charts as wide as paper, and a picture of each peak ---------------------------------
