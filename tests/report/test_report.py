@@ -14,6 +14,7 @@ import pytest
 from gepc_geo import InputError, Skeleton
 from gepc_geo.evaluation.alarms import Alarm
 from gepc_geo.evaluation.evaluator import evaluate
+from gepc_geo.evaluation.events import events_of
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.tables import frame_level, score_table
 from gepc_geo.report import gather, make_page, write_page
@@ -21,7 +22,13 @@ from gepc_geo.report.content import count_alarms
 from gepc_geo.report.curves import histogram, quality
 from gepc_geo.report.encode import evenly_spaced, merge_close, pack_poses, thin
 from gepc_geo.report.plane import to_plane
-from gepc_geo.report.scenes import PlacedWindows, find_peaks, nearest_normal, whole_windows
+from gepc_geo.report.scenes import (
+    PlacedWindows,
+    find_peaks,
+    nearest_normal,
+    scene_length,
+    whole_windows,
+)
 from gepc_geo.report.words import action_words
 
 
@@ -433,3 +440,26 @@ def test_without_plotly_the_error_names_the_extra(content, tmp_path, monkeypatch
     ):
         write_page(content, tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
+
+
+def test_peaks_say_why_and_link_to_their_events(plain, crowd, plain_content):
+    scored = plain.window_scores(crowd, (plain.mode,))
+    explanation = plain.explain(crowd, scored)
+    events = {event.id: event for event in events_of(plain, scored, crowd, ScoreOptions())}
+    linked = 0
+    for scene in plain_content["scenes"]:
+        clip = plain_content["clips"][scene["clip"]]
+        half = scene_length(plain) // 2
+        assert scene["why"] == explanation.words(
+            clip["number"],
+            scene["people"][0]["id"],
+            scene["frame"] - half,
+            scene["frame"] + half,
+        )
+        over = scene["value"] >= plain_content["threshold"]
+        assert bool(scene["event"]) == (over or bool(scene["fault"]))
+        if scene["event"]:
+            event = events[scene["event"]]
+            assert event.clip == clip["name"] and event.start <= scene["frame"] <= event.end
+            linked += 1
+    assert linked and any(scene["why"] for scene in plain_content["scenes"])
