@@ -67,6 +67,7 @@ VARIANTS = {
     "no augmentation": Variant({"augment": "none"}),
     "0.5s alone": Variant({"lengths": ["0.5s"]}),
     "1s alone": Variant({"lengths": ["1s"]}),
+    "faults judged": Variant({"skip_faults": False}),
 }
 
 

@@ -18,6 +18,7 @@ from gepc_geo.options import Options
 from gepc_geo.options.presets import preset_changes
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.quality import Quality
 
 #: Our detector, the paper's autoencoder and clusters on its input, and the published method.
 OURS, CHAIN, PAPER = "combined", "gepc", "paper"
@@ -130,10 +131,12 @@ class Scored(NamedTuple):
     Attributes:
         windows: The windows.
         score: Anomaly score of each window, :math:`[W]`.
+        quality: Quality of the windows; ``None``: all are judged.
     """
 
     windows: PoseWindows
     score: np.ndarray
+    quality: Quality | None = None
 
 
 class Trained(NamedTuple):
@@ -187,9 +190,10 @@ def train_and_score(
         fitted = time.perf_counter()
         window_scores = detector.window_scores(test, quiet=quiet)
         windows, scores = window_scores.windows, window_scores.scores
-        scored = {unit: Scored(windows, scores[detector.mode])}
+        quality = window_scores.quality
+        scored = {unit: Scored(windows, scores[detector.mode], quality)}
         if len(scores) > 1:
-            scored |= {f"{unit}:{mode}": Scored(windows, score) for mode, score in scores.items()}
+            scored |= {f"{unit}:{mode}": Scored(windows, s, quality) for mode, s in scores.items()}
         trained: Any = detector
     else:
         trained = BASELINES[unit](options).fit(train, device=device)
@@ -244,7 +248,7 @@ def clip_level(scored: Scored, tracks: PoseTracks) -> np.ndarray:
 
     Clips without people get the lowest window score.
     """
-    return clips_of(scored.windows, scored.score, tracks, ScoreOptions())[0]
+    return clips_of(scored.windows, scored.score, tracks, ScoreOptions(), quality=scored.quality)[0]
 
 
 def frame_level(scored: Scored, tracks: PoseTracks) -> np.ndarray:
@@ -253,4 +257,5 @@ def frame_level(scored: Scored, tracks: PoseTracks) -> np.ndarray:
     A person's score in a frame is the mean over the windows that contain the frame, without padded
     windows. Frames without people get the lowest window score.
     """
-    return frames_of(scored.windows, scored.score, tracks, ScoreOptions()).score.numpy()
+    frames = frames_of(scored.windows, scored.score, tracks, ScoreOptions(), quality=scored.quality)
+    return frames.score.numpy()
