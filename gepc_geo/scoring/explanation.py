@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,15 +97,22 @@ class TrainingMeasures:
                     self.knots[at, number] = np.quantile(value, np.linspace(0, 1, _KNOTS))
         return self
 
-    def explain(self, windows: PoseWindows, quality: Quality | None = None) -> Explanation:
+    def explain(
+        self,
+        windows: PoseWindows,
+        quality: Quality | None = None,
+        unknown: Sequence[str] = (),
+    ) -> Explanation:
         """Measures windows and compares them with training.
 
         Args:
             windows: Windows of the lengths of training.
             quality: Their quality; windows with tracking faults are not explained.
                 (default: ``None``)
+            unknown: Measures that the poses cannot give. (default: ``()``)
         """
         measures = measure(windows, self.shape, self._rates(windows))
+        measures |= {name: np.full(len(windows), np.nan) for name in unknown}
         extremeness = np.full((len(UNITS), len(windows)), np.nan)
         for at, length in enumerate(self.lengths):
             chosen = windows.size == length

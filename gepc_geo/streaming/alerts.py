@@ -215,6 +215,7 @@ class _Windows:
         quality: Their quality; NaN if unknown.
         fault: Their worst signs of faults; -1 without a fault.
         joints: Their main joints, a tuple of names each.
+        why: What is unusual about them, in words.
     """
 
     place: np.ndarray
@@ -223,6 +224,7 @@ class _Windows:
     quality: np.ndarray
     fault: np.ndarray
     joints: np.ndarray
+    why: np.ndarray
 
     @classmethod
     def of(cls, scores: OnlineScores, at: np.ndarray, mode: str, faults: bool) -> _Windows:
@@ -237,6 +239,7 @@ class _Windows:
             _filled(scores.quality, len(scores), math.nan)[at],
             fault,
             joints[at],
+            np.array(scores.why or [""] * len(scores), dtype=object)[at],
         )
 
     def subset(self, chosen: np.ndarray) -> _Windows:
@@ -297,11 +300,12 @@ class _Stream:
         return alerts if event is before else [*alerts, Alert.of(event, "open")]
 
     def _describe(self, event: Event, windows: _Windows) -> None:
-        """Sets joints, quality and fault of an event from the windows at its peak."""
+        """Sets joints, words, quality and fault of an event from the windows at its peak."""
         first, length, person = windows.place
         here = (first <= event.peak) & (event.peak < first + length) & (person == event.person)
         part = windows.subset(here & windows.used)
-        event.joints = part.joints[part.score.argmax()]
+        highest = int(part.score.argmax())
+        event.joints, event.why = part.joints[highest], str(part.why[highest])
         worst = int(part.quality.argmin())
         event.quality, event.fault = float(part.quality[worst]), FAULT_NAMES[int(part.fault[worst])]
 

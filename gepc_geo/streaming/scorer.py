@@ -14,6 +14,8 @@ from gepc_geo.streaming.frames import CheckedFrame, Frame, checked
 from gepc_geo.streaming.people import Camera, Person, Piece, windows_of
 from gepc_geo.windows.dataset import PoseWindows
 
+# Measures that need other people, or more of the past than a stream keeps.
+_UNKNOWN = ("distance", "dwell")
 #: Reasons that :attr:`OnlineScorer.dropped` counts.
 REASONS = ("late", "duplicate", "unnamed", "restart", "unscored")
 
@@ -37,6 +39,7 @@ class OnlineScores:
             :data:`gepc_geo.windows.quality.SIGNS`; -1 without a fault.
         joints: Main joints of each window that is explained
             (:func:`gepc_geo.scoring.joint_shares.main_joints`); empty for others.
+        why: What is unusual about each window that is explained, in words; empty for others.
         short: Person-frames of tracks that ended too short for a window.
     """
 
@@ -50,6 +53,7 @@ class OnlineScores:
     quality: np.ndarray = field(default_factory=lambda: np.zeros(0))
     fault: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     joints: list[tuple[str, ...]] = field(default_factory=list)
+    why: list[str] = field(default_factory=list)
     short: int = 0
 
     def __len__(self) -> int:
@@ -231,15 +235,30 @@ class OnlineScorer:
             quality=value[finite],
             fault=sign[finite],
             joints=self._joints(windows, scores[self.modes[0]][finite]),
+            why=self._why(windows, scores[self.modes[0]][finite], sign[finite] >= 0),
             short=short,
         )
 
     def _joints(self, windows: PoseWindows, score: np.ndarray) -> list[tuple[str, ...]]:
         """Main joints of the windows with at least the score ``explain``."""
         joints: list[tuple[str, ...]] = [()] * len(windows)
-        at = np.flatnonzero(score >= (np.inf if self.explain is None else self.explain))
+        at = self._explained(score)
         if len(at):
             shares = joint_shares(self.detector.scorer_, windows.subset(at), self.modes[0])
             for number, share in zip(at.tolist(), shares, strict=True):
                 joints[number] = main_joints(share, windows.skeleton.joints)
         return joints
+
+    def _why(self, windows: PoseWindows, score: np.ndarray, fault: np.ndarray) -> list[str]:
+        """Words for the windows with at least the score ``explain``."""
+        why, measures = [""] * len(windows), self.detector.measures_
+        at = self._explained(score)
+        at = at[~fault[at]]
+        if len(at) and measures is not None:
+            explanation = measures.explain(windows.subset(at), unknown=_UNKNOWN)
+            for number, text in zip(at.tolist(), explanation.window_words().tolist(), strict=True):
+                why[number] = text
+        return why
+
+    def _explained(self, score: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(score >= (np.inf if self.explain is None else self.explain))

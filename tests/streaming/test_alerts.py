@@ -109,12 +109,21 @@ def test_alerts_are_the_events_of_whole_clips(faults, detector, faulty):
     closed = {alert.id: alert for alert in alerts if alert.state == "closed"}
     assert closed.keys() == {alert.id for alert in alerts if alert.state == "open"}
     assert len(closed) == len(expected) == len(alerts) / 2 > 3
+    windows, score = scored.windows, scored.scores["combined"]
+    words = detector.measures_.explain(windows, unknown=("distance", "dwell")).window_words()
     for event in expected:
         found, wanted = closed[event.id], Alert.of(event, "closed")
+        here = (windows.clip == faulty.clip_names.index(event.clip)) & (
+            windows.track == event.person
+        )
+        here &= (windows.frame <= event.peak) & (event.peak < windows.frame + windows.size)
+        here &= ~scored.quality.fault | faults
+        highest = np.flatnonzero(here)[score[here].argmax()]
+        assert found.why == ("" if scored.quality.fault[highest] else words[highest])
         assert found.score == pytest.approx(wanted.score, abs=1e-4)
         assert found.quality == pytest.approx(wanted.quality, rel=1e-6)
         assert set(found.joints) == set(wanted.joints)
-        same = dict(score=wanted.score, quality=wanted.quality, joints=wanted.joints)
+        same = dict(score=wanted.score, quality=wanted.quality, joints=wanted.joints, why="")
         assert replace(found, **same) == wanted
     assert any(len(event.people) > 1 for event in expected)
     assert any(event.fault for event in expected) == faults
