@@ -106,6 +106,14 @@ def test_scoring_memory_prints_and_draws(output, tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
+def test_enough_people_prints_a_row_for_each_number(output):
+    text = output("benchmarks/enough_people.py", "--clips", 2, "--repeats", 1, "--draws", 20)
+    rows = re.findall(r"^ +(\d+)  0\.\d{3} \([\d,]+\)$", text, re.M)
+    assert rows[:3] == ["2", "4", "8"]
+    assert re.search(r"^ +5  0\.\d{3} to 0\.\d{3}  [01]\.\d\d$", text, re.M)
+
+
 def printed(module: ModuleType, *arguments: object) -> str:
     """Output of a benchmark, run in this process."""
     result = CliRunner().invoke(

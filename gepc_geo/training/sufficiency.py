@@ -12,8 +12,8 @@ from gepc_geo.windows.dataset import PoseWindows
 #: 0.68 to 0.87 with 12, and 0.82 to 0.88 with 20 or more, also with about 100 windows in all
 #: (benchmarks/results/2026-12-01/enough_people.txt).
 LEAST_PEOPLE, LEAST_WINDOWS = 20, 100
-#: Least held-out people. Above a threshold that is chosen for 5 % of the scores of 20 people are 2
-#: to 10 % of the scores of all people, in 9 of 10 draws; of 8 people, it is 1 to 16 %.
+#: Least held-out people. Above a threshold that is chosen for 5 % of the scores of 20 people are 3
+#: to 9 % of the scores of all people, in 9 of 10 draws; of 8 people, it is 2 to 15 %.
 LEAST_HELD_OUT = 20
 # Least people, windows for calibration, and share of the number of shortest windows, of a length.
 _PEOPLE, _CALIBRATION, _SHARE = 2, 10, 0.1

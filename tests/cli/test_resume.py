@@ -75,7 +75,7 @@ def test_progress_of_mixtures_is_shown(finished):
     _, flags, result = finished
     encoded = re.findall(r"^encoding windows of 12 frames: ([\d,]+) of \1 ", result.stderr, re.M)
     fitted = re.findall(
-        r"^fitting mixtures to ([\d,]+) windows: 3 of 3 mixtures, ", result.stderr, re.M
+        r"^fitting mixtures to ([\d,]+) windows: 3 of 3 mixtures\b", result.stderr, re.M
     )
     # Without a network there are none.
     assert len(encoded) == len(fitted) == (flags is FLAGS["chain"])
