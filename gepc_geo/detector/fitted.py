@@ -259,16 +259,11 @@ class FittedDetector(Estimator, Options):
     def explain(self, tracks: PoseTracks, scored: WindowScores | None = None) -> Explanation | None:
         """Measures of :meth:`windows` as percentiles of training, and in words.
 
-        They explain scores but do not change them.
+        ``None`` for detectors of whole clips (option ``frames``) and files of older versions.
 
         Args:
             tracks: Poses.
-            scored: Window scores of ``tracks`` if they are known; their windows are explained.
-                (default: ``None``)
-
-        Returns:
-            The explanation; ``None`` for detectors of whole clips (option ``frames``) and for files
-            of older versions.
+            scored: Window scores of ``tracks``. (default: ``None``, :meth:`windows` are explained)
         """
         windows = self.windows(tracks) if scored is None else scored.windows
         if self.measures_ is None:

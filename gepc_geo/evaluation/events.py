@@ -27,21 +27,22 @@ from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.states import usable_windows
 from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.scoring.aggregation import FAULT, JUDGED, person_frame_states, person_frames
+from gepc_geo.scoring.explanation import NOTHING
 from gepc_geo.scoring.joint_shares import joint_shares, main_joints
 from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.filling import FilledTracks
-from gepc_geo.windows.quality import SIGNS
+from gepc_geo.windows.quality import SIGNS, Quality
 
 # Columns of a table that are attributes of events, and their types.
 _COLUMNS: dict[str, type] = {
-    **dict.fromkeys(("clip", "fault", "why", "id"), np.str_),
-    **dict.fromkeys(("person", "start", "peak", "end"), np.int64),
+    **dict.fromkeys(("clip", "fault", "near", "why", "id"), np.str_),
+    **dict.fromkeys(("person", "start", "peak", "end", "windows"), np.int64),
     **dict.fromkeys(("score", "quality"), np.float64),
 }
 _ORDER = (
     *("clip", "person", "people", "start", "peak", "end", "start_s", "peak_s", "end_s"),
-    *("score", "joints", "quality", "fault", "why", "id"),
+    *("score", "joints", "quality", "fault", "why", "id", "windows", "near"),
 )
 #: Names of signs of tracking faults by their positions; the last one, of -1, is that of no fault.
 FAULT_NAMES = (*SIGNS, "")
@@ -89,6 +90,9 @@ class Event:
         fault: Worst sign of a tracking fault of these windows
             (:data:`gepc_geo.windows.quality.SIGNS`); empty without a fault.
         why: What was unusual, in words; empty if unknown.
+        windows: Number of windows of ``person`` that give the score of the peak; 0 if unknown.
+        near: Worst sign of a tracking fault of ``person`` within a second of the run with the peak;
+            empty without one.
     """
 
     clip: str
@@ -104,6 +108,17 @@ class Event:
     quality: float = math.nan
     fault: str = ""
     why: str = ""
+    windows: int = 0
+    near: str = ""
+
+    @property
+    def run(self) -> PersonRun:
+        """The run of ``person`` that has the peak."""
+        return next(
+            run
+            for run in self.runs
+            if run.person == self.person and run.start <= self.peak <= run.end
+        )
 
     @property
     def people(self) -> tuple[int, ...]:
@@ -192,7 +207,10 @@ def events_of(
     options: ScoreOptions,
     words: Words | None = None,
 ) -> list[Event]:
-    """The events of poses, highest score first; those that are tracking faults come last.
+    """The events of poses, highest score first; those near tracking faults come last.
+
+    Events whose person has a tracking fault within a second come after all others, and events that
+    are tracking faults themselves after these.
 
     Without tracking faults they are the alarms of :func:`gepc_geo.evaluation.tables.frame_level`.
 
@@ -224,7 +242,9 @@ def events_of(
             if quality is not None:
                 _judge(part.subset(at), quality.value[own[at]], quality.sign[own[at]], found)
             events += found
-    return sorted(events, key=lambda event: (event.fault != "", -event.score))
+    if quality is not None and not options.faults:
+        _look_around(windows, quality, events, tracks)
+    return sorted(events, key=lambda event: (event.fault != "", event.near != "", -event.score))
 
 
 def event_table(
@@ -246,8 +266,8 @@ def event_table(
 
 
 def sort_events(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The rows of a table of events of several clips: highest score first, faults last."""
-    order = np.lexsort((-columns["score"], columns["fault"] != ""))
+    """The rows of a table of events of several clips, in the order of :func:`events_of`."""
+    order = np.lexsort((-columns["score"], columns["near"] != "", columns["fault"] != ""))
     return {name: column[order] for name, column in columns.items()}
 
 
@@ -282,15 +302,34 @@ def _describe(
     best = np.array([at[score[at].argmax()] for at in _at_peaks(windows, events)])
     part = windows.subset(best)
     shares = joint_shares(detector.scorer_, part, mode)
+    at_peak = _at_peaks(windows, events)
     for number, event in enumerate(events):
         event.joints = main_joints(shares[number], windows.skeleton.joints)
+        event.windows = len(at_peak[number])
         if words is not None:
-            run = next(
-                run
-                for run in event.runs
-                if run.person == event.person and run.start <= event.peak <= run.end
-            )
-            event.why = words(int(part.clip[number]), event.person, run.start, run.end)
+            clip, run = int(part.clip[number]), event.run
+            event.why = words(clip, event.person, run.start, run.end)
+            if event.why == NOTHING:
+                # Something that lasts a moment may be unusual.
+                event.why = words(clip, event.person, event.peak, event.peak)
+
+
+def _look_around(
+    windows: PoseWindows, quality: Quality, events: list[Event], tracks: PoseTracks
+) -> None:
+    """Sets the tracking faults near the events that are none themselves."""
+    fault = np.flatnonzero(quality.fault)
+    part, value, sign = windows.subset(fault), quality.value[fault], quality.sign[fault]
+    names = np.array(tracks.clip_names, dtype=np.str_)
+    for event in events:
+        if event.fault:
+            continue
+        gap = windows.lengths[0] if math.isnan(event.fps) else merged_gap(event.fps)
+        here = (part.track == event.person) & (names[part.clip] == event.clip)
+        here &= part.frame <= event.run.end + gap
+        here &= part.frame + part.size > event.run.start - gap
+        if here.any():
+            event.near = FAULT_NAMES[sign[here][value[here].argmin()]]
 
 
 def _judge(

@@ -13,7 +13,7 @@ from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.evaluation.alarms import Alarm, Series, alarm_runs
 from gepc_geo.evaluation.evaluator import clip_labels, frame_threshold
-from gepc_geo.evaluation.events import events_of
+from gepc_geo.evaluation.events import Event, events_of
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
 from gepc_geo.evaluation.states import clip_states_of, usable_windows
 from gepc_geo.evaluation.tables import clip_level, frame_level
@@ -37,8 +37,9 @@ from gepc_geo.scoring.explanation import Explanation
 from gepc_geo.scoring.metrics import runs
 from gepc_geo.scoring.scorer import WindowScores
 
-#: Limits of a page: clips, points of a timeline, peaks of a clip, scenes, and characters of scenes.
-MOST_CLIPS, _POINTS, _PEAKS, _SCENES, MOST_CHARACTERS = 200, 800, 6, 240, 7_000_000
+#: Limits of a page: clips, points of a timeline, peaks of a clip (its events may have more), events
+#: of a clip, scenes, and characters of scenes.
+MOST_CLIPS, _POINTS, _PEAKS, _EVENTS, _SCENES, MOST_CHARACTERS = 200, 800, 6, 24, 240, 7_000_000
 
 
 def gather(
@@ -108,7 +109,10 @@ def gather(
     judged = (state == JUDGED) & (person >= 0)
     drawn = np.where(judged, score, np.nan)
     builder = _scene_builder(detector, scored, options, mode, level)
-    clips, peaks = _clips(tracks, drawn, person, labels, state, level, threshold, builder)
+    events: dict[int, list[Event]] = {}
+    for event in _events(detector, scored, tracks, options, level):
+        events.setdefault(tracks.clip_names.index(event.clip), []).append(event)
+    clips, peaks = _clips(tracks, drawn, person, labels, state, level, threshold, builder, events)
     if threshold is not None:
         raw = detector.frame_threshold(mode) if options.people_correction else threshold
         shown = {clip["number"] for clip in clips}
@@ -127,7 +131,6 @@ def gather(
     if footage is not None:
         add_pictures(scenes, tracks, footage, blur_faces=blur_faces, quiet=quiet)
     explanation = detector.explain(tracks, scored)
-    events = _event_ids(detector, scored, tracks, options, [peak for peak, _ in scenes], level)
     for number, (peak, scene) in enumerate(scenes):
         index = next(i for i, clip in enumerate(clips) if clip["number"] == peak.clip)
         clips[index]["faults" if peak.fault else "peaks"].append(number)
@@ -136,7 +139,7 @@ def gather(
             "frame": peak.frame,
             "value": round(peak.score, 4),
             "fault": peak.fault,
-            "event": events[number],
+            "event": _event(peak, events.get(peak.clip, [])),
             "why": "" if explanation is None else _why(explanation, peak, length),
         }
     return {
@@ -188,32 +191,29 @@ def _why(explanation: Explanation, peak: Peak, length: int) -> str:
     return explanation.words(peak.clip, peak.person, first, last)
 
 
-def _event_ids(
-    detector: GEPC,
-    scored: WindowScores,
-    tracks: PoseTracks,
-    options: ScoreOptions,
-    peaks: list[Peak],
-    level: str,
-) -> list[str]:
-    """The id of the event of each peak; empty below the threshold and for changed frame scores."""
+def _events(
+    detector: GEPC, scored: WindowScores, tracks: PoseTracks, options: ScoreOptions, level: str
+) -> list[Event]:
+    """The events; none for scores of clips, and for smoothed or corrected scores of frames."""
     plain = ScoreOptions(options.mode, padded=options.padded, faults=options.faults)
-    if level != "frame" or options != plain or not peaks:
-        return [""] * len(peaks)
-    events = events_of(detector, scored, tracks, options)
-    return [
-        next(
-            (
-                event.id
-                for event in events
-                if event.clip == tracks.clip_names[peak.clip]
-                and event.start <= peak.frame <= event.end
-                and bool(event.fault) == bool(peak.fault)
-            ),
-            "",
-        )
-        for peak in peaks
-    ]
+    if level != "frame" or options != plain:
+        return []
+    return events_of(detector, scored, tracks, options)
+
+
+def _event(peak: Peak, events: list[Event]) -> dict[str, Any] | None:
+    """The event of a clip that a peak is in, as values of the page."""
+    for event in events:
+        if event.start <= peak.frame <= event.end and bool(event.fault) == bool(peak.fault):
+            return {
+                "id": event.id,
+                "start": event.start,
+                "end": event.end,
+                "people": list(event.people),
+                "windows": event.windows,
+                "near": event.near,
+            }
+    return None
 
 
 def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float | None, str]:
@@ -230,7 +230,8 @@ def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float 
     share = f"{100 * detector.options_.contamination:g} %"
     return (
         frame_threshold(detector, mode, options),
-        f"exceeded by {share} of the frames of normal people held out from training",
+        f"exceeded by {share} of the person-frames of normal people held out from training; "
+        "a frame with several people exceeds it more often",
     )
 
 
@@ -269,6 +270,7 @@ def _clips(
     level: str,
     threshold: float | None,
     builder: SceneBuilder,
+    events: dict[int, list[Event]],
 ) -> tuple[list[dict[str, Any]], list[Peak]]:
     """Clips by highest score, and their peaks by priority; scores are NaN where not judged."""
     offset = tracks.frame_offset if level == "frame" else np.arange(tracks.num_clips + 1)
@@ -285,6 +287,7 @@ def _clips(
         if level == "frame":
             apart = scene_length(builder.detector)
             found = find_peaks(line, people, clip, apart, _PEAKS, threshold)
+            found = _with_events(found, events.get(clip, []), clip)
         elif len(people) and people[0] >= 0:
             found = [_clip_peak(builder, clip, float(line[0]), int(people[0]))]
         peaks.append(found)
@@ -319,6 +322,18 @@ def _clips(
     # The highest peaks of all clips come before the second peaks.
     ranks = [sorted(filter(None, rank), key=lambda p: -p.score) for rank in zip_longest(*peaks)]
     return clips, [peak for rank in ranks for peak in rank]
+
+
+def _with_events(peaks: list[Peak], events: list[Event], clip: int) -> list[Peak]:
+    """The peak of each event, highest first, then peaks outside of events up to the limit."""
+    alarms = [event for event in events if not event.fault][:_EVENTS]
+    found = [Peak(clip, event.peak, event.score, event.person) for event in alarms]
+    others = [
+        peak
+        for peak in peaks
+        if not any(event.start <= peak.frame <= event.end for event in alarms)
+    ]
+    return found + others[: max(0, _PEAKS - len(found))]
 
 
 def _abnormal(label: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ The signs of a person-frame are, each larger for worse poses:
 
 - ``confidence``: odds of missing confidence, :math:`(1 - \bar c + 1/V) / (\bar c + 1/V)`;
 - ``bones``: how much the longest bone exceeds its typical length, relative to the other bones;
+- ``size``: how much the median bone changes from one frame to the next, as the log of the ratio;
 - ``jump``: acceleration of the centre, in bone lengths per squared frame; people who run at a
   constant speed do not accelerate, identities that jump do;
 - ``overlap``: one bone length divided by the distance to a person who was found earlier;
@@ -34,6 +35,7 @@ from gepc_geo.windows.filling import FilledTracks
 _FACTOR = {
     "confidence": 10.0,
     "bones": 8.0,
+    "size": 20.0,
     "jump": 25.0,
     "overlap": 30.0,
     "outside": 10.0,
@@ -43,7 +45,7 @@ _LEAST = {"swap": 1.0}
 #: Names of the signs.
 SIGNS = tuple(_FACTOR)
 # Earlier rows that a sign needs.
-_BEFORE = {"jump": 2, "swap": 1}
+_BEFORE = {"size": 1, "jump": 2, "swap": 1}
 # Noise of joints in bone lengths, which bounds the ratio of two distances.
 _NOISE = 0.05
 # Two people overlap only if their centres are this near, in bone lengths.
@@ -258,6 +260,7 @@ def _block_signs(
         signs = {
             "confidence": (1 - mean + 1 / joints) / (mean + 1 / joints),
             "bones": longest / body.scale[rows] - 1,
+            "size": np.abs(np.log(body.scale[rows] / body.scale[rows][before])),
             "jump": jump,
             "outside": (outside + 1 / joints) / (1 - outside + 1 / joints),
             "swap": _swapped(points, known, before, scale, skeleton),

@@ -714,7 +714,8 @@ def run_report(run: Path, test: Path, folder: Path) -> str:
 
 
 def test_refusals_about_classes_name_the_data(classes, tmp_path):
-    data, run_folder = classes / "c.npz", classes / "run"
+    data, run_folder, scores = classes / "c.npz", classes / "run", classes / "scores.csv"
+    scores.write_text("clip,person,score\n")
     for words in (
         ("train", data, "--out", tmp_path / "new"),
         ("score", run_folder, data, "--out", tmp_path / "s.csv"),
@@ -722,7 +723,7 @@ def test_refusals_about_classes_name_the_data(classes, tmp_path):
         ("report", run_folder, data, "--out", tmp_path / "r.html"),
         ("calibrate", run_folder, data, "--false-alarms-per-hour", 1),
         ("adapt", run_folder, data, "--out", tmp_path / "new"),
-        ("render", data, "--scores", data, "--out", tmp_path / "f.gif"),
+        ("render", data, "--scores", scores, "--out", tmp_path / "f.gif"),
         ("convert", data, "--out", tmp_path / "c.npz"),
     ):
         said = refused(*words, "--normal", "swim")

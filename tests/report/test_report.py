@@ -459,7 +459,11 @@ def test_peaks_say_why_and_link_to_their_events(plain, crowd, plain_content):
         over = scene["value"] >= plain_content["threshold"]
         assert bool(scene["event"]) == (over or bool(scene["fault"]))
         if scene["event"]:
-            event = events[scene["event"]]
+            event = events[scene["event"]["id"]]
             assert event.clip == clip["name"] and event.start <= scene["frame"] <= event.end
+            assert scene["event"]["people"] == list(event.people)
             linked += 1
+    # Each alarm has a peak.
+    shown = {scene["event"]["id"] for scene in plain_content["scenes"] if scene["event"]}
+    assert {event.id for event in events.values() if not event.fault} <= shown
     assert linked and any(scene["why"] for scene in plain_content["scenes"])

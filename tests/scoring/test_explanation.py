@@ -215,7 +215,7 @@ def test_tables_of_windows_have_percentiles_and_words(detector, walkers):
     columns = score_table(detector, walkers, "window", ScoreOptions())
     explanation = detector.explain(walkers)
     names = [f"{name}_percentile" for name in UNITS]
-    assert list(columns)[-len(names) - 2 :] == ["score", *names, "why"]
+    assert list(columns)[-len(names) - 3 :] == ["score", *names, "why", "time"]
     assert set(columns["why"]) == set(explanation.window_words())
     part = score_table(detector, clip_range(walkers, 3, 7), "window", ScoreOptions())
     rows = np.isin(columns["clip"], walkers.clip_names[3:7])

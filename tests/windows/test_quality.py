@@ -98,6 +98,13 @@ def test_bones_are_compared_with_their_typical_lengths():
     np.testing.assert_allclose(signs(sticks(2 * person))["bones"], [0, 4, 0], atol=1e-6)
 
 
+def test_a_change_of_size_is_the_log_of_the_ratio_of_bones():
+    person = walk(4)
+    person[2] = 0.5 * (person[2] - person[2].mean(0)) + person[2].mean(0)
+    size = signs(sticks(person))["size"]
+    np.testing.assert_allclose(size, [0, 0, math.log(2), math.log(2)], atol=1e-6)
+
+
 def test_exchanged_sides_fit_the_previous_pose_after_an_exchange():
     person = walk(4, step=0)
     person[2] = person[2][[0, 1, 3, 2, 5, 4]]
@@ -200,7 +207,7 @@ def test_a_window_has_its_worst_sign(crowd, judge):
         first = max(windows.first[at], windows.low[at])
         end = min(windows.first[at] + windows.size[at] - 1, windows.high[at]) + 1
         values = [
-            max(rows[name][first + {"jump": 2, "swap": 1}.get(name, 0) : end], default=0)
+            max(rows[name][first + {"size": 1, "jump": 2, "swap": 1}.get(name, 0) : end], default=0)
             for name in SIGNS
         ]
         expected = min(

@@ -560,7 +560,7 @@
     const when = frames ? between(clip, one.start + each.from, one.start + each.to) : "the whole clip";
     const role = each.fault ? `was not judged (tracking fault${who === 0 && one.fault ? `: ${one.fault}` : ""})`
       : who === 0 ? (frames ? "has the score of this frame" : "has the score of this clip") : "is in the scene";
-    $("caption").textContent = `Person ${each.id} ${role}; window score ${fixed(each.score)} (${when}). ${who === 0 && one.why ? `Why: ${one.why}. ` : ""}Largest shares: ${parts}.`;
+    $("caption").textContent = `Person ${each.id} ${role}; window score ${fixed(each.score)} (${when}). ${who === 0 ? story(one, clip) : ""}Largest shares: ${parts}.`;
     canvas.setAttribute("aria-label", `Skeletons of ${many(one.people.length, "person", "people")}, moving. ${$("caption").textContent}`);
     draw();
   }
@@ -754,17 +754,28 @@
   table("Detector, continued", own.slice(half));
 
   document.querySelector(".browser").classList.toggle("alone", data.clips.length < 2);
+  // What is known of the event of a peak: when, who, on how many windows, and why.
+  function story(one, clip) {
+    const parts = [], event = one.event;
+    if (event) {
+      parts.push(`The event lasts from ${moment(clip, event.start)} to ${moment(clip, event.end)}, with ${event.people.length > 1 ? "persons" : "person"} ${event.people.join(", ")}; its peak is the mean of ${many(event.windows, "window", "windows")}`);
+      if (event.near) parts.push(`The person has a tracking fault (${event.near}) within a second of it`);
+    }
+    if (one.why) parts.push(`Why: ${one.why}`);
+    return parts.map((part) => `${part}. `).join("");
+  }
+
   // A link to an event, #event-ID, opens its highest peak.
   function follow() {
-    const linked = data.scenes.findIndex((one) => one.event && location.hash === `#event-${one.event}`);
+    const linked = data.scenes.findIndex((one) => one.event && location.hash === `#event-${one.event.id}`);
     if (linked < 0) return false;
     choose(data.scenes[linked].clip);
     show(linked, false);
     return true;
   }
   window.addEventListener("hashchange", follow);
-  if (!follow() && data.clips.length) choose(0);
-  else document.querySelector(".browser").hidden = true;
+  if (!data.clips.length) document.querySelector(".browser").hidden = true;
+  else if (!follow()) choose(0);
 
   // -- print: charts as wide as paper, and a picture of each peak ---------------------------------
 
