@@ -265,9 +265,9 @@ class FittedDetector(Estimator, Options):
             tracks: Poses.
             scored: Window scores of ``tracks``. (default: ``None``, :meth:`windows` are explained)
         """
-        windows = self.windows(tracks) if scored is None else scored.windows
         if self.measures_ is None:
             return None
+        windows = self.windows(tracks) if scored is None else scored.windows
         quality = self.pipeline_.quality_of(windows) if scored is None else scored.quality
         return self.measures_.explain(windows, quality)
 
@@ -287,13 +287,10 @@ class FittedDetector(Estimator, Options):
         return self.network_
 
     def fps_mismatch(self, poses: PoseTracks | float) -> str:
-        """Compares a frame rate with that of training; another rate changes the speed of motion.
+        """A sentence if a frame rate differs from that of training by more than 10 %, else ``""``.
 
         Args:
             poses: Poses, or their frames a second.
-
-        Returns:
-            A sentence if the rates differ by more than 10 %, else ``""``.
         """
         self.check_fitted()
         fps = poses.usual_fps if isinstance(poses, PoseTracks) else poses

@@ -121,8 +121,28 @@ def test_faults_are_events_of_their_own_and_come_last(detector, crowd):
     events = events_of(other, scored, crowd, ScoreOptions())
     marks = [bool(event.fault) for event in events]
     assert marks == sorted(marks) and 0 < sum(marks) < len(marks)
-    for part in (judged(events), events[len(judged(events)) :]):
-        assert [e.score for e in part] == sorted((e.score for e in part), reverse=True)
+    order = [(bool(e.fault), bool(e.near), -e.score) for e in events]
+    assert order == sorted(order)
+    # A plain loop over windows: those with faults within a second of the run of the peak.
+    windows, quality = scored.windows, scored.quality
+    for event in judged(events):
+        (run,) = (
+            run
+            for run in event.runs
+            if run.person == event.person and run.start <= event.peak <= run.end
+        )
+        at_peak, signs = 0, {}
+        for at in range(len(windows)):
+            if (crowd.clip_names[windows.clip[at]], windows.track[at]) != (event.clip, run.person):
+                continue
+            first, last = windows.frame[at], windows.frame[at] + windows.size[at] - 1
+            if not quality.fault[at]:
+                at_peak += first <= event.peak <= last
+            elif first <= run.end + 25 and last >= run.start - 25:
+                signs[quality.value[at]] = SIGNS[quality.sign[at]]
+        assert event.windows == at_peak
+        assert event.near == (signs[min(signs)] if signs else "")
+    assert {bool(event.near) for event in judged(events)} == {True, False}
     assert {event.fault for event in events} <= {"", *SIGNS}
     frames = score_table(other, crowd, "frame", ScoreOptions())
     for event in events:
@@ -194,7 +214,7 @@ def test_a_table_has_the_values_of_the_events(detector, crowd):
     table = event_table(other, scored, crowd, ScoreOptions())
     assert list(table) == [
         *("clip", "person", "people", "start", "peak", "end", "start_s", "peak_s", "end_s"),
-        *("score", "joints", "quality", "fault", "why", "id"),
+        *("score", "joints", "quality", "fault", "why", "id", "windows", "near"),
     ]
     rates = dict(zip(crowd.clip_names, crowd.fps.tolist(), strict=True))
     for number, event in enumerate(events):

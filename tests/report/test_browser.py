@@ -197,7 +197,9 @@ def test_buttons_of_peaks_have_time_frame_and_person(browser, url, content):
         person = peak["people"][0]["id"]
         assert when == f"0:{seconds:04.1f} · frame {peak['frame']} · person {person}"
         assert float(score) == pytest.approx(peak["value"], abs=0.05)
-        assert main == peak["why"] or (not peak["why"] and main.startswith("mainly "))
+        near = peak["event"] and peak["event"]["near"]
+        said = f"near a tracking fault: {near}" if near else peak["why"]
+        assert main == said or (not said and main.startswith("mainly "))
 
 
 def test_tracking_faults_are_listed_apart_and_can_be_played(browser, faults, tmp_path):
@@ -432,3 +434,15 @@ def test_the_real_picture_is_behind_the_people_of_the_peak(browser, content, tmp
     _, strong = browser.execute_script(blues, 4)
     assert strong < 0.01
     keep(browser, shots, "report_pictures", DESKTOP)
+
+
+def test_a_link_to_an_event_opens_its_peak(browser, content, tmp_path):
+    write_page(content, tmp_path / "page.html")
+    linked = [number for number, one in enumerate(content["scenes"]) if one["event"]]
+    number = linked[-1]
+    event = content["scenes"][number]["event"]["id"]
+    first = next(at for at in linked if content["scenes"][at]["event"]["id"] == event)
+    open_page(browser, (tmp_path / "page.html").as_uri() + f"#event-{event}")
+    chosen = browser.find_element(By.CSS_SELECTOR, "[aria-pressed=true][data-scene]")
+    assert int(chosen.get_attribute("data-scene")) == first
+    assert not browser.get_log("browser")

@@ -305,5 +305,5 @@ def test_3d_poses_have_a_quality(crowd):
 
 def test_counts_name_the_signs():
     value = np.array([0.5, 1, 0.2, 0.4])
-    sign = np.array([2, -1, 2, 3])
+    sign = np.array([SIGNS.index("jump"), -1, SIGNS.index("jump"), SIGNS.index("overlap")])
     assert module.Quality(value, sign).counts == "jump 2, overlap 1"

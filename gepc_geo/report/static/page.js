@@ -485,7 +485,7 @@
     const button = make("button", { type: "button", class: `${peak.fault ? "faulty" : "peak"}${over ? " over" : ""}`, "data-scene": number },
       make("canvas", { class: "still", width: 320, height: 320, "aria-hidden": "true" }),
       make("span", { class: "when" }, `${frames ? `${moment(clip, peak.frame)} · ` : ""}person ${first.id}`, make("b", {}, fixed(peak.value))),
-      make("small", {}, peak.fault ? `tracking fault: ${peak.fault}` : peak.why || `mainly ${main(first).map((v) => spoken(joints[v])).join(", ")}`));
+      make("small", {}, peak.fault ? `tracking fault: ${peak.fault}` : peak.event && peak.event.near ? `near a tracking fault: ${peak.event.near}` : peak.why || `mainly ${main(first).map((v) => spoken(joints[v])).join(", ")}`));
     button.addEventListener("click", () => {
       show(number, true);
       canvas.scrollIntoView({ block: "nearest" });
