@@ -53,12 +53,13 @@ def inject_faults(
 
     Args:
         tracks: The poses, with knees and ankles.
-        count: Number of faults.
+        count: Number of faults; an exchange of ids counts once.
         kinds: Some of :data:`FAULTS`. (default: ``None``, all)
         random_state: The same seed gives the same faults. (default: ``0``)
 
     Returns:
-        Poses without frame labels, and the faults in them.
+        Poses without frame labels, and the faults in them; an exchange of ids is a fault of both
+        people.
 
     Raises:
         InputError: A kind is unknown, the poses are 3D or have no knees or ankles, or there are too
@@ -76,7 +77,7 @@ def inject_faults(
     rng = np.random.default_rng(random_state)
     poses = _Poses(tracks, rng)
     faults = [FAULTS[kinds[number % len(kinds)]](poses) for number in range(count)]
-    return poses.tracks(), faults
+    return poses.tracks(), [fault for group in faults for fault in group]
 
 
 class _Poses:
@@ -155,16 +156,18 @@ class _Poses:
             raise InputError("poses must have more people for this many faults, got too few")
 
 
-def _switch(poses: _Poses) -> Fault:
+def _switch(poses: _Poses) -> list[Fault]:
     rows, other = poses.pair()
     # The ids exchange, so each id jumps to the place of the other person.
     poses.track[rows], poses.track[other] = poses.track[other[0]], poses.track[rows[0]]
     frame = int(poses.source.frame[rows[0]])
-    fault = poses.fault("switch", rows[:1])
-    return replace(fault, first=frame - 1, last=frame)
+    return [
+        replace(poses.fault("switch", own[:1]), first=frame - 1, last=frame)
+        for own in (rows, other)
+    ]
 
 
-def _duplicate(poses: _Poses) -> Fault:
+def _duplicate(poses: _Poses) -> list[Fault]:
     rows = poses.person((12, 72))
     size = _size(poses, rows)
     noise = poses.rng.normal(size=poses.keypoints[rows].shape)
@@ -177,10 +180,10 @@ def _duplicate(poses: _Poses) -> Fault:
     track = np.full(len(rows), poses.new_id)
     poses.new_id += 1
     poses.added.append((rows, keypoints, confidence, track))
-    return poses.fault("duplicate", rows, int(track[0]))
+    return [poses.fault("duplicate", rows, int(track[0]))]
 
 
-def _stretch(poses: _Poses) -> Fault:
+def _stretch(poses: _Poses) -> list[Fault]:
     source = poses.source
     while True:
         rows = poses.person((6, 36))
@@ -202,21 +205,21 @@ def _stretch(poses: _Poses) -> Fault:
     other = best[1][:, None]
     poses.keypoints[rows[:, None], joints] = poses.keypoints[other, joints]
     poses.confidence[rows[:, None], joints] = poses.confidence[other, joints]
-    return poses.fault("stretch", rows)
+    return [poses.fault("stretch", rows)]
 
 
-def _swap(poses: _Poses) -> Fault:
+def _swap(poses: _Poses) -> list[Fault]:
     rows = poses.person((3, 24))
     order = np.arange(poses.source.num_joints)
     for left, right in poses.source.skeleton.pairs:
         order[[left, right]] = right, left
     poses.keypoints[rows] = poses.keypoints[rows][:, order]
     poses.confidence[rows] = poses.confidence[rows][:, order]
-    return poses.fault("swap", rows)
+    return [poses.fault("swap", rows)]
 
 
 #: Functions that put a fault of each kind into poses, by the kind's name.
-FAULTS: dict[str, Callable[[_Poses], Fault]] = {
+FAULTS: dict[str, Callable[[_Poses], list[Fault]]] = {
     "switch": _switch,
     "duplicate": _duplicate,
     "stretch": _stretch,

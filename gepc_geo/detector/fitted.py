@@ -21,7 +21,7 @@ from gepc_geo.scoring.explanation import Explanation, TrainingMeasures
 from gepc_geo.scoring.joint_shares import joint_shares
 from gepc_geo.scoring.scorer import WindowScorer, WindowScores, scoring_loader
 from gepc_geo.scoring.uncertainty import Interval
-from gepc_geo.training.holdout import hold_out
+from gepc_geo.training.holdout import training_part
 from gepc_geo.training.network import Network, latents
 from gepc_geo.windows.dataset import PoseWindows
 
@@ -89,7 +89,7 @@ class FittedDetector(Estimator, Options):
         """
         self.check_fitted()
         check_tracks(tracks)
-        return self.pipeline_.training_windows(hold_out(tracks, self.options_)[0])
+        return training_part(tracks, self.pipeline_)
 
     def was_trained_on(self, tracks: PoseTracks) -> bool:
         """Whether poses are those of :meth:`fit`; their scores would be too low.

@@ -181,7 +181,8 @@ class GEPC(FittedDetector):
             windows = split.training
             if windows.table.source.num_clips == tracks.num_clips:
                 # Held-out people are near to those in training.
-                windows = pipeline.training_windows(tracks).of_lengths(pipeline.lengths)
+                windows = pipeline.sound(pipeline.training_windows(tracks))
+                windows = windows.of_lengths(pipeline.lengths)
             measures = TrainingMeasures.of(windows, fps)
         self._take(
             SavedModel(

@@ -86,9 +86,10 @@ class Event:
         fps: Frames a second; NaN if unknown.
         joints: Main joints of the most abnormal window of ``person`` at the peak
             (:func:`gepc_geo.scoring.joint_shares.main_joints`).
-        quality: Lowest quality of the windows of ``person`` at the peak; NaN if unknown.
-        fault: Worst sign of a tracking fault of these windows
-            (:data:`gepc_geo.windows.quality.SIGNS`); empty without a fault.
+        quality: Lowest quality of the windows of ``person`` at the peak, also of those that were
+            left out; NaN if unknown.
+        fault: Worst sign of a tracking fault (:data:`gepc_geo.windows.quality.SIGNS`) of the
+            windows that give the score; empty without a fault.
         why: What was unusual, in words; empty if unknown.
         windows: Number of windows of ``person`` that give the score of the peak; 0 if unknown.
         near: Worst sign of a tracking fault of ``person`` within a second of the run with the peak;
@@ -240,10 +241,12 @@ def events_of(
             at = np.flatnonzero(part.clip == clip)
             _describe(detector, part.subset(at), score[at], mode, found, words)
             if quality is not None:
-                _judge(part.subset(at), quality.value[own[at]], quality.sign[own[at]], found)
+                _judge(windows, quality, chosen, clip, found)
+            if quality is not None and chosen is used and not options.faults:
+                _look_around(windows, quality, found, clip)
             events += found
-    if quality is not None and not options.faults:
-        _look_around(windows, quality, events, tracks)
+    if options.faults:
+        return sorted(events, key=lambda event: -event.score)
     return sorted(events, key=lambda event: (event.fault != "", event.near != "", -event.score))
 
 
@@ -265,9 +268,16 @@ def event_table(
     return {name: columns[name] for name in _ORDER}
 
 
-def sort_events(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The rows of a table of events of several clips, in the order of :func:`events_of`."""
+def sort_events(columns: dict[str, np.ndarray], faults: bool = False) -> dict[str, np.ndarray]:
+    """The rows of a table of events of several clips, in the order of :func:`events_of`.
+
+    Args:
+        columns: The table.
+        faults: Whether tracking faults are judged. (default: ``False``)
+    """
     order = np.lexsort((-columns["score"], columns["near"] != "", columns["fault"] != ""))
+    if faults:
+        order = np.argsort(-columns["score"], kind="stable")
     return {name: column[order] for name, column in columns.items()}
 
 
@@ -299,10 +309,10 @@ def _describe(
     words: Words | None,
 ) -> None:
     """Sets joints and words of the events of a clip from the most abnormal windows at the peaks."""
-    best = np.array([at[score[at].argmax()] for at in _at_peaks(windows, events)])
+    at_peak = _at_peaks(windows, events)
+    best = np.array([at[score[at].argmax()] for at in at_peak])
     part = windows.subset(best)
     shares = joint_shares(detector.scorer_, part, mode)
-    at_peak = _at_peaks(windows, events)
     for number, event in enumerate(events):
         event.joints = main_joints(shares[number], windows.skeleton.joints)
         event.windows = len(at_peak[number])
@@ -314,18 +324,13 @@ def _describe(
                 event.why = words(clip, event.person, event.peak, event.peak)
 
 
-def _look_around(
-    windows: PoseWindows, quality: Quality, events: list[Event], tracks: PoseTracks
-) -> None:
-    """Sets the tracking faults near the events that are none themselves."""
-    fault = np.flatnonzero(quality.fault)
+def _look_around(windows: PoseWindows, quality: Quality, events: list[Event], clip: int) -> None:
+    """Sets the tracking faults near the events of a clip."""
+    fault = np.flatnonzero(quality.fault & (windows.clip == clip))
     part, value, sign = windows.subset(fault), quality.value[fault], quality.sign[fault]
-    names = np.array(tracks.clip_names, dtype=np.str_)
     for event in events:
-        if event.fault:
-            continue
         gap = windows.lengths[0] if math.isnan(event.fps) else merged_gap(event.fps)
-        here = (part.track == event.person) & (names[part.clip] == event.clip)
+        here = part.track == event.person
         here &= part.frame <= event.run.end + gap
         here &= part.frame + part.size > event.run.start - gap
         if here.any():
@@ -333,12 +338,14 @@ def _look_around(
 
 
 def _judge(
-    windows: PoseWindows, quality: np.ndarray, sign: np.ndarray, events: list[Event]
+    windows: PoseWindows, quality: Quality, chosen: np.ndarray, clip: int, events: list[Event]
 ) -> None:
-    """Sets quality and fault of the events of a clip."""
-    for event, at in zip(events, _at_peaks(windows, events), strict=True):
-        worst = at[quality[at].argmin()]
-        event.quality, event.fault = float(quality[worst]), FAULT_NAMES[sign[worst]]
+    """Sets quality and fault of the events of a clip; chosen windows give the scores."""
+    here = np.flatnonzero(windows.clip == clip)
+    for event, at in zip(events, _at_peaks(windows.subset(here), events), strict=True):
+        own = here[at][chosen[here[at]]]
+        event.quality = float(quality.value[here[at]].min())
+        event.fault = FAULT_NAMES[quality.sign[own[quality.value[own].argmin()]]]
 
 
 def _at_peaks(windows: PoseWindows, events: list[Event]) -> list[np.ndarray]:

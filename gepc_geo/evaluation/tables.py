@@ -229,7 +229,7 @@ def score_table(
     if blank:
         blank_unjudged(columns)
     if level == "event":
-        columns = sort_events(columns)
+        columns = sort_events(columns, options.faults)
     if labels is not None and level in ("frame", "clip"):
         columns["label"] = labels
     add_times(columns, tracks)
@@ -313,8 +313,8 @@ def _table(
 def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:
     """Writes columns as ``.csv`` or as ``.npz`` (arrays by name).
 
-    In ``.csv``, numbers have 6 significant digits, and NaN is an empty cell. Text is written as
-    :func:`gepc_geo.utils.files.as_text`.
+    In ``.csv``, numbers have 6 significant digits, times 3 decimals, and NaN is an empty cell.
+    Text is written as :func:`gepc_geo.utils.files.as_text`.
 
     Args:
         columns: Arrays of one length by name.
@@ -337,9 +337,14 @@ def write_table(columns: dict[str, np.ndarray], path: str | Path) -> None:
             np.savez_compressed(stream, **columns)  # type: ignore[arg-type]
         return
     cells = [
-        ["" if value != value else f"{value:.6g}" for value in column.tolist()]
+        ["" if value != value else f"{value:{_form(name)}}" for value in column.tolist()]
         if column.dtype.kind == "f"
         else column.tolist()
-        for column in columns.values()
+        for name, column in columns.items()
     ]
     write_csv(path, columns, zip(*cells, strict=True))
+
+
+def _form(name: str) -> str:
+    """Format of the numbers of a column."""
+    return ".3f" if name == "time" or name.endswith("_s") else ".6g"

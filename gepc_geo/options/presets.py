@@ -23,6 +23,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "align": False,
         "motion": False,
         "max_gap": 2,
+        "skip_faults": False,
         "augment": "paper",
         "clusters": 20,
         "target": "paper",

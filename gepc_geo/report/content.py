@@ -110,9 +110,12 @@ def gather(
     drawn = np.where(judged, score, np.nan)
     builder = _scene_builder(detector, scored, options, mode, level)
     events: dict[int, list[Event]] = {}
+    alarms: dict[int, list[Event]] = {}
     for event in _events(detector, scored, tracks, options, level):
+        if options.faults or not event.fault:
+            alarms.setdefault(tracks.clip_names.index(event.clip), []).append(event)
         events.setdefault(tracks.clip_names.index(event.clip), []).append(event)
-    clips, peaks = _clips(tracks, drawn, person, labels, state, level, threshold, builder, events)
+    clips, peaks = _clips(tracks, drawn, person, labels, state, level, threshold, builder, alarms)
     if threshold is not None:
         raw = detector.frame_threshold(mode) if options.people_correction else threshold
         shown = {clip["number"] for clip in clips}
@@ -139,7 +142,7 @@ def gather(
             "frame": peak.frame,
             "value": round(peak.score, 4),
             "fault": peak.fault,
-            "event": _event(peak, events.get(peak.clip, [])),
+            "event": _event(peak, events.get(peak.clip, []), options.faults),
             "why": "" if explanation is None else _why(explanation, peak, length),
         }
     return {
@@ -201,10 +204,11 @@ def _events(
     return events_of(detector, scored, tracks, options)
 
 
-def _event(peak: Peak, events: list[Event]) -> dict[str, Any] | None:
+def _event(peak: Peak, events: list[Event], faults: bool) -> dict[str, Any] | None:
     """The event of a clip that a peak is in, as values of the page."""
     for event in events:
-        if event.start <= peak.frame <= event.end and bool(event.fault) == bool(peak.fault):
+        same = faults or bool(event.fault) == bool(peak.fault)
+        if event.start <= peak.frame <= event.end and same:
             return {
                 "id": event.id,
                 "start": event.start,
@@ -270,7 +274,7 @@ def _clips(
     level: str,
     threshold: float | None,
     builder: SceneBuilder,
-    events: dict[int, list[Event]],
+    alarms: dict[int, list[Event]],
 ) -> tuple[list[dict[str, Any]], list[Peak]]:
     """Clips by highest score, and their peaks by priority; scores are NaN where not judged."""
     offset = tracks.frame_offset if level == "frame" else np.arange(tracks.num_clips + 1)
@@ -287,7 +291,7 @@ def _clips(
         if level == "frame":
             apart = scene_length(builder.detector)
             found = find_peaks(line, people, clip, apart, _PEAKS, threshold)
-            found = _with_events(found, events.get(clip, []), clip)
+            found = _with_events(found, alarms.get(clip, [])[:_EVENTS], clip)
         elif len(people) and people[0] >= 0:
             found = [_clip_peak(builder, clip, float(line[0]), int(people[0]))]
         peaks.append(found)
@@ -324,9 +328,8 @@ def _clips(
     return clips, [peak for rank in ranks for peak in rank]
 
 
-def _with_events(peaks: list[Peak], events: list[Event], clip: int) -> list[Peak]:
-    """The peak of each event, highest first, then peaks outside of events up to the limit."""
-    alarms = [event for event in events if not event.fault][:_EVENTS]
+def _with_events(peaks: list[Peak], alarms: list[Event], clip: int) -> list[Peak]:
+    """The peak of each alarm, in their order, then peaks outside of alarms up to the limit."""
     found = [Peak(clip, event.peak, event.score, event.person) for event in alarms]
     others = [
         peak

@@ -44,6 +44,10 @@ def read_scores(path: str | Path) -> dict[str, np.ndarray]:
             f"{path} must have column {sorted(missing)[0]!r} (a table of scores of level window, "
             f"person, frame or clip), got {', '.join(columns) or 'no columns'}"
         )
+    if "peak" in columns:
+        raise InputError(
+            f"{path} must be a table of scores of level window, person, frame or clip, got events"
+        )
     for name, column in columns.items():
         if name in _NUMBERS and column.dtype.kind not in "iuf":
             raise InputError(f"column {name!r} of {path} must hold numbers, got {column.dtype}")

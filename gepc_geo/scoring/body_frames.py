@@ -244,8 +244,9 @@ def stay(table: FilledTracks, centre: np.ndarray, row: np.ndarray, reach: np.nda
         :math:`[N]` float64; NaN where ``reach`` is NaN.
     """
     number = np.arange(len(centre))
-    new = (np.diff(table.clip, prepend=-1) != 0) | (np.diff(table.track, prepend=-1) != 0)
-    new[:1] = True
+    # Nobody knows where a person is in a gap.
+    new = np.zeros(len(centre), dtype=bool)
+    new[table.piece[:-1]] = True
     start = np.maximum.accumulate(np.where(new, number, 0))
     found = np.full(len(row), np.nan)
     order = np.argsort(row, kind="stable")

@@ -12,7 +12,8 @@ import torch
 from gepc_geo.scoring.body_frames import BodyShape
 from gepc_geo.scoring.measures import UNITS, measure
 from gepc_geo.windows.dataset import PoseWindows
-from gepc_geo.windows.quality import Quality, quantile
+from gepc_geo.windows.quality import Quality
+from gepc_geo.windows.statistics import quantile
 
 #: Words for windows in which no measure is in the tails of training.
 NOTHING = "no single measure is unusual"

@@ -8,7 +8,7 @@ import numpy as np
 
 from gepc_geo.scoring.body_frames import BodyFrames, BodyShape, blocks_of, stay
 from gepc_geo.windows.dataset import PoseWindows
-from gepc_geo.windows.quality import quantile
+from gepc_geo.windows.statistics import quantile
 
 #: Units of the measures by name; ``time`` is second, or frame where the frame rate is unknown.
 UNITS = {

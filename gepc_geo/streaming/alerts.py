@@ -306,8 +306,8 @@ class _Stream:
         part = windows.subset(here & windows.used)
         highest = int(part.score.argmax())
         event.joints, event.why = part.joints[highest], str(part.why[highest])
-        worst = int(part.quality.argmin())
-        event.quality, event.fault = float(part.quality[worst]), FAULT_NAMES[int(part.fault[worst])]
+        event.quality = float(windows.quality[here].min())
+        event.fault = FAULT_NAMES[int(part.fault[part.quality.argmin()])]
 
     def _person_frames(
         self, windows: _Windows, until: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -233,12 +234,15 @@ class Person:
         self._sparse = len(keep)
 
 
-def windows_of(pieces: Sequence[Piece], pipeline: InputPipeline) -> tuple[PoseWindows, np.ndarray]:
+def windows_of(
+    pieces: Sequence[Piece], pipeline: InputPipeline, fps: float = math.nan
+) -> tuple[PoseWindows, np.ndarray]:
     r"""Fills the gaps of pieces, and makes their windows; each piece is a clip.
 
     Args:
         pieces: At least one piece.
         pipeline: The pipeline of the detector.
+        fps: Frames a second. (default: NaN, unknown)
 
     Returns:
         The windows, and the sign ``overlap`` of each row of their table, :math:`[R]`.
@@ -256,6 +260,7 @@ def windows_of(pieces: Sequence[Piece], pipeline: InputPipeline) -> tuple[PoseWi
         np.repeat(np.arange(count), size),
         np.stack([piece.image_size for piece in pieces]),
         pipeline,
+        fps,
     )
     table = fill_pieces(tracks, joined, inserted)
     number = np.repeat(np.arange(count), [len(piece.windows) for piece in pieces])
@@ -276,6 +281,7 @@ def _tracks(
     clip: np.ndarray,
     image_size: np.ndarray,
     pipeline: InputPipeline,
+    fps: float = math.nan,
 ) -> PoseTracks:
     """Tracks of rows :math:`[F, V, C']` in clips of given image sizes :math:`[N, 2]`."""
     dims, count = pipeline.dims, len(image_size)
@@ -292,7 +298,7 @@ def _tracks(
         clip_names=tuple(map(str, range(count))),
         clip_length=length,
         image_size=image_size,
-        fps=np.full(count, np.nan, np.float32),
+        fps=np.full(count, fps, np.float32),
         camera=("",) * count,
         clip_label=("",) * count,
         clip_split=("",) * count,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -88,6 +89,7 @@ class OnlineScorer:
         modes: Scoring modes. (default: all of the detector)
         explain: Least score in the first mode of windows whose main joints are computed.
             (default: ``None``, of no window)
+        fps: Frames a second, for words about speeds. (default: NaN, the rate of training)
 
     Attributes:
         dropped: Counts by reason: person-frames that were ``late``, ``duplicate`` or ``unnamed``
@@ -110,6 +112,7 @@ class OnlineScorer:
         wait: int | None = None,
         modes: Sequence[str] | None = None,
         explain: float | None = None,
+        fps: float = math.nan,
     ) -> None:
         check_detector(detector)
         if detector.options_.frames is not None:
@@ -122,7 +125,7 @@ class OnlineScorer:
         if self.wait < 0:
             raise InputError(f"wait must be 0 or more frames, got {wait}")
         self.modes = tuple(map(detector.scoring_mode, detector.modes_ if modes is None else modes))
-        self.explain = explain
+        self.explain, self.fps = explain, fps
         self.dropped = dict.fromkeys(REASONS, 0)
         self.last_dropped: dict[str, tuple[str, int]] = {}
         self._cameras: dict[str, Camera] = {}
@@ -214,7 +217,7 @@ class OnlineScorer:
         if not pieces:
             empty = {mode: np.zeros(0) for mode in self.modes}
             return OnlineScores(scores=empty, settled=settled, short=short)
-        windows, overlap = windows_of(pieces, self.detector.pipeline_)
+        windows, overlap = windows_of(pieces, self.detector.pipeline_, self.fps)
         scored = self.detector.scorer_.score_few(windows, self.modes, overlap)
         scores, quality = scored.scores, scored.quality
         value = np.full(len(windows), np.nan) if quality is None else quality.value

@@ -12,6 +12,7 @@ from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.training.sufficiency import usable_lengths, warn_of_few
 from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
+from gepc_geo.windows.filling import fill
 from gepc_geo.windows.pipeline import InputPipeline
 from gepc_geo.windows.quality import PoseQuality
 
@@ -48,12 +49,17 @@ def split_windows(tracks: PoseTracks, pipeline: InputPipeline) -> SplitWindows:
     """
     options = pipeline.options
     train, rest = hold_out(tracks, options)
-    training = skip_faults(pipeline.training_windows(train), pipeline)
-    calibration = pipeline.sound(pipeline.windows(rest, options.score_stride).without_padded())
+    training = pipeline.training_windows(train)
+    if options.skip_faults and options.frames is None:
+        _learn_quality(training, tracks, pipeline)
+    training = _sound(training, tracks, pipeline)
+    calibration = _sound(
+        pipeline.windows(rest, options.score_stride).without_padded(), tracks, pipeline
+    )
     pipeline.lengths = usable_lengths(training, calibration)
     split = SplitWindows(
         training.of_lengths(pipeline.lengths),
-        pipeline.sound(pipeline.windows(rest, options.stride).without_padded()),
+        _sound(pipeline.windows(rest, options.stride).without_padded(), tracks, pipeline),
         calibration.of_lengths(pipeline.lengths),
     )
     if distributed.is_first():
@@ -61,37 +67,62 @@ def split_windows(tracks: PoseTracks, pipeline: InputPipeline) -> SplitWindows:
     return split
 
 
-def skip_faults(training: PoseWindows, pipeline: InputPipeline) -> PoseWindows:
-    """Learns the quality of poses, and leaves out training windows with tracking faults.
+def training_part(tracks: PoseTracks, pipeline: InputPipeline) -> PoseWindows:
+    """The windows that :func:`split_windows` trains on, for a fitted pipeline."""
+    return _sound(
+        pipeline.training_windows(hold_out(tracks, pipeline.options)[0]), tracks, pipeline
+    )
 
-    Whole clips (option ``frames``) are never left out. If more than half of the windows had faults,
-    the limits would be wrong: all windows stay. Both are told by an
-    :class:`~gepc_geo.errors.InputWarning` with the count of faults.
 
-    Args:
-        training: The training windows.
-        pipeline: Gets the quality.
+def _learn_quality(training: PoseWindows, tracks: PoseTracks, pipeline: InputPipeline) -> None:
+    """Learns the quality of poses.
+
+    If more than half of the training windows had faults, the limits would be wrong: the pipeline
+    gets no quality. An :class:`~gepc_geo.errors.InputWarning` tells that, or counts the windows
+    that are left out.
     """
-    options = pipeline.options
-    if not options.skip_faults or options.frames is not None:
-        return training
-    quality = PoseQuality.of(training.table)
-    found = quality.windows(training)
+    people = _people_are_held_out(training, tracks)
+    table = fill(tracks, pipeline.options.max_gap) if people else training.table
+    pipeline.quality = PoseQuality.of(table)
+    found = pipeline.quality.windows(training, _overlap(training, tracks, pipeline))
+    text = ""
     if found.fault.mean() > 0.5:
-        if distributed.is_first():
-            warn_of_input(
-                "at most half of the training windows must have tracking faults, got "
-                f"{found.fault.mean():.0%} ({found.counts}): faults are not skipped"
-            )
-        return training
-    pipeline.quality = quality
-    if found.fault.any() and distributed.is_first():
-        warn_of_input(
+        pipeline.quality = None
+        text = (
+            "at most half of the training windows must have tracking faults, got "
+            f"{found.fault.mean():.0%} ({found.counts}): faults are not skipped"
+        )
+    elif found.fault.any():
+        text = (
             "training windows must have no tracking faults, got "
             f"{int(found.fault.sum()):,} of {len(training):,} with faults, which are left out "
             f"({found.counts})"
         )
-    return training.subset(~found.fault)
+    if text and distributed.is_first():
+        warn_of_input(text)
+
+
+def _sound(windows: PoseWindows, tracks: PoseTracks, pipeline: InputPipeline) -> PoseWindows:
+    """The windows of a part of ``tracks`` that have no tracking faults."""
+    if pipeline.quality is None:
+        return windows
+    return pipeline.sound(windows, _overlap(windows, tracks, pipeline))
+
+
+def _overlap(
+    windows: PoseWindows, tracks: PoseTracks, pipeline: InputPipeline
+) -> np.ndarray | None:
+    """The sign ``overlap`` among all people of ``tracks``; ``None`` for whole clips."""
+    if pipeline.quality is None or not _people_are_held_out(windows, tracks):
+        return None
+    whole = fill(tracks, pipeline.options.max_gap)
+    return pipeline.quality.overlap_within(windows.table, whole)
+
+
+def _people_are_held_out(windows: PoseWindows, tracks: PoseTracks) -> bool:
+    """Whether the windows lack some people of their clips."""
+    source = windows.table.source
+    return source.num_clips == tracks.num_clips and source.num_tracks < tracks.num_tracks
 
 
 def hold_out(tracks: PoseTracks, options: Options) -> tuple[PoseTracks, PoseTracks]:

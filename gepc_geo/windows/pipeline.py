@@ -173,9 +173,7 @@ class InputPipeline:
         return PoseWindows(tracks, self.lengths, stride, self.options.max_gap)
 
     def training_windows(self, tracks: PoseTracks) -> PoseWindows:
-        """The windows for training: every ``stride`` frames of the options.
-
-        Padded windows are left out, and windows with tracking faults if :attr:`quality` is known.
+        """The windows for training: every ``stride`` frames of the options, without padded ones.
 
         Raises:
             InputError: As :meth:`check`; fewer than 2 windows.
@@ -187,7 +185,7 @@ class InputPipeline:
                 f"the training poses must give at least 2 windows of {self.lengths[0]} frames, got "
                 f"{len(windows)}: use longer tracks, a shorter window, or frames for whole clips"
             )
-        return self.sound(windows)
+        return windows
 
     def quality_of(self, windows: PoseWindows, overlap: np.ndarray | None = None) -> Quality | None:
         """Quality of windows; ``None`` if tracking faults are not skipped.
@@ -199,9 +197,14 @@ class InputPipeline:
         """
         return None if self.quality is None else self.quality.windows(windows, overlap)
 
-    def sound(self, windows: PoseWindows) -> PoseWindows:
-        """The windows without tracking faults; all if tracking faults are not skipped."""
-        quality = self.quality_of(windows)
+    def sound(self, windows: PoseWindows, overlap: np.ndarray | None = None) -> PoseWindows:
+        """The windows without tracking faults; all if tracking faults are not skipped.
+
+        Args:
+            windows: The windows.
+            overlap: As in :meth:`quality_of`. (default: ``None``)
+        """
+        quality = self.quality_of(windows, overlap)
         return windows if quality is None else windows.subset(~quality.fault)
 
     def fit(self, loader: WindowLoader) -> InputPipeline:

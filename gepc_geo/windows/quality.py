@@ -11,8 +11,10 @@ The signs of a person-frame are, each larger for worse poses:
 - ``outside``: odds of joints outside of the image, with :math:`1/V` added as above;
 - ``swap``: distance to the previous pose, divided by the distance with left and right exchanged.
 
-The limit of a sign is a multiple of its median in training. The median does not depend on faults
-in training poses, as long as they are rare.
+The limit of a sign is a multiple of its median in training; for ``overlap``, of one bone length
+divided by the median distance of the centres to the nearest other person. The median does not
+depend on faults in training poses, as long as they are rare. A sign without values in training has
+no limit: poses of one person at a time have none for ``overlap``.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gepc_geo.poses.skeleton import Skeleton
 from gepc_geo.windows.dataset import PoseWindows
 from gepc_geo.windows.filling import FilledTracks
+from gepc_geo.windows.statistics import FEWEST, greater, maxima, median, quantile
 
 # Limit of each sign divided by its median in training, chosen on simulated crowds with faults
 # (benchmarks/tracking_faults.py). A sign is at least this large at its limit: the distance to the
@@ -50,8 +53,6 @@ _BEFORE = {"size": 1, "jump": 2, "swap": 1}
 _NOISE = 0.05
 # Two people overlap only if their centres are this near, in bone lengths.
 _NEAR = 2.0
-# Fewest joints, or bones, that give a reliable median.
-_FEWEST = 3
 # Rows that are processed at once.
 _BLOCK = 1 << 16
 
@@ -104,7 +105,7 @@ class PoseQuality:
         """
         length = _bone_lengths(table)
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = length / _median(length, 1)[:, None]
+            ratio = length / median(length, 1)[:, None]
         bones = np.nan_to_num(quantile(ratio, 0.9, 0), nan=1.0)
         body = Bodies.of(table, bones)
         signs = _own_signs(table, body, bones)
@@ -135,8 +136,22 @@ class PoseQuality:
         first = np.maximum(windows.first, windows.low)
         end = np.minimum(windows.first + windows.size - 1, windows.high) + 1
         return self._worst(
-            np.stack([_maxima(signs[name], first + _BEFORE.get(name, 0), end) for name in SIGNS])
+            np.stack([maxima(signs[name], first + _BEFORE.get(name, 0), end) for name in SIGNS])
         )
+
+    def overlap_within(self, part: FilledTracks, whole: FilledTracks) -> np.ndarray:
+        """The sign ``overlap`` of the rows of some people, among all people of their clips.
+
+        Args:
+            part: The poses of some people.
+            whole: The poses of all people, with the same clips.
+        """
+        ids = np.unique(whole.track)
+        person = [
+            table.clip * len(ids) + np.searchsorted(ids, table.track) for table in (part, whole)
+        ]
+        found = overlaps(whole, Bodies.of(whole, self.bones))
+        return found[np.isin(person[1], person[0])]
 
     def _signs(self, table: FilledTracks, overlap: np.ndarray | None) -> dict[str, np.ndarray]:
         body = Bodies.of(table, self.bones)
@@ -152,14 +167,18 @@ class PoseQuality:
         sign, least = value.argmin(0), value.min(0)
         return Quality(least, np.where(least < 1, sign, -1))
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """The state as tensors."""
-        return {"bones": torch.from_numpy(self.bones), "limits": torch.from_numpy(self.limits)}
+    def state_dict(self) -> dict[str, Any]:
+        """The state as tensors and numbers."""
+        return {
+            "bones": torch.from_numpy(self.bones),
+            "limits": dict(zip(SIGNS, self.limits.tolist(), strict=True)),
+        }
 
     @classmethod
-    def from_state_dict(cls, state: dict[str, Tensor]) -> PoseQuality:
-        """Restores the state of :meth:`state_dict`."""
-        return cls(state["bones"].numpy(), state["limits"].numpy())
+    def from_state_dict(cls, state: dict[str, Any]) -> PoseQuality:
+        """Restores the state of :meth:`state_dict`; signs that it does not have get no limit."""
+        limits = [float(state["limits"].get(name, np.inf)) for name in SIGNS]
+        return cls(state["bones"].numpy(), np.array(limits))
 
 
 @dataclass
@@ -187,7 +206,7 @@ class Bodies:
         with np.errstate(invalid="ignore"):
             centre = total / np.where(count, count, np.nan)[:, None]
         start = np.repeat(table.frame[table.piece[:-1]], np.diff(table.piece))
-        return cls(count > 0, centre, _median(_bone_lengths(table) / bones, 1), start)
+        return cls(count > 0, centre, median(_bone_lengths(table) / bones, 1), start)
 
 
 def overlaps(table: FilledTracks, body: Bodies) -> np.ndarray:
@@ -208,10 +227,10 @@ def overlaps(table: FilledTracks, body: Bodies) -> np.ndarray:
         gap = np.linalg.norm(
             table.keypoints[left].astype(np.float64) - table.keypoints[right], axis=-1
         )
-        middle = _median(np.where(both, gap, np.nan), 1)
+        middle = median(np.where(both, gap, np.nan), 1)
         value = scale / np.maximum(middle, 1e-6 * scale)
         order = [(body.start[row], -confidence[row], table.track[row]) for row in (left, right)]
-        later = np.where(_greater(order[0], order[1]), left, right)
+        later = np.where(greater(order[0], order[1]), left, right)
         np.maximum.at(found, later, np.nan_to_num(value))
     return found
 
@@ -293,7 +312,7 @@ def _swapped(
         distance = np.linalg.norm(new - old, axis=-1)
         means.append((distance * usable).sum(1) / usable.sum(1) / scale)
     ratio: np.ndarray = (means[0] + _NOISE) / (means[1] + _NOISE)
-    return np.where(usable.sum(1) >= _FEWEST, ratio, 0)
+    return np.where(usable.sum(1) >= FEWEST, ratio, 0)
 
 
 def _nearness(table: FilledTracks, body: Bodies) -> np.ndarray:
@@ -344,47 +363,3 @@ def _lengths(points: np.ndarray, seen: np.ndarray, skeleton: Skeleton) -> np.nda
     a, b = np.array(skeleton.bones, dtype=np.int64).reshape(-1, 2).T
     length = np.linalg.norm(points[:, a] - points[:, b], axis=-1)
     return np.where(seen[:, a] & seen[:, b] & (length > 0), length, np.nan)
-
-
-def _median(values: np.ndarray, axis: int) -> np.ndarray:
-    """The median of the known values; NaN with fewer than three."""
-    middle = quantile(values, 0.5, axis)
-    return np.where((~np.isnan(values)).sum(axis) >= _FEWEST, middle, np.nan)
-
-
-def quantile(values: np.ndarray, level: float, axis: int) -> np.ndarray:
-    """A quantile of the known values, without interpolation; NaN without any.
-
-    Args:
-        values: Numbers, some NaN.
-        level: The quantile, from 0 to 1.
-        axis: The axis to take it over.
-    """
-    values = np.moveaxis(values, axis, -1)
-    count = (~np.isnan(values)).sum(-1)
-    if not values.shape[-1]:
-        return np.full(values.shape[:-1], np.nan)
-    # NaN is sorted to the end.
-    at = np.minimum((level * count).astype(np.int64), np.maximum(count - 1, 0))
-    found: np.ndarray = np.take_along_axis(np.sort(values, axis=-1), at[..., None], -1)[..., 0]
-    return found
-
-
-def _maxima(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The maximum of ``values[first:end]`` for each pair; 0 where it is empty."""
-    if not len(first):
-        return np.zeros(0)
-    bounds = np.stack([np.minimum(first, end), end], 1)
-    # reduceat needs positions inside the array, and takes one value where a range is empty.
-    found = np.maximum.reduceat(np.append(values, 0), bounds.reshape(-1))[::2]
-    return np.where(first < end, found, 0)
-
-
-def _greater(left: tuple[np.ndarray, ...], right: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Lexicographic comparison of rows of keys."""
-    greater = np.zeros(len(left[0]), dtype=bool)
-    equal = np.ones(len(left[0]), dtype=bool)
-    for a, b in zip(left, right, strict=True):
-        greater |= equal & (a > b)
-        equal &= a == b
-    return greater

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gepc_geo.datasets.faults import FAULTS, inject_faults
+from gepc_geo.datasets.faults import inject_faults
 from gepc_geo.datasets.simulate import simulate_crowd
 from gepc_geo.errors import InputError
 
@@ -19,7 +19,8 @@ def rows_of(tracks, fault, track=None):
 
 def test_kinds_alternate_and_each_person_has_one_fault():
     tracks, faults = inject_faults(CROWD, 10)
-    assert [fault.kind for fault in faults] == [list(FAULTS)[at % 4] for at in range(10)]
+    kinds = ["switch", "switch", "duplicate", "stretch", "swap"]
+    assert [fault.kind for fault in faults] == [*kinds, *kinds, "switch", "switch", "duplicate"]
     people = [(fault.clip, fault.track) for fault in faults if fault.kind != "duplicate"]
     assert len(people) == len(set(people))
     added = sum(fault.last - fault.first + 1 for fault in faults if fault.kind == "duplicate")
@@ -34,7 +35,8 @@ def test_the_same_seed_gives_the_same_faults():
 
 
 def test_switched_people_exchange_their_ids():
-    tracks, (fault,) = inject_faults(CROWD, 1, kinds=["switch"])
+    tracks, (fault, partner) = inject_faults(CROWD, 1, kinds=["switch"])
+    assert (fault.clip, fault.first, fault.last) == (partner.clip, partner.first, partner.last)
     # Poses stay where they are, with other ids from the last frame of the fault on.
     order = [np.lexsort((one.keypoints[:, 0, 0], one.frame, one.clip)) for one in (CROWD, tracks)]
     before, after = CROWD.rows(np.sort(order[0])), tracks.rows(np.sort(order[1]))
@@ -47,7 +49,7 @@ def test_switched_people_exchange_their_ids():
     assert set(clip[changed]) == {fault.clip}
     pairs = set(zip(was[changed].tolist(), now[changed].tolist(), strict=True))
     (a, b), *_ = pairs
-    assert pairs == {(a, b), (b, a)} and fault.track in (a, b)
+    assert pairs == {(a, b), (b, a)} and {fault.track, partner.track} == {a, b}
     assert fault.last - fault.first == 1
 
 
@@ -67,6 +69,10 @@ def test_a_duplicate_has_the_upper_body_of_a_person_and_folded_legs():
         own = CROWD.keypoints[same][distance.argmin()]
         height = np.ptp(own[:, 1])
         assert distance.min() < 0.12 * max(height, 40)
+        hip, knee, ankle = (joints.index(f"left_{part}") for part in ("hip", "knee", "ankle"))
+        leg = np.linalg.norm(own[hip] - own[knee]) + np.linalg.norm(own[knee] - own[ankle])
+        pose = copy.keypoints[at]
+        assert np.linalg.norm(pose[hip] - pose[ankle]) < 0.5 * leg
 
 
 def test_stretched_legs_are_those_of_another_person():

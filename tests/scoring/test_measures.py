@@ -296,7 +296,7 @@ def test_stays_are_those_of_loops(seed, frames, reach):
         assert found[last] == table.frame[last] - table.frame[first]
 
 
-def test_dwell_looks_back_over_the_track_in_seconds():
+def test_dwell_looks_back_to_the_last_gap_in_seconds():
     # 20 frames in one place, with a gap that splits the track, after a walk.
     path = np.concatenate([np.arange(-400, 0, 40.0), np.zeros(20)])
     poses = moving(np.stack([path, np.zeros(30)], 1))
@@ -304,5 +304,5 @@ def test_dwell_looks_back_over_the_track_in_seconds():
     windows = PoseWindows(tracks, 8)
     found = measure(windows, SHAPE, np.full(len(windows), 10.0))
     assert windows.frame[-1] == 22
-    # From frame 7, 120 pixels away, to frame 29.
-    np.testing.assert_allclose(found["dwell"][-1], (29 - 7) / 10)
+    # From frame 19, the first one after the gap, to frame 29.
+    np.testing.assert_allclose(found["dwell"][-1], (29 - 19) / 10)

@@ -158,7 +158,7 @@ def test_windows_with_faults_give_no_score_unless_they_are_judged():
         tracker = AlertTracker(5.0, 1.0, "max", faults)
         closed = [alert for alert in tracker.add(scores) if alert.state == "closed"]
         assert [(a.start, a.end, a.peak, a.fault) for a in closed] == expected
-        assert [a.quality for a in closed] == [1.0 if not faults else 0.5 for _ in closed]
+        assert [a.quality for a in closed] == [0.5 for _ in closed]
         left = 0 if faults else 2
         assert tracker.counts == {"too short": 0, "tracking fault": left, "judged": 6 - left}
 

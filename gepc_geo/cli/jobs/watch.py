@@ -73,7 +73,7 @@ def watch_input(run: Path, fps: float | None, device: str, faults: bool = False)
     _log_threshold(log, detector, mode, threshold, f"{fps:g} frames per second ({source})")
     if mismatch := detector.fps_mismatch(fps):
         log.warn(mismatch)
-    scorer = OnlineScorer(detector, modes=(mode,), explain=threshold)
+    scorer = OnlineScorer(detector, modes=(mode,), explain=threshold, fps=fps)
     tracker = AlertTracker(threshold, fps, mode, faults)
 
     def send(alerts: list[Alert]) -> None:
