@@ -19,10 +19,12 @@ import torch
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.datasets.faults import Fault, inject_faults
+from gepc_geo.evaluation.events import Event, events_of
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.states import usable_windows
+from gepc_geo.evaluation.tables import frame_level
 from gepc_geo.scoring.aggregation import FAULT, JUDGED, person_frame_states, person_frames
-from gepc_geo.scoring.metrics import auc, runs
+from gepc_geo.scoring.metrics import auc
 from gepc_geo.windows.filling import FilledTracks
 
 
@@ -70,16 +72,14 @@ def anomalies(tracks: PoseTracks) -> list[Fault]:
     return found
 
 
-def peaks(rows: PersonFrames, threshold: float) -> list[tuple[float, int, int, int, int]]:
-    """Score, clip, person, first and last frame of every event of a person."""
-    table, found = rows.table, []
-    for first, end in zip(table.piece[:-1], table.piece[1:], strict=True):
-        for start, stop in runs(rows.score[first:end] >= threshold):
-            at = slice(first + start, first + stop)
-            place = (int(table.clip[first]), int(table.track[first]))
-            frames = (int(table.frame[at][0]), int(table.frame[at][-1]))
-            found.append((float(rows.score[at].max()), *place, *frames))
-    return sorted(found, reverse=True)
+def ranked(detector: GEPC, parts: list[PoseTracks]) -> list[tuple[int, Event]]:
+    """Alarms of several poses in the order of the product, each with the position of its poses."""
+    found = []
+    for number, tracks in enumerate(parts):
+        scored = detector.window_scores(tracks, (detector.mode,), padded=False)
+        events = events_of(detector, scored, tracks, ScoreOptions())
+        found += [(number, event) for event in events if not event.fault]
+    return sorted(found, key=lambda one: (one[1].near != "", -one[1].score))
 
 
 def measure(seed: int, skip: bool) -> dict[str, float]:
@@ -90,9 +90,9 @@ def measure(seed: int, skip: bool) -> dict[str, float]:
     people = anomalies(test)
     normal = simulate_crowd("train", random_state=seed + 100)
     faulty, faults = inject_faults(normal, len(people), random_state=seed)
-    real, fault = scored(detector, test), scored(detector, faulty)
+    real, bad = scored(detector, test), scored(detector, faulty)
     score, state = [], []
-    for rows, events in ((real, people), (fault, faults)):
+    for rows, events in ((real, people), (bad, faults[: len(people)])):
         for event in events:
             at = rows.of(event.clip, event.track, event.first, event.last)
             if len(at):
@@ -101,21 +101,17 @@ def measure(seed: int, skip: bool) -> dict[str, float]:
     label, value = np.array(score).T
     of_anomalies = np.array([found for is_real, found in state if is_real])
     of_faults = np.array([found for is_real, found in state if not is_real])
-    threshold = detector.frame_threshold()
-    ranked = sorted(
-        [(*event, True) for event in peaks(real, threshold)]
-        + [(*event, False) for event in peaks(fault, threshold)],
-        reverse=True,
-    )
+    alarms = ranked(detector, [test, faulty])[:10]
+    # An exchange of ids lies between two frames.
     caused = [
-        not is_real
+        number == 1
         and any(
-            (at.clip, at.track) == (clip, track)
-            # An exchange of ids lies between two frames.
-            and min(last, at.last) - max(first, at.first) >= 1
-            for at in faults
+            (faulty.clip_names[fault.clip], fault.track) == (event.clip, run.person)
+            and min(run.end, fault.last) - max(run.start, fault.first) >= 1
+            for run in event.runs
+            for fault in faults
         )
-        for _, clip, track, first, last, is_real in ranked[:10]
+        for number, event in alarms
     ]
     judged = np.isin(of_anomalies, (JUDGED, FAULT))
     return {
@@ -129,8 +125,6 @@ def measure(seed: int, skip: bool) -> dict[str, float]:
 
 def frame_scores(detector: GEPC, tracks: PoseTracks) -> np.ndarray:
     """Scores of all frames of a crowd."""
-    from gepc_geo.evaluation.tables import frame_level
-
     found = detector.window_scores(tracks, (detector.mode,))
     return frame_level(detector, found, tracks, ScoreOptions()).score.numpy()
 

@@ -397,3 +397,19 @@ def test_default_speed_refuses_unknown_versions(tmp_path):
         InputError, match="must be a version of gepc_geo that trains its default, got"
     ):
         module.measure(tmp_path, {}, {}, 1)
+
+
+@pytest.mark.slow
+def test_tracking_faults_are_told_from_anomalies(output, tmp_path, monkeypatch):
+    """A small crowd; skipped faults rank behind anomalies, judged ones do not."""
+    small = functools.partial(simulate_crowd, num_clips=18, frames_per_clip=96)
+    monkeypatch.setattr("gepc_geo.datasets.simulate_crowd", small)
+    printed = output("benchmarks/tracking_faults.py", "--out", tmp_path, "--seed", 0)
+    results = json.loads((tmp_path / "results.json").read_text())
+    judged, skipped = (results[f"crowd 0, faults {word}"] for word in ("judged", "skipped"))
+    assert len(printed.splitlines()) == 2
+    name = "auc_anomalies_against_faults"
+    assert skipped[name] > 0.75 > judged[name]
+    assert judged["faults_marked"] == judged["anomalies_marked"] == 0
+    assert skipped["faults_marked"] > 0.5 and skipped["anomalies_marked"] < 0.05
+    assert skipped["faults_in_ten_highest"] <= 1 < judged["faults_in_ten_highest"]
