@@ -46,8 +46,8 @@ def inject_faults(
     The kinds alternate. At most one fault is put into a track:
 
     - ``switch``: two people exchange their ids from one frame on;
-    - ``duplicate``: a person is found a second time with folded legs, for 0.5 to 3 s at 24 frames a
-      second;
+    - ``duplicate``: a person is found a second time, shifted and with folded legs, for 0.5 to 3 s
+      at 24 frames a second;
     - ``stretch``: the legs are those of the nearest other person, for 0.25 to 1.5 s;
     - ``swap``: left and right joints are exchanged, for 3 to 24 frames.
 
@@ -171,7 +171,8 @@ def _duplicate(poses: _Poses) -> list[Fault]:
     rows = poses.person((12, 72))
     size = _size(poses, rows)
     noise = poses.rng.normal(size=poses.keypoints[rows].shape)
-    keypoints = poses.keypoints[rows] + 0.02 * size * noise.astype(np.float32)
+    shift = 0.05 * size * poses.rng.normal(size=2)
+    keypoints = poses.keypoints[rows] + (0.02 * size * noise + shift).astype(np.float32)
     for hip, knee, ankle in poses.legs:
         # Shanks folded back to the hips.
         keypoints[:, knee] = keypoints[:, hip] + 0.5 * (keypoints[:, knee] - keypoints[:, hip])

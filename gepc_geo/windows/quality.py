@@ -7,7 +7,8 @@ The signs of a person-frame are, each larger for worse poses:
 - ``size``: how much the median bone changes from one frame to the next, as the log of the ratio;
 - ``jump``: acceleration of the centre, in bone lengths per squared frame; people who run at a
   constant speed do not accelerate, identities that jump do;
-- ``overlap``: one bone length divided by the distance to a person who was found earlier;
+- ``overlap``: one bone length divided by the distance to a person who was found earlier: the median
+  distance of joints after a shift, or a quarter of the shift if that is more;
 - ``outside``: odds of joints outside of the image, with :math:`1/V` added as above;
 - ``swap``: distance to the previous pose, divided by the distance with left and right exchanged.
 
@@ -51,6 +52,9 @@ SIGNS = tuple(_FACTOR)
 _BEFORE = {"size": 1, "jump": 2, "swap": 1}
 # Noise of joints in bone lengths, which bounds the ratio of two distances.
 _NOISE = 0.05
+# Weight of the offset between two poses, beside the difference of their shapes: the second
+# detection of a person is often shifted.
+_OFFSET = 0.25
 # Two people overlap only if their centres are this near, in bone lengths.
 _NEAR = 2.0
 # Rows that are processed at once.
@@ -223,14 +227,16 @@ def overlaps(table: FilledTracks, body: Bodies) -> np.ndarray:
             distance = np.linalg.norm(body.centre[left] - body.centre[right], axis=1)
             near = distance < _NEAR * scale
         left, right, scale = left[near], right[near], scale[near]
-        both = (table.confidence[left] > 0) & (table.confidence[right] > 0)
-        gap = np.linalg.norm(
-            table.keypoints[left].astype(np.float64) - table.keypoints[right], axis=-1
-        )
-        middle = median(np.where(both, gap, np.nan), 1)
-        value = scale / np.maximum(middle, 1e-6 * scale)
         order = [(body.start[row], -confidence[row], table.track[row]) for row in (left, right)]
-        later = np.where(greater(order[0], order[1]), left, right)
+        first = greater(order[0], order[1])
+        later, earlier = np.where(first, left, right), np.where(first, right, left)
+        both = (table.confidence[left] > 0) & (table.confidence[right] > 0)
+        apart = table.keypoints[later].astype(np.float64) - table.keypoints[earlier]
+        apart = np.where(both[..., None], apart, np.nan)
+        offset = median(np.moveaxis(apart, 1, -1), -1)
+        shape = median(np.linalg.norm(apart - offset[:, None], axis=-1), 1)
+        distance = np.fmax(shape, _OFFSET * np.linalg.norm(offset, axis=1))
+        value = scale / np.maximum(distance, 1e-6 * scale)
         np.maximum.at(found, later, np.nan_to_num(value))
     return found
 

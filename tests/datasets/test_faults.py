@@ -53,7 +53,7 @@ def test_switched_people_exchange_their_ids():
     assert fault.last - fault.first == 1
 
 
-def test_a_duplicate_has_the_upper_body_of_a_person_and_folded_legs():
+def test_a_duplicate_has_the_shifted_upper_body_of_a_person_and_folded_legs():
     tracks, (fault,) = inject_faults(CROWD, 1, kinds=["duplicate"])
     copy = tracks.rows(rows_of(tracks, fault))
     assert copy.num_frames >= 1 and fault.track not in CROWD.track
@@ -68,7 +68,7 @@ def test_a_duplicate_has_the_upper_body_of_a_person_and_folded_legs():
         distance = np.abs(CROWD.keypoints[same][:, upper] - copy.keypoints[at, upper]).max((1, 2))
         own = CROWD.keypoints[same][distance.argmin()]
         height = np.ptp(own[:, 1])
-        assert distance.min() < 0.12 * max(height, 40)
+        assert distance.min() < 0.25 * max(height, 40)
         hip, knee, ankle = (joints.index(f"left_{part}") for part in ("hip", "knee", "ankle"))
         leg = np.linalg.norm(own[hip] - own[knee]) + np.linalg.norm(own[knee] - own[ankle])
         pose = copy.keypoints[at]

@@ -136,8 +136,9 @@ def test_overlap_is_of_the_person_found_later():
     tracks = sticks(first, second)
     later = tracks.rows(~((tracks.track == 0) & (tracks.frame < 2)))
     overlap = signs(later)["overlap"]
-    # Now person 0 comes two frames later; the distance is (1, 1), bones are 10 long.
-    np.testing.assert_allclose(overlap, [10 / math.sqrt(2)] * 4 + [0] * 6, rtol=1e-6)
+    # Now person 0 comes two frames later; the shapes are equal, the shift is (1, 1), and bones are
+    # 10 long.
+    np.testing.assert_allclose(overlap, [40 / math.sqrt(2)] * 4 + [0] * 6, rtol=1e-5)
 
 
 def test_people_apart_do_not_overlap():
@@ -172,10 +173,12 @@ def plain_overlaps(table, body) -> np.ndarray:
             if keys[0] < keys[1] or far:
                 continue
             both = (table.confidence[row] > 0) & (table.confidence[other] > 0)
-            gap = np.linalg.norm(table.keypoints[row] - table.keypoints[other], axis=-1)[both]
-            if len(gap) >= 3:
-                middle = np.sort(gap)[len(gap) // 2]
-                found[row] = max(found[row], scale / max(middle, 1e-6 * scale))
+            apart = (table.keypoints[row].astype(float) - table.keypoints[other])[both]
+            if len(apart) >= 3:
+                offset = np.sort(apart, axis=0)[len(apart) // 2]
+                gap = np.sort(np.linalg.norm(apart - offset, axis=1))[len(apart) // 2]
+                distance = max(gap, 0.25 * np.linalg.norm(offset), 1e-6 * scale)
+                found[row] = max(found[row], scale / distance)
     return found
 
 
