@@ -246,7 +246,7 @@ def _jumps(tracks: PoseTracks, size: np.ndarray) -> list[str]:
     row = before[far[0]]
     people = len(np.unique(np.searchsorted(tracks.track_starts, before[far], side="right")))
     return [
-        f"a person must move by less than its size a frame, got {len(far):,} jumps in "
+        f"a person must move by less than its size a frame, got {len(far):,} {'jump' if len(far) == 1 else 'jumps'} in "
         f"{people:,} of {tracks.num_tracks:,} tracks: person {tracks.track[row]} of clip "
         f"{tracks.clip_names[tracks.clip[row]]!r} moves by "
         f"{length[far[0]] / np.fmax(size[row], size[row + 1]):.1f} times its size a frame after "

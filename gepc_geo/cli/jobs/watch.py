@@ -33,6 +33,8 @@ from gepc_geo.streaming.scorer import OnlineScorer
 LINES, BATCH, _ALERTS = 1024, 64, 10_000
 # Unusable lines with a warning each; further ones are counted.
 _BROKEN_WARNINGS = 20
+# Person-frames from which on a share that was not judged says something.
+_TOLD = 100
 #: Units of the scorer's counts, by reason.
 UNITS = {
     "late": "person-frames",
@@ -101,7 +103,8 @@ def watch_input(run: Path, fps: float | None, device: str, faults: bool = False)
                             f"the last in frame {number} of camera {camera!r}",
                         )
                 for state, text in describe_person_frames(tracker.counts).items():
-                    if tracker.counts[state] > counts[state]:
+                    more = tracker.counts[state] > counts[state]
+                    if more and sum(tracker.counts.values()) >= _TOLD:
                         log.rarely(state, f"so far {text}")
                 now = time.monotonic()
                 last_frame.update({frame.camera: now for frame in frames})
