@@ -245,9 +245,10 @@ def _jumps(tracks: PoseTracks, size: np.ndarray) -> list[str]:
         return []
     row = before[far[0]]
     people = len(np.unique(np.searchsorted(tracks.track_starts, before[far], side="right")))
+    jumps = f"{len(far):,} {'jump' if len(far) == 1 else 'jumps'}"
     return [
-        f"a person must move by less than its size a frame, got {len(far):,} {'jump' if len(far) == 1 else 'jumps'} in "
-        f"{people:,} of {tracks.num_tracks:,} tracks: person {tracks.track[row]} of clip "
+        f"a person must move by less than its size a frame, got {jumps} in {people:,} of "
+        f"{tracks.num_tracks:,} tracks: person {tracks.track[row]} of clip "
         f"{tracks.clip_names[tracks.clip[row]]!r} moves by "
         f"{length[far[0]] / np.fmax(size[row], size[row + 1]):.1f} times its size a frame after "
         f"frame {tracks.frame[row]}"
