@@ -265,9 +265,9 @@ class FittedDetector(Estimator, Options):
             tracks: Poses.
             scored: Window scores of ``tracks``. (default: ``None``, :meth:`windows` are explained)
         """
+        windows = self.windows(tracks) if scored is None else scored.windows
         if self.measures_ is None:
             return None
-        windows = self.windows(tracks) if scored is None else scored.windows
         quality = self.pipeline_.quality_of(windows) if scored is None else scored.quality
         return self.measures_.explain(windows, quality)
 

@@ -13,11 +13,12 @@ from gepc_geo._version import __version__
 from gepc_geo.detector.gepc import GEPC, check_detector
 from gepc_geo.evaluation.alarms import Alarm, Series, alarm_runs
 from gepc_geo.evaluation.evaluator import clip_labels, frame_threshold
-from gepc_geo.evaluation.events import Event, events_of
+from gepc_geo.evaluation.events import Event
 from gepc_geo.evaluation.score_options import ScoreOptions, check_level
 from gepc_geo.evaluation.states import clip_states_of, usable_windows
 from gepc_geo.evaluation.tables import clip_level, frame_level
 from gepc_geo.poses.tracks import PoseTracks
+from gepc_geo.report.alarms import alarms_of, event_at, shown, with_events
 from gepc_geo.report.backdrops import add_pictures, check_pictures
 from gepc_geo.report.curves import histogram, quality
 from gepc_geo.report.encode import merge_close, pack, state_spans, thin
@@ -111,16 +112,17 @@ def gather(
     builder = _scene_builder(detector, scored, options, mode, level)
     events: dict[int, list[Event]] = {}
     alarms: dict[int, list[Event]] = {}
-    for event in _events(detector, scored, tracks, options, level):
+    explanation = detector.explain(tracks, scored)
+    for event in alarms_of(detector, scored, tracks, options, level, explanation):
         if options.faults or not event.fault:
             alarms.setdefault(tracks.clip_names.index(event.clip), []).append(event)
         events.setdefault(tracks.clip_names.index(event.clip), []).append(event)
     clips, peaks = _clips(tracks, drawn, person, labels, state, level, threshold, builder, alarms)
     if threshold is not None:
         raw = detector.frame_threshold(mode) if options.people_correction else threshold
-        shown = {clip["number"] for clip in clips}
+        numbers = {clip["number"] for clip in clips}
         faults = fault_peaks(scored, tracks, options, mode, raw, scene_length(detector), _PEAKS)
-        peaks += [peak for peak in faults if peak.clip in shown]
+        peaks += [peak for peak in faults if peak.clip in numbers]
     length = scene_length(detector)
     references = {} if train is None else _references(detector, train)
     reference = references.get(length)
@@ -133,7 +135,6 @@ def gather(
     scenes = _scenes(builder, peaks, references)
     if footage is not None:
         add_pictures(scenes, tracks, footage, blur_faces=blur_faces, quiet=quiet)
-    explanation = detector.explain(tracks, scored)
     for number, (peak, scene) in enumerate(scenes):
         index = next(i for i, clip in enumerate(clips) if clip["number"] == peak.clip)
         clips[index]["faults" if peak.fault else "peaks"].append(number)
@@ -142,9 +143,13 @@ def gather(
             "frame": peak.frame,
             "value": round(peak.score, 4),
             "fault": peak.fault,
-            "event": _event(peak, events.get(peak.clip, []), options.faults),
+            "event": None,
             "why": "" if explanation is None else _why(explanation, peak, length),
         }
+        if at := event_at(peak, events.get(peak.clip, []), options.faults):
+            scene["event"] = shown(at)
+            if (at.person, at.peak) == (peak.person, peak.frame):
+                scene["why"] = at.why
     return {
         "about": {"version": __version__, **(about or {})},
         "level": level,
@@ -192,32 +197,6 @@ def _why(explanation: Explanation, peak: Peak, length: int) -> str:
     """What is unusual about the person of a peak, within the middle length of windows."""
     first, last = peak.frame - length // 2, peak.frame + length // 2
     return explanation.words(peak.clip, peak.person, first, last)
-
-
-def _events(
-    detector: GEPC, scored: WindowScores, tracks: PoseTracks, options: ScoreOptions, level: str
-) -> list[Event]:
-    """The events; none for scores of clips, and for smoothed or corrected scores of frames."""
-    plain = ScoreOptions(options.mode, padded=options.padded, faults=options.faults)
-    if level != "frame" or options != plain:
-        return []
-    return events_of(detector, scored, tracks, options)
-
-
-def _event(peak: Peak, events: list[Event], faults: bool) -> dict[str, Any] | None:
-    """The event of a clip that a peak is in, as values of the page."""
-    for event in events:
-        same = faults or bool(event.fault) == bool(peak.fault)
-        if event.start <= peak.frame <= event.end and same:
-            return {
-                "id": event.id,
-                "start": event.start,
-                "end": event.end,
-                "people": list(event.people),
-                "windows": event.windows,
-                "near": event.near,
-            }
-    return None
 
 
 def _threshold(detector: GEPC, mode: str, options: ScoreOptions) -> tuple[float | None, str]:
@@ -291,7 +270,7 @@ def _clips(
         if level == "frame":
             apart = scene_length(builder.detector)
             found = find_peaks(line, people, clip, apart, _PEAKS, threshold)
-            found = _with_events(found, alarms.get(clip, [])[:_EVENTS], clip)
+            found = with_events(found, alarms.get(clip, [])[:_EVENTS], clip, _PEAKS)
         elif len(people) and people[0] >= 0:
             found = [_clip_peak(builder, clip, float(line[0]), int(people[0]))]
         peaks.append(found)
@@ -326,17 +305,6 @@ def _clips(
     # The highest peaks of all clips come before the second peaks.
     ranks = [sorted(filter(None, rank), key=lambda p: -p.score) for rank in zip_longest(*peaks)]
     return clips, [peak for rank in ranks for peak in rank]
-
-
-def _with_events(peaks: list[Peak], alarms: list[Event], clip: int) -> list[Peak]:
-    """The peak of each alarm, in their order, then peaks outside of alarms up to the limit."""
-    found = [Peak(clip, event.peak, event.score, event.person) for event in alarms]
-    others = [
-        peak
-        for peak in peaks
-        if not any(event.start <= peak.frame <= event.end for event in alarms)
-    ]
-    return found + others[: max(0, _PEAKS - len(found))]
 
 
 def _abnormal(label: np.ndarray) -> np.ndarray:

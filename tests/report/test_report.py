@@ -445,17 +445,20 @@ def test_without_plotly_the_error_names_the_extra(content, tmp_path, monkeypatch
 def test_peaks_say_why_and_link_to_their_events(plain, crowd, plain_content):
     scored = plain.window_scores(crowd, (plain.mode,))
     explanation = plain.explain(crowd, scored)
-    events = {event.id: event for event in events_of(plain, scored, crowd, ScoreOptions())}
+    found = events_of(plain, scored, crowd, ScoreOptions(), explanation.words)
+    events = {event.id: event for event in found}
     linked = 0
     for scene in plain_content["scenes"]:
         clip = plain_content["clips"][scene["clip"]]
         half = scene_length(plain) // 2
-        assert scene["why"] == explanation.words(
-            clip["number"],
-            scene["people"][0]["id"],
-            scene["frame"] - half,
-            scene["frame"] + half,
+        person = scene["people"][0]["id"]
+        expected = explanation.words(
+            clip["number"], person, scene["frame"] - half, scene["frame"] + half
         )
+        event = events[scene["event"]["id"]] if scene["event"] else None
+        if event is not None and (event.person, event.peak) == (person, scene["frame"]):
+            expected = event.why
+        assert scene["why"] == expected
         over = scene["value"] >= plain_content["threshold"]
         assert bool(scene["event"]) == (over or bool(scene["fault"]))
         if scene["event"]:
