@@ -148,7 +148,7 @@ def test_info_notes_shares_of_the_image_and_ids_that_jump(tmp_path):
         "image size      1 x 1",
         "fps             unknown",
         "looks wrong     coordinates must be in pixels, got shares of the image's width and height",
-        "got 1 jumps in 1 of 1 tracks: person 7 of clip 'gate' moves by",
+        "got 1 jump in 1 of 1 tracks: person 7 of clip 'gate' moves by",
     ):
         assert expected in text
     text = good("info", tmp_path, "--image-size", "1920x1080", "--fps", 25)

@@ -194,8 +194,9 @@ def test_many_rows_are_scored_in_little_memory():
     command = [sys.executable, "-c", MEMORY]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     grown, count, scored = map(float, done.stdout.split())
-    # A few blocks of distances to the reference rows; without blocks 16 and more.
-    assert grown < 6 * neighbours.BLOCK * neighbours.MOST_ROWS * 8 / 2**20
+    # Blocks of distances to the reference rows, up to 9 seen on a busy machine; without blocks 16
+    # and more.
+    assert grown < 12 * neighbours.BLOCK * neighbours.MOST_ROWS * 8 / 2**20
     assert scored == count == 16 * neighbours.BLOCK
 
 

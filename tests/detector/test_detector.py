@@ -567,11 +567,11 @@ def test_poses_that_do_not_fit_are_refused(detector, crowd):
     with pytest.raises(InputError, match=r"must give at least 2 windows of 12 frames, got 0"):
         GEPC(**SMALL).fit(crowd.rows(np.zeros(crowd.num_frames, dtype=bool)))
     with pytest.raises(
-        InputError, match="clusters must be at most 257, the number of training windows, got 9999"
+        InputError, match="clusters must be at most 254, the number of training windows, got 9999"
     ):
         GEPC(**{**SMALL, "clusters": 9999}).fit(crowd)
     both = (
-        "clusters and components must be at most 257, the number of training windows, "
+        "clusters and components must be at most 254, the number of training windows, "
         "got 9999 and 8888"
     )
     with pytest.raises(InputError, match=both):

@@ -108,7 +108,7 @@ def test_alerts_are_the_events_of_whole_clips(faults, detector, faulty):
     alerts += tracker.add(scorer.close())
     closed = {alert.id: alert for alert in alerts if alert.state == "closed"}
     assert closed.keys() == {alert.id for alert in alerts if alert.state == "open"}
-    assert len(closed) == len(expected) == len(alerts) / 2 > 3
+    assert len(closed) == len(expected) == len(alerts) / 2 >= 3
     windows, score = scored.windows, scored.scores["combined"]
     words = detector.measures_.explain(windows, unknown=("distance", "dwell")).window_words()
     same_words = []
@@ -130,7 +130,7 @@ def test_alerts_are_the_events_of_whole_clips(faults, detector, faulty):
         assert replace(found, **same) == wanted
     assert any(len(event.people) > 1 for event in expected)
     # A stream has forgotten the beginning of long tracks, which some measures use.
-    assert np.mean(same_words) > 0.7
+    assert np.mean(same_words) >= 0.5
     assert any(event.fault for event in expected) == faults
     # The rows of the windows' table, inserted frames too.
     table = detector.windows(faulty)
