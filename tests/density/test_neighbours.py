@@ -182,10 +182,14 @@ for name in ("log_scale", "person"):
 nearest.load_state_dict(state)
 query = nearest.points[: 16 * neighbours.BLOCK]
 nearest(query[:1])
-before = held("VmRSS")
-Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-score = nearest(query)
-print(held("VmHWM") - before, len(query), *score.shape)
+grown = []
+# A busy machine returns freed memory late: the least of three passes.
+for _ in range(3):
+    before = held("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    score = nearest(query)
+    grown.append(held("VmHWM") - before)
+print(min(grown), len(query), *score.shape)
 """
 
 
@@ -194,9 +198,8 @@ def test_many_rows_are_scored_in_little_memory():
     command = [sys.executable, "-c", MEMORY]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     grown, count, scored = map(float, done.stdout.split())
-    # Blocks of distances to the reference rows, up to 9 seen on a busy machine; without blocks 16
-    # and more.
-    assert grown < 12 * neighbours.BLOCK * neighbours.MOST_ROWS * 8 / 2**20
+    # A few blocks of distances to the reference rows; without blocks 16 and more.
+    assert grown < 6 * neighbours.BLOCK * neighbours.MOST_ROWS * 8 / 2**20
     assert scored == count == 16 * neighbours.BLOCK
 
 

@@ -75,7 +75,7 @@ def test_events_are_the_alarms_of_frames(quantile, faults, detector, crowd):
             assert event.person == person[part][event.peak] == event.people[0]
             several += len(event.people) > 1
         found += len(mine)
-    assert found >= 2 and (several or quantile > 0.3)
+    assert found >= 2 and (several or quantile == 0.8)
 
 
 def test_runs_of_people_are_those_of_a_plain_loop(detector, crowd):
