@@ -19,12 +19,14 @@ import torch
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.datasets.faults import Fault, inject_faults
+from gepc_geo.datasets.simulate import abnormal_people
 from gepc_geo.evaluation.events import Event, events_of
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.states import usable_windows
 from gepc_geo.evaluation.tables import frame_level
 from gepc_geo.scoring.aggregation import FAULT, JUDGED, person_frame_states, person_frames
 from gepc_geo.scoring.metrics import auc
+from gepc_geo.scoring.scorer import WindowScores
 from gepc_geo.windows.filling import FilledTracks
 
 
@@ -43,9 +45,8 @@ class PersonFrames:
         return np.flatnonzero(place & (table.frame >= first) & (table.frame <= last))
 
 
-def scored(detector: GEPC, tracks: PoseTracks) -> PersonFrames:
-    """Person-frames of poses; those that are not judged have the most normal score."""
-    found = detector.window_scores(tracks, (detector.mode,), padded=False)
+def person_frames_of(detector: GEPC, found: WindowScores) -> PersonFrames:
+    """Person-frames of scored windows; those that are not judged have the most normal score."""
     used, fault = usable_windows(found.windows, found.quality, ScoreOptions(), False)
     score = person_frames(
         found.windows.subset(used), torch.as_tensor(found.scores[detector.mode][used])
@@ -58,25 +59,10 @@ def scored(detector: GEPC, tracks: PoseTracks) -> PersonFrames:
     )
 
 
-def anomalies(tracks: PoseTracks) -> list[Fault]:
-    """The abnormal people of a crowd; in each clip they have the lowest ids."""
-    found = []
-    assert tracks.frame_labels is not None
-    for clip, kind in enumerate(tracks.clip_label):
-        labels = tracks.frame_labels[tracks.frame_offset[clip] :][: tracks.clip_length[clip]]
-        frames = np.flatnonzero(labels == 1)
-        for track in range(0 if kind == "normal" else 2 if kind == "fighting" else 1):
-            seen = (tracks.clip == clip) & (tracks.track == track)
-            if len(frames) and seen.any():
-                found.append(Fault(kind, clip, track, int(frames[0]), int(frames[-1])))
-    return found
-
-
-def ranked(detector: GEPC, parts: list[PoseTracks]) -> list[tuple[int, Event]]:
+def ranked(detector: GEPC, parts: list[tuple[PoseTracks, WindowScores]]) -> list[tuple[int, Event]]:
     """Alarms of several poses in the order of the product, each with the position of its poses."""
     found = []
-    for number, tracks in enumerate(parts):
-        scored = detector.window_scores(tracks, (detector.mode,), padded=False)
+    for number, (tracks, scored) in enumerate(parts):
         events = events_of(detector, scored, tracks, ScoreOptions())
         found += [(number, event) for event in events if not event.fault]
     return sorted(found, key=lambda one: (one[1].near != "", -one[1].score))
@@ -87,10 +73,14 @@ def measure(seed: int, skip: bool) -> dict[str, float]:
     detector = GEPC(random_state=seed, skip_faults=skip)
     detector.fit(simulate_crowd("train", random_state=seed), device="cpu")
     test = simulate_crowd("test", random_state=seed)
-    people = anomalies(test)
+    people = [Fault(*person) for person in abnormal_people(test)]
     normal = simulate_crowd("train", random_state=seed + 100)
     faulty, faults = inject_faults(normal, len(people), random_state=seed)
-    real, bad = scored(detector, test), scored(detector, faulty)
+    parts = [
+        (tracks, detector.window_scores(tracks, (detector.mode,), padded=False))
+        for tracks in (test, faulty)
+    ]
+    real, bad = (person_frames_of(detector, scored) for _, scored in parts)
     score, state = [], []
     for rows, events in ((real, people), (bad, faults[: len(people)])):
         for event in events:
@@ -101,7 +91,7 @@ def measure(seed: int, skip: bool) -> dict[str, float]:
     label, value = np.array(score).T
     of_anomalies = np.array([found for is_real, found in state if is_real])
     of_faults = np.array([found for is_real, found in state if not is_real])
-    alarms = ranked(detector, [test, faulty])[:10]
+    alarms = ranked(detector, parts)[:10]
     # An exchange of ids lies between two frames.
     caused = [
         number == 1
@@ -114,19 +104,14 @@ def measure(seed: int, skip: bool) -> dict[str, float]:
         for number, event in alarms
     ]
     judged = np.isin(of_anomalies, (JUDGED, FAULT))
+    frames = frame_level(detector, parts[0][1], test, ScoreOptions())
     return {
         "auc_anomalies_against_faults": auc(label.astype(np.int8), value),
         "faults_in_ten_highest": float(sum(caused)),
         "anomalies_marked": float((of_anomalies[judged] == FAULT).mean()),
         "faults_marked": float((of_faults == FAULT).mean()),
-        "auc_frames": auc(np.asarray(test.frame_labels), frame_scores(detector, test)),
+        "auc_frames": auc(np.asarray(test.frame_labels), frames.score.numpy()),
     }
-
-
-def frame_scores(detector: GEPC, tracks: PoseTracks) -> np.ndarray:
-    """Scores of all frames of a crowd."""
-    found = detector.window_scores(tracks, (detector.mode,))
-    return frame_level(detector, found, tracks, ScoreOptions()).score.numpy()
 
 
 @click.command()

@@ -14,7 +14,7 @@ import numpy as np
 
 from gepc_geo import GEPC, PoseTracks
 from gepc_geo.datasets import simulate_crowd
-from gepc_geo.datasets.simulate import KINDS
+from gepc_geo.datasets.simulate import KINDS, abnormal_people
 from gepc_geo.scoring.explanation import NOTHING
 
 # Parts of words that name a kind of anomaly.
@@ -27,20 +27,6 @@ RIGHT = {
     "fighting": ("two people closer",),
     "loitering": ("in one place", "changed direction"),
 }
-
-
-def anomalies(tracks: PoseTracks) -> list[tuple[str, int, int, int, int]]:
-    """Kind, clip, person, first and last frame of the abnormal people; they have the lowest ids."""
-    found = []
-    assert tracks.frame_labels is not None
-    for clip, kind in enumerate(tracks.clip_label):
-        labels = tracks.frame_labels[tracks.frame_offset[clip] :][: tracks.clip_length[clip]]
-        frames = np.flatnonzero(labels == 1)
-        for track in range(0 if kind == "normal" else 2 if kind == "fighting" else 1):
-            seen = (tracks.clip == clip) & (tracks.track == track)
-            if len(frames) and seen.any():
-                found.append((kind, clip, track, int(frames[0]), int(frames[-1])))
-    return found
 
 
 def normal_people(tracks: PoseTracks) -> list[tuple[str, int, int, int, int]]:
@@ -72,7 +58,7 @@ def main(seeds: tuple[int, ...], each: bool) -> None:
         test = simulate_crowd("test", random_state=seed)
         explanation = detector.explain(test)
         assert explanation is not None
-        for kind, *event in [*anomalies(test), *normal_people(test)]:
+        for kind, *event in [*abnormal_people(test), *normal_people(test)]:
             text = explanation.words(*event)
             # Nothing is said about people who are seen too shortly.
             if text:

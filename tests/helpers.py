@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,3 +103,9 @@ class NoReading(TorchDispatchMode):
         name = func.overloadpacket.__name__
         assert name not in ("_local_scalar_dense", "nonzero", "is_nonzero"), name
         return func(*args, **(kwargs or {}))
+
+
+def only_clip(**columns: Any) -> dict[str, np.ndarray]:
+    """A table of scores of the clip ``only``."""
+    count = len(columns["score"])
+    return {"clip": np.array(["only"] * count), **{k: np.array(v) for k, v in columns.items()}}

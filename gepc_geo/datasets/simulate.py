@@ -107,6 +107,25 @@ def simulate_crowd(
     )
 
 
+def abnormal_people(tracks: PoseTracks) -> list[tuple[str, int, int, int, int]]:
+    """Kind, clip, person, first and last abnormal frame of the abnormal people of a crowd.
+
+    Args:
+        tracks: Poses of :func:`simulate_crowd`.
+    """
+    found = []
+    assert tracks.frame_labels is not None
+    for clip, kind in enumerate(tracks.clip_label):
+        labels = tracks.frame_labels[tracks.frame_offset[clip] :][: tracks.clip_length[clip]]
+        frames = np.flatnonzero(labels == 1)
+        # In each clip they have the lowest ids.
+        for track in range(0 if kind == "normal" else 2 if kind == "fighting" else 1):
+            seen = (tracks.clip == clip) & (tracks.track == track)
+            if len(frames) and seen.any():
+                found.append((kind, clip, track, int(frames[0]), int(frames[-1])))
+    return found
+
+
 def write_crowd(
     folder: str | Path,
     *,

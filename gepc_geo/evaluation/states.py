@@ -91,21 +91,6 @@ def count_states(states: np.ndarray) -> dict[str, int]:
     return {name: int((names == name).sum()) for name in STATES}
 
 
-def describe_person_frames(counts: dict[str, int]) -> dict[str, str]:
-    """Sentences about person-frames that were not judged, and what helps, by state.
-
-    Args:
-        counts: Counts of person-frames by the name of their state.
-    """
-    total = sum(counts.values())
-    return {
-        STATES[state]: f"{counts[STATES[state]]:,} of {total:,} person-frames were not judged "
-        f"({STATES[state]}): {help_}"
-        for state, help_ in _HELP.items()
-        if counts[STATES[state]]
-    }
-
-
 def describe_states(counts: dict[str, int], unit: str) -> list[str]:
     """Sentences about rows with somebody who was not judged, and what helps.
 
@@ -113,24 +98,23 @@ def describe_states(counts: dict[str, int], unit: str) -> list[str]:
         counts: Counts from :func:`count_states`.
         unit: Name of a row, in the plural: ``frames``.
     """
-    total = sum(counts.values())
-    return [
-        f"{counts[STATES[state]]:,} of {total:,} {unit} have people, but none was judged "
-        f"({STATES[state]}): {help_}"
-        for state, help_ in _HELP.items()
-        if counts[STATES[state]]
-    ]
+    return list(_sentences(counts, f"{unit} have people, but none was judged").values())
 
 
-def describe_people(counts: dict[str, int]) -> list[str]:
-    """Sentences about people who were not judged, and what helps.
+def describe_people(counts: dict[str, int], unit: str = "people") -> dict[str, str]:
+    """Sentences about people who were not judged, and what helps, by state.
 
     Args:
-        counts: Counts of people from :func:`count_states`.
+        counts: Counts of people, or of person-frames, by the name of their state.
+        unit: What is counted, in the plural. (default: ``"people"``)
     """
+    return _sentences(counts, f"{unit} were not judged")
+
+
+def _sentences(counts: dict[str, int], text: str) -> dict[str, str]:
     total = sum(counts.values())
-    return [
-        f"{counts[STATES[state]]:,} of {total:,} people were not judged ({STATES[state]}): {help_}"
+    return {
+        STATES[state]: f"{counts[STATES[state]]:,} of {total:,} {text} ({STATES[state]}): {help_}"
         for state, help_ in _HELP.items()
         if counts[STATES[state]]
-    ]
+    }

@@ -54,7 +54,7 @@ def state_summary(
         "counts": counts,
         "people": people,
         "sentence": _sentence(counts, people, level),
-        "help": describe_states(counts, f"{level}s") + describe_people(people),
+        "help": [*describe_states(counts, f"{level}s"), *describe_people(people).values()],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from gepc_geo.poses.tracks import PoseTracks
 from gepc_geo.training.sufficiency import usable_lengths, warn_of_few
 from gepc_geo.utils import distributed
 from gepc_geo.windows.dataset import PoseWindows
-from gepc_geo.windows.filling import fill
+from gepc_geo.windows.filling import FilledTracks, fill
 from gepc_geo.windows.pipeline import InputPipeline
 from gepc_geo.windows.quality import PoseQuality
 
@@ -50,16 +51,14 @@ def split_windows(tracks: PoseTracks, pipeline: InputPipeline) -> SplitWindows:
     options = pipeline.options
     train, rest = hold_out(tracks, options)
     training = pipeline.training_windows(train)
+    faults = _Faults(tracks, training, pipeline)
     if options.skip_faults and options.frames is None:
-        _learn_quality(training, tracks, pipeline)
-    training = _sound(training, tracks, pipeline)
-    calibration = _sound(
-        pipeline.windows(rest, options.score_stride).without_padded(), tracks, pipeline
-    )
+        training = faults.learn(training)
+    calibration = faults.skip(pipeline.windows(rest, options.score_stride).without_padded())
     pipeline.lengths = usable_lengths(training, calibration)
     split = SplitWindows(
         training.of_lengths(pipeline.lengths),
-        _sound(pipeline.windows(rest, options.stride).without_padded(), tracks, pipeline),
+        faults.skip(pipeline.windows(rest, options.stride).without_padded()),
         calibration.of_lengths(pipeline.lengths),
     )
     if distributed.is_first():
@@ -69,60 +68,83 @@ def split_windows(tracks: PoseTracks, pipeline: InputPipeline) -> SplitWindows:
 
 def training_part(tracks: PoseTracks, pipeline: InputPipeline) -> PoseWindows:
     """The windows that :func:`split_windows` trains on, for a fitted pipeline."""
-    return _sound(
-        pipeline.training_windows(hold_out(tracks, pipeline.options)[0]), tracks, pipeline
-    )
+    training = pipeline.training_windows(hold_out(tracks, pipeline.options)[0])
+    return _Faults(tracks, training, pipeline).skip(training)
 
 
-def _learn_quality(training: PoseWindows, tracks: PoseTracks, pipeline: InputPipeline) -> None:
-    """Learns the quality of poses.
+class _Faults:
+    """Tracking faults in parts of poses; of held-out people, too, they are faults among all people.
 
-    If more than half of the training windows had faults, the limits would be wrong: the pipeline
-    gets no quality. An :class:`~gepc_geo.errors.InputWarning` tells that, or counts the windows
-    that are left out.
+    Args:
+        tracks: All poses.
+        part: Windows of a part of them.
+        pipeline: Its quality judges windows.
     """
-    people = _people_are_held_out(training, tracks)
-    table = fill(tracks, pipeline.options.max_gap) if people else training.table
-    pipeline.quality = PoseQuality.of(table)
-    found = pipeline.quality.windows(training, _overlap(training, tracks, pipeline))
-    text = ""
-    if found.fault.mean() > 0.5:
-        pipeline.quality = None
-        text = (
-            "at most half of the training windows must have tracking faults, got "
-            f"{found.fault.mean():.0%} ({found.counts}): faults are not skipped"
+
+    def __init__(self, tracks: PoseTracks, part: PoseWindows, pipeline: InputPipeline) -> None:
+        self.tracks, self.pipeline = tracks, pipeline
+        source = part.table.source
+        # Else the parts are whole clips.
+        self._people_are_split = (
+            source.num_clips == tracks.num_clips and source.num_tracks < tracks.num_tracks
         )
-    elif found.fault.any():
-        text = (
-            "training windows must have no tracking faults, got "
-            f"{int(found.fault.sum()):,} of {len(training):,} with faults, which are left out "
-            f"({found.counts})"
+
+    @cached_property
+    def _whole(self) -> FilledTracks:
+        return fill(self.tracks, self.pipeline.options.max_gap)
+
+    @cached_property
+    def _overlap(self) -> np.ndarray:
+        assert self.pipeline.quality is not None
+        return self.pipeline.quality.overlap(self._whole)
+
+    def learn(self, training: PoseWindows) -> PoseWindows:
+        """Learns the quality of poses; returns the training windows without faults.
+
+        If more than half of the windows had faults, the limits would be wrong: the pipeline gets no
+        quality, and all windows stay. An :class:`~gepc_geo.errors.InputWarning` tells that, or
+        counts the windows that are left out.
+        """
+        quality = PoseQuality.of(self._whole if self._people_are_split else training.table)
+        self.pipeline.quality = quality
+        found = quality.windows(training, self._rows(training))
+        if found.fault.mean() > 0.5:
+            self.pipeline.quality = None
+            _warn(
+                "at most half of the training windows must have tracking faults, got "
+                f"{found.fault.mean():.0%} ({found.counts}): faults are not skipped"
+            )
+            return training
+        if found.fault.any():
+            _warn(
+                "training windows must have no tracking faults, got "
+                f"{int(found.fault.sum()):,} of {len(training):,} with faults, which are left out "
+                f"({found.counts})"
+            )
+        return training.subset(~found.fault)
+
+    def skip(self, windows: PoseWindows) -> PoseWindows:
+        """The windows without faults; all if faults are not skipped."""
+        if self.pipeline.quality is None:
+            return windows
+        return self.pipeline.sound(windows, self._rows(windows))
+
+    def _rows(self, windows: PoseWindows) -> np.ndarray | None:
+        """The sign ``overlap`` of the rows of windows; ``None`` for whole clips."""
+        if not self._people_are_split:
+            return None
+        # Rows of the same people, in the same order.
+        whole, part = self._whole, windows.table
+        ids = np.unique(whole.track)
+        person, own = (
+            table.clip * len(ids) + np.searchsorted(ids, table.track) for table in (whole, part)
         )
-    if text and distributed.is_first():
+        return self._overlap[np.isin(person, own)]
+
+
+def _warn(text: str) -> None:
+    if distributed.is_first():
         warn_of_input(text)
-
-
-def _sound(windows: PoseWindows, tracks: PoseTracks, pipeline: InputPipeline) -> PoseWindows:
-    """The windows of a part of ``tracks`` that have no tracking faults."""
-    if pipeline.quality is None:
-        return windows
-    return pipeline.sound(windows, _overlap(windows, tracks, pipeline))
-
-
-def _overlap(
-    windows: PoseWindows, tracks: PoseTracks, pipeline: InputPipeline
-) -> np.ndarray | None:
-    """The sign ``overlap`` among all people of ``tracks``; ``None`` for whole clips."""
-    if pipeline.quality is None or not _people_are_held_out(windows, tracks):
-        return None
-    whole = fill(tracks, pipeline.options.max_gap)
-    return pipeline.quality.overlap_within(windows.table, whole)
-
-
-def _people_are_held_out(windows: PoseWindows, tracks: PoseTracks) -> bool:
-    """Whether the windows lack some people of their clips."""
-    source = windows.table.source
-    return source.num_clips == tracks.num_clips and source.num_tracks < tracks.num_tracks
 
 
 def hold_out(tracks: PoseTracks, options: Options) -> tuple[PoseTracks, PoseTracks]:

@@ -143,19 +143,9 @@ class PoseQuality:
             np.stack([maxima(signs[name], first + _BEFORE.get(name, 0), end) for name in SIGNS])
         )
 
-    def overlap_within(self, part: FilledTracks, whole: FilledTracks) -> np.ndarray:
-        """The sign ``overlap`` of the rows of some people, among all people of their clips.
-
-        Args:
-            part: The poses of some people.
-            whole: The poses of all people, with the same clips.
-        """
-        ids = np.unique(whole.track)
-        person = [
-            table.clip * len(ids) + np.searchsorted(ids, table.track) for table in (part, whole)
-        ]
-        found = overlaps(whole, Bodies.of(whole, self.bones))
-        return found[np.isin(person[1], person[0])]
+    def overlap(self, table: FilledTracks) -> np.ndarray:
+        """The sign ``overlap`` of the rows of a table with all people of its clips."""
+        return overlaps(table, Bodies.of(table, self.bones))
 
     def _signs(self, table: FilledTracks, overlap: np.ndarray | None) -> dict[str, np.ndarray]:
         body = Bodies.of(table, self.bones)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers import NETWORK
 
-from gepc_geo import GEPC, PoseTracks
+from gepc_geo import GEPC, PoseTracks, Skeleton
 from gepc_geo.datasets import simulate_crowd
 from gepc_geo.datasets.faults import inject_faults
 from gepc_geo.report import gather
@@ -134,3 +134,21 @@ def shots(tmp_path_factory) -> Path:
     path = Path(folder) if folder else tmp_path_factory.mktemp("shots")
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@pytest.fixture
+def pair() -> PoseTracks:
+    """Two people for 6 frames: one left, one right, as upright lines in a picture of 100 x 80."""
+    x = np.repeat([20.0, 70.0], 6)
+    points = np.stack([np.stack([x, np.full(12, y)], -1) for y in (20.0, 60.0)], 1)
+    return PoseTracks.build(
+        points,
+        np.ones((12, 2)),
+        np.tile(np.arange(6), 2),
+        np.repeat([3, 8], 6),
+        np.zeros(12, int),
+        Skeleton("line", ("a", "b"), ((0, 1),), center=0),
+        ["only"],
+        image_size=[[100, 80]],
+        fps=[10],
+    )

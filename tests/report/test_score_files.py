@@ -4,48 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import only_clip
 
-from gepc_geo import InputError, PoseTracks, Skeleton
+from gepc_geo import InputError
 from gepc_geo.evaluation.score_options import ScoreOptions
 from gepc_geo.evaluation.tables import score_table, write_table
 from gepc_geo.report.table import person_scores, read_scores
 from gepc_geo.scoring.aggregation import STATES
 
-LINE = Skeleton("line", ("a", "b"), ((0, 1),), center=0)
-
-
-@pytest.fixture
-def pair() -> PoseTracks:
-    """Two people for 6 frames: one left, one right, as upright lines in a picture of 100 x 80."""
-    x = np.repeat([20.0, 70.0], 6)
-    points = np.stack([np.stack([x, np.full(12, y)], -1) for y in (20.0, 60.0)], 1)
-    return PoseTracks.build(
-        points,
-        np.ones((12, 2)),
-        np.tile(np.arange(6), 2),
-        np.repeat([3, 8], 6),
-        np.zeros(12, int),
-        LINE,
-        ["only"],
-        image_size=[[100, 80]],
-        fps=[10],
-    )
-
-
-def table(**columns) -> dict[str, np.ndarray]:
-    count = len(columns["score"])
-    return {"clip": np.array(["only"] * count), **{k: np.array(v) for k, v in columns.items()}}
-
 
 def test_frame_scores_belong_to_the_person_who_decided(pair):
-    given = table(frame=range(6), score=[0, 1, 2, 3, 4, 5.0], person=[3, 3, 8, 8, -1, 3])
+    given = only_clip(frame=range(6), score=[0, 1, 2, 3, 4, 5.0], person=[3, 3, 8, 8, -1, 3])
     found = person_scores(pair, given).score.reshape(2, 6)
     nan = np.nan
     np.testing.assert_array_equal(found, [[0, 1, nan, nan, nan, 5], [nan, nan, 2, 3, nan, nan]])
 
 
 def test_scores_of_windows_are_means_over_windows_then_lengths(pair):
-    given = table(
+    given = only_clip(
         first_frame=[0, 1, 0, 3, 0, 1],
         length=[2, 2, 4, 2, 2, 2],
         person=[3, 3, 3, 3, 8, 8],
@@ -60,7 +36,7 @@ def test_scores_of_windows_are_means_over_windows_then_lengths(pair):
 
 
 def test_windows_with_faults_give_no_score(pair):
-    given = table(
+    given = only_clip(
         first_frame=[0, 2, 0, 3],
         length=[3, 3, 3, 3],
         person=[3, 3, 8, 8],
@@ -78,7 +54,7 @@ def test_windows_with_faults_give_no_score(pair):
 
 
 def test_a_person_with_one_window_has_its_score_throughout(pair):
-    given = table(
+    given = only_clip(
         first_frame=[0, 0], length=[2, 2], person=[3, 8], score=[1.0, 2.0], fault=["", "jump"]
     )
     found = person_scores(pair, given)
@@ -87,7 +63,7 @@ def test_a_person_with_one_window_has_its_score_throughout(pair):
 
 
 def test_frames_with_faults_only_have_no_score(pair):
-    given = table(
+    given = only_clip(
         frame=range(6),
         score=[1.0, np.nan, np.nan, 2.0, 2.0, 2.0],
         person=[3, -1, -1, 8, 8, 8],
@@ -103,9 +79,9 @@ def test_frames_with_faults_only_have_no_score(pair):
 def test_frames_may_have_the_score_of_a_person_in_a_gap(pair):
     gappy = pair.rows(pair.frame != 3)
     line = [1.0, 1, 1, 1, 1, 1]
-    given = table(frame=range(6), score=line, person=[3] * 6)
+    given = only_clip(frame=range(6), score=line, person=[3] * 6)
     np.testing.assert_array_equal(person_scores(gappy, given).of_frames(gappy, 0)[0], line)
-    given = table(first_frame=[0, 1], length=[5, 5], person=[3, 3], score=[1.0, 1.0])
+    given = only_clip(first_frame=[0, 1], length=[5, 5], person=[3, 3], score=[1.0, 1.0])
     found = person_scores(gappy, given)
     assert found.gap_frame.tolist() == [3, 3] and found.score.shape == (10,)
     np.testing.assert_array_equal(found.of_frames(gappy, 0)[0], line)
@@ -129,16 +105,16 @@ def test_windows_give_the_scores_of_frames(plain, crowd):
 
 def test_windows_without_lengths_are_refused(pair):
     with pytest.raises(InputError, match="table of windows must have column 'length', got none"):
-        person_scores(pair, table(first_frame=[0], person=[3], score=[1.0]))
+        person_scores(pair, only_clip(first_frame=[0], person=[3], score=[1.0]))
 
 
 def test_scores_of_people_and_clips_hold_for_the_whole_clip(pair):
-    found = person_scores(pair, table(person=[8], score=[2.0])).score.reshape(2, 6)
+    found = person_scores(pair, only_clip(person=[8], score=[2.0])).score.reshape(2, 6)
     np.testing.assert_array_equal(found, [[np.nan] * 6, [2.0] * 6])
 
 
 def test_scores_of_other_clips_do_not_count(pair):
-    given = table(person=[8, 3], score=[2.0, 4.0])
+    given = only_clip(person=[8, 3], score=[2.0, 4.0])
     given["clip"] = np.array(["other", "only"])
     np.testing.assert_array_equal(
         person_scores(pair, given).score.reshape(2, 6), [[4.0] * 6, [np.nan] * 6]

@@ -4,43 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import only_clip
 from PIL import Image, ImageSequence
 
-from gepc_geo import InputError, PoseTracks, Skeleton
+from gepc_geo import InputError
 from gepc_geo.report.film import STRIP, amounts
 from gepc_geo.report.footage import Footage
 from gepc_geo.report.paint import colours, share_colours
 from gepc_geo.report.video import render
 
 RED = (208, 24, 48)
-LINE = Skeleton("line", ("a", "b"), ((0, 1),), center=0)
-
-
-@pytest.fixture
-def pair() -> PoseTracks:
-    """Two people for 6 frames: one left, one right, as upright lines in a picture of 100 x 80."""
-    x = np.repeat([20.0, 70.0], 6)
-    points = np.stack([np.stack([x, np.full(12, y)], -1) for y in (20.0, 60.0)], 1)
-    return PoseTracks.build(
-        points,
-        np.ones((12, 2)),
-        np.tile(np.arange(6), 2),
-        np.repeat([3, 8], 6),
-        np.zeros(12, int),
-        LINE,
-        ["only"],
-        image_size=[[100, 80]],
-        fps=[10],
-    )
-
-
-def table(**columns) -> dict[str, np.ndarray]:
-    count = len(columns["score"])
-    return {"clip": np.array(["only"] * count), **{k: np.array(v) for k, v in columns.items()}}
 
 
 def test_a_gif_shows_the_abnormal_person_red_where_they_are(pair, tmp_path):
-    given = table(person=[3, 8], score=[0.0, 9.0])
+    given = only_clip(person=[3, 8], score=[0.0, 9.0])
     out = tmp_path / "film.gif"
     assert render(pair, given, out) == "only"
     with Image.open(out) as film:
@@ -65,7 +42,9 @@ def test_frames_lie_under_the_skeletons(pair, tmp_path):
         shade = (0, 40 * i, 0)
         Image.new("RGB", (200, 160), shade).save(folder / f"frame_{i + 8}.png")
     out = tmp_path / "film.gif"
-    render(pair, table(person=[8, 3], score=[9.0, 0.0]), out, footage=Footage(folder, "pictures"))
+    render(
+        pair, only_clip(person=[8, 3], score=[9.0, 0.0]), out, footage=Footage(folder, "pictures")
+    )
     with Image.open(out) as film:
         frames = [f.convert("RGB").copy() for f in ImageSequence.Iterator(film)]
     assert frames[0].size == (200, 160 + STRIP)
@@ -78,7 +57,7 @@ def test_an_mp4_has_as_many_frames_as_the_clip(pair, tmp_path):
     imageio = pytest.importorskip("imageio.v2")
     pytest.importorskip("imageio_ffmpeg")
     out = tmp_path / "film.mp4"
-    render(pair, table(person=[8, 3], score=[9.0, 0.0]), out)
+    render(pair, only_clip(person=[8, 3], score=[9.0, 0.0]), out)
     with imageio.get_reader(out, format="FFMPEG") as reader:
         frames = [np.asarray(frame) for frame in reader]
         assert reader.get_meta_data()["fps"] == pytest.approx(10)
@@ -89,7 +68,7 @@ def test_an_mp4_has_as_many_frames_as_the_clip(pair, tmp_path):
 
 def test_poses_without_a_picture_size_are_fitted(pair, tmp_path):
     free = pair.with_(image_size=[[np.nan, np.nan]], fps=[np.nan])
-    render(free, table(person=[8, 3], score=[9.0, 0.0]), tmp_path / "film.gif")
+    render(free, only_clip(person=[8, 3], score=[9.0, 0.0]), tmp_path / "film.gif")
     with Image.open(tmp_path / "film.gif") as film:
         assert max(film.size) <= 1280 + STRIP and film.size[0] % 2 == 0
         pixels = np.asarray(film.convert("RGB")).astype(int)
@@ -128,7 +107,7 @@ def test_clips_that_cannot_be_rendered_are_refused(pair, tmp_path, monkeypatch, 
     if "footage" in options:
         options["footage"] = Footage(options["footage"], "pictures")
     with pytest.raises(InputError, match=message):
-        render(pair, table(person=[8], score=[9.0]), **options)
+        render(pair, only_clip(person=[8], score=[9.0]), **options)
     assert not list(tmp_path.iterdir())
 
 
@@ -143,7 +122,7 @@ def test_a_broken_picture_leaves_no_video(pair, tmp_path):
     ):
         render(
             pair,
-            table(person=[8], score=[9.0]),
+            only_clip(person=[8], score=[9.0]),
             tmp_path / "f.gif",
             footage=Footage(folder, "pictures"),
         )
@@ -170,7 +149,7 @@ def grey(tmp_path) -> Footage:
 
 
 def test_a_film_is_cut_to_moments(pair, grey, tmp_path):
-    given, out = table(person=[8, 3], score=[9.0, 0.0]), tmp_path / "film.gif"
+    given, out = only_clip(person=[8, 3], score=[9.0, 0.0]), tmp_path / "film.gif"
     for start, end, expected in (
         ("0.2", "5f", [2, 3, 4]),
         (None, "0:00.1", [0]),
@@ -184,7 +163,7 @@ def test_a_film_is_cut_to_moments(pair, grey, tmp_path):
 def test_a_film_of_alarms_has_two_seconds_around_them(pair, grey, tmp_path):
     # At one frame a second, two frames before and after the alarm in frame 5 are kept.
     slow, out = pair.with_(fps=[1]), tmp_path / "film.gif"
-    given = table(frame=range(6), score=[0.0, 0, np.nan, 0, 0, 7], person=[3] * 6)
+    given = only_clip(frame=range(6), score=[0.0, 0, np.nan, 0, 0, 7], person=[3] * 6)
     render(slow, given, out, footage=grey, threshold=7.0, only_alarms=True)
     assert numbers_of(film_of(out)) == [3, 4, 5]
     render(slow, given, out, footage=grey, threshold=7.0, only_alarms=True, start="4f")
@@ -194,7 +173,7 @@ def test_a_film_of_alarms_has_two_seconds_around_them(pair, grey, tmp_path):
 
 
 def test_people_with_faults_are_violet_and_frames_without_scores_have_no_bar(pair, tmp_path):
-    given = table(
+    given = only_clip(
         frame=range(6),
         score=[1.0, 1.0, np.nan, np.nan, 5.0, 5.0],
         person=[3, 3, -1, -1, 3, 3],
@@ -245,7 +224,7 @@ def test_heads_are_blurred_in_the_film(walkers, tmp_path):
 
 def test_videos_are_read_directly(pair, tmp_path):
     pytest.importorskip("imageio_ffmpeg")
-    given = table(person=[8, 3], score=[9.0, 0.0])
+    given = only_clip(person=[8, 3], score=[9.0, 0.0])
     first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
     render(pair, given, first)
     free = pair.with_(image_size=None, fps=None)

@@ -22,7 +22,7 @@ from gepc_geo.cli.run import load_run
 from gepc_geo.detector.gepc import GEPC
 from gepc_geo.errors import InputError
 from gepc_geo.evaluation.alarms import Alarm, alarm_threshold
-from gepc_geo.evaluation.states import describe_person_frames
+from gepc_geo.evaluation.states import describe_people
 from gepc_geo.streaming.alerts import Alert, AlertTracker
 from gepc_geo.streaming.first_poses import FirstPoses
 from gepc_geo.streaming.frames import Frame
@@ -102,7 +102,7 @@ def watch_input(run: Path, fps: float | None, device: str, faults: bool = False)
                             f"{reason}: {count} {UNITS[reason]} so far, "
                             f"the last in frame {number} of camera {camera!r}",
                         )
-                for state, text in describe_person_frames(tracker.counts).items():
+                for state, text in describe_people(tracker.counts, "person-frames").items():
                     more = tracker.counts[state] > counts[state]
                     if more and sum(tracker.counts.values()) >= _TOLD:
                         log.rarely(state, f"so far {text}")
@@ -121,7 +121,7 @@ def watch_input(run: Path, fps: float | None, device: str, faults: bool = False)
     for reason, count in scorer.dropped.items():
         if count:
             log.warn(f"{reason}: {count} {UNITS[reason]}")
-    for text in describe_person_frames(tracker.counts).values():
+    for text in describe_people(tracker.counts, "person-frames").values():
         log.warn(text)
     if unread := writer.finish():
         log.warn(f"standard output is not read, the last {unread} alerts are lost")
